@@ -1,0 +1,75 @@
+"""The contract of a cell: one step of recurrence over a batch-first state."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Annotated
+
+import torch
+from torch import Tensor, nn
+
+from seqgen.registry import Registry
+from seqgen.state import State, select
+
+cells: Registry[Cell] = Registry("cell", supplied={"input_size"})
+
+
+class Cell(nn.Module, ABC):
+    """One step of recurrence. A subclass sets `output_size` and defines two methods.
+
+    Batch is dimension 0 of every tensor of the state. Everything else (reading a sequence,
+    rows of different length, carrying and reordering states) is derived from these two.
+    """
+
+    output_size: int
+
+    @abstractmethod
+    def initial_state(self, batch_size: int) -> State:
+        """The state before the first step."""
+
+    @abstractmethod
+    def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        """Read `x: [batch, input]` (or a slice of what `project` returned).
+
+        Returns the output `[batch, output_size]` and the next state.
+        """
+
+    def project(self, xs: Tensor) -> Tensor:
+        """The part of the step that does not need the state, for all times at once.
+
+        `[batch, time, input] -> [batch, time, projected]`; the default passes `xs` on.
+        """
+        return xs
+
+    def step_input(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        """`project` and `step` for a single input `x: [batch, input]`."""
+        return self.step(self.project(x.unsqueeze(1)).squeeze(1), state)
+
+    def forward(
+        self, xs: Tensor, state: State = None, lengths: Tensor | None = None
+    ) -> tuple[Tensor, State]:
+        """Read `xs: [batch, time, input]`, from the initial state where `state` is None.
+
+        With `lengths: [batch]`, row i keeps the state that it has after `lengths[i]` inputs and
+        its later outputs are zero. Returns outputs `[batch, time, output_size]` and the state.
+        """
+        batch, time, _ = xs.shape
+        if state is None:
+            state = self.initial_state(batch)
+        if time == 0:
+            return xs.new_zeros(batch, 0, self.output_size), state
+        outputs = []
+        for moment, x in enumerate(self.project(xs).unbind(1)):
+            output, following = self.step(x, state)
+            if lengths is not None:
+                goes_on = lengths > moment
+                following = select(goes_on, following, state)
+                output = output * goes_on.unsqueeze(1)
+            outputs.append(output)
+            state = following
+        return torch.stack(outputs, 1), state
+
+
+CellFactory = Annotated[Callable[..., Cell], cells]
+"""What a part that owns a cell takes: called with `input_size=`, it returns the cell."""

@@ -1,0 +1,39 @@
+"""What the shell may complete, without importing torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from seqgen.recipe_source import known_recipes
+
+ROOM_NAMES = (
+    "cells",
+    "corpora",
+    "data",
+    "decoders",
+    "embeddings",
+    "heads",
+    "models",
+    "optimizers",
+    "schedules",
+    "tokenizers",
+)
+
+
+def recipes(incomplete: str) -> list[str]:
+    """Recipes that come along, and YAML files below the current folder."""
+    files = [str(path) for path in sorted(Path().glob(f"{incomplete}*"))]
+    names = [each for each in files if each.endswith((".yaml", ".yml"))]
+    names += [f"{each}/" for each in files if Path(each).is_dir()]
+    return names + [name for name in known_recipes() if name.startswith(incomplete)]
+
+
+def runs(incomplete: str) -> list[str]:
+    """Run directories below `runs`."""
+    folders = [path.parent for path in sorted(Path("runs").glob("*/recipe.yaml"))]
+    return [str(folder) for folder in folders if str(folder).startswith(incomplete)]
+
+
+def rooms(incomplete: str) -> list[str]:
+    """The kinds of parts that can be listed."""
+    return [name for name in ROOM_NAMES if name.startswith(incomplete)]

@@ -1,0 +1,50 @@
+"""The verb `data`: the named corpora, and fetching those that do not come with Python."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="The named corpora.", invoke_without_command=True)
+
+
+@app.callback()
+def list_corpora(
+    context: typer.Context,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """List the named corpora, or fetch one."""
+    if context.invoked_subcommand is not None:
+        return
+    from seqgen.data.corpora import corpora
+
+    found = [
+        {
+            "name": name,
+            "ready": corpora.build(name).ready(),
+            "summary": corpora.entry(name).summary,
+        }
+        for name in corpora.names()
+    ]
+    if as_json:
+        typer.echo(json.dumps(found, indent=2))
+        return
+    for each in found:
+        state = "ready" if each["ready"] else f"not here yet: seqgen data get {each['name']}"
+        typer.echo(f"{each['name']}  ({state})\n    {each['summary']}")
+
+
+@app.command("get")
+def get(name: Annotated[str, typer.Argument(help="A corpus's name.")]) -> None:
+    """Fetch a corpus once, check its SHA-256 and keep it in the cache."""
+    from seqgen.data.corpora import corpora
+    from seqgen.errors import UsageError
+
+    try:
+        corpus = corpora.build(name)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    corpus.fetch()
+    typer.echo(f"{name}: ready")

@@ -1,0 +1,124 @@
+"""What a run shows in the terminal: a bar there, plain lines on a pipe."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.text import Text
+
+from seqgen.reports.quantities import count, duration, figure
+from seqgen.reports.text import visible
+
+Event = dict[str, Any]
+
+LINES = 20
+"""How many lines of progress a pipe gets over a whole run, validations apart."""
+
+
+class Display:
+    """A context that shows the events of a run as they come."""
+
+    def __init__(self, *, to_stderr: bool = False) -> None:
+        self.console = Console(stderr=to_stderr, highlight=False, soft_wrap=True)
+        self._lines = 0
+        self._bar: Progress | None = None
+        self._task: Any = None
+
+    def __enter__(self) -> Display:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._end_bar()
+
+    def announce(self, plan: dict[str, Any]) -> None:
+        """Say what the run will do."""
+        parts = [
+            f"{name} {count(plan[f'{name}_tokens'])}"
+            for name in ("train", "valid", "test")
+            if f"{name}_tokens" in plan
+        ]
+        threads = plan["threads"]
+        self._line(
+            f"{plan['recipe']}: {plan['description']}" if plan["description"] else plan["recipe"]
+        )
+        self._line(
+            f"  model   {count(plan['parameters'])} parameters, {plan['vocab_size']} tokens in the vocabulary"
+        )
+        self._line(f"  data    {', '.join(plan['data'])}: {', '.join(parts)} tokens")
+        self._line(
+            f"  machine {plan['device']}, {threads} thread{'s' * (threads > 1)}, {plan['precision']}"
+        )
+        self._line(f"  budget  {plan['budget']}")
+        if plan["resumed_at"] is not None:
+            self._line(f"  resumed at step {plan['resumed_at']}")
+        if self.console.is_terminal:
+            columns = (BarColumn(bar_width=None), TextColumn("{task.description}", markup=False))
+            self._bar = Progress(*columns, console=self.console, transient=True)
+            self._task = self._bar.add_task("starting", total=1.0)
+            self._bar.start()
+
+    def event(self, event: Event) -> None:
+        """Show one event of training."""
+        if event["event"] == "train":
+            self._train(event)
+        elif event["event"] == "valid":
+            self._valid(event)
+
+    def conclude(self, result: dict[str, Any], folder: Path) -> None:
+        """The figures at the end, and where everything lies."""
+        self._end_bar()
+        train = result["train"]
+        self._line(
+            f"trained {count(train['steps'])} steps in {duration(train['seconds'])}, "
+            f"{count(train['tokens_per_second'])} tokens/s; {result['stopped']}"
+        )
+        for name in ("valid", "test"):
+            if name in result:
+                figures = result[name]
+                self._line(
+                    f"  {name:5} {figure(figures['bits_per_char'])} bits/char, "
+                    f"{figure(figures['nats_per_token'])} nats/token, perplexity "
+                    f"{figure(figures['perplexity'])}, accuracy {figures['accuracy']:.1%}"
+                )
+        self._line(f"report: {folder / 'report.html'}   samples: {folder / 'samples.txt'}")
+
+    def _train(self, event: Event) -> None:
+        progress, seconds = event["progress"], event["seconds"]
+        left = seconds * (1 - progress) / progress if progress else None
+        text = (
+            f"step {count(event['step'])}  loss {figure(event['loss'])}  "
+            f"{count(event['tokens_per_second'])} tokens/s  {duration(left)} left"
+        )
+        if self._bar is not None:
+            self._bar.update(self._task, completed=progress, description=text)
+        elif progress * LINES >= self._lines:
+            self._line(f"{progress:4.0%}  {text}")
+            self._lines = int(progress * LINES) + 1
+
+    def _valid(self, event: Event) -> None:
+        mark = "  best" if event["best"] else ""
+        self._line(
+            f"step {count(event['step'])}  valid {figure(event['nats_per_token'])} nats/token, "
+            f"{figure(event['bits_per_char'])} bits/char{mark}"
+        )
+        for sample in event["samples"]:
+            text = f"{sample['prompt']}{sample['text']}".replace("\n", "\u21b5")
+            room = max(20, self.console.width - 4) if self.console.is_terminal else 100
+            self._line(f"  {visible(text)[:room]}", style="dim")
+
+    def _line(self, text: str, style: str = "") -> None:
+        self.console.print(Text(visible(text), style=style))
+
+    def _end_bar(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None

@@ -1,0 +1,93 @@
+"""The verb `generate`: text from a trained run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from seqgen.cli.completion import runs
+from seqgen.errors import RecipeError
+
+
+def generate(
+    run: Annotated[Path, typer.Argument(help="A run directory.", autocompletion=runs)],
+    prompt: Annotated[
+        list[str] | None, typer.Option(help="What to continue; the recipe's own if not given.")
+    ] = None,
+    decoder: Annotated[
+        str | None, typer.Option(help="A registered decoder; the recipe's own if not given.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="An option of it.")
+    ] = None,
+    max_length: Annotated[int, typer.Option(min=0, help="Tokens to generate.")] = 300,
+    samples: Annotated[int, typer.Option(min=1, help="Continuations of each prompt.")] = 1,
+    seed: Annotated[int | None, typer.Option(min=0, help="The recipe's own if not given.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="With tokens and scores.")] = False,
+) -> None:
+    """Continue prompts with a trained run. The same seed gives the same text."""
+    import warnings
+
+    from seqgen.trained import TrainedRun
+
+    trained = TrainedRun.load(run, device)
+    chosen = trained.decoder(_decoder_spec(trained, decoder, settings or []), seed)
+    prompts = prompt or list(trained.built.recipe.samples.prompts)
+    try:
+        unknown = sum(int((trained.built.tokenizer.encode(each) == 3).sum()) for each in prompts)
+        found = trained.continuations(prompts, chosen, max_length, samples)
+    except ValueError as error:
+        raise RecipeError(f"--prompt: {error}") from None
+    if unknown:
+        warnings.warn(f"{unknown} tokens of the prompts are unknown to the model", stacklevel=1)
+    if as_json:
+        flat = [each for continuations in found for each in continuations]
+        typer.echo(json.dumps([_plain(each) for each in flat], indent=2, ensure_ascii=False))
+        return
+    several = len(prompts) * samples > 1
+    for continuations in found:
+        for number, each in enumerate(continuations):
+            if several:
+                typer.echo(f"=== {_visible(each.prompt)!r} {number + 1} ===")
+            typer.echo(_visible(each.prompt + each.text))
+
+
+def _decoder_spec(trained: Any, name: str | None, settings: list[str]) -> Any:
+    """What `--decoder` and `--set` say, checked, with errors that name the setting."""
+    from seqgen.decoders import decoders
+    from seqgen.options import OptionError
+    from seqgen.overrides import lay_over, read_override
+
+    spec = {"name": name} if name is not None else trained.built.recipe.decoder.plain()
+    overrides = [read_override(each, "--set") for each in settings]
+    try:
+        return decoders.check(lay_over(spec, overrides))
+    except OptionError as error:
+        path = ".".join(str(step) for step in error.path)
+        for override in overrides:
+            if override.path[:1] == error.path[:1]:
+                raise RecipeError(f"--set {override.text}: {path}: {error.message}") from None
+        raise RecipeError(f"--decoder {name}: {error.message}") from None
+
+
+def _plain(each: Any) -> dict[str, Any]:
+    found = each.hypothesis
+    return {
+        "prompt": each.prompt,
+        "text": each.text,
+        "tokens": list(found.tokens),
+        "pieces": list(each.pieces),
+        "log_probs": list(found.log_probs),
+        "score": found.score,
+        "finished": found.finished,
+    }
+
+
+def _visible(text: str) -> str:
+    from seqgen.reports.text import visible
+
+    return visible(text)

@@ -1,0 +1,75 @@
+"""The verb `list`: the registered parts, their options and where they come from."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+from seqgen.cli.completion import rooms
+from seqgen.errors import UsageError
+
+
+def list_parts(
+    kind: Annotated[
+        str | None, typer.Argument(help="e.g. cells; all if not given.", autocompletion=rooms)
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """List the parts that a recipe may name: options with defaults, one line, file:line."""
+    from seqgen import plugins
+    from seqgen.options import did_you_mean
+    from seqgen.rooms import ROOMS
+
+    plugins.load_installed()
+    if kind is not None and kind not in ROOMS:
+        near = did_you_mean(kind, ROOMS)
+        raise UsageError(f"no kind of part named '{kind}'{near} ({', '.join(ROOMS)})")
+    chosen = {name: ROOMS[name] for name in ([kind] if kind else ROOMS)}
+    found = {name: _parts(registry) for name, registry in chosen.items()}
+    if as_json:
+        typer.echo(json.dumps(found, indent=2, default=str))
+    else:
+        _show(found)
+
+
+def _parts(registry: Any) -> list[dict[str, Any]]:
+    parts = []
+    for name in registry.names():
+        entry = registry.entry(name)
+        options = {each.name: _default(each) for each in entry.options.values()}
+        parts.append(
+            {"name": name, "options": options, "summary": entry.summary, "where": entry.where}
+        )
+    return parts
+
+
+def _default(option: Any) -> Any:
+    """The default as a recipe would write it; a part's by its name."""
+    from seqgen.options import REQUIRED, default_of
+    from seqgen.registry import Part, plain
+
+    if option.default is REQUIRED:
+        return "(required)"
+    value = default_of(option)
+    return value.name if isinstance(value, Part) else plain(value)
+
+
+def _show(found: dict[str, list[dict[str, Any]]]) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(highlight=False, soft_wrap=True)
+    for room, parts in found.items():
+        console.print(Text(room, style="bold underline"))
+        for part in parts:
+            console.print(Text("  ").append(part["name"], "bold").append(f"  {part['summary']}"))
+            options = "  ".join(f"{key}={_brief(each)}" for key, each in part["options"].items())
+            if options:
+                console.print(Text(f"      {options}"))
+            console.print(Text(f"      {part['where']}", style="dim"))
+
+
+def _brief(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, default=str)

@@ -1,0 +1,86 @@
+"""The command `seqgen`: its verbs, and how it ends."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+import warnings
+from typing import Annotated, NoReturn
+
+import typer
+
+from seqgen.cli import data, evaluate, generate, listing, run, schema, validate
+from seqgen.errors import SeqgenError, StoppedError
+from seqgen.version import __version__
+
+ClickError = typer.BadParameter.__mro__[2]  # click's base class, which typer does not export
+
+app = typer.Typer(
+    name="seqgen",
+    help="Train, sample and compare recurrent sequence models from YAML recipes.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("run")(run.run)
+app.command("generate")(generate.generate)
+app.command("evaluate")(evaluate.evaluate)
+app.command("list")(listing.list_parts)
+app.command("validate")(validate.validate)
+app.command("schema")(schema.schema)
+app.add_typer(data.app, name="data")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"seqgen {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show it.")
+    ] = False,
+) -> None:
+    """Train, sample and compare recurrent sequence models from YAML recipes."""
+
+
+def main() -> NoReturn:
+    """Run a verb; every expected fault is one line on standard error and an exit code."""
+    warnings.showwarning = _show_warning
+    try:
+        code = app(standalone_mode=False)
+        sys.stdout.flush()
+    except StoppedError as error:
+        _end(str(error), error.exit_code)
+    except SeqgenError as error:
+        _end(str(error), error.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        _end("interrupted", 130)
+    except BrokenPipeError:
+        # Whoever read our output has gone; that is no fault, but Python would complain at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except Exception as error:
+        if isinstance(error, ClickError):
+            error.show()  # type: ignore[attr-defined]
+            sys.exit(2)
+        traceback.print_exc()
+        _end("this is a defect of seqgen; please report it with the lines above", 1)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _end(message: str, code: int) -> NoReturn:
+    line = " ".join(message.splitlines())
+    print(line, file=sys.stderr)  # noqa: T201
+    sys.exit(code)
+
+
+def _show_warning(
+    message: Warning | str, category: type[Warning], *place: object, **more: object
+) -> None:
+    """Our own warnings in one line; those of libraries are for their authors."""
+    if category is UserWarning:
+        print(f"warning: {message}", file=sys.stderr)  # noqa: T201

@@ -1,0 +1,66 @@
+"""The verb `run`: train a recipe and leave a run directory."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from seqgen.cli.completion import recipes
+from seqgen.errors import StoppedError, UsageError
+
+
+def run(
+    recipe: Annotated[
+        str, typer.Argument(help="A recipe's path or bare name.", autocompletion=recipes)
+    ],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="e.g. train.lr=3e-3")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The run directory; runs/<recipe name> if not given.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run that is there.")
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Remove the run that is there.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print result.json; progress goes to standard error.")
+    ] = False,
+) -> None:
+    """Train a recipe: checkpoints, figures, samples and a report go to the run directory."""
+    if resume and overwrite:
+        raise UsageError("--resume and --overwrite exclude one another")
+    from seqgen.cli.display import Display
+    from seqgen.machine import keep_freed_memory
+
+    keep_freed_memory()
+    from seqgen.run import RunRequest, default_folder
+    from seqgen.run import run as run_recipe
+
+    folder = out or default_folder(recipe)
+    request = RunRequest(recipe, overrides or [], folder, resume, overwrite, sys.argv)
+    with Display(to_stderr=as_json) as display:
+        try:
+            run_recipe(request, display.announce, [display.event])
+        except StoppedError as error:
+            again = [
+                "seqgen",
+                "run",
+                recipe,
+                *(overrides or []),
+                *(["--out", str(out)] if out else []),
+            ]
+            message = f"{error}; go on with: {shlex.join(again)} --resume"
+            raise StoppedError(message, error.signal_number) from None
+    result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+    if as_json:
+        typer.echo(json.dumps(result, indent=2))
+    else:
+        display.conclude(result, folder)

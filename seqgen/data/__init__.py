@@ -1,0 +1,30 @@
+"""Kinds of data, files to batches. To add one: subclass `Data`, `@data.register("name")`."""
+
+from seqgen.data.base import (
+    Data,
+    DataFactory,
+    Dataset,
+    Prompts,
+    Split,
+    TextSize,
+    TokenBatch,
+    Training,
+    data,
+)
+from seqgen.data.corpora import Corpus, corpora
+from seqgen.data.text import TextData
+
+__all__ = [
+    "Corpus",
+    "Data",
+    "DataFactory",
+    "Dataset",
+    "Prompts",
+    "Split",
+    "TextData",
+    "TextSize",
+    "TokenBatch",
+    "Training",
+    "corpora",
+    "data",
+]

@@ -1,0 +1,133 @@
+"""The contract of data: from options to texts, from texts and a tokenizer to batches."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Generic, TypeVar
+
+from torch import Tensor
+
+from seqgen.registry import Registry
+from seqgen.state import State
+from seqgen.tokenizers.base import Tokenizer
+
+data: Registry[Data[Any]] = Registry("data kind", room="data", supplied={"seed"})
+
+R = TypeVar("R")
+B = TypeVar("B")
+
+
+@dataclass(frozen=True)
+class TokenBatch:
+    """Tokens to read and the tokens to predict from them.
+
+    `inputs` and `targets: [batch, time]`; `lengths: [batch]` says how much of each row is real
+    (None: all). `continues`: the rows go on where the last batch's rows ended, so the recurrent
+    state is carried over.
+    """
+
+    inputs: Tensor
+    targets: Tensor
+    lengths: Tensor | None = None
+    continues: bool = False
+
+    def to(self, device: Any) -> TokenBatch:
+        """The same batch on `device`."""
+        lengths = None if self.lengths is None else self.lengths.to(device)
+        return TokenBatch(self.inputs.to(device), self.targets.to(device), lengths, self.continues)
+
+    @property
+    def tokens(self) -> int:
+        """The number of real targets."""
+        return self.targets.numel() if self.lengths is None else int(self.lengths.sum())
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """What generation starts from: `tokens: [batch, time]`, each row `lengths[i] >= 1` long.
+
+    `numbers: [batch]` names the sequences, see `decoders.base.Start`.
+    """
+
+    tokens: Tensor
+    lengths: Tensor
+    numbers: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class TextSize:
+    """How large a part of the data is, before any tokenizer."""
+
+    chars: int
+    bytes: int
+
+
+class Training(ABC, Generic[B]):
+    """The training batches, a pure function of the step: resuming needs the step, no more."""
+
+    tokens: int
+    steps_per_epoch: int
+
+    @abstractmethod
+    def batch(self, step: int) -> B:
+        """The batch of training step `step >= 0`; epochs follow one another without an end."""
+
+
+class Split(ABC, Generic[B]):
+    """A held-out part, walked so that each target is seen once, from its true state."""
+
+    tokens: int
+    unknown: int
+    size: TextSize
+
+    @abstractmethod
+    def walk(
+        self,
+        visit: Callable[[B, State], tuple[R, State]],
+        initial_state: Callable[[int], State],
+        batch_size: int,
+    ) -> list[R]:
+        """Call `visit(batch, state) -> (result, next state)` over the whole split.
+
+        The results together do not depend on `batch_size` (within the accuracy of floats).
+        """
+
+
+@dataclass(frozen=True)
+class Dataset(Generic[B]):
+    """Encoded data, ready for training; a held-out part that the recipe leaves empty is None."""
+
+    train: Training[B]
+    valid: Split[B] | None
+    test: Split[B] | None
+    train_size: TextSize
+
+
+class Data(ABC, Generic[B]):
+    """A kind of data. The constructor only keeps its options; nothing is read before it is asked.
+
+    `ends` says whether sequences end by themselves, with EOS.
+    """
+
+    ends: bool
+
+    @abstractmethod
+    def training_texts(self) -> Iterable[str]:
+        """The texts that a tokenizer may learn from. Errors: DataError."""
+
+    @abstractmethod
+    def encode(self, tokenizer: Tokenizer) -> Dataset[B]:
+        """The data as tokens. Errors: DataError where there is too little of it."""
+
+    @abstractmethod
+    def prompts(self, texts: Sequence[str], tokenizer: Tokenizer) -> Prompts:
+        """The texts that a person gives, as a model's start; reads no data."""
+
+    @abstractmethod
+    def fingerprint(self) -> dict[str, str]:
+        """The SHA-256 of each source, for the manifest."""
+
+
+DataFactory = Annotated[Callable[..., Data[Any]], data]

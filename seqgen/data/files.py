@@ -1,0 +1,73 @@
+"""Reading a text file: its text, and what identifies it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import stat
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from seqgen.errors import DataError
+
+_REPLACEMENT = "\ufffd"
+
+
+@dataclass(frozen=True)
+class TextFile:
+    """A text, the SHA-256 of the bytes it came from, and how many faults were replaced in it."""
+
+    text: str
+    sha256: str
+    replaced: int = 0
+
+
+def read_text(path: Path, errors: Literal["strict", "replace"] = "strict") -> TextFile:
+    r"""Read a UTF-8 file.
+
+    A byte order mark is taken off, and each `\r\n` and each `\r` alone becomes `\n`; nothing else
+    is changed. The hash is that of the bytes as they are. With `errors="replace"` each fault of
+    the encoding becomes U+FFFD and is counted. An empty file is the empty text.
+
+    Errors: DataError, in one line, where there is no such file, or no UTF-8 text in it.
+    """
+    content = _read(path)
+    if content.startswith((BOM_UTF16_BE, BOM_UTF16_LE)):
+        raise DataError(f"{_name(path)}: this is UTF-16; save the file as UTF-8")
+    try:
+        text = content.decode(errors=errors)
+    except UnicodeDecodeError as error:
+        at = error.start
+        line = len(re.findall(rb"\r\n?|\n", content[:at])) + 1
+        raise DataError(
+            f"{_name(path)}:{line}: invalid UTF-8 at byte {at} (set errors: replace to go on)"
+        ) from None
+    replaced = text.count(_REPLACEMENT) - content.count(_REPLACEMENT.encode())
+    if content.startswith(BOM_UTF8):
+        text = text[1:]
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return TextFile(text, hashlib.sha256(content).hexdigest(), replaced)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        # A pipe or a device could keep us waiting for ever, and cannot be read twice.
+        kind = path.stat().st_mode
+        content = path.read_bytes() if stat.S_ISREG(kind) else None
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise DataError(f"{_name(path)}: cannot be read: {reason}") from None
+    except ValueError:  # a NUL in the path
+        raise DataError(f"{_name(path)}: not a path") from None
+    if content is None:
+        what = "a directory" if stat.S_ISDIR(kind) else "not a regular file"
+        raise DataError(f"{_name(path)}: this is {what}; a text file is needed")
+    return content
+
+
+def _name(path: Path) -> str:
+    name = str(path)
+    return name if name.isprintable() else repr(name)

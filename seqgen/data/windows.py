@@ -1,0 +1,63 @@
+"""Training batches cut out of one long stream, each a pure function of its step."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from seqgen.data.base import TokenBatch, Training
+
+
+class Lanes(Training[TokenBatch]):
+    """`rows` lanes side by side, read window by window with the state carried.
+
+    With 2 lanes and a window of 3, the stream a b c d e f g h i j k l m is read as
+    `[abc, ghi]` to predict `[bcd, hij]`, then `[def, jkl]` to predict `[efg, klm]`. Each epoch
+    after the first begins at another offset, drawn from the seed, so that windows do not always
+    end at the same places.
+    """
+
+    def __init__(self, tokens: Tensor, rows: int, window: int, seed: int) -> None:
+        self.tokens = len(tokens) - 1
+        self._stream = tokens
+        self._rows = rows
+        self._window = window
+        self._seed = seed
+        # Every epoch has as many steps: lanes leave room for the largest offset, window - 1.
+        self._length = (self.tokens - (window - 1)) // rows
+        self.steps_per_epoch = -(-self._length // window)
+
+    def batch(self, step: int) -> TokenBatch:
+        """Window `step % steps_per_epoch` of all lanes; the state is carried within an epoch."""
+        epoch, index = divmod(step, self.steps_per_epoch)
+        first = self._offset(epoch)
+        size = self._rows * self._length
+        inputs = self._stream[first : first + size].view(self._rows, self._length)
+        targets = self._stream[first + 1 : first + 1 + size].view(self._rows, self._length)
+        here = slice(index * self._window, (index + 1) * self._window)
+        return TokenBatch(inputs[:, here], targets[:, here], None, continues=index > 0)
+
+    def _offset(self, epoch: int) -> int:
+        if epoch == 0:
+            return 0
+        return int(np.random.default_rng([self._seed, epoch]).integers(self._window))
+
+
+class RandomWindows(Training[TokenBatch]):
+    """`rows` windows anywhere in the stream, each read from the initial state."""
+
+    def __init__(self, tokens: Tensor, rows: int, window: int, seed: int) -> None:
+        self.tokens = len(tokens) - 1
+        self.steps_per_epoch = -(-self.tokens // (rows * window))
+        self._stream = tokens
+        self._rows = rows
+        self._seed = seed
+        self._window = torch.arange(window)
+
+    def batch(self, step: int) -> TokenBatch:
+        """Windows drawn from the seed and the step alone."""
+        last = self.tokens - len(self._window)
+        starts = np.random.default_rng([self._seed, step]).integers(last + 1, size=(self._rows, 1))
+        places = torch.from_numpy(starts) + self._window
+        return TokenBatch(self._stream[places], self._stream[places + 1])

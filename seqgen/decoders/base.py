@@ -1,0 +1,86 @@
+"""The contract of a decoder: a search over something that can take a step."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Annotated, NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+from seqgen.registry import Registry
+from seqgen.state import State
+
+decoders: Registry[Decoder] = Registry("decoder", supplied={"seed", "vocab_size"})
+
+
+class Stepper(Protocol):
+    """All that a decoder knows of a model. What changes scores wraps one and is one again."""
+
+    def step(self, tokens: Tensor, state: State, context: State) -> tuple[Tensor, State]:
+        """Read `tokens: [rows]`; return log-probabilities `[rows, vocab]` and the next state."""
+        ...
+
+
+class Start(NamedTuple):
+    """Where generation begins, for each source of a batch.
+
+    `tokens: [batch]` is what the first step reads, `state` has a row for each source, `context`
+    never changes. `numbers: [batch]` names the sequences, for decoders that draw at random: what
+    is drawn depends on the seed and the number alone. Without it they are 0, 1, 2, ...
+    """
+
+    tokens: Tensor
+    state: State
+    context: State = None
+    numbers: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When a sequence is over.
+
+    `max_length` counts generated tokens, the end token included; one number for all sources or
+    one for each. `ends` are the tokens that end a sequence (none: only the length ends it).
+    """
+
+    max_length: int | Sequence[int]
+    ends: tuple[int, ...] = ()
+
+    def lengths(self, start: Start) -> Tensor:
+        """The maximum length of each source, `[batch]`."""
+        batch = start.tokens.shape[0]
+        if isinstance(self.max_length, int):
+            return torch.full((batch,), self.max_length, device=start.tokens.device)
+        if len(self.max_length) != batch:
+            raise ValueError(
+                f"`max_length` must have {batch} numbers, but has {len(self.max_length)}"
+            )
+        return torch.tensor(self.max_length, device=start.tokens.device)
+
+
+class Hypothesis(NamedTuple):
+    """A generated sequence.
+
+    `tokens` end with the end token if `finished`. `score` is the sum of `log_probs`, what the
+    stepper gave to each of the tokens.
+    """
+
+    tokens: tuple[int, ...]
+    score: float
+    finished: bool
+    log_probs: tuple[float, ...] = ()
+
+
+class Decoder(ABC):
+    """A search strategy: which sequences to follow, given the scores of the next token."""
+
+    @abstractmethod
+    def decode(self, stepper: Stepper, start: Start, limits: Limits) -> list[list[Hypothesis]]:
+        """For each source its hypotheses, the best first. Errors: DecodeError on NaN scores."""
+
+
+DecoderFactory = Annotated[Callable[..., Decoder], decoders]
+"""Called with `seed=` and `vocab_size=`, it returns the decoder."""

@@ -1,0 +1,37 @@
+"""Random numbers that are a function of (seed, sequence, step), so neighbours cannot matter.
+
+A generator hands out numbers in the order in which rows ask, so what a row gets depends on who
+else is in the batch. Here each number is computed from its address by the finaliser of SplitMix64
+(Steele, Lea and Flood 2014), whose output passes statistical tests for consecutive inputs.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def uniform(seed: int, numbers: Tensor, moment: int) -> Tensor:
+    """A float64 in (0, 1) for each sequence number `[rows]`, at step `moment`."""
+    key = _mix(_mix(_mix(torch.zeros_like(numbers), seed), numbers), moment)
+    # The top 40 bits, in the middle of their interval: never 0, and so far below 1 that rounding
+    # never reaches it.
+    return ((key >> 24 & (1 << 40) - 1).double() + 0.5) * 2.0**-40
+
+
+def _mix(key: Tensor, word: Tensor | int) -> Tensor:
+    """Absorb `word` into `key`; int64 arithmetic wraps around, as SplitMix64 wants it."""
+    mixed = (key ^ word) + _signed(0x9E3779B97F4A7C15)
+    mixed = (mixed ^ _shift(mixed, 30)) * _signed(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ _shift(mixed, 27)) * _signed(0x94D049BB133111EB)
+    return mixed ^ _shift(mixed, 31)
+
+
+def _shift(key: Tensor, bits: int) -> Tensor:
+    """A logical shift to the right: torch's own drags the sign along."""
+    return key >> bits & (1 << 64 - bits) - 1
+
+
+def _signed(word: int) -> int:
+    """The int64 with the same 64 bits."""
+    return word - (1 << 64) if word >> 63 else word

@@ -1,0 +1,73 @@
+"""The errors that a person sees, each with its exit code (see docs/errors.md)."""
+
+from __future__ import annotations
+
+from abc import ABC
+from typing import ClassVar
+
+
+class SeqgenError(Exception, ABC):
+    """A fault that is not a defect of seqgen: one line for the person, no traceback."""
+
+    exit_code: ClassVar[int]
+
+
+class UsageError(SeqgenError):
+    """The command line is wrong."""
+
+    exit_code = 2
+
+
+class RecipeError(SeqgenError):
+    """The recipe, or an override of it, is wrong."""
+
+    exit_code = 3
+
+
+class DataError(SeqgenError):
+    """The data cannot be read or does not suffice."""
+
+    exit_code = 4
+
+
+class CheckpointError(SeqgenError):
+    """A run or a checkpoint is missing, damaged or belongs to something else."""
+
+    exit_code = 5
+
+
+class DivergedError(SeqgenError):
+    """A loss or a gradient stopped being a finite number."""
+
+    exit_code = 6
+
+
+class DecodeError(SeqgenError):
+    """A model returned scores from which no token can be chosen."""
+
+    exit_code = 6
+
+
+class SetupError(SeqgenError):
+    """The machine cannot do it: no device, no space, no permission, run directory taken."""
+
+    exit_code = 7
+
+
+class PluginError(SeqgenError):
+    """A part that was added from outside broke its contract."""
+
+    exit_code = 8
+
+
+class StoppedError(SeqgenError):
+    """A signal ended the run after a checkpoint was written (130 interrupted, 143 terminated)."""
+
+    def __init__(self, message: str, signal_number: int) -> None:
+        super().__init__(message)
+        self.signal_number = signal_number
+
+    @property
+    def exit_code(self) -> int:  # type: ignore[override]
+        """128 and the number of the signal, as shells have it."""
+        return 128 + self.signal_number

@@ -1,0 +1,35 @@
+"""Evaluation: the likelihood of a held-out split under a model, each token once."""
+
+from __future__ import annotations
+
+import torch
+
+from seqgen.data.base import Split, TokenBatch
+from seqgen.metrics import Tally, likelihood
+from seqgen.models import Model
+from seqgen.state import State
+
+
+def evaluate(
+    model: Model, split: Split[TokenBatch], device: torch.device, batch_size: int = 32
+) -> dict[str, float]:
+    """The figures of `likelihood` for `split`, without dropout, in float32.
+
+    `batch_size` is about memory and speed; the figures do not depend on it.
+    """
+
+    def visit(batch: TokenBatch, state: State) -> tuple[Tally, State]:
+        score = model.score(batch.to(device), state)
+        tally = Tally(float(score.nats.double().sum()), int(score.correct.sum()), batch.tokens)
+        return tally, score.state
+
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.inference_mode():
+            tallies = split.walk(visit, model.initial_state, batch_size)
+    finally:
+        model.train(was_training)
+    total = sum(tallies, Tally(0.0, 0, 0))
+    figures = likelihood(total, split.size.chars, split.size.bytes)
+    return {**figures, "unknown": split.unknown}

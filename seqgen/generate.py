@@ -1,0 +1,144 @@
+"""Generation: prompts in, texts out, by any model and any decoder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import torch
+from pydantic import Field
+
+from seqgen.data.base import Data, Prompts
+from seqgen.decoders import (
+    Decoder,
+    Forbid,
+    Hypothesis,
+    Limits,
+    PathDecoder,
+    Start,
+    at_temperature,
+)
+from seqgen.models import Model
+from seqgen.options import Count, NonNegativeFloat
+from seqgen.state import reorder
+from seqgen.tokenizers import BOS, EOS, PAD, UNK, Tokenizer
+
+SAMPLES_APART = 1 << 32
+"""Sample s of prompt p is sequence p + s * 2**32: more samples or prompts change none of them."""
+
+
+@dataclass(frozen=True)
+class SampleOptions:
+    """What a run shows of itself, the recipe's section `samples`.
+
+    Each validation continues the first prompt at the recipe's own decoder; the report shows every
+    prompt at each temperature (0 is greedy). `length` counts tokens.
+    """
+
+    prompts: Annotated[tuple[str, ...], Field(min_length=1)] = ("",)
+    length: Count = 300
+    temperatures: tuple[NonNegativeFloat, ...] = (0.0, 0.5, 0.8, 1.0)
+
+
+@dataclass(frozen=True)
+class Generated:
+    """A continuation of `prompt`; `pieces` are its tokens as a person reads them."""
+
+    prompt: str
+    text: str
+    hypothesis: Hypothesis
+    pieces: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Generator:
+    """A model with the tokenizer and the kind of data that belong to it."""
+
+    model: Model
+    tokenizer: Tokenizer
+    data: Data[Any]
+    device: torch.device
+
+    def generate(
+        self, texts: Sequence[str], decoder: Decoder, max_length: int, samples: int = 1
+    ) -> list[list[Generated]]:
+        """For each text its continuations: `samples` times what the decoder finds."""
+        with self._quietly():
+            start = self.start(texts, samples)
+            found = decoder.decode(self._stepper(), start, self.limits(max_length))
+        rows = iter(found)
+        return [
+            [self._read(text, each) for _ in range(samples) for each in next(rows)]
+            for text in texts
+        ]
+
+    def stream(self, text: str, decoder: PathDecoder, max_length: int) -> Iterator[str]:
+        """Yield the text of one continuation as its tokens come."""
+        tokens: list[int] = []
+        shown = ""
+        with self._quietly():
+            walk = decoder.walk(self._stepper(), self.start([text]), self.limits(max_length))
+            for extension in walk:
+                tokens.append(int(extension.tokens[0]))
+                whole = self.tokenizer.decode(tokens)
+                yield whole[len(shown) :]
+                shown = whole
+
+    def first_tokens(self, text: str, temperature: float, top: int = 8) -> list[dict[str, Any]]:
+        """The most probable tokens behind `text` at `temperature`, with their probabilities."""
+        with self._quietly():
+            tokens, state, context, _ = self.start([text])
+            log_probs, _ = self._stepper().step(tokens, state, context)
+        if temperature:
+            probabilities = at_temperature(log_probs, temperature).exp()[0]
+        else:
+            probabilities = torch.zeros_like(log_probs[0])
+            probabilities[log_probs[0].argmax()] = 1.0
+        values, tokens = probabilities.topk(min(top, len(probabilities)))
+        return [
+            {"token": self.tokenizer.shown(token), "probability": value}
+            for token, value in zip(tokens.tolist(), values.tolist(), strict=True)
+        ]
+
+    def start(self, texts: Sequence[str], samples: int = 1) -> Start:
+        """The model's start for `texts`, each `samples` times in a row."""
+        prompts = self.data.prompts(texts, self.tokenizer)
+        on_device = Prompts(prompts.tokens.to(self.device), prompts.lengths.to(self.device))
+        start = self.model.start(on_device)
+        rows = torch.arange(len(texts), device=self.device).repeat_interleave(samples)
+        copies = torch.arange(samples, device=self.device).repeat(len(texts))
+        tokens, state, context = reorder((start.tokens, start.state, start.context), rows)
+        return Start(tokens, state, context, rows + copies * SAMPLES_APART)
+
+    def limits(self, max_length: int) -> Limits:
+        """`max_length` tokens, and the end token where the data has one."""
+        return Limits(max_length, (EOS,) if self.data.ends else ())
+
+    def _stepper(self) -> Forbid:
+        """The model, but for tokens that no text has."""
+        return Forbid(self.model, [PAD, BOS, UNK] if self.data.ends else [PAD, BOS, UNK, EOS])
+
+    def _read(self, text: str, hypothesis: Hypothesis) -> Generated:
+        pieces = tuple(self.tokenizer.shown(token) for token in hypothesis.tokens)
+        return Generated(text, self.tokenizer.decode(hypothesis.tokens), hypothesis, pieces)
+
+    def _quietly(self) -> _Evaluating:
+        return _Evaluating(self.model)
+
+
+class _Evaluating:
+    """A context without dropout and without gradients."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self._inference = torch.inference_mode()
+
+    def __enter__(self) -> None:
+        self._was_training = self._model.training
+        self._model.eval()
+        self._inference.__enter__()
+
+    def __exit__(self, *error: Any) -> None:
+        self._inference.__exit__(*error)
+        self._model.train(self._was_training)

@@ -1,0 +1,41 @@
+"""The head `tied`: the embedding's vectors serve as output weights too."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from seqgen.heads.base import Head, heads
+from seqgen.heads.cross_entropy import token_losses
+
+
+@heads.register("tied")
+class TiedHead(Head):
+    """`softmax(E P h + b)` with E the embedding (Press and Wolf 2017; Inan et al. 2017).
+
+    P is a linear map where the sizes of hidden and embedding differ, else it is left out.
+    """
+
+    table: Tensor
+
+    def __init__(self, input_size: int, vocab_size: int, table: Tensor) -> None:
+        super().__init__()
+        embedding_size = table.shape[1]
+        if isinstance(table, nn.Parameter):
+            self.table = table  # the same object as the embedding's: one weight, saved once
+        else:
+            self.register_buffer("table", table, persistent=False)
+        self.bias = nn.Parameter(table.new_zeros(vocab_size))
+        same = input_size == embedding_size
+        self.project = nn.Identity() if same else nn.Linear(input_size, embedding_size, bias=False)
+
+    def log_probs(self, hidden: Tensor) -> Tensor:
+        """`[..., input] -> [..., vocab]`."""
+        return self._logits(hidden).float().log_softmax(-1)
+
+    def loss(self, hidden: Tensor, targets: Tensor) -> Tensor:
+        """Nats of each target, `[...]`."""
+        return token_losses(self._logits(hidden), targets)
+
+    def _logits(self, hidden: Tensor) -> Tensor:
+        return functional.linear(self.project(hidden), self.table, self.bias)

@@ -1,0 +1,60 @@
+"""The machine: which device to use, and how many threads pay."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+from typing import Literal
+
+import torch
+
+from seqgen.errors import SetupError
+
+Device = Literal["auto", "cpu", "cuda"]
+
+
+def choose_device(wanted: Device) -> torch.device:
+    """`auto` takes a GPU where there is one. Errors: SetupError where `cuda` is not to be had."""
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise SetupError("device: cuda was asked for, but torch finds none here; use device=cpu")
+    if wanted == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return torch.device(wanted)
+
+
+def available_cores() -> int:
+    """The cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def choose_threads(wanted: int | Literal["auto"], parameters: int, cores: int) -> int:
+    """How many threads to compute with.
+
+    One step of recurrence multiplies every weight with every row of the batch. Where a model is
+    small, threads wait for one another longer than they work. The rule looks at nothing that
+    varies from run to run, since the last bits of results depend on the number of threads.
+    """
+    if wanted != "auto":
+        return wanted
+    return max(1, min(cores, 8, parameters // 50_000))
+
+
+def keep_freed_memory() -> None:
+    """Have the C library keep freed memory for the next step instead of returning it.
+
+    Training frees and takes the same large buffers in every step. By default glibc hands each
+    back to the system, which clears it again page by page: 20 to 30 % of a step. For a process of
+    our own only (the command line), since it concerns all code in it; nothing elsewhere.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError):  # another C library
+        return
+    trim_threshold, mmap_max = -1, -4  # the numbers of M_TRIM_THRESHOLD and M_MMAP_MAX in malloc.h
+    mallopt(mmap_max, 0)
+    mallopt(trim_threshold, 2**31 - 1)

@@ -1,0 +1,102 @@
+"""The manifest of a run: all that someone needs who wants to repeat it."""
+
+from __future__ import annotations
+
+import json
+import platform
+import sys
+import warnings
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from seqgen.build import Built
+from seqgen.data.base import Dataset
+from seqgen.errors import CheckpointError
+from seqgen.recipe import Recipe
+from seqgen.recipe_source import RecipeSource
+from seqgen.run_directory import RunDirectory
+from seqgen.version import __version__
+from seqgen.yaml_loader import load_document
+
+FIXED = ("data", "tokenizer", "model", "seed")
+"""The sections of a recipe that a resumed run may not change."""
+
+BITWISE = ("torch", "threads", "device")
+"""Where these differ, a resumed run goes on, but not to the same last bits."""
+
+
+def manifest(
+    built: Built, dataset: Dataset[Any], source: RecipeSource, command: Sequence[str]
+) -> dict[str, Any]:
+    """The record of a run that is about to begin."""
+    held_out = {"valid": dataset.valid, "test": dataset.test}
+    return {
+        "recipe": Path(source.name).stem,
+        "description": built.recipe.description,
+        "command": list(command) or sys.argv,
+        "seed": built.recipe.seed,
+        "data": built.data.fingerprint(),
+        "parameters": built.parameters,
+        "vocab_size": len(built.tokenizer),
+        "train_tokens": dataset.train.tokens,
+        "train_chars": dataset.train_size.chars,
+        **{f"{name}_tokens": part.tokens for name, part in held_out.items() if part is not None},
+        "steps_per_epoch": dataset.train.steps_per_epoch,
+        "budget": _budget(built.recipe),
+        "device": str(built.device),
+        "threads": built.threads,
+        "precision": built.recipe.train.precision,
+        "seqgen": __version__,
+        "python": platform.python_version(),
+        "torch": str(torch.__version__),
+        "numpy": np.__version__,
+        "platform": platform.platform(),
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def check_same(directory: RunDirectory, recipe: Recipe, record: dict[str, Any]) -> None:
+    """Whether the run in `directory` may go on with `recipe`.
+
+    Errors: CheckpointError where model, tokenizer or data are other ones. A warning where the
+    machine is another one, for the last bits of results depend on it.
+    """
+    document = load_document(directory.recipe.read_bytes(), str(directory.recipe))
+    before, now = _flat(document.data), _flat(recipe.plain())
+    changed = [
+        f"{key} was {before.get(key)!r} and is {now.get(key)!r}"
+        for key in sorted(before.keys() | now.keys())
+        if before.get(key) != now.get(key) and key.split(".")[0] in FIXED
+    ]
+    if changed:
+        raise CheckpointError(f"{directory.folder}: cannot be resumed: {'; '.join(changed[:3])}")
+    old = json.loads(directory.manifest.read_text(encoding="utf-8"))
+    if old["data"] != record["data"]:
+        raise CheckpointError(f"{directory.folder}: cannot be resumed: the data is another one now")
+    for key in BITWISE:
+        if old[key] != record[key]:
+            text = f"{key} was {old[key]} and is {record[key]}: not the same run to the last bit"
+            warnings.warn(text, stacklevel=2)
+
+
+def _budget(recipe: Recipe) -> str:
+    """Such as `140 seconds or 3 epochs, whichever comes first`."""
+    train = recipe.train
+    limits = {"steps": train.max_steps, "epochs": train.max_epochs, "seconds": train.max_seconds}
+    given = [f"{value:g} {name}" for name, value in limits.items() if value is not None]
+    return " or ".join(given) + (", whichever comes first" if len(given) > 1 else "")
+
+
+def _flat(data: Any, path: str = "") -> dict[str, Any]:
+    """Nested mappings as one, with dotted keys."""
+    if not isinstance(data, dict):
+        return {path: data}
+    flat: dict[str, Any] = {}
+    for key, value in data.items():
+        flat.update(_flat(value, f"{path}.{key}" if path else key))
+    return flat

@@ -1,0 +1,82 @@
+"""The model `language_model`: the next token from all tokens before it."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from seqgen.cells import CellFactory
+from seqgen.data.base import Prompts, TokenBatch
+from seqgen.decoders.base import Start
+from seqgen.embeddings import EmbeddingFactory, LearnedEmbedding
+from seqgen.heads import HeadFactory, LinearHead
+from seqgen.models.base import Loss, Model, Score, models
+from seqgen.options import Share
+from seqgen.state import State
+
+
+@models.register("language_model")
+class LanguageModel(Model):
+    """Embedding, cell, head: `p(token | tokens before it)`.
+
+    `dropout` falls on what the cell reads and on what the head reads.
+    """
+
+    def __init__(
+        self,
+        vocab_size: int,
+        cell: CellFactory,
+        head: HeadFactory = LinearHead,
+        embedding: EmbeddingFactory = LearnedEmbedding,
+        dropout: Share = 0.0,
+    ) -> None:
+        super().__init__()
+        self.embedding = embedding(vocab_size=vocab_size)
+        self.cell = cell(input_size=self.embedding.output_size)
+        self.head = head(
+            input_size=self.cell.output_size, vocab_size=vocab_size, table=self.embedding.table()
+        )
+        self.dropout = nn.Dropout(dropout)
+
+    def initial_state(self, batch_size: int) -> State:
+        """The cell's."""
+        return self.cell.initial_state(batch_size)
+
+    def loss(self, batch: TokenBatch, state: State = None) -> Loss:
+        """The sum of nats over the real targets."""
+        hidden, state = self._read(batch.inputs, state, batch.lengths)
+        losses = self.head.loss(hidden, batch.targets)
+        return Loss(_real(losses, batch.lengths).sum(), batch.tokens, state)
+
+    def score(self, batch: TokenBatch, state: State = None) -> Score:
+        """Nats and hits of each target, `[batch, time]`."""
+        hidden, state = self._read(batch.inputs, state, batch.lengths)
+        log_probs = self.head.log_probs(hidden)
+        nats = -log_probs.gather(-1, batch.targets.unsqueeze(-1)).squeeze(-1)
+        correct = log_probs.argmax(-1) == batch.targets
+        return Score(_real(nats, batch.lengths), _real(correct, batch.lengths), state)
+
+    def start(self, batch: Prompts) -> Start:
+        """Read each prompt but for its last token, which the first step reads."""
+        before = batch.lengths - 1
+        last = batch.tokens.gather(1, before.unsqueeze(1)).squeeze(1)
+        _, state = self._read(batch.tokens[:, :-1], None, before)
+        return Start(last, state, None, batch.numbers)
+
+    def step(self, tokens: Tensor, state: State, context: State) -> tuple[Tensor, State]:
+        """`tokens: [rows]` to `[rows, vocab]`."""
+        output, state = self.cell.step_input(self.dropout(self.embedding(tokens)), state)
+        return self.head.log_probs(self.dropout(output)), state
+
+    def _read(self, tokens: Tensor, state: State, lengths: Tensor | None) -> tuple[Tensor, State]:
+        """`[batch, time]` to what the head reads, `[batch, time, hidden]`, and the state."""
+        outputs, state = self.cell(self.dropout(self.embedding(tokens)), state, lengths)
+        return self.dropout(outputs), state
+
+
+def _real(values: Tensor, lengths: Tensor | None) -> Tensor:
+    """`values: [batch, time]` with zeros behind each row's length."""
+    if lengths is None:
+        return values
+    moments = torch.arange(values.shape[1], device=values.device)
+    return values * (moments < lengths.unsqueeze(1))

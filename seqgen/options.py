@@ -1,0 +1,285 @@
+"""The options that a signature declares: reading them, and checking values against them."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import inspect
+import json
+import types
+import typing
+from collections.abc import Callable, Iterable, Mapping
+from typing import Annotated, Any, Protocol, runtime_checkable
+
+from pydantic import ConfigDict, Field, PydanticSchemaGenerationError, TypeAdapter, ValidationError
+
+Path = tuple[str | int, ...]
+
+Size = Annotated[int, Field(ge=1, le=1_000_000)]
+Count = Annotated[int, Field(ge=0, le=2**53)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+PositiveFloat = Annotated[float, Field(gt=0)]
+NonNegativeFloat = Annotated[float, Field(ge=0)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+
+REQUIRED: Any = inspect.Parameter.empty
+
+
+class OptionError(ValueError):
+    """A value that an option cannot take: where in the tree, and what would be right."""
+
+    def __init__(self, path: Path, message: str, *, at_key: bool = False) -> None:
+        super().__init__(f"{dotted(path)}: {message}" if path else message)
+        self.path = path
+        self.message = message
+        self.at_key = at_key
+
+
+@runtime_checkable
+class Checker(Protocol):
+    """What an annotation carries to check its own values: `Annotated[..., checker]`."""
+
+    def check(self, value: object, path: Path) -> Any:
+        """The checked value; an OptionError that knows `path` otherwise."""
+        ...
+
+    def schema(self) -> dict[str, Any]:
+        """The JSON Schema of what `check` accepts."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Option:
+    """One option: its name, its annotation and its default (REQUIRED where it has none)."""
+
+    name: str
+    annotation: Any
+    default: Any
+
+
+def dotted(path: Path) -> str:
+    """`("model", "cells", 0, "name")` as `model.cells.0.name`."""
+    return ".".join(str(step) for step in path)
+
+
+def did_you_mean(word: str, choices: Iterable[str]) -> str:
+    """`; did you mean 'lstm'?` where a choice is near to `word`, else nothing."""
+    near = difflib.get_close_matches(word.lower(), list(choices), n=1, cutoff=0.6)
+    return f"; did you mean '{near[0]}'?" if near else ""
+
+
+def options_of(factory: Callable[..., Any]) -> dict[str, Option]:
+    """The options that the signature of a class or function declares."""
+    hints = typing.get_type_hints(_annotated(factory), include_extras=True)
+    return {
+        name: Option(name, hints.get(name, Any), parameter.default)
+        for name, parameter in inspect.signature(factory).parameters.items()
+        if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+    }
+
+
+def check_options(
+    options: Mapping[str, Option], values: object, path: Path, owner: str
+) -> dict[str, Any]:
+    """`values` checked against `options`, with the defaults filled in.
+
+    `owner` says in the error whose options they are, as in "not an option of cell 'lstm'".
+    """
+    if not isinstance(values, dict):
+        raise OptionError(path, f"must be a mapping of options, but is {shown(values)}")
+    for key in values:
+        if key not in options:
+            known = ", ".join(options) or "it has none"
+            near = did_you_mean(key, options)
+            message = f"not an option of {owner}{near} ({known})"
+            raise OptionError((*path, key), message, at_key=True)
+    checked = {}
+    for name, option in options.items():
+        if name in values:
+            value = _with_default_name(option, values[name])
+            checked[name] = check_value(option.annotation, value, (*path, name))
+        elif option.default is REQUIRED:
+            raise OptionError(path, f"`{name}` is missing; {owner} needs it")
+        else:
+            checked[name] = default_of(option)
+    return checked
+
+
+def default_of(option: Option) -> Any:
+    """The checked default: a part may be written as its name, a section as nothing at all."""
+    if _checker(option.annotation) and option.default is not None:
+        return check_value(option.annotation, option.default, (option.name,))
+    return option.default
+
+
+def _with_default_name(option: Option, value: object) -> object:
+    """Options without a name mean the default part: `optimizer: {eps: 1e-6}`."""
+    checker = _checker(option.annotation)
+    if not checker or not isinstance(value, dict) or "name" in value:
+        return value
+    if option.default is REQUIRED or option.default is None:
+        return value
+    return {"name": checker.check(option.default, ()).name, **value}
+
+
+def check_value(annotation: Any, value: object, path: Path) -> Any:
+    """`value` as the type that `annotation` says; an OptionError names the range otherwise."""
+    if value is None and type(None) in typing.get_args(annotation):
+        return None
+    checker = _checker(annotation)
+    if checker:
+        return checker.check(value, path)
+    if dataclasses.is_dataclass(annotation):
+        section = typing.cast(type[Any], annotation)
+        name = f"section '{dotted(path)}'"
+        checked = check_options(options_of(section), value, path, name)
+        try:
+            return section(**checked)
+        except ValueError as error:
+            raise OptionError(path, str(error)) from None
+    item = _item_with_checker(annotation)
+    if item is not None:
+        if not isinstance(value, list):
+            raise OptionError(path, f"must be a list, but is {shown(value)}")
+        return tuple(check_value(item, each, (*path, i)) for i, each in enumerate(value))
+    return _check_leaf(annotation, value, path)
+
+
+def schema_of(annotation: Any) -> dict[str, Any]:
+    """The JSON Schema of what `check_value` accepts for `annotation`."""
+    checker = _checker(annotation)
+    if checker:
+        optional = type(None) in typing.get_args(annotation)
+        return {"anyOf": [checker.schema(), {"type": "null"}]} if optional else checker.schema()
+    if dataclasses.is_dataclass(annotation):
+        return schema_of_options(options_of(typing.cast(type[Any], annotation)))
+    item = _item_with_checker(annotation)
+    if item is not None:
+        return {"type": "array", "items": schema_of(item)}
+    try:
+        return _adapter(annotation).json_schema()
+    except Exception:  # a type of the owner's own has no JSON Schema: say nothing about it
+        return {}
+
+
+def schema_of_options(options: Mapping[str, Option]) -> dict[str, Any]:
+    """The JSON Schema of a mapping of `options`; unknown keys are refused."""
+    properties = {}
+    for name, option in options.items():
+        properties[name] = schema_of(option.annotation)
+        if isinstance(option.default, str | int | float | bool):
+            properties[name] = {**properties[name], "default": option.default}
+    required = [name for name, option in options.items() if option.default is REQUIRED]
+    schema = {"type": "object", "properties": properties, "additionalProperties": False}
+    return {**schema, "required": required} if required else schema
+
+
+def shown(value: object) -> str:
+    """`value` as an error shows it: short, on one line."""
+    text = json.dumps(value, default=str) if not isinstance(value, str) else repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _annotated(factory: Callable[..., Any]) -> Callable[..., Any]:
+    """Where the annotations of `factory` are: on `__init__` for a class."""
+    if isinstance(factory, type) and not dataclasses.is_dataclass(factory):
+        return typing.cast(Callable[..., Any], inspect.getattr_static(factory, "__init__"))
+    return factory
+
+
+def _checker(annotation: Any) -> Checker | None:
+    """The checker in `Annotated[X, checker]` or `Annotated[X, checker] | None`."""
+    for candidate in (annotation, *_union_members(annotation)):
+        for extra in getattr(candidate, "__metadata__", ()):
+            if isinstance(extra, Checker):
+                return extra
+    return None
+
+
+def _union_members(annotation: Any) -> tuple[Any, ...]:
+    is_union = typing.get_origin(annotation) in (typing.Union, types.UnionType)
+    return typing.get_args(annotation) if is_union else ()
+
+
+def _item_with_checker(annotation: Any) -> Any:
+    """The item type of a list or tuple whose items are parts or sections, else None."""
+    if typing.get_origin(annotation) not in (list, tuple, Sequence):
+        return None
+    item = typing.get_args(annotation)[0]
+    return item if _checker(item) or dataclasses.is_dataclass(item) else None
+
+
+Sequence = typing.get_origin(typing.Sequence[int])
+
+
+def _adapter(annotation: Any) -> TypeAdapter[Any]:
+    config = ConfigDict(allow_inf_nan=False, arbitrary_types_allowed=True)
+    return TypeAdapter(annotation, config=config)
+
+
+def _check_leaf(annotation: Any, value: object, path: Path) -> Any:
+    """Check by pydantic, strictly (no "3" for 3), in its JSON mode (a list may become a tuple)."""
+    try:
+        adapter = _adapter(annotation)
+    except PydanticSchemaGenerationError:
+        return value
+    try:
+        return adapter.validate_json(json.dumps(value, default=str), strict=True)
+    except ValidationError as error:
+        errors = error.errors()
+        wanted = " or ".join(dict.fromkeys(_wanted(each) for each in errors))
+        if errors[0]["type"] in _BOUNDS and not errors[0]["loc"]:
+            wanted = _range(annotation) or wanted
+        raise OptionError(path, f"must be {wanted}, but is {shown(value)}") from None
+
+
+_WANTED = {
+    "int_type": "an integer",
+    "int_from_float": "an integer",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "string_type": "a string",
+    "tuple_type": "a list",
+    "list_type": "a list",
+    "none_required": "null",
+    "path_type": "a path",
+    "finite_number": "a finite number",
+    "greater_than": "greater than {gt}",
+    "greater_than_equal": "at least {ge}",
+    "less_than": "less than {lt}",
+    "less_than_equal": "at most {le}",
+    "literal_error": "{expected}",
+    "too_short": "at least {min_length} long",
+    "too_long": "at most {max_length} long",
+    "string_too_short": "at least {min_length} long",
+    "missing": "longer",
+}
+
+
+_BOUNDS = {
+    "greater_than": ("gt", "greater than"),
+    "greater_than_equal": ("ge", "at least"),
+    "less_than": ("lt", "less than"),
+    "less_than_equal": ("le", "at most"),
+}
+
+
+def _range(annotation: Any) -> str:
+    """`at least 0 and less than 1`: all bounds of an annotation, not only the one missed."""
+    fields = getattr(annotation, "__metadata__", ())
+    bounds = [bound for field in fields for bound in getattr(field, "metadata", ())]
+    words = [
+        f"{phrase} {getattr(bound, key)}"
+        for bound in bounds
+        for key, phrase in _BOUNDS.values()
+        if getattr(bound, key, None) is not None
+    ]
+    return " and ".join(words)
+
+
+def _wanted(error: Any) -> str:
+    """What would have been right, as words that fit behind "must be"."""
+    template = _WANTED.get(error["type"])
+    if template is None:
+        return f"valid ({error['msg'].lower()})"
+    return template.format(**error.get("ctx", {}))

@@ -1,0 +1,202 @@
+"""Registry: the parts of one kind by name, and Part, a choice among them with its options."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from pathlib import Path as FilePath
+from types import MappingProxyType
+from typing import Any, Generic, TypeVar
+
+from seqgen.errors import PluginError
+from seqgen.options import (
+    Option,
+    OptionError,
+    Path,
+    check_options,
+    did_you_mean,
+    options_of,
+    schema_of_options,
+    shown,
+)
+
+T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A registered part: what makes it, the options of that signature, and where it stands."""
+
+    factory: Callable[..., Any]
+    options: Mapping[str, Option]
+    supplied: frozenset[str]
+    where: str
+
+    @property
+    def summary(self) -> str:
+        """The first line of the part's docstring."""
+        lines = (inspect.getdoc(self.factory) or "").strip().splitlines()
+        return lines[0] if lines else ""
+
+
+@dataclass(frozen=True)
+class Part(Generic[T]):
+    """A part chosen in a recipe, with checked options. Call it with the sizes to build it."""
+
+    registry: Registry[T]
+    name: str
+    options: Mapping[str, Any]
+    path: Path = field(default=(), compare=False)
+
+    def __call__(self, **supplied: Any) -> T:
+        """Build the part; of `supplied` it gets what its signature asks for.
+
+        A ValueError of its constructor becomes an OptionError that knows the place.
+        """
+        entry = self.registry.entry(self.name)
+        wanted = {name: supplied[name] for name in entry.supplied if name in supplied}
+        try:
+            made: T = entry.factory(**self.options, **wanted)
+        except OptionError:
+            raise
+        except ValueError as error:
+            raise OptionError(self.path, str(error)) from error
+        return made
+
+    def plain(self) -> dict[str, Any]:
+        """The choice as plain data, every option written out."""
+        return {"name": self.name, **{key: plain(each) for key, each in self.options.items()}}
+
+
+class Registry(Generic[T]):
+    """Parts of one kind by name.
+
+    The signature of what is registered is the schema of its options, except for the names in
+    `supplied`: sizes and the like that the program knows and hands over when it builds.
+    """
+
+    def __init__(self, kind: str, *, room: str = "", supplied: Collection[str] = ()) -> None:
+        self.kind = kind
+        self.room = room or f"{kind}s"
+        self._supplied = frozenset(supplied)
+        self._entries: dict[str, Entry] = {}
+        self._names_of_factories: dict[object, str] = {}
+
+    def register(self, name: str) -> Callable[[F], F]:
+        """A decorator that enters a class or function under `name`."""
+
+        def enter(factory: F) -> F:
+            where = _place(factory)
+            if name in self._entries:
+                taken = self._entries[name].where
+                raise PluginError(
+                    f"{where}: the {self.kind} name '{name}' is taken by {taken}; choose another"
+                )
+            every = options_of(factory)
+            supplied = self._supplied & every.keys()
+            own = {key: option for key, option in every.items() if key not in supplied}
+            self._entries[name] = Entry(factory, MappingProxyType(own), supplied, where)
+            self._names_of_factories[factory] = name
+            return factory
+
+        return enter
+
+    def names(self) -> tuple[str, ...]:
+        """The registered names, sorted."""
+        return tuple(sorted(self._entries))
+
+    def entry(self, name: str) -> Entry:
+        """What is registered under `name`; a ValueError with a suggestion where nothing is."""
+        if name not in self._entries:
+            near = did_you_mean(name, self._entries)
+            raise ValueError(f"no {self.kind} named {shown(name)}{near} (seqgen list {self.room})")
+        return self._entries[name]
+
+    def where(self, name: str) -> str:
+        """The place of the part, as `file:line`."""
+        return self.entry(name).where
+
+    def check(self, value: object, path: Path = ()) -> Part[T]:
+        """A name, or a mapping with `name` and options, as a checked Part."""
+        if isinstance(value, Part):
+            return value
+        value = self._names_of_factories.get(value, value) if callable(value) else value
+        if isinstance(value, str):
+            value, name_path = {"name": value}, path
+        else:
+            name_path = (*path, "name")
+        if not isinstance(value, dict):
+            message = f"must be a {self.kind}'s name, or name and options, but is {shown(value)}"
+            raise OptionError(path, message)
+        name = value.get("name")
+        if not isinstance(name, str):
+            raise OptionError(path, f"`name` is missing: which {self.kind}? (one of {self._few()})")
+        try:
+            entry = self.entry(name)
+        except ValueError as error:
+            raise OptionError(name_path, str(error)) from None
+        given = {key: each for key, each in value.items() if key != "name"}
+        return Part(self, name, self._check_options(name, entry, given, path), path)
+
+    def build(self, spec: object, **supplied: Any) -> T:
+        """Check `spec` (a name, a mapping or a Part) and build it with `supplied`."""
+        return self.check(spec)(**supplied)
+
+    def schema(self) -> dict[str, Any]:
+        """The JSON Schema of what `check` accepts."""
+        full = []
+        for name, entry in sorted(self._entries.items()):
+            schema = schema_of_options(entry.options)
+            schema["properties"] = {"name": {"const": name}, **schema["properties"]}
+            schema["required"] = ["name", *schema.get("required", [])]
+            full.append({**schema, "description": entry.summary})
+        bare = [name for name, entry in sorted(self._entries.items())]
+        return {"anyOf": [{"enum": bare}, *full]}
+
+    def _check_options(
+        self, name: str, entry: Entry, given: dict[str, object], path: Path
+    ) -> Mapping[str, Any]:
+        try:
+            owner = f"{self.kind} '{name}'"
+            return MappingProxyType(check_options(entry.options, given, path, owner))
+        except OptionError as error:
+            if error.at_key and error.path[:-1] == path:  # say where the options are declared
+                message = f"{error.message.removesuffix(')')}; {entry.where})"
+                raise OptionError(error.path, message, at_key=True) from None
+            raise
+
+    def _few(self) -> str:
+        names = self.names()
+        return ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
+
+
+def plain(value: Any) -> Any:
+    """`value` as data that YAML can hold: parts and sections become mappings."""
+    if isinstance(value, Part):
+        return value.plain()
+    if is_dataclass(value):
+        return {each.name: plain(getattr(value, each.name)) for each in fields(value)}
+    if isinstance(value, tuple | list):
+        return [plain(each) for each in value]
+    return str(value) if isinstance(value, FilePath) else value
+
+
+def _place(factory: Callable[..., Any]) -> str:
+    """`seqgen/cells/lstm.py:21` for our own parts; for others the path from the current folder."""
+    inner = inspect.unwrap(factory)
+    try:
+        source, line = inspect.getsourcefile(inner), inspect.getsourcelines(inner)[1]
+    except (OSError, TypeError):
+        return "<interactive>"
+    package = FilePath(__file__).parent.parent
+    path = FilePath(source or "?").resolve()
+    if path.is_relative_to(package):
+        return f"{path.relative_to(package).as_posix()}:{line}"
+    return (
+        f"{os.path.relpath(path)}:{line}"
+        if path.is_relative_to(FilePath.cwd())
+        else f"{path}:{line}"
+    )

@@ -1,0 +1,30 @@
+"""Every registry, by the name of its room."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from seqgen.cells import cells
+from seqgen.data import corpora, data
+from seqgen.decoders import decoders
+from seqgen.embeddings import embeddings
+from seqgen.heads import heads
+from seqgen.models import models
+from seqgen.registry import Registry
+from seqgen.tokenizers import tokenizers
+from seqgen.training import optimizers, schedules
+
+_ALL: tuple[Registry[Any], ...] = (
+    tokenizers,
+    data,
+    corpora,
+    embeddings,
+    cells,
+    heads,
+    models,
+    decoders,
+    optimizers,
+    schedules,
+)
+
+ROOMS: dict[str, Registry[Any]] = {registry.room: registry for registry in _ALL}

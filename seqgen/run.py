@@ -1,0 +1,172 @@
+"""The story of a run, from recipe to report, top to bottom."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from seqgen import plugins
+from seqgen.build import Built, build, build_data, build_decoder, fit_tokenizer, restore_tokenizer
+from seqgen.data.base import Dataset, Split
+from seqgen.errors import DataError
+from seqgen.evaluate import evaluate
+from seqgen.manifest import check_same, manifest
+from seqgen.options import OptionError
+from seqgen.overrides import read_override
+from seqgen.recipe import Recipe, check_recipe, placed
+from seqgen.recipe_source import RecipeSource, find_recipe
+from seqgen.reports import write_report
+from seqgen.run_directory import RunDirectory
+from seqgen.samples import final_samples, sample_at_validation, samples_as_text
+from seqgen.training import Fit, Outcome
+from seqgen.training.checkpoint import Checkpoints, load_weights
+from seqgen.training.log import Event, MetricsLog, cut_back
+from seqgen.training.loop import Sink
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """What a person asks for: a recipe, overrides of it, and where to."""
+
+    recipe: str
+    overrides: Sequence[str] = ()
+    out: Path | None = None
+    resume: bool = False
+    overwrite: bool = False
+    command: Sequence[str] = field(default_factory=tuple)
+
+
+def load_recipe(wanted: str, overrides: Sequence[str]) -> tuple[Recipe, RecipeSource]:
+    """Find a recipe, import the plugins it names, and check it."""
+    source = RecipeSource.read(find_recipe(wanted))
+    plugins.load_installed()
+    plugins.load_files(source.plugins, source.folder)
+    return check_recipe(source, overrides), source
+
+
+def run(request: RunRequest, announce: Sink, watch: Sequence[Sink] = ()) -> Path:
+    """Train, evaluate, sample and report; returns the run directory.
+
+    `announce` is called once, with what the run will do; `watch` with every event. Errors: those
+    of `seqgen.errors`; nothing is written before recipe and data have been found good.
+    """
+    recipe, source = load_recipe(request.recipe, request.overrides)
+    directory = RunDirectory(request.out or default_folder(request.recipe))
+    directory.check_free(resume=request.resume, overwrite=request.overwrite)
+    resumed = request.resume and directory.exists()
+    try:
+        data = build_data(recipe)
+        if resumed:
+            tokenizer = restore_tokenizer(recipe, directory.tokenizer)
+        else:
+            tokenizer = fit_tokenizer(recipe, data)
+        dataset = data.encode(tokenizer)
+        built = build(recipe, data, tokenizer)
+        fit = _fit(built, dataset, directory)
+        record = manifest(built, dataset, source, request.command)
+    except OptionError as error:
+        overrides = [read_override(text) for text in request.overrides]
+        raise placed(error, source, overrides) from None
+    except ValueError as error:  # from a tokenizer that the training text does not suit
+        raise DataError(str(error)) from None
+    with directory.locked():
+        if resumed:
+            check_same(directory, recipe, record)
+            _go_back(fit, directory)
+        else:
+            _begin(directory, built, record, request.overwrite)
+        announce({**record, "resumed_at": fit.counters.step if resumed else None})
+        if fit.counters.step == 0 or not directory.result.exists() or not fit.finished():
+            _train_and_conclude(fit, built, dataset, directory, watch)
+    return directory.folder
+
+
+def default_folder(recipe: str) -> Path:
+    """`runs/<recipe name>`."""
+    return Path("runs") / Path(recipe).stem
+
+
+def _fit(built: Built, dataset: Dataset[Any], directory: RunDirectory) -> Fit:
+    return Fit(
+        built.model,
+        dataset.train,
+        built.recipe.train,
+        built.device,
+        Checkpoints(directory.checkpoints),
+        partial(_validate, built, dataset.valid) if dataset.valid else None,
+    )
+
+
+def _validate(built: Built, split: Split[Any]) -> Event:
+    """The figures of the validation part, and a sample to see the model learn by."""
+    figures = evaluate(built.model, split, built.device)
+    decoder = build_decoder(built.recipe, built.tokenizer)
+    sample = sample_at_validation(built.generator(), decoder, built.recipe.samples)
+    return {**figures, "samples": [sample]}
+
+
+def _begin(directory: RunDirectory, built: Built, record: dict[str, Any], overwrite: bool) -> None:
+    if overwrite:
+        directory.clear()
+    built.tokenizer.save(directory.tokenizer)
+    directory.write_json(directory.manifest, record)
+    directory.write(directory.recipe, built.recipe.text())
+
+
+def _go_back(fit: Fit, directory: RunDirectory) -> None:
+    """Stand where the last checkpoint stands; without one, at the beginning."""
+    folder = Checkpoints(directory.checkpoints).find("last")
+    if folder is not None:
+        fit.resume(folder)
+    cut_back(directory.metrics, fit.counters.step if folder is not None else -1)
+
+
+def _train_and_conclude(
+    fit: Fit, built: Built, dataset: Dataset[Any], directory: RunDirectory, watch: Sequence[Sink]
+) -> None:
+    log = MetricsLog(directory.metrics)
+    fit.sinks = (log, *watch)
+    try:
+        outcome = fit.run()
+    finally:
+        log.close()
+        if fit.counters.step:
+            write_report(directory.folder)
+    _conclude(built, dataset, directory, outcome)
+
+
+def _conclude(
+    built: Built, dataset: Dataset[Any], directory: RunDirectory, outcome: Outcome
+) -> None:
+    """Evaluate and sample from the best checkpoint, and write what a person looks at."""
+    best = Checkpoints(directory.checkpoints).find("best")
+    if best is not None:
+        load_weights(best, built.model)
+    held_out = {"valid": dataset.valid, "test": dataset.test}
+    figures = {
+        name: evaluate(built.model, split, built.device)
+        for name, split in held_out.items()
+        if split is not None
+    }
+    samples = final_samples(built.generator(), built.recipe.samples, built.recipe.seed)
+    directory.write_json(directory.folder / "samples.json", samples)
+    directory.write(directory.folder / "samples.txt", samples_as_text(samples))
+    speed = outcome.tokens / outcome.seconds if outcome.seconds else 0.0
+    result = {
+        "recipe": directory.folder.name,
+        "parameters": built.parameters,
+        "best_step": outcome.best_step,
+        "stopped": outcome.stopped,
+        "train": {
+            "steps": outcome.steps,
+            "tokens": outcome.tokens,
+            "seconds": outcome.seconds,
+            "tokens_per_second": speed,
+        },
+        **figures,
+    }
+    directory.write_json(directory.result, result)
+    write_report(directory.folder)

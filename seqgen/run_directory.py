@@ -1,0 +1,117 @@
+"""The run directory: what lies where in it, and who may write there."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from seqgen.errors import CheckpointError, SetupError
+
+try:
+    import fcntl
+except ImportError:  # Windows has no flock; there a run is not protected from a second one
+    fcntl = None  # type: ignore[assignment]
+
+
+@dataclass(frozen=True)
+class RunDirectory:
+    """The files of one run."""
+
+    folder: Path
+
+    @property
+    def recipe(self) -> Path:
+        """The resolved recipe; a directory that has it is a run."""
+        return self.folder / "recipe.yaml"
+
+    @property
+    def manifest(self) -> Path:
+        """Versions, seed, hashes of the data, command line."""
+        return self.folder / "manifest.json"
+
+    @property
+    def metrics(self) -> Path:
+        """The log, one event a line."""
+        return self.folder / "metrics.jsonl"
+
+    @property
+    def result(self) -> Path:
+        """The figures at the end."""
+        return self.folder / "result.json"
+
+    @property
+    def tokenizer(self) -> Path:
+        """The fitted vocabulary."""
+        return self.folder / "tokenizer"
+
+    @property
+    def checkpoints(self) -> Path:
+        """See `training.checkpoint`."""
+        return self.folder / "checkpoints"
+
+    def exists(self) -> bool:
+        """Whether a run has begun here."""
+        return self.recipe.is_file()
+
+    def require(self) -> None:
+        """A CheckpointError unless a run has begun here."""
+        if not self.exists():
+            raise CheckpointError(f"{self.folder}: no run here (there is no recipe.yaml in it)")
+
+    def check_free(self, *, resume: bool, overwrite: bool) -> None:
+        """Refuse a directory that is taken; writes nothing. Errors: SetupError."""
+        folder = self.folder
+        if folder.exists() and not folder.is_dir():
+            raise SetupError(f"{folder}: not a directory; choose another with --out")
+        taken = folder.is_dir() and any(each.name != ".lock" for each in folder.iterdir())
+        if taken and not self.exists():
+            raise SetupError(f"{folder}: not empty and not a run; choose another with --out")
+        if taken and not (resume or overwrite):
+            raise SetupError(
+                f"{folder}: has a run already; --resume it, --overwrite it, or choose another --out"
+            )
+
+    def clear(self) -> None:
+        """Remove what an earlier run has left."""
+        for each in self.folder.iterdir():
+            if each.name == ".lock":
+                continue
+            shutil.rmtree(each) if each.is_dir() else each.unlink()
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep others out while writing. Errors: SetupError where another process is in here."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            lock = (self.folder / ".lock").open("w")
+        except FileExistsError:
+            raise SetupError(f"{self.folder}: not a directory; choose another with --out") from None
+        except OSError as error:
+            raise SetupError(f"{self.folder}: cannot be written: {error.strerror}") from None
+        with lock:
+            try:
+                if fcntl is not None:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise SetupError(f"{self.folder}: another run is writing here") from None
+            yield
+
+    def write_json(self, path: Path, content: Any) -> None:
+        """Write a file whole or not at all."""
+        self.write(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+    def write(self, path: Path, text: str) -> None:
+        """Write a file whole or not at all. Errors: SetupError."""
+        beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        try:
+            beside.write_text(text, encoding="utf-8", errors="backslashreplace")
+            beside.replace(path)
+        except OSError as error:
+            beside.unlink(missing_ok=True)
+            raise SetupError(f"{path}: cannot be written: {error.strerror}") from None

@@ -1,0 +1,27 @@
+"""Tokenizers, text to ids. To add one: subclass `Tokenizer`, `@tokenizers.register("name")`."""
+
+from seqgen.tokenizers.base import (
+    BOS,
+    EOS,
+    PAD,
+    SPECIALS,
+    UNK,
+    Tokenizer,
+    TokenizerFactory,
+    Tokens,
+    tokenizers,
+)
+from seqgen.tokenizers.char import CharTokenizer
+
+__all__ = [
+    "BOS",
+    "EOS",
+    "PAD",
+    "SPECIALS",
+    "UNK",
+    "CharTokenizer",
+    "Tokenizer",
+    "TokenizerFactory",
+    "Tokens",
+    "tokenizers",
+]

@@ -1,0 +1,83 @@
+"""The contract of a tokenizer: text to token ids and back, fitted once."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seqgen.registry import Registry
+
+tokenizers: Registry[Tokenizer] = Registry("tokenizer")
+
+PAD, BOS, EOS, UNK = 0, 1, 2, 3
+SPECIALS = ("<pad>", "<bos>", "<eos>", "<unk>")
+"""How special tokens are shown. Text that looks like one is plain text, never its id."""
+
+Tokens = NDArray[np.int64]
+
+
+class Tokenizer(ABC):
+    """Text to ids and back. PAD, BOS, EOS and UNK are 0, 1, 2 and 3 in each.
+
+    `lossless` says whether `decode(encode(text)) == text` for every text made of known symbols.
+    """
+
+    lossless: bool
+
+    @abstractmethod
+    def fit(self, texts: Iterable[str]) -> None:
+        """Learn the vocabulary from `texts`; the order of its entries never varies between runs."""
+
+    @abstractmethod
+    def encode(self, text: str) -> Tokens:
+        """The ids of `text`, without begin or end. Errors: ValueError for lone surrogates."""
+
+    @abstractmethod
+    def decode(self, tokens: Iterable[int]) -> str:
+        """The text of `tokens`; begin, end and padding vanish."""
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """The number of ids, the four special ones included."""
+
+    @abstractmethod
+    def shown(self, token: int) -> str:
+        """One token as a person reads it, e.g. in a table of probabilities."""
+
+    @abstractmethod
+    def files(self) -> dict[str, bytes]:
+        """What `save` writes: file names and contents, the same bytes from run to run."""
+
+    @abstractmethod
+    def restore(self, files: dict[str, bytes]) -> None:
+        """Take the vocabulary from what `files` returned. Errors: ValueError if it is damaged."""
+
+    def save(self, folder: Path) -> None:
+        """Write the fitted vocabulary into `folder`."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, content in self.files().items():
+            (folder / name).write_bytes(content)
+
+    def load(self, folder: Path) -> None:
+        """Read what `save` wrote."""
+        self.restore({path.name: path.read_bytes() for path in sorted(folder.iterdir())})
+
+
+TokenizerFactory = Annotated[Callable[..., Tokenizer], tokenizers]
+
+
+def check_text(text: str) -> None:
+    """A ValueError that names the position of a lone surrogate, which is no character."""
+    try:
+        text.encode("utf-32-le")
+    except UnicodeEncodeError as error:
+        code = ord(text[error.start])
+        raise ValueError(
+            f"`text` must be Unicode characters, but has a lone surrogate U+{code:04X} "
+            f"at position {error.start}"
+        ) from None

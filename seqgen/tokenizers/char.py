@@ -1,0 +1,91 @@
+"""The tokenizer `char`: each Unicode character is a token."""
+
+from __future__ import annotations
+
+import json
+import string
+from collections.abc import Iterable
+from typing import Literal
+
+import numpy as np
+
+from seqgen.tokenizers.base import SPECIALS, UNK, Tokenizer, Tokens, check_text, tokenizers
+
+
+@tokenizers.register("char")
+class CharTokenizer(Tokenizer):
+    """One token for each character, ids in code point order.
+
+    `alphabet`: the characters themselves, or `printable` (the 100 of `string.printable`); without
+    it they are those of the training text. `unk: error` refuses other characters, else they
+    become UNK, shown as U+FFFD.
+    """
+
+    lossless = True
+
+    def __init__(
+        self, alphabet: str | None = None, unk: Literal["token", "error"] = "token"
+    ) -> None:
+        self.unk = unk
+        self._alphabet = string.printable if alphabet == "printable" else alphabet
+        self._set([])
+        if self._alphabet is not None:
+            check_text(self._alphabet)
+            self._set(sorted(set(self._alphabet)))
+
+    def fit(self, texts: Iterable[str]) -> None:
+        """Take the characters of `texts`, unless the alphabet is fixed."""
+        if self._alphabet is None:
+            codes = [np.unique(_codes(text)) for text in texts]
+            every = np.unique(np.concatenate(codes)).tolist() if codes else []
+            self._set([chr(code) for code in every])
+
+    def encode(self, text: str) -> Tokens:
+        """One id for each character, by a table that is indexed with the code point."""
+        codes = _codes(text)
+        inside = codes < len(self._table)
+        if inside.all():
+            tokens = self._table[codes]
+        else:
+            tokens = np.where(inside, self._table[np.where(inside, codes, 0)], UNK)
+        if self.unk == "error" and (tokens == UNK).any():
+            position = int((tokens == UNK).argmax())
+            raise ValueError(
+                f"`text` must be of known characters, but has {text[position]!r} at {position}"
+            )
+        return tokens
+
+    def decode(self, tokens: Iterable[int]) -> str:
+        """The characters of `tokens`; UNK is U+FFFD, begin, end and padding are nothing."""
+        return "".join([self._pieces[token] for token in tokens])
+
+    def __len__(self) -> int:
+        return len(self._pieces)
+
+    def shown(self, token: int) -> str:
+        """The character itself, or the name of a special token."""
+        return SPECIALS[token] if token < len(SPECIALS) else self._pieces[token]
+
+    def files(self) -> dict[str, bytes]:
+        """The characters as a JSON list."""
+        text = json.dumps(self._pieces[len(SPECIALS) :], ensure_ascii=True, indent=0)
+        return {"chars.json": text.encode("ascii")}
+
+    def restore(self, files: dict[str, bytes]) -> None:
+        """From `chars.json`."""
+        chars = json.loads(files["chars.json"])
+        if chars != sorted(set(chars)) or any(len(char) != 1 for char in chars):
+            raise ValueError("`chars.json` must be single characters in order, but is not")
+        self._set(chars)
+
+    def _set(self, chars: list[str]) -> None:
+        self._pieces = ["", "", "", "\ufffd", *chars]
+        codes = [ord(char) for char in chars]
+        self._table = np.full(max(codes, default=0) + 1, UNK, dtype=np.int64)
+        self._table[codes] = np.arange(len(SPECIALS), len(self._pieces))
+
+
+def _codes(text: str) -> np.ndarray[tuple[int], np.dtype[np.uint32]]:
+    """The code points of `text`: UTF-32 is an array of them."""
+    check_text(text)
+    return np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32)

@@ -1,0 +1,113 @@
+"""A trained run as an object: load it, generate with it, evaluate it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from seqgen import plugins
+from seqgen.build import Built, build, build_data, restore_tokenizer, supply_decoder
+from seqgen.decoders import Decoder, decoders
+from seqgen.errors import CheckpointError, DataError
+from seqgen.evaluate import evaluate
+from seqgen.generate import Generated
+from seqgen.options import OptionError
+from seqgen.overrides import read_override
+from seqgen.recipe import check_recipe, placed
+from seqgen.recipe_source import RecipeSource
+from seqgen.run_directory import RunDirectory
+from seqgen.training.checkpoint import Checkpoints, load_weights
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """The parts of a run directory, with the weights of its best checkpoint."""
+
+    directory: RunDirectory
+    built: Built
+
+    @classmethod
+    def load(
+        cls, folder: str | Path, device: str = "auto", overrides: Sequence[str] = ()
+    ) -> TrainedRun:
+        """Read recipe, tokenizer and weights; no data is read.
+
+        `overrides` are laid over the run's recipe. Errors: CheckpointError where there is no run
+        in `folder` or it is damaged; RecipeError, SetupError.
+        """
+        directory = RunDirectory(Path(folder))
+        directory.require()
+        source = RecipeSource.read(directory.recipe)
+        plugins.load_installed()
+        plugins.load_files(source.plugins, Path())
+        every = [f"device={device}", *overrides]
+        recipe = check_recipe(source, every)
+        try:
+            tokenizer = restore_tokenizer(recipe, directory.tokenizer)
+            built = build(recipe, build_data(recipe), tokenizer)
+        except OptionError as error:
+            raise placed(error, source, [read_override(each) for each in every]) from None
+        checkpoints = Checkpoints(directory.checkpoints)
+        best = checkpoints.find("best") or checkpoints.find("last")
+        if best is None:
+            raise CheckpointError(f"{directory.folder}: no checkpoint yet")
+        load_weights(best, built.model)
+        built.model.eval()
+        return cls(directory, built)
+
+    @property
+    def result(self) -> dict[str, Any]:
+        """The figures of the run, as in `result.json`. Errors: CheckpointError."""
+        path = self.directory.result
+        if not path.exists():
+            raise CheckpointError(f"{path}: missing, the run has not come to its end")
+        result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return result
+
+    def decoder(self, spec: object = None, seed: int | None = None) -> Decoder:
+        """The decoder of a name, or of a mapping of name and options; None: the recipe's own."""
+        recipe = self.built.recipe
+        part = recipe.decoder if spec is None else decoders.check(spec)
+        return supply_decoder(part, self.built.tokenizer, recipe.seed if seed is None else seed)
+
+    def generate(
+        self,
+        prompt: str = "",
+        decoder: str = "multinomial",
+        max_length: int = 300,
+        seed: int | None = None,
+        **options: Any,
+    ) -> str:
+        """How `prompt` goes on, by a registered decoder with its `options`.
+
+        The same seed gives the same text. Errors: ValueError for a wrong name or option.
+        """
+        found = self.continuations(
+            [prompt], self.decoder({"name": decoder, **options}, seed), max_length
+        )
+        return found[0][0].text
+
+    def continuations(
+        self, prompts: Sequence[str], decoder: Decoder, max_length: int, samples: int = 1
+    ) -> list[list[Generated]]:
+        """For each prompt its continuations, with tokens, log-probabilities and scores."""
+        return self.built.generator().generate(prompts, decoder, max_length, samples)
+
+    def evaluate(self, split: str = "test") -> dict[str, float]:
+        """The figures of a held-out split (`valid` or `test`). Errors: DataError, ValueError."""
+        dataset = self.built.data.encode(self.built.tokenizer)
+        parts = {"valid": dataset.valid, "test": dataset.test}
+        if split not in parts:
+            raise ValueError(f"`split` must be valid or test, but is {split!r}")
+        part = parts[split]
+        if part is None:
+            raise DataError(f"{self.directory.folder}: the data has no split '{split}'")
+        return evaluate(self.built.model, part, self.built.device)
+
+    def data_is_the_same(self) -> bool:
+        """Whether the data is what the run was trained on, byte for byte."""
+        recorded = json.loads(self.directory.manifest.read_text(encoding="utf-8"))["data"]
+        return bool(recorded == self.built.data.fingerprint())

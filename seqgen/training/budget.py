@@ -1,0 +1,40 @@
+"""The budget of a training run: how much of it is spent, and when to validate."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from seqgen.training.options import TrainOptions
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Steps, epochs and seconds, whichever is spent first."""
+
+    options: TrainOptions
+    steps_per_epoch: int
+
+    def progress(self, step: int, seconds: float) -> float:
+        """The share that is spent after `step` steps and `seconds` of training, at most 1."""
+        options = self.options
+        shares = [0.0]
+        if options.max_steps is not None:
+            shares.append(step / options.max_steps)
+        if options.max_epochs is not None:
+            shares.append(step / max(1, math.ceil(options.max_epochs * self.steps_per_epoch)))
+        if options.max_seconds is not None:
+            shares.append(seconds / options.max_seconds)
+        return min(1.0, max(shares))
+
+    def validation_due(self, step: int, before: float, after: float) -> bool:
+        """Whether the step that moved the progress from `before` to `after` calls for validation.
+
+        The end always does. 4 validations are due as the progress passes 1/4, 2/4, 3/4, 4/4.
+        """
+        if after >= 1:
+            return True
+        if self.options.validate_every is not None:
+            return step % self.options.validate_every == 0
+        times = self.options.validations
+        return math.floor(after * times) > math.floor(before * times)

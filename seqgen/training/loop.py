@@ -1,0 +1,211 @@
+"""The training loop: batches in, a trained model out, and events on the way."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.utils import clip_grad_norm_, get_total_norm
+
+from seqgen.data.base import Training
+from seqgen.errors import DivergedError, StoppedError
+from seqgen.models import Model
+from seqgen.state import State, detach, leaves
+from seqgen.training import snapshot
+from seqgen.training.budget import Budget
+from seqgen.training.checkpoint import Checkpoints, load_state, load_weights
+from seqgen.training.log import Event
+from seqgen.training.options import TrainOptions
+from seqgen.training.signals import Signals
+from seqgen.training.snapshot import Counters
+
+Sink = Callable[[Event], None]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What training came to; `stopped` says why it ended."""
+
+    steps: int
+    tokens: int
+    seconds: float
+    best_step: int
+    stopped: str
+
+
+@dataclass
+class Fit:
+    """One training run, from wherever it stands to the end of its budget.
+
+    `validate` returns the figures of a validation, with `nats_per_token` and whatever else
+    belongs into the event. `sinks` are called with each event.
+    """
+
+    model: Model
+    data: Training[Any]
+    options: TrainOptions
+    device: torch.device
+    checkpoints: Checkpoints | None = None
+    validate: Callable[[], Event] | None = None
+    sinks: Sequence[Sink] = ()
+    counters: Counters = field(default_factory=Counters)
+
+    def __post_init__(self) -> None:
+        self._parameters = [each for each in self.model.parameters() if each.requires_grad]
+        self._optimizer = self.options.optimizer(params=self._parameters, lr=self.options.lr)
+        self._schedule = self.options.schedule()
+        self._budget = Budget(self.options, self.data.steps_per_epoch)
+        self._carried: State = None
+        self._norm = 0.0
+        self._saved_step: int | None = None
+
+    def resume(self, folder: Path) -> None:
+        """Go on from the checkpoint in `folder`."""
+        load_weights(folder, self.model)
+        saved = load_state(folder)
+        self.counters, self._carried = snapshot.put_back(
+            saved, self.model, self._optimizer, self._schedule
+        )
+        self._saved_step = self.counters.step
+
+    def run(self) -> Outcome:
+        """Train until the budget is spent, validation stops improving or a signal comes.
+
+        Errors: DivergedError before a step with a NaN could be taken, StoppedError on a signal
+        after a checkpoint was written.
+        """
+        counters = self.counters
+        self.model.train()
+        with Signals() as signals:
+            if counters.step == 0:
+                self._validate()
+            while not self.finished():
+                before = self._progress()
+                self._step()
+                self._log()
+                if self._budget.validation_due(counters.step, before, self._progress()):
+                    self._validate()
+                if signals.received is not None:
+                    self._save("last")
+                    raise StoppedError(f"stopped at step {counters.step}", signals.received)
+        return Outcome(
+            counters.step,
+            counters.tokens,
+            counters.seconds,
+            counters.best_step,
+            counters.stopped or "the budget was spent",
+        )
+
+    def finished(self) -> bool:
+        """Whether there is nothing left to do."""
+        return bool(self.counters.stopped) or self._progress() >= 1
+
+    def _progress(self) -> float:
+        return self._budget.progress(self.counters.step, self.counters.seconds)
+
+    def _step(self) -> None:
+        """One batch: loss, gradients, update. All that happens here counts as training time."""
+        began = time.perf_counter()
+        counters = self.counters
+        for group in self._optimizer.param_groups:
+            group["lr"] = self._learning_rate()
+        batch = self.data.batch(counters.step).to(self.device)
+        lower = self.options.precision != "float32"
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=lower):
+            loss = self.model.loss(batch, self._carried if batch.continues else None)
+        self._carried = detach(loss.state)
+        if loss.tokens:
+            self._optimizer.zero_grad(set_to_none=True)
+            (loss.total / loss.tokens).backward()  # type: ignore[no-untyped-call]
+            self._check(loss.total, self._clip())
+            self._optimizer.step()
+        seconds = time.perf_counter() - began
+        counters.step += 1
+        counters.tokens += loss.tokens
+        counters.seconds += seconds
+        counters.recent_nats += float(loss.total.detach())
+        counters.recent_tokens += loss.tokens
+        counters.recent_seconds += seconds
+
+    def _learning_rate(self) -> float:
+        warmup = min(1.0, (self.counters.step + 1) / (self.options.warmup_steps + 1))
+        return self.options.lr * warmup * self._schedule.factor(self._progress())
+
+    def _clip(self) -> Tensor:
+        """The norm of all gradients, before clipping."""
+        limit = self.options.clip_norm
+        if limit is not None:
+            return clip_grad_norm_(self._parameters, limit)
+        return get_total_norm([p.grad for p in self._parameters if p.grad is not None])
+
+    def _check(self, total: Tensor, norm: Tensor) -> None:
+        self._norm = float(norm)
+        step = self.counters.step + 1
+        for name, value in (("loss", float(total.detach())), ("gradient norm", self._norm)):
+            if not math.isfinite(value):
+                raise DivergedError(
+                    f"the {name} is {value} at step {step}, so no step was taken; the last "
+                    "checkpoint is as it was. A lower train.lr or train.clip_norm may help"
+                )
+
+    def _log(self) -> None:
+        counters = self.counters
+        if counters.step % self.options.log_every and self._progress() < 1:
+            return
+        self._emit(
+            {
+                "event": "train",
+                "step": counters.step,
+                "epoch": counters.step / self.data.steps_per_epoch,
+                "progress": self._progress(),
+                "loss": counters.recent_nats / max(1, counters.recent_tokens),
+                "learning_rate": self._optimizer.param_groups[0]["lr"],
+                "gradient_norm": self._norm,
+                "tokens": counters.tokens,
+                "seconds": counters.seconds,
+                "tokens_per_second": counters.recent_tokens / max(1e-9, counters.recent_seconds),
+            }
+        )
+        counters.recent_nats, counters.recent_tokens, counters.recent_seconds = 0.0, 0, 0.0
+
+    def _validate(self) -> None:
+        """Validate, note whether it is the best so far, and write a checkpoint."""
+        counters = self.counters
+        if self.validate is None:
+            self._save("last", "best")
+            return
+        figures = self.validate()
+        loss = figures["nats_per_token"]
+        better = loss < counters.best_loss  # false for NaN
+        if better:
+            counters.best_loss, counters.best_step, counters.waited = loss, counters.step, 0
+        else:
+            counters.waited += 1
+        if counters.step:
+            self._schedule.observe(loss)
+        patience = self.options.patience
+        if patience is not None and counters.waited >= patience:
+            counters.stopped = f"no better validation loss in {patience} validations"
+        where = {"step": counters.step, "tokens": counters.tokens, "seconds": counters.seconds}
+        self._emit({"event": "valid", **figures, **where, "best": better})
+        self._save("last", *(["best"] if better else []))
+
+    def _save(self, *names: str) -> None:
+        if self.checkpoints is None or (
+            self._saved_step == self.counters.step and "best" not in names
+        ):
+            return
+        rows = next((leaf.shape[0] for leaf in leaves(self._carried)), 0)
+        state = snapshot.take(self.counters, self._carried, rows, self._optimizer, self._schedule)
+        self.checkpoints.save(self.model, state, names)
+        self._saved_step = self.counters.step
+
+    def _emit(self, event: Event) -> None:
+        for sink in self.sinks:
+            sink(event)

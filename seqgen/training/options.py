@@ -1,0 +1,42 @@
+"""The options of training, the recipe's section `train`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from torch.optim import AdamW
+
+from seqgen.options import Count, PositiveFloat, Size
+from seqgen.training.optimizers import OptimizerFactory
+from seqgen.training.schedules import Cosine, ScheduleFactory
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """How to train.
+
+    The budget is whatever of `max_steps`, `max_epochs` and `max_seconds` is spent first; the
+    schedule follows the share of it that is spent. With `max_seconds` it follows the clock of
+    training proper (validation excluded), so that systems can be compared at equal time.
+    """
+
+    lr: PositiveFloat = 2e-3
+    optimizer: OptimizerFactory = AdamW
+    schedule: ScheduleFactory = Cosine
+    warmup_steps: Count = 0
+    clip_norm: PositiveFloat | None = 1.0
+    max_steps: Size | None = None
+    max_epochs: PositiveFloat | None = None
+    max_seconds: PositiveFloat | None = None
+    validations: Count = 10
+    """Validate this often, evenly over the budget, if `validate_every` says nothing else."""
+    validate_every: Size | None = None
+    patience: Size | None = None
+    """Stop when this many validations in a row bring no better loss."""
+    log_every: Size = 50
+    precision: Literal["float32", "bfloat16"] = "float32"
+
+    def __post_init__(self) -> None:
+        if self.max_steps is None and self.max_epochs is None and self.max_seconds is None:
+            raise ValueError("`max_steps`, `max_epochs` or `max_seconds` must say when to stop")

@@ -1,0 +1,101 @@
+"""Snapshots: all that training must remember beside the weights, as plain data and tensors."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from seqgen.errors import CheckpointError
+from seqgen.models import Model
+from seqgen.state import State, leaves, rebuild
+from seqgen.training.optimizers import Optimizer
+from seqgen.training.schedules import Schedule
+
+
+@dataclass
+class Counters:
+    """Where training is, and what has gathered since the last line of the log."""
+
+    step: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+    best_loss: float = float("inf")
+    best_step: int = 0
+    waited: int = 0
+    recent_nats: float = 0.0
+    recent_tokens: int = 0
+    recent_seconds: float = 0.0
+    stopped: str = ""
+
+
+def take(
+    counters: Counters, carried: State, rows: int, optimizer: Optimizer, schedule: Schedule
+) -> dict[str, Any]:
+    """Everything as plain data, its tensors apart under `tensors`."""
+    tensors: dict[str, Tensor] = {"random.cpu": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        tensors["random.cuda"] = torch.cuda.get_rng_state()
+    for index, leaf in enumerate(leaves(carried)):
+        tensors[f"carried.{index}"] = leaf
+    numbers: dict[str, Any] = {}
+    optimizer_state = optimizer.state_dict()
+    for index, entries in optimizer_state["state"].items():
+        for key, value in entries.items():
+            target = tensors if isinstance(value, Tensor) else numbers
+            target[f"optimizer.{index}.{key}"] = value
+    groups = [
+        {key: value for key, value in group.items() if key != "params"}
+        for group in optimizer_state["param_groups"]
+    ]
+    return {
+        **asdict(counters),
+        "rows": rows if tensors.keys() & {"carried.0"} else 0,
+        "schedule": schedule.memory(),
+        "optimizer": {"numbers": numbers, "groups": groups},
+        "tensors": tensors,
+    }
+
+
+def put_back(
+    saved: tuple[dict[str, Any], dict[str, Tensor]],
+    model: Model,
+    optimizer: Optimizer,
+    schedule: Schedule,
+) -> tuple[Counters, State]:
+    """Undo `take`: restore optimizer, schedule and random streams; return counters and carry."""
+    state, tensors = saved
+    try:
+        counters = Counters(**{each.name: state[each.name] for each in fields(Counters)})
+        schedule.restore(state["schedule"])
+        _restore_optimizer(optimizer, state["optimizer"], tensors)
+        carried: State = None
+        if state["rows"]:
+            like = model.initial_state(state["rows"])
+            count = sum(key.startswith("carried.") for key in tensors)
+            parts = [tensors[f"carried.{index}"] for index in range(count)]
+            device = next(leaves(like)).device
+            carried = rebuild(like, [part.to(device) for part in parts])
+        torch.set_rng_state(tensors["random.cpu"])
+        if "random.cuda" in tensors and torch.cuda.is_available():
+            torch.cuda.set_rng_state(tensors["random.cuda"])
+    except (KeyError, ValueError, TypeError) as error:
+        raise CheckpointError(f"the training state does not fit this recipe: {error}") from None
+    return counters, carried
+
+
+def _restore_optimizer(
+    optimizer: Optimizer, saved: dict[str, Any], tensors: dict[str, Tensor]
+) -> None:
+    fresh = optimizer.state_dict()
+    entries: dict[int, dict[str, Any]] = {}
+    for key, value in {**saved["numbers"], **tensors}.items():
+        if key.startswith("optimizer."):
+            _, index, name = key.split(".", 2)
+            entries.setdefault(int(index), {})[name] = value
+    for group, before in zip(fresh["param_groups"], saved["groups"], strict=True):
+        for key, value in before.items():  # JSON has no tuples: betas come back as a list
+            group[key] = tuple(value) if isinstance(group.get(key), tuple) else value
+    optimizer.load_state_dict({"state": entries, "param_groups": fresh["param_groups"]})
