@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import inspect
-import json
 import types
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Annotated, Any, Protocol, runtime_checkable
 
-from pydantic import ConfigDict, Field, PydanticSchemaGenerationError, TypeAdapter, ValidationError
+from pydantic import Field
+
+from seqgen.plain_values import BadValueError, check_plain, schema_of_plain, shown
 
 Path = tuple[str | int, ...]
 
@@ -142,7 +143,10 @@ def check_value(annotation: Any, value: object, path: Path) -> Any:
         if not isinstance(value, list):
             raise OptionError(path, f"must be a list, but is {shown(value)}")
         return tuple(check_value(item, each, (*path, i)) for i, each in enumerate(value))
-    return _check_leaf(annotation, value, path)
+    try:
+        return check_plain(annotation, value)
+    except BadValueError as error:
+        raise OptionError(path, str(error)) from None
 
 
 def schema_of(annotation: Any) -> dict[str, Any]:
@@ -156,10 +160,7 @@ def schema_of(annotation: Any) -> dict[str, Any]:
     item = _item_with_checker(annotation)
     if item is not None:
         return {"type": "array", "items": schema_of(item)}
-    try:
-        return _adapter(annotation).json_schema()
-    except Exception:  # a type of the owner's own has no JSON Schema: say nothing about it
-        return {}
+    return schema_of_plain(annotation)
 
 
 def schema_of_options(options: Mapping[str, Option]) -> dict[str, Any]:
@@ -172,12 +173,6 @@ def schema_of_options(options: Mapping[str, Option]) -> dict[str, Any]:
     required = [name for name, option in options.items() if option.default is REQUIRED]
     schema = {"type": "object", "properties": properties, "additionalProperties": False}
     return {**schema, "required": required} if required else schema
-
-
-def shown(value: object) -> str:
-    """`value` as an error shows it: short, on one line."""
-    text = json.dumps(value, default=str) if not isinstance(value, str) else repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def _annotated(factory: Callable[..., Any]) -> Callable[..., Any]:
@@ -207,79 +202,3 @@ def _item_with_checker(annotation: Any) -> Any:
         return None
     item = typing.get_args(annotation)[0]
     return item if _checker(item) or dataclasses.is_dataclass(item) else None
-
-
-Sequence = typing.get_origin(typing.Sequence[int])
-
-
-def _adapter(annotation: Any) -> TypeAdapter[Any]:
-    config = ConfigDict(allow_inf_nan=False, arbitrary_types_allowed=True)
-    return TypeAdapter(annotation, config=config)
-
-
-def _check_leaf(annotation: Any, value: object, path: Path) -> Any:
-    """Check by pydantic, strictly (no "3" for 3), in its JSON mode (a list may become a tuple)."""
-    try:
-        adapter = _adapter(annotation)
-    except PydanticSchemaGenerationError:
-        return value
-    try:
-        return adapter.validate_json(json.dumps(value, default=str), strict=True)
-    except ValidationError as error:
-        errors = error.errors()
-        wanted = " or ".join(dict.fromkeys(_wanted(each) for each in errors))
-        if errors[0]["type"] in _BOUNDS and not errors[0]["loc"]:
-            wanted = _range(annotation) or wanted
-        raise OptionError(path, f"must be {wanted}, but is {shown(value)}") from None
-
-
-_WANTED = {
-    "int_type": "an integer",
-    "int_from_float": "an integer",
-    "float_type": "a number",
-    "bool_type": "true or false",
-    "string_type": "a string",
-    "tuple_type": "a list",
-    "list_type": "a list",
-    "none_required": "null",
-    "path_type": "a path",
-    "finite_number": "a finite number",
-    "greater_than": "greater than {gt}",
-    "greater_than_equal": "at least {ge}",
-    "less_than": "less than {lt}",
-    "less_than_equal": "at most {le}",
-    "literal_error": "{expected}",
-    "too_short": "at least {min_length} long",
-    "too_long": "at most {max_length} long",
-    "string_too_short": "at least {min_length} long",
-    "missing": "longer",
-}
-
-
-_BOUNDS = {
-    "greater_than": ("gt", "greater than"),
-    "greater_than_equal": ("ge", "at least"),
-    "less_than": ("lt", "less than"),
-    "less_than_equal": ("le", "at most"),
-}
-
-
-def _range(annotation: Any) -> str:
-    """`at least 0 and less than 1`: all bounds of an annotation, not only the one missed."""
-    fields = getattr(annotation, "__metadata__", ())
-    bounds = [bound for field in fields for bound in getattr(field, "metadata", ())]
-    words = [
-        f"{phrase} {getattr(bound, key)}"
-        for bound in bounds
-        for key, phrase in _BOUNDS.values()
-        if getattr(bound, key, None) is not None
-    ]
-    return " and ".join(words)
-
-
-def _wanted(error: Any) -> str:
-    """What would have been right, as words that fit behind "must be"."""
-    template = _WANTED.get(error["type"])
-    if template is None:
-        return f"valid ({error['msg'].lower()})"
-    return template.format(**error.get("ctx", {}))

@@ -19,8 +19,8 @@ from seqgen.options import (
     did_you_mean,
     options_of,
     schema_of_options,
-    shown,
 )
+from seqgen.plain_values import shown
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])

@@ -13,7 +13,8 @@ from typing import Any
 import yaml
 
 from seqgen.errors import RecipeError
-from seqgen.options import Path, dotted, shown
+from seqgen.options import Path, dotted
+from seqgen.plain_values import shown
 from seqgen.yaml_dumper import dump
 from seqgen.yaml_events import (
     MAX_BYTES,

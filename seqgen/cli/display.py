@@ -46,17 +46,12 @@ class Display:
             for name in ("train", "valid", "test")
             if f"{name}_tokens" in plan
         ]
-        threads = plan["threads"]
-        self._line(
-            f"{plan['recipe']}: {plan['description']}" if plan["description"] else plan["recipe"]
-        )
-        self._line(
-            f"  model   {count(plan['parameters'])} parameters, {plan['vocab_size']} tokens in the vocabulary"
-        )
+        threads = f"{plan['threads']} thread{'s' if plan['threads'] > 1 else ''}"
+        about = f": {plan['description']}" if plan["description"] else ""
+        self._line(f"{plan['recipe']}{about}")
+        self._line(f"  model   {count(plan['parameters'])} parameters, {plan['vocab_size']} tokens")
         self._line(f"  data    {', '.join(plan['data'])}: {', '.join(parts)} tokens")
-        self._line(
-            f"  machine {plan['device']}, {threads} thread{'s' * (threads > 1)}, {plan['precision']}"
-        )
+        self._line(f"  machine {plan['device']}, {threads}, {plan['precision']}")
         self._line(f"  budget  {plan['budget']}")
         if plan["resumed_at"] is not None:
             self._line(f"  resumed at step {plan['resumed_at']}")
