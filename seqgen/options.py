@@ -65,7 +65,9 @@ def dotted(path: Path) -> str:
 
 def did_you_mean(word: str, choices: Iterable[str]) -> str:
     """`; did you mean 'lstm'?` where a choice is near to `word`, else nothing."""
-    near = difflib.get_close_matches(word.lower(), list(choices), n=1, cutoff=0.6)
+    names = list(choices)
+    near = difflib.get_close_matches(word.lower(), names, n=1, cutoff=0.6)
+    near = near or [name for name in names if len(word) > 2 and name.startswith(word.lower())]
     return f"; did you mean '{near[0]}'?" if near else ""
 
 

@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Mapping
 
-from seqgen.options import shown
+from seqgen.plain_values import shown
 from seqgen.yaml_events import MAX_DEPTH, MAX_DIGITS
 
 MAX_KEY_LENGTH = 1024  # of a key without `?`, by the YAML specification

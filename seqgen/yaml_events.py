@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from seqgen.options import shown
+from seqgen.plain_values import shown
 
 MAX_BYTES = 64 * 1024
 MAX_DEPTH = 32

@@ -8,8 +8,8 @@ PHRASE = "the first the counters to "
 
 
 def test_a_greedy_text_that_goes_round() -> None:
-    text = "of that day, " + 4 * PHRASE + PHRASE[:7]
-    assert find_cycle(text) == Cycle(len("of that day, "), PHRASE)
+    text = "of that day," + " " + 4 * PHRASE + PHRASE[:7]
+    assert find_cycle(text) == Cycle(len("of that day,"), PHRASE)
 
 
 def test_the_unit_begins_with_a_word_where_the_text_enters_it_within_one() -> None:

@@ -1,0 +1,211 @@
+import math
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from seqgen.errors import SetupError
+from seqgen.reports import write_report
+from seqgen.reports.page import page
+from seqgen.reports.run_files import read_run
+
+Writer = Callable[..., Path]
+NASTY = "[/x]\x00\x1b[31m\u202e\ud800<script>alert(1)</script>\"'&\r\n\t" + "w" * 300
+VOID = {"meta", "br", "img", "link", "hr", "input"}
+
+
+class Checker(HTMLParser):
+    """Collects what the page says, and holds that its elements nest and its ids are unique."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.ids: list[str] = []
+        self.tags: set[str] = set()
+        self.links: list[str] = []
+        self.text = ""
+        self.feed(text)
+        self.close()
+        assert self.open == []
+        assert len(self.ids) == len(set(self.ids))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        if tag not in VOID:
+            self.open.append(tag)
+        self._note(attrs)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self._note(attrs)
+
+    def _note(self, attrs: list[tuple[str, str | None]]) -> None:
+        names = dict(attrs)
+        self.ids += [names["id"] or ""] if "id" in names else []
+        self.links += [value or "" for name, value in attrs if name in {"href", "src"}]
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def html_of(folder: Path) -> str:
+    return page(read_run(folder))
+
+
+def test_the_page_of_a_finished_run(write_run: Writer) -> None:
+    text = Checker(html_of(write_run())).text
+    for part in (
+        "char_lstm",
+        "923,713 parameters, trained for 4,000 steps, 5 min 13 s of training, best at step 200",
+        "stopped: budget reached.",
+        "2.100bits per charactertest",
+        "best: 1.750 at step 200",
+        "step 3001.875 nats30 s",
+        "The text of 300",
+        "Temperature 0.8",
+        "Greedy",
+        "repeats counters␣to␣the␣first␣e␣ every 26 characters from character 1 on",
+        "perplexity per token ↓4.4004.400",
+        "cell: {name: lstm}  # a < b",
+        "seqgen run 'my recipe.yaml'",
+        "SHA-256 of shakespeare.txt86c4e6aa",
+        "seed1234",
+    ):
+        assert part in text
+    assert "not complete" not in text
+
+
+def test_the_tints_say_how_probable_each_token_was(write_run: Writer) -> None:
+    text = html_of(write_run())
+    tinted = re.findall(r'<span class="(t\d)" title="([^"]*)">(.)</span>', text)[:5]
+    assert ("t0", "90.0 %", "a") in tinted or ("t0", "90.0 %", "e") in tinted
+    assert [tint for tint, _, _ in tinted] == ["t0", "t1", "t2", "t3", "t4"]
+    assert '<i style="width: 41.00%"></i>' in text
+
+
+def test_the_page_needs_nothing_else(write_run: Writer) -> None:
+    text = html_of(write_run())
+    found = Checker(text)
+    assert found.links
+    assert all(link.startswith("#") and link[1:] in found.ids for link in found.links)
+    assert not {"script", "link", "img", "iframe", "object"} & found.tags
+    assert "http:" not in text
+    assert "https:" not in text
+    assert "url(#" in text
+    assert not re.search(r"url\((?!#)|@import", text)
+
+
+def test_the_curves_take_the_page_s_colours(write_run: Writer) -> None:
+    pictures = re.findall(r"<svg.*?</svg>", html_of(write_run()), flags=re.DOTALL)
+    assert len(pictures) == 2
+    for picture in pictures:
+        assert "var(--train)" in picture
+        assert not re.search(r"#[0-9a-f]{6}\b|font-family", picture)
+
+
+def test_nothing_in_a_run_can_act_on_its_page(write_run: Writer) -> None:
+    odd = {"token": NASTY, "probability": math.nan}
+    sample = {"prompt": NASTY, "text": NASTY, "pieces": [NASTY, 3], "log_probs": [-1, None]}
+    folder = write_run(
+        recipe="# \x1b\u202e<script>",
+        manifest={"recipe": NASTY, "device": NASTY, "command": [NASTY, 1], NASTY: {NASTY: [NASTY]}},
+        metrics=[{"event": "valid", "step": 1, "nats_per_token": 2, "samples": [sample, 7]}],
+        result={
+            "stopped": NASTY,
+            "parameters": 10**400,
+            "test": {NASTY: 1, "perplexity": math.inf},
+        },
+        samples=[sample, {**sample, "temperature": math.nan, "first": [odd, {}, 3]}],
+    )
+    write_report(folder)
+    text = (folder / "report.html").read_text(encoding="utf-8")
+    found = Checker(text)
+    assert "script" not in found.tags
+    assert "\\x1b[31m\\u202e\\ud800<script>alert(1)</script>" in found.text
+    assert not set(text) & set("\x00\x1b\r\u202e")
+
+
+def test_a_run_that_has_only_begun(tmp_path: Path) -> None:
+    write_report(tmp_path)
+    found = Checker((tmp_path / "report.html").read_text(encoding="utf-8"))
+    assert "Not finished." in found.text
+    assert "metrics.jsonl is missing" in found.text
+    assert "No losses were recorded." in found.text
+    assert "svg" not in found.tags
+    assert (tmp_path / "loss.png").read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "loss.pdf").read_bytes().startswith(b"%PDF")
+
+
+@pytest.mark.parametrize(
+    "losses",
+    [[3.0], [3.0, 2.0], [math.nan] * 3, [2.0] * 50, [0.0] * 50, [-1.0] * 50, [1e11, 1e-11] * 20],
+)
+def test_curves_of_every_shape(write_run: Writer, losses: list[float]) -> None:
+    events = [
+        {"event": "train", "step": step, "loss": loss, "learning_rate": 0.0, "seconds": step}
+        for step, loss in enumerate(losses)
+    ]
+    Checker(html_of(write_run(metrics=events, result=None)))
+
+
+def test_an_unfinished_run_shows_what_it_has(write_run: Writer) -> None:
+    text = Checker(html_of(write_run(result=None, samples=None))).text
+    assert "trained for 390 steps, 39 s of training, not finished." in text
+    assert "validation, step 200" in text
+    assert "Temperatures" not in text
+    assert "result.json is missing" in text
+
+
+def test_many_validations_are_folded_in(write_run: Writer) -> None:
+    events = [
+        {"event": "valid", "step": step, "nats_per_token": 2, "samples": [{"text": f"<{step}>"}]}
+        for step in range(100)
+    ]
+    text = html_of(write_run(metrics=events))
+    shown, folded = text.split("<details>")
+    assert "All 100 validations" in folded
+    assert "&lt;0&gt;" in shown
+    assert "&lt;99&gt;" in shown
+    assert shown.count('class="generated"') == 12
+
+
+def test_the_same_run_gives_the_same_bytes_in_every_process(write_run: Writer) -> None:
+    folder = write_run()
+    names = ("report.html", "loss.png", "loss.pdf")
+    write_report(folder)
+    first = [(folder / name).read_bytes() for name in names]
+    code = "import sys, pathlib, seqgen.reports as r; r.write_report(pathlib.Path(sys.argv[1]))"
+    environment = {"PYTHONHASHSEED": "7", "TZ": "Asia/Tokyo", "SOURCE_DATE_EPOCH": "1"}
+    command = [sys.executable, "-W", "error", "-c", code, str(folder)]
+    subprocess.run(command, check=True, env=environment, cwd=Path(__file__).parents[2])
+    assert [(folder / name).read_bytes() for name in names] == first
+    assert not list(folder.glob("*.tmp")) + list(folder.glob(".*"))
+
+
+def test_a_person_s_own_matplotlib_style_changes_nothing(write_run: Writer) -> None:
+    import matplotlib
+
+    folder = write_run()
+    before = html_of(folder)
+    with matplotlib.rc_context({"font.size": 30, "axes.facecolor": "red", "text.usetex": True}):
+        assert html_of(folder) == before
+        assert matplotlib.rcParams["font.size"] == 30
+
+
+def test_a_report_that_cannot_be_written(write_run: Writer) -> None:
+    folder = write_run()
+    (folder / "loss.png").mkdir()
+    with pytest.raises(SetupError, match=r"loss.png: cannot be written"):
+        write_report(folder)
+    assert not list(folder.glob(".*"))
+
+
+def test_reports_load_no_matplotlib_until_they_draw() -> None:
+    code = "import sys, seqgen.reports; sys.exit('matplotlib' in sys.modules or 'torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
