@@ -8,6 +8,7 @@ from typing import cast
 from torch import Tensor, nn
 
 from seqgen.cells.base import Cell, CellFactory, cells
+from seqgen.dropout import Dropout
 from seqgen.options import Share
 from seqgen.state import State
 
@@ -29,7 +30,7 @@ class Stack(Cell):
             layers.append(make(input_size=size))
             size = layers[-1].output_size
         self.cells = nn.ModuleList(layers)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.output_size = size
 
     def initial_state(self, batch_size: int) -> tuple[State, ...]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from seqgen.cells import CellFactory
 from seqgen.data.base import Prompts, TokenBatch
 from seqgen.decoders.base import Start
+from seqgen.dropout import Dropout
 from seqgen.embeddings import EmbeddingFactory, LearnedEmbedding
 from seqgen.heads import HeadFactory, LinearHead
 from seqgen.models.base import Loss, Model, Score, models
@@ -36,7 +37,7 @@ class LanguageModel(Model):
         self.head = head(
             input_size=self.cell.output_size, vocab_size=vocab_size, table=self.embedding.table()
         )
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def initial_state(self, batch_size: int) -> State:
         """The cell's."""

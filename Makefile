@@ -1,0 +1,59 @@
+# Two commands set everything up on a machine with Python >= 3.11, make and git:
+#   make demo   builds .venv, installs seqgen and runs recipes/char_lstm.yaml
+#   make test   builds .venv, installs seqgen with its test dependencies and runs the tests
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.PHONY: help demo test check format soak bench clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo    train recipes/char_lstm.yaml (about three minutes)"
+	@echo "make test    run the tests"
+	@echo "make check   format, lint, types and floors, without changing anything"
+	@echo "make format  put the code into its format"
+	@echo "make soak    the tests that take longer"
+	@echo "make bench   the standing benchmarks"
+	@echo "make clean   remove the environment and what tools leave behind"
+
+$(VENV)/made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "seqgen needs Python 3.11 or later; make PYTHON=... names one"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/installed: $(VENV)/made pyproject.toml constraints.txt
+	$(PIP) --editable .
+	@touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed
+	$(PIP) --editable '.[dev]'
+	@touch $@
+
+demo: $(VENV)/installed
+	$(BIN)/seqgen run recipes/char_lstm.yaml --overwrite
+
+test: $(VENV)/installed-dev
+	$(BIN)/python -m pytest
+
+check: $(VENV)/installed-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/installed-dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+soak: $(VENV)/installed-dev
+	SEQGEN_SOAK=1 $(BIN)/python -m pytest -m soak
+
+bench: $(VENV)/installed-dev
+	$(BIN)/python benchmarks/train_speed.py
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .coverage htmlcov
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
