@@ -1,0 +1,136 @@
+"""The house rules: sizes, names and places, which no reviewer should have to watch."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "seqgen"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+TESTS = sorted((ROOT / "tests").rglob("test_*.py"))
+
+FILE_LINES = 250
+FUNCTION_LINES = 40
+ARGUMENTS = 6
+BANNED_NAMES = {"utils", "util", "helpers", "misc", "common", "core", "tools", "manager"}
+
+# Kinds of tests that speak of the whole and not of one module.
+TESTS_OF_THE_WHOLE = {"test_house.py", "test_package.py", "test_recipes.py", "test_docs.py"}
+
+
+def identify(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def functions(path: Path) -> Iterator[tuple[ast.FunctionDef | ast.AsyncFunctionDef, bool]]:
+    """Each function, and whether its signature is a schema that a person fills in by name.
+
+    Such are the constructors of registered parts and of options, whose parameters are recipe keys,
+    and the verbs of the command line, whose parameters are flags: there a limit on their number
+    would limit what a part can offer. All other functions keep to the limit.
+    """
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.ClassDef):
+            registered = any(
+                isinstance(each, ast.Call) and ast.unparse(each.func).endswith(".register")
+                for each in node.decorator_list
+            )
+            for member in node.body:
+                if isinstance(member, ast.FunctionDef):
+                    yield member, registered and member.name == "__init__"
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node, path.parent.name == "cli"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=identify)
+def test_files_and_functions_are_small(path: Path) -> None:
+    lines = len(path.read_text(encoding="utf-8").splitlines())
+    assert lines <= FILE_LINES, f"{lines} lines"
+    for function, _ in functions(path):
+        body = function.body
+        has_docstring = isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant)
+        first = body[1] if has_docstring and len(body) > 1 else body[0]
+        length = (function.end_lineno or 0) - first.lineno + 1
+        assert length <= FUNCTION_LINES, f"{function.name}: {length} lines"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=identify)
+def test_functions_take_few_arguments(path: Path) -> None:
+    seen: dict[int, bool] = {}
+    for function, is_schema in functions(path):
+        seen[function.lineno] = seen.get(function.lineno, False) or is_schema
+    for function, _ in functions(path):
+        arguments = function.args
+        names = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
+        own = [each for each in names if each.arg not in {"self", "cls"}]
+        if not seen[function.lineno]:
+            assert len(own) <= ARGUMENTS, f"{function.name}: {len(own)} arguments"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=identify)
+def test_the_first_line_says_what_the_module_owns(path: Path) -> None:
+    docstring = ast.get_docstring(tree_of(path))
+    assert docstring, "no docstring"
+    assert docstring.splitlines()[0].strip(), "the first line is empty"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=identify)
+def test_no_module_has_a_name_that_attracts_everything(path: Path) -> None:
+    assert not BANNED_NAMES & set(path.relative_to(ROOT).with_suffix("").parts)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=identify)
+def test_parts_are_asked_by_their_contract(path: Path) -> None:
+    """No `hasattr`, and no `isinstance` on models, cells, heads or decoders."""
+    text = path.read_text(encoding="utf-8")
+    assert "hasattr(" not in text or path.name == "machine.py", "hasattr"
+    parts = r"(Model|Cell|Head|Decoder|Embedding|Tokenizer|LanguageModel|PathDecoder|LSTM\w*)"
+    assert not re.search(rf"isinstance\([^()]*,\s*{parts}\b", text)
+
+
+def test_classes_are_abstract_or_final() -> None:
+    """Whoever has a subclass in the package is an ABC or a Protocol."""
+    bases: dict[str, list[str]] = {}
+    for path in MODULES:
+        for node in ast.walk(tree_of(path)):
+            if isinstance(node, ast.ClassDef):
+                names = [ast.unparse(each).split("[")[0].split(".")[-1] for each in node.bases]
+                bases[node.name] = names
+    for name, parents in bases.items():
+        for parent in parents:
+            if parent in bases:
+                assert {"ABC", "Protocol"} & set(bases[parent]), f"{name} extends {parent}"
+
+
+def test_tests_mirror_the_package() -> None:
+    for path in TESTS:
+        if path.name in TESTS_OF_THE_WHOLE:
+            continue
+        folder = path.relative_to(ROOT / "tests").parent
+        name = path.name.removeprefix("test_")
+        module = PACKAGE / folder / name
+        package = PACKAGE / folder / name.removesuffix(".py") / "__init__.py"
+        assert module.exists() or package.exists(), f"{identify(path)}: nothing of that name"
+
+
+def test_the_project_speaks_of_itself_alone() -> None:
+    """No path of one machine, and no hint to the unrelated package of the same name."""
+    kinds = {".py", ".md", ".toml", ".yaml", ".yml", ".txt", ".css", ""}
+    hint = "pip install " + "seqgen"
+    for path in ROOT.rglob("*"):
+        parts = path.relative_to(ROOT).parts
+        hidden = any(each.startswith(".") and each != ".ci" for each in parts) or "runs" in parts
+        if hidden or not path.is_file() or path.suffix not in kinds:
+            continue
+        text = path.read_text(encoding="utf-8", errors="ignore")
+        assert "/wo" + "rk/" not in text, identify(path)
+        assert not re.search(rf"{hint}(?!-toolkit)", text), identify(path)

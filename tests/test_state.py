@@ -1,0 +1,153 @@
+"""The verbs of State, on nested and named tuples of any structure."""
+
+from typing import NamedTuple
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from seqgen.state import (
+    batch_size_of,
+    detach,
+    leaves,
+    map_state,
+    rebuild,
+    reorder,
+    repeat,
+    select,
+)
+
+BATCH = 3
+
+
+class Pair(NamedTuple):
+    hidden: object
+    memory: object
+
+
+def structures():
+    """States of BATCH rows as plans: a shape for each tensor, tuples, Pairs and Nones."""
+    shapes = st.lists(st.integers(0, 3), max_size=3).map(tuple)
+    tensors = st.builds(lambda shape: torch.rand(BATCH, *shape), shapes)
+    return st.recursive(
+        st.one_of(st.none(), st.just(()), tensors),
+        lambda inner: st.one_of(
+            st.lists(inner, max_size=3).map(tuple), st.builds(Pair, inner, inner)
+        ),
+        max_leaves=8,
+    )
+
+
+def same_types(one, other):
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, tuple):
+        return len(one) == len(other) and all(map(same_types, one, other))
+    return True
+
+
+def equal(one, other):
+    return same_types(one, other) and all(map(torch.equal, leaves(one), leaves(other)))
+
+
+on_structures = settings(deadline=None, max_examples=60)
+example = Pair((torch.arange(6.0).view(3, 2), None), ((), torch.tensor([True, False, True])))
+
+
+@on_structures
+@given(structures())
+def test_map_keeps_the_structure_and_touches_every_tensor(state):
+    doubled = map_state(lambda tensor: tensor * 2, state)
+    assert same_types(doubled, state)
+    assert all(torch.equal(a, 2 * b) for a, b in zip(leaves(doubled), leaves(state), strict=True))
+
+
+@on_structures
+@given(structures())
+def test_map_over_two_states_pairs_their_tensors(state):
+    assert equal(map_state(torch.sub, state, state), map_state(torch.zeros_like, state))
+
+
+@on_structures
+@given(structures())
+def test_rebuild_undoes_leaves(state):
+    assert equal(rebuild(state, list(leaves(state))), state)
+
+
+@pytest.mark.parametrize("tensors", [[], [torch.zeros(3)] * 3])
+def test_rebuild_refuses_another_number_of_tensors(tensors):
+    with pytest.raises(ValueError, match=f"must have 2 tensors, but has {len(tensors)}"):
+        rebuild(example, tensors)
+
+
+def test_leaves_go_depth_first():
+    a, b, c = torch.zeros(1), torch.ones(1), torch.full((1,), 2.0)
+    assert list(leaves((a, None, ((b,), ()), Pair(c, None)))) == [a, b, c]
+    assert list(leaves(None)) == list(leaves(())) == []
+    assert list(leaves(a)) == [a]
+
+
+@on_structures
+@given(structures(), st.lists(st.integers(0, BATCH - 1), max_size=5))
+def test_reorder_takes_rows(state, rows):
+    found = reorder(state, torch.tensor(rows, dtype=torch.long))
+    assert same_types(found, state)
+    for after, before in zip(leaves(found), leaves(state), strict=True):
+        assert after.shape == (len(rows), *before.shape[1:])
+        assert all(torch.equal(after[i], before[row]) for i, row in enumerate(rows))
+
+
+def test_reorder_keeps_named_types_and_other_dtypes():
+    found = reorder(example, torch.tensor([2, 0]))
+    assert type(found) is Pair
+    assert found.hidden[0].tolist() == [[4, 5], [0, 1]]
+    assert found.hidden[1] is None
+    assert found.memory[0] == ()
+    assert found.memory[1].tolist() == [True, True]
+
+
+@on_structures
+@given(structures(), st.integers(1, 3))
+def test_repeat_is_a_reorder(state, times):
+    rows = torch.tensor([row for row in range(BATCH) for _ in range(times)])
+    assert equal(repeat(state, times), reorder(state, rows))
+
+
+def test_detach_cuts_the_graph_and_keeps_the_values():
+    weight = torch.ones(3, 2, requires_grad=True)
+    state = Pair(weight * 2, (weight * 3, None))
+    found = detach(state)
+    assert equal(found, state)
+    assert not any(leaf.requires_grad for leaf in leaves(found))
+    assert all(leaf.requires_grad for leaf in leaves(state))
+
+
+@on_structures
+@given(structures(), st.lists(st.booleans(), min_size=BATCH, max_size=BATCH))
+def test_select_goes_row_by_row(state, mask):
+    other = map_state(lambda tensor: tensor - 1, state)
+    found = select(torch.tensor(mask), state, other)
+    assert same_types(found, state)
+    for chosen, yes, no in zip(leaves(found), leaves(state), leaves(other), strict=True):
+        for row, holds in enumerate(mask):
+            assert torch.equal(chosen[row], (yes if holds else no)[row])
+
+
+@on_structures
+@given(structures())
+def test_batch_size_is_that_of_every_tensor(state):
+    assert batch_size_of(state) == (BATCH if list(leaves(state)) else None)
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        (torch.zeros(2, 3), torch.zeros(3, 3)),
+        Pair(torch.zeros(2), (torch.zeros(1),)),
+        (torch.zeros(2), torch.tensor(0.0)),
+    ],
+)
+def test_two_batch_sizes_are_refused(state):
+    with pytest.raises(ValueError, match="`state` must have one batch size"):
+        batch_size_of(state)
