@@ -12,6 +12,7 @@ import torch
 from seqgen.errors import SetupError
 
 Device = Literal["auto", "cpu", "cuda"]
+Precision = Literal["auto", "float32", "bfloat16"]
 
 
 def choose_device(wanted: Device) -> torch.device:
@@ -40,6 +41,21 @@ def choose_threads(wanted: int | Literal["auto"], parameters: int, cores: int) -
     if wanted != "auto":
         return wanted
     return max(1, min(cores, 8, parameters // 50_000))
+
+
+def choose_precision(wanted: Precision, device: torch.device) -> Literal["float32", "bfloat16"]:
+    """The precision of training; `auto` takes bfloat16 where the device has arithmetic for it.
+
+    On CPUs that is AMX: it makes the native LSTM two to four times as fast. Elsewhere bfloat16 is
+    emulated and slower than float32.
+    """
+    if wanted != "auto":
+        return wanted
+    if device.type == "cuda":
+        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
+    # An older torch cannot tell; then the precision that works everywhere is right.
+    capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
+    return "bfloat16" if capabilities.get("amx_bf16") else "float32"
 
 
 def keep_freed_memory() -> None:

@@ -17,6 +17,7 @@ import torch
 from seqgen.build import Built
 from seqgen.data.base import Dataset
 from seqgen.errors import CheckpointError
+from seqgen.machine import choose_precision
 from seqgen.recipe import Recipe
 from seqgen.recipe_source import RecipeSource
 from seqgen.run_directory import RunDirectory
@@ -26,7 +27,7 @@ from seqgen.yaml_loader import load_document
 FIXED = ("data", "tokenizer", "model", "seed")
 """The sections of a recipe that a resumed run may not change."""
 
-BITWISE = ("torch", "threads", "device")
+BITWISE = ("torch", "threads", "device", "precision")
 """Where these differ, a resumed run goes on, but not to the same last bits."""
 
 
@@ -50,7 +51,7 @@ def manifest(
         "budget": _budget(built.recipe),
         "device": str(built.device),
         "threads": built.threads,
-        "precision": built.recipe.train.precision,
+        "precision": choose_precision(built.recipe.train.precision, built.device),
         "seqgen": __version__,
         "python": platform.python_version(),
         "torch": str(torch.__version__),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, cast
+from collections.abc import Sequence
+from typing import Literal, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +12,8 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from seqgen.cells.base import Cell, cells
 from seqgen.options import Share, Size
 from seqgen.state import State, select
+
+Init = Literal["uniform", "orthogonal"]
 
 
 class LSTMState(NamedTuple):
@@ -28,11 +31,17 @@ class LSTM(Cell):
 
         c' = sigmoid(f) * c + sigmoid(i) * tanh(g)        h' = sigmoid(o) * tanh(c')
 
-    The state is a tuple with an `LSTMState` for each layer. `dropout` is between layers.
+    The state is a tuple with an `LSTMState` for each layer. `dropout` is between layers; for
+    `init` see `init_lstm`.
     """
 
     def __init__(
-        self, input_size: int, hidden_size: Size = 256, layers: Size = 1, dropout: Share = 0.0
+        self,
+        input_size: int,
+        hidden_size: Size = 256,
+        layers: Size = 1,
+        dropout: Share = 0.0,
+        init: Init = "uniform",
     ) -> None:
         super().__init__()
         if dropout and layers < 2:
@@ -43,6 +52,8 @@ class LSTM(Cell):
         self.layers = layers
         self.dropout = dropout
         self.native = nn.LSTM(input_size, hidden_size, layers, dropout=dropout, batch_first=True)
+        for weights in self.native.all_weights:
+            init_lstm(init, weights)
 
     def initial_state(self, batch_size: int) -> tuple[LSTMState, ...]:
         """Zeros, `[batch, hidden]` twice for each layer."""
@@ -94,6 +105,23 @@ class LSTM(Cell):
         for layer in layers:
             check_lstm_state(layer, batch, self.output_size)
         return layers
+
+
+def init_lstm(init: Init, weights: Sequence[Tensor]) -> None:
+    """Set `weights` (input, recurrent, input bias, recurrent bias) of one layer.
+
+    `uniform` leaves torch's own choice, uniform in +-1/sqrt(hidden). `orthogonal` makes the
+    recurrent weights of each gate orthogonal (Saxe et al. 2014) and the biases 0, but 1 for the
+    forget gate, so that the memory lasts from the start (Jozefowicz et al. 2015).
+    """
+    if init == "uniform":
+        return
+    _, recurrent, input_bias, recurrent_bias = weights
+    for gate in recurrent.chunk(4):
+        nn.init.orthogonal_(gate)
+    nn.init.zeros_(recurrent_bias)
+    nn.init.zeros_(input_bias)
+    nn.init.ones_(input_bias.chunk(4)[1])  # torch's order of gates: input, forget, cell, output
 
 
 def check_lstm_state(state: State, batch: int, hidden: int) -> None:

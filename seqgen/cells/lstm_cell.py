@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from seqgen.cells.base import Cell, cells
-from seqgen.cells.lstm import LSTMState, check_lstm_state
+from seqgen.cells.lstm import Init, LSTMState, check_lstm_state, init_lstm
 from seqgen.options import Size
 from seqgen.state import State
 
@@ -17,10 +17,12 @@ from seqgen.state import State
 class LSTMCell(Cell):
     """One layer of `lstm`, the same mathematics by `nn.LSTMCell` in a loop over time."""
 
-    def __init__(self, input_size: int, hidden_size: Size = 256) -> None:
+    def __init__(self, input_size: int, hidden_size: Size = 256, init: Init = "uniform") -> None:
         super().__init__()
         self.output_size = hidden_size
         self.native = nn.LSTMCell(input_size, hidden_size)
+        native = self.native
+        init_lstm(init, (native.weight_ih, native.weight_hh, native.bias_ih, native.bias_hh))
 
     def initial_state(self, batch_size: int) -> LSTMState:
         """Zeros, `[batch, hidden]` twice."""

@@ -15,6 +15,7 @@ from torch.nn.utils import clip_grad_norm_, get_total_norm
 
 from seqgen.data.base import Training
 from seqgen.errors import DivergedError, StoppedError
+from seqgen.machine import choose_precision
 from seqgen.models import Model
 from seqgen.state import State, detach, leaves
 from seqgen.training import snapshot
@@ -61,6 +62,7 @@ class Fit:
         self._optimizer = self.options.optimizer(params=self._parameters, lr=self.options.lr)
         self._schedule = self.options.schedule()
         self._budget = Budget(self.options, self.data.steps_per_epoch)
+        self._lower = choose_precision(self.options.precision, self.device) == "bfloat16"
         self._carried: State = None
         self._norm = 0.0
         self._saved_step: int | None = None
@@ -116,8 +118,7 @@ class Fit:
         for group in self._optimizer.param_groups:
             group["lr"] = self._learning_rate()
         batch = self.data.batch(counters.step).to(self.device)
-        lower = self.options.precision != "float32"
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=lower):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self._lower):
             loss = self.model.loss(batch, self._carried if batch.continues else None)
         self._carried = detach(loss.state)
         if loss.tokens:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 from torch.optim import AdamW
 
+from seqgen.machine import Precision
 from seqgen.options import Count, PositiveFloat, Size
 from seqgen.training.optimizers import OptimizerFactory
 from seqgen.training.schedules import Cosine, ScheduleFactory
@@ -35,7 +35,8 @@ class TrainOptions:
     patience: Size | None = None
     """Stop when this many validations in a row bring no better loss."""
     log_every: Size = 50
-    precision: Literal["float32", "bfloat16"] = "float32"
+    precision: Precision = "float32"
+    """Of the forward pass, by autocast; weights and optimizer stay in float32."""
 
     def __post_init__(self) -> None:
         if self.max_steps is None and self.max_epochs is None and self.max_seconds is None:
