@@ -93,6 +93,7 @@ def seqgen_steps(stream: Tensor, setting: Setting) -> Callable[[int], None]:
             "embedding": {"name": "learned", "size": setting.embedding},
             "cell": {"name": "lstm", "hidden_size": setting.hidden},
             "dropout": setting.dropout,
+            "input_dropout": setting.dropout,
         },
         vocab_size=VOCAB,
     )

@@ -11,7 +11,7 @@ from seqgen.data import Data
 from seqgen.decoders import Decoder
 from seqgen.errors import CheckpointError
 from seqgen.generate import Generator
-from seqgen.machine import available_cores, choose_device, choose_threads
+from seqgen.machine import available_cores, choose_device, choose_threads, memory_for
 from seqgen.models import Model
 from seqgen.recipe import Recipe
 from seqgen.tokenizers import Tokenizer
@@ -55,12 +55,13 @@ def build(recipe: Recipe, data: Data[Any], tokenizer: Tokenizer) -> Built:
     """The model with weights drawn from the recipe's seed, on its device.
 
     Also sets torch's seed and number of threads, which belong to the process. Errors: OptionError
-    for options that do not go together, SetupError for a device that is not there.
+    for options that do not go together, SetupError for a device that is not there or too small.
     """
     device = choose_device(recipe.device)
     torch.manual_seed(recipe.seed)
-    model: Model = recipe.model(vocab_size=len(tokenizer))
-    built = Built(recipe, data, tokenizer, model.to(device), device, 0)
+    with memory_for("the model; it needs fewer or smaller layers"):
+        model: Model = recipe.model(vocab_size=len(tokenizer)).to(device)
+    built = Built(recipe, data, tokenizer, model, device, 0)
     threads = choose_threads(recipe.threads, built.parameters, available_cores())
     torch.set_num_threads(threads)
     return Built(recipe, data, tokenizer, model, device, threads)

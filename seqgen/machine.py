@@ -5,6 +5,8 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal
 
 import torch
@@ -56,6 +58,18 @@ def choose_precision(wanted: Precision, device: torch.device) -> Literal["float3
     # An older torch cannot tell; then the precision that works everywhere is right.
     capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
     return "bfloat16" if capabilities.get("amx_bf16") else "float32"
+
+
+@contextmanager
+def memory_for(what: str) -> Iterator[None]:
+    """A context in which running out of memory is a SetupError that says what it was for."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "allocate" not in str(error):
+            raise
+        reason = " ".join(str(error).split()) or "out of memory"
+        raise SetupError(f"not enough memory for {what}: {reason}") from error
 
 
 def keep_freed_memory() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import platform
 import sys
 import warnings
@@ -24,8 +23,8 @@ from seqgen.run_directory import RunDirectory
 from seqgen.version import __version__
 from seqgen.yaml_loader import load_document
 
-FIXED = ("data", "tokenizer", "model", "seed")
-"""The sections of a recipe that a resumed run may not change."""
+FIXED = ("data", "tokenizer", "model", "seed", "train.optimizer")
+"""What of a recipe a resumed run may not change."""
 
 BITWISE = ("torch", "threads", "device", "precision")
 """Where these differ, a resumed run goes on, but not to the same last bits."""
@@ -44,6 +43,7 @@ def manifest(
         "data": built.data.fingerprint(),
         "parameters": built.parameters,
         "vocab_size": len(built.tokenizer),
+        "tokenizer": built.tokenizer.fingerprint(),
         "train_tokens": dataset.train.tokens,
         "train_chars": dataset.train_size.chars,
         **{f"{name}_tokens": part.tokens for name, part in held_out.items() if part is not None},
@@ -72,17 +72,26 @@ def check_same(directory: RunDirectory, recipe: Recipe, record: dict[str, Any]) 
     changed = [
         f"{key} was {before.get(key)!r} and is {now.get(key)!r}"
         for key in sorted(before.keys() | now.keys())
-        if before.get(key) != now.get(key) and key.split(".")[0] in FIXED
+        if before.get(key) != now.get(key)
+        and f"{key}.".startswith(tuple(f"{each}." for each in FIXED))
     ]
     if changed:
         raise CheckpointError(f"{directory.folder}: cannot be resumed: {'; '.join(changed[:3])}")
-    old = json.loads(directory.manifest.read_text(encoding="utf-8"))
-    if old["data"] != record["data"]:
+    old = directory.read_json(directory.manifest)
+    if old.get("data") != record["data"]:
         raise CheckpointError(f"{directory.folder}: cannot be resumed: the data is another one now")
+    check_tokenizer(directory, record["tokenizer"])
     for key in BITWISE:
-        if old[key] != record[key]:
-            text = f"{key} was {old[key]} and is {record[key]}: not the same run to the last bit"
+        if old.get(key) != record[key]:
+            was, now_is = old.get(key), record[key]
+            text = f"{key} was {was} and is {now_is}: not the same run to the last bit"
             warnings.warn(text, stacklevel=2)
+
+
+def check_tokenizer(directory: RunDirectory, fingerprint: str) -> None:
+    """A CheckpointError unless it is the run's own: another one of the same size would load too."""
+    if directory.read_json(directory.manifest).get("tokenizer") != fingerprint:
+        raise CheckpointError(f"{directory.tokenizer}: not the tokenizer that this run began with")
 
 
 def _budget(recipe: Recipe) -> str:

@@ -14,11 +14,18 @@ from seqgen.yaml_loader import parse_value
 
 @dataclass(frozen=True)
 class Override:
-    """`text` as it was typed, the path it names and the value it gives."""
+    """`text` as it was typed, the path it names and the value it gives.
+
+    `label` is what an error calls it, such as `--set`.
+    """
 
     text: str
     path: Path
     value: object
+    label: str = "override"
+
+    def __str__(self) -> str:
+        return f"{self.label} {self.text}"
 
 
 def read_override(text: str, label: str = "override") -> Override:
@@ -35,7 +42,7 @@ def read_override(text: str, label: str = "override") -> Override:
         parsed = parse_value(value)
     except ValueError as error:
         raise RecipeError(f"{label} {text}: {error}") from None
-    return Override(text, tuple(int(s) if s.isdecimal() else s for s in steps), parsed)
+    return Override(text, tuple(int(s) if _is_index(s) else s for s in steps), parsed, label)
 
 
 def lay_over(data: object, overrides: Sequence[Override]) -> Any:
@@ -81,4 +88,8 @@ def _put(tree: Any, step: str | int, value: object, override: Override) -> None:
 
 
 def _no_place(step: str | int, override: Override) -> RecipeError:
-    return RecipeError(f"override {override.text}: the recipe has no place for '{step}'")
+    return RecipeError(f"{override}: there is no place for '{step}'")
+
+
+def _is_index(step: str) -> bool:
+    return step.isascii() and step.isdecimal() and len(step) < 10

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 from pydantic import ConfigDict, PydanticSchemaGenerationError, TypeAdapter, ValidationError
@@ -37,6 +38,15 @@ def schema_of_plain(annotation: Any) -> dict[str, Any]:
         return _adapter(annotation).json_schema()
     except Exception:  # a type of the owner's own has no JSON Schema: say nothing about it
         return {}
+
+
+def for_json(value: Any) -> Any:
+    """`value` with null for each number that JSON cannot hold (NaN and the infinities)."""
+    if isinstance(value, dict):
+        return {key: for_json(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [for_json(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def shown(value: object) -> str:

@@ -25,15 +25,15 @@ def load_installed() -> None:
             warnings.warn(f"plugin '{entry.name}' ({entry.value}): {reason}", stacklevel=2)
 
 
-def load_files(paths: Sequence[str], folder: Path) -> None:
-    """Import the files that a recipe in `folder` names. Errors: PluginError with the name."""
+def load_files(paths: Sequence[str]) -> None:
+    """Import the files that a recipe names. Errors: PluginError with the name."""
     for path in paths:
-        _load_file((folder / path).resolve(), path)
+        _load_file(Path(path))
 
 
-def _load_file(path: Path, shown: str) -> None:
+def _load_file(path: Path) -> None:
     if not path.is_file():
-        raise PluginError(f"plugin {shown}: no such file ({path})")
+        raise PluginError(f"plugin {path}: no such file")
     # The name keeps two files called cell.py apart; a file is imported once.
     digest = hashlib.sha256(str(path).encode()).hexdigest()[:8]
     name = f"seqgen_plugin_{path.stem}_{digest}"
@@ -41,7 +41,7 @@ def _load_file(path: Path, shown: str) -> None:
         return
     specification = importlib.util.spec_from_file_location(name, path)
     if specification is None or specification.loader is None:
-        raise PluginError(f"plugin {shown}: not a Python file")
+        raise PluginError(f"plugin {path}: not a Python file")
     module = importlib.util.module_from_spec(specification)
     sys.modules[name] = module
     try:
@@ -52,4 +52,4 @@ def _load_file(path: Path, shown: str) -> None:
     except Exception as error:
         del sys.modules[name]
         reason = f"{type(error).__name__}: {error}"
-        raise PluginError(f"plugin {shown}: cannot be imported: {reason}") from error
+        raise PluginError(f"plugin {path}: cannot be imported: {reason}") from error

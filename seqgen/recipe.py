@@ -71,18 +71,29 @@ def check_recipe(source: RecipeSource, overrides: Sequence[str] = ()) -> Recipe:
     return Recipe(**checked)
 
 
+def named_plugins(source: RecipeSource, overrides: Sequence[str] = ()) -> list[str]:
+    """The plugin files that it names, before anything else of it is checked."""
+    data = lay_over(source.document.data, [read_override(text) for text in overrides])
+    named = data.get("plugins")
+    return [each for each in named if isinstance(each, str)] if isinstance(named, list) else []
+
+
 def placed(error: OptionError, source: RecipeSource, overrides: Sequence[Override]) -> RecipeError:
-    """The error with the place that its path has: the override that set it, or file:line:column."""
+    """The error with the place that its path has: the override that set it, or file:line:column.
+
+    Where an override changed a part of what is wrong, both are named: either may be at fault.
+    """
     message = f"{dotted(error.path)}: {error.message}" if error.path else error.message
     for override in reversed(overrides):
         if error.path[: len(override.path)] == override.path:
-            return RecipeError(f"override {override.text}: {message}")
+            return RecipeError(f"{override}: {message}")
     document = source.document
     marks = document.keys if error.at_key else document.values
-    if error.path not in marks:  # an override made this path, if any did
-        for override in reversed(overrides):
-            if override.path[: len(error.path)] == error.path and error.path:
-                return RecipeError(f"override {override.text}: {message}")
+    inside = [each for each in overrides if each.path[: len(error.path)] == error.path]
+    if error.path and inside:
+        if error.path not in marks:  # an override made this path
+            return RecipeError(f"{inside[-1]}: {message}")
+        message += f" (with {' and '.join(str(each) for each in inside)})"
     mark = _nearest(marks, error.path) or document.values[()]
     return RecipeError(f"{source.name}:{mark.line}:{mark.column}: {message}")
 

@@ -131,9 +131,11 @@ class Registry(Generic[T]):
         if not isinstance(value, dict):
             message = f"must be a {self.kind}'s name, or name and options, but is {shown(value)}"
             raise OptionError(path, message)
-        name = value.get("name")
-        if not isinstance(name, str):
+        if "name" not in value:
             raise OptionError(path, f"`name` is missing: which {self.kind}? (one of {self._few()})")
+        name = value["name"]
+        if not isinstance(name, str):
+            raise OptionError(name_path, f"must be a {self.kind}'s name, but is {shown(name)}")
         try:
             entry = self.entry(name)
         except ValueError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,16 @@ from seqgen.evaluate import evaluate
 from seqgen.manifest import check_same, manifest
 from seqgen.options import OptionError
 from seqgen.overrides import read_override
-from seqgen.recipe import Recipe, check_recipe, placed
+from seqgen.recipe import Recipe, check_recipe, named_plugins, placed
 from seqgen.recipe_source import RecipeSource, find_recipe
 from seqgen.reports import write_report
 from seqgen.run_directory import RunDirectory
-from seqgen.samples import final_samples, sample_at_validation, samples_as_text
+from seqgen.samples import (
+    check_samples,
+    final_samples,
+    sample_at_validation,
+    samples_as_text,
+)
 from seqgen.training import Fit, Outcome
 from seqgen.training.checkpoint import Checkpoints, load_weights
 from seqgen.training.log import Event, MetricsLog, cut_back
@@ -42,9 +47,11 @@ class RunRequest:
 def load_recipe(wanted: str, overrides: Sequence[str]) -> tuple[Recipe, RecipeSource]:
     """Find a recipe, import the plugins it names, and check it."""
     source = RecipeSource.read(find_recipe(wanted))
+    files = [str((source.folder / each).resolve()) for each in named_plugins(source, overrides)]
     plugins.load_installed()
-    plugins.load_files(source.plugins, source.folder)
-    return check_recipe(source, overrides), source
+    plugins.load_files(files)
+    # With whole paths, the recipe finds its plugins from the run directory too.
+    return replace(check_recipe(source, overrides), plugins=tuple(files)), source
 
 
 def run(request: RunRequest, announce: Sink, watch: Sequence[Sink] = ()) -> Path:
@@ -65,6 +72,7 @@ def run(request: RunRequest, announce: Sink, watch: Sequence[Sink] = ()) -> Path
             tokenizer = fit_tokenizer(recipe, data)
         dataset = data.encode(tokenizer)
         built = build(recipe, data, tokenizer)
+        check_samples(built)
         fit = _fit(built, dataset, directory)
         record = manifest(built, dataset, source, request.command)
     except OptionError as error:
@@ -75,7 +83,7 @@ def run(request: RunRequest, announce: Sink, watch: Sequence[Sink] = ()) -> Path
     with directory.locked():
         if resumed:
             check_same(directory, recipe, record)
-            _go_back(fit, directory)
+            _go_back(fit, directory, recipe)
         else:
             _begin(directory, built, record, request.overwrite)
         announce({**record, "resumed_at": fit.counters.step if resumed else None})
@@ -116,12 +124,16 @@ def _begin(directory: RunDirectory, built: Built, record: dict[str, Any], overwr
     directory.write(directory.recipe, built.recipe.text())
 
 
-def _go_back(fit: Fit, directory: RunDirectory) -> None:
-    """Stand where the last checkpoint stands; without one, at the beginning."""
+def _go_back(fit: Fit, directory: RunDirectory, recipe: Recipe) -> None:
+    """Stand where the last checkpoint stands; without one, at the beginning.
+
+    What of the recipe may change (the budget, say) is from now on as `recipe` has it.
+    """
     folder = Checkpoints(directory.checkpoints).find("last")
     if folder is not None:
         fit.resume(folder)
     cut_back(directory.metrics, fit.counters.step if folder is not None else -1)
+    directory.write(directory.recipe, recipe.text())
 
 
 def _train_and_conclude(
@@ -130,12 +142,11 @@ def _train_and_conclude(
     log = MetricsLog(directory.metrics)
     fit.sinks = (log, *watch)
     try:
-        outcome = fit.run()
+        _conclude(built, dataset, directory, fit.run())
     finally:
         log.close()
         if fit.counters.step:
             write_report(directory.folder)
-    _conclude(built, dataset, directory, outcome)
 
 
 def _conclude(
@@ -169,4 +180,3 @@ def _conclude(
         **figures,
     }
     directory.write_json(directory.result, result)
-    write_report(directory.folder)

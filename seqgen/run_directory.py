@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,11 +13,17 @@ from pathlib import Path
 from typing import Any
 
 from seqgen.errors import CheckpointError, SetupError
+from seqgen.plain_values import for_json
 
 try:
     import fcntl
 except ImportError:  # Windows has no flock; there a run is not protected from a second one
     fcntl = None  # type: ignore[assignment]
+
+_FIRST = {"tokenizer", "manifest.json"}
+"""What is there before recipe.yaml: a run that is killed that early may simply begin again."""
+
+_TEMPORARY = re.compile(r"\..*\.tmp")
 
 
 @dataclass(frozen=True)
@@ -67,9 +74,9 @@ class RunDirectory:
     def check_free(self, *, resume: bool, overwrite: bool) -> None:
         """Refuse a directory that is taken; writes nothing. Errors: SetupError."""
         folder = self.folder
-        if folder.exists() and not folder.is_dir():
+        if os.path.lexists(folder) and not folder.is_dir():
             raise SetupError(f"{folder}: not a directory; choose another with --out")
-        taken = folder.is_dir() and any(each.name != ".lock" for each in folder.iterdir())
+        taken = self.exists() or any(name not in _FIRST for name in self._names())
         if taken and not self.exists():
             raise SetupError(f"{folder}: not empty and not a run; choose another with --out")
         if taken and not (resume or overwrite):
@@ -78,10 +85,9 @@ class RunDirectory:
             )
 
     def clear(self) -> None:
-        """Remove what an earlier run has left."""
-        for each in self.folder.iterdir():
-            if each.name == ".lock":
-                continue
+        """Remove what an earlier run has left; what makes it a run comes last."""
+        names = [name for name in self._names() if name != self.recipe.name]
+        for each in (*(self.folder / name for name in names), self.recipe):
             shutil.rmtree(each) if each.is_dir() else each.unlink()
 
     @contextmanager
@@ -102,9 +108,30 @@ class RunDirectory:
                 raise SetupError(f"{self.folder}: another run is writing here") from None
             yield
 
+    def _names(self) -> list[str]:
+        """What lies in the folder, but for the lock and what a killed process was writing."""
+        try:
+            names = os.listdir(self.folder) if self.folder.is_dir() else []
+        except OSError as error:
+            raise SetupError(f"{self.folder}: cannot be read: {error.strerror}") from None
+        return [name for name in names if name != ".lock" and not _TEMPORARY.fullmatch(name)]
+
     def write_json(self, path: Path, content: Any) -> None:
-        """Write a file whole or not at all."""
-        self.write(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+        """Write a file whole or not at all; a number that JSON cannot hold is written as null."""
+        self.write(path, json.dumps(for_json(content), indent=2, ensure_ascii=False) + "\n")
+
+    def read_json(self, path: Path) -> dict[str, Any]:
+        """The mapping that `write_json` wrote. Errors: CheckpointError."""
+        try:
+            content = json.loads(path.read_bytes())
+        except FileNotFoundError:
+            raise CheckpointError(f"{path}: the file is missing") from None
+        except (OSError, ValueError, RecursionError) as error:
+            reason = " ".join(str(error).split())
+            raise CheckpointError(f"{path}: cannot be read: {reason}") from None
+        if not isinstance(content, dict):
+            raise CheckpointError(f"{path}: damaged, it does not hold a mapping")
+        return content
 
     def write(self, path: Path, text: str) -> None:
         """Write a file whole or not at all. Errors: SetupError."""

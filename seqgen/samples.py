@@ -4,10 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
+from seqgen.build import Built, build_decoder
 from seqgen.decoders import Decoder, Multinomial
 from seqgen.generate import Generated, Generator, SampleOptions
+from seqgen.options import OptionError
 
 Sample = dict[str, Any]
+
+
+def check_samples(built: Built) -> None:
+    """An OptionError unless the recipe's decoder and prompts suit the tokenizer."""
+    build_decoder(built.recipe, built.tokenizer)
+    try:
+        built.data.prompts(built.recipe.samples.prompts, built.tokenizer)
+    except ValueError as error:
+        raise OptionError(("samples", "prompts"), str(error)) from None
 
 
 def sample_at_validation(

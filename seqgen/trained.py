@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +13,10 @@ from seqgen.decoders import Decoder, decoders
 from seqgen.errors import CheckpointError, DataError
 from seqgen.evaluate import evaluate
 from seqgen.generate import Generated
+from seqgen.manifest import check_tokenizer
 from seqgen.options import OptionError
 from seqgen.overrides import read_override
-from seqgen.recipe import check_recipe, placed
+from seqgen.recipe import check_recipe, named_plugins, placed
 from seqgen.recipe_source import RecipeSource
 from seqgen.run_directory import RunDirectory
 from seqgen.training.checkpoint import Checkpoints, load_weights
@@ -41,12 +41,13 @@ class TrainedRun:
         directory = RunDirectory(Path(folder))
         directory.require()
         source = RecipeSource.read(directory.recipe)
-        plugins.load_installed()
-        plugins.load_files(source.plugins, Path())
         every = [f"device={device}", *overrides]
+        plugins.load_installed()
+        plugins.load_files(named_plugins(source, every))
         recipe = check_recipe(source, every)
         try:
             tokenizer = restore_tokenizer(recipe, directory.tokenizer)
+            check_tokenizer(directory, tokenizer.fingerprint())
             built = build(recipe, build_data(recipe), tokenizer)
         except OptionError as error:
             raise placed(error, source, [read_override(each) for each in every]) from None
@@ -61,10 +62,9 @@ class TrainedRun:
     @property
     def result(self) -> dict[str, Any]:
         """The figures of the run, as in `result.json`. Errors: CheckpointError."""
-        path = self.directory.result
-        if not path.exists():
-            raise CheckpointError(f"{path}: missing, the run has not come to its end")
-        result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if not self.directory.result.exists():
+            raise CheckpointError(f"{self.directory.folder}: the run has not come to its end")
+        result: dict[str, Any] = self.directory.read_json(self.directory.result)
         return result
 
     def decoder(self, spec: object = None, seed: int | None = None) -> Decoder:
@@ -109,5 +109,5 @@ class TrainedRun:
 
     def data_is_the_same(self) -> bool:
         """Whether the data is what the run was trained on, byte for byte."""
-        recorded = json.loads(self.directory.manifest.read_text(encoding="utf-8"))["data"]
-        return bool(recorded == self.built.data.fingerprint())
+        recorded = self.directory.read_json(self.directory.manifest)
+        return bool(recorded["data"] == self.built.data.fingerprint())

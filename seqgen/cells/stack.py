@@ -40,7 +40,7 @@ class Stack(Cell):
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """`x: [batch, input]` to the top cell's output."""
         following = []
-        for index, (cell, past) in enumerate(zip(self._layers(), _parts(state), strict=True)):
+        for index, (cell, past) in enumerate(zip(self._layers(), self._parts(state), strict=True)):
             x, new = cell.step_input(self.dropout(x) if index else x, past)
             following.append(new)
         return x, tuple(following)
@@ -49,7 +49,7 @@ class Stack(Cell):
         self, xs: Tensor, state: State = None, lengths: Tensor | None = None
     ) -> tuple[Tensor, State]:
         """As `Cell.forward`, one cell after the other over all times, each by its fastest route."""
-        pasts = self.initial_state(xs.shape[0]) if state is None else _parts(state)
+        pasts = self.initial_state(xs.shape[0]) if state is None else self._parts(state)
         following = []
         for index, (cell, past) in enumerate(zip(self._layers(), pasts, strict=True)):
             xs, new = cell(self.dropout(xs) if index else xs, past, lengths)
@@ -59,8 +59,12 @@ class Stack(Cell):
     def _layers(self) -> list[Cell]:
         return cast(list[Cell], list(self.cells))
 
-
-def _parts(state: State) -> tuple[State, ...]:
-    if not isinstance(state, tuple):
-        raise TypeError(f"`state` must be a tuple, but is {type(state).__name__}")
-    return state
+    def _parts(self, state: State) -> tuple[State, ...]:
+        """The state of each cell; a ValueError where one is missing."""
+        layers = self._layers()
+        if not isinstance(state, tuple) or len(state) != len(layers):
+            raise ValueError(f"`state` must be a tuple of {len(layers)} states")
+        for index, (cell, part) in enumerate(zip(layers, state, strict=True)):
+            if part is None and cell.initial_state(1) is not None:  # None would begin anew
+                raise ValueError(f"`state` must have a state for each cell, but {index} has None")
+        return state

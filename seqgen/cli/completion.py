@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from seqgen.recipe_source import known_recipes
+from seqgen.bundled_recipes import known_recipes
 
 ROOM_NAMES = (
     "cells",

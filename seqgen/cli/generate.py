@@ -35,7 +35,7 @@ def generate(
     from seqgen.trained import TrainedRun
 
     trained = TrainedRun.load(run, device)
-    chosen = trained.decoder(_decoder_spec(trained, decoder, settings or []), seed)
+    chosen = _decoder(trained, decoder, settings or [], seed)
     prompts = prompt or list(trained.built.recipe.samples.prompts)
     try:
         unknown = sum(int((trained.built.tokenizer.encode(each) == 3).sum()) for each in prompts)
@@ -56,22 +56,21 @@ def generate(
             typer.echo(_visible(each.prompt + each.text))
 
 
-def _decoder_spec(trained: Any, name: str | None, settings: list[str]) -> Any:
-    """What `--decoder` and `--set` say, checked, with errors that name the setting."""
-    from seqgen.decoders import decoders
+def _decoder(trained: Any, name: str | None, settings: list[str], seed: int | None) -> Any:
+    """What `--decoder` and `--set` say, built, with errors that name the setting."""
     from seqgen.options import OptionError
     from seqgen.overrides import lay_over, read_override
 
     spec = {"name": name} if name is not None else trained.built.recipe.decoder.plain()
     overrides = [read_override(each, "--set") for each in settings]
     try:
-        return decoders.check(lay_over(spec, overrides))
+        return trained.decoder(lay_over(spec, overrides), seed)
     except OptionError as error:
         path = ".".join(str(step) for step in error.path)
         for override in overrides:
             if override.path[:1] == error.path[:1]:
-                raise RecipeError(f"--set {override.text}: {path}: {error.message}") from None
-        raise RecipeError(f"--decoder {name}: {error.message}") from None
+                raise RecipeError(f"{override}: {path}: {error.message}") from None
+        raise RecipeError(f"--decoder {spec['name']}: {error.message}") from None
 
 
 def _plain(each: Any) -> dict[str, Any]:

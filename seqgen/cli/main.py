@@ -73,9 +73,15 @@ def main() -> NoReturn:
 
 
 def _end(message: str, code: int) -> NoReturn:
-    line = " ".join(message.splitlines())
-    print(line, file=sys.stderr)  # noqa: T201
+    _say(message)
     sys.exit(code)
+
+
+def _say(message: str) -> None:
+    """One line on standard error, in which nothing acts on the terminal."""
+    from seqgen.reports.text import visible
+
+    print(visible(" ".join(message.split("\n"))), file=sys.stderr)  # noqa: T201
 
 
 def _show_warning(
@@ -83,4 +89,4 @@ def _show_warning(
 ) -> None:
     """Our own warnings in one line; those of libraries are for their authors."""
     if category is UserWarning:
-        print(f"warning: {message}", file=sys.stderr)  # noqa: T201
+        _say(f"warning: {message}")

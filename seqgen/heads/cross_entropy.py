@@ -9,6 +9,6 @@ from torch.nn import functional
 def token_losses(logits: Tensor, targets: Tensor) -> Tensor:
     """Nats of each target: `logits: [..., vocab]` and `targets: [...]` to `[...]`, in float32."""
     flat = functional.cross_entropy(
-        logits.flatten(0, -2).float(), targets.flatten(), reduction="none"
+        logits.reshape(-1, logits.shape[-1]).float(), targets.flatten(), reduction="none"
     )
     return flat.view(targets.shape)

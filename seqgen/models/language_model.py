@@ -20,7 +20,7 @@ from seqgen.state import State
 class LanguageModel(Model):
     """Embedding, cell, head: `p(token | tokens before it)`.
 
-    `dropout` falls on what the cell reads and on what the head reads.
+    `input_dropout` falls on what the cell reads, `dropout` on what the head reads.
     """
 
     def __init__(
@@ -30,6 +30,7 @@ class LanguageModel(Model):
         head: HeadFactory = LinearHead,
         embedding: EmbeddingFactory = LearnedEmbedding,
         dropout: Share = 0.0,
+        input_dropout: Share = 0.0,
     ) -> None:
         super().__init__()
         self.embedding = embedding(vocab_size=vocab_size)
@@ -38,6 +39,7 @@ class LanguageModel(Model):
             input_size=self.cell.output_size, vocab_size=vocab_size, table=self.embedding.table()
         )
         self.dropout = Dropout(dropout)
+        self.input_dropout = Dropout(input_dropout)
 
     def initial_state(self, batch_size: int) -> State:
         """The cell's."""
@@ -66,12 +68,12 @@ class LanguageModel(Model):
 
     def step(self, tokens: Tensor, state: State, context: State) -> tuple[Tensor, State]:
         """`tokens: [rows]` to `[rows, vocab]`."""
-        output, state = self.cell.step_input(self.dropout(self.embedding(tokens)), state)
+        output, state = self.cell.step_input(self.input_dropout(self.embedding(tokens)), state)
         return self.head.log_probs(self.dropout(output)), state
 
     def _read(self, tokens: Tensor, state: State, lengths: Tensor | None) -> tuple[Tensor, State]:
         """`[batch, time]` to what the head reads, `[batch, time, hidden]`, and the state."""
-        outputs, state = self.cell(self.dropout(self.embedding(tokens)), state, lengths)
+        outputs, state = self.cell(self.input_dropout(self.embedding(tokens)), state, lengths)
         return self.dropout(outputs), state
 
 

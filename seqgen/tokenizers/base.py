@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -62,6 +63,12 @@ class Tokenizer(ABC):
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in self.files().items():
             (folder / name).write_bytes(content)
+
+    def fingerprint(self) -> str:
+        """The SHA-256 of what `save` writes: two tokenizers with the same one are the same."""
+        files = self.files()
+        parts = [f"{name}:{hashlib.sha256(files[name]).hexdigest()}" for name in sorted(files)]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
     def load(self, folder: Path) -> None:
         """Read what `save` wrote."""

@@ -22,7 +22,8 @@ class Budget:
         if options.max_steps is not None:
             shares.append(step / options.max_steps)
         if options.max_epochs is not None:
-            shares.append(step / max(1, math.ceil(options.max_epochs * self.steps_per_epoch)))
+            steps = min(options.max_epochs * self.steps_per_epoch, 2.0**53)
+            shares.append(step / max(1, math.ceil(steps)))
         if options.max_seconds is not None:
             shares.append(seconds / options.max_seconds)
         return min(1.0, max(shares))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -30,6 +31,9 @@ WEIGHTS, TENSORS, STATE, SUMS = (
 )
 
 
+_NAME = re.compile(r"step-\d{8,}", re.ASCII)
+
+
 class Checkpoints:
     """The checkpoints of one run, in `folder`."""
 
@@ -39,8 +43,9 @@ class Checkpoints:
     def save(self, model: nn.Module, state: dict[str, Any], names: tuple[str, ...]) -> None:
         """Write `state` (with its `step`) and the weights, and let `names` mean this checkpoint.
 
-        Checkpoints that no name means any more are removed. Errors: SetupError where the disk is
-        full or not writable; what was there before stays as it was.
+        The names change in their order: `last` comes last, since a resumed run goes back to it and
+        does again what comes behind it. Checkpoints that no name means any more are removed.
+        Errors: SetupError where the disk is full or not writable; what was there before stays.
         """
         name = f"step-{state['step']:08d}"
         temporary = self.folder / f".writing-{name}"
@@ -61,13 +66,21 @@ class Checkpoints:
 
     def find(self, pointer: str) -> Path | None:
         """The folder of the checkpoint that `pointer` (`last` or `best`) means."""
+        name = self._meant(pointer)
+        if name is None:
+            return None
+        if not (self.folder / name).is_dir():
+            raise CheckpointError(f"{self.folder / pointer}: the checkpoint {name} is missing")
+        return self.folder / name
+
+    def _meant(self, pointer: str) -> str | None:
         path = self.folder / pointer
         if not path.exists():
             return None
-        folder = self.folder / path.read_text(encoding="utf-8").strip()
-        if not folder.is_dir():
-            raise CheckpointError(f"{path}: the checkpoint {folder.name} is missing")
-        return folder
+        name: str = _guarded(path, lambda path: path.read_text(encoding="utf-8").strip())
+        if not _NAME.fullmatch(name):
+            raise CheckpointError(f"{path}: damaged, it does not name a checkpoint")
+        return name
 
     def _rename(self, temporary: Path, final: Path) -> None:
         if final.exists():
@@ -82,9 +95,10 @@ class Checkpoints:
         temporary.replace(self.folder / pointer)
 
     def _prune(self) -> None:
-        meant = {self.find("last"), self.find("best")}
-        for folder in self.folder.glob("step-" + "[0-9]" * 8):
-            if folder not in meant:
+        meant = {self._meant("last"), self._meant("best")}
+        for folder in self.folder.iterdir():
+            ours = _NAME.fullmatch(folder.name.removeprefix(".writing-"))
+            if ours and folder.name not in meant:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -115,14 +129,16 @@ def _write(folder: Path, model: nn.Module, state: dict[str, Any]) -> None:
 
 def _check(folder: Path, name: str) -> None:
     """A flipped bit loads without a word, so the checksum is looked at first."""
-    sums = _guarded(folder / SUMS, lambda path: json.loads(path.read_bytes()))
-    if not isinstance(sums, dict) or sums.get("format") != FORMAT:
-        raise CheckpointError(f"{folder / SUMS}: not a checkpoint of format {FORMAT}")
-    path = folder / name
-    if not path.is_file():
-        raise CheckpointError(f"{path}: the file is missing")
-    if _sha256(path) != sums["sha256"].get(name):
-        raise CheckpointError(f"{path}: damaged, its checksum is not the one it was written with")
+    path = folder / SUMS
+    content = _guarded(path, lambda path: json.loads(path.read_bytes()))
+    if not isinstance(content, dict) or not isinstance(content.get("sha256"), dict):
+        raise CheckpointError(f"{path}: damaged, there are no checksums in it")
+    if content.get("format") != FORMAT:
+        raise CheckpointError(f"{path}: the format is {content.get('format')!r}, not {FORMAT}")
+    if _guarded(folder / name, _sha256) != content["sha256"].get(name):
+        raise CheckpointError(
+            f"{folder / name}: damaged, its checksum is not the one it was written with"
+        )
 
 
 def _guarded(path: Path, read: Callable[[Path], Any]) -> Any:

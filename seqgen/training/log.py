@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-import math
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
+
+from seqgen.plain_values import for_json
 
 Event = dict[str, Any]
 
@@ -23,16 +25,18 @@ class MetricsLog:
         if self._file is None:
             return
         try:
-            self._file.write(json.dumps(_finite(event), ensure_ascii=False) + "\n")
+            self._file.write(json.dumps(for_json(event), ensure_ascii=False) + "\n")
             self._file.flush()
         except OSError as error:
-            self._file = None
+            self.close()
             warnings.warn(f"{self.path}: {error.strerror}; no further metrics", stacklevel=2)
 
     def close(self) -> None:
         """Close the file."""
         if self._file is not None:
-            self._file.close()
+            with suppress(OSError):  # it tries again to write what it has not written
+                self._file.close()
+            self._file = None
 
 
 def cut_back(path: Path, step: int) -> None:
@@ -40,19 +44,14 @@ def cut_back(path: Path, step: int) -> None:
     if not path.exists():
         return
     kept = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+    # Not splitlines: a sample may hold other signs that end a line, such as U+2028.
+    for line in path.read_text(encoding="utf-8", errors="replace").split("\n"):
         try:
             event = json.loads(line)
         except ValueError:
             continue
         if isinstance(event, dict) and event.get("step", 0) <= step:
             kept.append(line + "\n")
-    path.write_text("".join(kept), encoding="utf-8")
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _finite(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(each) for each in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    beside = path.with_name(f".{path.name}.tmp")
+    beside.write_text("".join(kept), encoding="utf-8")
+    beside.replace(path)  # at once: a run that is killed here loses nothing

@@ -15,7 +15,7 @@ from torch.nn.utils import clip_grad_norm_, get_total_norm
 
 from seqgen.data.base import Training
 from seqgen.errors import DivergedError, StoppedError
-from seqgen.machine import choose_precision
+from seqgen.machine import choose_precision, memory_for
 from seqgen.models import Model
 from seqgen.state import State, detach, leaves
 from seqgen.training import snapshot
@@ -65,7 +65,7 @@ class Fit:
         self._lower = choose_precision(self.options.precision, self.device) == "bfloat16"
         self._carried: State = None
         self._norm = 0.0
-        self._saved_step: int | None = None
+        self._saved_step: int | None = None  # None: nothing has been saved or resumed yet
 
     def resume(self, folder: Path) -> None:
         """Go on from the checkpoint in `folder`."""
@@ -84,8 +84,8 @@ class Fit:
         """
         counters = self.counters
         self.model.train()
-        with Signals() as signals:
-            if counters.step == 0:
+        with memory_for("a training step; it needs a smaller batch or model"), Signals() as signals:
+            if counters.step == 0 and self._saved_step is None:  # not even that was saved before
                 self._validate()
             while not self.finished():
                 before = self._progress()
@@ -178,8 +178,9 @@ class Fit:
     def _validate(self) -> None:
         """Validate, note whether it is the best so far, and write a checkpoint."""
         counters = self.counters
-        if self.validate is None:
-            self._save("last", "best")
+        if self.validate is None:  # the latest is the best that is known
+            counters.best_step = counters.step
+            self._save("best", "last")
             return
         figures = self.validate()
         loss = figures["nats_per_token"]
@@ -195,7 +196,7 @@ class Fit:
             counters.stopped = f"no better validation loss in {patience} validations"
         where = {"step": counters.step, "tokens": counters.tokens, "seconds": counters.seconds}
         self._emit({"event": "valid", **figures, **where, "best": better})
-        self._save("last", *(["best"] if better else []))
+        self._save(*(["best"] if better else []), "last")
 
     def _save(self, *names: str) -> None:
         if self.checkpoints is None or (

@@ -1,0 +1,259 @@
+"""The laws of cells, for every registered one and for cells made of them."""
+
+import io
+
+import pytest
+import torch
+
+from seqgen.cells import Cell, cells
+from seqgen.state import batch_size_of, detach, leaves, map_state, reorder
+
+INPUT, BATCH, TIME = 3, 4, 6
+TIGHT = {torch.float32: 1e-5, torch.float64: 1e-12}
+
+# More of the cells that are made of layers or of other cells; the rest come from the registry.
+COMPOUND = {
+    "lstm of 3 layers": {"name": "lstm", "hidden_size": 4, "layers": 3},
+    "stack of 1": {"name": "stack", "cells": [{"name": "lstm_cell", "hidden_size": 4}]},
+    "nested stacks": {
+        "name": "stack",
+        "cells": [
+            {"name": "stack", "cells": [{"name": "lstm", "hidden_size": 4, "layers": 2}]},
+            {"name": "stack", "cells": [{"name": "lstm_cell", "hidden_size": 3}] * 2},
+        ],
+    },
+}
+
+
+@pytest.fixture(params=[*cells.names(), *COMPOUND])
+def make(request, small):
+    """A function that builds one and the same cell, in a dtype."""
+    spec = COMPOUND.get(request.param) or small(cells, request.param)
+
+    def build(dtype=torch.float32):
+        torch.manual_seed(1)
+        return cells.build(spec, input_size=INPUT).to(dtype)
+
+    return build
+
+
+@pytest.fixture(params=[torch.float32, torch.float64], ids=str)
+def dtype(request):
+    return request.param
+
+
+def inputs(dtype=torch.float32, batch=BATCH, time=TIME):
+    generator = torch.Generator().manual_seed(2)
+    return torch.randn(batch, time, INPUT, generator=generator, dtype=dtype)
+
+
+def some_state(cell, batch=BATCH):
+    """A state that the cell may well be in."""
+    generator = torch.Generator().manual_seed(3)
+    dtype = next(cell.parameters()).dtype
+    xs = torch.randn(batch, 2, INPUT, generator=generator, dtype=dtype)
+    return detach(cell(xs)[1])
+
+
+def step_by_step(cell, xs, state):
+    outputs = []
+    for x in xs.unbind(1):
+        output, state = cell.step_input(x, state)
+        outputs.append(output)
+    return torch.stack(outputs, 1), state
+
+
+def assert_same(one, other, tolerance=1e-5):
+    found, wanted = list(leaves(one)), list(leaves(other))
+    assert len(found) == len(wanted)
+    for a, b in zip(found, wanted, strict=True):
+        torch.testing.assert_close(a, b, rtol=tolerance, atol=tolerance)
+
+
+def test_is_a_cell(make):
+    assert isinstance(make(), Cell)
+
+
+@pytest.mark.parametrize("batch", [1, BATCH])
+def test_batch_is_dimension_0_of_every_tensor(make, batch):
+    cell = make()
+    assert batch_size_of(cell.initial_state(batch)) in (batch, None)
+    assert batch_size_of(some_state(cell, batch)) in (batch, None)
+
+
+def test_outputs_are_as_wide_as_declared(make, dtype):
+    cell = make(dtype)
+    outputs, state = cell(inputs(dtype))
+    assert outputs.shape == (BATCH, TIME, cell.output_size)
+    output, _ = cell.step_input(inputs(dtype)[:, 0], state)
+    assert output.shape == (BATCH, cell.output_size)
+    assert {leaf.dtype for leaf in (outputs, output)} == {dtype}
+
+
+def test_the_state_keeps_its_structure(make):
+    cell = make()
+    first = cell.initial_state(BATCH)
+    for state in (some_state(cell), cell.step_input(inputs()[:, 0], first)[1]):
+        shapes = map_state(lambda _, other: other, first, state)
+        assert [leaf.shape for leaf in leaves(shapes)] == [leaf.shape for leaf in leaves(first)]
+        assert str(map_state(torch.zeros_like, state)) == str(map_state(torch.zeros_like, first))
+
+
+def test_no_state_is_the_initial_state(make):
+    cell = make()
+    assert_same(cell(inputs()), cell(inputs(), cell.initial_state(BATCH)), 0)
+
+
+def test_forward_is_repeated_step(make, dtype):
+    cell, xs = make(dtype), inputs(dtype)
+    state = some_state(cell)
+    assert_same(cell(xs, state), step_by_step(cell, xs, state), TIGHT[dtype])
+
+
+@pytest.mark.parametrize("lengths", [[0, 1, TIME, 3], [2, 2, 2, 2], [0, 0, 0, 0], [TIME] * BATCH])
+def test_forward_stops_each_row_at_its_length(make, dtype, lengths):
+    cell, xs = make(dtype), inputs(dtype)
+    state = some_state(cell)
+    outputs, last = cell(xs, state, torch.tensor(lengths))
+    for row, length in enumerate(lengths):
+        alone = reorder(state, torch.tensor([row]))
+        wanted = torch.zeros(1, TIME, cell.output_size, dtype=dtype)
+        if length:
+            wanted[:, :length], alone = step_by_step(cell, xs[row : row + 1, :length], alone)
+        assert_same(outputs[row : row + 1], wanted, TIGHT[dtype])
+        assert_same(reorder(last, torch.tensor([row])), alone, TIGHT[dtype])
+        assert not outputs[row, length:].any()
+
+
+def test_what_lies_behind_the_length_does_not_matter(make):
+    cell, lengths = make(), torch.tensor([0, 1, 4, 6])
+    behind = torch.arange(TIME).view(1, -1, 1) >= lengths.view(-1, 1, 1)
+    wanted = cell(inputs(), None, lengths)
+    assert_same(cell(inputs().masked_fill(behind, 1e4), None, lengths), wanted, 0)
+
+
+def test_full_lengths_are_no_lengths(make):
+    cell = make()
+    assert_same(cell(inputs(), None, torch.full((BATCH,), TIME)), cell(inputs()))
+
+
+@pytest.mark.parametrize("sizes", [[TIME], [1] * TIME, [2, 3, 1], [0, 4, 0, 2]])
+def test_chunks_are_the_whole(make, sizes):
+    cell, outputs, state = make(), [], None
+    for chunk in inputs().split(sizes, 1):
+        output, state = cell(chunk, state)
+        outputs.append(output)
+    assert_same((torch.cat(outputs, 1), state), cell(inputs()))
+
+
+def test_a_row_alone_is_the_row_in_the_batch(make):
+    cell = make()
+    state = some_state(cell)
+    outputs, last = cell(inputs(), state)
+    for row in range(BATCH):
+        here = torch.tensor([row])
+        alone = cell(inputs()[here], reorder(state, here))
+        assert_same(alone, (outputs[here], reorder(last, here)))
+
+
+def test_step_commutes_with_reorder(make):
+    cell, rows = make(), torch.tensor([3, 0, 0, 2, 1])
+    x, state = inputs()[:, 0], some_state(cell)
+    output, following = cell.step_input(x, state)
+    assert_same(cell.step_input(x[rows], reorder(state, rows)), reorder((output, following), rows))
+
+
+def test_step_does_not_write_into_its_state(make):
+    cell = make()
+    state = some_state(cell)
+    before = [leaf.clone() for leaf in leaves(state)]
+    cell.step_input(inputs()[:, 0], state)
+    cell(inputs(), state, torch.tensor([0, 1, 2, 6]))
+    assert_same(tuple(before), tuple(leaves(state)), 0)
+
+
+def test_no_time_changes_nothing(make):
+    cell = make()
+    for lengths in (None, torch.zeros(BATCH, dtype=torch.long)):
+        state = some_state(cell)
+        outputs, after = cell(inputs(time=0), state, lengths)
+        assert outputs.shape == (BATCH, 0, cell.output_size)
+        assert_same(after, state, 0)
+
+
+def test_gradients_reach_every_parameter_and_the_first_input(make):
+    cell, xs = make(), inputs().requires_grad_()
+    outputs, _ = cell(xs, None, torch.tensor([6, 6, 5, 1]))
+    (outputs * torch.randn(outputs.shape)).sum().backward()
+    without = [name for name, each in cell.named_parameters() if each.grad is None]
+    zero = [name for name, each in cell.named_parameters() if not each.grad.any()]
+    assert without == zero == []
+    assert xs.grad[:, 0].any(1).all()
+    assert not xs.grad[3, 1:].any()
+
+
+@pytest.mark.filterwarnings("ignore:Input #0 requires gradient")
+def test_gradients_are_right(make):
+    cell = make(torch.float64)
+    state, lengths = some_state(cell, 2), torch.tensor([3, 1])
+
+    def read(xs, *parameters):
+        outputs, after = cell(xs, state, lengths)
+        return (outputs, *leaves(after))
+
+    xs = inputs(torch.float64, batch=2, time=3).requires_grad_()
+    assert torch.autograd.gradcheck(read, (xs, *cell.parameters()), fast_mode=True)
+
+
+def test_weights_are_saved_and_loaded(make):
+    cell, stored = make(), io.BytesIO()
+    torch.save(cell.state_dict(), stored)
+    stored.seek(0)
+    other = make()
+    with torch.no_grad():
+        for each in other.parameters():
+            each.add_(1)
+    assert not torch.allclose(other(inputs())[0], cell(inputs())[0])
+    other.load_state_dict(torch.load(stored, weights_only=True))
+    assert_same(other(inputs()), cell(inputs()), 0)
+
+
+def each_leaf(state, change):
+    """`state` with one tensor changed, for each of its tensors."""
+    for index in range(len(list(leaves(state)))):
+        places = iter(range(10**6))
+
+        def one(tensor, places=places, index=index):
+            return change(tensor) if next(places) == index else tensor
+
+        yield map_state(one, state)
+
+
+def each_tuple(state):
+    """`state` with one part missing from one of its tuples, and with one tuple left out."""
+    if isinstance(state, tuple):
+        yield tuple(state[:-1])
+        yield (*state, state[-1])
+        for index, part in enumerate(state):
+            for less in (*each_tuple(part), None):
+                yield (*state[:index], less, *state[index + 1 :])
+
+
+def malformed(state):
+    yield from each_leaf(state, lambda tensor: torch.cat([tensor, tensor[..., :1]], -1))
+    yield from each_leaf(state, lambda tensor: torch.cat([tensor, tensor[:1]], 0))
+    yield from each_leaf(state, lambda tensor: tensor[:1])
+    yield from each_leaf(state, lambda tensor: tensor.unsqueeze(0))
+    yield map_state(lambda tensor: torch.cat([tensor, tensor[:1]], 0), state)
+    yield from each_tuple(state)
+    yield torch.zeros(BATCH, 1) if isinstance(state, tuple) else (state,)
+
+
+def test_a_malformed_state_is_a_value_error(make):
+    cell = make()
+    state = some_state(cell)
+    for wrong in malformed(state):
+        with pytest.raises(ValueError, match="`state"):
+            cell.step_input(inputs()[:, 0], wrong)
+        with pytest.raises(ValueError, match="`state"):
+            cell(inputs(), wrong)

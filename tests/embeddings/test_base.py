@@ -1,0 +1,54 @@
+"""The laws of embeddings, for every registered one."""
+
+import io
+
+import pytest
+import torch
+
+from seqgen.embeddings import Embedding, embeddings
+
+VOCAB = 7
+
+
+@pytest.fixture(params=embeddings.names())
+def embedding(request, small):
+    torch.manual_seed(1)
+    return embeddings.build(small(embeddings, request.param), vocab_size=VOCAB)
+
+
+def test_is_an_embedding(embedding):
+    assert isinstance(embedding, Embedding)
+
+
+@pytest.mark.parametrize("shape", [(), (5,), (2, 3), (2, 0), (2, 3, 4)])
+def test_looks_tokens_up_in_its_table(embedding, shape):
+    tokens = torch.randint(VOCAB, shape)
+    vectors = embedding(tokens)
+    assert vectors.shape == (*shape, embedding.output_size)
+    assert torch.equal(vectors, embedding.table()[tokens])
+
+
+def test_the_table_has_a_vector_for_each_token(embedding):
+    assert embedding.table().shape == (VOCAB, embedding.output_size)
+
+
+def test_gradients_reach_the_tokens_that_were_read(embedding):
+    if not list(embedding.parameters()):
+        assert not embedding(torch.tensor([1])).requires_grad
+        return
+    embedding(torch.tensor([[1, 4], [4, 1]])).square().sum().backward()
+    for each in embedding.parameters():
+        assert each.grad.any()
+    table = embedding.table()
+    if isinstance(table, torch.nn.Parameter):
+        assert table.grad.any(1).nonzero().flatten().tolist() == [1, 4]
+
+
+def test_is_saved_and_loaded(embedding, small):
+    stored = io.BytesIO()
+    torch.save(embedding.state_dict(), stored)
+    stored.seek(0)
+    name = embeddings.check(type(embedding)).name
+    other = embeddings.build(small(embeddings, name), vocab_size=VOCAB)
+    other.load_state_dict(torch.load(stored, weights_only=True))
+    assert torch.equal(other.table(), embedding.table())

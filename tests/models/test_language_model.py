@@ -1,0 +1,159 @@
+"""The model `language_model`: what training sees is what scoring and generation see."""
+
+import pytest
+import torch
+
+from seqgen.cells import cells
+from seqgen.data import Prompts, TokenBatch
+from seqgen.embeddings import embeddings
+from seqgen.heads import heads
+from seqgen.models import models
+from seqgen.state import leaves, reorder
+
+VOCAB, BATCH, TIME = 9, 4, 6
+
+
+def build(small, cell="lstm", **others):
+    torch.manual_seed(1)
+    spec = {"name": "language_model", "cell": small(cells, cell), **others}
+    return models.build(spec, vocab_size=VOCAB).eval()
+
+
+@pytest.fixture
+def model(small):
+    return build(small)
+
+
+@pytest.fixture(params=cells.names())
+def of_each_cell(request, small):
+    return build(small, request.param)
+
+
+@pytest.fixture(params=[(head, table) for head in heads.names() for table in embeddings.names()])
+def of_each_head(request, small):
+    head, table = request.param
+    return build(small, head=small(heads, head), embedding=small(embeddings, table))
+
+
+def tokens(*shape):
+    return torch.randint(VOCAB, shape, generator=torch.Generator().manual_seed(2))
+
+
+def batch(lengths=None):
+    return TokenBatch(tokens(BATCH, TIME), tokens(BATCH, TIME).flip(1), lengths)
+
+
+LENGTHS = torch.tensor([0, 1, TIME, 3])
+
+
+@pytest.mark.parametrize("lengths", [None, LENGTHS])
+def test_the_loss_is_the_sum_of_scored_nats(of_each_cell, lengths):
+    loss, score = of_each_cell.loss(batch(lengths)), of_each_cell.score(batch(lengths))
+    torch.testing.assert_close(loss.total, score.nats.sum(), rtol=1e-5, atol=1e-5)
+    assert loss.tokens == (BATCH * TIME if lengths is None else 10)
+    assert loss.total.requires_grad
+    for a, b in zip(leaves(loss.state), leaves(score.state), strict=True):
+        torch.testing.assert_close(a, b)
+
+
+def test_heads_and_embeddings_go_together(of_each_head):
+    loss, score = of_each_head.loss(batch()), of_each_head.score(batch())
+    torch.testing.assert_close(loss.total, score.nats.sum(), rtol=1e-5, atol=1e-5)
+    loss.total.backward()
+    assert all(each.grad.any() for each in of_each_head.parameters())
+
+
+def test_padding_next_to_a_row_does_not_matter(of_each_cell):
+    here = batch(LENGTHS)
+    behind = torch.arange(TIME) >= LENGTHS.unsqueeze(1)
+    other = TokenBatch(
+        here.inputs.masked_fill(behind, 0), here.targets.masked_fill(behind, 5), LENGTHS
+    )
+    found = []
+    for each in (here, other):
+        of_each_cell.zero_grad()
+        loss = of_each_cell.loss(each)
+        loss.total.backward()
+        found.append([loss.total, *(p.grad.clone() for p in of_each_cell.parameters())])
+    torch.testing.assert_close(*found, rtol=0, atol=0)
+
+
+def test_a_row_has_the_loss_that_it_has_alone(of_each_cell):
+    here = batch(LENGTHS)
+    alone = [
+        of_each_cell.loss(TokenBatch(here.inputs[[row], :length], here.targets[[row], :length]))
+        for row, length in enumerate(LENGTHS.tolist())
+    ]
+    together = of_each_cell.loss(here)
+    torch.testing.assert_close(together.total, sum(each.total for each in alone))
+    nats = of_each_cell.score(here).nats
+    assert not nats[torch.arange(TIME) >= LENGTHS.unsqueeze(1)].any()
+    torch.testing.assert_close(nats.sum(1), torch.stack([each.total for each in alone]))
+
+
+def test_a_batch_without_targets_has_no_loss(model):
+    none = torch.zeros(BATCH, dtype=torch.long)
+    loss = model.loss(batch(none))
+    assert (loss.total.item(), loss.tokens) == (0.0, 0)
+
+
+def test_windows_with_carried_state_are_the_whole(of_each_cell):
+    whole, state, nats = batch(), None, []
+    for window in (slice(0, 2), slice(2, 3), slice(3, TIME)):
+        part = TokenBatch(whole.inputs[:, window], whole.targets[:, window], continues=True)
+        score = of_each_cell.score(part, state)
+        nats.append(score.nats)
+        state = score.state
+    torch.testing.assert_close(torch.cat(nats, 1), of_each_cell.score(whole).nats)
+
+
+def test_start_and_step_are_teacher_forcing(of_each_cell):
+    whole = tokens(BATCH, TIME + 1)
+    wanted = of_each_cell.score(TokenBatch(whole[:, :-1], whole[:, 1:]))
+    prompts = Prompts(whole[:, :2], torch.full((BATCH,), 2))
+    current, state, context, _ = of_each_cell.start(prompts)
+    for time in range(1, TIME):
+        log_probs, state = of_each_cell.step(current, state, context)
+        current = whole[:, time + 1]
+        nats = -log_probs.gather(1, current.unsqueeze(1)).squeeze(1)
+        torch.testing.assert_close(nats, wanted.nats[:, time], rtol=1e-5, atol=1e-5)
+        assert torch.equal(log_probs.argmax(1) == current, wanted.correct[:, time])
+
+
+def test_prompts_of_different_length_are_as_alone(of_each_cell):
+    lengths = torch.tensor([1, 3, TIME, 2])
+    prompts = Prompts(tokens(BATCH, TIME), lengths, torch.tensor([7, 5, 3, 1]))
+    together = of_each_cell.start(prompts)
+    assert together.numbers.tolist() == [7, 5, 3, 1]
+    log_probs, state = of_each_cell.step(*together[:3])
+    for row, length in enumerate(lengths.tolist()):
+        alone = of_each_cell.start(Prompts(prompts.tokens[[row], :length], lengths[[row]]))
+        assert alone.tokens.tolist() == [prompts.tokens[row, length - 1]]
+        found, last = of_each_cell.step(*alone[:3])
+        torch.testing.assert_close(found, log_probs[[row]], rtol=1e-5, atol=1e-5)
+        here = reorder(state, torch.tensor([row]))
+        for a, b in zip(leaves(last), leaves(here), strict=True):
+            torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("where", ["dropout", "input_dropout"])
+def test_dropout_is_in_training_only(small, where):
+    model = build(small, **{where: 0.5})
+    start = model.start(Prompts(tokens(BATCH, 1), torch.ones(BATCH, dtype=torch.long)))
+    reads = {
+        "loss": lambda: model.loss(batch()).total,
+        "score": lambda: model.score(batch()).nats,
+        "step": lambda: model.step(*start[:3])[0],
+    }
+    for name, read in reads.items():
+        model.train()
+        assert not torch.equal(read(), read()), name
+        model.eval()
+        assert torch.equal(read(), read()), name
+
+
+def test_sizes_flow_from_part_to_part(small):
+    model = build(small, "stack", embedding={"name": "learned", "size": 6})
+    assert model.embedding.output_size == 6
+    assert model.cell.cells[0].native.input_size == 6
+    assert model.head.project.weight.shape == (VOCAB, model.cell.output_size)
