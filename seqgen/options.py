@@ -17,6 +17,7 @@ from seqgen.plain_values import BadValueError, check_plain, schema_of_plain, sho
 Path = tuple[str | int, ...]
 
 Size = Annotated[int, Field(ge=1, le=1_000_000)]
+Steps = Annotated[int, Field(ge=1, le=2**53)]
 Count = Annotated[int, Field(ge=0, le=2**53)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 PositiveFloat = Annotated[float, Field(gt=0)]

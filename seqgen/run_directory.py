@@ -111,7 +111,7 @@ class RunDirectory:
     def _names(self) -> list[str]:
         """What lies in the folder, but for the lock and what a killed process was writing."""
         try:
-            names = os.listdir(self.folder) if self.folder.is_dir() else []
+            names = [each.name for each in self.folder.iterdir()] if self.folder.is_dir() else []
         except OSError as error:
             raise SetupError(f"{self.folder}: cannot be read: {error.strerror}") from None
         return [name for name in names if name != ".lock" and not _TEMPORARY.fullmatch(name)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import traceback
@@ -15,6 +16,9 @@ from seqgen.errors import SeqgenError, StoppedError
 from seqgen.version import __version__
 
 ClickError = typer.BadParameter.__mro__[2]  # click's base class, which typer does not export
+
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
+"""A full or read-only disk is no defect of ours, whichever file it was that met it."""
 
 app = typer.Typer(
     name="seqgen",
@@ -67,6 +71,8 @@ def main() -> NoReturn:
         if isinstance(error, ClickError):
             error.show()  # type: ignore[attr-defined]
             sys.exit(2)
+        if isinstance(error, OSError) and error.errno in _NO_ROOM:
+            _end(f"{error.filename or 'a file'}: cannot be written: {error.strerror}", 7)
         traceback.print_exc()
         _end("this is a defect of seqgen; please report it with the lines above", 1)
     sys.exit(code if isinstance(code, int) else 0)

@@ -73,10 +73,7 @@ class CharTokenizer(Tokenizer):
 
     def restore(self, files: dict[str, bytes]) -> None:
         """From `chars.json`."""
-        chars = json.loads(files["chars.json"])
-        if chars != sorted(set(chars)) or any(len(char) != 1 for char in chars):
-            raise ValueError("`chars.json` must be single characters in order, but is not")
-        self._set(chars)
+        self._set(_read_chars(files.get("chars.json", b"")))
 
     def _set(self, chars: list[str]) -> None:
         self._pieces = ["", "", "", "\ufffd", *chars]
@@ -89,3 +86,16 @@ def _codes(text: str) -> np.ndarray[tuple[int], np.dtype[np.uint32]]:
     """The code points of `text`: UTF-32 is an array of them."""
     check_text(text)
     return np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32)
+
+
+def _read_chars(content: bytes) -> list[str]:
+    """The characters that `files` wrote."""
+    try:
+        chars: list[str] = json.loads(content)
+        text = "".join(chars)
+        check_text(text)
+        if chars == sorted(set(text)):
+            return chars
+    except (ValueError, TypeError, RecursionError):  # not JSON, or not characters
+        pass
+    raise ValueError("`chars.json` must be a list of single characters in order, but is not")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from torch.optim import AdamW
 
 from seqgen.machine import Precision
-from seqgen.options import Count, PositiveFloat, Size
+from seqgen.options import Count, PositiveFloat, Steps
 from seqgen.training.optimizers import OptimizerFactory
 from seqgen.training.schedules import Cosine, ScheduleFactory
 
@@ -26,15 +26,15 @@ class TrainOptions:
     schedule: ScheduleFactory = Cosine
     warmup_steps: Count = 0
     clip_norm: PositiveFloat | None = 1.0
-    max_steps: Size | None = None
+    max_steps: Steps | None = None
     max_epochs: PositiveFloat | None = None
     max_seconds: PositiveFloat | None = None
     validations: Count = 10
     """Validate this often, evenly over the budget, if `validate_every` says nothing else."""
-    validate_every: Size | None = None
-    patience: Size | None = None
+    validate_every: Steps | None = None
+    patience: Steps | None = None
     """Stop when this many validations in a row bring no better loss."""
-    log_every: Size = 50
+    log_every: Steps = 50
     precision: Precision = "float32"
     """Of the forward pass, by autocast; weights and optimizer stay in float32."""
 

@@ -1,0 +1,104 @@
+"""The random numbers of decoders: a fixed function of their address, and as good as random."""
+
+import math
+
+import pytest
+import torch
+
+from seqgen.decoders.noise import uniform
+
+WORD = (1 << 64) - 1
+EXTREMES = [0, 1, 2**31, 2**32 - 1, 2**32, 2**62, 2**63 - 1]
+
+
+def split_mix(key, word):
+    """SplitMix64 as its paper has it, on integers without a sign."""
+    mixed = ((key ^ word) + 0x9E3779B97F4A7C15) & WORD
+    mixed = ((mixed ^ mixed >> 30) * 0xBF58476D1CE4E5B9) & WORD
+    mixed = ((mixed ^ mixed >> 27) * 0x94D049BB133111EB) & WORD
+    return mixed ^ mixed >> 31
+
+
+def expected(seed, number, moment):
+    key = split_mix(split_mix(split_mix(0, seed), number), moment)
+    return ((key >> 24) + 0.5) / 2**40
+
+
+def chi_square_limit(freedom):
+    """What chance exceeds once in a thousand times, by Wilson and Hilferty's approximation."""
+    spread = 2 / (9 * freedom)
+    return freedom * (1 - spread + 3.09 * math.sqrt(spread)) ** 3
+
+
+def chi_square(counts):
+    wanted = counts.sum() / len(counts)
+    return float(((counts - wanted) ** 2 / wanted).sum())
+
+
+def test_never_drifts():
+    """These are stored in people's results: a change of any is a change of all their texts."""
+    numbers = torch.tensor([0, 1, 2**32])
+    assert uniform(1, numbers, 0).tolist() == [
+        0.6935121390101813,
+        0.3416313106667985,
+        0.5073603737068879,
+    ]
+    assert uniform(2**63 - 1, torch.tensor([12345]), 299).tolist() == [0.2465435441822592]
+
+
+def test_is_split_mix():
+    numbers = torch.tensor(EXTREMES)
+    for seed in EXTREMES:
+        for moment in (0, 1, 1000, 2**40):
+            wanted = [expected(seed, number, moment) for number in EXTREMES]
+            assert uniform(seed, numbers, moment).tolist() == wanted
+
+
+def test_a_number_does_not_depend_on_its_neighbours():
+    numbers = torch.arange(1000)
+    together = uniform(7, numbers, 3)
+    assert together.dtype == torch.float64
+    assert torch.equal(together[100:101], uniform(7, numbers[100:101], 3))
+    assert torch.equal(together.flip(0), uniform(7, numbers.flip(0), 3))
+
+
+STREAMS = {
+    "sequences": lambda n: uniform(5, torch.arange(n), 0),
+    "samples of one prompt": lambda n: uniform(5, torch.arange(n) << 32, 0),
+    "steps": lambda n: torch.cat([uniform(5, torch.tensor([3]), step) for step in range(n)]),
+    "seeds": lambda n: torch.cat([uniform(seed, torch.tensor([3]), 0) for seed in range(n)]),
+}
+
+
+@pytest.fixture(scope="module", params=STREAMS)
+def stream(request):
+    return STREAMS[request.param](4000 if request.param in ("steps", "seeds") else 20_000)
+
+
+def test_lies_strictly_between_zero_and_one(stream):
+    assert 0 < float(stream.min()) < 0.002
+    assert 0.998 < float(stream.max()) < 1
+
+
+def test_is_uniform(stream):
+    counts = torch.histc(stream, 100, 0, 1)
+    assert chi_square(counts) < chi_square_limit(99)
+
+
+def test_neighbours_are_independent(stream):
+    pairs = (stream[:-1] * 10).long() * 10 + (stream[1:] * 10).long()
+    counts = torch.bincount(pairs, minlength=100).double()
+    assert chi_square(counts) < chi_square_limit(99)
+    for gap in (1, 2, 7, 64):
+        correlation = torch.corrcoef(torch.stack([stream[:-gap], stream[gap:]]))[0, 1]
+        assert abs(float(correlation)) < 4 / math.sqrt(len(stream))
+
+
+@pytest.mark.parametrize("other", [(6, 0, 0), (5, 0, 1), (5, 1 << 32, 0), (4, 1, 0), (5, 1, 1)])
+def test_streams_are_independent(other):
+    seed, offset, moment = other
+    numbers = torch.arange(20_000)
+    one, two = uniform(5, numbers, 0), uniform(seed, numbers + offset, moment)
+    correlation = torch.corrcoef(torch.stack([one, two]))[0, 1]
+    assert abs(float(correlation)) < 4 / math.sqrt(len(numbers))
+    assert not (one == two).any()
