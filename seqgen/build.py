@@ -1,9 +1,10 @@
-"""Building: from a Recipe to tokenizer, data and model. Sizes pass between rooms only here."""
+"""Building: from a Recipe to data, tokenizers and model. Sizes pass between rooms only here."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import torch
 
@@ -12,9 +13,12 @@ from seqgen.decoders import Decoder
 from seqgen.errors import CheckpointError
 from seqgen.generate import Generator
 from seqgen.machine import available_cores, choose_device, choose_threads, memory_for
-from seqgen.models import Model
+from seqgen.models import Generative, Model
 from seqgen.recipe import Recipe
-from seqgen.tokenizers import Tokenizer
+from seqgen.tokenizers import Tokenizer, Tokenizers
+
+ANY_VOCABULARY = 1_000_000
+"""The vocabulary with which `rehearse` builds, on the meta device."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +27,7 @@ class Built:
 
     recipe: Recipe
     data: Data[Any]
-    tokenizer: Tokenizer
+    tokenizers: Tokenizers
     model: Model
     device: torch.device
     threads: int
@@ -33,9 +37,15 @@ class Built:
         """The number of trained numbers, those that two parts share counted once."""
         return sum(each.numel() for each in self.model.parameters())
 
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The tokenizer of what is generated."""
+        return self.tokenizers[self.data.output_role]
+
     def generator(self) -> Generator:
         """The parts that generation needs."""
-        return Generator(self.model, self.tokenizer, self.data, self.device)
+        model = cast(Generative, self.model)
+        return Generator(model, self.tokenizers, self.data, self.device)
 
 
 def build_data(recipe: Recipe) -> Data[Any]:
@@ -44,14 +54,18 @@ def build_data(recipe: Recipe) -> Data[Any]:
     return data
 
 
-def fit_tokenizer(recipe: Recipe, data: Data[Any]) -> Tokenizer:
-    """A tokenizer that has learned from the training texts."""
-    tokenizer: Tokenizer = recipe.tokenizer()
-    tokenizer.fit(data.training_texts())
-    return tokenizer
+def fit_tokenizers(recipe: Recipe, data: Data[Any]) -> dict[str, Tokenizer]:
+    """A tokenizer for each role of the data, which has learned from its training texts."""
+    texts = data.training_texts()
+    fitted = {}
+    for role in data.roles:
+        tokenizer: Tokenizer = recipe.tokenizer()
+        tokenizer.fit(texts[role])
+        fitted[role] = tokenizer
+    return fitted
 
 
-def build(recipe: Recipe, data: Data[Any], tokenizer: Tokenizer) -> Built:
+def build(recipe: Recipe, data: Data[Any], tokenizers: Tokenizers) -> Built:
     """The model with weights drawn from the recipe's seed, on its device.
 
     Also sets torch's seed and number of threads, which belong to the process. Errors: OptionError
@@ -60,11 +74,11 @@ def build(recipe: Recipe, data: Data[Any], tokenizer: Tokenizer) -> Built:
     device = choose_device(recipe.device)
     torch.manual_seed(recipe.seed)
     with memory_for("the model; it needs fewer or smaller layers"):
-        model: Model = recipe.model(vocab_size=len(tokenizer)).to(device)
-    built = Built(recipe, data, tokenizer, model, device, 0)
+        model: Model = recipe.model(**data.sizes(tokenizers)).to(device)
+    built = Built(recipe, data, tokenizers, model, device, 0)
     threads = choose_threads(recipe.threads, built.parameters, available_cores())
     torch.set_num_threads(threads)
-    return Built(recipe, data, tokenizer, model, device, threads)
+    return Built(recipe, data, tokenizers, model, device, threads)
 
 
 def build_decoder(recipe: Recipe, tokenizer: Tokenizer, seed: int | None = None) -> Decoder:
@@ -78,23 +92,37 @@ def supply_decoder(part: Any, tokenizer: Tokenizer, seed: int) -> Decoder:
     return decoder
 
 
-def restore_tokenizer(recipe: Recipe, folder: Any) -> Tokenizer:
-    """The tokenizer that a run has saved in `folder`. Errors: CheckpointError."""
-    tokenizer: Tokenizer = recipe.tokenizer()
-    try:
-        tokenizer.load(folder)
-    except (OSError, ValueError, KeyError) as error:
-        reason = " ".join(str(error).split())
-        raise CheckpointError(f"{folder}: the tokenizer cannot be loaded: {reason}") from None
-    return tokenizer
+def save_tokenizers(tokenizers: Tokenizers, folder: Path) -> None:
+    """A folder for each role."""
+    for role, tokenizer in tokenizers.items():
+        tokenizer.save(folder / role)
+
+
+def restore_tokenizers(recipe: Recipe, data: Data[Any], folder: Path) -> dict[str, Tokenizer]:
+    """The tokenizers that a run has saved in `folder`. Errors: CheckpointError."""
+    restored = {}
+    for role in data.roles:
+        tokenizer: Tokenizer = recipe.tokenizer()
+        try:
+            tokenizer.load(folder / role)
+        except (OSError, ValueError, KeyError) as error:
+            reason = " ".join(str(error).split())
+            where = folder / role
+            raise CheckpointError(f"{where}: the tokenizer cannot be loaded: {reason}") from None
+        restored[role] = tokenizer
+    return restored
 
 
 def rehearse(recipe: Recipe) -> None:
     """Build what can be built without data: options that do not go together raise OptionError."""
-    build_data(recipe)
+    data = build_data(recipe)
     recipe.tokenizer()
+    # Nothing is fitted yet, and of a tokenizer only the length matters here; a large one, so that
+    # no option is refused that a real vocabulary may allow.
+    stand_in = cast(Tokenizer, range(ANY_VOCABULARY))
+    sizes = data.sizes(dict.fromkeys(data.roles, stand_in))
     recipe.train.schedule()
     with torch.device("meta"):  # shapes only, so a huge model costs nothing
-        model: Model = recipe.model(vocab_size=64)
+        model: Model = recipe.model(**sizes)
         recipe.train.optimizer(params=list(model.parameters()), lr=recipe.train.lr)
-    recipe.decoder(seed=recipe.seed, vocab_size=64)
+    recipe.decoder(seed=recipe.seed, vocab_size=ANY_VOCABULARY)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 import torch
 from pydantic import Field
 
-from seqgen.data.base import Data, Prompts
+from seqgen.data.base import Data
 from seqgen.decoders import (
     Decoder,
     Forbid,
@@ -19,10 +20,10 @@ from seqgen.decoders import (
     Start,
     at_temperature,
 )
-from seqgen.models import Model
+from seqgen.models import Generative, Model
 from seqgen.options import Count, NonNegativeFloat
 from seqgen.state import reorder
-from seqgen.tokenizers import BOS, EOS, PAD, UNK, Tokenizer
+from seqgen.tokenizers import BOS, EOS, PAD, UNK, Tokenizer, Tokenizers
 
 SAMPLES_APART = 1 << 32
 """Sample s of prompt p is sequence p + s * 2**32: more samples or prompts change none of them."""
@@ -53,19 +54,33 @@ class Generated:
 
 @dataclass(frozen=True)
 class Generator:
-    """A model with the tokenizer and the kind of data that belong to it."""
+    """A model with the tokenizers and the kind of data that belong to it."""
 
-    model: Model
-    tokenizer: Tokenizer
+    model: Generative
+    tokenizers: Tokenizers
     data: Data[Any]
     device: torch.device
 
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The one of what is generated."""
+        return self.tokenizers[self.data.output_role]
+
     def generate(
-        self, texts: Sequence[str], decoder: Decoder, max_length: int, samples: int = 1
+        self,
+        texts: Sequence[str],
+        decoder: Decoder,
+        max_length: int,
+        samples: int = 1,
+        first_number: int = 0,
     ) -> list[list[Generated]]:
-        """For each text its continuations: `samples` times what the decoder finds."""
-        with self._quietly():
-            start = self.start(texts, samples)
+        """For each text its continuations: `samples` times what the decoder finds.
+
+        Random decoders draw for text i by the number `first_number + i`: who generates in batches
+        counts on, and gets the same texts whatever the batch size.
+        """
+        with _evaluating(self.model):
+            start = self.start(texts, samples, first_number)
             found = decoder.decode(self._stepper(), start, self.limits(max_length))
         rows = iter(found)
         return [
@@ -77,17 +92,28 @@ class Generator:
         """Yield the text of one continuation as its tokens come."""
         tokens: list[int] = []
         shown = ""
-        with self._quietly():
-            walk = decoder.walk(self._stepper(), self.start([text]), self.limits(max_length))
-            for extension in walk:
+        before = self.tokenizer.encode(text).tolist()
+        with _evaluating(self.model):
+            start = self.start([text])
+        walk = decoder.walk(self._stepper(), start, self.limits(max_length))
+        while True:
+            # Not around the yield: the caller's own code would run without gradients.
+            with _evaluating(self.model):
+                extension = next(walk, None)
+            if extension is not None:
                 tokens.append(int(extension.tokens[0]))
-                whole = self.tokenizer.decode(tokens)
-                yield whole[len(shown) :]
-                shown = whole
+            whole = self.tokenizer.continuation(before, tokens)
+            # A character may take several tokens; until it is whole, it ends in U+FFFD.
+            ready = whole.rstrip("\ufffd") if extension is not None else whole
+            if len(ready) > len(shown):
+                yield ready[len(shown) :]
+                shown = ready
+            if extension is None:
+                return
 
     def first_tokens(self, text: str, temperature: float, top: int = 8) -> list[dict[str, Any]]:
         """The most probable tokens behind `text` at `temperature`, with their probabilities."""
-        with self._quietly():
+        with _evaluating(self.model):
             tokens, state, context, _ = self.start([text])
             log_probs, _ = self._stepper().step(tokens, state, context)
         if temperature:
@@ -101,15 +127,13 @@ class Generator:
             for token, value in zip(tokens.tolist(), values.tolist(), strict=True)
         ]
 
-    def start(self, texts: Sequence[str], samples: int = 1) -> Start:
+    def start(self, texts: Sequence[str], samples: int = 1, first_number: int = 0) -> Start:
         """The model's start for `texts`, each `samples` times in a row."""
-        prompts = self.data.prompts(texts, self.tokenizer)
-        on_device = Prompts(prompts.tokens.to(self.device), prompts.lengths.to(self.device))
-        start = self.model.start(on_device)
+        start = self.model.start(self.data.prompts(texts, self.tokenizers).to(self.device))
         rows = torch.arange(len(texts), device=self.device).repeat_interleave(samples)
         copies = torch.arange(samples, device=self.device).repeat(len(texts))
         tokens, state, context = reorder((start.tokens, start.state, start.context), rows)
-        return Start(tokens, state, context, rows + copies * SAMPLES_APART)
+        return Start(tokens, state, context, rows + first_number + copies * SAMPLES_APART)
 
     def limits(self, max_length: int) -> Limits:
         """`max_length` tokens, and the end token where the data has one."""
@@ -121,24 +145,18 @@ class Generator:
 
     def _read(self, text: str, hypothesis: Hypothesis) -> Generated:
         pieces = tuple(self.tokenizer.shown(token) for token in hypothesis.tokens)
-        return Generated(text, self.tokenizer.decode(hypothesis.tokens), hypothesis, pieces)
+        before = self.tokenizer.encode(text).tolist()
+        continuation = self.tokenizer.continuation(before, hypothesis.tokens)
+        return Generated(text, continuation, hypothesis, pieces)
 
-    def _quietly(self) -> _Evaluating:
-        return _Evaluating(self.model)
 
-
-class _Evaluating:
-    """A context without dropout and without gradients."""
-
-    def __init__(self, model: Model) -> None:
-        self._model = model
-        self._inference = torch.inference_mode()
-
-    def __enter__(self) -> None:
-        self._was_training = self._model.training
-        self._model.eval()
-        self._inference.__enter__()
-
-    def __exit__(self, *error: Any) -> None:
-        self._inference.__exit__(*error)
-        self._model.train(self._was_training)
+@contextmanager
+def _evaluating(model: Model) -> Iterator[None]:
+    """Without dropout and without gradients."""
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        model.train(was_training)

@@ -20,6 +20,7 @@ from seqgen.machine import choose_precision
 from seqgen.recipe import Recipe
 from seqgen.recipe_source import RecipeSource
 from seqgen.run_directory import RunDirectory
+from seqgen.tokenizers import Tokenizers
 from seqgen.version import __version__
 from seqgen.yaml_loader import load_document
 
@@ -43,9 +44,9 @@ def manifest(
         "data": built.data.fingerprint(),
         "parameters": built.parameters,
         "vocab_size": len(built.tokenizer),
-        "tokenizer": built.tokenizer.fingerprint(),
+        "tokenizers": fingerprints(built.tokenizers),
         "train_tokens": dataset.train.tokens,
-        "train_chars": dataset.train_size.chars,
+        "train_chars": dataset.train.size.chars,
         **{f"{name}_tokens": part.tokens for name, part in held_out.items() if part is not None},
         "steps_per_epoch": dataset.train.steps_per_epoch,
         "budget": _budget(built.recipe),
@@ -80,7 +81,7 @@ def check_same(directory: RunDirectory, recipe: Recipe, record: dict[str, Any]) 
     old = directory.read_json(directory.manifest)
     if old.get("data") != record["data"]:
         raise CheckpointError(f"{directory.folder}: cannot be resumed: the data is another one now")
-    check_tokenizer(directory, record["tokenizer"])
+    check_tokenizers(directory, record["tokenizers"])
     for key in BITWISE:
         if old.get(key) != record[key]:
             was, now_is = old.get(key), record[key]
@@ -88,10 +89,15 @@ def check_same(directory: RunDirectory, recipe: Recipe, record: dict[str, Any]) 
             warnings.warn(text, stacklevel=2)
 
 
-def check_tokenizer(directory: RunDirectory, fingerprint: str) -> None:
-    """A CheckpointError unless it is the run's own: another one of the same size would load too."""
-    if directory.read_json(directory.manifest).get("tokenizer") != fingerprint:
-        raise CheckpointError(f"{directory.tokenizer}: not the tokenizer that this run began with")
+def fingerprints(tokenizers: Tokenizers) -> dict[str, str]:
+    """What tells the vocabularies of a run from others of the same size."""
+    return {role: tokenizer.fingerprint() for role, tokenizer in tokenizers.items()}
+
+
+def check_tokenizers(directory: RunDirectory, found: dict[str, str]) -> None:
+    """A CheckpointError unless they are the run's own: others of the same size would load too."""
+    if directory.read_json(directory.manifest).get("tokenizers") != found:
+        raise CheckpointError(f"{directory.tokenizer}: not what this run began with")
 
 
 def _budget(recipe: Recipe) -> str:

@@ -46,7 +46,11 @@ class Checker(Protocol):
         ...
 
     def schema(self) -> dict[str, Any]:
-        """The JSON Schema of what `check` accepts."""
+        """The JSON Schema of what `check` accepts, which may refer to `$defs`."""
+        ...
+
+    def define(self, definitions: dict[str, Any]) -> None:
+        """Put what `schema` refers to into `definitions`."""
         ...
 
 
@@ -130,6 +134,7 @@ def check_value(annotation: Any, value: object, path: Path) -> Any:
     """`value` as the type that `annotation` says; an OptionError names the range otherwise."""
     if value is None and type(None) in typing.get_args(annotation):
         return None
+    annotation = _without_none(annotation)
     checker = _checker(annotation)
     if checker:
         return checker.check(value, path)
@@ -146,6 +151,11 @@ def check_value(annotation: Any, value: object, path: Path) -> Any:
         if not isinstance(value, list):
             raise OptionError(path, f"must be a list, but is {shown(value)}")
         return tuple(check_value(item, each, (*path, i)) for i, each in enumerate(value))
+    item = _item_with_checker(annotation, (dict, Mapping))
+    if item is not None:
+        if not isinstance(value, dict):
+            raise OptionError(path, f"must be a mapping, but is {shown(value)}")
+        return {key: check_value(item, each, (*path, key)) for key, each in value.items()}
     try:
         return check_plain(annotation, value)
     except BadValueError as error:
@@ -154,16 +164,32 @@ def check_value(annotation: Any, value: object, path: Path) -> Any:
 
 def schema_of(annotation: Any) -> dict[str, Any]:
     """The JSON Schema of what `check_value` accepts for `annotation`."""
-    checker = _checker(annotation)
+    inner = _without_none(annotation)
+    checker = _checker(inner)
+    item, value = _item_with_checker(inner), _item_with_checker(inner, (dict, Mapping))
     if checker:
-        optional = type(None) in typing.get_args(annotation)
-        return {"anyOf": [checker.schema(), {"type": "null"}]} if optional else checker.schema()
-    if dataclasses.is_dataclass(annotation):
-        return schema_of_options(options_of(typing.cast(type[Any], annotation)))
-    item = _item_with_checker(annotation)
-    if item is not None:
-        return {"type": "array", "items": schema_of(item)}
-    return schema_of_plain(annotation)
+        schema = checker.schema()
+    elif dataclasses.is_dataclass(inner):
+        schema = schema_of_options(options_of(typing.cast(type[Any], inner)))
+    elif item is not None:
+        schema = {"type": "array", "items": schema_of(item)}
+    elif value is not None:
+        schema = {"type": "object", "additionalProperties": schema_of(value)}
+    else:
+        return schema_of_plain(annotation)
+    return schema if inner is annotation else {"anyOf": [schema, {"type": "null"}]}
+
+
+def define_checkers(options: Mapping[str, Option], definitions: dict[str, Any]) -> None:
+    """Let every checker among the annotations of `options` put in its definition."""
+    for option in options.values():
+        inner = _without_none(option.annotation)
+        item = _item_with_checker(inner) or _item_with_checker(inner, (dict, Mapping)) or inner
+        checker = _checker(item)
+        if checker:
+            checker.define(definitions)
+        elif dataclasses.is_dataclass(item):
+            define_checkers(options_of(typing.cast(type[Any], item)), definitions)
 
 
 def schema_of_options(options: Mapping[str, Option]) -> dict[str, Any]:
@@ -187,21 +213,22 @@ def _annotated(factory: Callable[..., Any]) -> Callable[..., Any]:
 
 def _checker(annotation: Any) -> Checker | None:
     """The checker in `Annotated[X, checker]` or `Annotated[X, checker] | None`."""
-    for candidate in (annotation, *_union_members(annotation)):
-        for extra in getattr(candidate, "__metadata__", ()):
-            if isinstance(extra, Checker):
-                return extra
-    return None
+    extras = getattr(_without_none(annotation), "__metadata__", ())
+    return next((extra for extra in extras if isinstance(extra, Checker)), None)
 
 
-def _union_members(annotation: Any) -> tuple[Any, ...]:
-    is_union = typing.get_origin(annotation) in (typing.Union, types.UnionType)
-    return typing.get_args(annotation) if is_union else ()
+def _without_none(annotation: Any) -> Any:
+    """X of `X | None`; any other annotation as it is."""
+    if typing.get_origin(annotation) not in (typing.Union, types.UnionType):
+        return annotation
+    rest = [each for each in typing.get_args(annotation) if each is not type(None)]
+    return rest[0] if len(rest) == 1 else annotation
 
 
-def _item_with_checker(annotation: Any) -> Any:
-    """The item type of a list or tuple whose items are parts or sections, else None."""
-    if typing.get_origin(annotation) not in (list, tuple, Sequence):
+def _item_with_checker(annotation: Any, kinds: Sequence[Any] = (list, tuple, Sequence)) -> Any:
+    """The item type of a list (or of a mapping) whose items are parts or sections, else None."""
+    if typing.get_origin(annotation) not in kinds:
         return None
-    item = typing.get_args(annotation)[0]
+    arguments = typing.get_args(annotation)
+    item = arguments[1] if Mapping in kinds else arguments[0]
     return item if _checker(item) or dataclasses.is_dataclass(item) else None

@@ -19,6 +19,7 @@ from seqgen.options import (
     Seed,
     Size,
     check_options,
+    define_checkers,
     dotted,
     options_of,
     schema_of_options,
@@ -100,10 +101,14 @@ def placed(error: OptionError, source: RecipeSource, overrides: Sequence[Overrid
 
 def recipe_schema() -> dict[str, Any]:
     """The JSON Schema of recipes, for editors."""
+    options = options_of(Recipe)
+    definitions: dict[str, Any] = {}
+    define_checkers(options, definitions)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "seqgen recipe",
-        **schema_of_options(options_of(Recipe)),
+        **schema_of_options(options),
+        "$defs": definitions,
     }
 
 

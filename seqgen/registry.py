@@ -12,10 +12,12 @@ from typing import Any, Generic, TypeVar
 
 from seqgen.errors import PluginError
 from seqgen.options import (
+    REQUIRED,
     Option,
     OptionError,
     Path,
     check_options,
+    define_checkers,
     did_you_mean,
     options_of,
     schema_of_options,
@@ -33,6 +35,7 @@ class Entry:
     factory: Callable[..., Any]
     options: Mapping[str, Option]
     supplied: frozenset[str]
+    needed: frozenset[str]
     where: str
 
     @property
@@ -57,6 +60,9 @@ class Part(Generic[T]):
         A ValueError of its constructor becomes an OptionError that knows the place.
         """
         entry = self.registry.entry(self.name)
+        for name in entry.needed - supplied.keys():
+            owner = f"{self.registry.kind} '{self.name}'"
+            raise OptionError(self.path, f"{owner} needs a `{name}`, which there is none of here")
         wanted = {name: supplied[name] for name in entry.supplied if name in supplied}
         try:
             made: T = entry.factory(**self.options, **wanted)
@@ -98,7 +104,8 @@ class Registry(Generic[T]):
             every = options_of(factory)
             supplied = self._supplied & every.keys()
             own = {key: option for key, option in every.items() if key not in supplied}
-            self._entries[name] = Entry(factory, MappingProxyType(own), supplied, where)
+            needed = frozenset(key for key in supplied if every[key].default is REQUIRED)
+            self._entries[name] = Entry(factory, MappingProxyType(own), supplied, needed, where)
             self._names_of_factories[factory] = name
             return factory
 
@@ -148,15 +155,23 @@ class Registry(Generic[T]):
         return self.check(spec)(**supplied)
 
     def schema(self) -> dict[str, Any]:
-        """The JSON Schema of what `check` accepts."""
+        """The JSON Schema of what `check` accepts: a reference, since parts may own parts."""
+        return {"$ref": f"#/$defs/{self.room}"}
+
+    def define(self, definitions: dict[str, Any]) -> None:
+        """Put the schema that `schema` refers to into `definitions`, and those that it needs."""
+        if self.room in definitions:
+            return
+        definitions[self.room] = {}  # a stack owns cells: stop at the second visit
         full = []
-        for name, entry in sorted(self._entries.items()):
+        for name in self.names():
+            entry = self._entries[name]
+            define_checkers(entry.options, definitions)
             schema = schema_of_options(entry.options)
             schema["properties"] = {"name": {"const": name}, **schema["properties"]}
             schema["required"] = ["name", *schema.get("required", [])]
             full.append({**schema, "description": entry.summary})
-        bare = [name for name, entry in sorted(self._entries.items())]
-        return {"anyOf": [{"enum": bare}, *full]}
+        definitions[self.room] = {"anyOf": [{"enum": list(self.names())}, *full]}
 
     def _check_options(
         self, name: str, entry: Entry, given: dict[str, object], path: Path

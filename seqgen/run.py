@@ -9,7 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from seqgen import plugins
-from seqgen.build import Built, build, build_data, build_decoder, fit_tokenizer, restore_tokenizer
+from seqgen.build import (
+    Built,
+    build,
+    build_data,
+    build_decoder,
+    fit_tokenizers,
+    restore_tokenizers,
+    save_tokenizers,
+)
 from seqgen.data.base import Dataset, Split
 from seqgen.errors import DataError
 from seqgen.evaluate import evaluate
@@ -26,9 +34,9 @@ from seqgen.samples import (
     sample_at_validation,
     samples_as_text,
 )
-from seqgen.training import Fit, Outcome
+from seqgen.training import Fit, Outcome, Validation
 from seqgen.training.checkpoint import Checkpoints, load_weights
-from seqgen.training.log import Event, MetricsLog, cut_back
+from seqgen.training.log import MetricsLog, cut_back
 from seqgen.training.loop import Sink
 
 
@@ -67,11 +75,11 @@ def run(request: RunRequest, announce: Sink, watch: Sequence[Sink] = ()) -> Path
     try:
         data = build_data(recipe)
         if resumed:
-            tokenizer = restore_tokenizer(recipe, directory.tokenizer)
+            tokenizers = restore_tokenizers(recipe, data, directory.tokenizer)
         else:
-            tokenizer = fit_tokenizer(recipe, data)
-        dataset = data.encode(tokenizer)
-        built = build(recipe, data, tokenizer)
+            tokenizers = fit_tokenizers(recipe, data)
+        dataset = data.encode(tokenizers)
+        built = build(recipe, data, tokenizers)
         check_samples(built)
         fit = _fit(built, dataset, directory)
         record = manifest(built, dataset, source, request.command)
@@ -108,18 +116,18 @@ def _fit(built: Built, dataset: Dataset[Any], directory: RunDirectory) -> Fit:
     )
 
 
-def _validate(built: Built, split: Split[Any]) -> Event:
+def _validate(built: Built, split: Split[Any]) -> Validation:
     """The figures of the validation part, and a sample to see the model learn by."""
     figures = evaluate(built.model, split, built.device)
     decoder = build_decoder(built.recipe, built.tokenizer)
     sample = sample_at_validation(built.generator(), decoder, built.recipe.samples)
-    return {**figures, "samples": [sample]}
+    return Validation({**figures, "samples": [sample]}, figures["nats_per_token"])
 
 
 def _begin(directory: RunDirectory, built: Built, record: dict[str, Any], overwrite: bool) -> None:
     if overwrite:
         directory.clear()
-    built.tokenizer.save(directory.tokenizer)
+    save_tokenizers(built.tokenizers, directory.tokenizer)
     directory.write_json(directory.manifest, record)
     directory.write(directory.recipe, built.recipe.text())
 

@@ -16,7 +16,7 @@ def check_samples(built: Built) -> None:
     """An OptionError unless the recipe's decoder and prompts suit the tokenizer."""
     build_decoder(built.recipe, built.tokenizer)
     try:
-        built.data.prompts(built.recipe.samples.prompts, built.tokenizer)
+        built.data.prompts(built.recipe.samples.prompts, built.tokenizers)
     except ValueError as error:
         raise OptionError(("samples", "prompts"), str(error)) from None
 

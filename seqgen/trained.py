@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from seqgen import plugins
-from seqgen.build import Built, build, build_data, restore_tokenizer, supply_decoder
+from seqgen.build import Built, build, build_data, restore_tokenizers, supply_decoder
+from seqgen.data.base import SplitName
 from seqgen.decoders import Decoder, decoders
 from seqgen.errors import CheckpointError, DataError
 from seqgen.evaluate import evaluate
 from seqgen.generate import Generated
-from seqgen.manifest import check_tokenizer
+from seqgen.manifest import check_tokenizers, fingerprints
 from seqgen.options import OptionError
 from seqgen.overrides import read_override
 from seqgen.recipe import check_recipe, named_plugins, placed
@@ -46,9 +47,10 @@ class TrainedRun:
         plugins.load_files(named_plugins(source, every))
         recipe = check_recipe(source, every)
         try:
-            tokenizer = restore_tokenizer(recipe, directory.tokenizer)
-            check_tokenizer(directory, tokenizer.fingerprint())
-            built = build(recipe, build_data(recipe), tokenizer)
+            data = build_data(recipe)
+            tokenizers = restore_tokenizers(recipe, data, directory.tokenizer)
+            check_tokenizers(directory, fingerprints(tokenizers))
+            built = build(recipe, data, tokenizers)
         except OptionError as error:
             raise placed(error, source, [read_override(each) for each in every]) from None
         checkpoints = Checkpoints(directory.checkpoints)
@@ -96,13 +98,11 @@ class TrainedRun:
         """For each prompt its continuations, with tokens, log-probabilities and scores."""
         return self.built.generator().generate(prompts, decoder, max_length, samples)
 
-    def evaluate(self, split: str = "test") -> dict[str, float]:
+    def evaluate(self, split: SplitName = "test") -> dict[str, float]:
         """The figures of a held-out split (`valid` or `test`). Errors: DataError, ValueError."""
-        dataset = self.built.data.encode(self.built.tokenizer)
-        parts = {"valid": dataset.valid, "test": dataset.test}
-        if split not in parts:
+        if split not in ("valid", "test"):
             raise ValueError(f"`split` must be valid or test, but is {split!r}")
-        part = parts[split]
+        part = self.built.data.held_out(split, self.built.tokenizers)
         if part is None:
             raise DataError(f"{self.directory.folder}: the data has no split '{split}'")
         return evaluate(self.built.model, part, self.built.device)

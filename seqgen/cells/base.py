@@ -18,7 +18,8 @@ cells: Registry[Cell] = Registry("cell", supplied={"input_size"})
 class Cell(nn.Module, ABC):
     """One step of recurrence. A subclass sets `output_size` and defines two methods.
 
-    Batch is dimension 0 of every tensor of the state. Everything else (reading a sequence,
+    Batch is dimension 0 of every tensor of the state, and a step keeps the structure and the shapes
+    that the initial state has. Everything else (reading a sequence,
     rows of different length, carrying and reordering states) is derived from these two.
     """
 
@@ -65,7 +66,7 @@ class Cell(nn.Module, ABC):
             if lengths is not None:
                 goes_on = lengths > moment
                 following = select(goes_on, following, state)
-                output = output * goes_on.unsqueeze(1)
+                output = output.masked_fill(~goes_on.unsqueeze(1), 0)
             outputs.append(output)
             state = following
         return torch.stack(outputs, 1), state

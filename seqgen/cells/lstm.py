@@ -95,7 +95,9 @@ class LSTM(Cell):
         )
         packed_outputs, (hidden, memory) = self.native(packed, native_state)
         outputs, _ = pad_packed_sequence(packed_outputs, batch_first=True, total_length=time)
-        return outputs * some.view(-1, 1, 1), select(some, _by_layer(hidden, memory), past)
+        return outputs.masked_fill(~some.view(-1, 1, 1), 0), select(
+            some, _by_layer(hidden, memory), past
+        )
 
     def _checked(self, state: State, batch: int) -> tuple[LSTMState, ...]:
         """`state`, after a look at its shapes: the native code may crash on a wrong one."""

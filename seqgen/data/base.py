@@ -1,22 +1,41 @@
-"""The contract of data: from options to texts, from texts and a tokenizer to batches."""
+"""The contract of data: from options to texts, from texts and tokenizers to batches."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, Literal, Protocol, TypeVar
 
 from torch import Tensor
 
 from seqgen.registry import Registry
 from seqgen.state import State
-from seqgen.tokenizers.base import Tokenizer
+from seqgen.tokenizers.base import Tokenizers
 
 data: Registry[Data[Any]] = Registry("data kind", room="data", supplied={"seed"})
 
 R = TypeVar("R")
-B = TypeVar("B")
+B = TypeVar("B", bound="Batch")
+SplitName = Literal["valid", "test"]
+
+
+class Batch(Protocol):
+    """What training needs to know of a batch."""
+
+    @property
+    def continues(self) -> bool:
+        """Whether the rows go on where the last batch's ended: then the state is carried over."""
+        ...
+
+    @property
+    def tokens(self) -> int:
+        """The number of real targets."""
+        ...
+
+    def to(self, device: Any) -> Any:
+        """The same batch on `device`."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -46,14 +65,14 @@ class TokenBatch:
 
 @dataclass(frozen=True)
 class Prompts:
-    """What generation starts from: `tokens: [batch, time]`, each row `lengths[i] >= 1` long.
-
-    `numbers: [batch]` names the sequences, see `decoders.base.Start`.
-    """
+    """What generation starts from: `tokens: [batch, time]`, each row `lengths[i] >= 1` long."""
 
     tokens: Tensor
     lengths: Tensor
-    numbers: Tensor | None = None
+
+    def to(self, device: Any) -> Prompts:
+        """The same prompts on `device`."""
+        return Prompts(self.tokens.to(device), self.lengths.to(device))
 
 
 @dataclass(frozen=True)
@@ -68,6 +87,7 @@ class Training(ABC, Generic[B]):
     """The training batches, a pure function of the step: resuming needs the step, no more."""
 
     tokens: int
+    size: TextSize
     steps_per_epoch: int
 
     @abstractmethod
@@ -102,32 +122,47 @@ class Dataset(Generic[B]):
     train: Training[B]
     valid: Split[B] | None
     test: Split[B] | None
-    train_size: TextSize
 
 
 class Data(ABC, Generic[B]):
     """A kind of data. The constructor only keeps its options; nothing is read before it is asked.
 
+    `roles` names the texts that have a tokenizer each, `output_role` the one that is generated.
     `ends` says whether sequences end by themselves, with EOS.
     """
 
+    roles: tuple[str, ...] = ("text",)
+    output_role: str = "text"
     ends: bool
 
     @abstractmethod
-    def training_texts(self) -> Iterable[str]:
-        """The texts that a tokenizer may learn from. Errors: DataError."""
+    def training_texts(self) -> Mapping[str, Iterable[str]]:
+        """For each role the texts that its tokenizer may learn from. Errors: DataError."""
 
     @abstractmethod
-    def encode(self, tokenizer: Tokenizer) -> Dataset[B]:
-        """The data as tokens. Errors: DataError where there is too little of it."""
+    def training(self, tokenizers: Tokenizers) -> Training[B]:
+        """The training part as batches. Errors: DataError where there is too little of it."""
 
     @abstractmethod
-    def prompts(self, texts: Sequence[str], tokenizer: Tokenizer) -> Prompts:
-        """The texts that a person gives, as a model's start; reads no data."""
+    def held_out(self, name: SplitName, tokenizers: Tokenizers) -> Split[B] | None:
+        """A held-out part, without encoding the others; None where there is none."""
+
+    @abstractmethod
+    def prompts(self, texts: Sequence[str], tokenizers: Tokenizers) -> Any:
+        """The texts that a person gives, as the batch of a model's start; reads no data."""
 
     @abstractmethod
     def fingerprint(self) -> dict[str, str]:
         """The SHA-256 of each source, for the manifest."""
+
+    def sizes(self, tokenizers: Tokenizers) -> dict[str, int]:
+        """What a model must know to be built; it takes what its constructor names."""
+        return {"vocab_size": len(tokenizers[self.output_role])}
+
+    def encode(self, tokenizers: Tokenizers) -> Dataset[B]:
+        """All parts."""
+        valid, test = self.held_out("valid", tokenizers), self.held_out("test", tokenizers)
+        return Dataset(self.training(tokenizers), valid, test)
 
 
 DataFactory = Annotated[Callable[..., Data[Any]], data]

@@ -95,7 +95,7 @@ def _moved_down(ends: State, initial: State) -> State:
 
 def _same(one: State, other: State) -> bool:
     return all(
-        bool(((a - b).abs() <= TOLERANCE * b.abs().clamp(min=1)).all())
+        bool(((a == b) | ((a - b).abs() <= TOLERANCE * b.abs().clamp(min=1))).all())
         for a, b in zip(_doubles(one), _doubles(other), strict=True)
     )
 

@@ -11,14 +11,14 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from seqgen.data.base import Data, Dataset, Prompts, TextSize, TokenBatch, Training, data
+from seqgen.data.base import Data, Prompts, SplitName, TextSize, TokenBatch, Training, data
 from seqgen.data.corpora import CorpusFactory
 from seqgen.data.files import TextFile, read_text
 from seqgen.data.stream import StreamSplit
-from seqgen.data.windows import Lanes, RandomWindows
+from seqgen.data.windows import Lanes, RandomWindows, Window
 from seqgen.errors import DataError
 from seqgen.options import Size
-from seqgen.tokenizers.base import BOS, UNK, Tokenizer
+from seqgen.tokenizers.base import BOS, UNK, Tokenizers
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
@@ -61,25 +61,42 @@ class TextData(Data[TokenBatch]):
         self.errors = errors
         self.seed = seed
 
-    def training_texts(self) -> Iterable[str]:
+    def training_texts(self) -> dict[str, Iterable[str]]:
         """The training part."""
-        return [self._parts[0]]
+        return {"text": [self._parts["train"]]}
 
-    def encode(self, tokenizer: Tokenizer) -> Dataset[TokenBatch]:
-        """Each part as tokens; a held-out part starts behind the last token of the part before."""
-        train, valid, test = (torch.from_numpy(tokenizer.encode(part)) for part in self._parts)
-        sizes = [TextSize(len(part), len(part.encode())) for part in self._parts]
-        first = train.new_tensor([BOS])
-        return Dataset(
-            self._training(torch.cat([first, train])),
-            _held_out(train, valid, sizes[1]),
-            _held_out(torch.cat([train, valid]), test, sizes[2]),
-            sizes[0],
-        )
+    def training(self, tokenizers: Tokenizers) -> Training[TokenBatch]:
+        """Lanes or random windows of the training part, which begins with BOS."""
+        tokens = _encoded(self._parts["train"], tokenizers)
+        lanes = self.windows == "lanes"
+        # A token to predict for each place; lanes may start up to `window - 1` later each epoch.
+        needed = self.batch_size * self.window + self.window if lanes else self.window + 1
+        if len(tokens) < needed:
+            raise DataError(
+                f"{self.name}: {len(tokens)} training tokens are too few: batch_size "
+                f"{self.batch_size} and window {self.window} need at least {needed}"
+            )
+        kind = Lanes if lanes else RandomWindows
+        stream = torch.cat([tokens.new_tensor([BOS]), tokens])
+        size = _size(self._parts["train"])
+        return kind(stream, size, Window(self.batch_size, self.window), self.seed)
 
-    def prompts(self, texts: Sequence[str], tokenizer: Tokenizer) -> Prompts:
+    def held_out(self, name: SplitName, tokenizers: Tokenizers) -> StreamSplit | None:
+        """The part from its first token on, which is predicted from the last one before it."""
+        part, before = self._parts[name], self._before(name)
+        if not part:
+            return None
+        tokens = _encoded(part, tokenizers)
+        # A token takes in 100 characters at most but for odd cases, where BOS serves as well.
+        context = _encoded(before[-100:], tokenizers)[-1:]
+        if not len(context):
+            context = tokens.new_tensor([BOS])
+        unknown = int((tokens == UNK).sum())
+        return StreamSplit(torch.cat([context, tokens]), _size(part), unknown)
+
+    def prompts(self, texts: Sequence[str], tokenizers: Tokenizers) -> Prompts:
         """Each text as it is; an empty one starts from BOS, as the stream does."""
-        rows = [torch.from_numpy(tokenizer.encode(text)) for text in texts]
+        rows = [_encoded(text, tokenizers) for text in texts]
         rows = [row if len(row) else row.new_tensor([BOS]) for row in rows]
         return Prompts(
             torch.nn.utils.rnn.pad_sequence(rows, batch_first=True),
@@ -98,30 +115,25 @@ class TextData(Data[TokenBatch]):
         return read_text(self.path, self.errors)
 
     @cached_property
-    def _parts(self) -> tuple[str, str, str]:
+    def _parts(self) -> dict[str, str]:
         text = self._file.text
         if not text.strip():
             raise DataError(f"{self.name}: no text in it ({len(text)} characters)")
         shares = self.split
         ends = [int(round(len(text) * sum(shares[: i + 1]), 6)) for i in range(3)]
-        return text[: ends[0]], text[ends[0] : ends[1]], text[ends[1] : ends[2]]
+        begins = [0, *ends]
+        names = ("train", "valid", "test")
+        return {n: text[a:b] for n, a, b in zip(names, begins, ends, strict=False)}
 
-    def _training(self, tokens: Tensor) -> Training[TokenBatch]:
-        lanes = self.windows == "lanes"
-        # A token to predict for each place; lanes may start up to `window - 1` later each epoch.
-        needed = self.batch_size * self.window + self.window if lanes else self.window + 1
-        if len(tokens) - 1 < needed:
-            raise DataError(
-                f"{self.name}: {len(tokens) - 1} training tokens are too few: batch_size "
-                f"{self.batch_size} and window {self.window} need at least {needed}"
-            )
-        kind = Lanes if lanes else RandomWindows
-        return kind(tokens, self.batch_size, self.window, self.seed)
+    def _before(self, name: SplitName) -> str:
+        """The text that stands before a held-out part."""
+        parts = self._parts
+        return parts["valid"] or parts["train"] if name == "test" else parts["train"]
 
 
-def _held_out(before: Tensor, tokens: Tensor, size: TextSize) -> StreamSplit | None:
-    """A part that is predicted from its first token on: it reads the last one before it first."""
-    if not len(tokens):
-        return None
-    unknown = int((tokens == UNK).sum())
-    return StreamSplit(torch.cat([before[-1:], tokens]), size, unknown)
+def _encoded(text: str, tokenizers: Tokenizers) -> Tensor:
+    return torch.from_numpy(tokenizers["text"].encode(text))
+
+
+def _size(text: str) -> TextSize:
+    return TextSize(len(text), len(text.encode()))

@@ -2,31 +2,40 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
 from torch import Tensor
 
-from seqgen.data.base import TokenBatch, Training
+from seqgen.data.base import TextSize, TokenBatch, Training
+
+
+class Window(NamedTuple):
+    """The size of a batch: `rows` of `length` tokens."""
+
+    rows: int
+    length: int
 
 
 class Lanes(Training[TokenBatch]):
     """`rows` lanes side by side, read window by window with the state carried.
 
-    With 2 lanes and a window of 3, the stream a b c d e f g h i j k l m is read as
+    With 2 lanes and a window of 3, the stream a b c d e f g h i j k l m n o is read as
     `[abc, ghi]` to predict `[bcd, hij]`, then `[def, jkl]` to predict `[efg, klm]`. Each epoch
     after the first begins at another offset, drawn from the seed, so that windows do not always
-    end at the same places.
+    end at the same places; n and o leave room for the largest.
     """
 
-    def __init__(self, tokens: Tensor, rows: int, window: int, seed: int) -> None:
-        self.tokens = len(tokens) - 1
-        self._stream = tokens
-        self._rows = rows
-        self._window = window
+    def __init__(self, stream: Tensor, size: TextSize, window: Window, seed: int) -> None:
+        self.tokens = len(stream) - 1
+        self.size = size
+        self._stream = stream
+        self._rows, self._window = rows, length = window
         self._seed = seed
         # Every epoch has as many steps: lanes leave room for the largest offset, window - 1.
-        self._length = (self.tokens - (window - 1)) // rows
-        self.steps_per_epoch = -(-self._length // window)
+        self._length = (self.tokens - (length - 1)) // rows
+        self.steps_per_epoch = -(-self._length // length)
 
     def batch(self, step: int) -> TokenBatch:
         """Window `step % steps_per_epoch` of all lanes; the state is carried within an epoch."""
@@ -47,13 +56,14 @@ class Lanes(Training[TokenBatch]):
 class RandomWindows(Training[TokenBatch]):
     """`rows` windows anywhere in the stream, each read from the initial state."""
 
-    def __init__(self, tokens: Tensor, rows: int, window: int, seed: int) -> None:
-        self.tokens = len(tokens) - 1
-        self.steps_per_epoch = -(-self.tokens // (rows * window))
-        self._stream = tokens
-        self._rows = rows
+    def __init__(self, stream: Tensor, size: TextSize, window: Window, seed: int) -> None:
+        self.tokens = len(stream) - 1
+        self.size = size
+        self.steps_per_epoch = -(-self.tokens // (window.rows * window.length))
+        self._stream = stream
+        self._rows = window.rows
         self._seed = seed
-        self._window = torch.arange(window)
+        self._window = torch.arange(window.length)
 
     def batch(self, step: int) -> TokenBatch:
         """Windows drawn from the seed and the step alone."""

@@ -29,4 +29,7 @@ class Head(nn.Module, ABC):
 
 
 HeadFactory = Annotated[Callable[..., Head], heads]
-"""Called with `input_size=`, `vocab_size=` and `table=` (the embedding's), it returns the head."""
+"""Called with `input_size=`, `vocab_size=` and `table=`, it returns the head.
+
+`table` is the method of the embedding that returns its vectors, `[vocab, embedding]`.
+"""

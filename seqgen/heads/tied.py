@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -16,16 +18,12 @@ class TiedHead(Head):
     P is a linear map where the sizes of hidden and embedding differ, else it is left out.
     """
 
-    table: Tensor
-
-    def __init__(self, input_size: int, vocab_size: int, table: Tensor) -> None:
+    def __init__(self, input_size: int, vocab_size: int, table: Callable[[], Tensor]) -> None:
         super().__init__()
-        embedding_size = table.shape[1]
-        if isinstance(table, nn.Parameter):
-            self.table = table  # the same object as the embedding's: one weight, saved once
-        else:
-            self.register_buffer("table", table, persistent=False)
-        self.bias = nn.Parameter(table.new_zeros(vocab_size))
+        embedding_size = table().shape[1]
+        # The embedding is asked at each call: its vectors may be computed, and they may move.
+        self.table = table
+        self.bias = nn.Parameter(table().detach().new_zeros(vocab_size))
         same = input_size == embedding_size
         self.project = nn.Identity() if same else nn.Linear(input_size, embedding_size, bias=False)
 
@@ -38,4 +36,4 @@ class TiedHead(Head):
         return token_losses(self._logits(hidden), targets)
 
     def _logits(self, hidden: Tensor) -> Tensor:
-        return functional.linear(self.project(hidden), self.table, self.bias)
+        return functional.linear(self.project(hidden), self.table(), self.bias)

@@ -1,6 +1,6 @@
 """Models, which learn and generate. To add one: subclass `Model`, `@models.register("name")`."""
 
-from seqgen.models.base import Loss, Model, ModelFactory, Score, models
+from seqgen.models.base import Generative, Loss, Model, ModelFactory, Score, models
 from seqgen.models.language_model import LanguageModel
 
-__all__ = ["LanguageModel", "Loss", "Model", "ModelFactory", "Score", "models"]
+__all__ = ["Generative", "LanguageModel", "Loss", "Model", "ModelFactory", "Score", "models"]

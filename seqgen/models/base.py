@@ -24,19 +24,21 @@ class Loss(NamedTuple):
 
 
 class Score(NamedTuple):
-    """Teacher-forced scores: `nats` and `correct: [batch, time]`, zero where a row is padding."""
+    """Teacher-forced scores, each `[batch, time]` and zero where a row is padding: the nats of the
+    target, whether the model's first choice was right, and that choice."""
 
     nats: Tensor
     correct: Tensor
+    predicted: Tensor
     state: State
 
 
 class Model(nn.Module, ABC):
-    """A network that learns from batches and generates token by token."""
+    """A network that learns from batches. One that generates, too, is Generative."""
 
-    @abstractmethod
     def initial_state(self, batch_size: int) -> State:
-        """The state before the first token."""
+        """The state before the first token; None where nothing is carried between batches."""
+        return None
 
     @abstractmethod
     def loss(self, batch: Any, state: State = None) -> Loss:
@@ -44,7 +46,11 @@ class Model(nn.Module, ABC):
 
     @abstractmethod
     def score(self, batch: Any, state: State = None) -> Score:
-        """The nats of each real target, and whether the model's first choice was right."""
+        """The nats of each real target, and the model's first choice."""
+
+
+class Generative(Model, ABC):
+    """A model that generates token by token; it is a `decoders.Stepper`."""
 
     @abstractmethod
     def start(self, batch: Any) -> Start:
@@ -52,8 +58,11 @@ class Model(nn.Module, ABC):
 
     @abstractmethod
     def step(self, tokens: Tensor, state: State, context: State) -> tuple[Tensor, State]:
-        """`tokens: [rows]` to log-probabilities `[rows, vocab]` and the next state."""
+        """`tokens: [rows]` to log-probabilities `[rows, vocab]` and the next state.
+
+        `rows` is k times the sources of `context`: rows i*k to i*k + k - 1 belong to source i.
+        """
 
 
 ModelFactory = Annotated[Callable[..., Model], models]
-"""Called with `vocab_size=`, it returns the model."""
+"""Called with `vocab_size=` and what else `Data.sizes` says, it returns the model."""

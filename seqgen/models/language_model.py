@@ -11,13 +11,16 @@ from seqgen.decoders.base import Start
 from seqgen.dropout import Dropout
 from seqgen.embeddings import EmbeddingFactory, LearnedEmbedding
 from seqgen.heads import HeadFactory, LinearHead
-from seqgen.models.base import Loss, Model, Score, models
+from seqgen.models.base import Generative, Loss, Score, models
 from seqgen.options import Share
 from seqgen.state import State
 
+SCORED_AT_ONCE = 32
+"""For how many moments `score` has all log-probabilities at once."""
+
 
 @models.register("language_model")
-class LanguageModel(Model):
+class LanguageModel(Generative):
     """Embedding, cell, head: `p(token | tokens before it)`.
 
     `input_dropout` falls on what the cell reads, `dropout` on what the head reads.
@@ -36,7 +39,7 @@ class LanguageModel(Model):
         self.embedding = embedding(vocab_size=vocab_size)
         self.cell = cell(input_size=self.embedding.output_size)
         self.head = head(
-            input_size=self.cell.output_size, vocab_size=vocab_size, table=self.embedding.table()
+            input_size=self.cell.output_size, vocab_size=vocab_size, table=self.embedding.table
         )
         self.dropout = Dropout(dropout)
         self.input_dropout = Dropout(input_dropout)
@@ -54,17 +57,30 @@ class LanguageModel(Model):
     def score(self, batch: TokenBatch, state: State = None) -> Score:
         """Nats and hits of each target, `[batch, time]`."""
         hidden, state = self._read(batch.inputs, state, batch.lengths)
-        log_probs = self.head.log_probs(hidden)
-        nats = -log_probs.gather(-1, batch.targets.unsqueeze(-1)).squeeze(-1)
-        correct = log_probs.argmax(-1) == batch.targets
-        return Score(_real(nats, batch.lengths), _real(correct, batch.lengths), state)
+        nats, predicted = [], []
+        # A few moments at a time, so that the log-probabilities of all are never there at once.
+        for some, targets in zip(
+            torch.split(hidden, SCORED_AT_ONCE, 1),
+            torch.split(batch.targets, SCORED_AT_ONCE, 1),
+            strict=True,
+        ):
+            log_probs = self.head.log_probs(some)
+            nats.append(-log_probs.gather(-1, targets.unsqueeze(-1)).squeeze(-1))
+            predicted.append(log_probs.argmax(-1))
+        first = torch.cat(predicted, 1)
+        return Score(
+            _real(torch.cat(nats, 1), batch.lengths),
+            _real(first == batch.targets, batch.lengths),
+            _real(first, batch.lengths),
+            state,
+        )
 
     def start(self, batch: Prompts) -> Start:
         """Read each prompt but for its last token, which the first step reads."""
         before = batch.lengths - 1
         last = batch.tokens.gather(1, before.unsqueeze(1)).squeeze(1)
         _, state = self._read(batch.tokens[:, :-1], None, before)
-        return Start(last, state, None, batch.numbers)
+        return Start(last, state)
 
     def step(self, tokens: Tensor, state: State, context: State) -> tuple[Tensor, State]:
         """`tokens: [rows]` to `[rows, vocab]`."""
@@ -82,4 +98,4 @@ def _real(values: Tensor, lengths: Tensor | None) -> Tensor:
     if lengths is None:
         return values
     moments = torch.arange(values.shape[1], device=values.device)
-    return values * (moments < lengths.unsqueeze(1))
+    return values.masked_fill(moments >= lengths.unsqueeze(1), 0)

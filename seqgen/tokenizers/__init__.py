@@ -8,6 +8,7 @@ from seqgen.tokenizers.base import (
     UNK,
     Tokenizer,
     TokenizerFactory,
+    Tokenizers,
     Tokens,
     tokenizers,
 )
@@ -22,6 +23,7 @@ __all__ = [
     "CharTokenizer",
     "Tokenizer",
     "TokenizerFactory",
+    "Tokenizers",
     "Tokens",
     "tokenizers",
 ]

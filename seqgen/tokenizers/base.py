@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -42,6 +42,15 @@ class Tokenizer(ABC):
     def decode(self, tokens: Iterable[int]) -> str:
         """The text of `tokens`; begin, end and padding vanish."""
 
+    def continuation(self, before: Iterable[int], tokens: Iterable[int]) -> str:
+        """The text that `tokens` add behind `before`.
+
+        Not `decode(tokens)`: a tokenizer may put a space between two tokens, or need several for
+        one character.
+        """
+        first = list(before)
+        return self.decode([*first, *tokens])[len(self.decode(first)) :]
+
     @abstractmethod
     def __len__(self) -> int:
         """The number of ids, the four special ones included."""
@@ -74,6 +83,9 @@ class Tokenizer(ABC):
         """Read what `save` wrote."""
         self.restore({path.name: path.read_bytes() for path in sorted(folder.iterdir())})
 
+
+Tokenizers = Mapping[str, Tokenizer]
+"""A tokenizer for each role that the data has, such as `text`, or `source` and `target`."""
 
 TokenizerFactory = Annotated[Callable[..., Tokenizer], tokenizers]
 

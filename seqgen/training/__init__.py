@@ -1,8 +1,8 @@
 """Training: the loop, what it writes, and its parts (optimizers, schedules)."""
 
-from seqgen.training.loop import Fit, Outcome
+from seqgen.training.loop import Fit, Outcome, Validation
 from seqgen.training.optimizers import optimizers
 from seqgen.training.options import TrainOptions
 from seqgen.training.schedules import schedules
 
-__all__ = ["Fit", "Outcome", "TrainOptions", "optimizers", "schedules"]
+__all__ = ["Fit", "Outcome", "TrainOptions", "Validation", "optimizers", "schedules"]

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -17,7 +17,7 @@ from seqgen.data.base import Training
 from seqgen.errors import DivergedError, StoppedError
 from seqgen.machine import choose_precision, memory_for
 from seqgen.models import Model
-from seqgen.state import State, detach, leaves
+from seqgen.state import State, detach
 from seqgen.training import snapshot
 from seqgen.training.budget import Budget
 from seqgen.training.checkpoint import Checkpoints, load_state, load_weights
@@ -27,6 +27,14 @@ from seqgen.training.signals import Signals
 from seqgen.training.snapshot import Counters
 
 Sink = Callable[[Event], None]
+
+
+class Validation(NamedTuple):
+    """What a validation found: `figures` for the log, and the `criterion` by which the best
+    checkpoint is chosen and schedules look; lower is better, NaN is never better."""
+
+    figures: Event
+    criterion: float
 
 
 @dataclass(frozen=True)
@@ -44,8 +52,7 @@ class Outcome:
 class Fit:
     """One training run, from wherever it stands to the end of its budget.
 
-    `validate` returns the figures of a validation, with `nats_per_token` and whatever else
-    belongs into the event. `sinks` are called with each event.
+    `validate` looks at held-out data; `sinks` are called with each event.
     """
 
     model: Model
@@ -53,7 +60,7 @@ class Fit:
     options: TrainOptions
     device: torch.device
     checkpoints: Checkpoints | None = None
-    validate: Callable[[], Event] | None = None
+    validate: Callable[[], Validation] | None = None
     sinks: Sequence[Sink] = ()
     counters: Counters = field(default_factory=Counters)
 
@@ -182,20 +189,19 @@ class Fit:
             counters.best_step = counters.step
             self._save("best", "last")
             return
-        figures = self.validate()
-        loss = figures["nats_per_token"]
-        better = loss < counters.best_loss  # false for NaN
+        figures, criterion = self.validate()
+        better = criterion < counters.best  # false for NaN
         if better:
-            counters.best_loss, counters.best_step, counters.waited = loss, counters.step, 0
+            counters.best, counters.best_step, counters.waited = criterion, counters.step, 0
         else:
             counters.waited += 1
         if counters.step:
-            self._schedule.observe(loss)
+            self._schedule.observe(criterion)
         patience = self.options.patience
         if patience is not None and counters.waited >= patience:
-            counters.stopped = f"no better validation loss in {patience} validations"
+            counters.stopped = f"no better validation in {patience} validations"
         where = {"step": counters.step, "tokens": counters.tokens, "seconds": counters.seconds}
-        self._emit({"event": "valid", **figures, **where, "best": better})
+        self._emit({"event": "valid", **figures, **where, "criterion": criterion, "best": better})
         self._save(*(["best"] if better else []), "last")
 
     def _save(self, *names: str) -> None:
@@ -203,8 +209,8 @@ class Fit:
             self._saved_step == self.counters.step and "best" not in names
         ):
             return
-        rows = next((leaf.shape[0] for leaf in leaves(self._carried)), 0)
-        state = snapshot.take(self.counters, self._carried, rows, self._optimizer, self._schedule)
+        carried = self._carried if self.data.batch(self.counters.step).continues else None
+        state = snapshot.take(self.counters, carried, self._optimizer, self._schedule)
         self.checkpoints.save(self.model, state, names)
         self._saved_step = self.counters.step
 

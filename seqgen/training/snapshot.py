@@ -10,7 +10,7 @@ from torch import Tensor
 
 from seqgen.errors import CheckpointError
 from seqgen.models import Model
-from seqgen.state import State, leaves, rebuild
+from seqgen.state import State, batch_size_of, leaves, rebuild
 from seqgen.training.optimizers import Optimizer
 from seqgen.training.schedules import Schedule
 
@@ -22,7 +22,7 @@ class Counters:
     step: int = 0
     tokens: int = 0
     seconds: float = 0.0
-    best_loss: float = float("inf")
+    best: float = float("inf")
     best_step: int = 0
     waited: int = 0
     recent_nats: float = 0.0
@@ -32,7 +32,7 @@ class Counters:
 
 
 def take(
-    counters: Counters, carried: State, rows: int, optimizer: Optimizer, schedule: Schedule
+    counters: Counters, carried: State, optimizer: Optimizer, schedule: Schedule
 ) -> dict[str, Any]:
     """Everything as plain data, its tensors apart under `tensors`."""
     tensors: dict[str, Tensor] = {"random.cpu": torch.get_rng_state()}
@@ -52,7 +52,7 @@ def take(
     ]
     return {
         **asdict(counters),
-        "rows": rows if tensors.keys() & {"carried.0"} else 0,
+        "rows": batch_size_of(carried) or 0,
         "schedule": schedule.memory(),
         "optimizer": {"numbers": numbers, "groups": groups},
         "tensors": tensors,
@@ -76,7 +76,7 @@ def put_back(
             like = model.initial_state(state["rows"])
             count = sum(key.startswith("carried.") for key in tensors)
             parts = [tensors[f"carried.{index}"] for index in range(count)]
-            device = next(leaves(like)).device
+            device = next(model.parameters()).device
             carried = rebuild(like, [part.to(device) for part in parts])
         torch.set_rng_state(tensors["random.cpu"])
         if "random.cuda" in tensors and torch.cuda.is_available():

@@ -1,0 +1,196 @@
+"""The data kind `text`: where a text is cut, and what is too little of it."""
+
+import hashlib
+from fractions import Fraction
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from seqgen.data import data
+from seqgen.errors import DataError
+from seqgen.options import OptionError
+from seqgen.tokenizers import BOS, UNK, CharTokenizer
+
+LETTERS = "".join(chr(0x4E00 + i) for i in range(3000))  # each character tells its own position
+
+
+@pytest.fixture
+def make(tmp_path):
+    """A function from a text (or bytes) and options to data, by way of a file."""
+
+    def build(text, **options):
+        path = tmp_path / "text.txt"
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        spec = {"name": "text", "path": str(path), "batch_size": 2, "window": 4, **options}
+        return data.build(spec, seed=1)
+
+    return build
+
+
+def fitted(made):
+    tokenizer = CharTokenizer()
+    tokenizer.fit(made.training_texts())
+    return tokenizer
+
+
+def streams(dataset):
+    return [dataset.train._stream] + [
+        None if part is None else part._stream for part in (dataset.valid, dataset.test)
+    ]
+
+
+class TestSplit:
+    @pytest.mark.parametrize("count", [30, 31, 99, 1000, 1003])
+    @pytest.mark.parametrize("split", [[0.9, 0.05, 0.05], [0.7, 0.2, 0.1], [0.8, 0.1, 0.1]])
+    def test_parts_lie_one_behind_the_other_at_exact_places(self, make, count, split):
+        made = make(LETTERS[:count], split=split)
+        shares = [Fraction(str(share)) for share in split]
+        ends = [int(count * sum(shares[: i + 1])) for i in range(3)]
+        [train] = made.training_texts()
+        assert train == LETTERS[: ends[0]]
+        dataset = made.encode(CharTokenizer(alphabet=LETTERS))
+        assert dataset.train.tokens == ends[0]
+        assert dataset.valid.tokens == ends[1] - ends[0]
+        assert dataset.test.tokens == ends[2] - ends[1]
+        sizes = [dataset.train_size, dataset.valid.size, dataset.test.size]
+        assert [size.bytes for size in sizes] == [3 * size.chars for size in sizes]
+        assert sum(size.chars for size in sizes) == count
+
+    @settings(deadline=None, max_examples=30)
+    @given(count=st.integers(20, 3000))
+    def test_the_first_90_percent_are_what_people_compute(self, tmp_path_factory, count):
+        path = tmp_path_factory.mktemp("text") / "text.txt"
+        path.write_text(LETTERS[:count], encoding="utf-8")
+        spec = {"name": "text", "path": str(path), "split": [0.9, 0, 0.1]}
+        [train] = data.build(spec, seed=1).training_texts()
+        assert len(train) == int(count * 0.9)
+
+    def test_held_out_parts_begin_behind_the_last_token_before(self, make):
+        made = make(LETTERS[:100], split=[0.8, 0.1, 0.1])
+        whole = torch.arange(4, 104)
+        train, valid, test = streams(made.encode(CharTokenizer(alphabet=LETTERS[:100])))
+        assert train.tolist() == [BOS, *whole[:80].tolist()]
+        assert torch.equal(valid, whole[79:90])
+        assert torch.equal(test, whole[89:])
+
+    def test_the_test_part_follows_training_where_nothing_is_between(self, make):
+        made = make(LETTERS[:100], split=[0.9, 0, 0.1])
+        _, valid, test = streams(made.encode(CharTokenizer(alphabet=LETTERS[:100])))
+        assert valid is None
+        assert test.tolist() == list(range(4 + 89, 104))
+
+    def test_shares_need_not_use_up_the_text(self, make):
+        made = make(LETTERS[:1000], split=[0.1, 0.05, 0])
+        dataset = made.encode(fitted(made))
+        assert (dataset.train.tokens, dataset.valid.tokens, dataset.test) == (100, 50, None)
+
+    def test_the_tokenizer_learns_from_the_training_part_alone(self, make):
+        made = make(LETTERS[:100], split=[0.8, 0.1, 0.1])
+        dataset = made.encode(fitted(made))
+        assert UNK not in dataset.train._stream
+        assert (dataset.valid.unknown, dataset.test.unknown) == (10, 10)
+
+    @pytest.mark.parametrize("split", [[0, 0.5, 0.5], [0.8, 0.2, 0.1], [0.9, 0.1, 1e-5]])
+    def test_shares_that_are_none_are_refused(self, make, split):
+        with pytest.raises(OptionError, match="`split` must be shares of 1 with some for training"):
+            make(LETTERS, split=split)
+
+    @pytest.mark.parametrize("split", [[0.9, 0.1], [1.5, 0, 0], [1, -0.5, 0.5], 0.9, ["a", 0, 0]])
+    def test_what_is_no_split_is_refused(self, make, split):
+        with pytest.raises(OptionError, match=r"^split: must be"):
+            make(LETTERS, split=split)
+
+
+class TestTooLittle:
+    @pytest.mark.parametrize("text", ["", " ", "\n\n", b"\xef\xbb\xbf\r\n\t"])
+    def test_a_blank_text_is_refused(self, make, text):
+        made = make(text)
+        for ask in (made.training_texts, lambda: made.encode(CharTokenizer(alphabet="ab"))):
+            with pytest.raises(DataError, match=r"text\.txt: no text in it \(\d characters\)"):
+                ask()
+
+    @pytest.mark.parametrize(("windows", "needed"), [("lanes", 3 * 8 + 8), ("random", 8 + 1)])
+    def test_the_minimum_is_named_and_suffices(self, make, windows, needed):
+        options = {"windows": windows, "batch_size": 3, "window": 8, "split": [1, 0, 0]}
+        made = make("a" * (needed - 1), **options)
+        with pytest.raises(DataError) as caught:
+            made.encode(fitted(made))
+        assert str(caught.value).endswith(
+            f"text.txt: {needed - 1} training tokens are too few: batch_size 3 and window 8 "
+            f"need at least {needed}"
+        )
+        train = make("a" * needed, **options)
+        train = train.encode(fitted(train)).train
+        for step in range(3 * train.steps_per_epoch):
+            assert train.batch(step).inputs.shape[1] > 0
+        assert train.batch(0).inputs.shape == (3, 8)
+
+    def test_one_character(self, make):
+        made = make("a", split=[1, 0, 0])
+        with pytest.raises(DataError, match="1 training tokens are too few"):
+            made.encode(fitted(made))
+
+    def test_a_missing_file_is_named_only_when_it_is_read(self, tmp_path):
+        made = data.build({"name": "text", "path": str(tmp_path / "none.txt")}, seed=1)
+        with pytest.raises(DataError, match=r"none\.txt: cannot be read"):
+            made.training_texts()
+
+
+class TestOptions:
+    def test_a_source_is_needed(self):
+        with pytest.raises(OptionError, match="`corpus` or `path` must say where"):
+            data.build("text", seed=1)
+
+    def test_a_path_comes_before_a_corpus(self, make):
+        made = make(LETTERS[:100], corpus="unicode_names")
+        assert made.training_texts() == [LETTERS[:80]]
+
+    @pytest.mark.parametrize(
+        ("option", "value", "wanted"),
+        [
+            ("windows", "lane", "'lanes' or 'random'"),
+            ("batch_size", 0, "at least 1"),
+            ("window", 1.5, "an integer"),
+            ("errors", "ignore", "'strict' or 'replace'"),
+            ("corpus", "shakespear", "no corpus named 'shakespear'"),
+        ],
+    )
+    def test_wrong_values_are_named(self, make, option, value, wanted):
+        with pytest.raises(OptionError, match=f"^{option}: .*{wanted}"):
+            make(LETTERS, **{option: value})
+
+    def test_faults_of_the_encoding_can_be_replaced(self, make):
+        text = b"abcdefgh\xff" * 30
+        with pytest.raises(DataError, match="invalid UTF-8 at byte 8"):
+            make(text).training_texts()
+        [train] = make(text, errors="replace", split=[1, 0, 0]).training_texts()
+        assert train == "abcdefgh\ufffd" * 30
+
+
+def test_windows_are_what_the_option_says(make):
+    for windows, continues in (("lanes", True), ("random", False)):
+        made = make(LETTERS[:500], windows=windows)
+        assert made.encode(fitted(made)).train.batch(1).continues == continues
+
+
+def test_the_fingerprint_is_that_of_the_bytes(make):
+    content = b"\xef\xbb\xbfabc\r\n" * 20
+    made = make(content)
+    [(name, digest)] = made.fingerprint().items()
+    assert name.endswith("text.txt")
+    assert digest == hashlib.sha256(content).hexdigest()
+
+
+def test_prompts_are_texts_as_they_are(make):
+    made = make(LETTERS[:100])
+    prompts = made.prompts(["ba", "", "abxb"], CharTokenizer(alphabet="ab"))
+    assert prompts.tokens.tolist() == [[5, 4, 0, 0], [BOS, 0, 0, 0], [4, 5, UNK, 5]]
+    assert prompts.lengths.tolist() == [2, 1, 4]
+    assert not made.ends
+
+
+def test_prompts_of_none_are_none(make):
+    prompts = make(LETTERS[:100]).prompts([], CharTokenizer(alphabet="ab"))
+    assert prompts.tokens.shape[0] == prompts.lengths.shape[0] == 0

@@ -1,0 +1,116 @@
+"""Evaluation: one set of figures, however many lanes are read at once."""
+
+import math
+
+import pytest
+import torch
+
+from seqgen.cells import Cell, cells
+from seqgen.data import TextSize, TokenBatch
+from seqgen.data.stream import StreamSplit
+from seqgen.evaluate import evaluate
+from seqgen.models import LanguageModel
+
+VOCAB, TOKENS = 11, 4500
+CPU = torch.device("cpu")
+
+
+class Counter(Cell):
+    """Never forgets: its state is the sum of everything that it has read."""
+
+    def __init__(self, input_size):
+        super().__init__()
+        self.output_size = 2 * input_size
+
+    def initial_state(self, batch_size):
+        return torch.zeros(batch_size, self.output_size // 2)
+
+    def step(self, x, state):
+        state = state + x
+        return torch.cat([state.sin(), x], 1), state
+
+
+class Chaos(Counter):
+    """Never forgets either: the least difference between two states grows until it is all."""
+
+    def step(self, x, state):
+        state = (3.99 * state * (1 - state) + 0.01 * x.sigmoid()).clamp(0.01, 0.99)
+        return torch.cat([state, x], 1), state
+
+
+OWN = {"counter": Counter, "chaos": Chaos}
+
+
+@pytest.fixture(params=[*cells.names(), *OWN])
+def model(request, small):
+    torch.manual_seed(1)
+    cell = OWN.get(request.param) or cells.check(small(cells, request.param))
+    made = LanguageModel(VOCAB, cell, dropout=0.5)
+    with torch.no_grad():
+        for each in made.parameters():
+            each.mul_(2)  # so that the state matters
+    return made
+
+
+@pytest.fixture(scope="module")
+def split():
+    tokens = torch.randint(4, VOCAB, (TOKENS + 1,), generator=torch.Generator().manual_seed(2))
+    return StreamSplit(tokens, TextSize(TOKENS, 2 * TOKENS), 17)
+
+
+@torch.inference_mode()
+def one_reading(model, split):
+    """The stream from end to end in a single batch of one row."""
+    stream = split._stream.unsqueeze(0)
+    model.eval()
+    score = model.score(TokenBatch(stream[:, :-1], stream[:, 1:]))
+    return float(score.nats.double().sum()), int(score.correct.sum())
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 7, 32])
+def test_the_figures_are_those_of_one_reading(model, split, batch_size):
+    nats, correct = one_reading(model, split)
+    assert evaluate(model, split, CPU, batch_size) == pytest.approx(
+        {
+            "nats_per_token": nats / TOKENS,
+            "perplexity": math.exp(nats / TOKENS),
+            "bits_per_char": nats / math.log(2) / TOKENS,
+            "bits_per_byte": nats / math.log(2) / TOKENS / 2,
+            "accuracy": correct / TOKENS,
+            "tokens": TOKENS,
+            "unknown": 17,
+        },
+        rel=1e-6,
+    )
+
+
+def test_the_state_matters_here(model, split):
+    """Or the test above would show nothing: fresh states at every 100th token cost something."""
+    nats, _ = one_reading(model, split)
+    stream = split._stream
+    rows = TokenBatch(stream[:TOKENS].view(-1, 100), stream[1:].view(-1, 100))
+    with torch.inference_mode():
+        fresh = float(model.score(rows).nats.double().sum())
+    assert abs(fresh / nats - 1) > 1e-5
+
+
+def test_a_short_split(model):
+    short = StreamSplit(torch.tensor([1, 4, 5]), TextSize(2, 2), 0)
+    assert evaluate(model, short, CPU)["tokens"] == 2
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_dropout_is_off_and_the_mode_is_as_before(model, split, training):
+    model.train(training)
+    found = [evaluate(model, split, CPU, 4) for _ in range(2)]
+    assert found[0] == found[1]
+    assert model.training == model.cell.training == training
+
+
+def test_the_mode_is_as_before_when_it_fails(model, split):
+    broken = StreamSplit(torch.full((10,), VOCAB + 5), TextSize(9, 9), 0)
+    model.train()
+    with pytest.raises(IndexError):
+        evaluate(model, broken, CPU)
+    assert model.training
+    assert not torch.is_inference_mode_enabled()

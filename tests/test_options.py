@@ -1,0 +1,313 @@
+"""Options out of signatures: what a value may be, and what an error says."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import pytest
+from pydantic import Field
+
+from seqgen.options import (
+    REQUIRED,
+    Count,
+    NonNegativeFloat,
+    OptionError,
+    PositiveFloat,
+    Seed,
+    Share,
+    Size,
+    check_options,
+    check_value,
+    default_of,
+    did_you_mean,
+    dotted,
+    options_of,
+)
+from seqgen.registry import Part, Registry
+
+wheels: Registry[Any] = Registry("wheel", supplied={"axle"})
+Wheel = Annotated[Callable[..., Any], wheels]
+
+
+@wheels.register("plain")
+class Plain:
+    """A wheel."""
+
+    def __init__(self, axle: int, spokes: Size = 8, weight: PositiveFloat = 1.5) -> None:
+        self.spokes = spokes
+        if spokes == 13:
+            raise ValueError("`spokes` must not be 13")
+
+
+@wheels.register("double")
+class Double:
+    """Two wheels in one."""
+
+    def __init__(self, inner: Wheel, outer: Wheel = Plain) -> None:
+        self.inner, self.outer = inner(axle=1), outer(axle=2)
+
+
+@dataclass(frozen=True)
+class Colours:
+    """A section."""
+
+    frame: str = "red"
+    stripes: tuple[Share, ...] = (0.1,)
+
+    def __post_init__(self) -> None:
+        if self.frame == "none":
+            raise ValueError("`frame` must have a colour")
+
+
+def bicycle(
+    front: Wheel = Plain,
+    rear: Wheel | None = None,
+    spare: Sequence[Wheel] = (),
+    colours: Colours = Colours(),
+    gears: Size | Literal["auto"] = "auto",
+    bell: bool = False,
+    folder: Path | None = None,
+    *,
+    rider: str,
+    **others: Any,
+) -> None:
+    """A function with options."""
+
+
+def check(**values):
+    return check_options(options_of(bicycle), {"rider": "Ann", **values}, (), "a bicycle")
+
+
+def refusal(**values):
+    with pytest.raises(OptionError) as caught:
+        check(**values)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+class TestSignatures:
+    def test_options_are_the_named_parameters(self):
+        found = options_of(bicycle)
+        assert list(found)[-2:] == ["folder", "rider"]
+        assert "others" not in found
+        assert found["rider"].default is REQUIRED
+        assert found["bell"].annotation is bool
+        assert found["gears"].default == "auto"
+
+    def test_those_of_a_class_are_its_constructors(self):
+        assert list(options_of(Plain)) == ["axle", "spokes", "weight"]
+        assert options_of(Plain)["spokes"].annotation == Size
+
+    def test_those_of_a_dataclass_are_its_fields(self):
+        assert list(options_of(Colours)) == ["frame", "stripes"]
+
+    def test_a_parameter_without_an_annotation_takes_anything(self):
+        def free(x, y=1):
+            pass
+
+        found = check_options(options_of(free), {"x": [1, {"a": None}]}, (), "it")
+        assert found == {"x": [1, {"a": None}], "y": 1}
+
+
+class TestDefaults:
+    def test_are_filled_in_and_checked(self):
+        found = check()
+        assert isinstance(found["front"], Part)
+        assert (found["front"].name, dict(found["front"].options)) == (
+            "plain",
+            {"spokes": 8, "weight": 1.5},
+        )
+        assert found["rear"] is None
+        assert found["spare"] == ()
+        assert found["colours"] == Colours()
+        assert (found["gears"], found["bell"], found["rider"]) == ("auto", False, "Ann")
+
+    def test_of_a_list_of_parts_become_parts(self):
+        def tricycle(spare: Sequence[Wheel] = ("plain", Plain)) -> None:
+            pass
+
+        found = check_options(options_of(tricycle), {}, (), "a tricycle")["spare"]
+        assert [part.name for part in found] == ["plain", "plain"]
+        assert default_of(options_of(tricycle)["spare"]) == found
+
+    def test_know_their_place(self):
+        found = check_options(options_of(bicycle), {"rider": "Ann"}, ("garage", 0), "a bicycle")
+        assert found["front"].path == ("garage", 0, "front")
+
+    def test_what_has_none_is_required(self):
+        with pytest.raises(OptionError, match="^shop: `rider` is missing; a bicycle needs it"):
+            check_options(options_of(bicycle), {}, ("shop",), "a bicycle")
+
+
+class TestParts:
+    def test_a_name_will_do(self):
+        assert check(rear="plain")["rear"].options["spokes"] == 8
+
+    def test_or_a_name_and_options(self):
+        rear = check(rear={"name": "plain", "spokes": 32})["rear"]
+        assert dict(rear.options) == {"spokes": 32, "weight": 1.5}
+        assert rear.path == ("rear",)
+
+    def test_options_without_a_name_are_of_the_default_part(self):
+        front = check(front={"spokes": 32})["front"]
+        assert (front.name, front.options["spokes"]) == ("plain", 32)
+
+    def test_but_not_where_the_default_is_no_part(self):
+        assert refusal(rear={"spokes": 32}).startswith("rear: `name` is missing: which wheel?")
+
+    def test_none_where_the_signature_has_it(self):
+        assert check(rear=None)["rear"] is None
+        assert refusal(front=None).startswith("front: must be a wheel's name, or name and options")
+
+    def test_parts_nest(self):
+        found = check(front={"name": "double", "inner": {"name": "double", "inner": "plain"}})
+        assert found["front"].options["inner"].options["inner"].name == "plain"
+        assert found["front"]().inner.outer.spokes == 8
+
+    def test_the_path_of_an_error_reaches_inside(self):
+        message = refusal(front={"name": "double", "inner": {"name": "double", "inner": "plane"}})
+        assert message.startswith("front.inner.inner: no wheel named 'plane'; did you mean 'plain'")
+        message = refusal(front={"name": "double", "inner": {"name": "plain", "spoke": 3}})
+        assert message.startswith("front.inner.spoke: not an option of wheel 'plain'; did you mean")
+
+    def test_lists_of_parts(self):
+        spare = check(spare=["plain", {"name": "plain", "spokes": 3}])["spare"]
+        assert [part.options["spokes"] for part in spare] == [8, 3]
+        assert [part.path for part in spare] == [("spare", 0), ("spare", 1)]
+        assert refusal(spare=["plain", "oval"]).startswith("spare.1: no wheel named 'oval'")
+        assert refusal(spare="plain") == "spare: must be a list, but is 'plain'"
+
+    def test_lists_of_parts_that_may_be_left_out(self):
+        def tricycle(spare: Sequence[Wheel] | None = None, paint: Colours | None = None) -> None:
+            pass
+
+        def checked(**values):
+            return check_options(options_of(tricycle), values, (), "a tricycle")
+
+        assert checked() == checked(spare=None, paint=None) == {"spare": None, "paint": None}
+        assert [part.name for part in checked(spare=["plain"])["spare"]] == ["plain"]
+        assert checked(paint={"frame": "blue"})["paint"] == Colours("blue")
+        with pytest.raises(OptionError, match=r"^paint\.fame: not an option"):
+            checked(paint={"fame": "blue"})
+
+
+class TestSections:
+    def test_are_built(self):
+        found = check(colours={"stripes": [0, 0.5]})["colours"]
+        assert found == Colours(stripes=(0.0, 0.5))
+
+    def test_errors_know_the_section(self):
+        assert refusal(colours={"frames": "x"}) == (
+            "colours.frames: not an option of section 'colours'; did you mean 'frame'? "
+            "(frame, stripes)"
+        )
+        assert refusal(colours={"frame": "none"}) == "colours: `frame` must have a colour"
+        assert refusal(colours=5) == "colours: must be a mapping of options, but is 5"
+        assert refusal(colours={"stripes": [0.1, 1]}).startswith("colours.stripes: must be")
+
+
+class TestUnknownKeys:
+    def test_a_near_one_is_suggested_and_all_are_listed(self):
+        assert refusal(fornt="plain") == (
+            "fornt: not an option of a bicycle; did you mean 'front'? "
+            "(front, rear, spare, colours, gears, bell, folder, rider)"
+        )
+
+    def test_a_strange_one_is_not(self):
+        assert "did you mean" not in refusal(zzz=1)
+
+    def test_where_there_are_none(self):
+        with pytest.raises(OptionError, match=r"x: not an option of it \(it has none\)"):
+            check_options({}, {"x": 1}, (), "it")
+
+    @pytest.mark.parametrize("values", [None, [], "front", 3])
+    def test_options_are_a_mapping(self, values):
+        with pytest.raises(OptionError, match="must be a mapping of options"):
+            check_options(options_of(bicycle), values, (), "a bicycle")
+
+
+@pytest.mark.parametrize(
+    ("word", "wanted"),
+    [("lsmt", "lstm"), ("LSTM", "lstm"), ("lst", "lstm"), ("hidden", "hidden_size"), ("q", "")],
+)
+def test_did_you_mean(word, wanted):
+    found = did_you_mean(word, ["lstm", "gru", "hidden_size"])
+    assert found == (f"; did you mean '{wanted}'?" if wanted else "")
+
+
+def test_dotted():
+    assert dotted(("model", "cells", 0, "name")) == "model.cells.0.name"
+
+
+INF, NAN = float("inf"), float("nan")
+Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value", "message"),
+    [
+        (Size, 0, "at least 1 and at most 1000000, but is 0"),
+        (Size, 1_000_001, "at least 1 and at most 1000000, but is 1000001"),
+        (Size, "3", "an integer, but is '3'"),
+        (Size, True, "an integer, but is true"),
+        (Size, 3.0, "an integer, but is 3.0"),
+        (Size, None, "an integer, but is null"),
+        (Size, 10**30, "at least 1 and at most 1000000"),
+        (Count, -1, "at least 0 and at most 9007199254740992, but is -1"),
+        (Seed, 2**63, "at least 0 and less than 9223372036854775808"),
+        (Share, 1, "at least 0 and less than 1, but is 1"),
+        (Share, 1.5, "at least 0 and less than 1, but is 1.5"),
+        (PositiveFloat, 0, "greater than 0, but is 0"),
+        (PositiveFloat, -1e-3, "greater than 0, but is -0.001"),
+        (PositiveFloat, "1", "a number, but is '1'"),
+        (PositiveFloat, True, "a number, but is true"),
+        (PositiveFloat, NAN, "a finite number, but is NaN"),
+        (PositiveFloat, INF, "a finite number, but is Infinity"),
+        (NonNegativeFloat, -INF, "a finite number, but is -Infinity"),
+        (float, 10**400, "a finite number"),
+        (PositiveFloat | None, 0, "greater than 0, but is 0"),
+        (Size | None, "x", "an integer, but is 'x'"),
+        (Size | Literal["auto"], 0, "at least 1 and at most 1000000 or 'auto', but is 0"),
+        (Size | Literal["auto"], "all", "an integer or 'auto', but is 'all'"),
+        (Literal["a", "b"], "c", "'a' or 'b', but is 'c'"),
+        (bool, 1, "true or false, but is 1"),
+        (bool, "true", "true or false, but is 'true'"),
+        (str, 5, "a string, but is 5"),
+        (tuple[float, float], [1.0], "longer, but is [1.0]"),
+        (tuple[float, float], [1, 2, 3], "at most 2 long, but is [1, 2, 3]"),
+        (tuple[float, ...], 1.0, "a list, but is 1.0"),
+        (Annotated[tuple[str, ...], Field(min_length=1)], [], "at least 1 long, but is []"),
+        (tuple[Fraction, ...], [0, 2], "at most 1, but is [0, 2]"),
+    ],
+    ids=str,
+)
+def test_an_error_says_what_would_be_right(annotation, value, message):
+    with pytest.raises(OptionError) as caught:
+        check_value(annotation, value, ("a", "b"))
+    assert str(caught.value).startswith(f"a.b: must be {message}")
+    assert caught.value.path == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value", "wanted"),
+    [
+        (float, 3, 3.0),
+        (PositiveFloat, 1e-300, 1e-300),
+        (Size, 1_000_000, 1_000_000),
+        (Size | None, None, None),
+        (Size | Literal["auto"], "auto", "auto"),
+        (PositiveFloat | None, 2, 2.0),
+        (tuple[float, float], [1, 2], (1.0, 2.0)),
+        (tuple[str, ...], [], ()),
+        (str, "3", "3"),
+        (str, "", ""),
+        (Path, "a/b", Path("a/b")),
+        (Path | None, None, None),
+        (bool, False, False),
+    ],
+    ids=str,
+)
+def test_right_values_get_their_type(annotation, value, wanted):
+    found = check_value(annotation, value, ())
+    assert (found, type(found)) == (wanted, type(wanted))

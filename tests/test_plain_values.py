@@ -1,0 +1,139 @@
+"""Plain values: strict about types, and short when they are shown."""
+
+import json
+import math
+from pathlib import Path
+from typing import Annotated, Literal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import Field
+
+from seqgen.plain_values import BadValueError, check_plain, for_json, schema_of_plain, shown
+
+plain = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
+    max_leaves=6,
+)
+
+
+@given(st.integers(-(2**70), 2**70))
+def test_integers_of_any_size_come_through(value):
+    assert check_plain(int, value) == value
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_floats_come_through_to_the_last_bit(value):
+    found = check_plain(float, value)
+    assert found == value
+    assert math.copysign(1, found) == math.copysign(1, value)
+
+
+@given(st.text())
+def test_strings_come_through(value):
+    assert check_plain(str, value) == value
+    assert check_plain(Literal["a"] | str, value) == value
+
+
+@given(plain)
+def test_a_value_is_taken_as_it_is_or_refused_in_one_line(value):
+    for annotation in (int, float, bool, str, Path, tuple[int, ...], float | None, Literal["a"]):
+        try:
+            found = check_plain(annotation, value)
+        except BadValueError as error:
+            assert str(error).startswith("must be ")
+            assert "\n" not in str(error)
+        else:
+            same = found in (value, tuple(value) if isinstance(value, list) else value)
+            assert same or found == Path(value)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value"),
+    [
+        (int, "3"),
+        (int, True),
+        (int, 3.0),
+        (float, "3"),
+        (float, True),
+        (bool, 0),
+        (bool, "no"),
+        (str, 3),
+        (str, None),
+        (tuple[int, ...], "12"),
+        (tuple[int, ...], [1, "2"]),
+        (Path, 3),
+        (float, float("nan")),
+        (float, float("inf")),
+        (tuple[float, ...], [1.0, float("nan")]),
+        (float | Literal["auto"], float("inf")),
+    ],
+)
+def test_types_are_not_bent(annotation, value):
+    with pytest.raises(BadValueError):
+        check_plain(annotation, value)
+
+
+def test_a_type_that_pydantic_does_not_know_takes_anything():
+    class Own:
+        pass
+
+    assert check_plain(Annotated[Own, "note"] | None, None) is None
+    assert check_plain(lambda x: x, [1]) == [1]
+
+
+class TestShown:
+    def test_is_json_but_for_strings(self):
+        assert [shown(each) for each in ("a", 1, None, True, [1, {"b": 2}])] == [
+            "'a'",
+            "1",
+            "null",
+            "true",
+            '[1, {"b": 2}]',
+        ]
+
+    @given(plain)
+    def test_is_short_and_on_one_line(self, value):
+        assert len(shown(value)) <= 60
+        assert shown(value).isprintable()
+
+    def test_cuts_what_is_long(self):
+        assert shown("x" * 100) == "'" + "x" * 56 + "..."
+
+
+class TestForJson:
+    @given(plain)
+    def test_is_json_that_every_reader_can_read(self, value):
+        json.dumps(for_json(value), allow_nan=False)
+
+    def test_changes_only_what_json_cannot_hold(self):
+        inf, nan = float("inf"), float("nan")
+        assert for_json({"a": [nan, 1.5, (inf, -inf)], "b": "nan", "c": True}) == {
+            "a": [None, 1.5, [None, None]],
+            "b": "nan",
+            "c": True,
+        }
+
+
+class TestSchema:
+    @pytest.mark.parametrize(
+        ("annotation", "schema"),
+        [
+            (int, {"type": "integer"}),
+            (str, {"type": "string"}),
+            (bool, {"type": "boolean"}),
+            (Annotated[float, Field(gt=0, le=1)], {"exclusiveMinimum": 0, "maximum": 1}),
+            (Literal["a", "b"], {"enum": ["a", "b"]}),
+            (tuple[str, ...], {"type": "array", "items": {"type": "string"}}),
+        ],
+    )
+    def test_says_what_is_accepted(self, annotation, schema):
+        assert schema.items() <= schema_of_plain(annotation).items()
+
+    def test_says_nothing_about_a_type_of_someones_own(self):
+        class Own:
+            pass
+
+        assert schema_of_plain(Own) == {}
