@@ -28,6 +28,10 @@ class Dropout(nn.Module):
             return x
         if x.device.type != "cpu":
             return functional.dropout(x, self.rate)
+        if x.dim() > 2 and x.transpose(0, 1).is_contiguous():
+            # torch's LSTM has time outermost in memory, also where the shape says batch. A mask in
+            # the same order is multiplied twice as fast.
+            return self.forward(x.transpose(0, 1)).transpose(0, 1)
         dropped = min(255, round(256 * self.rate))
         kept = 256 / (256 - dropped)
         return x * (_random_bytes(x.shape) >= dropped).to(x.dtype).mul_(kept)

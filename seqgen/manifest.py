@@ -70,14 +70,17 @@ def check_same(directory: RunDirectory, recipe: Recipe, record: dict[str, Any]) 
     """
     document = load_document(directory.recipe.read_bytes(), str(directory.recipe))
     before, now = _flat(document.data), _flat(recipe.plain())
-    changed = [
-        f"{key} was {before.get(key)!r} and is {now.get(key)!r}"
+    changed = {
+        key: f"{key} was {before.get(key)!r} and is {now.get(key)!r}"
         for key in sorted(before.keys() | now.keys())
         if before.get(key) != now.get(key)
-        and f"{key}.".startswith(tuple(f"{each}." for each in FIXED))
-    ]
-    if changed:
-        raise CheckpointError(f"{directory.folder}: cannot be resumed: {'; '.join(changed[:3])}")
+    }
+    fixed = tuple(f"{each}." for each in FIXED)
+    refused = [text for key, text in changed.items() if f"{key}.".startswith(fixed)]
+    if refused:
+        raise CheckpointError(f"{directory.folder}: cannot be resumed: {'; '.join(refused[:3])}")
+    for text in changed.values():
+        warnings.warn(f"the run goes on with a change: {text}", stacklevel=2)
     old = directory.read_json(directory.manifest)
     if old.get("data") != record["data"]:
         raise CheckpointError(f"{directory.folder}: cannot be resumed: the data is another one now")

@@ -109,15 +109,19 @@ def check_options(
         elif option.default is REQUIRED:
             raise OptionError(path, f"`{name}` is missing; {owner} needs it")
         else:
-            checked[name] = default_of(option)
+            checked[name] = default_of(option, (*path, name))
     return checked
 
 
-def default_of(option: Option) -> Any:
+def default_of(option: Option, path: Path = ()) -> Any:
     """The checked default: a part may be written as its name, a section as nothing at all."""
-    if _checker(option.annotation) and option.default is not None:
-        return check_value(option.annotation, option.default, (option.name,))
-    return option.default
+    annotation, default, place = option.annotation, option.default, path or (option.name,)
+    if default is None:
+        return None
+    if _checker(annotation):
+        return check_value(annotation, default, place)
+    item = _item_with_checker(_without_none(annotation))
+    return check_value(annotation, list(default), place) if _checker(item) else default
 
 
 def _with_default_name(option: Option, value: object) -> object:

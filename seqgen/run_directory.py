@@ -64,7 +64,10 @@ class RunDirectory:
 
     def exists(self) -> bool:
         """Whether a run has begun here."""
-        return self.recipe.is_file()
+        try:
+            return self.recipe.is_file()
+        except OSError:  # a name that no file can have
+            return False
 
     def require(self) -> None:
         """A CheckpointError unless a run has begun here."""
@@ -74,7 +77,7 @@ class RunDirectory:
     def check_free(self, *, resume: bool, overwrite: bool) -> None:
         """Refuse a directory that is taken; writes nothing. Errors: SetupError."""
         folder = self.folder
-        if os.path.lexists(folder) and not folder.is_dir():
+        if os.path.lexists(folder) and not os.path.isdir(folder):  # noqa: PTH112
             raise SetupError(f"{folder}: not a directory; choose another with --out")
         taken = self.exists() or any(name not in _FIRST for name in self._names())
         if taken and not self.exists():
@@ -111,7 +114,9 @@ class RunDirectory:
     def _names(self) -> list[str]:
         """What lies in the folder, but for the lock and what a killed process was writing."""
         try:
-            names = [each.name for each in self.folder.iterdir()] if self.folder.is_dir() else []
+            names = [each.name for each in self.folder.iterdir()]
+        except (FileNotFoundError, NotADirectoryError):  # it will be made, or that will be said
+            return []
         except OSError as error:
             raise SetupError(f"{self.folder}: cannot be read: {error.strerror}") from None
         return [name for name in names if name != ".lock" and not _TEMPORARY.fullmatch(name)]

@@ -1,4 +1,12 @@
-"""What tests of several rooms share: small parts by name."""
+"""What tests of several rooms share: small parts by name, a tiny recipe and ways to run it."""
+
+import random
+import shutil
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -42,3 +50,201 @@ def small():
         return {"name": name, **options}
 
     return spec
+
+
+RECIPE = """\
+# A recipe that trains in a tenth of a second.
+data: {name: text, path: text.txt, batch_size: 4, window: 16}
+model:
+  name: language_model
+  embedding: {size: 8}
+  cell: {name: lstm, hidden_size: 16}
+train:
+  lr: 1e-2
+  max_steps: 12
+  validate_every: 4
+  log_every: 3
+decoder: {name: multinomial, temperature: 0.8}
+samples: {prompts: ["the "], length: 20, temperatures: [0, 0.8]}
+threads: 1
+"""
+WORDS = "the cat sat on a mat and saw dogs run far from my café".split()
+
+
+def words(count, seed=1):
+    """`count` words of a small language, always the same ones."""
+    draw = random.Random(seed)
+    return " ".join(draw.choice(WORDS) for _ in range(count))
+
+
+class Place:
+    """A folder of one's own, which is the current one, with text.txt and tiny.yaml in it."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.write("text.txt", words(1500))
+        self.write("tiny.yaml", RECIPE)
+
+    def write(self, name, content):
+        """A file of the folder, from text or bytes; returns its path."""
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return path
+
+    def files(self):
+        """All files below the folder, with their contents."""
+        paths = sorted(path for path in self.folder.rglob("*") if path.is_file())
+        return {str(path.relative_to(self.folder)): path.read_bytes() for path in paths}
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return Place(tmp_path)
+
+
+class Ended(NamedTuple):
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def command(monkeypatch, capsys):
+    """A function that runs the command line in this process: `command("run", "tiny.yaml")`."""
+    from seqgen.cli.main import main
+
+    def call(*words):
+        capsys.readouterr()
+        monkeypatch.setattr(sys, "argv", ["seqgen", *map(str, words)])
+        with warnings.catch_warnings(), pytest.raises(SystemExit) as ended:
+            warnings.simplefilter("always", UserWarning)
+            main()
+        out, err = capsys.readouterr()
+        return Ended(ended.value.code or 0, out, err)
+
+    return call
+
+
+@pytest.fixture
+def refusal(command, place):
+    """A function that runs a command which must fail with `code`: the one line that it says.
+
+    Nothing may be printed besides, and no file may come, go or change.
+    """
+
+    def call(code, *words):
+        before = place.files()
+        ended = command(*words)
+        assert ended.code == code, ended.err
+        assert ended.out == ""
+        assert ended.err.endswith("\n")
+        assert ended.err.count("\n") == 1, ended.err
+        assert place.files() == before
+        return ended.err.removesuffix("\n")
+
+    return call
+
+
+@pytest.fixture
+def train(place):
+    """A function that runs a recipe without the command line; returns the run directory.
+
+    `watch` is called with each event.
+    """
+    from seqgen.run import RunRequest, run
+
+    def call(*overrides, watch=(), recipe="tiny.yaml", **how):
+        how["out"] = Path(how.get("out", "run"))
+        request = RunRequest(recipe, overrides, **how)
+        return run(request, lambda plan: None, list(watch))
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def finished_run(tmp_path_factory):
+    """A run that has come to its end, for all tests that only read it."""
+    from seqgen.run import RunRequest, run
+
+    place = Place(tmp_path_factory.mktemp("finished"))
+    overrides = [f"data.path={place.folder / 'text.txt'}"]
+    recipe = str(place.folder / "tiny.yaml")
+    return run(RunRequest(recipe, overrides, place.folder / "run"), lambda plan: None)
+
+
+@pytest.fixture
+def copied_run(finished_run, tmp_path):
+    """A copy of the finished run, for tests that damage it."""
+    return Path(shutil.copytree(finished_run, tmp_path / "copied"))
+
+
+@pytest.fixture
+def own_registries():
+    """What a test registers, and the plugins that it imports, are gone behind it."""
+    from seqgen.rooms import ROOMS
+
+    tables = [
+        table
+        for registry in ROOMS.values()
+        for table in (registry._entries, registry._names_of_factories)
+    ]
+    before = [dict(table) for table in tables]
+    modules = set(sys.modules)
+    yield
+    for table, content in zip(tables, before, strict=True):
+        table.clear()
+        table.update(content)
+    for name in set(sys.modules) - modules:
+        if name.startswith("seqgen_plugin_"):
+            del sys.modules[name]
+
+
+@pytest.fixture
+def make_fit(place):
+    """A function that builds the Fit of tiny.yaml with overrides, checkpoints in `folder`."""
+    from seqgen.build import build, build_data, fit_tokenizers
+    from seqgen.evaluate import evaluate
+    from seqgen.recipe import read_recipe
+    from seqgen.training import Fit
+    from seqgen.training.checkpoint import Checkpoints
+    from seqgen.training.loop import Validation
+
+    def make(*overrides, folder=None, sinks=()):
+        recipe = read_recipe(Path("tiny.yaml"), overrides)
+        data = build_data(recipe)
+        tokenizers = fit_tokenizers(recipe, data)
+        dataset = data.encode(tokenizers)
+        built = build(recipe, data, tokenizers)
+
+        def validate():
+            figures = evaluate(built.model, dataset.valid, built.device)
+            return Validation(figures, figures["nats_per_token"])
+
+        checkpoints = Checkpoints(Path(folder)) if folder else None
+        fit = Fit(built.model, dataset.train, recipe.train, built.device, checkpoints)
+        fit.validate = validate if dataset.valid else None
+        fit.sinks = sinks
+        return fit
+
+    return make
+
+
+@pytest.fixture
+def spawn():
+    """A function that starts `python -m seqgen ...`; whatever still runs at the end is killed."""
+    started = []
+
+    def call(*words, **how):
+        command = [sys.executable, "-m", "seqgen", *map(str, words)]
+        how = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **how}
+        started.append(subprocess.Popen(command, **how))
+        return started[-1]
+
+    yield call
+    for process in started:
+        process.kill()
+        process.communicate()

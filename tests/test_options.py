@@ -136,7 +136,7 @@ class TestDefaults:
         assert found["front"].path == ("garage", 0, "front")
 
     def test_what_has_none_is_required(self):
-        with pytest.raises(OptionError, match="^shop: `rider` is missing; a bicycle needs it"):
+        with pytest.raises(OptionError, match=r"^shop: `rider` is missing; a bicycle needs it"):
             check_options(options_of(bicycle), {}, ("shop",), "a bicycle")
 
 
@@ -268,7 +268,7 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
         (float, 10**400, "a finite number"),
         (PositiveFloat | None, 0, "greater than 0, but is 0"),
         (Size | None, "x", "an integer, but is 'x'"),
-        (Size | Literal["auto"], 0, "at least 1 and at most 1000000 or 'auto', but is 0"),
+        (Size | Literal["auto"], 0, "at least 1 or 'auto', but is 0"),
         (Size | Literal["auto"], "all", "an integer or 'auto', but is 'all'"),
         (Literal["a", "b"], "c", "'a' or 'b', but is 'c'"),
         (bool, 1, "true or false, but is 1"),
@@ -278,7 +278,7 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
         (tuple[float, float], [1, 2, 3], "at most 2 long, but is [1, 2, 3]"),
         (tuple[float, ...], 1.0, "a list, but is 1.0"),
         (Annotated[tuple[str, ...], Field(min_length=1)], [], "at least 1 long, but is []"),
-        (tuple[Fraction, ...], [0, 2], "at most 1, but is [0, 2]"),
+        (tuple[Fraction, ...], [0, 2], "at most 1.0, but is [0, 2]"),
     ],
     ids=str,
 )

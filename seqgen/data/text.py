@@ -18,7 +18,7 @@ from seqgen.data.stream import StreamSplit
 from seqgen.data.windows import Lanes, RandomWindows, Window
 from seqgen.errors import DataError
 from seqgen.options import Size
-from seqgen.tokenizers.base import BOS, UNK, Tokenizers
+from seqgen.tokenizers.base import BOS, PAD, UNK, Tokenizers
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
@@ -98,10 +98,11 @@ class TextData(Data[TokenBatch]):
         """Each text as it is; an empty one starts from BOS, as the stream does."""
         rows = [_encoded(text, tokenizers) for text in texts]
         rows = [row if len(row) else row.new_tensor([BOS]) for row in rows]
-        return Prompts(
-            torch.nn.utils.rnn.pad_sequence(rows, batch_first=True),
-            torch.tensor([len(row) for row in rows]),
-        )
+        lengths = [len(row) for row in rows]
+        tokens = torch.full((len(rows), max(lengths, default=1)), PAD)
+        for place, row in zip(tokens, rows, strict=True):
+            place[: len(row)] = row
+        return Prompts(tokens, torch.tensor(lengths, dtype=torch.long))
 
     def fingerprint(self) -> dict[str, str]:
         """Of the file or corpus, as bytes."""

@@ -3,13 +3,22 @@
 import pytest
 import torch
 
-from seqgen.data import Data, TokenBatch, data
+from seqgen.data import Data, Prompts, TokenBatch, data
 
 
-def test_every_kind_reads_nothing_before_it_is_asked(small):
-    """Recipes are checked by building; a text that is missing must not get in the way."""
-    for name in data.names():
-        assert isinstance(data.build(small(data, name), seed=1), Data)
+@pytest.fixture(params=data.names())
+def kind(request, small):
+    return data.build(small(data, request.param), seed=1)
+
+
+def test_every_kind_says_its_roles_before_it_reads(kind):
+    """Recipes are checked by building; data that is missing must not get in the way."""
+    assert isinstance(kind, Data)
+    assert kind.output_role in kind.roles
+    assert isinstance(kind.ends, bool)
+    sizes = kind.sizes({role: range(7 + i) for i, role in enumerate(kind.roles)})
+    assert set(sizes.values()) <= {7 + i for i in range(len(kind.roles))}
+    assert sizes["vocab_size"] == 7 + kind.roles.index(kind.output_role)
 
 
 @pytest.mark.parametrize(("lengths", "tokens"), [(None, 12), ([4, 0, 1], 5), ([0, 0, 0], 0)])
@@ -27,3 +36,8 @@ def test_a_batch_moves_as_a_whole():
         assert {moved.inputs.device.type, moved.targets.device.type} == {"meta"}
         assert (moved.lengths is None) == (lengths is None)
         assert lengths is None or moved.lengths.device.type == "meta"
+
+
+def test_prompts_move_as_a_whole():
+    moved = Prompts(torch.zeros(2, 3), torch.tensor([3, 1])).to("meta")
+    assert {moved.tokens.device.type, moved.lengths.device.type} == {"meta"}

@@ -31,8 +31,17 @@ def make(tmp_path):
 
 def fitted(made):
     tokenizer = CharTokenizer()
-    tokenizer.fit(made.training_texts())
-    return tokenizer
+    tokenizer.fit(made.training_texts()["text"])
+    return {"text": tokenizer}
+
+
+def of(alphabet):
+    return {"text": CharTokenizer(alphabet=alphabet)}
+
+
+def training_text(made):
+    [train] = made.training_texts()["text"]
+    return train
 
 
 def streams(dataset):
@@ -48,13 +57,12 @@ class TestSplit:
         made = make(LETTERS[:count], split=split)
         shares = [Fraction(str(share)) for share in split]
         ends = [int(count * sum(shares[: i + 1])) for i in range(3)]
-        [train] = made.training_texts()
-        assert train == LETTERS[: ends[0]]
-        dataset = made.encode(CharTokenizer(alphabet=LETTERS))
+        assert training_text(made) == LETTERS[: ends[0]]
+        dataset = made.encode(of(LETTERS))
         assert dataset.train.tokens == ends[0]
         assert dataset.valid.tokens == ends[1] - ends[0]
         assert dataset.test.tokens == ends[2] - ends[1]
-        sizes = [dataset.train_size, dataset.valid.size, dataset.test.size]
+        sizes = [dataset.train.size, dataset.valid.size, dataset.test.size]
         assert [size.bytes for size in sizes] == [3 * size.chars for size in sizes]
         assert sum(size.chars for size in sizes) == count
 
@@ -64,20 +72,19 @@ class TestSplit:
         path = tmp_path_factory.mktemp("text") / "text.txt"
         path.write_text(LETTERS[:count], encoding="utf-8")
         spec = {"name": "text", "path": str(path), "split": [0.9, 0, 0.1]}
-        [train] = data.build(spec, seed=1).training_texts()
-        assert len(train) == int(count * 0.9)
+        assert len(training_text(data.build(spec, seed=1))) == int(count * 0.9)
 
     def test_held_out_parts_begin_behind_the_last_token_before(self, make):
         made = make(LETTERS[:100], split=[0.8, 0.1, 0.1])
         whole = torch.arange(4, 104)
-        train, valid, test = streams(made.encode(CharTokenizer(alphabet=LETTERS[:100])))
+        train, valid, test = streams(made.encode(of(LETTERS[:100])))
         assert train.tolist() == [BOS, *whole[:80].tolist()]
         assert torch.equal(valid, whole[79:90])
         assert torch.equal(test, whole[89:])
 
     def test_the_test_part_follows_training_where_nothing_is_between(self, make):
         made = make(LETTERS[:100], split=[0.9, 0, 0.1])
-        _, valid, test = streams(made.encode(CharTokenizer(alphabet=LETTERS[:100])))
+        _, valid, test = streams(made.encode(of(LETTERS[:100])))
         assert valid is None
         assert test.tolist() == list(range(4 + 89, 104))
 
@@ -107,7 +114,7 @@ class TestTooLittle:
     @pytest.mark.parametrize("text", ["", " ", "\n\n", b"\xef\xbb\xbf\r\n\t"])
     def test_a_blank_text_is_refused(self, make, text):
         made = make(text)
-        for ask in (made.training_texts, lambda: made.encode(CharTokenizer(alphabet="ab"))):
+        for ask in (made.training_texts, lambda: made.encode(of("ab"))):
             with pytest.raises(DataError, match=r"text\.txt: no text in it \(\d characters\)"):
                 ask()
 
@@ -145,7 +152,7 @@ class TestOptions:
 
     def test_a_path_comes_before_a_corpus(self, make):
         made = make(LETTERS[:100], corpus="unicode_names")
-        assert made.training_texts() == [LETTERS[:80]]
+        assert training_text(made) == LETTERS[:80]
 
     @pytest.mark.parametrize(
         ("option", "value", "wanted"),
@@ -165,8 +172,8 @@ class TestOptions:
         text = b"abcdefgh\xff" * 30
         with pytest.raises(DataError, match="invalid UTF-8 at byte 8"):
             make(text).training_texts()
-        [train] = make(text, errors="replace", split=[1, 0, 0]).training_texts()
-        assert train == "abcdefgh\ufffd" * 30
+        made = make(text, errors="replace", split=[1, 0, 0])
+        assert training_text(made) == "abcdefgh\ufffd" * 30
 
 
 def test_windows_are_what_the_option_says(make):
@@ -185,12 +192,12 @@ def test_the_fingerprint_is_that_of_the_bytes(make):
 
 def test_prompts_are_texts_as_they_are(make):
     made = make(LETTERS[:100])
-    prompts = made.prompts(["ba", "", "abxb"], CharTokenizer(alphabet="ab"))
+    prompts = made.prompts(["ba", "", "abxb"], of("ab"))
     assert prompts.tokens.tolist() == [[5, 4, 0, 0], [BOS, 0, 0, 0], [4, 5, UNK, 5]]
     assert prompts.lengths.tolist() == [2, 1, 4]
     assert not made.ends
 
 
 def test_prompts_of_none_are_none(make):
-    prompts = make(LETTERS[:100]).prompts([], CharTokenizer(alphabet="ab"))
+    prompts = make(LETTERS[:100]).prompts([], of("ab"))
     assert prompts.tokens.shape[0] == prompts.lengths.shape[0] == 0

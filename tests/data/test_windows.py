@@ -5,7 +5,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seqgen.data.windows import Lanes, RandomWindows
+from seqgen.data import TextSize
+from seqgen.data.windows import Lanes, RandomWindows, Window
+
+SIZE = TextSize(1, 1)
 
 
 def as_text(tokens):
@@ -26,12 +29,12 @@ sizes = st.tuples(st.integers(1, 6), st.integers(1, 7), st.integers(0, 60), st.i
 def lanes(size):
     rows, window, more, seed = size
     count = rows * window + window - 1 + more
-    return Lanes(torch.arange(count + 1), rows, window, seed)
+    return Lanes(torch.arange(count + 1), SIZE, Window(rows, window), seed)
 
 
 class TestLanes:
     def test_the_example_of_the_documentation(self):
-        made = Lanes(torch.arange(15), rows=2, window=3, seed=0)
+        made = Lanes(torch.arange(15), SIZE, Window(2, 3), seed=0)
         assert made.steps_per_epoch == 2
         for step, (inputs, targets) in enumerate(
             [(["abc", "ghi"], ["bcd", "hij"]), (["def", "jkl"], ["efg", "klm"])]
@@ -73,15 +76,12 @@ class TestLanes:
     def test_epochs_begin_at_offsets_of_the_seed(self):
         offsets = {}
         for seed in (1, 2):
-            made = Lanes(torch.arange(1000), rows=4, window=16, seed=seed)
+            made = Lanes(torch.arange(1000), SIZE, Window(4, 16), seed)
             firsts = [made.batch(epoch * made.steps_per_epoch) for epoch in range(300)]
             offsets[seed] = [int(each.inputs[0, 0]) for each in firsts]
         assert offsets[1][0] == offsets[2][0] == 0
         assert offsets[1] != offsets[2]
         assert set(offsets[1]) == set(offsets[2]) == set(range(16))
-
-    def test_tokens_counts_what_can_be_predicted(self):
-        assert Lanes(torch.arange(101), 2, 3, 0).tokens == 100
 
 
 class TestRandomWindows:
@@ -89,7 +89,7 @@ class TestRandomWindows:
     @given(sizes)
     def test_windows_lie_inside_and_targets_follow(self, size):
         rows, window, more, seed = size
-        made = RandomWindows(torch.arange(window + more + 1), rows, window, seed)
+        made = RandomWindows(torch.arange(window + more + 1), SIZE, Window(rows, window), seed)
         for step in range(5):
             batch = made.batch(step)
             assert batch.inputs.shape == (rows, window)
@@ -100,23 +100,31 @@ class TestRandomWindows:
             assert batch.lengths is None
 
     def test_the_first_and_the_last_places_are_drawn(self):
-        made = RandomWindows(torch.arange(31), rows=8, window=10, seed=3)
+        made = RandomWindows(torch.arange(31), SIZE, Window(8, 10), seed=3)
         starts = {int(row[0]) for step in range(60) for row in made.batch(step).inputs}
         assert starts == set(range(21))
 
     def test_an_epoch_is_as_many_tokens_as_there_are(self):
-        made = RandomWindows(torch.arange(1001), rows=8, window=10, seed=3)
+        made = RandomWindows(torch.arange(1001), SIZE, Window(8, 10), seed=3)
         assert (made.tokens, made.steps_per_epoch) == (1000, 13)
 
     def test_seeds_differ(self):
-        one, other = (RandomWindows(torch.arange(999), 8, 10, seed).batch(0) for seed in (1, 2))
+        one, other = (
+            RandomWindows(torch.arange(999), SIZE, Window(8, 10), seed).batch(0) for seed in (1, 2)
+        )
         assert not torch.equal(one.inputs, other.inputs)
+
+
+@pytest.mark.parametrize("kind", [Lanes, RandomWindows])
+def test_says_what_it_holds(kind):
+    made = kind(torch.arange(101), TextSize(100, 250), Window(2, 3), 0)
+    assert (made.tokens, made.size) == (100, TextSize(100, 250))
 
 
 @pytest.mark.parametrize("kind", [Lanes, RandomWindows])
 def test_a_batch_is_a_function_of_its_step(kind):
     """Whatever was read before, and in another process: so a resumed run reads the same."""
-    first, second = (kind(torch.arange(500), 3, 8, seed=5) for _ in range(2))
+    first, second = (kind(torch.arange(500), SIZE, Window(3, 8), 5) for _ in range(2))
     forwards = [first.batch(step) for step in range(70)]
     for step in (69, 3, 3, 0, 42):
         again = second.batch(step)

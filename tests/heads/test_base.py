@@ -5,13 +5,14 @@ import io
 import pytest
 import torch
 
+from seqgen.embeddings import LearnedEmbedding, OneHot
 from seqgen.heads import Head, heads
 
 VOCAB, INPUT = 7, 5
-TABLES = {
-    "as wide": lambda: torch.nn.Parameter(torch.randn(VOCAB, INPUT)),
-    "wider": lambda: torch.nn.Parameter(torch.randn(VOCAB, INPUT + 3)),
-    "fixed": lambda: torch.eye(VOCAB),
+EMBEDDINGS = {
+    "as wide": lambda: LearnedEmbedding(VOCAB, INPUT),
+    "wider": lambda: LearnedEmbedding(VOCAB, INPUT + 3),
+    "fixed": lambda: OneHot(VOCAB),
 }
 
 
@@ -20,9 +21,9 @@ def name(request):
     return request.param
 
 
-@pytest.fixture(params=TABLES)
+@pytest.fixture(params=EMBEDDINGS)
 def head(request, name, make):
-    return make(name, INPUT, TABLES[request.param]())
+    return make(name, INPUT, EMBEDDINGS[request.param]())
 
 
 def test_is_a_head(head):

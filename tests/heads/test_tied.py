@@ -1,24 +1,27 @@
 """The head `tied`: one weight for reading and for writing."""
 
+import copy
+
 import torch
 
-from seqgen.cells import LSTM
+from seqgen.cells import cells
 from seqgen.data import TokenBatch
 from seqgen.embeddings import LearnedEmbedding, OneHot
 from seqgen.heads import TiedHead
-from seqgen.models import LanguageModel
+from seqgen.models import models
 
 VOCAB, SIZE = 7, 5
 
 
 def model(hidden_size, size=SIZE):
     torch.manual_seed(1)
-    return LanguageModel(
-        VOCAB,
-        cell=lambda input_size: LSTM(input_size, hidden_size),
-        head=TiedHead,
-        embedding=lambda vocab_size: LearnedEmbedding(vocab_size, size),
-    )
+    spec = {
+        "name": "language_model",
+        "cell": cells.check({"name": "lstm", "hidden_size": hidden_size}),
+        "head": "tied",
+        "embedding": {"name": "learned", "size": size},
+    }
+    return models.build(spec, vocab_size=VOCAB)
 
 
 def batch():
@@ -27,26 +30,26 @@ def batch():
 
 def test_shares_the_very_parameter():
     made = model(SIZE)
-    assert made.head.table is made.embedding.weight
-    names = [name for name, _ in made.named_parameters()]
-    assert "embedding.weight" in names
-    assert "head.table" not in names
+    assert made.head.table() is made.embedding.weight
+    weights = [name for name, each in made.named_parameters() if each.shape == (VOCAB, SIZE)]
+    assert weights == ["embedding.weight"]
+    assert [name for name in made.state_dict() if "head" in name] == ["head.bias"]
 
 
 def test_the_gradient_is_the_sum_of_both_uses():
     made = model(SIZE)
     made.loss(batch()).total.backward()
-    both = made.embedding.weight.grad.clone()
 
-    reading, writing = model(SIZE), model(SIZE)
-    reading.head.table = torch.nn.Parameter(reading.head.table.detach().clone())
-    reading.loss(batch()).total.backward()
-    writing.embedding.weight = torch.nn.Parameter(writing.head.table.detach().clone())
-    writing.loss(batch()).total.backward()
+    apart = model(SIZE)
+    other = LearnedEmbedding(VOCAB, SIZE)
+    other.load_state_dict(apart.embedding.state_dict())
+    apart.head.table = other.table
+    apart.loss(batch()).total.backward()
 
-    parts = reading.embedding.weight.grad, writing.head.table.grad
-    assert all(part.any() for part in parts)
-    torch.testing.assert_close(both, sum(parts))
+    reading, writing = apart.embedding.weight.grad, other.weight.grad
+    assert reading.any()
+    assert writing.any()
+    torch.testing.assert_close(made.embedding.weight.grad, reading + writing)
 
 
 def test_projects_only_where_sizes_differ():
@@ -60,24 +63,25 @@ def test_the_logits_are_products_with_the_table():
     with torch.no_grad():
         head.bias.normal_()
     hidden = torch.randn(3, SIZE + 2)
-    logits = hidden @ head.project.weight.T @ head.table.T + head.bias
+    logits = hidden @ head.project.weight.T @ head.table().T + head.bias
     torch.testing.assert_close(head.log_probs(hidden), logits.log_softmax(-1))
 
 
 def test_a_fixed_table_is_not_learned_and_not_saved():
     embedding = OneHot(VOCAB)
-    head = TiedHead(VOCAB, VOCAB, embedding.table())
+    head = TiedHead(VOCAB, VOCAB, embedding.table)
     assert [name for name, _ in head.named_parameters()] == ["bias"]
     assert list(head.state_dict()) == ["bias"]
     hidden = torch.randn(3, VOCAB)
     torch.testing.assert_close(head.log_probs(hidden), hidden.log_softmax(-1))
 
 
-def test_stays_tied_when_loaded_and_moved():
+def test_stays_tied_when_loaded_moved_and_copied():
     one, other = model(SIZE), model(SIZE)
     with torch.no_grad():
         one.embedding.weight.add_(1)
     other.load_state_dict(one.state_dict())
-    for each in (other, other.double()):
-        assert each.head.table is each.embedding.weight
-        torch.testing.assert_close(each.head.table, one.embedding.weight.to(each.head.table.dtype))
+    for each in (other, copy.deepcopy(other), copy.deepcopy(other).double()):
+        assert each.head.table() is each.embedding.weight
+        torch.testing.assert_close(each.embedding.weight.float(), one.embedding.weight)
+    assert copy.deepcopy(other).head.table() is not other.head.table()

@@ -7,7 +7,8 @@ from seqgen.cells import cells
 from seqgen.data import Prompts, TokenBatch
 from seqgen.embeddings import embeddings
 from seqgen.heads import heads
-from seqgen.models import models
+from seqgen.models import Generative, models
+from seqgen.models.language_model import SCORED_AT_ONCE
 from seqgen.state import leaves, reorder
 
 VOCAB, BATCH, TIME = 9, 4, 6
@@ -46,6 +47,10 @@ def batch(lengths=None):
 LENGTHS = torch.tensor([0, 1, TIME, 3])
 
 
+def test_generates(model):
+    assert isinstance(model, Generative)
+
+
 @pytest.mark.parametrize("lengths", [None, LENGTHS])
 def test_the_loss_is_the_sum_of_scored_nats(of_each_cell, lengths):
     loss, score = of_each_cell.loss(batch(lengths)), of_each_cell.score(batch(lengths))
@@ -66,9 +71,12 @@ def test_heads_and_embeddings_go_together(of_each_head):
 def test_padding_next_to_a_row_does_not_matter(of_each_cell):
     here = batch(LENGTHS)
     behind = torch.arange(TIME) >= LENGTHS.unsqueeze(1)
+    here = TokenBatch(here.inputs.clamp(min=1), here.targets, LENGTHS)
     other = TokenBatch(
         here.inputs.masked_fill(behind, 0), here.targets.masked_fill(behind, 5), LENGTHS
     )
+    with torch.no_grad():
+        of_each_cell.embedding.weight[0] = 1e4  # what padding is read as, in the other batch
     found = []
     for each in (here, other):
         of_each_cell.zero_grad()
@@ -89,6 +97,18 @@ def test_a_row_has_the_loss_that_it_has_alone(of_each_cell):
     nats = of_each_cell.score(here).nats
     assert not nats[torch.arange(TIME) >= LENGTHS.unsqueeze(1)].any()
     torch.testing.assert_close(nats.sum(1), torch.stack([each.total for each in alone]))
+
+
+@pytest.mark.parametrize("time", [0, 1, SCORED_AT_ONCE, SCORED_AT_ONCE + 1, 3 * SCORED_AT_ONCE])
+def test_scores_are_those_of_the_log_probabilities_at_any_length(model, time):
+    here = TokenBatch(tokens(2, time), tokens(2, time).flip(1), torch.tensor([time, time // 2]))
+    score = model.score(here)
+    log_probs = model.head.log_probs(model.cell(model.embedding(here.inputs))[0])
+    real = torch.arange(time) < here.lengths.unsqueeze(1)
+    nats = -log_probs.gather(-1, here.targets.unsqueeze(-1)).squeeze(-1)
+    torch.testing.assert_close(score.nats, nats * real)
+    assert torch.equal(score.predicted, log_probs.argmax(-1) * real)
+    assert torch.equal(score.correct, (log_probs.argmax(-1) == here.targets) & real)
 
 
 def test_a_batch_without_targets_has_no_loss(model):
@@ -122,9 +142,8 @@ def test_start_and_step_are_teacher_forcing(of_each_cell):
 
 def test_prompts_of_different_length_are_as_alone(of_each_cell):
     lengths = torch.tensor([1, 3, TIME, 2])
-    prompts = Prompts(tokens(BATCH, TIME), lengths, torch.tensor([7, 5, 3, 1]))
+    prompts = Prompts(tokens(BATCH, TIME), lengths)
     together = of_each_cell.start(prompts)
-    assert together.numbers.tolist() == [7, 5, 3, 1]
     log_probs, state = of_each_cell.step(*together[:3])
     for row, length in enumerate(lengths.tolist()):
         alone = of_each_cell.start(Prompts(prompts.tokens[[row], :length], lengths[[row]]))

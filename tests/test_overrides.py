@@ -1,0 +1,103 @@
+"""Overrides: how they are read, and what they change."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from seqgen.errors import RecipeError
+from seqgen.overrides import lay_over, read_override
+
+
+def laid(data, *texts):
+    return lay_over(data, [read_override(text) for text in texts])
+
+
+class TestReading:
+    @pytest.mark.parametrize(
+        ("text", "path", "value"),
+        [
+            ("train.lr=3e-3", ("train", "lr"), 0.003),
+            ("a=b=c", ("a",), "b=c"),
+            (" a.b = 1 ", ("a", "b"), 1),
+            ("a=null", ("a",), None),
+            ("a=''", ("a",), ""),
+            ("a=[1, no]", ("a",), [1, "no"]),
+            ("cells.0.name=lstm", ("cells", 0, "name"), "lstm"),
+            ("a.٣=1", ("a", "٣"), 1),
+            ("a.-1=1", ("a", "-1"), 1),
+        ],
+    )
+    def test_path_and_value(self, text, path, value):
+        found = read_override(text)
+        assert (found.path, found.value) == (path, value)
+        assert str(found) == f"override {text}"
+
+    @pytest.mark.parametrize(
+        ("text", "reason"),
+        [
+            ("train.lr", "must be of the form key=value"),
+            ("", "must be of the form key=value"),
+            ("=3", "no key; it must be of the form model.cell.layers=2"),
+            (".=3", "no key"),
+            ("a..b=3", "no key"),
+            ("a=", "no value; null means none"),
+            ("a= ", "no value; null means none"),
+            ("a=[1", "malformed at character"),
+            ("a=1 # one", "not one plain value"),
+            ("a=b: c", "not one plain value"),
+            ("a=1\nb", "the value must be on one line"),
+            ("a=!!python/object/apply:os.getcwd []", "malformed at character 1"),
+        ],
+    )
+    def test_refusals_name_the_override(self, text, reason):
+        with pytest.raises(RecipeError) as caught:
+            read_override(text, "--set")
+        assert str(caught.value).startswith(f"--set {text}: ")
+        assert reason in str(caught.value)
+
+    @given(st.text())
+    def test_any_text_is_read_or_refused(self, text):
+        try:
+            found = read_override(text)
+        except RecipeError as error:
+            assert text in str(error)  # noqa: PT017
+        else:
+            assert text.split("=")[0].strip() == ".".join(str(step) for step in found.path)
+
+    def test_an_endless_index_is_a_key_that_nothing_has(self):
+        assert read_override("9" * 5000 + "=1").path == ("9" * 5000,)
+
+
+class TestLayingOver:
+    def test_the_last_one_holds_and_the_original_stays(self):
+        data = {"train": {"lr": 1, "steps": 5}}
+        assert laid(data, "train.lr=2", "train.lr=3") == {"train": {"lr": 3, "steps": 5}}
+        assert data == {"train": {"lr": 1, "steps": 5}}
+
+    def test_what_is_not_there_is_made(self):
+        assert laid({}, "model.cell.layers=2") == {"model": {"cell": {"layers": 2}}}
+        assert laid({"model": None}, "model.name=x") == {"model": {"name": "x"}}
+
+    def test_a_bare_name_becomes_a_mapping(self):
+        wanted = {"cell": {"name": "lstm", "layers": 2}}
+        assert laid({"cell": "lstm"}, "cell.layers=2") == wanted
+
+    def test_a_mapping_becomes_a_bare_name(self):
+        assert laid({"cell": {"name": "lstm", "layers": 2}}, "cell=gru") == {"cell": "gru"}
+
+    def test_items_of_a_list(self):
+        cells = {"cells": ["lstm", {"name": "lstm"}]}
+        changed = laid(cells, "cells.0.layers=2", "cells.1=gru")
+        assert changed == {"cells": [{"name": "lstm", "layers": 2}, "gru"]}
+
+    def test_a_number_is_a_key_where_a_mapping_is(self):
+        assert laid({"a": {"0": 1}}, "a.0=2") == {"a": {"0": 2}}
+
+    @pytest.mark.parametrize(
+        ("text", "step"),
+        [("list.2=1", "2"), ("list.x=1", "x"), ("list.-1=1", "-1"), ("one.x=1", "x")],
+    )
+    def test_there_may_be_no_place(self, text, step):
+        with pytest.raises(RecipeError) as caught:
+            laid({"list": [0, 1], "one": 1}, text)
+        assert str(caught.value) == f"override {text}: there is no place for '{step}'"
