@@ -65,10 +65,13 @@ def fit_tokenizers(recipe: Recipe, data: Data[Any]) -> dict[str, Tokenizer]:
     return fitted
 
 
-def build(recipe: Recipe, data: Data[Any], tokenizers: Tokenizers) -> Built:
+def build(
+    recipe: Recipe, data: Data[Any], tokenizers: Tokenizers, batch_tokens: int = 2048
+) -> Built:
     """The model with weights drawn from the recipe's seed, on its device.
 
-    Also sets torch's seed and number of threads, which belong to the process. Errors: OptionError
+    `batch_tokens`, how many tokens it will see at once, decides with its size how many threads
+    pay. Also sets torch's seed and number of threads, which belong to the process. Errors: OptionError
     for options that do not go together, SetupError for a device that is not there or too small.
     """
     device = choose_device(recipe.device)
@@ -76,7 +79,8 @@ def build(recipe: Recipe, data: Data[Any], tokenizers: Tokenizers) -> Built:
     with memory_for("the model; it needs fewer or smaller layers"):
         model: Model = recipe.model(**data.sizes(tokenizers)).to(device)
     built = Built(recipe, data, tokenizers, model, device, 0)
-    threads = choose_threads(recipe.threads, built.parameters, available_cores())
+    work = built.parameters * batch_tokens
+    threads = choose_threads(recipe.threads, work, available_cores())
     torch.set_num_threads(threads)
     return Built(recipe, data, tokenizers, model, device, threads)
 

@@ -33,16 +33,20 @@ def available_cores() -> int:
     return os.cpu_count() or 1
 
 
-def choose_threads(wanted: int | Literal["auto"], parameters: int, cores: int) -> int:
-    """How many threads to compute with.
+WORK_PER_THREAD = 200_000_000
+"""Products of a batch (parameters times tokens) below which another thread does not pay."""
 
-    One step of recurrence multiplies every weight with every row of the batch. Where a model is
-    small, threads wait for one another longer than they work. The rule looks at nothing that
-    varies from run to run, since the last bits of results depend on the number of threads.
+
+def choose_threads(wanted: int | Literal["auto"], work: int, cores: int) -> int:
+    """How many threads to compute with, for batches of `work` products.
+
+    Where a step of recurrence is little work, threads wait for one another longer than they
+    compute. The rule looks at nothing that varies from run to run, since the last bits of results
+    depend on the number of threads.
     """
     if wanted != "auto":
         return wanted
-    return max(1, min(cores, 8, parameters // 50_000))
+    return max(1, min(cores, 8, work // WORK_PER_THREAD))
 
 
 def choose_precision(wanted: Precision, device: torch.device) -> Literal["float32", "bfloat16"]:

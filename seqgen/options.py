@@ -49,6 +49,10 @@ class Checker(Protocol):
         """The JSON Schema of what `check` accepts, which may refer to `$defs`."""
         ...
 
+    def schema_without_name(self, default: object) -> dict[str, Any]:
+        """The JSON Schema of options alone, which mean those of `default`."""
+        ...
+
     def define(self, definitions: dict[str, Any]) -> None:
         """Put what `schema` refers to into `definitions`."""
         ...
@@ -201,6 +205,10 @@ def schema_of_options(options: Mapping[str, Option]) -> dict[str, Any]:
     properties = {}
     for name, option in options.items():
         properties[name] = schema_of(option.annotation)
+        checker = _checker(option.annotation)
+        if checker and option.default is not REQUIRED and option.default is not None:
+            unnamed = checker.schema_without_name(option.default)
+            properties[name] = {"anyOf": [properties[name], unnamed]}
         if isinstance(option.default, str | int | float | bool):
             properties[name] = {**properties[name], "default": option.default}
     required = [name for name, option in options.items() if option.default is REQUIRED]

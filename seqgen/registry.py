@@ -129,6 +129,9 @@ class Registry(Generic[T]):
     def check(self, value: object, path: Path = ()) -> Part[T]:
         """A name, or a mapping with `name` and options, as a checked Part."""
         if isinstance(value, Part):
+            if value.registry is not self:
+                what = f"the {value.registry.kind} '{value.name}'"
+                raise OptionError(path, f"must be a {self.kind}, but is {what}")
             return value
         value = self._names_of_factories.get(value, value) if callable(value) else value
         if isinstance(value, str):
@@ -158,6 +161,10 @@ class Registry(Generic[T]):
         """The JSON Schema of what `check` accepts: a reference, since parts may own parts."""
         return {"$ref": f"#/$defs/{self.room}"}
 
+    def schema_without_name(self, default: object) -> dict[str, Any]:
+        """The JSON Schema of options that mean those of the part `default`."""
+        return {"$ref": f"#/$defs/{self.room}.{self.check(default).name}"}
+
     def define(self, definitions: dict[str, Any]) -> None:
         """Put the schema that `schema` refers to into `definitions`, and those that it needs."""
         if self.room in definitions:
@@ -168,6 +175,7 @@ class Registry(Generic[T]):
             entry = self._entries[name]
             define_checkers(entry.options, definitions)
             schema = schema_of_options(entry.options)
+            definitions[f"{self.room}.{name}"] = {**schema, "description": entry.summary}
             schema["properties"] = {"name": {"const": name}, **schema["properties"]}
             schema["required"] = ["name", *schema.get("required", [])]
             full.append({**schema, "description": entry.summary})
@@ -198,18 +206,20 @@ def plain(value: Any) -> Any:
         return {each.name: plain(getattr(value, each.name)) for each in fields(value)}
     if isinstance(value, tuple | list):
         return [plain(each) for each in value]
+    if isinstance(value, Mapping):
+        return {key: plain(each) for key, each in value.items()}
     return str(value) if isinstance(value, FilePath) else value
 
 
 def _place(factory: Callable[..., Any]) -> str:
     """`seqgen/cells/lstm.py:21` for our own parts; for others the path from the current folder."""
     inner = inspect.unwrap(factory)
-    try:
-        source, line = inspect.getsourcefile(inner), inspect.getsourcelines(inner)[1]
-    except (OSError, TypeError):
+    found = _source(inner) or _source(getattr(inner, "__init__", None))
+    if found is None:
         return "<interactive>"
+    source, line = found
     package = FilePath(__file__).parent.parent
-    path = FilePath(source or "?").resolve()
+    path = FilePath(source).resolve()
     if path.is_relative_to(package):
         return f"{path.relative_to(package).as_posix()}:{line}"
     return (
@@ -217,3 +227,11 @@ def _place(factory: Callable[..., Any]) -> str:
         if path.is_relative_to(FilePath.cwd())
         else f"{path}:{line}"
     )
+
+
+def _source(inner: Any) -> tuple[str, int] | None:
+    """File and line of a definition, as far as Python can tell."""
+    try:
+        return inspect.getsourcefile(inner) or "?", inspect.getsourcelines(inner)[1]
+    except (OSError, TypeError):  # a class that says it is from another module, or no source
+        return None

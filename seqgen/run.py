@@ -79,7 +79,7 @@ def run(request: RunRequest, announce: Sink, watch: Sequence[Sink] = ()) -> Path
         else:
             tokenizers = fit_tokenizers(recipe, data)
         dataset = data.encode(tokenizers)
-        built = build(recipe, data, tokenizers)
+        built = build(recipe, data, tokenizers, dataset.train.batch(0).tokens)
         check_samples(built)
         fit = _fit(built, dataset, directory)
         record = manifest(built, dataset, source, request.command)

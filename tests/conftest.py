@@ -1,9 +1,11 @@
 """What tests of several rooms share: small parts by name, a tiny recipe and ways to run it."""
 
+import os
 import random
 import shutil
 import subprocess
 import sys
+import tempfile
 import warnings
 from pathlib import Path
 from typing import NamedTuple
@@ -11,6 +13,9 @@ from typing import NamedTuple
 import pytest
 
 from seqgen.options import REQUIRED
+
+# Before torch is there: threads that wait for one another make tiny models up to 100 times slower.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # Options that make a small part, for each registered part that has required ones or large
 # defaults. A part that is not here is built with its defaults.
@@ -68,7 +73,7 @@ decoder: {name: multinomial, temperature: 0.8}
 samples: {prompts: ["the "], length: 20, temperatures: [0, 0.8]}
 threads: 1
 """
-WORDS = "the cat sat on a mat and saw dogs run far from my café".split()
+WORDS = ["the", "cat", "sat", "on", "a", "mat", "and", "saw", "dogs", "run", "far", "café"]
 
 
 def words(count, seed=1):
@@ -92,6 +97,11 @@ class Place:
         path.write_bytes(content.encode() if isinstance(content, str) else content)
         return path
 
+    def recipe(self, old="", new=""):
+        """The recipe with `old` replaced by `new`, as tiny.yaml."""
+        assert old in RECIPE
+        return self.write("tiny.yaml", RECIPE.replace(old, new, 1))
+
     def files(self):
         """All files below the folder, with their contents."""
         paths = sorted(path for path in self.folder.rglob("*") if path.is_file())
@@ -102,6 +112,15 @@ class Place:
 def place(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     return Place(tmp_path)
+
+
+@pytest.fixture
+def memory_folder():
+    """A folder in memory where there is one: many checkpoints then wait for no disk."""
+    memory = Path("/dev/shm")
+    parent = memory if os.access(memory, os.W_OK) else None
+    with tempfile.TemporaryDirectory(dir=parent, prefix="seqgen-tests-") as folder:
+        yield Path(folder)
 
 
 class Ended(NamedTuple):
@@ -120,8 +139,10 @@ def command(monkeypatch, capsys):
     def call(*words):
         capsys.readouterr()
         monkeypatch.setattr(sys, "argv", ["seqgen", *map(str, words)])
-        with warnings.catch_warnings(), pytest.raises(SystemExit) as ended:
-            warnings.simplefilter("always", UserWarning)
+        with (
+            warnings.catch_warnings(action="always", category=UserWarning),
+            pytest.raises(SystemExit) as ended,
+        ):
             main()
         out, err = capsys.readouterr()
         return Ended(ended.value.code or 0, out, err)

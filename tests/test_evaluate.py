@@ -9,6 +9,7 @@ from seqgen.cells import Cell, cells
 from seqgen.data import TextSize, TokenBatch
 from seqgen.data.stream import StreamSplit
 from seqgen.evaluate import evaluate
+from seqgen.heads import heads
 from seqgen.models import LanguageModel
 
 VOCAB, TOKENS = 11, 4500
@@ -45,7 +46,7 @@ OWN = {"counter": Counter, "chaos": Chaos}
 def model(request, small):
     torch.manual_seed(1)
     cell = OWN.get(request.param) or cells.check(small(cells, request.param))
-    made = LanguageModel(VOCAB, cell, dropout=0.5)
+    made = LanguageModel(VOCAB, cell, heads.check("linear"), dropout=0.5)
     with torch.no_grad():
         for each in made.parameters():
             each.mul_(2)  # so that the state matters

@@ -37,5 +37,8 @@ class Budget:
             return True
         if self.options.validate_every is not None:
             return step % self.options.validate_every == 0
-        times = self.options.validations
-        return math.floor(after * times) > math.floor(before * times)
+        return self._validations_until(after) > self._validations_until(before)
+
+    def _validations_until(self, progress: float) -> int:
+        # A little more than nothing is added, since 5/22 * 22 is less than 5 in floats.
+        return math.floor(progress * self.options.validations + 1e-9)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, load_model, save_file, save_model
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from seqgen.errors import CheckpointError, SetupError
@@ -105,7 +105,7 @@ class Checkpoints:
 def load_weights(folder: Path, model: nn.Module) -> None:
     """Fill `model` with the weights of a checkpoint, every one of them. Errors: CheckpointError."""
     _check(folder, WEIGHTS)
-    _guarded(folder / WEIGHTS, lambda path: load_model(model, path, strict=True))
+    _guarded(folder / WEIGHTS, lambda path: _fill(model, load_file(path)))
 
 
 def load_state(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -118,13 +118,33 @@ def load_state(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
 
 def _write(folder: Path, model: nn.Module, state: dict[str, Any]) -> None:
     tensors = {key: tensor.clone().contiguous() for key, tensor in state.pop("tensors").items()}
-    save_model(model, str(folder / WEIGHTS))
+    weights, firsts = model.state_dict(), _first_names(model).values()
+    own = {name: weights[name].clone().contiguous() for name in dict.fromkeys(firsts)}
+    save_file(own, folder / WEIGHTS)
     save_file(tensors, folder / TENSORS)
     (folder / STATE).write_text(json.dumps(state), encoding="utf-8")
     sums = {name: _sha256(folder / name) for name in (WEIGHTS, TENSORS, STATE)}
     (folder / SUMS).write_text(json.dumps({"format": FORMAT, "sha256": sums}), encoding="utf-8")
     for path in (*folder.iterdir(), folder):
         _sync(path)
+
+
+def _first_names(model: nn.Module) -> dict[str, str]:
+    """The name under which each tensor is saved: a tied one is saved once, under its first name."""
+    first: dict[int, str] = {}
+    named = model.state_dict(keep_vars=True)
+    return {name: first.setdefault(id(tensor), name) for name, tensor in named.items()}
+
+
+def _fill(model: nn.Module, found: dict[str, Tensor]) -> None:
+    names = _first_names(model)
+    for what, keys in (
+        ("lacks", set(names.values()) - found.keys()),
+        ("has, unlike the model,", found.keys() - set(names.values())),
+    ):
+        if keys:
+            raise ValueError(f"it {what} {', '.join(sorted(keys))}")
+    model.load_state_dict({name: found[first] for name, first in names.items()})
 
 
 def _check(folder: Path, name: str) -> None:

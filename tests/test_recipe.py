@@ -1,0 +1,415 @@
+"""Recipes: what is refused and with which words, how overrides are blamed, the schema."""
+
+import dataclasses
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from seqgen.errors import RecipeError
+from seqgen.recipe import named_plugins, read_recipe, recipe_schema
+from seqgen.recipe_source import RecipeSource, known_recipes
+
+BOUNDED = "must be at least 1 and at most 1000000"
+
+# What is written instead of what, the place of the mistake, and the message.
+MISTAKES = {
+    "a misspelt cell": (
+        "name: lstm,",
+        "name: lsmt,",
+        "6:16: model.cell.name: no cell named 'lsmt'; did you mean 'lstm'? (seqgen list cells)",
+    ),
+    "a misspelt bare cell": (
+        "{name: lstm, hidden_size: 16}",
+        "lsmt",
+        "6:9: model.cell: no cell named 'lsmt'; did you mean 'lstm'? (seqgen list cells)",
+    ),
+    "a misspelt option": (
+        "hidden_size: 16",
+        "hiden_size: 16",
+        "6:22: model.cell.hiden_size: not an option of cell 'lstm'; did you mean 'hidden_size'? (",
+    ),
+    "a misspelt section": (
+        "train:\n",
+        "trian:\n",
+        "7:1: trian: not an option of a recipe; did you mean 'train'? (data, model, train,",
+    ),
+    "an option of nothing": (
+        "max_steps",
+        "max_stops",
+        "9:3: train.max_stops: not an option of section 'train'; did you mean 'max_steps'? (lr,",
+    ),
+    "a misspelt choice": (
+        "batch_size: 4",
+        "windows: lane",
+        "2:45: data.windows: must be 'lanes' or 'random', but is 'lane'",
+    ),
+    "a misspelt corpus": (
+        "path: text.txt",
+        "corpus: python_dcos",
+        "2:28: data.corpus: no corpus named 'python_dcos'; did you mean 'python_docs'?",
+    ),
+    "a misspelt optimizer": (
+        "lr: 1e-2",
+        "lr: 1e-2\n  optimizer: {name: adam_w}",
+        "9:21: train.optimizer.name: no optimizer named 'adam_w'; did you mean 'adamw'?",
+    ),
+    "a part without a name": (
+        "{name: lstm, hidden_size: 16}",
+        "{hidden_size: 16}",
+        "6:9: model.cell: `name` is missing: which cell? (one of lstm, lstm_cell, stack)",
+    ),
+    "a name that is none": (
+        "name: lstm,",
+        "name: [lstm],",
+        '6:16: model.cell.name: must be a cell\'s name, but is ["lstm"]',
+    ),
+    "a part that is a list": (
+        "{name: lstm, hidden_size: 16}",
+        "[lstm]",
+        "6:9: model.cell: must be a cell's name, or name and options, but is [\"lstm\"]",
+    ),
+    "a part that is nothing": (
+        "{name: lstm, hidden_size: 16}",
+        "",
+        "6:8: model.cell: must be a cell's name, or name and options, but is null",
+    ),
+    "a section that is a number": (
+        "{prompts: [\"the \"], length: 20, temperatures: [0, 0.8]}",
+        "3",
+        "13:10: samples: must be a mapping of options, but is 3",
+    ),
+    "a part that is missing": (
+        "  cell: {name: lstm, hidden_size: 16}\n",
+        "",
+        "4:3: model: `cell` is missing; model 'language_model' needs it",
+    ),
+    "a section that is missing": (
+        "data: {name: text, path: text.txt, batch_size: 4, window: 16}\n",
+        "",
+        "2:1: `data` is missing; a recipe needs it",
+    ),
+    "no budget": (
+        "  max_steps: 12\n",
+        "",
+        "8:3: train: `max_steps`, `max_epochs` or `max_seconds` must say when to stop",
+    ),
+    "no source of data": (
+        "path: text.txt, ",
+        "",
+        "2:7: data: `corpus` or `path` must say where the text comes from",
+    ),
+    "no split for training": (
+        "batch_size: 4",
+        "split: [0, 0.5, 0.5]",
+        "2:7: data: `split` must be shares of 1 with some for training, but is [0.0, 0.5, 0.5]",
+    ),
+    "options that do not go together": (
+        "hidden_size: 16",
+        "dropout: 0.5",
+        "6:9: model.cell: `dropout` is between layers: `layers` must be at least 2, but is 1",
+    ),
+    "an empty stack": (
+        "{name: lstm, hidden_size: 16}",
+        "{name: stack, cells: []}",
+        "6:9: model.cell: `cells` must be at least 1 long, but is empty",
+    ),
+    "a cell of a stack": (
+        "{name: lstm, hidden_size: 16}",
+        "{name: stack, cells: [lstm, {name: lstm_cell, layers: 2}]}",
+        "6:55: model.cell.cells.1.layers: not an option of cell 'lstm_cell' (",
+    ),
+    "an optimizer's own refusal": (
+        "lr: 1e-2",
+        "lr: 1e-2\n  optimizer: {weight_decay: -1}",
+        "9:14: train.optimizer: Invalid weight_decay value: -1.0",
+    ),
+    "a key twice": (
+        "  max_steps: 12\n",
+        "  max_steps: 12\n  max_steps: 13\n",
+        "10:3: train.max_steps: duplicate key; the first is at 9:3",
+    ),
+    "a key twice, nested": (
+        "hidden_size: 16",
+        "hidden_size: 16, name: lstm_cell",
+        "6:39: model.cell.name: duplicate key; the first is at 6:10",
+    ),
+    "a tag": (
+        "1e-2",
+        "!!python/object/apply:os.mkdir [made]",
+        "8:7: ",
+    ),
+    "prompts that are no list": (
+        '["the "]',
+        "a",
+        "13:20: samples.prompts: must be a list, but is 'a'",
+    ),
+}  # fmt: skip
+
+# A path in the recipe, values that it may not have, and what it must be.
+RANGES = [
+    ("train.lr", "0 -1 -1e-9", "must be greater than 0, but is"),
+    ("train.lr", ".nan .inf -.inf 1e400", "must be a finite number, but is"),
+    ("train.lr", "x '3e-3' [1] true null", "must be a number, but is"),
+    ("model.cell.hidden_size", "0 -3 1000001 99999999999999999999", f"{BOUNDED}, but is"),
+    ("model.cell.hidden_size", "2.5 1e3 '8' true .nan null", "must be an integer, but is"),
+    ("model.cell.layers", "0 1000001", f"{BOUNDED}, but is"),
+    ("model.embedding.size", "0", f"{BOUNDED}, but is"),
+    ("data.batch_size", "0 -1 1000001", f"{BOUNDED}, but is"),
+    ("data.window", "0 -1 1000001", f"{BOUNDED}, but is"),
+    ("data.split", "[0.8,.nan,0.1]", "must be a finite number, but is"),
+    ("data.split", "[0.8]", "must be longer, but is"),
+    ("data.path", "3", "must be a string, but is"),
+    ("model.dropout", "1.5 1 -0.1", "must be at least 0 and less than 1, but is"),
+    ("model.dropout", ".nan", "must be a finite number, but is"),
+    ("decoder.temperature", "-1 -1e-9", "must be at least 0, but is"),
+    ("decoder.temperature", ".inf .nan", "must be a finite number, but is"),
+    ("samples.temperatures", "[-1]", "must be at least 0.0, but is"),
+    ("samples.length", "-1", "must be at least 0 and at most"),
+    ("samples.prompts", "[]", "must be at least 1 long, but is"),
+    ("train.max_steps", "0 -5", "must be at least 1 and at most"),
+    ("train.max_epochs", "0 -1", "must be greater than 0, but is"),
+    ("train.max_seconds", ".inf", "must be a finite number, but is"),
+    ("train.clip_norm", "0 -1", "must be greater than 0, but is"),
+    ("train.warmup_steps", "-1 1.5", "must be a"),
+    ("train.patience", "0", "must be at least 1 and at most"),
+    ("train.log_every", "0", "must be at least 1 and at most"),
+    ("train.validate_every", "0", "must be at least 1 and at most"),
+    ("train.validations", "-1", "must be at least 0 and at most"),
+    ("train.precision", "float64", "must be 'auto', 'float32' or 'bfloat16', but is 'float64'"),
+    ("train.schedule.floor", "2 -0.1", "must be at least 0 and at most 1, but is"),
+    ("train.optimizer.betas", "[0.9]", "must be longer, but is"),
+    ("train.optimizer.eps", ".nan", "must be a finite number, but is"),
+    ("seed", "-1 9223372036854775808", "must be at least 0 and less than 9223372036854775808"),
+    ("seed", "1.5 true x null", "must be an integer, but is"),
+    ("threads", "0", "must be at least 1 or 'auto', but is"),
+    ("threads", "atuo 2.5", "must be an integer or 'auto', but is"),
+    ("device", "cdua", "must be 'auto', 'cpu' or 'cuda', but is 'cdua'"),
+    ("description", "3", "must be a string, but is 3"),
+    ("plugins", "my_cell.py", "must be a list, but is 'my_cell.py'"),
+]
+ROWS = [(path, value, wanted) for path, values, wanted in RANGES for value in values.split()]
+
+
+class TestMistakesInTheFile:
+    @pytest.mark.parametrize("mistake", MISTAKES)
+    def test_one_line_with_the_place(self, mistake, place, refusal):
+        old, new, message = MISTAKES[mistake]
+        place.recipe(old, new)
+        assert refusal(3, "run", "tiny.yaml").startswith(f"tiny.yaml:{message}")
+
+    def test_the_options_of_a_part_come_with_their_file_and_line(self, place, refusal):
+        place.recipe("hidden_size", "hiden_size")
+        told = refusal(3, "run", "tiny.yaml")
+        assert "(hidden_size, layers, dropout, " in told
+        file, line = told.removesuffix(")").split("; ")[-1].split(":")
+        text = (Path(__file__).parent.parent / file).read_text().splitlines()[int(line) - 1]
+        assert text.startswith('@cells.register("lstm")')
+
+    @pytest.mark.parametrize("content", [b"", b"# nothing\n", b"[1]", b"3", b"a: 1\n---\nb: 2\n"])
+    def test_a_file_that_is_no_recipe(self, content, place, refusal):
+        place.write("tiny.yaml", content)
+        assert refusal(3, "run", "tiny.yaml").startswith("tiny.yaml:")
+
+    def test_yaml_1_2_numbers_reach_the_options(self, place):
+        for written, meant in [("1e-3", 0.001), ("3E-4", 0.0003), (".5", 0.5), ("1", 1.0)]:
+            place.recipe("lr: 1e-2", f"lr: {written}")
+            assert read_recipe(Path("tiny.yaml")).train.lr == meant
+
+
+class TestMistakesInOverrides:
+    @pytest.mark.parametrize(("path", "value", "wanted"), ROWS)
+    def test_ranges(self, path, value, wanted, place):
+        with pytest.raises(RecipeError) as caught:
+            read_recipe(Path("tiny.yaml"), [f"{path}={value}"])
+        assert str(caught.value).startswith(f"override {path}={value}: {path}: ")
+        assert wanted in str(caught.value)
+
+    @pytest.mark.parametrize(
+        ("override", "message"),
+        [
+            (
+                "model.cell.name=lsmt",
+                "model.cell.name: no cell named 'lsmt'; did you mean 'lstm'? (seqgen list cells)",
+            ),
+            ("model.cell=lsmt", "model.cell: no cell named 'lsmt'; did you mean 'lstm'?"),
+            ("model.cell={name: lstm, layres: 2}", "model.cell.layres: not an option of cell"),
+            ("model.cell={}", "model.cell: `name` is missing: which cell? (one of lstm,"),
+            ("model.cell.layres=2", "model.cell.layres: not an option of cell 'lstm'; did you"),
+            ("model.head.biass=true", "model.head.biass: not an option of head 'linear'"),
+            ("trian.lr=1", "trian: not an option of a recipe; did you mean 'train'?"),
+            ("a=b=c", "a: not an option of a recipe (data, model"),
+            ("train.optimizer.lr=1", "train.optimizer.lr: not an option of optimizer 'adamw'"),
+            ("tokenizer.unk=eror", "tokenizer.unk: must be 'token' or 'error', but is 'eror'"),
+            ("samples.temperatures.9=1", "there is no place for '9'"),
+            ("model.cell.hidden_size.x=3", "there is no place for 'x'"),
+            ("train.lr", "must be of the form key=value"),
+            ("train.lr=", "no value; null means none"),
+            ("train={}", "train: `max_steps`, `max_epochs` or `max_seconds` must say when"),
+            ("model.cell={name: stack, cells: [lstm, x]}", "model.cell.cells.1: no cell named"),
+        ],
+    )
+    def test_the_override_is_named(self, override, message, refusal):
+        told = refusal(3, "run", "tiny.yaml", "train.lr=3e-3", override)
+        assert told.startswith(f"override {override}: {message}")
+
+    @pytest.mark.parametrize(
+        ("override", "place_in_file"),
+        [
+            ("model.cell.dropout=0.5", "6:9: model.cell: "),
+            ("data.path=null", "2:7: data: "),
+            ("data.split=[0.5,0.5,0.5]", "2:7: data: "),
+            ("train.max_steps=null", "8:3: train: "),
+            ("samples.temperatures.0=-1", "13:56: samples.temperatures: "),
+        ],
+    )
+    def test_file_and_override_are_named_where_either_may_be_at_fault(
+        self, override, place_in_file, refusal
+    ):
+        told = refusal(3, "run", "tiny.yaml", "seed=3", override)
+        assert told.startswith(f"tiny.yaml:{place_in_file}")
+        assert told.endswith(f" (with override {override})")
+
+    def test_a_mistake_in_the_file_is_not_blamed_on_an_override_beside_it(self, place, refusal):
+        place.recipe("hidden_size: 16", "hidden_size: x")
+        told = refusal(3, "run", "tiny.yaml", "model.cell.layers=2", "model.dropout=0.1")
+        assert told == "tiny.yaml:6:35: model.cell.hidden_size: must be an integer, but is 'x'"
+
+    def test_the_last_of_two_overrides_is_blamed(self, refusal):
+        told = refusal(3, "run", "tiny.yaml", "train.lr=1", "train.lr=-1")
+        assert told.startswith("override train.lr=-1: ")
+
+    def test_codes_in_an_override_do_not_act_on_the_terminal(self, refusal):
+        assert "\\x1b[31m" in refusal(3, "run", "tiny.yaml", "\x1b[31mtrain.lr=1")
+
+
+class TestRecipe:
+    def test_every_option_is_written_out_and_reads_back_as_the_same_recipe(self, place):
+        recipe = read_recipe(Path("tiny.yaml"), ["model.cell=lstm_cell", "train.lr=.5"])
+        place.write("again.yaml", recipe.text())
+        again = read_recipe(Path("again.yaml"))
+        assert again == recipe
+        assert again.text() == recipe.text()
+        assert recipe.plain()["model"]["head"] == {"name": "linear", "bias": True}
+        assert recipe.plain()["train"]["lr"] == 0.5
+
+    def test_it_is_frozen(self, place):
+        recipe = read_recipe(Path("tiny.yaml"))
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            recipe.seed = 3
+        with pytest.raises(TypeError):
+            recipe.model.options["dropout"] = 0.5
+
+    @pytest.mark.parametrize("name", sorted(known_recipes()))
+    def test_the_bundled_ones_are_right(self, name, command):
+        ended = command("validate", name, "--json")
+        assert ended.code == 0, ended.err
+        assert json.loads(ended.out)["description"]
+
+    def test_plugins_are_known_before_anything_is_checked(self, place):
+        place.write("tiny.yaml", "plugins: [a.py, 3]\nmodel: {cell: not_there}\n")
+        source = RecipeSource.read(Path("tiny.yaml"))
+        assert named_plugins(source) == ["a.py"]
+        assert named_plugins(source, ["plugins=[b.py]"]) == ["b.py"]
+        assert named_plugins(source, ["plugins=x"]) == []
+
+
+def accepts(schema, value, root):
+    """Whether the JSON Schema `schema` accepts `value`; knows the keywords that ours has."""
+    known = {"anyOf", "enum", "const", "type", "properties", "required", "items", "prefixItems"}
+    known |= {"additionalProperties", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}
+    known |= {"minItems", "maxItems", "minLength", "description", "default", "title", "$schema"}
+    known |= {"$ref", "$defs", "format", "oneOf", "allOf"}
+    assert schema.keys() <= known, schema.keys() - known
+    if "$ref" in schema:
+        target = root
+        for step in schema["$ref"].removeprefix("#/").split("/"):
+            target = target[step]
+        return accepts(target, value, root)
+    kinds = {
+        "object": dict, "array": list, "string": str, "integer": int, "number": (int, float),
+        "boolean": bool, "null": type(None),
+    }  # fmt: skip
+    right = []
+    if "anyOf" in schema:
+        right.append(any(accepts(each, value, root) for each in schema["anyOf"]))
+    if "enum" in schema:
+        right.append(value in schema["enum"])
+    if "const" in schema:
+        right.append(value == schema["const"])
+    if "type" in schema:
+        is_kind = isinstance(value, kinds[schema["type"]])
+        right.append(is_kind and (schema["type"] == "boolean" or not isinstance(value, bool)))
+    if isinstance(value, dict):
+        properties = schema.get("properties", {})
+        right.append(set(schema.get("required", [])) <= set(value))
+        right.append(schema.get("additionalProperties", True) or set(value) <= set(properties))
+        right += [accepts(properties[key], value[key], root) for key in value if key in properties]
+    if isinstance(value, list):
+        first = schema.get("prefixItems", [])
+        right += [accepts(each, item, root) for each, item in zip(first, value, strict=False)]
+        right += [accepts(schema.get("items", {}), item, root) for item in value[len(first) :]]
+        right.append(schema.get("minItems", 0) <= len(value) <= schema.get("maxItems", 9**9))
+    if isinstance(value, int | float):
+        right.append(schema.get("minimum", value) <= value <= schema.get("maximum", value))
+        right.append(value > schema.get("exclusiveMinimum", value - 1))
+        right.append(value < schema.get("exclusiveMaximum", value + 1))
+    return all(right)
+
+
+class TestSchema:
+    @pytest.mark.parametrize("name", sorted(known_recipes()))
+    def test_it_accepts_the_bundled_recipes(self, name):
+        schema = json.loads(json.dumps(recipe_schema()))
+        data = RecipeSource.read(known_recipes()[name]).document.data
+        assert accepts(schema, data, schema)
+
+    def test_it_accepts_what_is_right_and_refuses_what_is_not(self, place):
+        schema = json.loads(json.dumps(recipe_schema()))
+
+        def judged(old="", new=""):
+            data = RecipeSource.read(place.recipe(old, new)).document.data
+            return accepts(schema, data, schema)
+
+        assert judged()
+        assert judged("{name: lstm, hidden_size: 16}", "lstm_cell")
+        assert not judged("name: lstm,", "name: lsmt,")
+        assert not judged("hidden_size: 16", "hiden_size: 16")
+        assert not judged("hidden_size: 16", "hidden_size: 0")
+        assert not judged("lr: 1e-2", "lr: 0")
+        assert not judged("max_steps", "max_stops")
+        assert not judged("data:", "dta:")
+
+    def test_it_is_sound_for_a_validator_of_all_of_json_schema(self):
+        validator = pytest.importorskip("jsonschema").validators.Draft202012Validator
+        validator.check_schema(recipe_schema())
+        for path in known_recipes().values():
+            validator(recipe_schema()).validate(RecipeSource.read(path).document.data)
+
+
+class TestPaths:
+    def test_what_cannot_be_read(self, place, refusal):
+        (place.folder / "folder").mkdir()
+        (place.folder / "loop").symlink_to("loop")
+        (place.folder / "dangling").symlink_to("nowhere")
+        assert refusal(3, "run", "folder") == "folder: cannot be read: Is a directory"
+        assert refusal(3, "run", "dangling").endswith("cannot be read: No such file or directory")
+        assert "cannot be read: Too many levels of symbolic links" in refusal(3, "run", "loop")
+
+    @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+    def test_unreadable(self, place, refusal):
+        place.recipe().chmod(0)
+        assert refusal(3, "run", "tiny.yaml") == "tiny.yaml: cannot be read: Permission denied"
+
+    @pytest.mark.parametrize(
+        "wanted", ["none.yaml", "tiny.yaml/x", "", "x" * 300, "a\nb", "\ud800"]
+    )
+    def test_what_is_not_there(self, wanted, refusal):
+        told = refusal(3, "run", wanted)
+        assert "no such recipe" in told
+        assert "a path, or one of char_lstm, " in told
+
+    def test_a_recipe_error_is_what_the_interface_raises(self, place):
+        with pytest.raises(RecipeError):
+            read_recipe(Path("none.yaml"))

@@ -1,0 +1,386 @@
+"""Registries: parts by name, choices among them, and the schema of what may be chosen."""
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import pytest
+
+from seqgen.errors import PluginError
+from seqgen.options import REQUIRED, OptionError, PositiveFloat, Size, check_value
+from seqgen.registry import Part, Registry, plain
+from seqgen.rooms import ROOMS
+
+HERE = "tests/test_registry.py"
+
+
+@dataclass(frozen=True)
+class Paint:
+    """A section."""
+
+    colour: str = "red"
+    coats: Size = 2
+
+
+@pytest.fixture
+def boats():
+    """A registry of four parts, some of which own others."""
+    boats: Registry[Any] = Registry("boat", room="harbour", supplied={"crew", "cargo"})
+    Boat = Annotated[Callable[..., Any], boats]
+
+    @boats.register("raft")
+    class Raft:
+        """Floats.
+
+        More about it.
+        """
+
+        def __init__(self, crew: int, logs: Size = 9, speed: PositiveFloat = 0.5) -> None:
+            self.made_of = {"crew": crew, "logs": logs, "speed": speed}
+            if logs == 13:
+                raise ValueError("`logs` must not be 13")
+
+    @boats.register("tug")
+    class Tug:
+        def __init__(
+            self,
+            pulled: Sequence[Boat],
+            ahead: Boat = Raft,
+            flags: Mapping[str, Boat] | None = None,
+            paint: Paint = Paint(),
+            log: Path | None = None,
+            cargo: str = "none",
+        ) -> None:
+            self.pulled = [make(crew=1) for make in pulled]
+            self.ahead = ahead(crew=2, cargo="x")
+            self.cargo = cargo
+
+    @boats.register("plank")
+    def plank(length: Size | Literal["short"] = "short") -> str:
+        """A function is a part as well."""
+        return f"plank of length {length}"
+
+    return boats
+
+
+def line_of(source):
+    lines = Path(__file__).read_text(encoding="utf-8").splitlines()
+    return next(i for i, line in enumerate(lines, 1) if source in line)
+
+
+class TestRegister:
+    def test_names_are_sorted(self, boats):
+        assert boats.names() == ("plank", "raft", "tug")
+        assert (boats.kind, boats.room) == ("boat", "harbour")
+        assert Registry("gull").room == "gulls"
+
+    def test_what_the_program_supplies_is_no_option(self, boats):
+        entry = boats.entry("raft")
+        assert list(entry.options) == ["logs", "speed"]
+        assert entry.supplied == entry.needed == {"crew"}
+        assert boats.entry("tug").supplied == {"cargo"}
+        assert boats.entry("tug").needed == set()
+        assert boats.entry("raft").summary == "Floats."
+        assert boats.entry("tug").summary == ""
+
+    def test_the_place_is_that_of_the_definition(self, boats):
+        assert boats.where("raft") == f'{HERE}:{line_of("""@boats.register("raft")""")}'
+        assert boats.where("plank") == f'{HERE}:{line_of("""@boats.register("plank")""")}'
+
+    def test_what_has_no_file_has_no_place(self, boats):
+        scope: dict[str, Any] = {}
+        exec("def dinghy(): pass", scope)
+        boats.register("dinghy")(scope["dinghy"])
+        assert boats.where("dinghy") == "<interactive>"
+
+    def test_a_taken_name_names_both_places(self, boats):
+        taken = boats.where("raft")
+        with pytest.raises(PluginError) as caught:
+
+            @boats.register("raft")
+            class Other:
+                pass
+
+        here = f"{HERE}:{line_of('class Other:') - 1}"
+        assert str(caught.value) == (
+            f"{here}: the boat name 'raft' is taken by {taken}; choose another"
+        )
+        assert boats.where("raft") == taken
+
+    def test_what_is_registered_stays_what_it_is(self, boats):
+        def oar():
+            return 5
+
+        assert boats.register("oar")(oar) is oar
+
+
+class TestCheck:
+    def test_a_name_or_a_mapping_or_a_part_or_what_was_registered(self, boats):
+        wanted = boats.check("raft")
+        assert isinstance(wanted, Part)
+        assert dict(wanted.options) == {"logs": 9, "speed": 0.5}
+        factory = boats.entry("raft").factory
+        for value in ({"name": "raft"}, {"name": "raft", "logs": 9}, wanted, factory):
+            assert boats.check(value) == wanted
+
+    def test_options_are_checked(self, boats):
+        assert boats.check({"name": "raft", "speed": 3}).options["speed"] == 3.0
+        with pytest.raises(OptionError, match=r"^a\.logs: must be at least 1 and at most"):
+            boats.check({"name": "raft", "logs": 0}, ("a",))
+
+    def test_an_unknown_option_says_where_the_options_are(self, boats):
+        with pytest.raises(OptionError) as caught:
+            boats.check({"name": "raft", "lugs": 3}, ("a",))
+        assert str(caught.value) == (
+            "a.lugs: not an option of boat 'raft'; did you mean 'logs'? "
+            f"(logs, speed; {boats.where('raft')})"
+        )
+        assert caught.value.at_key
+
+    def test_what_is_supplied_cannot_be_given(self, boats):
+        with pytest.raises(OptionError, match="crew: not an option of boat 'raft'"):
+            boats.check({"name": "raft", "crew": 3})
+
+    @pytest.mark.parametrize(
+        ("value", "message"),
+        [
+            ("rafd", "a: no boat named 'rafd'; did you mean 'raft'? (seqgen list harbour)"),
+            ("zzz", "a: no boat named 'zzz' (seqgen list harbour)"),
+            ({"name": "Raft"}, "a.name: no boat named 'Raft'; did you mean 'raft'?"),
+            ({"logs": 3}, "a: `name` is missing: which boat? (one of plank, raft, tug)"),
+            ({}, "a: `name` is missing"),
+            ({"name": 3}, "a.name: must be a boat's name, but is 3"),
+            ({"name": None}, "a.name: must be a boat's name, but is null"),
+            (3, "a: must be a boat's name, or name and options, but is 3"),
+            (None, "a: must be a boat's name, or name and options, but is null"),
+            (["raft"], 'a: must be a boat\'s name, or name and options, but is ["raft"]'),
+            (print, "a: must be a boat's name, or name and options"),
+            ("tug", "a: `pulled` is missing; boat 'tug' needs it"),
+        ],
+    )
+    def test_an_error_says_what_would_be_right(self, boats, value, message):
+        with pytest.raises(OptionError) as caught:
+            boats.check(value, ("a",))
+        assert str(caught.value).startswith(message)
+        assert "\n" not in str(caught.value)
+
+    def test_a_part_of_another_kind_is_refused(self, boats):
+        other: Registry[Any] = Registry("bird")
+        other.register("raft")(lambda: None)
+        with pytest.raises(OptionError, match=r"^a: must be a boat, but is the bird 'raft'"):
+            boats.check(other.check("raft"), ("a",))
+
+    def test_an_unknown_name_is_a_value_error_elsewhere(self, boats):
+        for ask in (boats.entry, boats.where, boats.build):
+            with pytest.raises(ValueError, match="no boat named 'rafd'; did you mean 'raft'"):
+                ask("rafd")
+
+
+class TestBuild:
+    def test_a_part_gets_its_options_and_what_it_asks_for(self, boats):
+        raft = boats.build({"name": "raft", "logs": 3}, crew=7, cargo="unasked")
+        assert raft.made_of == {"crew": 7, "logs": 3, "speed": 0.5}
+        assert boats.build("plank", crew=7) == "plank of length short"
+
+    def test_parts_that_own_parts(self, boats):
+        made = boats.build({"name": "tug", "pulled": ["raft", "plank"], "ahead": {"logs": 2}})
+        assert made.ahead.made_of == {"crew": 2, "logs": 2, "speed": 0.5}
+        assert made.pulled[0].made_of["crew"] == 1
+        assert made.pulled[1] == "plank of length short"
+        assert made.cargo == "none"
+
+    def test_a_part_may_be_built_more_than_once(self, boats):
+        part = boats.check("raft")
+        assert part(crew=1) is not part(crew=1)
+
+    def test_what_it_needs_and_nobody_has_is_named(self, boats):
+        with pytest.raises(OptionError, match=r"^a: boat 'raft' needs a `crew`"):
+            boats.check("raft", ("a",))()
+
+    def test_a_fault_of_the_constructor_knows_the_place(self, boats):
+        with pytest.raises(OptionError, match=r"^a: `logs` must not be 13$"):
+            boats.check({"name": "raft", "logs": 13}, ("a",))(crew=1)
+        tug = boats.check({"name": "tug", "pulled": [{"name": "raft", "logs": 13}]}, ("a",))
+        with pytest.raises(OptionError, match=r"^a\.pulled\.0: `logs` must not be 13$"):
+            tug()
+
+
+class TestPlain:
+    SPEC = {
+        "name": "tug",
+        "pulled": ["raft", {"name": "plank", "length": 5}],
+        "ahead": {"name": "tug", "pulled": []},
+        "flags": {"red": "raft"},
+        "paint": {"coats": 3},
+        "log": "a/b.txt",
+    }
+
+    def test_everything_is_written_out(self, boats):
+        raft = {"name": "raft", "logs": 9, "speed": 0.5}
+        paint = {"colour": "red", "coats": 2}
+        none = {"flags": None, "log": None}
+        assert boats.check(self.SPEC).plain() == {
+            "name": "tug",
+            "pulled": [raft, {"name": "plank", "length": 5}],
+            "ahead": {"name": "tug", "pulled": [], "ahead": raft, "paint": paint, **none},
+            "flags": {"red": raft},
+            "paint": {"colour": "red", "coats": 3},
+            "log": "a/b.txt",
+        }
+
+    def test_and_read_again_it_is_the_same(self, boats):
+        part = boats.check(self.SPEC)
+        assert boats.check(part.plain()) == part
+        assert boats.check(part.plain()).plain() == part.plain()
+
+    def test_of_plain_values(self):
+        value = {"a": (1, [Path("b")]), "c": None}
+        assert plain(value) == {"a": [1, ["b"]], "c": None}
+
+
+def accepts(schema, value, definitions):
+    """Whether a JSON Schema of the keywords that we use accepts a value."""
+    schema = dict(schema)
+    kinds = {"object": dict, "array": list, "string": str, "boolean": bool, "null": type(None)}
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    size = len(value) if isinstance(value, list | str) else 0
+    keys = value if isinstance(value, dict) else {}
+    items = value if isinstance(value, list) else []
+    known = schema.get("properties", {})
+    first = schema.get("prefixItems", [])
+    rest = schema.get("additionalProperties", True)
+
+    def inner(one, each):
+        return one is True or (one is not False and accepts(one, each, definitions))
+
+    def is_kind(kind):
+        if kind in ("number", "integer"):
+            return is_number and (kind == "number" or isinstance(value, int))
+        return isinstance(value, kinds[kind])
+
+    rules = {
+        "$ref": lambda ref: inner(definitions[ref.removeprefix("#/$defs/")], value),
+        "anyOf": lambda options: any(inner(one, value) for one in options),
+        "type": is_kind,
+        "enum": lambda options: value in options,
+        "const": lambda wanted: value == wanted,
+        "minimum": lambda bound: not is_number or value >= bound,
+        "maximum": lambda bound: not is_number or value <= bound,
+        "exclusiveMinimum": lambda bound: not is_number or value > bound,
+        "exclusiveMaximum": lambda bound: not is_number or value < bound,
+        "minItems": lambda bound: not isinstance(value, list) or size >= bound,
+        "maxItems": lambda bound: not isinstance(value, list) or size <= bound,
+        "required": lambda names: not keys or set(names) <= set(keys),
+        "properties": lambda _: all(inner(known[k], keys[k]) for k in keys if k in known),
+        "additionalProperties": lambda _: all(inner(rest, keys[k]) for k in keys if k not in known),
+        "prefixItems": lambda _: all(map(inner, first, items)),
+        "items": lambda one: all(inner(one, each) for each in items[len(first) :]),
+        **dict.fromkeys(("default", "description", "title", "format"), lambda _: True),
+    }
+    return all(rules[keyword](argument) for keyword, argument in schema.items())
+
+
+class TestSchema:
+    def check(self, boats, value):
+        definitions: dict[str, Any] = {}
+        boats.define(definitions)
+        accepted = accepts(boats.schema(), value, definitions)
+        try:
+            boats.check(value)
+        except OptionError:
+            return accepted, False
+        return accepted, True
+
+    @pytest.mark.parametrize(
+        "value",
+        [
+            "raft",
+            "plank",
+            {"name": "raft"},
+            {"name": "raft", "logs": 3, "speed": 1},
+            {"name": "plank", "length": "short"},
+            TestPlain.SPEC,
+            {"name": "tug", "pulled": [], "ahead": {"logs": 3}, "flags": None},
+        ],
+        ids=str,
+    )
+    def test_accepts_what_check_accepts(self, boats, value):
+        assert self.check(boats, value) == (True, True)
+
+    @pytest.mark.parametrize(
+        "value",
+        [
+            "rafd",
+            3,
+            None,
+            [],
+            {"logs": 3},
+            {"name": "raft", "lugs": 3},
+            {"name": "raft", "crew": 3},
+            {"name": "raft", "logs": 0},
+            {"name": "raft", "logs": 3.5},
+            {"name": "raft", "logs": True},
+            {"name": "raft", "speed": 0},
+            {"name": "plank", "length": "long"},
+            {"name": "tug"},
+            {"name": "tug", "pulled": ["rafd"]},
+            {"name": "tug", "pulled": "raft"},
+            {"name": "tug", "pulled": [], "ahead": None},
+            {"name": "tug", "pulled": [], "ahead": {"lugs": 3}},
+            {"name": "tug", "pulled": [], "flags": {"red": 3}},
+            {"name": "tug", "pulled": [], "paint": {"coat": 3}},
+            {"name": "tug", "pulled": [], "paint": {"coats": "3"}},
+        ],
+        ids=str,
+    )
+    def test_refuses_what_check_refuses(self, boats, value):
+        assert self.check(boats, value) == (False, False)
+
+
+PARTS = [(room, name) for room, registry in ROOMS.items() for name in registry.names()]
+
+
+@pytest.mark.parametrize(("room", "name"), PARTS)
+class TestEveryPart:
+    def test_stands_where_it_says(self, room, name):
+        entry = ROOMS[room].entry(name)
+        if entry.factory.__module__.startswith("seqgen."):
+            file, line = entry.where.split(":")
+            assert file == entry.factory.__module__.replace(".", "/") + ".py"
+            text = Path(__file__).parent.parent.joinpath(file).read_text(encoding="utf-8")
+            assert f'.register("{name}")' in text.splitlines()[int(line) - 1]
+        else:
+            assert Path(entry.where.split(":")[0]).is_file()
+
+    def test_has_a_summary_and_annotated_options(self, room, name):
+        entry = ROOMS[room].entry(name)
+        assert 1 < len(entry.summary) < 120
+        for option in entry.options.values():
+            assert option.annotation is not Any, option.name
+            assert option.annotation is not inspect.Parameter.empty, option.name
+
+    def test_has_defaults_that_its_own_options_allow(self, room, name):
+        for option in ROOMS[room].entry(name).options.values():
+            if option.default is not REQUIRED:
+                value = plain(option.default) if not callable(option.default) else option.default
+                found = check_value(option.annotation, value, (option.name,))
+                assert isinstance(found, Part) or plain(found) == value, option.name
+
+    def test_is_the_same_when_written_and_read_again(self, room, name, small):
+        part = ROOMS[room].check(small(ROOMS[room], name))
+        assert ROOMS[room].check(part.plain()) == part
+
+    def test_fits_its_schema(self, room, name, small):
+        registry, definitions = ROOMS[room], {}
+        registry.define(definitions)
+        spec = small(registry, name)
+        written = registry.check(spec).plain()
+        for value in (spec, written):
+            assert accepts(registry.schema(), value, definitions)
+        assert not accepts(registry.schema(), {**written, "lugs": 3}, definitions)
+        assert not accepts(registry.schema(), {**written, "name": "rafd"}, definitions)
+        for key in registry.entry(name).options:
+            wrong = {**written, key: {"a strange": ["value"]}}
+            assert not accepts(registry.schema(), wrong, definitions), key

@@ -1,0 +1,332 @@
+"""Checkpoints: whole or not there, and nothing damaged or foreign is loaded."""
+
+import copy
+import json
+import os
+import pickle
+import shutil
+import subprocess
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from seqgen.errors import CheckpointError, SetupError
+from seqgen.training.checkpoint import Checkpoints, load_state, load_weights
+
+FILES = ("model.safetensors", "training.safetensors", "training.json", "checksums.json")
+
+
+class Tied(nn.Module):
+    """Two layers with one weight, and a buffer."""
+
+    def __init__(self, seed=1):
+        super().__init__()
+        torch.manual_seed(seed)
+        self.embedding = nn.Embedding(7, 3)
+        self.head = nn.Linear(3, 7)
+        self.head.weight = self.embedding.weight
+        self.register_buffer("count", torch.tensor(seed))
+
+
+def state(step):
+    return {"step": step, "note": "é", "tensors": {"random": torch.arange(step, step + 5)}}
+
+
+def save(folder, step=3, names=("best", "last"), model=None):
+    checkpoints = Checkpoints(folder)
+    checkpoints.save(model or Tied(), state(step), names)
+    return checkpoints.find(names[-1])
+
+
+@pytest.fixture
+def checkpoint(memory_folder):
+    return save(memory_folder / "c")
+
+
+def load_all(folder):
+    load_weights(folder, Tied(seed=2))
+    load_state(folder)
+
+
+def refused(folder):
+    with pytest.raises(CheckpointError) as caught:
+        load_all(folder)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def reseal(folder):
+    """Make the checksums right again: the damage looks as if it had been written so."""
+    import hashlib
+
+    sums = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in FILES[:3]}
+    (folder / "checksums.json").write_text(json.dumps({"format": 1, "sha256": sums}))
+
+
+class TestSaving:
+    def test_what_is_saved_comes_back(self, checkpoint):
+        assert checkpoint.name == "step-00000003"
+        assert sorted(path.name for path in checkpoint.iterdir()) == sorted(FILES)
+        model = Tied(seed=2)
+        load_weights(checkpoint, model)
+        wanted = Tied().state_dict()
+        assert all(torch.equal(wanted[key], each) for key, each in model.state_dict().items())
+        plain, tensors = load_state(checkpoint)
+        assert plain == {"step": 3, "note": "é"}
+        assert tensors["random"].tolist() == [3, 4, 5, 6, 7]
+
+    def test_a_tied_weight_is_saved_once_and_stays_tied(self, checkpoint):
+        names = set(load_file(checkpoint / "model.safetensors"))
+        assert len(names & {"embedding.weight", "head.weight"}) == 1
+        assert len(names) == 3
+        model = Tied(seed=2)
+        load_weights(checkpoint, model)
+        assert model.head.weight is model.embedding.weight
+
+    def test_the_same_bytes_each_time(self, memory_folder):
+        one, other = (save(memory_folder / name) for name in "ab")
+        for name in FILES:
+            assert (one / name).read_bytes() == (other / name).read_bytes()
+
+    def test_a_tensor_may_lie_in_memory_as_it_likes(self, memory_folder):
+        model = Tied()
+        model.embedding.weight.data = torch.randn(3, 7).t()
+        model.head.bias.data = torch.randn(14)[::2]
+        found = Tied(seed=2)
+        load_weights(save(memory_folder / "c", model=model), found)
+        assert torch.equal(found.embedding.weight, model.embedding.weight)
+        assert torch.equal(found.head.bias, model.head.bias)
+
+    def test_it_does_not_change_the_model(self, memory_folder):
+        model = Tied()
+        before = copy.deepcopy(model.state_dict())
+        save(memory_folder / "c", model=model)
+        assert all(torch.equal(before[key], each) for key, each in model.state_dict().items())
+        assert model.head.weight is model.embedding.weight
+
+
+class TestNames:
+    def test_nothing_is_there_at_first(self, memory_folder):
+        assert Checkpoints(memory_folder / "none").find("last") is None
+
+    def test_best_and_last_are_kept_and_others_go(self, memory_folder):
+        for step, names in [(0, ("best", "last")), (4, ("best", "last")), (8, ("last",))]:
+            save(memory_folder, step, names)
+        for step in (12, 100_000_000):
+            save(memory_folder, step, ("last",))
+            found = {path.name for path in memory_folder.iterdir()}
+            assert found == {"step-00000004", f"step-{step:08d}", "best", "last"}
+
+    def test_foreign_files_and_folders_are_left_alone(self, memory_folder):
+        for name in ("step-1", "step-00000001.bak", "mine"):
+            (memory_folder / name).mkdir()
+        (memory_folder / "notes.txt").write_text("mine")
+        save(memory_folder, 4)
+        save(memory_folder, 8)
+        found = {path.name for path in memory_folder.iterdir()}
+        assert found >= {"step-1", "step-00000001.bak", "mine", "notes.txt"}
+
+    def test_what_a_killed_process_left_goes(self, memory_folder):
+        (memory_folder / ".writing-step-00000007").mkdir()
+        (memory_folder / "step-00000002").mkdir()
+        save(memory_folder, 8)
+        names = {path.name for path in memory_folder.iterdir()}
+        assert names == {"step-00000008", "best", "last"}
+
+    @pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"..", b"/", b"step-1", b"a\nb", b"\0"])
+    def test_a_damaged_one_is_refused(self, content, checkpoint):
+        (checkpoint.parent / "last").write_bytes(content)
+        with pytest.raises(CheckpointError, match=r"last: (damaged|cannot be loaded)"):
+            Checkpoints(checkpoint.parent).find("last")
+
+    def test_a_missing_checkpoint_is_named(self, checkpoint):
+        shutil.rmtree(checkpoint)
+        with pytest.raises(CheckpointError, match="last: the checkpoint step-00000003 is missing"):
+            Checkpoints(checkpoint.parent).find("last")
+
+
+class TestDamage:
+    @pytest.mark.parametrize("name", FILES[:3])
+    def test_a_flipped_bit_is_found_wherever_it_is(self, name, checkpoint):
+        content = (checkpoint / name).read_bytes()
+        for place in range(0, len(content), max(1, len(content) // 60)):
+            flipped = bytearray(content)
+            flipped[place] ^= 1 << place % 8
+            (checkpoint / name).write_bytes(flipped)
+            assert f"{name}: damaged, its checksum is not" in refused(checkpoint)
+
+    def test_a_flipped_bit_in_the_checksums_is_found_too(self, checkpoint):
+        path = checkpoint / "checksums.json"
+        content = path.read_bytes()
+        for place in range(0, len(content), 3):
+            flipped = bytearray(content)
+            flipped[place] ^= 1 << place % 8
+            path.write_bytes(flipped)
+            if json_or_none(flipped) != json.loads(content):
+                assert "checksums.json: " in refused(checkpoint) or "damaged" in refused(checkpoint)
+
+    @pytest.mark.parametrize("name", FILES)
+    def test_a_missing_or_empty_file_is_named(self, name, checkpoint):
+        (checkpoint / name).write_bytes(b"")
+        assert f"{name}: " in refused(checkpoint)
+        (checkpoint / name).unlink()
+        assert refused(checkpoint).endswith(f"{name}: the file is missing")
+        (checkpoint / name).mkdir()
+        assert f"{name}: cannot be loaded" in refused(checkpoint)
+
+    @pytest.mark.parametrize("name", FILES)
+    def test_a_file_that_is_cut_short_is_named(self, name, checkpoint):
+        content = (checkpoint / name).read_bytes()
+        for size in (1, 7, len(content) // 2, len(content) - 1):
+            (checkpoint / name).write_bytes(content[:size])
+            assert f"{name}: " in refused(checkpoint)
+
+    def test_the_files_of_another_checkpoint_are_refused(self, checkpoint, memory_folder):
+        other = save(memory_folder / "other", step=5, model=Tied(seed=4))
+        for name in FILES[:3]:
+            content = (checkpoint / name).read_bytes()
+            shutil.copy(other / name, checkpoint / name)
+            assert f"{name}: damaged" in refused(checkpoint)
+            (checkpoint / name).write_bytes(content)
+
+    @pytest.mark.parametrize("name", FILES[:3])
+    def test_what_is_damaged_but_sealed_is_refused_by_its_reader(self, name, checkpoint):
+        content = (checkpoint / name).read_bytes()
+        for damaged in (b"", b"\0" * 50, content[:-3], b"\xff" * 8 + content[8:], b"[" * 9000):
+            (checkpoint / name).write_bytes(damaged)
+            reseal(checkpoint)
+            assert f"{name}: cannot be loaded" in refused(checkpoint)
+
+    @pytest.mark.parametrize(
+        "content", [b"[]", b"{}", b"null", b'{"format": 1}', b'{"format": 1, "sha256": []}']
+    )
+    def test_checksums_of_another_shape_are_refused(self, content, checkpoint):
+        (checkpoint / "checksums.json").write_bytes(content)
+        assert "checksums.json: damaged" in refused(checkpoint)
+
+    def test_a_newer_format_is_named(self, checkpoint):
+        path = checkpoint / "checksums.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), "format": 2}))
+        assert "checksums.json: the format is 2, not 1" in refused(checkpoint)
+
+    def test_weights_of_another_model_are_refused(self, checkpoint):
+        path = checkpoint / "model.safetensors"
+        good = load_file(path)
+        wrong = [
+            {key: each for key, each in good.items() if key != "head.bias"},
+            {**good, "more": torch.zeros(2)},
+            {**good, "head.bias": torch.zeros(8)},
+        ]
+        reasons = (
+            "it lacks head.bias",
+            "it has, unlike the model, more",
+            "size mismatch for head.bias",
+        )
+        for tensors, reason in zip(wrong, reasons, strict=True):
+            save_file(tensors, path)
+            reseal(checkpoint)
+            assert f"{path}: cannot be loaded: " in refused(checkpoint)
+            assert reason in refused(checkpoint)
+
+
+def json_or_none(content):
+    try:
+        return json.loads(bytes(content))
+    except ValueError:
+        return None
+
+
+class Trap:
+    """A pickle that leaves a file behind where it is loaded."""
+
+    def __init__(self, path):
+        self.path = str(path)
+
+    def __reduce__(self):
+        return (os.mkdir, (self.path,))
+
+
+class TestPickles:
+    @pytest.mark.parametrize("name", FILES)
+    @pytest.mark.parametrize("kind", ["pickle", "torch"])
+    def test_one_in_disguise_is_refused_and_not_executed(self, name, kind, checkpoint, tmp_path):
+        trap, file = Trap(tmp_path / "sprung"), checkpoint / name
+        if kind == "pickle":
+            file.write_bytes(pickle.dumps(trap))
+        else:
+            torch.save(trap, file)
+        assert f"{name}: " in refused(checkpoint)
+        if name != "checksums.json":
+            reseal(checkpoint)
+            assert f"{name}: cannot be loaded" in refused(checkpoint)
+        assert not (tmp_path / "sprung").exists()
+
+
+def contents(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of 64 KiB, where this process may mount one."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)]
+    try:
+        mounted = subprocess.run(command, capture_output=True, check=False)
+    except OSError:
+        pytest.skip("there is no command mount")
+    if mounted.returncode:
+        pytest.skip("mounting needs more rights")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+class TestADiskThatTakesNoMore:
+    def test_the_checkpoint_before_stays(self, small_disk):
+        folder = small_disk / "c"
+        save(folder, 4)
+        before = contents(folder)
+        with pytest.raises(SetupError) as caught:
+            save(folder, 8, model=nn.Linear(200, 200))
+        assert f"{folder / 'step-00000008'}: cannot write the checkpoint: " in str(caught.value)
+        assert contents(folder) == before
+        load_all(Checkpoints(folder).find("last"))
+        save(folder, 12)
+        assert Checkpoints(folder).find("last").name == "step-00000012"
+
+    def test_full_to_the_last_byte(self, small_disk):
+        folder = small_disk / "c"
+        save(folder, 4)
+        before = contents(folder)
+        filler = small_disk / "filler"
+        with filler.open("wb", buffering=0) as file, suppress(OSError):
+            while file.write(b"\0" * 512):
+                pass
+        with pytest.raises(SetupError, match="cannot write the checkpoint"):
+            save(folder, 8)
+        filler.unlink()
+        assert contents(folder) == before
+        save(folder, 8)
+
+    @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+    def test_a_folder_without_permission(self, tmp_path):
+        folder = tmp_path / "c"
+        save(folder, 4)
+        before = contents(folder)
+        folder.chmod(0o500)
+        with pytest.raises(SetupError, match="Permission denied"):
+            save(folder, 8)
+        folder.chmod(0o700)
+        assert contents(folder) == before
+
+    def test_a_file_where_the_folder_should_be(self, tmp_path):
+        (tmp_path / "c").write_text("mine")
+        with pytest.raises(SetupError, match="cannot write the checkpoint"):
+            save(tmp_path / "c")
+        assert (tmp_path / "c").read_text() == "mine"
+        assert Path(tmp_path / "c").is_file()

@@ -1,0 +1,78 @@
+"""The log of a run: what is written, what a full disk does, what is cut off."""
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from seqgen.training.log import MetricsLog, cut_back
+
+SIGNS = 'a\u2028b\u0085c\x1cd\re\nf"é😀'
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "metrics.jsonl"
+
+
+def written(path):
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
+
+
+class TestMetricsLog:
+    def test_each_event_is_a_line_as_soon_as_it_comes(self, path):
+        log = MetricsLog(path)
+        events = [{"event": "train", "step": 1, "loss": 0.1}, {"event": "valid", "text": SIGNS}]
+        for count, event in enumerate(events, start=1):
+            log(event)
+            assert written(path) == events[:count]
+        log.close()
+        again = MetricsLog(path)
+        again(events[0])
+        again.close()
+        again.close()
+        assert written(path) == [*events, events[0]]
+
+    def test_numbers_that_json_cannot_hold_are_null(self, path):
+        log = MetricsLog(path)
+        log({"a": math.nan, "b": [math.inf, 1.5], "c": {"d": -math.inf}, "e": (1,)})
+        log.close()
+        assert written(path) == [{"a": None, "b": [None, 1.5], "c": {"d": None}, "e": [1]}]
+
+    @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs the device /dev/full")
+    def test_a_full_disk_ends_the_log_with_one_warning(self, tmp_path):
+        path = tmp_path / "full"
+        path.symlink_to("/dev/full")
+        log = MetricsLog(path)
+        with pytest.warns(UserWarning, match="full: No space left on device; no further metrics"):
+            log({"step": 1})
+        log({"step": 2})
+        log.close()
+
+
+class TestCuttingBack:
+    def test_later_events_and_a_cut_line_go(self, path):
+        events = [{"step": step, "text": SIGNS} for step in (0, 3, 3, 6, 9)]
+        log = MetricsLog(path)
+        for event in events:
+            log(event)
+        log.close()
+        with path.open("a", encoding="utf-8") as file:
+            file.write('{"step": 1, "lo')
+        cut_back(path, 6)
+        assert written(path) == events[:4]
+        cut_back(path, 6)
+        assert written(path) == events[:4]
+        cut_back(path, -1)
+        assert path.read_text() == ""
+        assert [each.name for each in path.parent.iterdir()] == ["metrics.jsonl"]
+
+    def test_what_is_no_event_goes(self, path):
+        path.write_bytes(b'\xff\xfe\n[1]\nnull\n\n{"step": 2}\n{"event": "other"}\n')
+        cut_back(path, 5)
+        assert written(path) == [{"step": 2}, {"event": "other"}]
+
+    def test_nothing_is_made_where_no_log_is(self, path):
+        cut_back(path, 5)
+        assert not path.exists()

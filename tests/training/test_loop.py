@@ -1,0 +1,472 @@
+"""The training loop: what a step does, when it ends, and that stopping changes no byte."""
+
+import copy
+import json
+import math
+import os
+import shutil
+import signal
+from pathlib import Path
+
+import pytest
+import torch
+
+from seqgen.data.base import TokenBatch
+from seqgen.errors import DivergedError, SetupError, StoppedError
+from seqgen.training.checkpoint import Checkpoints, load_state
+from seqgen.training.loop import Fit, Validation
+
+TIMES = {"seconds", "recent_seconds", "tokens_per_second"}
+EACH_STEP = "train.log_every=1"
+
+
+class Recorder(list):
+    """A sink that keeps the events."""
+
+    def __call__(self, event):
+        self.append(event)
+
+    def steps(self, kind="train"):
+        return [event["step"] for event in self if event["event"] == kind]
+
+    def values(self, key, kind="train"):
+        return [event[key] for event in self if event["event"] == kind]
+
+    def timeless(self):
+        return [{key: event[key] for key in event if key not in TIMES} for event in self]
+
+
+def signal_at(step, *numbers):
+    """A sink that sends signals to this process as soon as the event of `step` comes."""
+
+    def sink(event):
+        if event["event"] == "train" and event["step"] == step:
+            for number in numbers:
+                os.kill(os.getpid(), number)
+
+    return sink
+
+
+def weights(fit):
+    return {name: tensor.clone() for name, tensor in fit.model.state_dict().items()}
+
+
+def same(one, other):
+    return one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one)
+
+
+def contents(folder):
+    """All bytes of all checkpoints, but for the times in training.json and their checksum."""
+    found = {}
+    for path in sorted(Path(folder).rglob("*")):
+        if path.name == "training.json":
+            state = json.loads(path.read_bytes())
+            found[str(path.relative_to(folder))] = {
+                k: v for k, v in state.items() if k not in TIMES
+            }
+        elif path.is_file() and path.name != "checksums.json":
+            found[str(path.relative_to(folder))] = path.read_bytes()
+    return found
+
+
+def resumed(fit):
+    """The fit, standing where its last checkpoint stands, if there is one."""
+    folder = fit.checkpoints.find("last")
+    if folder is not None:
+        fit.resume(folder)
+    return fit
+
+
+class TestAStep:
+    def test_it_is_one_step_of_the_optimizer_on_the_mean_loss(self, make_fit):
+        options = ["train.max_steps=1", "train.optimizer={name: sgd}", "train.clip_norm=null"]
+        fit = make_fit(*options, "train.lr=0.5")
+        before = weights(fit)
+        batch = fit.data.batch(0)
+        loss = fit.model.loss(batch, None)
+        (loss.total / loss.tokens).backward()
+        expected = {name: before[name] - 0.5 * p.grad for name, p in fit.model.named_parameters()}
+        fit.run()
+        assert all(torch.allclose(weights(fit)[name], expected[name]) for name in expected)
+
+    @pytest.mark.parametrize("limit", [0.05, 1e9, None])
+    def test_gradients_are_clipped_by_their_norm(self, limit, make_fit):
+        events = Recorder()
+        options = ["train.optimizer={name: sgd}", "train.lr=1", "train.max_steps=1", EACH_STEP]
+        text = "null" if limit is None else limit
+        fit = make_fit(*options, f"train.clip_norm={text}", sinks=[events])
+        before = weights(fit)
+        fit.run()
+        after = weights(fit)
+        moved = math.sqrt(sum(float(((after[k] - before[k]) ** 2).sum()) for k in before))
+        [norm] = events.values("gradient_norm")
+        assert norm > 0.05, "the norm before clipping is what is logged"
+        assert moved == pytest.approx(0.05 if limit == 0.05 else norm, rel=1e-4)
+
+    def test_warm_up_and_schedule_reach_the_optimizer(self, make_fit):
+        events = Recorder()
+        options = ["train.max_steps=10", "train.warmup_steps=4", "train.lr=0.01", EACH_STEP]
+        make_fit(*options, sinks=[events]).run()
+        warm_up = [min(1, (step + 1) / 5) for step in range(10)]
+        cosine = [(1 + math.cos(math.pi * step / 10)) / 2 for step in range(10)]
+        wanted = [0.01 * one * other for one, other in zip(warm_up, cosine, strict=True)]
+        assert events.values("learning_rate") == pytest.approx(wanted)
+
+    def test_the_learning_rate_is_what_the_step_is_taken_with(self, make_fit):
+        schedule = ["train.schedule={name: linear}", "train.optimizer={name: sgd}", EACH_STEP]
+        fit = make_fit("train.max_steps=4", *schedule, "train.clip_norm=null")
+        sizes = []
+        before = weights(fit)
+
+        def watch(event):
+            if event["event"] == "train":
+                after = weights(fit)
+                moved = math.sqrt(sum(float(((after[k] - before[k]) ** 2).sum()) for k in before))
+                sizes.append(moved / event["gradient_norm"] / 0.01)
+                before.update(after)
+
+        fit.sinks = [watch]
+        fit.run()
+        assert sizes == pytest.approx([1, 0.75, 0.5, 0.25], rel=1e-3)
+
+    def test_plateau_lowers_the_rate_when_validation_stands_still(self, make_fit):
+        events = Recorder()
+        plateau = "train.schedule={name: plateau, decay: 0.1, patience: 2, threshold: 1e-4}"
+        fit = make_fit(plateau, "train.max_steps=12", "train.validate_every=2", EACH_STEP)
+        criteria = iter([3, 2, 2, 2, 1.99999, 1, 1, 1, 1])
+        fit.validate = lambda: Validation({}, next(criteria))
+        fit.sinks = [events]
+        fit.run()
+        # Validations come after 2, 4, ... steps: 2, 2, 2 (stands still), 1.99999, 1, 1.
+        tenths = [0] * 6 + [1] * 6
+        assert events.values("learning_rate") == pytest.approx([0.01 * 0.1**n for n in tenths])
+
+    def test_the_state_is_carried_within_an_epoch_only(self, make_fit):
+        fit = make_fit("train.max_steps=null", "train.max_epochs=2", "data.window=64")
+        per_epoch = fit.data.steps_per_epoch
+        seen = []
+        original = fit.model.loss
+
+        def loss(batch, state=None):
+            seen.append(state is None)
+            return original(batch, state)
+
+        fit.model.loss = loss
+        fit.run()
+        assert per_epoch > 2
+        assert seen == ([True] + [False] * (per_epoch - 1)) * 2
+
+
+class TestABudget:
+    def test_steps(self, make_fit):
+        events = Recorder()
+        outcome = make_fit("train.max_steps=7", sinks=[events]).run()
+        assert (outcome.steps, outcome.tokens) == (7, 7 * 4 * 16)
+        assert outcome.stopped == "the budget was spent"
+        assert events.steps() == [3, 6, 7]
+        assert events.steps("valid") == [0, 4, 7]
+        assert events.values("progress")[-1] == 1
+
+    def test_epochs_may_be_parts_of_one(self, make_fit):
+        options = ["train.max_steps=null", "train.validate_every=null", "train.validations=2"]
+        fit = make_fit(*options, "train.max_epochs=0.25", "train.log_every=1000")
+        fit.sinks = [events := Recorder()]
+        steps = math.ceil(0.25 * fit.data.steps_per_epoch)
+        assert fit.run().steps == steps
+        assert events.steps("valid") == [0, math.ceil(steps / 2), steps]
+        assert events.values("epoch")[-1] == pytest.approx(0.25, abs=1 / fit.data.steps_per_epoch)
+
+    def test_seconds_of_training_proper(self, make_fit):
+        options = ["train.max_steps=null", "train.validate_every=null", "train.validations=0"]
+        fit = make_fit(*options, "train.max_seconds=0.2", EACH_STEP)
+        fit.sinks = [events := Recorder()]
+        outcome = fit.run()
+        assert outcome.seconds >= 0.2
+        assert outcome.steps == len(events.steps()) > 1
+        before = events.values("seconds")[-2]
+        assert before < 0.2, "the step that passes the limit is the last"
+        # The schedule follows the clock: the last step began in the last part of the cosine.
+        assert events.values("learning_rate")[-1] == pytest.approx(
+            0.01 * (1 + math.cos(math.pi * before / 0.2)) / 2
+        )
+
+    def test_the_first_that_is_spent_ends_it(self, make_fit):
+        assert make_fit("train.max_epochs=100", "train.max_steps=2").run().steps == 2
+        assert make_fit("train.max_seconds=1e-9", "train.max_steps=99").run().steps == 1
+
+    def test_a_budget_beyond_all_numbers_is_one(self, make_fit):
+        assert make_fit("train.max_epochs=1e308", "train.max_steps=2").run().steps == 2
+
+
+class TestValidation:
+    def criteria(self, fit, values):
+        remaining = iter(values)
+        fit.validate = lambda: Validation({}, next(remaining))
+
+    def test_patience_counts_validations_without_a_better_one(self, make_fit):
+        fit = make_fit("train.max_steps=90", "train.validate_every=1", "train.patience=3")
+        self.criteria(fit, [5, 4, 4, 4.5, 3, 3, 3.5, math.nan, 1, 1])
+        fit.sinks = [events := Recorder()]
+        outcome = fit.run()
+        assert (outcome.steps, outcome.best_step) == (7, 4)
+        assert outcome.stopped == "no better validation in 3 validations"
+        assert events.values("best", "valid") == [True, True, False, False, True] + [False] * 3
+        assert fit.finished()
+
+    def test_nan_is_never_the_best(self, make_fit, tmp_path):
+        fit = make_fit("train.max_steps=4", "train.validate_every=1", folder=tmp_path / "c")
+        self.criteria(fit, [math.nan, math.nan, 2, math.nan, math.inf])
+        outcome = fit.run()
+        assert outcome.best_step == 2
+        assert fit.checkpoints.find("best").name == "step-00000002"
+        assert fit.checkpoints.find("last").name == "step-00000004"
+
+    def test_where_all_are_nan_there_is_no_best(self, make_fit, tmp_path):
+        fit = make_fit("train.max_steps=2", "train.validate_every=1", folder=tmp_path / "c")
+        self.criteria(fit, [math.nan] * 3)
+        assert fit.run().best_step == 0
+        assert fit.checkpoints.find("best") is None
+        assert fit.checkpoints.find("last").name == "step-00000002"
+
+    def test_without_held_out_data_the_last_is_the_best(self, make_fit, tmp_path):
+        fit = make_fit("data.split=[1, 0, 0]", folder=tmp_path / "c", sinks=[events := Recorder()])
+        assert fit.validate is None
+        assert fit.run().best_step == 12
+        assert events.steps("valid") == []
+        assert fit.checkpoints.find("best") == fit.checkpoints.find("last")
+
+    def test_how_often_changes_no_weight(self, make_fit):
+        often = make_fit("train.validate_every=1", "model.dropout=0.3")
+        often.run()
+        never = make_fit("train.validate_every=99", "model.dropout=0.3")
+        never.run()
+        assert same(weights(often), weights(never))
+
+
+class TestDivergence:
+    def test_a_loss_that_is_not_a_number_stops_before_the_step(self, make_fit, tmp_path):
+        fit = make_fit("train.validate_every=2", EACH_STEP, folder=tmp_path / "c")
+        original = fit.model.loss
+
+        def loss(batch, state=None):
+            found = original(batch, state)
+            return found._replace(total=found.total * math.nan) if fit.counters.step == 5 else found
+
+        fit.model.loss = loss
+        fit.sinks = [events := Recorder()]
+        states = []
+        fit.sinks.append(lambda event: states.append(weights(fit)))
+        with pytest.raises(DivergedError) as caught:
+            fit.run()
+        assert "the loss is nan at step 6, so no step was taken" in str(caught.value)
+        assert events.steps() == [1, 2, 3, 4, 5]
+        assert same(states[-1], weights(fit)), "the weights are those before the step"
+        assert fit.checkpoints.find("last").name == "step-00000004"
+        assert resumed(make_fit(folder=tmp_path / "c")).counters.step == 4
+
+    def test_a_gradient_that_is_not_finite_stops_it_too(self, make_fit):
+        fit = make_fit(EACH_STEP)
+        fit.model.head.project.weight.register_hook(lambda gradient: gradient * math.inf)
+        before = weights(fit)
+        with pytest.raises(DivergedError, match=r"the gradient norm is (inf|nan) at step 1"):
+            fit.run()
+        assert same(before, weights(fit))
+
+    def test_a_huge_learning_rate_ends_so(self, make_fit):
+        with pytest.raises(DivergedError, match=r"A lower train\.lr or train\.clip_norm may help"):
+            make_fit("train.lr=1e30", "train.clip_norm=null", "train.max_steps=50").run()
+
+
+class TestPadding:
+    def test_a_batch_without_a_real_target_is_skipped(self, make_fit):
+        fit = make_fit("train.max_steps=3", "train.optimizer={name: sgd, momentum: 0.9}", EACH_STEP)
+        original = fit.data.batch
+
+        def batch(step):
+            found = original(step)
+            if step != 1:
+                return found
+            return TokenBatch(found.inputs, found.targets, torch.zeros(4, dtype=torch.long))
+
+        fit.data.batch = batch
+        states = []
+        fit.sinks = [events := Recorder(), lambda event: states.append(weights(fit))]
+        outcome = fit.run()
+        assert outcome.steps == 3
+        assert outcome.tokens == 2 * 64
+        assert [math.isfinite(loss) for loss in events.values("loss")] == [True] * 3
+        trained = [s for s, e in zip(states, events, strict=True) if e["event"] == "train"]
+        assert same(trained[0], trained[1])
+        assert not same(trained[1], trained[2])
+
+
+class TestMemory:
+    def test_too_little_of_it_is_no_defect_of_ours(self, make_fit):
+        fit = make_fit()
+        fit.model.loss = lambda batch, state=None: torch.empty(2**60)
+        with pytest.raises(SetupError, match="not enough memory for a training step"):
+            fit.run()
+
+    def test_other_runtime_errors_are(self, make_fit):
+        fit = make_fit()
+        fit.model.loss = lambda batch, state=None: torch.ones(2) @ torch.ones(3)
+        with pytest.raises(RuntimeError, match="size"):
+            fit.run()
+
+
+KINDS = {
+    "lanes": [],
+    "random windows": ["data.windows=random"],
+    "dropout": ["model.dropout=0.3", "model.input_dropout=0.2"],
+    "lstm of two layers": ["model.cell={name: lstm, hidden_size: 8, layers: 2, dropout: 0.3}"],
+    "lstm_cell": ["model.cell={name: lstm_cell, hidden_size: 12}"],
+    "stack": [
+        "model.cell={name: stack, dropout: 0.3, cells: [{name: lstm_cell, hidden_size: 8},"
+        " {name: lstm, hidden_size: 12}]}",
+        "data.windows=random",
+    ],
+    "tied": ["model.head=tied", "train.warmup_steps=5"],
+    "sgd with momentum": ["train.optimizer={name: sgd, momentum: 0.9}", "train.lr=0.5"],
+    "rmsprop": ["train.optimizer={name: rmsprop, momentum: 0.5, centered: true}"],
+    "plateau": ["train.schedule={name: plateau, threshold: 0.5}", "train.validate_every=2"],
+    "patience": ["train.patience=2", "train.lr=0.2", "train.validate_every=1"],
+    "epochs": [
+        "train.max_steps=null",
+        "train.max_epochs=2",
+        "data.batch_size=16",
+        "data.window=48",
+    ],
+    "one long batch": ["data.batch_size=1", "data.window=200", "model.embedding=one_hot"],
+}
+
+
+class TestStopping:
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_it_changes_no_byte_of_the_result(self, kind, make_fit, memory_folder):
+        """Interrupted at any step, or twice, a run ends as one that never stopped."""
+        overrides = [*KINDS[kind], EACH_STEP]
+        whole = make_fit(*overrides, folder=memory_folder / "whole", sinks=[wanted := Recorder()])
+        steps = whole.run().steps
+        assert steps >= 5
+        for number, stops in enumerate([[1], [4], [2, 3], [5, steps - 1]]):
+            folder = memory_folder / str(number)
+            found = Recorder()
+            for stop in stops:
+                fit = resumed(make_fit(*overrides, folder=folder))
+                fit.sinks = [found, signal_at(stop, signal.SIGINT)]
+                with pytest.raises(StoppedError, match=f"stopped at step {stop}") as caught:
+                    fit.run()
+                assert caught.value.exit_code == 130
+            fit = resumed(make_fit(*overrides, folder=folder, sinks=[found]))
+            assert fit.counters.step == stops[-1]
+            outcome = fit.run()
+            assert outcome.steps == steps
+            assert contents(folder) == contents(memory_folder / "whole")
+            assert found.timeless() == wanted.timeless()
+
+    def test_it_is_the_same_run_again_without_a_stop(self, make_fit, memory_folder):
+        for name in "ab":
+            make_fit("model.dropout=0.3", folder=memory_folder / name).run()
+        assert contents(memory_folder / "a") == contents(memory_folder / "b")
+
+    def test_another_seed_is_another_run(self, make_fit, memory_folder):
+        for seed in (1, 2):
+            make_fit(f"seed={seed}", folder=memory_folder / str(seed)).run()
+        assert contents(memory_folder / "1") != contents(memory_folder / "2")
+
+    def test_sigterm_ends_it_too(self, make_fit, memory_folder):
+        fit = make_fit(EACH_STEP, folder=memory_folder / "c", sinks=[signal_at(5, signal.SIGTERM)])
+        with pytest.raises(StoppedError) as caught:
+            fit.run()
+        assert caught.value.exit_code == 143
+        assert fit.checkpoints.find("last").name == "step-00000005"
+
+    def test_a_second_signal_ends_it_at_once(self, make_fit, memory_folder):
+        twice = signal_at(6, signal.SIGINT, signal.SIGINT)
+        fit = make_fit(EACH_STEP, folder=memory_folder / "c", sinks=[twice])
+        with pytest.raises(KeyboardInterrupt):
+            fit.run()
+        assert fit.checkpoints.find("last").name == "step-00000004"
+        resumed(make_fit(folder=memory_folder / "c")).run()
+        make_fit(folder=memory_folder / "whole").run()
+        assert contents(memory_folder / "c") == contents(memory_folder / "whole")
+
+    def test_a_finished_one_does_nothing_more(self, make_fit, memory_folder):
+        make_fit(folder=memory_folder / "c").run()
+        before = contents(memory_folder / "c")
+        fit = resumed(make_fit(folder=memory_folder / "c", sinks=[events := Recorder()]))
+        assert fit.finished()
+        assert fit.run().steps == 12
+        assert events == []
+        assert contents(memory_folder / "c") == before
+
+    def test_one_that_stands_at_its_beginning_validates_once(self, make_fit, memory_folder):
+        options = ["train.patience=1", "train.validate_every=99"]
+        fit = make_fit(*options, folder=memory_folder / "c", sinks=[events := Recorder()])
+        fit.model.loss = lambda batch, state: 1 / 0
+        with pytest.raises(ZeroDivisionError):
+            fit.run()
+        assert fit.checkpoints.find("last").name == "step-00000000"
+        fit = resumed(make_fit(*options, folder=memory_folder / "c", sinks=[events]))
+        assert fit.run().steps == 12
+        assert events.steps("valid") == [0, 12]
+
+
+class PowerCut(BaseException):
+    """What no code catches."""
+
+
+class Outage:
+    """The power fails before or behind one of the operations that change what is on the disk."""
+
+    def __init__(self, patch, at=None):
+        self.count = 0
+        self.at = at
+        for owner, name in [(Path, "replace"), (shutil, "rmtree"), (Path, "mkdir")]:
+            patch.setattr(owner, name, self._wrapped(getattr(owner, name)))
+
+    def _wrapped(self, operation):
+        def wrapper(*arguments, **options):
+            self._pass()
+            result = operation(*arguments, **options)
+            self._pass()
+            return result
+
+        return wrapper
+
+    def _pass(self):
+        if self.count == self.at:
+            raise PowerCut
+        self.count += 1
+
+
+class TestAPowerCut:
+    def test_at_any_moment_of_saving_costs_no_byte(self, make_fit, memory_folder, monkeypatch):
+        """Some validations are better, some not, so that `best` and `last` part and meet again."""
+        criteria = {0: 5, 1: 5.5, 2: 4, 3: 3, 4: 3.5}
+        template = make_fit("train.max_steps=4", "train.validate_every=1")
+
+        def trained(folder):
+            torch.manual_seed(1)
+            model, checkpoints = copy.deepcopy(template.model), Checkpoints(folder)
+            fit = Fit(model, template.data, template.options, template.device, checkpoints)
+            fit.validate = lambda: Validation({}, criteria[fit.counters.step])
+            resumed(fit).run()
+
+        def cut_off(folder, moment):
+            with monkeypatch.context() as patch:
+                Outage(patch, moment)
+                trained(folder)
+
+        with monkeypatch.context() as patch:
+            outage = Outage(patch)
+            trained(memory_folder / "whole")
+        assert outage.count > 30
+        for moment in range(outage.count):
+            folder = memory_folder / str(moment)
+            with pytest.raises(PowerCut):
+                cut_off(folder, moment)
+            trained(folder)
+            assert contents(folder) == contents(memory_folder / "whole"), moment
+            assert load_state(Checkpoints(folder).find("last"))[0]["best_step"] == 3
+            shutil.rmtree(folder)
