@@ -71,8 +71,9 @@ def build(
     """The model with weights drawn from the recipe's seed, on its device.
 
     `batch_tokens`, how many tokens it will see at once, decides with its size how many threads
-    pay. Also sets torch's seed and number of threads, which belong to the process. Errors: OptionError
-    for options that do not go together, SetupError for a device that is not there or too small.
+    pay. Also sets torch's seed and number of threads, which belong to the process. Errors:
+    OptionError for options that do not go together, SetupError for a device that is not there or
+    too small.
     """
     device = choose_device(recipe.device)
     torch.manual_seed(recipe.seed)

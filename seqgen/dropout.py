@@ -28,7 +28,7 @@ class Dropout(nn.Module):
             return x
         if x.device.type != "cpu":
             return functional.dropout(x, self.rate)
-        if x.dim() > 2 and x.transpose(0, 1).is_contiguous():
+        if x.dim() > 2 and not x.is_contiguous() and x.transpose(0, 1).is_contiguous():
             # torch's LSTM has time outermost in memory, also where the shape says batch. A mask in
             # the same order is multiplied twice as fast.
             return self.forward(x.transpose(0, 1)).transpose(0, 1)

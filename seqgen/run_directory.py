@@ -91,7 +91,10 @@ class RunDirectory:
         """Remove what an earlier run has left; what makes it a run comes last."""
         names = [name for name in self._names() if name != self.recipe.name]
         for each in (*(self.folder / name for name in names), self.recipe):
-            shutil.rmtree(each) if each.is_dir() else each.unlink(missing_ok=True)
+            if each.is_dir() and not each.is_symlink():
+                shutil.rmtree(each)
+            else:
+                each.unlink(missing_ok=True)
 
     @contextmanager
     def locked(self) -> Iterator[None]:

@@ -123,6 +123,29 @@ def memory_folder():
         yield Path(folder)
 
 
+@pytest.fixture
+def small_disk(tmp_path):
+    """A function that makes a disk of so many KiB, or gives the one it made another size."""
+    folder = tmp_path / "disk"
+
+    def mount(size):
+        remount = "remount," if folder.exists() else ""
+        folder.mkdir(exist_ok=True)
+        options = f"{remount}size={size}k"
+        command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
+        try:
+            mounted = subprocess.run(command, capture_output=True, check=False)
+        except OSError:
+            pytest.skip("there is no command mount")
+        if mounted.returncode:
+            pytest.skip("mounting needs more rights")
+        return folder
+
+    yield mount
+    if folder.is_mount():
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
 class Ended(NamedTuple):
     """How a command ended."""
 

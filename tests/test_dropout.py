@@ -64,3 +64,16 @@ def test_the_same_seed_gives_the_same_mask() -> None:
 def test_refuses_a_rate_of_one() -> None:
     with pytest.raises(ValueError, match="less than 1, but is 1"):
         Dropout(1.0)
+
+
+@pytest.mark.parametrize(
+    "shape", [(1, 5, 3), (5, 1, 3), (1, 1, 3), (4, 5, 3), (4, 5), (2, 3, 4, 5)]
+)
+@pytest.mark.parametrize("time_outermost", [False, True])
+def test_any_shape_in_any_order_of_memory(shape: tuple[int, ...], time_outermost: bool) -> None:
+    x = torch.ones(shape)
+    if time_outermost:
+        x = x.transpose(0, 1).contiguous().transpose(0, 1)
+    dropped = Dropout(0.5)(x)
+    assert dropped.shape == shape
+    assert set(dropped.unique().tolist()) <= {0.0, 2.0}

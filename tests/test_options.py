@@ -1,6 +1,6 @@
 """Options out of signatures: what a value may be, and what an error says."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -177,6 +177,24 @@ class TestParts:
         assert [part.path for part in spare] == [("spare", 0), ("spare", 1)]
         assert refusal(spare=["plain", "oval"]).startswith("spare.1: no wheel named 'oval'")
         assert refusal(spare="plain") == "spare: must be a list, but is 'plain'"
+
+    def test_mappings_of_parts(self):
+        def tricycle(wheels: Mapping[str, Wheel], spare: dict[str, Wheel] | None = None) -> None:
+            pass
+
+        def checked(wheels):
+            return check_options(options_of(tricycle), {"wheels": wheels}, (), "it")["wheels"]
+
+        found = checked({"left": "plain", "right": {"name": "plain", "spokes": 3}})
+        assert {key: part.options["spokes"] for key, part in found.items()} == {
+            "left": 8,
+            "right": 3,
+        }
+        assert found["right"].path == ("wheels", "right")
+        with pytest.raises(OptionError, match=r"^wheels\.left: no wheel named 'oval'"):
+            checked({"left": "oval"})
+        with pytest.raises(OptionError, match=r"^wheels: must be a mapping, but is \["):
+            checked(["plain"])
 
     def test_lists_of_parts_that_may_be_left_out(self):
         def tricycle(spare: Sequence[Wheel] | None = None, paint: Colours | None = None) -> None:

@@ -1,6 +1,7 @@
 """Registries: parts by name, choices among them, and the schema of what may be chosen."""
 
 import inspect
+import runpy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,6 +89,15 @@ class TestRegister:
     def test_the_place_is_that_of_the_definition(self, boats):
         assert boats.where("raft") == f'{HERE}:{line_of("""@boats.register("raft")""")}'
         assert boats.where("plank") == f'{HERE}:{line_of("""@boats.register("plank")""")}'
+
+    def test_of_others_it_is_a_path_from_here(self, boats, tmp_path, monkeypatch):
+        file = tmp_path / "canoes.py"
+        file.write_text("\ndef canoe(): pass\ndef kayak(): pass\n")
+        canoes = runpy.run_path(str(file))
+        boats.register("canoe")(canoes["canoe"])
+        monkeypatch.chdir(tmp_path)
+        boats.register("kayak")(canoes["kayak"])
+        assert (boats.where("canoe"), boats.where("kayak")) == (f"{file}:2", "canoes.py:3")
 
     def test_what_has_no_file_has_no_place(self, boats):
         scope: dict[str, Any] = {}

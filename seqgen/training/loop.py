@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -215,5 +216,10 @@ class Fit:
         self._saved_step = self.counters.step
 
     def _emit(self, event: Event) -> None:
-        for sink in self.sinks:
-            sink(event)
+        for sink in tuple(self.sinks):
+            try:
+                sink(event)
+            except Exception as error:  # whatever watches a run must not end it
+                self.sinks = [each for each in self.sinks if each is not sink]
+                reason = f"{type(error).__name__}: {error}"
+                warnings.warn(f"who watched the run failed and is left out: {reason}", stacklevel=2)

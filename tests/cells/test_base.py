@@ -4,6 +4,7 @@ import io
 
 import pytest
 import torch
+from torch import nn
 
 from seqgen.cells import Cell, cells
 from seqgen.state import batch_size_of, detach, leaves, map_state, reorder
@@ -25,13 +26,36 @@ COMPOUND = {
 }
 
 
-@pytest.fixture(params=[*cells.names(), *COMPOUND])
+class Projecting(Cell):
+    """The least that a cell with a projection can be."""
+
+    def __init__(self, input_size):
+        super().__init__()
+        self.output_size = 4
+        self.of_x, self.of_h = nn.Linear(input_size, 4), nn.Linear(4, 4)
+
+    def initial_state(self, batch_size):
+        return self.of_h.weight.new_zeros(batch_size, 4)
+
+    def project(self, xs):
+        return self.of_x(xs)
+
+    def step(self, x, state):
+        if not isinstance(state, torch.Tensor) or state.shape != (len(x), 4):
+            raise ValueError("`state` must be one tensor")
+        state = (x + self.of_h(state)).tanh()
+        return state, state
+
+
+@pytest.fixture(params=[*cells.names(), *COMPOUND, "projecting"])
 def make(request, small):
     """A function that builds one and the same cell, in a dtype."""
-    spec = COMPOUND.get(request.param) or small(cells, request.param)
 
     def build(dtype=torch.float32):
         torch.manual_seed(1)
+        if request.param == "projecting":
+            return Projecting(INPUT).to(dtype)
+        spec = COMPOUND.get(request.param) or small(cells, request.param)
         return cells.build(spec, input_size=INPUT).to(dtype)
 
     return build
@@ -192,7 +216,16 @@ def test_gradients_reach_every_parameter_and_the_first_input(make):
     assert not xs.grad[3, 1:].any()
 
 
-@pytest.mark.filterwarnings("ignore:Input #0 requires gradient")
+def test_gradients_are_the_same_by_step(make):
+    found = []
+    for read in (lambda cell, *rest: cell(*rest), step_by_step):
+        cell, xs = make(torch.float64), inputs(torch.float64).requires_grad_()
+        outputs, state = read(cell, xs, some_state(cell))
+        (outputs.square().sum() + sum(leaf.sum() for leaf in leaves(state))).backward()
+        found.append([xs.grad, *(each.grad for each in cell.parameters())])
+    torch.testing.assert_close(*found)
+
+
 def test_gradients_are_right(make):
     cell = make(torch.float64)
     state, lengths = some_state(cell, 2), torch.tensor([3, 1])

@@ -106,3 +106,15 @@ def test_no_rows():
     cell = LSTM(input_size=2, hidden_size=3)
     outputs, _ = cell(torch.zeros(0, 4, 2))
     assert outputs.shape == (0, 4, 3)
+
+
+@pytest.mark.parametrize("spec", [{"name": "lstm", "layers": 2}, {"name": "lstm_cell"}])
+def test_an_orthogonal_start_keeps_what_is_remembered(spec):
+    cell = cells.build({**spec, "hidden_size": 6, "init": "orthogonal"}, input_size=3)
+    layers = getattr(cell.native, "all_weights", None) or [tuple(cell.native.parameters())]
+    assert len(layers) == spec.get("layers", 1)
+    for _, recurrent, input_bias, recurrent_bias in layers:
+        for gate in recurrent.detach().chunk(4):
+            torch.testing.assert_close(gate @ gate.T, torch.eye(6), atol=1e-5, rtol=0)
+        bias = (input_bias + recurrent_bias).detach().view(4, 6)
+        assert bias.sum(1).tolist() == [0, 6, 0, 0]

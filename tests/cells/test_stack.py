@@ -39,6 +39,9 @@ def test_dropout_is_between_cells_and_in_training_only():
     outputs = [made.step(x, state) for _ in range(8)]
     assert len({output.sum().item() for output, _ in outputs}) > 1
     assert len({low[0].hidden.sum().item() for _, (low, _) in outputs}) == 1
+    lows = [made(x.unsqueeze(1))[1][0][0].hidden for _ in range(8)]
+    assert len({low.sum().item() for low in lows}) == 1
+    assert len({made(x.unsqueeze(1))[0].sum().item() for _ in range(8)}) > 1
     made.eval()
     assert len({made.step(x, state)[0].sum().item() for _ in range(8)}) == 1
     assert len({made(x.unsqueeze(1))[0].sum().item() for _ in range(8)}) == 1

@@ -116,3 +116,11 @@ def test_states_of_several_tensors_and_integers():
 def test_says_what_it_holds():
     made = StreamSplit(torch.tensor([1, 4, 3, 3]), TextSize(3, 7), 2)
     assert (made.tokens, made.size, made.unknown) == (3, TextSize(3, 7), 2)
+
+
+def test_a_state_that_is_no_number_is_read_to_an_end():
+    visits = Visits(float("nan"))
+    results = split(4 * 600).walk(visits.visit, visits.initial_state, 4)
+    targets = [each.flatten() for _, each, _ in results]
+    assert sorted(torch.cat(targets).tolist()) == list(range(1, 2401))
+    assert len(visits.batches) == 1 + 4 * 3

@@ -88,6 +88,11 @@ class TestSplit:
         assert valid is None
         assert test.tolist() == list(range(4 + 89, 104))
 
+    def test_where_nothing_is_before_a_part_begins_with_bos(self, make):
+        made = make("abc", split=[0.1, 0.4, 0.5])
+        assert made.held_out("valid", of("abc"))._stream.tolist() == [BOS, 4]
+        assert made.held_out("test", of("abc"))._stream.tolist() == [4, 5, 6]
+
     def test_shares_need_not_use_up_the_text(self, make):
         made = make(LETTERS[:1000], split=[0.1, 0.05, 0])
         dataset = made.encode(fitted(made))
@@ -188,6 +193,12 @@ def test_the_fingerprint_is_that_of_the_bytes(make):
     [(name, digest)] = made.fingerprint().items()
     assert name.endswith("text.txt")
     assert digest == hashlib.sha256(content).hexdigest()
+
+
+def test_a_corpus_is_a_text():
+    made = data.build({"name": "text", "corpus": "unicode_names"}, seed=1)
+    assert list(made.fingerprint()) == ["unicode_names"]
+    assert training_text(made).startswith("SPACE\nEXCLAMATION MARK\n")
 
 
 def test_prompts_are_texts_as_they_are(make):

@@ -121,7 +121,8 @@ def test_windows_with_carried_state_are_the_whole(of_each_cell):
     whole, state, nats = batch(), None, []
     for window in (slice(0, 2), slice(2, 3), slice(3, TIME)):
         part = TokenBatch(whole.inputs[:, window], whole.targets[:, window], continues=True)
-        score = of_each_cell.score(part, state)
+        score, loss = of_each_cell.score(part, state), of_each_cell.loss(part, state)
+        torch.testing.assert_close(loss.total, score.nats.sum(), rtol=1e-5, atol=1e-5)
         nats.append(score.nats)
         state = score.state
     torch.testing.assert_close(torch.cat(nats, 1), of_each_cell.score(whole).nats)

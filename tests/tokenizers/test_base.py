@@ -105,6 +105,21 @@ def test_is_saved_and_loaded(make, tmp_path):
     assert other.decode(range(len(made))) == made.decode(range(len(made)))
 
 
+def test_the_fingerprint_is_that_of_the_vocabulary(make):
+    one, same, other = make(TEXT), make(TEXT, TEXT), make(TEXT + "another: ß")
+    assert one.fingerprint() == same.fingerprint() != other.fingerprint()
+    assert len(one.fingerprint()) == 64
+
+
+def test_a_continuation_is_what_tokens_add(make):
+    made = make(TEXT)
+    tokens = made.encode(TEXT).tolist()
+    whole = made.decode(tokens)
+    for cut in (0, 1, 7, len(tokens) - 1, len(tokens)):
+        first = made.decode(tokens[:cut])
+        assert first + made.continuation(iter(tokens[:cut]), iter(tokens[cut:])) == whole
+
+
 @pytest.mark.parametrize("damage", ["empty", "half", "all but the last byte", "foreign", "gone"])
 def test_a_damaged_file_is_a_value_error(make, damage):
     files = make(TEXT).files()

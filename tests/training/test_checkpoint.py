@@ -5,7 +5,6 @@ import json
 import os
 import pickle
 import shutil
-import subprocess
 from contextlib import suppress
 from pathlib import Path
 
@@ -270,25 +269,9 @@ def contents(folder):
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-@pytest.fixture
-def small_disk(tmp_path):
-    """A disk of 64 KiB, where this process may mount one."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)]
-    try:
-        mounted = subprocess.run(command, capture_output=True, check=False)
-    except OSError:
-        pytest.skip("there is no command mount")
-    if mounted.returncode:
-        pytest.skip("mounting needs more rights")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
 class TestADiskThatTakesNoMore:
     def test_the_checkpoint_before_stays(self, small_disk):
-        folder = small_disk / "c"
+        folder = small_disk(64) / "c"
         save(folder, 4)
         before = contents(folder)
         with pytest.raises(SetupError) as caught:
@@ -300,10 +283,11 @@ class TestADiskThatTakesNoMore:
         assert Checkpoints(folder).find("last").name == "step-00000012"
 
     def test_full_to_the_last_byte(self, small_disk):
-        folder = small_disk / "c"
+        disk = small_disk(64)
+        folder = disk / "c"
         save(folder, 4)
         before = contents(folder)
-        filler = small_disk / "filler"
+        filler = disk / "filler"
         with filler.open("wb", buffering=0) as file, suppress(OSError):
             while file.write(b"\0" * 512):
                 pass

@@ -277,6 +277,19 @@ class TestDivergence:
             make_fit("train.lr=1e30", "train.clip_norm=null", "train.max_steps=50").run()
 
 
+class TestWatching:
+    def test_a_watcher_that_fails_is_left_out(self, make_fit):
+        def broken(event):
+            raise ConnectionError("nobody listens")
+
+        events = Recorder()
+        fit = make_fit(EACH_STEP, sinks=[broken, events])
+        with pytest.warns(UserWarning, match="ConnectionError: nobody listens") as warned:
+            assert fit.run().steps == 12
+        assert len(warned) == 1
+        assert events.steps() == list(range(1, 13))
+
+
 class TestPadding:
     def test_a_batch_without_a_real_target_is_skipped(self, make_fit):
         fit = make_fit("train.max_steps=3", "train.optimizer={name: sgd, momentum: 0.9}", EACH_STEP)

@@ -98,6 +98,14 @@ class TestPlateau:
     def test_what_is_no_number_is_never_better_and_never_the_best(self, none):
         assert plateau([none, 3, none, 2.5, 2.5]) == [0.5, 0.5, 0.25, 0.25, 0.125]
 
+    def test_remembers_how_long_it_has_waited(self):
+        one, other = (schedules.build({"name": "plateau", "patience": 2}) for _ in range(2))
+        one.observe(1.0)
+        one.observe(1.0)
+        other.restore(one.memory())
+        other.observe(1.0)
+        assert other.factor(0.5) == 0.5
+
     def test_the_progress_does_not_matter(self):
         made = schedules.build("plateau")
         made.observe(1.0)

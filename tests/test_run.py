@@ -1,0 +1,352 @@
+"""Whole runs: what they leave behind, that they repeat, and that stopping changes nothing."""
+
+import json
+import os
+import random
+import shlex
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from seqgen.errors import CheckpointError, DivergedError, SetupError, StoppedError
+from seqgen.run import default_folder
+from seqgen.training.checkpoint import Checkpoints, load_state
+
+TIMES = {"seconds", "tokens_per_second"}
+FILES = {
+    "recipe.yaml",
+    "manifest.json",
+    "metrics.jsonl",
+    "result.json",
+    "samples.json",
+    "samples.txt",
+    "report.html",
+    "loss.pdf",
+    "loss.png",
+    "tokenizer",
+    "checkpoints",
+    ".lock",
+}
+
+
+def timeless(value):
+    """The value without what the clock said."""
+    if isinstance(value, dict):
+        return {key: timeless(each) for key, each in value.items() if key not in TIMES}
+    return [timeless(each) for each in value] if isinstance(value, list) else value
+
+
+def outcome(folder):
+    """All that must be the same of two runs that are the same."""
+    checkpoints = Checkpoints(folder / "checkpoints")
+    events = (folder / "metrics.jsonl").read_text(encoding="utf-8").split("\n")[:-1]
+    return {
+        "best": (checkpoints.find("best") / "model.safetensors").read_bytes(),
+        "last": (checkpoints.find("last") / "model.safetensors").read_bytes(),
+        "training": (checkpoints.find("last") / "training.safetensors").read_bytes(),
+        "events": [timeless(json.loads(event)) for event in events],
+        "result": {**timeless(json.loads((folder / "result.json").read_bytes())), "recipe": ""},
+        "samples": (folder / "samples.json").read_bytes(),
+    }
+
+
+def signal_at(step, number=signal.SIGINT):
+    def sink(event):
+        if event["event"] == "train" and event["step"] == step:
+            os.kill(os.getpid(), number)
+
+    return sink
+
+
+def names(folder):
+    return {path.name for path in folder.iterdir()}
+
+
+class TestTheDirectory:
+    def test_what_lies_in_it(self, finished_run):
+        assert names(finished_run) == FILES
+        assert names(finished_run / "checkpoints") >= {"best", "last"}
+        assert (finished_run / "loss.pdf").read_bytes().startswith(b"%PDF")
+        assert (finished_run / "loss.png").read_bytes().startswith(b"\x89PNG")
+        assert "</html>" in (finished_run / "report.html").read_text(encoding="utf-8")
+
+    def test_the_result(self, finished_run):
+        result = json.loads((finished_run / "result.json").read_bytes())
+        assert set(result["train"]) == {"steps", "tokens", "seconds", "tokens_per_second"}
+        figures = {"nats_per_token", "perplexity", "bits_per_char", "bits_per_byte", "accuracy"}
+        for split in ("valid", "test"):
+            assert set(result[split]) >= figures
+            assert 0 < result[split]["bits_per_byte"] < result[split]["bits_per_char"]
+        assert result["train"]["steps"] == 12
+        assert result["train"]["tokens"] == 12 * 4 * 16
+        speed = result["train"]["tokens"] / result["train"]["seconds"]
+        assert result["train"]["tokens_per_second"] == pytest.approx(speed)
+        assert result["stopped"] == "the budget was spent"
+
+    def test_the_metrics(self, finished_run):
+        events = outcome(finished_run)["events"]
+        kinds = [(event["event"], event["step"]) for event in events]
+        valid, train = [("valid", step) for step in (0, 4, 8, 12)], [3, 6, 9, 12]
+        assert sorted(kinds) == sorted([*valid, *(("train", step) for step in train)])
+        assert [step for _, step in kinds] == sorted(step for _, step in kinds)
+        assert all(len(event["samples"]) == 1 for event in events if event["event"] == "valid")
+        losses = [event["nats_per_token"] for event in events if event["event"] == "valid"]
+        assert losses[-1] < losses[0], "it learns"
+
+    def test_the_samples(self, finished_run):
+        samples = json.loads((finished_run / "samples.json").read_bytes())
+        assert [(each["prompt"], each["temperature"]) for each in samples] == [
+            ("the ", 0.0),
+            ("the ", 0.8),
+        ]
+        text = (finished_run / "samples.txt").read_text(encoding="utf-8")
+        for title, sample in zip(("greedy", "temperature 0.8"), samples, strict=True):
+            assert f"=== {title} ===\nthe {sample['text']}\n" in text
+            assert len(sample["pieces"]) == 20
+
+    def test_the_default_is_below_runs(self):
+        assert default_folder("recipes/char_lstm.yaml") == Path("runs/char_lstm")
+        assert default_folder("lectures/char_lstm_cell") == Path("runs/char_lstm_cell")
+
+    def test_a_run_without_held_out_data(self, train):
+        folder = train("data.split=[1, 0, 0]", "samples.length=3")
+        result = json.loads((folder / "result.json").read_bytes())
+        assert result["best_step"] == 12
+        assert not {"valid", "test"} & set(result)
+        assert names(folder) == FILES
+
+
+class TestRepeating:
+    def test_the_same_recipe_gives_the_same_bytes(self, train, finished_run):
+        assert outcome(train()) == outcome(finished_run)
+
+    def test_interrupted_and_resumed_it_does_too(self, train, finished_run):
+        with pytest.raises(StoppedError, match="stopped at step 6"):
+            train(watch=[signal_at(6)])
+        assert names(Path("run")) == FILES - {"result.json", "samples.json", "samples.txt"}
+        assert outcome(train(resume=True)) == outcome(finished_run)
+        assert (Path("run") / "report.html").stat().st_size > 1000
+
+    def test_a_run_of_many_parts_too(self, train):
+        parts = [
+            "data.windows=random",
+            "model.cell={name: stack, dropout: 0.2, cells: [{name: lstm_cell, hidden_size: 8},"
+            " {name: lstm, hidden_size: 8}]}",
+            "model.head=tied",
+            "model.dropout=0.3",
+            "train.optimizer={name: sgd, momentum: 0.9}",
+            "train.schedule={name: plateau, threshold: 0.1}",
+            "train.patience=3",
+            "train.warmup_steps=3",
+            "train.validate_every=2",
+        ]
+        whole = outcome(train(*parts, out="whole"))
+        with pytest.raises(StoppedError):
+            train(*parts, watch=[signal_at(3)])
+        with pytest.raises(StoppedError):
+            train(*parts, watch=[signal_at(6, signal.SIGTERM)], resume=True)
+        assert outcome(train(*parts, resume=True)) == whole
+
+
+def wait_for_step(folder, step, process):
+    """Wait until the log of the run in `folder` has come to `step`."""
+    path = folder / "metrics.jsonl"
+    for _ in range(6000):
+        lines = path.read_text(encoding="utf-8").split("\n")[:-1] if path.exists() else []
+        if lines and json.loads(lines[-1])["step"] >= step:
+            return
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
+    pytest.fail(f"the run has not come to step {step} in a minute")
+
+
+class TestTheWorldOutside:
+    def test_signals_and_kills_at_any_moment_change_no_byte(self, place, train, spawn):
+        """SIGINT, SIGTERM and SIGKILL, each as it happens to fall."""
+        options = ["train.max_steps=600", "train.validate_every=40", "train.log_every=5"]
+        options += ["model.dropout=0.2", "samples.length=2"]
+        again = ["run", "tiny.yaml", *options, "--out", "run"]
+        moments = random.Random()
+        endings = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGKILL: -9}
+        kills = [signal.SIGKILL, signal.SIGINT, signal.SIGKILL, signal.SIGTERM]
+        for count, number in enumerate(kills):
+            process = spawn(*again, "--resume")
+            wait_for_step(Path("run"), 90 * (count + 1), process)
+            time.sleep(moments.uniform(0, 0.1))
+            process.send_signal(number)
+            _, said = process.communicate(timeout=60)
+            assert process.returncode == endings[number], said
+            if number != signal.SIGKILL:
+                last = said.strip().split("\n")[-1]
+                assert last.startswith("stopped at step ")
+                assert last.endswith(f"; go on with: seqgen {shlex.join(again)} --resume")
+        assert outcome(train(*options, resume=True)) == outcome(train(*options, out="whole"))
+        left = {path.name for path in Path("run").rglob(".*")}
+        assert left <= {".lock"} | {name for name in left if name.endswith(".tmp")}
+
+
+class TestResuming:
+    def test_a_finished_run_is_left_as_it_is(self, copied_run, train):
+        before = {path: path.read_bytes() for path in copied_run.rglob("*") if path.is_file()}
+        events = []
+        overrides = [f"data.path={recorded(copied_run)}"]
+        train(*overrides, out=copied_run, resume=True, watch=[events.append])
+        assert events == []
+        assert before == {path: path.read_bytes() for path in before}
+
+    def test_one_that_has_not_begun_begins(self, train, finished_run):
+        Path("run").mkdir()
+        (Path("run") / ".lock").touch()
+        assert outcome(train(resume=True)) == outcome(finished_run)
+
+    def test_one_without_a_checkpoint_begins_again(self, copied_run, train, finished_run):
+        shutil.rmtree(copied_run / "checkpoints")
+        (copied_run / "result.json").unlink()
+        train(f"data.path={recorded(copied_run)}", out=copied_run, resume=True)
+        assert outcome(copied_run) == outcome(finished_run)
+
+    def test_one_that_was_killed_in_its_first_moment_begins(self, copied_run, train, finished_run):
+        for name in FILES - {"tokenizer", "manifest.json", ".lock"}:
+            path = copied_run / name
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        (copied_run / ".recipe.yaml.123.tmp").write_text("data: {na")
+        train(f"data.path={recorded(copied_run)}", out=copied_run)
+        assert outcome(copied_run) == outcome(finished_run)
+
+    def test_one_that_has_trained_but_not_concluded_concludes(self, copied_run, train):
+        wanted = outcome(copied_run)
+        (copied_run / "result.json").unlink()
+        (copied_run / "samples.json").unlink()
+        events = []
+        overrides = [f"data.path={recorded(copied_run)}"]
+        train(*overrides, out=copied_run, resume=True, watch=[events.append])
+        assert events == []
+        assert outcome(copied_run) == wanted
+
+    def test_a_larger_budget_goes_on(self, copied_run, train):
+        overrides = [f"data.path={recorded(copied_run)}", "train.max_steps=16"]
+        with pytest.warns(UserWarning, match=r"train\.max_steps was 12 and is 16"):
+            train(*overrides, out=copied_run, resume=True)
+        steps = [each["step"] for each in outcome(copied_run)["events"]]
+        assert steps == sorted(steps)
+        assert steps[-1] == 16
+        assert "max_steps: 16" in (copied_run / "recipe.yaml").read_text(encoding="utf-8")
+
+    def test_another_number_of_threads_is_a_warning(self, copied_run, train):
+        overrides = [f"data.path={recorded(copied_run)}", "threads=2"]
+        with (
+            pytest.warns(
+                UserWarning, match="the run goes on with a change: threads was 1 and is 2"
+            ),
+            pytest.warns(UserWarning, match="threads was 1 and is 2: not the same run to the last"),
+        ):
+            train(*overrides, out=copied_run, resume=True)
+
+    @pytest.mark.parametrize(
+        ("override", "difference"),
+        [
+            ("model.cell.hidden_size=8", "model.cell.hidden_size was 16 and is 8"),
+            ("model.head=tied", "model.head.name was 'linear' and is 'tied'"),
+            ("seed=2", "seed was 1 and is 2"),
+            ("tokenizer={alphabet: printable}", "tokenizer.alphabet was None and is 'printable'"),
+            ("data.window=8", "data.window was 16 and is 8"),
+            ("data.path=text.txt", "data.path was "),
+            ("train.optimizer=sgd", "train.optimizer."),
+        ],
+    )
+    def test_another_recipe_is_refused(self, override, difference, copied_run, train):
+        before = {path: path.read_bytes() for path in copied_run.rglob("*") if path.is_file()}
+        with pytest.raises(CheckpointError) as caught:
+            train(f"data.path={recorded(copied_run)}", override, out=copied_run, resume=True)
+        assert str(caught.value).startswith(f"{copied_run}: cannot be resumed: ")
+        assert difference in str(caught.value)
+        assert before == {path: path.read_bytes() for path in before}
+
+    def test_other_data_under_the_same_name_is_refused(self, place, train):
+        train("train.max_steps=1", "samples.length=1")
+        text = (place.folder / "text.txt").read_text(encoding="utf-8")
+        place.write("text.txt", text.replace("cat", "tac", 1))
+        with pytest.raises(CheckpointError, match="cannot be resumed: the data is another one now"):
+            train("train.max_steps=1", "samples.length=1", resume=True)
+
+    def test_another_tokenizer_of_the_same_size_is_refused(self, copied_run, train):
+        swap_characters(copied_run)
+        with pytest.raises(CheckpointError, match="tokenizer: not what this run began with"):
+            train(f"data.path={recorded(copied_run)}", out=copied_run, resume=True)
+
+    @pytest.mark.parametrize("content", [None, "", "{", "[]", "3", '"x"'])
+    def test_a_damaged_manifest_is_named(self, content, copied_run, train):
+        path, data = copied_run / "manifest.json", recorded(copied_run)
+        path.unlink() if content is None else path.write_text(content)
+        with pytest.raises(CheckpointError, match=r"manifest\.json: "):
+            train(f"data.path={data}", out=copied_run, resume=True)
+
+    def test_a_damaged_checkpoint_is_named(self, copied_run, train):
+        path = Checkpoints(copied_run / "checkpoints").find("last") / "training.json"
+        path.write_bytes(path.read_bytes().replace(b'"step": 12', b'"step": 11'))
+        with pytest.raises(CheckpointError, match=r"training\.json: damaged, its checksum"):
+            train(f"data.path={recorded(copied_run)}", out=copied_run, resume=True)
+
+
+def recorded(folder):
+    """The path of the data of a run."""
+    return next(iter(json.loads((folder / "manifest.json").read_bytes())["data"]))
+
+
+def swap_characters(folder):
+    """Another vocabulary of the same size, that loads as well."""
+    [path] = (folder / "tokenizer").rglob("chars.json")
+    chars = json.loads(path.read_bytes())
+    path.write_text(json.dumps([*chars[:-1], "\U0001f600"]))
+
+
+FAULTY = """
+import torch
+from seqgen.cells import Cell, cells
+
+
+@cells.register("faulty")
+class Faulty(Cell):
+    def __init__(self, input_size: int):
+        super().__init__()
+        self.output_size = 4
+        self.map = torch.nn.Linear(input_size, 4)
+        self.reads = 0
+
+    def initial_state(self, batch_size):
+        return None
+
+    def step(self, x, state):
+        return self.map(x), state
+
+    def project(self, xs):
+        self.reads += self.training
+        return xs * float("nan") if self.training and self.reads == 6 else xs
+"""
+
+
+class TestFaults:
+    def test_divergence_keeps_the_last_checkpoint(self, place, train, own_registries):
+        place.write("faulty.py", FAULTY)
+        with pytest.raises(DivergedError, match="the loss is nan at step 6, so no step was taken"):
+            train("plugins=[faulty.py]", "model.cell=faulty")
+        folder = Checkpoints(Path("run/checkpoints")).find("last")
+        assert load_state(folder)[0]["step"] == 4
+        assert "</html>" in Path("run/report.html").read_text(encoding="utf-8")
+        assert not Path("run/result.json").exists()
+
+    def test_a_model_that_is_too_large_for_the_machine(self, place, train):
+        before = place.files()
+        with pytest.raises(SetupError, match="not enough memory for the model"):
+            train("model.cell.hidden_size=1000000")
+        assert place.files() == before
+
+    def test_a_full_disk_costs_nothing_but_time(self, place, train, small_disk, finished_run):
+        disk = small_disk(120)
+        with pytest.raises((SetupError, OSError), match=r"(?i)cannot|no space"):
+            train(out=disk / "run")
+        small_disk(4000)
+        assert outcome(train(out=disk / "run", resume=True)) == outcome(finished_run)
