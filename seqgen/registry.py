@@ -103,6 +103,10 @@ class Registry(Generic[T]):
                 )
             every = options_of(factory)
             supplied = self._supplied & every.keys()
+            if "name" in every:
+                raise ValueError(
+                    f"{where}: an option cannot be called `name`, which names the part"
+                )
             own = {key: option for key, option in every.items() if key not in supplied}
             needed = frozenset(key for key in supplied if every[key].default is REQUIRED)
             self._entries[name] = Entry(factory, MappingProxyType(own), supplied, needed, where)
@@ -154,7 +158,14 @@ class Registry(Generic[T]):
         return Part(self, name, self._check_options(name, entry, given, path), path)
 
     def build(self, spec: object, **supplied: Any) -> T:
-        """Check `spec` (a name, a mapping or a Part) and build it with `supplied`."""
+        """Check `spec` (a name, a mapping, a Part or what is registered) and build it.
+
+        Any other callable, such as `partial(LSTM, hidden_size=64)`, is called as it is. Either way
+        it gets of `supplied` what its signature asks for.
+        """
+        if callable(spec) and not isinstance(spec, Part) and spec not in self._names_of_factories:
+            made: T = spec(**_asked_for(spec, supplied))
+            return made
         return self.check(spec)(**supplied)
 
     def schema(self) -> dict[str, Any]:
@@ -209,6 +220,13 @@ def plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: plain(each) for key, each in value.items()}
     return str(value) if isinstance(value, FilePath) else value
+
+
+def _asked_for(factory: Callable[..., Any], supplied: dict[str, Any]) -> dict[str, Any]:
+    parameters = inspect.signature(factory).parameters
+    if any(each.kind is each.VAR_KEYWORD for each in parameters.values()):
+        return supplied
+    return {name: value for name, value in supplied.items() if name in parameters}
 
 
 def _place(factory: Callable[..., Any]) -> str:

@@ -394,3 +394,13 @@ class TestEveryPart:
         for key in registry.entry(name).options:
             wrong = {**written, key: {"a strange": ["value"]}}
             assert not accepts(registry.schema(), wrong, definitions), key
+
+
+def test_refuses_an_option_that_would_hide_the_name():
+    boats = Registry("boat")
+    with pytest.raises(ValueError, match="cannot be called `name`"):
+
+        @boats.register("raft")
+        class Raft:
+            def __init__(self, name: str = "x"):
+                self.name = name

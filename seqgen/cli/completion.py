@@ -22,10 +22,15 @@ ROOM_NAMES = (
 
 def recipes(incomplete: str) -> list[str]:
     """Recipes that come along, and YAML files below the current folder."""
-    files = [str(path) for path in sorted(Path().glob(f"{incomplete}*"))]
-    names = [each for each in files if each.endswith((".yaml", ".yml"))]
-    names += [f"{each}/" for each in files if Path(each).is_dir()]
-    return names + [name for name in known_recipes() if name.startswith(incomplete)]
+    folder, _, _ = incomplete.rpartition("/")
+    prefix = incomplete[: len(folder) + 1] if "/" in incomplete else ""
+    try:
+        paths = sorted(Path(prefix).iterdir())
+    except OSError:
+        paths = []
+    names = [prefix + path.name for path in paths if path.suffix in (".yaml", ".yml")]
+    names += [f"{prefix}{path.name}/" for path in paths if path.is_dir()]
+    return [name for name in (*names, *known_recipes()) if name.startswith(incomplete)]
 
 
 def runs(incomplete: str) -> list[str]:

@@ -18,8 +18,10 @@ def list_corpora(
     """List the named corpora, or fetch one."""
     if context.invoked_subcommand is not None:
         return
+    from seqgen import plugins
     from seqgen.data.corpora import corpora
 
+    plugins.load_installed()
     found = [
         {
             "name": name,
@@ -39,9 +41,11 @@ def list_corpora(
 @app.command("get")
 def get(name: Annotated[str, typer.Argument(help="A corpus's name.")]) -> None:
     """Fetch a corpus once, check its SHA-256 and keep it in the cache."""
+    from seqgen import plugins
     from seqgen.data.corpora import corpora
     from seqgen.errors import UsageError
 
+    plugins.load_installed()
     try:
         corpus = corpora.build(name)
     except ValueError as error:

@@ -6,10 +6,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.text import Text
 
+from seqgen.cli.terminal import Terminal
 from seqgen.reports.quantities import count, duration, figure
 from seqgen.reports.text import visible
 
@@ -23,7 +23,7 @@ class Display:
     """A context that shows the events of a run as they come."""
 
     def __init__(self, *, to_stderr: bool = False) -> None:
-        self.console = Console(stderr=to_stderr, highlight=False, soft_wrap=True)
+        self.console = Terminal(stderr=to_stderr, highlight=False, soft_wrap=True)
         self._lines = 0
         self._bar: Progress | None = None
         self._task: Any = None

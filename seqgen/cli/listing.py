@@ -57,10 +57,11 @@ def _default(option: Any) -> Any:
 
 
 def _show(found: dict[str, list[dict[str, Any]]]) -> None:
-    from rich.console import Console
     from rich.text import Text
 
-    console = Console(highlight=False, soft_wrap=True)
+    from seqgen.cli.terminal import Terminal
+
+    console = Terminal(highlight=False, soft_wrap=True)
     for room, parts in found.items():
         console.print(Text(room, style="bold underline"))
         for part in parts:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from seqgen.cells import CellFactory
+from seqgen.cells import CellFactory, cells
 from seqgen.data.base import Prompts, TokenBatch
 from seqgen.decoders.base import Start
 from seqgen.dropout import Dropout
-from seqgen.embeddings import EmbeddingFactory, LearnedEmbedding
-from seqgen.heads import HeadFactory, LinearHead
+from seqgen.embeddings import EmbeddingFactory, LearnedEmbedding, embeddings
+from seqgen.heads import HeadFactory, LinearHead, heads
 from seqgen.models.base import Generative, Loss, Score, models
 from seqgen.options import Share
 from seqgen.state import State
@@ -36,10 +36,13 @@ class LanguageModel(Generative):
         input_dropout: Share = 0.0,
     ) -> None:
         super().__init__()
-        self.embedding = embedding(vocab_size=vocab_size)
-        self.cell = cell(input_size=self.embedding.output_size)
-        self.head = head(
-            input_size=self.cell.output_size, vocab_size=vocab_size, table=self.embedding.table
+        self.embedding = embeddings.build(embedding, vocab_size=vocab_size)
+        self.cell = cells.build(cell, input_size=self.embedding.output_size)
+        self.head = heads.build(
+            head,
+            input_size=self.cell.output_size,
+            vocab_size=vocab_size,
+            table=self.embedding.table,
         )
         self.dropout = Dropout(dropout)
         self.input_dropout = Dropout(input_dropout)

@@ -1,13 +1,15 @@
 """The model `language_model`: what training sees is what scoring and generation see."""
 
+from functools import partial
+
 import pytest
 import torch
 
-from seqgen.cells import cells
+from seqgen.cells import LSTM, cells
 from seqgen.data import Prompts, TokenBatch
 from seqgen.embeddings import embeddings
-from seqgen.heads import heads
-from seqgen.models import Generative, models
+from seqgen.heads import LinearHead, TiedHead, heads
+from seqgen.models import Generative, LanguageModel, models
 from seqgen.models.language_model import SCORED_AT_ONCE
 from seqgen.state import leaves, reorder
 
@@ -177,3 +179,16 @@ def test_sizes_flow_from_part_to_part(small):
     assert model.embedding.output_size == 6
     assert model.cell.cells[0].native.input_size == 6
     assert model.head.project.weight.shape == (VOCAB, model.cell.output_size)
+
+
+def test_takes_classes_and_partials_as_well_as_parts_of_recipes():
+    tokens = torch.tensor([[1, 2, 3]])
+    for cell in (
+        partial(LSTM, hidden_size=4),
+        lambda input_size: LSTM(input_size, 4),
+        LSTM,
+        "lstm",
+    ):
+        for head in (LinearHead, TiedHead):
+            model = LanguageModel(7, cell=cell, head=head)
+            assert model.score(TokenBatch(tokens, tokens)).nats.shape == (1, 3)

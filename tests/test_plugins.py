@@ -1,0 +1,194 @@
+"""Plugins: files that a recipe names, and installed packages."""
+
+import json
+import sys
+import warnings
+from pathlib import Path
+
+import pytest
+
+import seqgen
+from seqgen.cells import cells
+from seqgen.errors import PluginError
+from seqgen.plugins import load_files, load_installed
+
+MY_CELL = '''\
+"""A cell of one's own."""
+
+import torch
+
+from seqgen.cells import Cell, cells
+from seqgen.options import Size
+
+
+@cells.register("mine")
+class Mine(Cell):
+    """An Elman cell that leaks."""
+
+    def __init__(self, input_size: int, hidden_size: Size = 8, leak: float = 0.5):
+        super().__init__()
+        self.output_size = hidden_size
+        self.leak = leak
+        self.map = torch.nn.Linear(input_size + hidden_size, hidden_size)
+
+    def initial_state(self, batch_size):
+        return self.map.weight.new_zeros(batch_size, self.output_size)
+
+    def step(self, x, state):
+        new = torch.tanh(self.map(torch.cat([x, state], 1)))
+        state = self.leak * state + (1 - self.leak) * new
+        return state, state
+'''
+
+
+@pytest.fixture(autouse=True)
+def _own_registries(own_registries):
+    """Each test begins with the parts of the package alone."""
+
+
+class TestAFile:
+    def test_it_trains_end_to_end_from_anywhere(self, place, command, monkeypatch):
+        place.write("recipes/my_cell.py", MY_CELL)
+        text = (place.folder / "tiny.yaml").read_text(encoding="utf-8")
+        text = text.replace("name: lstm, hidden_size: 16", "name: mine, leak: 0.25")
+        place.write("recipes/mine.yaml", f"plugins: [my_cell.py]\n{text}")
+        ended = command("run", "recipes/mine.yaml", "--out", "run", "--json")
+        assert ended.code == 0, ended.err
+        result = json.loads(ended.out)
+        assert result["valid"]["nats_per_token"] < 3.1
+        # The run finds its plugin again, from wherever it is looked at.
+        (place.folder / "elsewhere").mkdir()
+        monkeypatch.chdir(place.folder / "elsewhere")
+        assert len(seqgen.load("../run").generate("the ", max_length=9)) == 9
+        ended = command("generate", "../run", "--max-length", "5", "--prompt", "cat")
+        assert ended.code == 0
+        assert len(ended.out) == len("cat") + 5 + 1
+        monkeypatch.chdir(place.folder)
+        assert command("run", "recipes/mine.yaml", "--out", "run", "--resume").code == 0
+
+    def test_an_override_may_name_it(self, place, command):
+        place.write("my_cell.py", MY_CELL)
+        ended = command(
+            "validate", "tiny.yaml", "plugins=[my_cell.py]", "model.cell=mine", "--json"
+        )
+        assert ended.code == 0, ended.err
+        recipe = json.loads(ended.out)
+        assert recipe["model"]["cell"] == {"name": "mine", "hidden_size": 8, "leak": 0.5}
+        assert recipe["plugins"] == [str(place.folder / "my_cell.py")]
+
+    def test_its_options_are_checked_and_its_place_is_named(self, place, refusal):
+        place.write("my_cell.py", MY_CELL)
+        told = refusal(
+            3, "run", "tiny.yaml", "plugins=[my_cell.py]", "model.cell={name: mine, lek: 1}"
+        )
+        assert "model.cell.lek: not an option of cell 'mine'; did you mean 'leak'?" in told
+        assert told.endswith("(hidden_size, leak; my_cell.py:9)")
+
+    def test_it_is_imported_once(self, place):
+        place.write("count.py", "import sys\nsys.counted = getattr(sys, 'counted', 0) + 1\n")
+        try:
+            for path in ("count.py", "count.py", "./count.py"):
+                load_files([str((place.folder / path).resolve())])
+            assert sys.counted == 1
+        finally:
+            del sys.counted
+
+    def test_two_files_of_one_name_are_two_plugins(self, place):
+        for folder in "ab":
+            text = MY_CELL.replace('"mine"', f'"mine_{folder}"')
+            load_files([str(place.write(f"{folder}/my_cell.py", text))])
+        assert {"mine_a", "mine_b"} <= set(cells.names())
+
+    def test_missing(self, place, refusal):
+        told = refusal(8, "run", "tiny.yaml", "plugins=[none.py]")
+        assert told == f"plugin {place.folder / 'none.py'}: no such file"
+
+    @pytest.mark.parametrize(
+        ("content", "reason"),
+        [
+            ("import not_there_at_all", "ModuleNotFoundError: No module named 'not_there_at_all'"),
+            ("1 / 0", "ZeroDivisionError: division by zero"),
+            ("def broken(:", "SyntaxError: "),
+            ("raise ValueError('two\\nlines')", "ValueError: two lines"),
+            ("\0", "null bytes"),
+        ],
+    )
+    def test_one_that_cannot_be_imported(self, content, reason, place, refusal):
+        place.write("broken.py", content)
+        told = refusal(8, "run", "tiny.yaml", "plugins=[broken.py]")
+        assert told.startswith(f"plugin {place.folder / 'broken.py'}: cannot be imported: ")
+        assert reason in told
+        assert refusal(8, "run", "tiny.yaml", "plugins=[broken.py]") == told, "it is tried again"
+
+    def test_what_is_no_python_file(self, place, refusal):
+        told = refusal(8, "run", "tiny.yaml", "plugins=[text.txt]")
+        assert told == f"plugin {place.folder / 'text.txt'}: not a Python file"
+
+    def test_a_name_that_is_taken_is_named_with_both_places(self, place, refusal):
+        place.write("greedy_name.py", MY_CELL.replace('"mine"', '"lstm"'))
+        told = refusal(8, "run", "tiny.yaml", "plugins=[greedy_name.py]")
+        where = cells.where("lstm")
+        assert told == f"greedy_name.py:9: the cell name 'lstm' is taken by {where}; choose another"
+        assert where.startswith("seqgen/cells/lstm.py:")
+
+    def test_they_must_be_a_list_of_paths(self, refusal):
+        assert "plugins: must be a list" in refusal(3, "run", "tiny.yaml", "plugins=my_cell.py")
+        assert "plugins: must be a string" in refusal(3, "run", "tiny.yaml", "plugins=[3]")
+
+    def test_a_run_whose_plugin_is_gone(self, place, train):
+        path = place.write("my_cell.py", MY_CELL)
+        folder = train("plugins=[my_cell.py]", "model.cell=mine", "samples.length=0")
+        for name in [name for name in sys.modules if name.startswith("seqgen_plugin_")]:
+            del sys.modules[name]
+        path.unlink()
+        with pytest.raises(PluginError, match=r"plugin .*my_cell\.py: no such file"):
+            seqgen.load(folder)
+
+
+@pytest.fixture
+def install(tmp_path, monkeypatch):
+    """A function that installs a package: a module and the entry point that names it."""
+    site = tmp_path / "site-packages"
+    site.mkdir()
+    monkeypatch.syspath_prepend(str(site))
+
+    def call(name, content):
+        (site / f"{name}.py").write_text(content, encoding="utf-8")
+        info = site / f"{name}-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text(f"[seqgen.plugins]\n{name} = {name}\n")
+
+    yield call
+    for path in site.glob("*.py"):
+        sys.modules.pop(path.stem, None)
+
+
+class TestAnInstalledPackage:
+    def test_its_parts_are_there(self, install, command):
+        install("plugin_of_a_friend", MY_CELL)
+        listed = json.loads(command("list", "cells", "--json").out)["cells"]
+        [mine] = [each for each in listed if each["name"] == "mine"]
+        assert mine["summary"] == "An Elman cell that leaks."
+        assert mine["options"] == {"hidden_size": 8, "leak": 0.5}
+        assert mine["where"].endswith("plugin_of_a_friend.py:9")
+
+    def test_a_broken_one_is_a_warning_and_the_rest_goes_on(self, install, command, place):
+        install("plugin_that_breaks", "raise RuntimeError('two\\nlines')")
+        install("plugin_that_works", MY_CELL)
+        ended = command("validate", "tiny.yaml", "model.cell=mine")
+        assert ended.code == 0
+        assert ended.err == (
+            "warning: plugin 'plugin_that_breaks' (plugin_that_breaks): RuntimeError: two lines\n"
+        )
+
+    def test_one_that_takes_a_name_is_a_warning_too(self, install):
+        install("plugin_that_takes", MY_CELL.replace('"mine"', '"lstm"'))
+        with pytest.warns(UserWarning, match="the cell name 'lstm' is taken by seqgen/cells/lstm"):
+            load_installed()
+
+    def test_without_any_nothing_is_said(self):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            load_installed()
+        assert Path(seqgen.__file__).is_file()

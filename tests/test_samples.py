@@ -1,0 +1,93 @@
+"""The samples of a run."""
+
+import json
+
+import pytest
+
+import seqgen
+from seqgen.samples import final_samples, sample_at_validation, samples_as_text
+
+
+@pytest.fixture(scope="module")
+def built(finished_run):
+    return seqgen.load(finished_run).built
+
+
+@pytest.fixture(scope="module")
+def samples(built):
+    return final_samples(built.generator(), built.recipe.samples, seed=1)
+
+
+def test_each_prompt_at_each_temperature(samples, built):
+    assert [each["temperature"] for each in samples] == [0.0, 0.8]
+    for each in samples:
+        assert each["prompt"] == "the "
+        assert "".join(each["pieces"]) == each["text"]
+        assert len(each["log_probs"]) == len(each["pieces"]) == built.recipe.samples.length
+        assert all(log_prob <= 0 for log_prob in each["log_probs"])
+        assert not each["finished"]
+
+
+def test_the_first_tokens_are_the_most_probable_ones(samples):
+    greedy, warm = (each["first"] for each in samples)
+    assert [each["probability"] for each in greedy[:2]] == [1.0, 0.0]
+    chances = [each["probability"] for each in warm]
+    assert chances == sorted(chances, reverse=True)
+    assert 0 < sum(chances) <= 1 + 1e-9
+    assert greedy[0]["token"] == samples[0]["pieces"][0] == warm[0]["token"]
+
+
+def test_they_are_those_that_the_run_has_written(samples, finished_run):
+    assert json.loads((finished_run / "samples.json").read_bytes()) == samples
+    text = (finished_run / "samples.txt").read_text(encoding="utf-8")
+    assert text == samples_as_text(samples)
+
+
+def test_the_same_numbers_at_each_validation(built):
+    one, two = (
+        sample_at_validation(
+            built.generator(), built.recipe.decoder(seed=3, vocab_size=20), built.recipe.samples
+        )
+        for _ in range(2)
+    )
+    assert one == two
+    assert one["prompt"] == "the "
+    assert len(one["text"]) == 20
+
+
+def test_as_text(samples):
+    lines = samples_as_text(samples).split("\n")
+    assert lines[0] == "=== greedy ==="
+    assert lines[1].startswith("the ")
+    assert "=== temperature 0.8 ===" in lines
+
+
+def test_prompts_that_the_tokenizer_refuses_are_the_recipes_fault(place, refusal):
+    place.recipe('prompts: ["the "]', "prompts: [日]")
+    told = refusal(3, "run", "tiny.yaml", "tokenizer={unk: error}")
+    assert told.startswith("tiny.yaml:13:20: samples.prompts: `text` must be of known characters")
+
+
+def test_a_decoder_that_does_not_suit_the_vocabulary_is_too(place, refusal, own_registries):
+    place.write("picky.py", PICKY)
+    override = "decoder={name: picky, top: 1000}"
+    told = refusal(3, "run", "tiny.yaml", "plugins=[picky.py]", override)
+    assert told == (
+        f"override {override}: decoder: `top` must be at most 21, the number of tokens, but is 1000"
+    )
+
+
+PICKY = """
+from seqgen.decoders import PathDecoder, decoders
+
+
+@decoders.register("picky")
+class Picky(PathDecoder):
+    def __init__(self, vocab_size: int, top: int = 1):
+        if top > vocab_size:
+            tokens = f"{vocab_size}, the number of tokens"
+            raise ValueError(f"`top` must be at most {tokens}, but is {top}")
+
+    def choose(self, log_probs, numbers, moment):
+        return log_probs.argmax(-1)
+"""
