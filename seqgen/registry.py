@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import inspect
-import os
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path as FilePath
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
+from seqgen.callables import asked_for, place_of
 from seqgen.errors import PluginError
 from seqgen.options import (
     REQUIRED,
@@ -95,7 +95,7 @@ class Registry(Generic[T]):
         """A decorator that enters a class or function under `name`."""
 
         def enter(factory: F) -> F:
-            where = _place(factory)
+            where = place_of(factory)
             if name in self._entries:
                 taken = self._entries[name].where
                 raise PluginError(
@@ -164,7 +164,7 @@ class Registry(Generic[T]):
         it gets of `supplied` what its signature asks for.
         """
         if callable(spec) and not isinstance(spec, Part) and spec not in self._names_of_factories:
-            made: T = spec(**_asked_for(spec, supplied))
+            made: T = spec(**asked_for(spec, supplied))
             return made
         return self.check(spec)(**supplied)
 
@@ -220,36 +220,3 @@ def plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: plain(each) for key, each in value.items()}
     return str(value) if isinstance(value, FilePath) else value
-
-
-def _asked_for(factory: Callable[..., Any], supplied: dict[str, Any]) -> dict[str, Any]:
-    parameters = inspect.signature(factory).parameters
-    if any(each.kind is each.VAR_KEYWORD for each in parameters.values()):
-        return supplied
-    return {name: value for name, value in supplied.items() if name in parameters}
-
-
-def _place(factory: Callable[..., Any]) -> str:
-    """`seqgen/cells/lstm.py:21` for our own parts; for others the path from the current folder."""
-    inner = inspect.unwrap(factory)
-    found = _source(inner) or _source(getattr(inner, "__init__", None))
-    if found is None:
-        return "<interactive>"
-    source, line = found
-    package = FilePath(__file__).parent.parent
-    path = FilePath(source).resolve()
-    if path.is_relative_to(package):
-        return f"{path.relative_to(package).as_posix()}:{line}"
-    return (
-        f"{os.path.relpath(path)}:{line}"
-        if path.is_relative_to(FilePath.cwd())
-        else f"{path}:{line}"
-    )
-
-
-def _source(inner: Any) -> tuple[str, int] | None:
-    """File and line of a definition, as far as Python can tell."""
-    try:
-        return inspect.getsourcefile(inner) or "?", inspect.getsourcelines(inner)[1]
-    except (OSError, TypeError):  # a class that says it is from another module, or no source
-        return None

@@ -22,8 +22,7 @@ ROOM_NAMES = (
 
 def recipes(incomplete: str) -> list[str]:
     """Recipes that come along, and YAML files below the current folder."""
-    folder, _, _ = incomplete.rpartition("/")
-    prefix = incomplete[: len(folder) + 1] if "/" in incomplete else ""
+    prefix = incomplete[: incomplete.rfind("/") + 1]
     try:
         paths = sorted(Path(prefix).iterdir())
     except OSError:

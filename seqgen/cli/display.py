@@ -111,7 +111,10 @@ class Display:
             self._line(f"  {visible(text)[:room]}", style="dim")
 
     def _line(self, text: str, style: str = "") -> None:
-        self.console.print(Text(visible(text), style=style))
+        try:
+            self.console.print(Text(visible(text), style=style))
+        except (BrokenPipeError, SystemExit):  # Rich makes an exit of it
+            self.console.quiet = True  # nobody reads any more; the run goes on without them
 
     def _end_bar(self) -> None:
         if self._bar is not None:

@@ -7,7 +7,7 @@ import os
 import sys
 import traceback
 import warnings
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -55,7 +55,7 @@ def main() -> NoReturn:
     """Run a verb; every expected fault is one line on standard error and an exit code."""
     warnings.showwarning = _show_warning
     try:
-        code = app(standalone_mode=False)
+        code = app(prog_name="seqgen", standalone_mode=False)
         sys.stdout.flush()
     except StoppedError as error:
         _end(str(error), error.exit_code)
@@ -63,24 +63,38 @@ def main() -> NoReturn:
         _end(str(error), error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         _end("interrupted", 130)
-    except BrokenPipeError:
-        # Whoever read our output has gone; that is no fault, but Python would complain at exit.
+    except (BrokenPipeError, SystemExit) as error:
+        # Typer and Rich make an exit of it when whoever read our output has gone.
+        if isinstance(error, SystemExit) and not isinstance(error.__context__, BrokenPipeError):
+            raise
+        # That is no fault, but Python would complain at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except Exception as error:
         if isinstance(error, ClickError):
-            error.show()  # type: ignore[attr-defined]
-            sys.exit(2)
+            _end_usage(error)
         if isinstance(error, OSError) and error.errno in _NO_ROOM:
             _end(f"{error.filename or 'a file'}: cannot be written: {error.strerror}", 7)
         traceback.print_exc()
         _end("this is a defect of seqgen; please report it with the lines above", 1)
+    if code == 130:  # what Typer makes of Ctrl-C
+        _end("interrupted", 130)
     sys.exit(code if isinstance(code, int) else 0)
 
 
 def _end(message: str, code: int) -> NoReturn:
     _say(message)
     sys.exit(code)
+
+
+def _end_usage(error: Any) -> NoReturn:
+    """A wrong command line, as Typer found it."""
+    message = error.format_message()
+    if not message.strip():  # no verb was given, and the help has been printed
+        sys.exit(2)
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else "seqgen"
+    _end(f"{command}: {message} (see {command} --help)", 2)
 
 
 def _say(message: str) -> None:

@@ -1,0 +1,51 @@
+"""What the shell completes."""
+
+import pytest
+
+from seqgen.cli.completion import recipes, rooms, runs
+
+
+@pytest.fixture(autouse=True)
+def _files(place):
+    place.write("char/mine.yaml", "")
+    place.write("char/notes.txt", "")
+    place.write("char.yml", "")
+    place.write("odd [1].yaml", "")
+    place.write("runs/one/recipe.yaml", "")
+    place.write("runs/two/recipe.yaml", "")
+    place.write("runs/three/notes.txt", "")
+
+
+@pytest.mark.parametrize(
+    ("incomplete", "found"),
+    [
+        ("char", ["char.yml", "char/", "char_lstm"]),
+        ("char/", ["char/mine.yaml"]),
+        ("char/m", ["char/mine.yaml"]),
+        ("ti", ["tiny.yaml"]),
+        ("./ti", ["./tiny.yaml"]),
+        ("odd [", ["odd [1].yaml"]),
+        ("**", []),
+        ("nowhere/", []),
+        ("tiny.yaml/", []),
+        ("lectures/char_lstm_", ["lectures/char_lstm_cell"]),
+    ],
+)
+def test_recipes(incomplete, found):
+    assert recipes(incomplete) == found
+
+
+def test_recipes_by_whole_paths(place):
+    assert recipes(f"{place.folder}/ti") == [f"{place.folder}/tiny.yaml"]
+    assert recipes(f"{place.folder}/char/../ti") == [f"{place.folder}/char/../tiny.yaml"]
+    assert recipes("/")
+
+
+def test_runs():
+    assert runs("") == ["runs/one", "runs/two"]
+    assert runs("runs/t") == ["runs/two"]
+
+
+def test_rooms():
+    assert rooms("c") == ["cells", "corpora"]
+    assert "optimizers" in rooms("")

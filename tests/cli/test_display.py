@@ -1,0 +1,146 @@
+"""What a run shows: plain lines on a pipe, a bar in a terminal, nothing that acts."""
+
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from seqgen.cli.display import Display
+
+PLAN = {
+    "recipe": "tiny",
+    "description": "with [/x] and \x1b[31m",
+    "parameters": 12345,
+    "vocab_size": 70,
+    "data": {"a.txt": "00"},
+    "train_tokens": 100,
+    "valid_tokens": 10,
+    "device": "cpu",
+    "threads": 2,
+    "precision": "float32",
+    "budget": "3 steps",
+    "resumed_at": None,
+}
+
+
+def train(step, steps=100):
+    return {
+        "event": "train",
+        "step": step,
+        "progress": step / steps,
+        "seconds": step / 10,
+        "loss": 2.5,
+        "tokens_per_second": 1234.0,
+    }
+
+
+def valid(text, best=True):
+    sample = {"prompt": "the ", "text": text}
+    figures = {"nats_per_token": 2.0, "bits_per_char": 2.9}
+    return {"event": "valid", "step": 3, **figures, "best": best, "samples": [sample]}
+
+
+def shown(capsys, *events, plan=None):
+    with Display() as display:
+        display.announce({**PLAN, **(plan or {})})
+        for event in events:
+            display.event(event)
+    return capsys.readouterr().out
+
+
+def test_what_a_run_will_do(capsys):
+    assert shown(capsys) == (
+        "tiny: with [/x] and \\x1b[31m\n"
+        "  model   12,345 parameters, 70 tokens\n"
+        "  data    a.txt: train 100, valid 10 tokens\n"
+        "  machine cpu, 2 threads, float32\n"
+        "  budget  3 steps\n"
+    )
+    assert "  machine cpu, 1 thread, float32\n" in shown(capsys, plan={"threads": 1})
+    assert shown(capsys, plan={"resumed_at": 7}).endswith("  resumed at step 7\n")
+
+
+def test_a_pipe_gets_some_plain_lines(capsys):
+    lines = shown(capsys, *(train(step) for step in range(1, 101))).splitlines()[5:]
+    assert 19 <= len(lines) <= 21
+    assert lines[0] == "  1%  step 1  loss 2.500  1,234 tokens/s  9.9 s left"
+    assert lines[-1] == "100%  step 100  loss 2.500  1,234 tokens/s  0 s left"
+
+
+@pytest.mark.parametrize(
+    "text", ["[/x][bold]\x1b[31m", "a\nb\r\x00c\u202e", "\ud800", "日本" * 500]
+)
+def test_samples_do_not_act_on_the_terminal(text, capsys):
+    told = shown(capsys, valid(text), valid(text, best=False))
+    lines = told.splitlines()[5:]
+    assert len(lines) == 4
+    assert lines[0] == "step 3  valid 2.000 nats/token, 2.900 bits/char  best"
+    assert lines[2] == "step 3  valid 2.000 nats/token, 2.900 bits/char"
+    assert lines[1].startswith("  the ")
+    assert len(lines[1]) <= 102
+    assert not set("\x1b\x00\r\u202e") & set(told)
+
+
+def test_other_events_are_left_to_others(capsys):
+    assert shown(capsys, {"event": "weather"}) == shown(capsys)
+
+
+def test_the_end(capsys):
+    figures = {"bits_per_char": 1.5, "nats_per_token": 1.04, "perplexity": None, "accuracy": 0.5}
+    result = {
+        "train": {"steps": 12, "seconds": 75, "tokens_per_second": 1000.0},
+        "stopped": "the budget was spent",
+        "test": figures,
+    }
+    Display().conclude(result, Path("runs/tiny"))
+    assert capsys.readouterr().out == (
+        "trained 12 steps in 1 min 15 s, 1,000 tokens/s; the budget was spent\n"
+        "  test  1.500 bits/char, 1.040 nats/token, perplexity \u2013, accuracy 50.0%\n"
+        "report: runs/tiny/report.html   samples: runs/tiny/samples.txt\n"
+    )
+
+
+def test_a_terminal_gets_a_bar(monkeypatch):
+    terminal = io.StringIO()
+    terminal.isatty = lambda: True
+    monkeypatch.setattr(sys, "stdout", terminal)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "60")
+    with Display() as display:
+        display.announce(PLAN)
+        display.event(train(50))
+        display.event(valid("x" * 200))
+    told = terminal.getvalue()
+    assert "━" in told
+    assert "step 50" in told
+    assert "x" * 52 in told
+    assert "x" * 53 not in told
+    assert "\x1b[?25h" in told, "the cursor is back"
+
+
+def test_nobody_reads_and_the_work_goes_on():
+    code = (
+        "import sys, time; sys.path.insert(0, '.')\n"
+        "from seqgen.cli.display import Display\n"
+        f"plan = {PLAN!r}\n"
+        "sys.stdin.read()\n"
+        "with Display() as display:\n"
+        "    for _ in range(3):\n"
+        "        display.announce(plan)\n"
+        "print('done', file=sys.stderr)"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    process.stdout.close()
+    process.stdin.close()
+    said = process.stderr.read()
+    process.stderr.close()
+    assert process.wait(timeout=60) == 0
+    assert said == b"done" + os.linesep.encode()

@@ -1,0 +1,109 @@
+"""The command as a whole: its help, wrong command lines, defects, and how it ends."""
+
+import sys
+
+import pytest
+
+from seqgen.cli.main import main
+
+VERBS = ("run", "generate", "evaluate", "list", "validate", "schema", "data")
+
+
+class TestHelp:
+    def test_all_verbs_are_there(self, command):
+        told = command("--help").out
+        assert all(f" {verb} " in told for verb in VERBS)
+        assert "--version" in told
+
+    @pytest.mark.parametrize("verb", VERBS)
+    @pytest.mark.parametrize("width", ["40", "120"])
+    def test_every_verb_says_what_it_does(self, verb, width, command, monkeypatch):
+        monkeypatch.setenv("COLUMNS", width)
+        monkeypatch.setenv("TERMINAL_WIDTH", width)
+        for flag in ("--help", "-h"):
+            ended = command(verb, flag)
+            assert (ended.code, ended.err) == (0, "")
+            assert f"Usage: seqgen {verb}" in ended.out
+            assert max(len(line) for line in ended.out.splitlines()) <= int(width)
+
+    def test_version(self, command):
+        from seqgen import __version__
+
+        assert command("--version") == (0, f"seqgen {__version__}\n", "")
+
+
+class TestAWrongCommandLine:
+    @pytest.mark.parametrize(
+        ("words", "told"),
+        [
+            (["rnu"], "rnu"),
+            (["run"], "recipe"),
+            (["run", "tiny.yaml", "--nonsense"], "--nonsense"),
+            (["--nonsense"], "--nonsense"),
+            (["generate"], "run"),
+            (["generate", "x", "--samples", "many"], "many"),
+            (["generate", "x", "--max-length"], "--max-length"),
+            (["schema", "too", "many"], "too"),
+            (["data", "gte"], "gte"),
+        ],
+    )
+    def test_it_is_said_and_the_code_is_2(self, words, told, command):
+        ended = command(*words)
+        assert ended.code == 2
+        assert told in ended.err.lower()
+        assert "Traceback" not in ended.err
+        assert ended.out == ""
+
+    def test_no_words_at_all_get_the_help(self, command):
+        ended = command()
+        assert ended.code in (0, 2)
+        assert "Usage: seqgen" in ended.out + ended.err
+
+
+class TestHowItEnds:
+    def test_a_defect_is_told_from_a_mistake(self, command, monkeypatch, place):
+        monkeypatch.setattr("seqgen.recipe.check_options", lambda *any: 1 / 0)
+        ended = command("validate", "tiny.yaml")
+        assert ended.code == 1
+        assert "Traceback" in ended.err
+        assert ended.err.endswith(
+            "this is a defect of seqgen; please report it with the lines above\n"
+        )
+
+    def test_control_c_where_nothing_is_to_be_saved(self, command, monkeypatch, place):
+        def interrupt(*any):
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr("seqgen.recipe.check_options", interrupt)
+        assert command("validate", "tiny.yaml") == (130, "", "interrupted\n")
+
+    def test_a_reader_that_has_gone(self, monkeypatch, tmp_path):
+        """`seqgen --version | true`, in this process."""
+        with (tmp_path / "out").open("w") as out:
+            monkeypatch.setattr(sys, "argv", ["seqgen", "--version"])
+            monkeypatch.setattr(sys, "stdout", Gone(out))
+            with pytest.raises(SystemExit) as ended:
+                main()
+        assert ended.value.code == 0
+
+
+class Gone:
+    """A stream that nobody reads."""
+
+    encoding = "utf-8"
+    errors = "strict"
+
+    def __init__(self, file):
+        self.file = file
+
+    def write(self, text):
+        raise BrokenPipeError
+
+    def flush(self):
+        raise BrokenPipeError
+
+    def isatty(self):
+        return False
+
+    def fileno(self):
+        return self.file.fileno()
