@@ -6,15 +6,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help demo test check format soak bench clean
+.PHONY: help demo test lint check format bench clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo    train recipes/char_lstm.yaml (about three minutes)"
 	@echo "make test    run the tests"
-	@echo "make check   format, lint, types and floors, without changing anything"
+	@echo "make lint    format, lint, types and floors, without changing anything"
+	@echo "make check   the same, and the tests with their coverage"
 	@echo "make format  put the code into its format"
-	@echo "make soak    the tests that take longer"
 	@echo "make bench   the standing benchmarks"
 	@echo "make clean   remove the environment and what tools leave behind"
 
@@ -38,18 +38,18 @@ demo: $(VENV)/installed
 test: $(VENV)/installed-dev
 	$(BIN)/python -m pytest
 
-check: $(VENV)/installed-dev
+lint: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+check: lint
+	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+
 format: $(VENV)/installed-dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
-
-soak: $(VENV)/installed-dev
-	SEQGEN_SOAK=1 $(BIN)/python -m pytest -m soak
 
 bench: $(VENV)/installed-dev
 	$(BIN)/python benchmarks/train_speed.py

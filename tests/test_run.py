@@ -6,11 +6,14 @@ import random
 import shlex
 import shutil
 import signal
+import sys
 import time
+import warnings
 from pathlib import Path
 
 import pytest
 
+from seqgen.cli.main import main
 from seqgen.errors import CheckpointError, DivergedError, SetupError, StoppedError
 from seqgen.run import default_folder
 from seqgen.training.checkpoint import Checkpoints, load_state
@@ -151,35 +154,85 @@ class TestRepeating:
         assert outcome(train(*parts, resume=True)) == whole
 
 
-def wait_for_step(folder, step, process):
+def wait_for_step(folder, step, running):
     """Wait until the log of the run in `folder` has come to `step`."""
     path = folder / "metrics.jsonl"
     for _ in range(6000):
         lines = path.read_text(encoding="utf-8").split("\n")[:-1] if path.exists() else []
         if lines and json.loads(lines[-1])["step"] >= step:
             return
-        assert process.poll() is None, process.communicate()
+        assert running(), "the run has ended too early"
         time.sleep(0.01)
     pytest.fail(f"the run has not come to step {step} in a minute")
 
 
+class Forked:
+    """A process that is a copy of this one, so that torch is there at once, and runs a command."""
+
+    def __init__(self, words, said):
+        self.said = said
+        with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
+            self.pid = os.fork()  # which newer Pythons warn of where there are threads
+        if self.pid == 0:
+            self._work(words)
+
+    def _work(self, words):
+        code = 1
+        try:
+            sys.argv = ["seqgen", *words]
+            with (
+                self.said.open("w", encoding="utf-8") as sys.stderr,
+                open(os.devnull, "w") as sys.stdout,
+            ):
+                try:
+                    main()
+                except SystemExit as end:
+                    code = end.code or 0
+        finally:
+            os._exit(code)
+
+    def poll(self):
+        return os.waitpid(self.pid, os.WNOHANG)[0] or None
+
+    def send_signal(self, number):
+        os.kill(self.pid, number)
+
+    def wait(self):
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1]), self.said.read_text()
+
+
+class Spawned:
+    """A process of its own that runs a command."""
+
+    def __init__(self, words, spawn):
+        self.process = spawn(*words)
+        self.poll, self.send_signal = self.process.poll, self.process.send_signal
+
+    def wait(self):
+        _, said = self.process.communicate(timeout=60)
+        return self.process.returncode, said
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="forks a process in which torch is loaded")
 class TestTheWorldOutside:
     def test_signals_and_kills_at_any_moment_change_no_byte(self, place, train, spawn):
-        """SIGINT, SIGTERM and SIGKILL, each as it happens to fall."""
+        """SIGINT, SIGTERM and three times SIGKILL, each as it happens to fall."""
         options = ["train.max_steps=600", "train.validate_every=40", "train.log_every=5"]
         options += ["model.dropout=0.2", "samples.length=2"]
         again = ["run", "tiny.yaml", *options, "--out", "run"]
-        moments = random.Random()
         endings = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGKILL: -9}
-        kills = [signal.SIGKILL, signal.SIGINT, signal.SIGKILL, signal.SIGTERM]
-        for count, number in enumerate(kills):
-            process = spawn(*again, "--resume")
-            wait_for_step(Path("run"), 90 * (count + 1), process)
+        moments = random.Random()
+        kill = signal.SIGKILL
+        for count, number in enumerate([kill, signal.SIGINT, kill, signal.SIGTERM, kill]):
+            words = [*again, "--resume"]
+            is_int = number == signal.SIGINT
+            process = Spawned(words, spawn) if is_int else Forked(words, place.folder / "said.txt")
+            wait_for_step(Path("run"), 80 * (count + 1), lambda: process.poll() is None)  # noqa: B023
             time.sleep(moments.uniform(0, 0.1))
             process.send_signal(number)
-            _, said = process.communicate(timeout=60)
-            assert process.returncode == endings[number], said
-            if number != signal.SIGKILL:
+            code, said = process.wait()
+            assert code == endings[number], said
+            if number != kill:
                 last = said.strip().split("\n")[-1]
                 assert last.startswith("stopped at step ")
                 assert last.endswith(f"; go on with: seqgen {shlex.join(again)} --resume")
