@@ -182,7 +182,7 @@ class Forked:
             sys.argv = ["seqgen", *words]
             with (
                 self.said.open("w", encoding="utf-8") as sys.stderr,
-                open(os.devnull, "w") as sys.stdout,
+                Path(os.devnull).open("w") as sys.stdout,
             ):
                 try:
                     main()
