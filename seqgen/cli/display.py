@@ -111,10 +111,7 @@ class Display:
             self._line(f"  {visible(text)[:room]}", style="dim")
 
     def _line(self, text: str, style: str = "") -> None:
-        try:
-            self.console.print(Text(visible(text), style=style))
-        except (BrokenPipeError, SystemExit):  # Rich makes an exit of it
-            self.console.quiet = True  # nobody reads any more; the run goes on without them
+        self.console.print(Text(visible(text), style=style))
 
     def _end_bar(self) -> None:
         if self._bar is not None:

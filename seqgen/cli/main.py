@@ -17,6 +17,8 @@ from seqgen.version import __version__
 
 ClickError = typer.BadParameter.__mro__[2]  # click's base class, which typer does not export
 
+_INTERRUPTED = 130
+
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 """A full or read-only disk is no defect of ours, whichever file it was that met it."""
 
@@ -62,7 +64,7 @@ def main() -> NoReturn:
     except SeqgenError as error:
         _end(str(error), error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
-        _end("interrupted", 130)
+        _end("interrupted", _INTERRUPTED)
     except (BrokenPipeError, SystemExit) as error:
         # Typer and Rich make an exit of it when whoever read our output has gone.
         if isinstance(error, SystemExit) and not isinstance(error.__context__, BrokenPipeError):
@@ -79,6 +81,8 @@ def main() -> NoReturn:
         _end("this is a defect of seqgen; please report it with the lines above", 1)
     if code == 130:  # what Typer makes of Ctrl-C
         _end("interrupted", 130)
+    if code == _INTERRUPTED:  # Typer makes an exit of Ctrl-C
+        _end("interrupted", _INTERRUPTED)
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from seqgen.decoders import Greedy, decoders
+
 
 @pytest.fixture
 def generate(command, finished_run):
@@ -103,6 +105,22 @@ class TestPrompts:
         assert "\x1b" not in ended.out
 
 
+def test_what_a_model_generates_does_not_act_either(command, place):
+    codes = "\x1b[31m[/x][bold]\u202e\x07\u2028"
+    place.write("text.txt", codes * 300)
+    options = ["data.window=8", "samples.length=40", "train.max_steps=2"]
+    ended = command("run", "tiny.yaml", *options, "--out", "run")
+    assert ended.code == 0, ended.err
+    assert not set("\x1b\u202e\x07\u2028") & set(ended.out)
+    wild = ["--max-length", 200, "--set", "temperature=3", "--prompt", "[/x]"]
+    ended = command("generate", "run", *wild)
+    assert ended.code == 0
+    assert r"\x1b" in ended.out
+    assert not set("\x1b\u202e\x07\u2028") & set(ended.out)
+    [found] = json.loads(command("generate", "run", *wild, "--json").out)
+    assert set(found["text"]) <= set(codes)
+
+
 class TestRefusals:
     @pytest.mark.parametrize(
         ("words", "line"),
@@ -126,11 +144,39 @@ class TestRefusals:
             ),
             (["--set", "temperature"], "--set temperature: must be of the form key=value"),
             (["--set", "seed=3"], "--set seed=3: seed: not an option"),
+            (
+                ["--set", "temperature=.inf"],
+                "--set temperature=.inf: temperature: must be a finite",
+            ),
+            (["--set", "temperature.x=1"], "--set temperature.x=1: there is no place for 'x'"),
+            (["--set", "name=gredy"], "--set name=gredy: name: no decoder named 'gredy'"),
+            (
+                ["--prompt", "a\ud800"],
+                "--prompt: `text` must be Unicode characters, but has a lone",
+            ),
+            (["--device", "gpu"], "override device=gpu: device: must be 'auto', 'cpu' or 'cuda'"),
         ],
         ids=str,
     )
     def test_what_is_wrong_is_named(self, refusal, finished_run, words, line):
         assert refusal(3, "generate", finished_run, *words).startswith(line)
+
+    def test_a_decoder_whose_constructor_refuses(self, refusal, finished_run, own_registries):
+        @decoders.register("picky")
+        class Picky(Greedy):
+            """A limit that depends on the vocabulary."""
+
+            def __init__(self, vocab_size: int, top: int = 1) -> None:
+                if top > vocab_size:
+                    raise ValueError(f"`top` must be at most {vocab_size}, but is {top}")
+
+        line = refusal(3, "generate", finished_run, "--decoder", "picky", "--set", "top=99")
+        assert line == "--decoder picky: `top` must be at most 21, but is 99"
+
+    def test_no_checkpoint_yet(self, refusal, copied_run):
+        for name in ("best", "last"):
+            (copied_run / "checkpoints" / name).unlink()
+        assert refusal(5, "generate", copied_run) == f"{copied_run}: no checkpoint yet"
 
     def test_no_run_there(self, refusal):
         assert refusal(5, "generate", "nowhere").startswith("nowhere: no run here")

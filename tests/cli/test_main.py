@@ -16,15 +16,13 @@ class TestHelp:
         assert "--version" in told
 
     @pytest.mark.parametrize("verb", VERBS)
-    @pytest.mark.parametrize("width", ["40", "120"])
+    @pytest.mark.parametrize("width", [40, 120])
     def test_every_verb_says_what_it_does(self, verb, width, command, monkeypatch):
-        monkeypatch.setenv("COLUMNS", width)
-        monkeypatch.setenv("TERMINAL_WIDTH", width)
-        for flag in ("--help", "-h"):
-            ended = command(verb, flag)
-            assert (ended.code, ended.err) == (0, "")
-            assert f"Usage: seqgen {verb}" in ended.out
-            assert max(len(line) for line in ended.out.splitlines()) <= int(width)
+        monkeypatch.setenv("COLUMNS", str(width))
+        ended = command(verb, "--help" if width > 40 else "-h")
+        assert (ended.code, ended.err) == (0, "")
+        assert f"Usage: seqgen {verb}" in ended.out
+        assert max(len(line) for line in ended.out.splitlines()) <= width
 
     def test_version(self, command):
         from seqgen import __version__
@@ -41,7 +39,12 @@ class TestAWrongCommandLine:
             (["run", "tiny.yaml", "--nonsense"], "--nonsense"),
             (["--nonsense"], "--nonsense"),
             (["generate"], "run"),
-            (["generate", "x", "--samples", "many"], "many"),
+            (["generate", "x", "--samples", "many"], "--samples"),
+            (["generate", "x", "--samples", "0"], "--samples"),
+            (["generate", "x", "--max-length", "-1"], "--max-length"),
+            (["generate", "x", "--seed", "-1"], "--seed"),
+            (["evaluate", "x", "--split", "train"], "'valid', 'test'"),
+            (["run", "tiny.yaml", "--resume", "--overwrite"], "exclude one another"),
             (["generate", "x", "--max-length"], "--max-length"),
             (["schema", "too", "many"], "too"),
             (["data", "gte"], "gte"),
@@ -51,13 +54,14 @@ class TestAWrongCommandLine:
         ended = command(*words)
         assert ended.code == 2
         assert told in ended.err.lower()
-        assert "Traceback" not in ended.err
+        assert ended.err.count("\n") == 1
         assert ended.out == ""
 
     def test_no_words_at_all_get_the_help(self, command):
         ended = command()
-        assert ended.code in (0, 2)
-        assert "Usage: seqgen" in ended.out + ended.err
+        assert ended.code == 2
+        assert "Usage: seqgen" in ended.out
+        assert ended.err == ""
 
 
 class TestHowItEnds:

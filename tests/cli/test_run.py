@@ -5,6 +5,8 @@ import os
 
 import pytest
 
+from seqgen.run_directory import RunDirectory
+
 LSMT = "model.cell.name: no cell named 'lsmt'; did you mean 'lstm'? (seqgen list cells)"
 
 
@@ -76,10 +78,64 @@ class TestNothingIsWritten:
         assert command("run", "tiny.yaml", "train.max_steps=1").code == 0
         assert "runs/tiny: has a run already" in refusal(7, "run", "tiny.yaml")
 
-    def test_when_the_folder_holds_something_else(self, refusal, place):
+    @pytest.mark.parametrize("flags", [[], ["--resume"], ["--overwrite"]])
+    def test_when_the_folder_holds_something_else(self, flags, refusal, place):
         place.write("mine/letter.txt", "dear")
-        line = refusal(7, "run", "tiny.yaml", "--out", "mine")
+        line = refusal(7, "run", "tiny.yaml", "--out", "mine", *flags)
         assert line == "mine: not empty and not a run; choose another with --out"
+
+    @pytest.mark.parametrize(
+        ("folder", "line"),
+        [
+            ("text.txt", "text.txt: not a directory; choose another with --out"),
+            ("text.txt/run", "text.txt/run: cannot be written: Not a directory"),
+            ("x" * 300, f"{'x' * 300}: cannot be read: File name too long"),
+        ],
+    )
+    def test_when_no_folder_can_be_there(self, folder, line, refusal):
+        assert refusal(7, "run", "tiny.yaml", "--out", folder) == line
+
+    @pytest.mark.parametrize("flag", ["--resume", "--overwrite"])
+    def test_when_another_run_is_writing_there(self, flag, copied_run, refusal):
+        [path] = json.loads((copied_run / "manifest.json").read_bytes())["data"]
+        with RunDirectory(copied_run).locked():
+            line = refusal(7, "run", "tiny.yaml", f"data.path={path}", "--out", copied_run, flag)
+        assert line == f"{copied_run}: another run is writing here"
+
+    @pytest.mark.parametrize(
+        ("content", "line"),
+        [
+            (
+                b"abc\ncaf\xe9 ",
+                "text.txt:2: invalid UTF-8 at byte 7 (set errors: replace to go on)",
+            ),
+            (
+                b"ab" * 45,
+                "text.txt: 72 training tokens are too few: batch_size 4 and window 16 need at "
+                "least 80",
+            ),
+        ],
+    )
+    def test_when_the_text_is_wrong(self, content, line, place, refusal):
+        place.write("text.txt", content)
+        assert refusal(4, "run", "tiny.yaml") == line
+
+    @pytest.mark.parametrize(
+        ("override", "part"),
+        [
+            ("data.path=.", ".: this is a directory"),
+            ("data={name: text, corpus: tiny_shakespeare}", "seqgen data get tiny_shakespeare"),
+            ("tokenizer={alphabet: printable, unk: error}", "of known characters, but has 'é'"),
+        ],
+    )
+    def test_when_the_data_does_not_do(self, override, part, place, refusal, monkeypatch):
+        monkeypatch.setenv("SEQGEN_CACHE", str(place.folder / "cache"))
+        assert part in refusal(4, "run", "tiny.yaml", override)
+
+    def test_on_a_full_disk_that_is_said(self, small_disk, command, place):
+        ended = command("run", "tiny.yaml", "--out", small_disk(16) / "run")
+        assert ended.code == 7
+        assert ended.err.count("\n") == 1
 
 
 def test_going_on_with_a_run(command, place):
