@@ -20,7 +20,7 @@ def loaded(code):
     """The heavy packages that are loaded once `code` has run in a new process, and its output."""
     probe = f"{code}\nimport sys\nprint([name for name in {HEAVY!r} if name in sys.modules])"
     done = subprocess.run(
-        [sys.executable, "-c", probe], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", probe], capture_output=True, text=True, check=True, timeout=600
     )
     assert done.stderr == ""
     return done.stdout
@@ -49,7 +49,7 @@ def test_python_dash_m_is_the_command():
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=600,
     )
     assert done.stdout == f"seqgen {seqgen.__version__}\n"
     assert done.stderr == ""

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from seqgen.cli.main import main
-from seqgen.errors import CheckpointError, DivergedError, SetupError, StoppedError
+from seqgen.errors import CheckpointError, SetupError, StoppedError
+from seqgen.recipe import read_recipe
 from seqgen.run import default_folder
 from seqgen.training.checkpoint import Checkpoints, load_state
 
@@ -75,6 +76,12 @@ class TestTheDirectory:
         assert (finished_run / "loss.pdf").read_bytes().startswith(b"%PDF")
         assert (finished_run / "loss.png").read_bytes().startswith(b"\x89PNG")
         assert "</html>" in (finished_run / "report.html").read_text(encoding="utf-8")
+
+    def test_the_recipe_is_the_one_that_ran(self, finished_run):
+        again = read_recipe(finished_run / "recipe.yaml")
+        data = f"data.path={finished_run.parent / 'text.txt'}"
+        assert again == read_recipe(finished_run.parent / "tiny.yaml", [data])
+        assert again.text() == (finished_run / "recipe.yaml").read_text(encoding="utf-8")
 
     def test_the_result(self, finished_run):
         result = json.loads((finished_run / "result.json").read_bytes())
@@ -148,22 +155,20 @@ class TestRepeating:
         ]
         whole = outcome(train(*parts, out="whole"))
         with pytest.raises(StoppedError):
-            train(*parts, watch=[signal_at(3)])
-        with pytest.raises(StoppedError):
-            train(*parts, watch=[signal_at(6, signal.SIGTERM)], resume=True)
+            train(*parts, watch=[signal_at(6, signal.SIGTERM)])
         assert outcome(train(*parts, resume=True)) == whole
 
 
 def wait_for_step(folder, step, running):
     """Wait until the log of the run in `folder` has come to `step`."""
     path = folder / "metrics.jsonl"
-    for _ in range(6000):
+    for _ in range(60_000):
         lines = path.read_text(encoding="utf-8").split("\n")[:-1] if path.exists() else []
         if lines and json.loads(lines[-1])["step"] >= step:
             return
         assert running(), "the run has ended too early"
         time.sleep(0.01)
-    pytest.fail(f"the run has not come to step {step} in a minute")
+    pytest.fail(f"the run has not come to step {step} in ten minutes")
 
 
 class Forked:
@@ -209,7 +214,7 @@ class Spawned:
         self.poll, self.send_signal = self.process.poll, self.process.send_signal
 
     def wait(self):
-        _, said = self.process.communicate(timeout=60)
+        _, said = self.process.communicate(timeout=600)
         return self.process.returncode, said
 
 
@@ -250,11 +255,6 @@ class TestResuming:
         assert events == []
         assert before == {path: path.read_bytes() for path in before}
 
-    def test_one_that_has_not_begun_begins(self, train, finished_run):
-        Path("run").mkdir()
-        (Path("run") / ".lock").touch()
-        assert outcome(train(resume=True)) == outcome(finished_run)
-
     def test_one_without_a_checkpoint_begins_again(self, copied_run, train, finished_run):
         shutil.rmtree(copied_run / "checkpoints")
         (copied_run / "result.json").unlink()
@@ -266,7 +266,7 @@ class TestResuming:
             path = copied_run / name
             shutil.rmtree(path) if path.is_dir() else path.unlink()
         (copied_run / ".recipe.yaml.123.tmp").write_text("data: {na")
-        train(f"data.path={recorded(copied_run)}", out=copied_run)
+        train(f"data.path={recorded(copied_run)}", out=copied_run, resume=True)
         assert outcome(copied_run) == outcome(finished_run)
 
     def test_one_that_has_trained_but_not_concluded_concludes(self, copied_run, train):
@@ -382,10 +382,13 @@ class Faulty(Cell):
 
 
 class TestFaults:
-    def test_divergence_keeps_the_last_checkpoint(self, place, train, own_registries):
+    def test_divergence_keeps_the_last_checkpoint(self, place, command, own_registries):
         place.write("faulty.py", FAULTY)
-        with pytest.raises(DivergedError, match="the loss is nan at step 6, so no step was taken"):
-            train("plugins=[faulty.py]", "model.cell=faulty")
+        faulty = ["plugins=[faulty.py]", "model.cell=faulty"]
+        ended = command("run", "tiny.yaml", *faulty, "--out", "run")
+        assert ended.code == 6
+        assert ended.err.startswith("the loss is nan at step 6, so no step was taken; the last ")
+        assert ended.err.count("\n") == 1
         folder = Checkpoints(Path("run/checkpoints")).find("last")
         assert load_state(folder)[0]["step"] == 4
         assert "</html>" in Path("run/report.html").read_text(encoding="utf-8")

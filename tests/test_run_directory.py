@@ -88,8 +88,8 @@ class TestClearing:
 
     def test_what_makes_it_a_run_goes_last(self, directory, monkeypatch):
         begin(directory)
-        directory.write(directory.metrics, "{}\n")
-        monkeypatch.setattr("pathlib.Path.unlink", lambda path, missing_ok: 1 / 0)
+        directory.checkpoints.mkdir()
+        monkeypatch.setattr("shutil.rmtree", lambda path: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             directory.clear()
         assert directory.exists()

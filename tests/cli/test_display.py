@@ -142,5 +142,5 @@ def test_nobody_reads_and_the_work_goes_on():
     process.stdin.close()
     said = process.stderr.read()
     process.stderr.close()
-    assert process.wait(timeout=60) == 0
+    assert process.wait(timeout=600) == 0
     assert said == b"done" + os.linesep.encode()

@@ -18,27 +18,18 @@ class TestOutput:
         assert "step 12" in ended.err
 
     def test_lines_for_reading(self, command, place):
-        ended = command("run", "tiny.yaml", "train.max_steps=4")
+        words = ["run", "tiny.yaml", "train.max_steps=4", 'samples.prompts=["a\\e[2J[/x]"]']
+        ended = command(*words)
         assert ended.code == 0
         assert ended.err == ""
         assert "step 4  valid" in ended.out
         assert ended.out.endswith(
             "report: runs/tiny/report.html   samples: runs/tiny/samples.txt\n"
         )
-
-    def test_the_manifest_has_the_command_line(self, command, place):
-        command("run", "tiny.yaml", "train.max_steps=1", "--out", "run")
-        manifest = json.loads((place.folder / "run/manifest.json").read_bytes())
-        assert manifest["command"][1:] == [
-            "run", "tiny.yaml", "train.max_steps=1", "--out", "run",
-        ]  # fmt: skip
-
-    def test_a_control_code_of_a_prompt_is_printed_visibly(self, command, place):
-        prompt = 'samples.prompts=["a\\e[2J[/x]"]'
-        ended = command("run", "tiny.yaml", prompt, "train.max_steps=1")
-        assert ended.code == 0
-        assert r"a\x1b[2J[/x]" in ended.out
+        assert r"a\x1b[2J[/x]" in ended.out, "codes in a prompt do not act"
         assert "\x1b" not in ended.out
+        manifest = json.loads((place.folder / "runs/tiny/manifest.json").read_bytes())
+        assert manifest["command"][1:] == words
 
 
 class TestNothingIsWritten:
@@ -73,10 +64,6 @@ class TestNothingIsWritten:
     def test_when_there_is_no_text(self, refusal):
         line = refusal(4, "run", "tiny.yaml", "data.path=nowhere.txt")
         assert line == "nowhere.txt: cannot be read: No such file or directory"
-
-    def test_when_a_run_is_there(self, refusal, command, place):
-        assert command("run", "tiny.yaml", "train.max_steps=1").code == 0
-        assert "runs/tiny: has a run already" in refusal(7, "run", "tiny.yaml")
 
     @pytest.mark.parametrize("flags", [[], ["--resume"], ["--overwrite"]])
     def test_when_the_folder_holds_something_else(self, flags, refusal, place):
@@ -138,16 +125,13 @@ class TestNothingIsWritten:
         assert ended.err.count("\n") == 1
 
 
-def test_going_on_with_a_run(command, place):
+def test_going_on_with_a_run_and_beginning_again(command, refusal):
     assert command("run", "tiny.yaml", "train.max_steps=3").code == 0
-    ended = command("run", "tiny.yaml", "train.max_steps=6", "--resume")
+    assert "runs/tiny: has a run already" in refusal(7, "run", "tiny.yaml")
+    ended = command("run", "tiny.yaml", "train.max_steps=6", "--resume", "--json")
     assert ended.code == 0
-    assert "resumed at step 3" in ended.out
-    assert json.loads((place.folder / "runs/tiny/result.json").read_bytes())["train"]["steps"] == 6
-
-
-def test_beginning_again(command, place):
-    assert command("run", "tiny.yaml", "train.max_steps=3").code == 0
+    assert "resumed at step 3" in ended.err
+    assert json.loads(ended.out)["train"]["steps"] == 6
     ended = command("run", "tiny.yaml", "train.max_steps=2", "--overwrite", "--json")
     assert json.loads(ended.out)["train"]["steps"] == 2
 
