@@ -18,7 +18,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from seqgen.data.windows import Lanes
+from seqgen.data import TextSize
+from seqgen.data.windows import Lanes, Window
 from seqgen.machine import keep_freed_memory
 from seqgen.models import LanguageModel, models
 from seqgen.training import Fit, TrainOptions
@@ -98,7 +99,8 @@ def seqgen_steps(stream: Tensor, setting: Setting) -> Callable[[int], None]:
         vocab_size=VOCAB,
     )
     assert isinstance(model, LanguageModel)
-    data = Lanes(stream, LANES, WINDOW, seed=1)
+    size = TextSize(chars=len(stream), bytes=len(stream))
+    data = Lanes(stream, size, Window(LANES, WINDOW), seed=1)
 
     def run(steps: int) -> None:
         options = TrainOptions(lr=2e-3, max_steps=steps, validations=0)

@@ -224,6 +224,7 @@ class TestTheWorldOutside:
         """SIGINT, SIGTERM and three times SIGKILL, each as it happens to fall."""
         options = ["train.max_steps=600", "train.validate_every=40", "train.log_every=5"]
         options += ["model.dropout=0.2", "samples.length=2"]
+        whole = outcome(train(*options, out="whole"))
         again = ["run", "tiny.yaml", *options, "--out", "run"]
         endings = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGKILL: -9}
         moments = random.Random()
@@ -232,8 +233,8 @@ class TestTheWorldOutside:
             words = [*again, "--resume"]
             is_int = number == signal.SIGINT
             process = Spawned(words, spawn) if is_int else Forked(words, place.folder / "said.txt")
-            wait_for_step(Path("run"), 80 * (count + 1), lambda: process.poll() is None)  # noqa: B023
-            time.sleep(moments.uniform(0, 0.1))
+            wait_for_step(Path("run"), 60 * (count + 1), lambda: process.poll() is None)  # noqa: B023
+            time.sleep(moments.uniform(0, 0.02))
             process.send_signal(number)
             code, said = process.wait()
             assert code == endings[number], said
@@ -241,7 +242,7 @@ class TestTheWorldOutside:
                 last = said.strip().split("\n")[-1]
                 assert last.startswith("stopped at step ")
                 assert last.endswith(f"; go on with: seqgen {shlex.join(again)} --resume")
-        assert outcome(train(*options, resume=True)) == outcome(train(*options, out="whole"))
+        assert outcome(train(*options, resume=True)) == whole
         left = {path.name for path in Path("run").rglob(".*")}
         assert left <= {".lock"} | {name for name in left if name.endswith(".tmp")}
 
