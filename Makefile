@@ -6,14 +6,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help demo test lint check format bench clean
+.PHONY: help demo test check coverage format bench clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo    train recipes/char_lstm.yaml (about three minutes)"
 	@echo "make test    run the tests"
-	@echo "make lint    format, lint, types and floors, without changing anything"
-	@echo "make check   the same, and the tests with their coverage"
+	@echo "make check   format, lint, types and floors, without changing anything"
+	@echo "make coverage  the tests, and which lines they reach"
 	@echo "make format  put the code into its format"
 	@echo "make bench   the standing benchmarks"
 	@echo "make clean   remove the environment and what tools leave behind"
@@ -38,13 +38,13 @@ demo: $(VENV)/installed
 test: $(VENV)/installed-dev
 	$(BIN)/python -m pytest
 
-lint: $(VENV)/installed-dev
+check: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-check: lint
+coverage: $(VENV)/installed-dev
 	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
 
 format: $(VENV)/installed-dev
