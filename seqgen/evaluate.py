@@ -6,7 +6,7 @@ import torch
 
 from seqgen.data.base import Split, TokenBatch
 from seqgen.metrics import Tally, likelihood
-from seqgen.models import Model
+from seqgen.models import Model, evaluating
 from seqgen.state import State
 
 
@@ -23,13 +23,8 @@ def evaluate(
         tally = Tally(float(score.nats.double().sum()), int(score.correct.sum()), batch.tokens)
         return tally, score.state
 
-    was_training = model.training
-    model.eval()
-    try:
-        with torch.inference_mode():
-            tallies = split.walk(visit, model.initial_state, batch_size)
-    finally:
-        model.train(was_training)
+    with evaluating(model):
+        tallies = split.walk(visit, model.initial_state, batch_size)
     total = sum(tallies, Tally(0.0, 0, 0))
     figures = likelihood(total, split.size.chars, split.size.bytes)
     return {**figures, "unknown": split.unknown}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -20,7 +19,7 @@ from seqgen.decoders import (
     Start,
     at_temperature,
 )
-from seqgen.models import Generative, Model
+from seqgen.models import Generative, evaluating
 from seqgen.options import Count, NonNegativeFloat
 from seqgen.state import reorder
 from seqgen.tokenizers import BOS, EOS, PAD, UNK, Tokenizer, Tokenizers
@@ -79,7 +78,7 @@ class Generator:
         Random decoders draw for text i by the number `first_number + i`: who generates in batches
         counts on, and gets the same texts whatever the batch size.
         """
-        with _evaluating(self.model):
+        with evaluating(self.model):
             start = self.start(texts, samples, first_number)
             found = decoder.decode(self._stepper(), start, self.limits(max_length))
         rows = iter(found)
@@ -93,12 +92,12 @@ class Generator:
         tokens: list[int] = []
         shown = ""
         before = self.tokenizer.encode(text).tolist()
-        with _evaluating(self.model):
+        with evaluating(self.model):
             start = self.start([text])
         walk = decoder.walk(self._stepper(), start, self.limits(max_length))
         while True:
             # Not around the yield: the caller's own code would run without gradients.
-            with _evaluating(self.model):
+            with evaluating(self.model):
                 extension = next(walk, None)
             if extension is not None:
                 tokens.append(int(extension.tokens[0]))
@@ -113,7 +112,7 @@ class Generator:
 
     def first_tokens(self, text: str, temperature: float, top: int = 8) -> list[dict[str, Any]]:
         """The most probable tokens behind `text` at `temperature`, with their probabilities."""
-        with _evaluating(self.model):
+        with evaluating(self.model):
             tokens, state, context, _ = self.start([text])
             log_probs, _ = self._stepper().step(tokens, state, context)
         if temperature:
@@ -148,15 +147,3 @@ class Generator:
         before = self.tokenizer.encode(text).tolist()
         continuation = self.tokenizer.continuation(before, hypothesis.tokens)
         return Generated(text, continuation, hypothesis, pieces)
-
-
-@contextmanager
-def _evaluating(model: Model) -> Iterator[None]:
-    """Without dropout and without gradients."""
-    was_training = model.training
-    model.eval()
-    try:
-        with torch.inference_mode():
-            yield
-    finally:
-        model.train(was_training)

@@ -32,13 +32,14 @@ def generate(
     """Continue prompts with a trained run. The same seed gives the same text."""
     import warnings
 
+    from seqgen.tokenizers import UNK
     from seqgen.trained import TrainedRun
 
     trained = TrainedRun.load(run, device)
     chosen = _decoder(trained, decoder, settings or [], seed)
     prompts = prompt or list(trained.built.recipe.samples.prompts)
     try:
-        unknown = sum(int((trained.built.tokenizer.encode(each) == 3).sum()) for each in prompts)
+        unknown = sum(int((trained.built.tokenizer.encode(each) == UNK).sum()) for each in prompts)
         found = trained.continuations(prompts, chosen, max_length, samples)
     except ValueError as error:
         raise RecipeError(f"--prompt: {error}") from None

@@ -12,7 +12,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from seqgen.cli import data, evaluate, generate, listing, run, schema, validate
-from seqgen.errors import SeqgenError, StoppedError
+from seqgen.errors import SeqgenError
 from seqgen.version import __version__
 
 ClickError = typer.BadParameter.__mro__[2]  # click's base class, which typer does not export
@@ -59,8 +59,6 @@ def main() -> NoReturn:
     try:
         code = app(prog_name="seqgen", standalone_mode=False)
         sys.stdout.flush()
-    except StoppedError as error:
-        _end(str(error), error.exit_code)
     except SeqgenError as error:
         _end(str(error), error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
@@ -79,8 +77,6 @@ def main() -> NoReturn:
             _end(f"{error.filename or 'a file'}: cannot be written: {error.strerror}", 7)
         traceback.print_exc()
         _end("this is a defect of seqgen; please report it with the lines above", 1)
-    if code == 130:  # what Typer makes of Ctrl-C
-        _end("interrupted", 130)
     if code == _INTERRUPTED:  # Typer makes an exit of Ctrl-C
         _end("interrupted", _INTERRUPTED)
     sys.exit(code if isinstance(code, int) else 0)

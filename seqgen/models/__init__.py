@@ -1,6 +1,16 @@
 """Models, which learn and generate. To add one: subclass `Model`, `@models.register("name")`."""
 
 from seqgen.models.base import Generative, Loss, Model, ModelFactory, Score, models
+from seqgen.models.evaluating import evaluating
 from seqgen.models.language_model import LanguageModel
 
-__all__ = ["Generative", "LanguageModel", "Loss", "Model", "ModelFactory", "Score", "models"]
+__all__ = [
+    "Generative",
+    "LanguageModel",
+    "Loss",
+    "Model",
+    "ModelFactory",
+    "Score",
+    "evaluating",
+    "models",
+]
