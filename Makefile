@@ -6,13 +6,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help demo test check coverage format bench clean
+.PHONY: help demo test check lint coverage format bench clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo    train recipes/char_lstm.yaml (about three minutes)"
 	@echo "make test    run the tests"
-	@echo "make check   format, lint, types and floors, without changing anything"
+	@echo "make check   lint, and the tests with the lines they reach: what a change must pass"
+	@echo "make lint    format, lint, types and floors, without changing anything"
 	@echo "make coverage  the tests, and which lines they reach"
 	@echo "make format  put the code into its format"
 	@echo "make bench   the standing benchmarks"
@@ -38,7 +39,9 @@ demo: $(VENV)/installed
 test: $(VENV)/installed-dev
 	$(BIN)/python -m pytest
 
-check: $(VENV)/installed-dev
+check: lint coverage
+
+lint: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
