@@ -34,6 +34,7 @@ from seqgen.samples import (
     sample_at_validation,
     samples_as_text,
 )
+from seqgen.tokenizers import gather_facts
 from seqgen.training import Fit, Outcome, Validation
 from seqgen.training.checkpoint import Checkpoints, load_weights
 from seqgen.training.log import MetricsLog, cut_back
@@ -80,6 +81,8 @@ def run(request: RunRequest, announce: Sink, watch: Sequence[Sink] = ()) -> Path
             tokenizers = fit_tokenizers(recipe, data)
         dataset = data.encode(tokenizers)
         built = build(recipe, data, tokenizers, dataset.train.batch(0).tokens)
+        if not (resumed and Checkpoints(directory.checkpoints).find("last")):
+            built.model.initialise(gather_facts(tokenizers, dataset.train.counts()))
         check_samples(built)
         fit = _fit(built, dataset, directory)
         record = manifest(built, dataset, source, request.command)

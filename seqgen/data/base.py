@@ -12,6 +12,7 @@ from torch import Tensor
 from seqgen.registry import Registry
 from seqgen.state import State
 from seqgen.tokenizers.base import Tokenizers
+from seqgen.tokenizers.facts import Counts
 
 data: Registry[Data[Any]] = Registry("data kind", room="data", supplied={"seed"})
 
@@ -93,6 +94,11 @@ class Training(ABC, Generic[B]):
     @abstractmethod
     def batch(self, step: int) -> B:
         """The batch of training step `step >= 0`; epochs follow one another without an end."""
+
+    def counts(self) -> Mapping[str, Counts]:
+        """For each role how often each id is a token of the training part, up to the largest id;
+        nothing for roles that are not counted."""
+        return {}
 
 
 class Split(ABC, Generic[B]):

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from seqgen.data.base import TextSize, TokenBatch, Training
+from seqgen.tokenizers.facts import Counts
 
 
 class Window(NamedTuple):
@@ -47,6 +48,10 @@ class Lanes(Training[TokenBatch]):
         here = slice(index * self._window, (index + 1) * self._window)
         return TokenBatch(inputs[:, here], targets[:, here], None, continues=index > 0)
 
+    def counts(self) -> dict[str, Counts]:
+        """Of `text`."""
+        return {"text": _counted(self._stream)}
+
     def _offset(self, epoch: int) -> int:
         if epoch == 0:
             return 0
@@ -71,3 +76,13 @@ class RandomWindows(Training[TokenBatch]):
         starts = np.random.default_rng([self._seed, step]).integers(last + 1, size=(self._rows, 1))
         places = torch.from_numpy(starts) + self._window
         return TokenBatch(self._stream[places], self._stream[places + 1])
+
+    def counts(self) -> dict[str, Counts]:
+        """Of `text`."""
+        return {"text": _counted(self._stream)}
+
+
+def _counted(stream: Tensor) -> Counts:
+    """How often each id stands in `stream`, the BOS before it apart."""
+    counts: Counts = torch.bincount(stream[1:]).numpy()
+    return counts

@@ -9,6 +9,7 @@ from typing import Annotated
 from torch import Tensor, nn
 
 from seqgen.registry import Registry
+from seqgen.tokenizers.facts import Facts
 
 embeddings: Registry[Embedding] = Registry("embedding", supplied={"vocab_size"})
 
@@ -25,6 +26,9 @@ class Embedding(nn.Module, ABC):
     @abstractmethod
     def forward(self, tokens: Tensor) -> Tensor:
         """`[...] -> [..., output_size]`."""
+
+    def initialise(self, facts: Facts) -> None:
+        """Start a new run from what is known of the vocabulary; never called on loaded weights."""
 
 
 EmbeddingFactory = Annotated[Callable[..., Embedding], embeddings]

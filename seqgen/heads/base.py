@@ -9,6 +9,7 @@ from typing import Annotated
 from torch import Tensor, nn
 
 from seqgen.registry import Registry
+from seqgen.tokenizers.facts import Facts
 
 heads: Registry[Head] = Registry("head", supplied={"input_size", "vocab_size", "table"})
 
@@ -26,6 +27,9 @@ class Head(nn.Module, ABC):
 
         Need not hold the log-probabilities of all targets at once.
         """
+
+    def initialise(self, facts: Facts) -> None:
+        """Start a new run from what is known of the vocabulary; never called on loaded weights."""
 
 
 HeadFactory = Annotated[Callable[..., Head], heads]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, NamedTuple
 
 from torch import Tensor, nn
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from seqgen.decoders.base import Start
 from seqgen.registry import Registry
 from seqgen.state import State
+from seqgen.tokenizers.facts import Facts
 
 models: Registry[Model] = Registry("model", supplied={"vocab_size"})
 
@@ -39,6 +40,12 @@ class Model(nn.Module, ABC):
     def initial_state(self, batch_size: int) -> State:
         """The state before the first token; None where nothing is carried between batches."""
         return None
+
+    def initialise(self, facts: Mapping[str, Facts]) -> None:
+        """Start a new run from what is known of each role's vocabulary, for parts that use it.
+
+        Called once, before training; never where weights are loaded.
+        """
 
     @abstractmethod
     def loss(self, batch: Any, state: State = None) -> Loss:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
@@ -14,6 +16,7 @@ from seqgen.heads import HeadFactory, LinearHead, heads
 from seqgen.models.base import Generative, Loss, Score, models
 from seqgen.options import Share
 from seqgen.state import State
+from seqgen.tokenizers.facts import Facts
 
 SCORED_AT_ONCE = 32
 """For how many moments `score` has all log-probabilities at once."""
@@ -50,6 +53,11 @@ class LanguageModel(Generative):
     def initial_state(self, batch_size: int) -> State:
         """The cell's."""
         return self.cell.initial_state(batch_size)
+
+    def initialise(self, facts: Mapping[str, Facts]) -> None:
+        """The embedding and the head know the same tokens, those of `text`."""
+        self.embedding.initialise(facts["text"])
+        self.head.initialise(facts["text"])
 
     def loss(self, batch: TokenBatch, state: State = None) -> Loss:
         """The sum of nats over the real targets."""

@@ -13,6 +13,7 @@ from seqgen.tokenizers.base import (
     tokenizers,
 )
 from seqgen.tokenizers.char import CharTokenizer
+from seqgen.tokenizers.facts import Facts, gather_facts
 
 __all__ = [
     "BOS",
@@ -21,9 +22,11 @@ __all__ = [
     "SPECIALS",
     "UNK",
     "CharTokenizer",
+    "Facts",
     "Tokenizer",
     "TokenizerFactory",
     "Tokenizers",
     "Tokens",
+    "gather_facts",
     "tokenizers",
 ]

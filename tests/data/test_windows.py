@@ -132,3 +132,9 @@ def test_a_batch_is_a_function_of_its_step(kind):
         assert torch.equal(again.targets, forwards[step].targets)
         assert again.continues == forwards[step].continues
     assert not torch.equal(forwards[0].inputs, forwards[1].inputs)
+
+
+@pytest.mark.parametrize("kind", [Lanes, RandomWindows])
+def test_each_token_counts_but_not_the_one_before_them(kind):
+    made = kind(torch.tensor([1, 4, 6, 4, 4, 5, 6, 4, 4]), SIZE, Window(1, 2), 0)
+    assert made.counts()["text"].tolist() == [0, 0, 0, 0, 5, 1, 2]

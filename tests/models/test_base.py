@@ -23,3 +23,7 @@ def test_a_model_carries_nothing_unless_it_says_so():
 def test_loss_and_score_are_both_sums_of_nats():
     model, batch = Constant(), torch.tensor([[0, 1], [1, 1]])
     torch.testing.assert_close(model.loss(batch).total, model.score(batch).nats.sum())
+
+
+def test_a_model_makes_nothing_of_facts_unless_it_says_so():
+    Constant().initialise({})
