@@ -15,7 +15,7 @@ from seqgen.generate import Generator
 from seqgen.machine import available_cores, choose_device, choose_threads, memory_for
 from seqgen.models import Generative, Model
 from seqgen.recipe import Recipe
-from seqgen.tokenizers import Tokenizer, Tokenizers
+from seqgen.tokenizers import SPECIALS, Tokenizer, Tokenizers
 
 ANY_VOCABULARY = 1_000_000
 """The vocabulary with which `rehearse` builds, on the meta device."""
@@ -93,7 +93,12 @@ def build_decoder(recipe: Recipe, tokenizer: Tokenizer, seed: int | None = None)
 
 def supply_decoder(part: Any, tokenizer: Tokenizer, seed: int) -> Decoder:
     """The decoder of a checked part."""
-    decoder: Decoder = part(seed=seed, vocab_size=len(tokenizer))
+
+    def encode(text: str) -> list[int]:
+        tokens: list[int] = tokenizer.encode(text).tolist()
+        return tokens
+
+    decoder: Decoder = part(seed=seed, vocab_size=len(tokenizer), encode=encode)
     return decoder
 
 
@@ -130,4 +135,16 @@ def rehearse(recipe: Recipe) -> None:
     with torch.device("meta"):  # shapes only, so a huge model costs nothing
         model: Model = recipe.model(**sizes)
         recipe.train.optimizer(params=list(model.parameters()), lr=recipe.train.lr)
-    recipe.decoder(seed=recipe.seed, vocab_size=ANY_VOCABULARY)
+    recipe.decoder(
+        seed=recipe.seed, vocab_size=ANY_VOCABULARY, encode=_any_tokens, load=_not_in_rehearsal
+    )
+
+
+def _any_tokens(text: str) -> list[int]:
+    """A token for each character: what a tokenizer that is not fitted yet may make of `text`."""
+    return list(range(len(SPECIALS), len(SPECIALS) + len(text)))
+
+
+def _not_in_rehearsal(run: str) -> Generative:
+    """No run is read before a search begins."""
+    raise AssertionError(run)

@@ -17,7 +17,9 @@ from seqgen.decoders import (
     Limits,
     PathDecoder,
     Start,
+    Stepper,
     at_temperature,
+    constrain,
 )
 from seqgen.models import Generative, evaluating
 from seqgen.options import Count, NonNegativeFloat
@@ -78,9 +80,10 @@ class Generator:
         Random decoders draw for text i by the number `first_number + i`: who generates in batches
         counts on, and gets the same texts whatever the batch size.
         """
+        limits = self.limits(max_length)
         with evaluating(self.model):
-            start = self.start(texts, samples, first_number)
-            found = decoder.decode(self._stepper(), start, self.limits(max_length))
+            stepper, start = self.start(texts, decoder, limits)
+            found = decoder.decode(stepper, _copies(start, samples, first_number), limits)
         rows = iter(found)
         return [
             [self._read(text, each) for _ in range(samples) for each in next(rows)]
@@ -92,9 +95,10 @@ class Generator:
         tokens: list[int] = []
         shown = ""
         before = self.tokenizer.encode(text).tolist()
+        limits = self.limits(max_length)
         with evaluating(self.model):
-            start = self.start([text])
-        walk = decoder.walk(self._stepper(), start, self.limits(max_length))
+            stepper, start = self.start([text], decoder, limits)
+        walk = decoder.walk(stepper, start, limits)
         while True:
             # Not around the yield: the caller's own code would run without gradients.
             with evaluating(self.model):
@@ -113,8 +117,8 @@ class Generator:
     def first_tokens(self, text: str, temperature: float, top: int = 8) -> list[dict[str, Any]]:
         """The most probable tokens behind `text` at `temperature`, with their probabilities."""
         with evaluating(self.model):
-            tokens, state, context, _ = self.start([text])
-            log_probs, _ = self._stepper().step(tokens, state, context)
+            stepper, start = self.start([text])
+            log_probs, _ = stepper.step(start.tokens, start.state, start.context)
         if temperature:
             probabilities = at_temperature(log_probs, temperature).exp()[0]
         else:
@@ -126,24 +130,36 @@ class Generator:
             for token, value in zip(tokens.tolist(), values.tolist(), strict=True)
         ]
 
-    def start(self, texts: Sequence[str], samples: int = 1, first_number: int = 0) -> Start:
-        """The model's start for `texts`, each `samples` times in a row."""
-        start = self.model.start(self.data.prompts(texts, self.tokenizers).to(self.device))
-        rows = torch.arange(len(texts), device=self.device).repeat_interleave(samples)
-        copies = torch.arange(samples, device=self.device).repeat(len(texts))
-        tokens, state, context = reorder((start.tokens, start.state, start.context), rows)
-        return Start(tokens, state, context, rows + first_number + copies * SAMPLES_APART)
+    def start(
+        self, texts: Sequence[str], decoder: Decoder | None = None, limits: Limits | None = None
+    ) -> tuple[Stepper, Start]:
+        """The model's start for `texts` and what takes the steps from there.
+
+        That is the model without the tokens that no text has, in the constraints of `decoder`.
+        """
+        batch = self.data.prompts(texts, self.tokenizers).to(self.device)
+        never = [PAD, BOS, UNK] if self.data.ends else [PAD, BOS, UNK, EOS]
+        stepper, start = Forbid(self.model, never), self.model.start(batch)
+        if decoder is None:
+            return stepper, start
+        return constrain(decoder.constraints, stepper, start, limits or self.limits(0), batch)
 
     def limits(self, max_length: int) -> Limits:
         """`max_length` tokens, and the end token where the data has one."""
         return Limits(max_length, (EOS,) if self.data.ends else ())
-
-    def _stepper(self) -> Forbid:
-        """The model, but for tokens that no text has."""
-        return Forbid(self.model, [PAD, BOS, UNK] if self.data.ends else [PAD, BOS, UNK, EOS])
 
     def _read(self, text: str, hypothesis: Hypothesis) -> Generated:
         pieces = tuple(self.tokenizer.shown(token) for token in hypothesis.tokens)
         before = self.tokenizer.encode(text).tolist()
         continuation = self.tokenizer.continuation(before, hypothesis.tokens)
         return Generated(text, continuation, hypothesis, pieces)
+
+
+def _copies(start: Start, samples: int, first_number: int) -> Start:
+    """Each source `samples` times in a row, every copy with a number of its own."""
+    device = start.tokens.device
+    sources = len(start.tokens)
+    rows = torch.arange(sources, device=device).repeat_interleave(samples)
+    copies = torch.arange(samples, device=device).repeat(sources)
+    tokens, state, context = reorder((start.tokens, start.state, start.context), rows)
+    return Start(tokens, state, context, rows + first_number + copies * SAMPLES_APART)

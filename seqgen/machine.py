@@ -52,8 +52,8 @@ def choose_threads(wanted: int | Literal["auto"], work: int, cores: int) -> int:
 def choose_precision(wanted: Precision, device: torch.device) -> Literal["float32", "bfloat16"]:
     """The precision of training; `auto` takes bfloat16 where the device has arithmetic for it.
 
-    On CPUs that is AMX: it makes the native LSTM two to four times as fast. Elsewhere bfloat16 is
-    emulated and slower than float32.
+    On CPUs that is AMX (the native LSTM is two to four times as fast) or AVX512-BF16 (1.5 to 1.8
+    times). Elsewhere bfloat16 is emulated and slower than float32.
     """
     if wanted != "auto":
         return wanted
@@ -61,7 +61,8 @@ def choose_precision(wanted: Precision, device: torch.device) -> Literal["float3
         return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
     # An older torch cannot tell; then the precision that works everywhere is right.
     capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
-    return "bfloat16" if capabilities.get("amx_bf16") else "float32"
+    able = capabilities.get("amx_bf16") or capabilities.get("avx512_bf16")
+    return "bfloat16" if able else "float32"
 
 
 @contextmanager

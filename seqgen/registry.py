@@ -30,7 +30,10 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 @dataclass(frozen=True)
 class Entry:
-    """A registered part: what makes it, the options of that signature, and where it stands."""
+    """A registered part: what makes it, the options of that signature, and where it stands.
+
+    `options` are its own, and behind them those that all parts of the kind have.
+    """
 
     factory: Callable[..., Any]
     options: Mapping[str, Option]
@@ -64,8 +67,9 @@ class Part(Generic[T]):
             owner = f"{self.registry.kind} '{self.name}'"
             raise OptionError(self.path, f"{owner} needs a `{name}`, which there is none of here")
         wanted = {name: supplied[name] for name in entry.supplied if name in supplied}
+        own = {key: each for key, each in self.options.items() if key not in self.registry.common}
         try:
-            made: T = entry.factory(**self.options, **wanted)
+            made: T = self.registry.finish(entry.factory(**own, **wanted), self.options, supplied)
         except OptionError:
             raise
         except ValueError as error:
@@ -82,12 +86,25 @@ class Registry(Generic[T]):
 
     The signature of what is registered is the schema of its options, except for the names in
     `supplied`: sizes and the like that the program knows and hands over when it builds.
+
+    `finishing(part, options...) -> part` is called with each part that was made. The parameters
+    behind its first are options that all parts of this kind have in `common`, or supplied.
     """
 
-    def __init__(self, kind: str, *, room: str = "", supplied: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        kind: str,
+        *,
+        room: str = "",
+        supplied: Collection[str] = (),
+        finishing: Callable[..., T] | None = None,
+    ) -> None:
         self.kind = kind
         self.room = room or f"{kind}s"
         self._supplied = frozenset(supplied)
+        self._finishing = finishing
+        every = list(options_of(finishing).items())[1:] if finishing else []
+        self.common = {key: option for key, option in every if key not in self._supplied}
         self._entries: dict[str, Entry] = {}
         self._names_of_factories: dict[object, str] = {}
 
@@ -107,13 +124,23 @@ class Registry(Generic[T]):
                 raise ValueError(
                     f"{where}: an option cannot be called `name`, which names the part"
                 )
+            for key in self.common.keys() & every.keys():
+                raise ValueError(f"{where}: `{key}` is an option of every {self.kind} already")
             own = {key: option for key, option in every.items() if key not in supplied}
+            own.update(self.common)
             needed = frozenset(key for key in supplied if every[key].default is REQUIRED)
             self._entries[name] = Entry(factory, MappingProxyType(own), supplied, needed, where)
             self._names_of_factories[factory] = name
             return factory
 
         return enter
+
+    def finish(self, made: T, options: Mapping[str, Any], supplied: dict[str, Any]) -> T:
+        """`made` with what of `options` all parts of this kind have in common."""
+        if self._finishing is None:
+            return made
+        common = {key: options[key] for key in self.common}
+        return self._finishing(made, **common, **asked_for(self._finishing, supplied))
 
     def names(self) -> tuple[str, ...]:
         """The registered names, sorted."""

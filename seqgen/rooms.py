@@ -6,7 +6,7 @@ from typing import Any
 
 from seqgen.cells import cells
 from seqgen.data import corpora, data
-from seqgen.decoders import decoders
+from seqgen.decoders import constraints, decoders
 from seqgen.embeddings import embeddings
 from seqgen.heads import heads
 from seqgen.models import models
@@ -23,6 +23,7 @@ _ALL: tuple[Registry[Any], ...] = (
     heads,
     models,
     decoders,
+    constraints,
     optimizers,
     schedules,
 )

@@ -99,8 +99,17 @@ def test_more_samples_change_none_of_the_others(generator):
     few, many = (texts_of(generator.generate(PROMPTS, decoder, 20, n)) for n in (1, 4))
     assert [row[:1] for row in many] == few
     assert all(len(set(row)) == 4 for row in many)
-    numbers = generator.start(["a", "b"], 2, first_number=3).numbers
-    assert numbers.tolist() == [3, 3 + SAMPLES_APART, 4, 4 + SAMPLES_APART]
+
+
+def test_each_copy_has_a_number_of_its_own(generator):
+    class Noting(Greedy):
+        def decode(self, stepper, start, limits):
+            self.numbers = start.numbers.tolist()
+            return super().decode(stepper, start, limits)
+
+    decoder = Noting()
+    generator.generate(["a", "b"], decoder, 1, samples=2, first_number=3)
+    assert decoder.numbers == [3, 3 + SAMPLES_APART, 4, 4 + SAMPLES_APART]
 
 
 def test_no_prompts_no_texts(generator, decoder):
@@ -201,7 +210,7 @@ class TestFirstTokens:
 
 def test_prompts_are_read_on_the_device_of_the_generator(generator):
     assert isinstance(generator.data.prompts(["a"], generator.tokenizers), Prompts)
-    assert generator.start(["a"]).tokens.device == CPU
+    assert generator.start(["a"])[1].tokens.device == CPU
 
 
 def test_limits_end_where_the_data_ends(small, generator):

@@ -404,3 +404,36 @@ def test_refuses_an_option_that_would_hide_the_name():
         class Raft:
             def __init__(self, name: str = "x"):
                 self.name = name
+
+
+class TestWhatAllPartsOfAKindHave:
+    @pytest.fixture
+    def kites(self):
+        def tied(made: Any, strings: Size = 1, wind: int = 0) -> Any:
+            return (*made, strings, wind)
+
+        kites: Registry[Any] = Registry("kite", supplied={"wind"}, finishing=tied)
+
+        @kites.register("delta")
+        def delta(span: int = 3) -> tuple[str, int]:
+            """Flies."""
+            return ("delta", span)
+
+        return kites
+
+    def test_is_an_option_of_each_and_finishes_it(self, kites):
+        assert kites.build({"name": "delta", "span": 4, "strings": 2}, wind=9) == ("delta", 4, 2, 9)
+        assert kites.build("delta", wind=8) == ("delta", 3, 1, 8)
+        assert list(kites.entry("delta").options) == ["span", "strings"]
+        assert kites.check("delta").plain() == {"name": "delta", "span": 3, "strings": 1}
+
+    def test_is_checked_like_any_other(self, kites):
+        with pytest.raises(OptionError, match=r"strings: must be at least 1"):
+            kites.check({"name": "delta", "strings": 0})
+
+    def test_cannot_be_declared_again(self, kites):
+        with pytest.raises(ValueError, match="`strings` is an option of every kite already"):
+
+            @kites.register("box")
+            def box(strings: int = 1) -> None:
+                """Does not fly."""

@@ -8,6 +8,7 @@ from seqgen.bundled_recipes import known_recipes
 
 ROOM_NAMES = (
     "cells",
+    "constraints",
     "corpora",
     "data",
     "decoders",

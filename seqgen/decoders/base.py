@@ -4,89 +4,54 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Annotated, NamedTuple, Protocol
+from typing import Annotated, Any, NamedTuple
 
-import torch
-from torch import Tensor
-
+from seqgen.decoders.constraint import Constraint, ConstraintFactory
+from seqgen.decoders.stepper import Limits, Start, Stepper
 from seqgen.registry import Registry
-from seqgen.state import State
-
-decoders: Registry[Decoder] = Registry("decoder", supplied={"seed", "vocab_size"})
-
-
-class Stepper(Protocol):
-    """All that a decoder knows of a model. What changes scores wraps one and is one again."""
-
-    def step(self, tokens: Tensor, state: State, context: State) -> tuple[Tensor, State]:
-        """Read `tokens: [rows]`; return log-probabilities `[rows, vocab]` and the next state.
-
-        `state` has a row for each of `rows`, `context` one for each source. `rows` is k times the
-        sources, where rows i*k to i*k + k - 1 belong to source i: with 2 sources of 3 paths each,
-        rows 0 1 2 read context 0 and rows 3 4 5 read context 1. A decoder keeps k the same for all
-        sources, or reorders the context down to k = 1.
-        """
-        ...
-
-
-class Start(NamedTuple):
-    """Where generation begins, for each source of a batch.
-
-    `tokens: [batch]` is what the first step reads, `state` has a row for each source, `context`
-    never changes. `numbers: [batch]` names the sequences, for decoders that draw at random: what
-    is drawn depends on the seed and the number alone. Without it they are 0, 1, 2, ...
-    """
-
-    tokens: Tensor
-    state: State
-    context: State = None
-    numbers: Tensor | None = None
-
-
-@dataclass(frozen=True)
-class Limits:
-    """When a sequence is over.
-
-    `max_length` counts generated tokens, the end token included; one number for all sources or
-    one for each. `ends` are the tokens that end a sequence (none: only the length ends it).
-    """
-
-    max_length: int | Sequence[int]
-    ends: tuple[int, ...] = ()
-
-    def lengths(self, start: Start) -> Tensor:
-        """The maximum length of each source, `[batch]`."""
-        batch = start.tokens.shape[0]
-        if isinstance(self.max_length, int):
-            return torch.full((batch,), self.max_length, device=start.tokens.device)
-        if len(self.max_length) != batch:
-            raise ValueError(
-                f"`max_length` must have {batch} numbers, but has {len(self.max_length)}"
-            )
-        return torch.tensor(self.max_length, device=start.tokens.device)
 
 
 class Hypothesis(NamedTuple):
     """A generated sequence.
 
     `tokens` end with the end token if `finished`. `score` is the sum of `log_probs`, what the
-    stepper gave to each of the tokens.
+    stepper gave to each of the tokens. A list of hypotheses is sorted by `rank` where the decoder
+    has one (a score normalised by length, say), else by `score`.
     """
 
     tokens: tuple[int, ...]
     score: float
     finished: bool
     log_probs: tuple[float, ...] = ()
+    rank: float | None = None
 
 
 class Decoder(ABC):
-    """A search strategy: which sequences to follow, given the scores of the next token."""
+    """A search strategy: which sequences to follow, given the scores of the next token.
+
+    `constraints` change the scores before the search sees them. They wrap the stepper, so `decode`
+    knows nothing of them: whoever makes the start applies them, with `constrain`.
+    """
+
+    constraints: tuple[Constraint, ...] = ()
 
     @abstractmethod
     def decode(self, stepper: Stepper, start: Start, limits: Limits) -> list[list[Hypothesis]]:
         """For each source its hypotheses, the best first. Errors: DecodeError on NaN scores."""
 
 
+def with_constraints(
+    decoder: Decoder, constraints: Sequence[ConstraintFactory] = (), **supplied: Any
+) -> Decoder:
+    """`decoder`, which carries `constraints`: an option that every decoder has."""
+    decoder.constraints = tuple(make(**supplied) for make in constraints)
+    return decoder
+
+
+decoders: Registry[Decoder] = Registry(
+    "decoder", supplied={"seed", "vocab_size", "encode", "load"}, finishing=with_constraints
+)
+
 DecoderFactory = Annotated[Callable[..., Decoder], decoders]
-"""Called with `seed=` and `vocab_size=`, it returns the decoder."""
+"""Called with `seed=` and `vocab_size=`, it returns the decoder; `encode=` and `load=` are for its
+constraints."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from seqgen.decoders.base import Stepper
+from seqgen.decoders.stepper import Stepper
 from seqgen.state import State
 
 

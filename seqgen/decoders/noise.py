@@ -13,7 +13,31 @@ from torch import Tensor
 
 def uniform(seed: int, numbers: Tensor, moment: int) -> Tensor:
     """A float64 in (0, 1) for each sequence number `[rows]`, at step `moment`."""
-    key = _mix(_mix(_mix(torch.zeros_like(numbers), seed), numbers), moment)
+    return _fraction(_mix(_mix(_mix(torch.zeros_like(numbers), seed), numbers), moment))
+
+
+def uniform_each(seed: int, keys: Tensor, count: int) -> Tensor:
+    """`count` float64 in (0, 1) for each of `keys: [rows]`, `[rows, count]`.
+
+    A key stands for all that has happened to a row so far, see `child_keys`.
+    """
+    columns = torch.arange(count, device=keys.device)
+    rows = _mix(_mix(torch.zeros_like(keys), seed), keys).unsqueeze(1).expand(-1, count)
+    return _fraction(_mix(rows, columns))
+
+
+def child_keys(keys: Tensor, tokens: Tensor) -> Tensor:
+    """A key for each row that goes on from `keys: [rows]` with `tokens: [rows]`.
+
+    Sequences that differ get different keys (but for one chance in 2**63), and a sequence gets the
+    same one whatever else is in the batch. It also makes sub-streams: sample i of sequence n draws
+    by the number `child_keys(n, i)`.
+    """
+    return _mix(keys, tokens + 1)
+
+
+def _fraction(key: Tensor) -> Tensor:
+    """The float64 in (0, 1) that 64 random bits stand for."""
     # The top 40 bits, in the middle of their interval: never 0, and so far below 1 that rounding
     # never reaches it.
     return ((key >> 24 & (1 << 40) - 1).double() + 0.5) * 2.0**-40

@@ -9,8 +9,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from seqgen.decoders.base import Decoder, Hypothesis, Limits, Start, Stepper
+from seqgen.decoders.base import Decoder, Hypothesis
 from seqgen.decoders.scores import check_scores
+from seqgen.decoders.stepper import Limits, Start, Stepper
 from seqgen.state import reorder
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, NamedTuple
 
 from torch import Tensor, nn
 
-from seqgen.decoders.base import Start
+from seqgen.decoders.stepper import Start
 from seqgen.registry import Registry
 from seqgen.state import State
 from seqgen.tokenizers.facts import Facts

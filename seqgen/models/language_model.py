@@ -9,7 +9,7 @@ from torch import Tensor
 
 from seqgen.cells import CellFactory, cells
 from seqgen.data.base import Prompts, TokenBatch
-from seqgen.decoders.base import Start
+from seqgen.decoders.stepper import Start
 from seqgen.dropout import Dropout
 from seqgen.embeddings import EmbeddingFactory, LearnedEmbedding, embeddings
 from seqgen.heads import HeadFactory, LinearHead, heads

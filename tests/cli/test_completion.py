@@ -47,5 +47,5 @@ def test_runs():
 
 
 def test_rooms():
-    assert rooms("c") == ["cells", "corpora"]
+    assert rooms("c") == ["cells", "constraints", "corpora"]
     assert "optimizers" in rooms("")

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from seqgen.decoders.noise import uniform
+from seqgen.decoders.noise import child_keys, uniform, uniform_each
 
 WORD = (1 << 64) - 1
 EXTREMES = [0, 1, 2**31, 2**32 - 1, 2**32, 2**62, 2**63 - 1]
@@ -102,3 +102,26 @@ def test_streams_are_independent(other):
     correlation = torch.corrcoef(torch.stack([one, two]))[0, 1]
     assert abs(float(correlation)) < 4 / math.sqrt(len(numbers))
     assert not (one == two).any()
+
+
+class TestKeys:
+    def test_a_row_draws_for_each_token_what_its_key_says(self):
+        keys = torch.tensor([3, -(2**60), 7])
+        whole = uniform_each(1, keys, 6)
+        assert whole.shape == (3, 6)
+        assert torch.equal(uniform_each(1, keys[[2, 0]], 6), whole[[2, 0]])
+        assert torch.equal(uniform_each(1, keys, 4), whole[:, :4])
+        assert whole.unique().numel() == 18
+        assert not torch.equal(uniform_each(2, keys, 6), whole)
+
+    def test_draws_are_uniform(self):
+        drawn = uniform_each(5, torch.arange(1000), 100).flatten()
+        counts = torch.histc(drawn, 20, 0, 1)
+        assert float(((counts - 5000) ** 2 / 5000).sum()) < 44  # chi-square, 19 degrees, p = 0.001
+
+    def test_different_sequences_have_different_keys(self):
+        vocab, keys = 12, torch.zeros(1, dtype=torch.long)
+        for _ in range(4):
+            tokens = torch.arange(vocab).repeat(len(keys))
+            keys = child_keys(keys.repeat_interleave(vocab), tokens)
+        assert keys.unique().numel() == vocab**4
