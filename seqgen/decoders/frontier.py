@@ -1,0 +1,70 @@
+"""Frontier, where a search of several paths a source stands: what the next step will read."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from torch import Tensor
+
+from seqgen.decoders.paths import IMPOSSIBLE, Growth, Paths
+from seqgen.decoders.scores import check_scores
+from seqgen.decoders.stepper import Limits, Start, Stepper
+from seqgen.state import State, reorder, repeat
+
+
+class Frontier(NamedTuple):
+    """The live paths of the sources that are still in the batch.
+
+    `sources: [sources]` are their places in the start, `room: [sources]` their maximum lengths.
+    Each has as many `paths` as any other, its `width`, in rows side by side; `tokens: [rows]` is
+    what the next step reads, `state` has a row for each path and `context` one for each source.
+    """
+
+    sources: Tensor
+    room: Tensor
+    tokens: Tensor
+    paths: Paths
+    state: State
+    context: State
+
+    @classmethod
+    def begin(cls, start: Start, limits: Limits, width: int = 1) -> Frontier:
+        """`width` times the empty path for each source that may have a token at all."""
+        room = limits.lengths(start)
+        sources = (room > 0).nonzero().squeeze(1)
+        tokens, state = repeat(reorder((start.tokens, start.state), sources), width)
+        paths = Paths.empty(len(tokens), tokens.device)
+        context = reorder(start.context, sources)
+        return cls(sources, room[sources], tokens, paths, state, context)
+
+    @property
+    def width(self) -> int:
+        """The number of rows for each source."""
+        return len(self.tokens) // len(self.sources)
+
+    def step(self, stepper: Stepper) -> tuple[Tensor, Frontier]:
+        """One step of all paths: `log_probs: [rows, vocab]`, and where that leaves us.
+
+        Rows that hold no path have IMPOSSIBLE scores throughout. Errors: DecodeError on NaN.
+        """
+        log_probs, state = stepper.step(self.tokens, self.state, self.context)
+        no_path = self.paths.scores == IMPOSSIBLE
+        sources = repeat(self.sources, self.width)
+        if bool(no_path.any()):  # whatever was read there must neither matter nor be complained of
+            real = (~no_path).nonzero().squeeze(1)
+            check_scores(log_probs[real], sources[real], self.paths.length)
+            log_probs = log_probs.masked_fill(no_path.unsqueeze(1), IMPOSSIBLE)
+        else:
+            check_scores(log_probs, sources, self.paths.length)
+        return log_probs, self._replace(state=state)
+
+    def advance(self, growth: Growth, staying: Tensor) -> Frontier:
+        """Go on with the paths of `growth: [sources, new width]`, where `staying: [sources]`."""
+        sources, room, context = self.sources, self.room, self.context
+        if not bool(staying.all()):
+            kept = staying.nonzero().squeeze(1)
+            sources, room, context = reorder((sources, room, context), kept)
+            growth = reorder(growth, kept)
+        rows, tokens = growth.rows.flatten(), growth.tokens.flatten()
+        paths = self.paths.extend(growth)
+        return Frontier(sources, room, tokens, paths, reorder(self.state, rows), context)
