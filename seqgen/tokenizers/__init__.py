@@ -12,8 +12,11 @@ from seqgen.tokenizers.base import (
     Tokens,
     tokenizers,
 )
+from seqgen.tokenizers.byte import ByteTokenizer
 from seqgen.tokenizers.char import CharTokenizer
 from seqgen.tokenizers.facts import Facts, gather_facts
+from seqgen.tokenizers.sentencepiece import SentencePieceTokenizer
+from seqgen.tokenizers.word import WordTokenizer
 
 __all__ = [
     "BOS",
@@ -21,12 +24,15 @@ __all__ = [
     "PAD",
     "SPECIALS",
     "UNK",
+    "ByteTokenizer",
     "CharTokenizer",
     "Facts",
+    "SentencePieceTokenizer",
     "Tokenizer",
     "TokenizerFactory",
     "Tokenizers",
     "Tokens",
+    "WordTokenizer",
     "gather_facts",
     "tokenizers",
 ]

@@ -25,10 +25,12 @@ Tokens = NDArray[np.int64]
 class Tokenizer(ABC):
     """Text to ids and back. PAD, BOS, EOS and UNK are 0, 1, 2 and 3 in each.
 
-    `lossless` says whether `decode(encode(text)) == text` for every text made of known symbols.
+    `lossless` says whether `decode(encode(text)) == text` for every text made of known symbols,
+    `samples` whether training reads the text in other tokens each epoch (see `sample`).
     """
 
     lossless: bool
+    samples: bool = False
 
     @abstractmethod
     def fit(self, texts: Iterable[str]) -> None:
@@ -37,6 +39,11 @@ class Tokenizer(ABC):
     @abstractmethod
     def encode(self, text: str) -> Tokens:
         """The ids of `text`, without begin or end. Errors: ValueError for lone surrogates."""
+
+    def sample(self, text: str, seed: int) -> Tokens:
+        """The ids of `text` for an epoch of training: where `samples` is true, one of the ways to
+        cut it into pieces, drawn from `seed` alone."""
+        return self.encode(text)
 
     @abstractmethod
     def decode(self, tokens: Iterable[int]) -> str:
@@ -100,3 +107,8 @@ def check_text(text: str) -> None:
             f"`text` must be Unicode characters, but has a lone surrogate U+{code:04X} "
             f"at position {error.start}"
         ) from None
+
+
+def shown_plainly(piece: str) -> str:
+    """`piece` as it is; in quotes where it looks like a special token, to tell it from that."""
+    return f"'{piece}'" if piece.strip("'") in SPECIALS else piece

@@ -1,0 +1,119 @@
+"""The tokenizer `sentencepiece`: pieces of words, learned from the training text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from seqgen.options import Size
+from seqgen.tokenizers.base import (
+    Tokenizer,
+    Tokens,
+    check_text,
+    tokenizers,
+)
+from seqgen.tokenizers.sentencepiece_model import load_model, packed, read_model, unpacked
+from seqgen.tokenizers.sentencepiece_pieces import NONE, SPACE, Pieces
+from seqgen.tokenizers.sentencepiece_training import ModelSize, train_model
+from seqgen.tokenizers.utf8 import text_so_far
+
+_APART = re.compile(f"([\n{SPACE}])")
+
+
+@tokenizers.register("sentencepiece")
+class SentencePieceTokenizer(Tokenizer):
+    """Pieces by `unigram` (Kudo 2018) or `bpe` (Sennrich et al. 2016), `vocab_size` ids in all.
+
+    A character that is no piece becomes its bytes; with `byte_fallback: false` it is UNK, and the
+    text is not lossless. `character_coverage` is the share of the characters of the training text
+    that are sure to be pieces. With `sampling_alpha` each epoch of training reads other pieces of
+    the same words: for `unigram` the smaller, the more at random; for `bpe` the share of merges
+    that are left out (arXiv:1804.10959, arXiv:1910.13267). A ready `model_file` is used as it is,
+    with its own ways of treating spaces and letters.
+    """
+
+    def __init__(
+        self,
+        algorithm: Literal["unigram", "bpe"] = "unigram",
+        vocab_size: Size = 2000,
+        byte_fallback: bool = True,
+        character_coverage: Annotated[float, Field(gt=0, le=1)] = 0.9995,
+        sampling_alpha: Annotated[float, Field(ge=0, le=1)] | None = None,
+        model_file: Path | None = None,
+    ) -> None:
+        self._size = ModelSize(algorithm, vocab_size, byte_fallback, character_coverage)
+        self._model_file = model_file
+        self._alpha = sampling_alpha
+        self.samples = sampling_alpha is not None
+        self.lossless = byte_fallback and model_file is None
+        self._pieces = NONE
+
+    def fit(self, texts: Iterable[str]) -> None:
+        """Learn the pieces from `texts`, or read the model file."""
+        if self._model_file is None:
+            self._set(train_model(texts, self._size), ours=True)
+        else:
+            for text in texts:
+                check_text(text)
+            self._set(read_model(self._model_file), ours=False)
+
+    def encode(self, text: str) -> Tokens:
+        """The best pieces by the model."""
+        return self._encoded(text)
+
+    def sample(self, text: str, seed: int) -> Tokens:
+        """Pieces drawn from `seed`; those of `encode` without `sampling_alpha`."""
+        if self._alpha is None:
+            return self.encode(text)
+        from sentencepiece import set_random_generator_seed
+
+        set_random_generator_seed(seed % 2**32)
+        return self._encoded(text, enable_sampling=True, alpha=self._alpha, nbest_size=-1)
+
+    def decode(self, tokens: Iterable[int]) -> str:
+        """The text of the pieces; a character that lacks bytes at the end is nothing yet."""
+        if self._ours:
+            content = self._pieces.content
+            return text_so_far(b"".join([content[token] for token in tokens]))
+        theirs = [self._pieces.theirs[token] for token in tokens]
+        return str(self._model.decode([token for token in theirs if token >= 0]))
+
+    def __len__(self) -> int:
+        return len(self._pieces.shown)
+
+    def shown(self, token: int) -> str:
+        """The piece with its spaces; a byte as `<0xE2>`."""
+        return self._pieces.shown[token]
+
+    def files(self) -> dict[str, bytes]:
+        """The model, and its hash in a file beside it."""
+        return packed(self._content, self._ours)
+
+    def restore(self, files: dict[str, bytes]) -> None:
+        """From `model.spm`, if it is whole by the hash in `model.json`."""
+        self._set(*unpacked(files))
+
+    def _encoded(self, text: str, **how: Any) -> Tokens:
+        check_text(text)
+        if not self._ours:
+            found = self._model.encode(text, num_threads=1, **how)
+            return self._pieces.from_theirs[np.array(found, dtype=np.int64)]
+        # A line end is always its own piece, and SPACE itself is its bytes: so what is between
+        # them can be read apart, and no space comes out of a SPACE.
+        parts = _APART.split(text)
+        found = self._model.encode(parts[::2], num_threads=1, **how)
+        for between, part in zip(found[1:], parts[1::2], strict=True):
+            between[:0] = self._apart[part]
+        return np.array([token for each in found for token in each], dtype=np.int64)
+
+    def _set(self, content: bytes, ours: bool) -> None:
+        self._model = load_model(content)
+        self._content, self._ours = content, ours
+        self._pieces = Pieces.of(self._model)
+        if ours:
+            self._apart = {text: self._pieces.spelled(text) for text in ("\n", SPACE)}

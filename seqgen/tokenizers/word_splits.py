@@ -1,0 +1,62 @@
+"""Ways to split a text into words: our own, and those of torchtext by name."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from collections.abc import Callable
+from functools import partial
+from typing import Literal, cast
+
+Split = Callable[[str], list[str]]
+SplitName = Literal[
+    "whitespace", "exact", "basic_english", "spacy", "moses", "toktok", "revtok", "subword"
+]
+
+_NEEDED = {
+    "spacy": "spacy",
+    "moses": "sacremoses",
+    "toktok": "nltk",
+    "revtok": "revtok",
+    "subword": "revtok",
+}
+"""The package that a kind of torchtext takes its work from."""
+
+_EXACT = re.compile(r" ?\w+| ?[^\w\s]+|\s+(?!\S)|\s")
+"""Words and marks, each with one space before it, and what else there is of spaces: together they
+are the text."""
+
+
+def split_by_name(name: SplitName) -> Split:
+    """The function that splits. Errors: ValueError where a package that it needs is missing."""
+    if name == "whitespace":
+        return str.split
+    if name == "exact":
+        return _EXACT.findall
+    needed = _NEEDED.get(name)
+    if needed is not None and importlib.util.find_spec(needed) is None:
+        raise ValueError(f"`split: {name}` needs the package {needed}, which is not installed")
+    return partial(_by_torchtext, name)
+
+
+def split_by_pattern(pattern: str) -> Split:
+    """The function that finds all matches. Errors: ValueError for what is no pattern."""
+    try:
+        compiled = re.compile(pattern)
+    except (re.error, OverflowError, RecursionError) as error:
+        message = f"`pattern` must be a regular expression, but is {pattern!r}: {error}"
+        raise ValueError(message) from None
+    return partial(_matches, compiled)
+
+
+def _matches(pattern: re.Pattern[str], text: str) -> list[str]:
+    return [match[0] for match in pattern.finditer(text) if match[0]]
+
+
+def _by_torchtext(name: str, text: str) -> list[str]:
+    from torchtext.data.utils import get_tokenizer  # here: few recipes need it
+
+    try:
+        return cast(Split, get_tokenizer(name))(text)
+    except OSError as error:  # spacy without its model of English
+        raise ValueError(f"`split: {name}` cannot be loaded: {error}") from None

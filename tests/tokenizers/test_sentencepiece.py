@@ -1,0 +1,125 @@
+"""The tokenizer `sentencepiece`: pieces that give the text back."""
+
+import io
+import itertools
+
+import numpy as np
+import pytest
+import sentencepiece
+
+from seqgen.options import OptionError
+from seqgen.tokenizers import BOS, EOS, PAD, UNK, SentencePieceTokenizer, tokenizers
+
+WORDS = ["".join(each) for each in itertools.product("bdkst", "aeio", "mnr")]
+TEXT = "\n".join(" ".join(WORDS[i % 60] for i in range(n, 9 * n, n)) for n in range(1, 40))
+TEXT = f"{' the' * 30} cat saw  the cat and the dogs\n{TEXT}\n\tthe cat sat" * 3
+
+
+def fitted(*texts, **options):
+    made = SentencePieceTokenizer(**{"vocab_size": 310, **options})
+    made.fit(texts or [TEXT])
+    return made
+
+
+def shown(made, text):
+    return [made.shown(token) for token in made.encode(text)]
+
+
+@pytest.mark.parametrize("algorithm", ["unigram", "bpe"])
+def test_a_space_belongs_to_the_word_behind_it(algorithm):
+    made = fitted(algorithm=algorithm)
+    line = shown(made, " the bam the")
+    assert line[0].startswith(" t")
+    assert not any(piece.endswith(" ") for piece in line)
+    assert shown(made, " the bam the\n\nthe") == [*line, "\n", "\n", *shown(made, "the")]
+    assert len(made) == 310
+
+
+def test_what_is_no_piece_is_bytes():
+    made = fitted()
+    assert shown(made, "é日")[-3:] == ["<0xE6>", "<0x97>", "<0xA5>"]
+    assert shown(made, "\u2581") == ["<0xE2>", "<0x96>", "<0x81>"]
+    assert made.decode(made.encode(" \u2581 a\u2581b")) == " \u2581 a\u2581b"
+
+
+def test_without_bytes_it_is_unknown():
+    made = fitted(byte_fallback=False, vocab_size=60)
+    assert not made.lossless
+    assert made.encode("日\u2581").tolist().count(UNK) >= 2
+    assert made.decode(made.encode("the\ncat")) == "the\ncat"
+
+
+def test_a_long_line_is_read():
+    made = fitted(TEXT, "the cat " * 20_000)
+    text = "the cat\n\n" * 2000 + "cat the " * 2000 + "\n"
+    assert made.decode(made.encode(text)) == text
+
+
+class TestSampling:
+    @pytest.mark.parametrize("algorithm", ["unigram", "bpe"])
+    def test_pieces_differ_by_seed_and_the_text_does_not(self, algorithm):
+        made = fitted(algorithm=algorithm, sampling_alpha=0.3)
+        assert made.samples
+        one, other = made.sample(TEXT, 1), made.sample(TEXT, 2)
+        assert not np.array_equal(one, other)
+        assert len(one) > len(made.encode(TEXT))
+        assert made.decode(one) == made.decode(other) == TEXT
+
+    def test_is_only_for_those_who_ask(self):
+        made = fitted()
+        assert not made.samples
+        assert np.array_equal(made.sample(TEXT, 1), made.encode(TEXT))
+
+
+class TestModelFile:
+    """A model as others train them: unknown first, no padding, letters and spaces normalised."""
+
+    @pytest.fixture
+    def made(self, tmp_path):
+        written = io.BytesIO()
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=iter(TEXT.split("\n")),
+            model_writer=written,
+            vocab_size=50,
+            minloglevel=2,
+        )
+        path = tmp_path / "their.model"
+        path.write_bytes(written.getvalue())
+        return fitted(model_file=path)
+
+    def test_special_tokens_get_our_ids(self, made):
+        assert len(made) == 50 + 1  # their model has no padding
+        assert not {PAD, BOS, EOS} & set(made.encode(TEXT).tolist())
+        assert (made.encode("the 日") == UNK).any()
+
+    def test_text_comes_back_as_they_write_it(self, made):
+        assert not made.lossless
+        tokens = made.encode("  the   cat saw")
+        assert made.decode(tokens) == made.decode([BOS, *tokens, EOS, PAD]) == "the cat saw"
+
+    def test_is_saved_with_the_run(self, made):
+        other = SentencePieceTokenizer(model_file="no longer there")
+        other.restore(made.files())
+        assert np.array_equal(other.encode(TEXT), made.encode(TEXT))
+        assert other.decode(other.encode("the cat")) == "the cat"
+
+    def test_a_broken_one_is_refused(self, tmp_path):
+        (tmp_path / "broken").write_bytes(b"garbage")
+        with pytest.raises(ValueError, match=r"`model_file` .*broken is no SentencePiece model"):
+            fitted(model_file=tmp_path / "broken")
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("algorithm", "wordpiece"),
+        ("vocab_size", 0),
+        ("character_coverage", 0),
+        ("character_coverage", 1.1),
+        ("sampling_alpha", -1),
+        ("sampling_alpha", 2),
+    ],
+)
+def test_wrong_options_are_refused(option, value):
+    with pytest.raises(OptionError, match=option):
+        tokenizers.build({"name": "sentencepiece", option: value})

@@ -1,0 +1,105 @@
+"""The tokenizer `word`: which words are tokens, and what becomes of the others."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from seqgen.options import OptionError
+from seqgen.tokenizers import SPECIALS, UNK, WordTokenizer, tokenizers
+
+
+def fitted(*texts, **options):
+    made = WordTokenizer(**options)
+    made.fit(texts)
+    return made
+
+
+def words_of(made):
+    return [made.shown(token) for token in range(4, len(made))]
+
+
+def test_the_most_frequent_come_first_then_by_code_point():
+    made = fitted("b é a", "c b a\nz a")
+    assert words_of(made) == ["a", "b", "c", "z", "é"]
+    assert made.encode("z  a\n?").tolist() == [7, 4, UNK]
+    assert made.decode([7, 4, UNK]) == "z a \ufffd"
+    assert not made.lossless
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"vocab_size": 6}, ["a", "b"]),
+        ({"vocab_size": 1000}, ["a", "b", "c", "d"]),
+        ({"min_count": 2}, ["a", "b"]),
+        ({"min_count": 2, "vocab_size": 5}, ["a"]),
+        ({"min_count": 9}, []),
+    ],
+)
+def test_rare_words_are_left_out(options, words):
+    assert words_of(fitted("a b c d b a a", **options)) == words
+
+
+def test_lower_case():
+    made = fitted("The the THE", lower=True)
+    assert words_of(made) == ["the"]
+    assert made.decode(made.encode("tHe")) == "the"
+
+
+def test_a_pattern_comes_before_the_split():
+    made = fitted("a-b", pattern=r"\w", split="exact")
+    assert words_of(made) == ["a", "b"]
+    assert made.decode(made.encode("b-a")) == "b a"
+    assert not made.lossless
+
+
+@given(st.text(max_size=40))
+def test_exact_loses_nothing(text):
+    made = fitted(text, split="exact")
+    assert made.lossless
+    assert made.decode(made.encode(text)) == text
+
+
+def test_exact_in_lower_case_loses_the_capitals():
+    assert not WordTokenizer(split="exact", lower=True).lossless
+
+
+def test_words_that_look_special_are_words():
+    made = fitted("<pad> '<pad>' <unk>")
+    assert made.encode("<pad>").tolist() == [5]
+    assert made.decode([5]) == "<pad>"
+    assert words_of(made) == ["''<pad>''", "'<pad>'", "'<unk>'"]
+    assert [made.shown(token) for token in range(4)] == list(SPECIALS)
+
+
+def test_unknown_words_can_be_refused():
+    made = fitted("a b", unk="error")
+    assert made.encode("b a").tolist() == [5, 4]
+    with pytest.raises(ValueError, match="`text` must be of known words, but has 'ab'"):
+        made.encode("a ab b")
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("vocab_size", 4), ("min_count", 0), ("split", "english"), ("pattern", "("), ("unk", "skip")],
+)
+def test_wrong_options_are_refused(option, value):
+    with pytest.raises(OptionError, match=option):
+        tokenizers.build({"name": "word", option: value})
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["null", "5", '"ab"', '{"a": 1}', '["a", "a"]', '[""]', "[1]", '["\\ud800"]', '["a"', ""],
+)
+def test_a_damaged_vocabulary_is_refused(content):
+    made = fitted("x y")
+    with pytest.raises(ValueError, match=r"`words\.json` must be"):
+        made.restore({"words.json": content.encode()})
+    assert made.encode("x y").tolist() == [4, 5]
+
+
+def test_the_file_is_the_words():
+    assert json.loads(fitted("b é b").files()["words.json"]) == ["b", "é"]
