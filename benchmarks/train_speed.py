@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from seqgen.data import TextSize
+from seqgen.data.epochs import Epochs
 from seqgen.data.windows import Lanes, Window
 from seqgen.machine import keep_freed_memory
 from seqgen.models import LanguageModel, models
@@ -100,7 +101,7 @@ def seqgen_steps(stream: Tensor, setting: Setting) -> Callable[[int], None]:
     )
     assert isinstance(model, LanguageModel)
     size = TextSize(chars=len(stream), bytes=len(stream))
-    data = Lanes(stream, size, Window(LANES, WINDOW), seed=1)
+    data = Lanes(Epochs(stream), size, Window(LANES, WINDOW), seed=1)
 
     def run(steps: int) -> None:
         options = TrainOptions(lr=2e-3, max_steps=steps, validations=0)

@@ -27,4 +27,5 @@ def evaluate(
         tallies = split.walk(visit, model.initial_state, batch_size)
     total = sum(tallies, Tally(0.0, 0, 0))
     figures = likelihood(total, split.size.chars, split.size.bytes)
-    return {**figures, "unknown": split.unknown}
+    share = split.unknown / split.tokens
+    return {**figures, "unknown": split.unknown, "unknown_share": share}

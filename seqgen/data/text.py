@@ -7,12 +7,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
 
+import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor
 
 from seqgen.data.base import Data, Prompts, SplitName, TextSize, TokenBatch, Training, data
 from seqgen.data.corpora import CorpusFactory
+from seqgen.data.epochs import Epochs
 from seqgen.data.files import TextFile, read_text
 from seqgen.data.stream import StreamSplit
 from seqgen.data.windows import Lanes, RandomWindows, Window
@@ -66,20 +68,30 @@ class TextData(Data[TokenBatch]):
         return {"text": [self._parts["train"]]}
 
     def training(self, tokenizers: Tokenizers) -> Training[TokenBatch]:
-        """Lanes or random windows of the training part, which begins with BOS."""
-        tokens = _encoded(self._parts["train"], tokenizers)
+        """Lanes or random windows of the training part, which begins with BOS.
+
+        Where the tokenizer samples, each epoch reads the text in pieces drawn from the seed and
+        the number of the epoch.
+        """
+        train, tokenizer = self._parts["train"], tokenizers["text"]
+
+        def draw(epoch: int) -> Tensor:
+            seed = np.random.SeedSequence([self.seed, epoch]).generate_state(1, np.uint64)
+            tokens = torch.from_numpy(tokenizer.sample(train, int(seed[0])))
+            return torch.cat([tokens.new_tensor([BOS]), tokens])
+
+        epochs = Epochs(draw(0), draw if tokenizer.samples else None)
+        found = len(epochs.first) - 1
         lanes = self.windows == "lanes"
         # A token to predict for each place; lanes may start up to `window - 1` later each epoch.
         needed = self.batch_size * self.window + self.window if lanes else self.window + 1
-        if len(tokens) < needed:
+        if found < needed:
             raise DataError(
-                f"{self.name}: {len(tokens)} training tokens are too few: batch_size "
+                f"{self.name}: {found} training tokens are too few: batch_size "
                 f"{self.batch_size} and window {self.window} need at least {needed}"
             )
         kind = Lanes if lanes else RandomWindows
-        stream = torch.cat([tokens.new_tensor([BOS]), tokens])
-        size = _size(self._parts["train"])
-        return kind(stream, size, Window(self.batch_size, self.window), self.seed)
+        return kind(epochs, _size(train), Window(self.batch_size, self.window), self.seed)
 
     def held_out(self, name: SplitName, tokenizers: Tokenizers) -> StreamSplit | None:
         """The part from its first token on, which is predicted from the last one before it."""
@@ -91,6 +103,8 @@ class TextData(Data[TokenBatch]):
         context = _encoded(before[-100:], tokenizers)[-1:]
         if not len(context):
             context = tokens.new_tensor([BOS])
+        if not len(tokens):
+            raise DataError(f"{self.name}: the {name} part has no tokens ({len(part)} characters)")
         unknown = int((tokens == UNK).sum())
         return StreamSplit(torch.cat([context, tokens]), _size(part), unknown)
 

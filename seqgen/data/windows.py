@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from seqgen.data.base import TextSize, TokenBatch, Training
+from seqgen.data.epochs import Epochs
 from seqgen.tokenizers.facts import Counts
 
 
@@ -28,10 +29,10 @@ class Lanes(Training[TokenBatch]):
     end at the same places; n and o leave room for the largest.
     """
 
-    def __init__(self, stream: Tensor, size: TextSize, window: Window, seed: int) -> None:
-        self.tokens = len(stream) - 1
+    def __init__(self, epochs: Epochs, size: TextSize, window: Window, seed: int) -> None:
+        self.tokens = len(epochs.first) - 1
         self.size = size
-        self._stream = stream
+        self._epochs = epochs
         self._rows, self._window = rows, length = window
         self._seed = seed
         # Every epoch has as many steps: lanes leave room for the largest offset, window - 1.
@@ -43,14 +44,15 @@ class Lanes(Training[TokenBatch]):
         epoch, index = divmod(step, self.steps_per_epoch)
         first = self._offset(epoch)
         size = self._rows * self._length
-        inputs = self._stream[first : first + size].view(self._rows, self._length)
-        targets = self._stream[first + 1 : first + 1 + size].view(self._rows, self._length)
+        stream = self._epochs.stream(epoch)
+        inputs = stream[first : first + size].view(self._rows, self._length)
+        targets = stream[first + 1 : first + 1 + size].view(self._rows, self._length)
         here = slice(index * self._window, (index + 1) * self._window)
         return TokenBatch(inputs[:, here], targets[:, here], None, continues=index > 0)
 
     def counts(self) -> dict[str, Counts]:
         """Of `text`."""
-        return {"text": _counted(self._stream)}
+        return {"text": _counted(self._epochs.first)}
 
     def _offset(self, epoch: int) -> int:
         if epoch == 0:
@@ -61,11 +63,11 @@ class Lanes(Training[TokenBatch]):
 class RandomWindows(Training[TokenBatch]):
     """`rows` windows anywhere in the stream, each read from the initial state."""
 
-    def __init__(self, stream: Tensor, size: TextSize, window: Window, seed: int) -> None:
-        self.tokens = len(stream) - 1
+    def __init__(self, epochs: Epochs, size: TextSize, window: Window, seed: int) -> None:
+        self.tokens = len(epochs.first) - 1
         self.size = size
         self.steps_per_epoch = -(-self.tokens // (window.rows * window.length))
-        self._stream = stream
+        self._epochs = epochs
         self._rows = window.rows
         self._seed = seed
         self._window = torch.arange(window.length)
@@ -75,11 +77,12 @@ class RandomWindows(Training[TokenBatch]):
         last = self.tokens - len(self._window)
         starts = np.random.default_rng([self._seed, step]).integers(last + 1, size=(self._rows, 1))
         places = torch.from_numpy(starts) + self._window
-        return TokenBatch(self._stream[places], self._stream[places + 1])
+        stream = self._epochs.stream(step // self.steps_per_epoch)
+        return TokenBatch(stream[places], stream[places + 1])
 
     def counts(self) -> dict[str, Counts]:
         """Of `text`."""
-        return {"text": _counted(self._stream)}
+        return {"text": _counted(self._epochs.first)}
 
 
 def _counted(stream: Tensor) -> Counts:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from seqgen.data import data
 from seqgen.errors import DataError
 from seqgen.options import OptionError
-from seqgen.tokenizers import BOS, UNK, CharTokenizer
+from seqgen.tokenizers import BOS, UNK, CharTokenizer, WordTokenizer
 
 LETTERS = "".join(chr(0x4E00 + i) for i in range(3000))  # each character tells its own position
 
@@ -45,7 +45,7 @@ def training_text(made):
 
 
 def streams(dataset):
-    return [dataset.train._stream] + [
+    return [dataset.train._epochs.first] + [
         None if part is None else part._stream for part in (dataset.valid, dataset.test)
     ]
 
@@ -101,7 +101,7 @@ class TestSplit:
     def test_the_tokenizer_learns_from_the_training_part_alone(self, make):
         made = make(LETTERS[:100], split=[0.8, 0.1, 0.1])
         dataset = made.encode(fitted(made))
-        assert UNK not in dataset.train._stream
+        assert UNK not in dataset.train._epochs.first
         assert (dataset.valid.unknown, dataset.test.unknown) == (10, 10)
 
     @pytest.mark.parametrize("split", [[0, 0.5, 0.5], [0.8, 0.2, 0.1], [0.9, 0.1, 1e-5]])
@@ -179,6 +179,40 @@ class TestOptions:
             make(text).training_texts()
         made = make(text, errors="replace", split=[1, 0, 0])
         assert training_text(made) == "abcdefgh\ufffd" * 30
+
+
+class Drawn(CharTokenizer):
+    """Pieces that the seed draws: each character, or each character twice."""
+
+    samples = True
+
+    def sample(self, text, seed):
+        tokens = self.encode(text)
+        return tokens.repeat(2) if seed % 2 else tokens
+
+
+@pytest.mark.parametrize("windows", ["lanes", "random"])
+def test_a_tokenizer_that_samples_reads_each_epoch_anew(make, windows):
+    sampled = {"text": Drawn(alphabet=LETTERS)}
+    makes = [make(LETTERS[:400], windows=windows) for _ in range(2)]
+    made, again = (each.encode(sampled).train for each in makes)
+    assert made.tokens in {320, 640}
+    kinds = set()
+    for epoch in range(12):
+        step = epoch * made.steps_per_epoch + 1
+        batch = made.batch(step)
+        kinds.add(bool((batch.inputs[:, 1:] == batch.inputs[:, :-1]).any()))
+    assert kinds == {False, True}
+    assert torch.equal(again.batch(step).inputs, batch.inputs)
+    assert makes[0].encode(sampled).valid.tokens == 40
+
+
+def test_a_part_without_tokens_is_refused(make):
+    made = make("a b c d " * 20 + " " * 40)
+    tokenizer = WordTokenizer()
+    tokenizer.fit([training_text(made)])
+    with pytest.raises(DataError, match=r"text\.txt: the test part has no tokens \(20 char"):
+        made.held_out("test", {"text": tokenizer})
 
 
 def test_windows_are_what_the_option_says(make):

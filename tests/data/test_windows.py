@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seqgen.data import TextSize
+from seqgen.data.epochs import Epochs
 from seqgen.data.windows import Lanes, RandomWindows, Window
 
 SIZE = TextSize(1, 1)
@@ -29,12 +30,12 @@ sizes = st.tuples(st.integers(1, 6), st.integers(1, 7), st.integers(0, 60), st.i
 def lanes(size):
     rows, window, more, seed = size
     count = rows * window + window - 1 + more
-    return Lanes(torch.arange(count + 1), SIZE, Window(rows, window), seed)
+    return Lanes(Epochs(torch.arange(count + 1)), SIZE, Window(rows, window), seed)
 
 
 class TestLanes:
     def test_the_example_of_the_documentation(self):
-        made = Lanes(torch.arange(15), SIZE, Window(2, 3), seed=0)
+        made = Lanes(Epochs(torch.arange(15)), SIZE, Window(2, 3), seed=0)
         assert made.steps_per_epoch == 2
         for step, (inputs, targets) in enumerate(
             [(["abc", "ghi"], ["bcd", "hij"]), (["def", "jkl"], ["efg", "klm"])]
@@ -76,7 +77,7 @@ class TestLanes:
     def test_epochs_begin_at_offsets_of_the_seed(self):
         offsets = {}
         for seed in (1, 2):
-            made = Lanes(torch.arange(1000), SIZE, Window(4, 16), seed)
+            made = Lanes(Epochs(torch.arange(1000)), SIZE, Window(4, 16), seed)
             firsts = [made.batch(epoch * made.steps_per_epoch) for epoch in range(300)]
             offsets[seed] = [int(each.inputs[0, 0]) for each in firsts]
         assert offsets[1][0] == offsets[2][0] == 0
@@ -89,7 +90,9 @@ class TestRandomWindows:
     @given(sizes)
     def test_windows_lie_inside_and_targets_follow(self, size):
         rows, window, more, seed = size
-        made = RandomWindows(torch.arange(window + more + 1), SIZE, Window(rows, window), seed)
+        made = RandomWindows(
+            Epochs(torch.arange(window + more + 1)), SIZE, Window(rows, window), seed
+        )
         for step in range(5):
             batch = made.batch(step)
             assert batch.inputs.shape == (rows, window)
@@ -100,31 +103,32 @@ class TestRandomWindows:
             assert batch.lengths is None
 
     def test_the_first_and_the_last_places_are_drawn(self):
-        made = RandomWindows(torch.arange(31), SIZE, Window(8, 10), seed=3)
+        made = RandomWindows(Epochs(torch.arange(31)), SIZE, Window(8, 10), seed=3)
         starts = {int(row[0]) for step in range(60) for row in made.batch(step).inputs}
         assert starts == set(range(21))
 
     def test_an_epoch_is_as_many_tokens_as_there_are(self):
-        made = RandomWindows(torch.arange(1001), SIZE, Window(8, 10), seed=3)
+        made = RandomWindows(Epochs(torch.arange(1001)), SIZE, Window(8, 10), seed=3)
         assert (made.tokens, made.steps_per_epoch) == (1000, 13)
 
     def test_seeds_differ(self):
         one, other = (
-            RandomWindows(torch.arange(999), SIZE, Window(8, 10), seed).batch(0) for seed in (1, 2)
+            RandomWindows(Epochs(torch.arange(999)), SIZE, Window(8, 10), seed).batch(0)
+            for seed in (1, 2)
         )
         assert not torch.equal(one.inputs, other.inputs)
 
 
 @pytest.mark.parametrize("kind", [Lanes, RandomWindows])
 def test_says_what_it_holds(kind):
-    made = kind(torch.arange(101), TextSize(100, 250), Window(2, 3), 0)
+    made = kind(Epochs(torch.arange(101)), TextSize(100, 250), Window(2, 3), 0)
     assert (made.tokens, made.size) == (100, TextSize(100, 250))
 
 
 @pytest.mark.parametrize("kind", [Lanes, RandomWindows])
 def test_a_batch_is_a_function_of_its_step(kind):
     """Whatever was read before, and in another process: so a resumed run reads the same."""
-    first, second = (kind(torch.arange(500), SIZE, Window(3, 8), 5) for _ in range(2))
+    first, second = (kind(Epochs(torch.arange(500)), SIZE, Window(3, 8), 5) for _ in range(2))
     forwards = [first.batch(step) for step in range(70)]
     for step in (69, 3, 3, 0, 42):
         again = second.batch(step)
@@ -136,5 +140,19 @@ def test_a_batch_is_a_function_of_its_step(kind):
 
 @pytest.mark.parametrize("kind", [Lanes, RandomWindows])
 def test_each_token_counts_but_not_the_one_before_them(kind):
-    made = kind(torch.tensor([1, 4, 6, 4, 4, 5, 6, 4, 4]), SIZE, Window(1, 2), 0)
+    made = kind(Epochs(torch.tensor([1, 4, 6, 4, 4, 5, 6, 4, 4])), SIZE, Window(1, 2), 0)
     assert made.counts()["text"].tolist() == [0, 0, 0, 0, 5, 1, 2]
+
+
+@pytest.mark.parametrize("kind", [Lanes, RandomWindows])
+def test_epochs_may_read_other_streams(kind):
+    def draw(epoch):
+        return torch.arange(41) + 100 * epoch
+
+    epochs = Epochs(draw(0), draw)
+    made = kind(epochs, SIZE, Window(2, 4), 1)
+    for step in (0, 17, 3, 11, 2 * made.steps_per_epoch - 1, 12):
+        batch = made.batch(step)
+        assert (batch.inputs // 100).unique().tolist() == [step // made.steps_per_epoch]
+        assert torch.equal(batch.targets, batch.inputs + 1)
+        assert torch.equal(batch.inputs, kind(epochs, SIZE, Window(2, 4), 1).batch(step).inputs)
