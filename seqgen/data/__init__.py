@@ -12,6 +12,7 @@ from seqgen.data.base import (
     data,
 )
 from seqgen.data.corpora import Corpus, corpora
+from seqgen.data.python_library import PythonLibrary
 from seqgen.data.text import TextData
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "DataFactory",
     "Dataset",
     "Prompts",
+    "PythonLibrary",
     "Split",
     "TextData",
     "TextSize",

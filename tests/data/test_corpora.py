@@ -14,7 +14,12 @@ BODY = b"First Citizen:\nBefore we proceed any further, hear me speak.\n"
 
 
 def test_the_registry_lists_them():
-    assert corpora.names() == ("python_docs", "tiny_shakespeare", "unicode_names")
+    assert corpora.names() == (
+        "python_docs",
+        "python_library",
+        "tiny_shakespeare",
+        "unicode_names",
+    )
     for name in corpora.names():
         made = corpora.build(name)
         assert isinstance(made, Corpus)
