@@ -34,6 +34,11 @@ SMALL = {
     "embeddings": {"learned": {"size": 6}},
     "models": {"language_model": {"cell": {"name": "lstm", "hidden_size": 5}}},
     "data": {"text": {"corpus": "unicode_names"}},
+    "decoders": {
+        "beam": {"beam_size": 3, "n_best": 3, "length_normalisation": "power"},
+        "diverse_beam": {"beam_size": 4, "groups": 2, "n_best": 3},
+        "top_k": {"k": 3},
+    },
 }
 
 

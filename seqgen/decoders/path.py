@@ -69,14 +69,16 @@ class PathDecoder(Decoder, ABC):
         batch = start.tokens.shape[0]
         tokens: list[list[int]] = [[] for _ in range(batch)]
         log_probs: list[list[float]] = [[] for _ in range(batch)]
+        scores = [0.0] * batch  # token by token, which `sum` would do more exactly than a beam does
         finished = [False] * batch
         for extension in self.walk(stepper, start, limits):
             columns = (column.tolist() for column in extension)
             for source, token, log_prob, ended in zip(*columns, strict=True):
                 tokens[source].append(token)
                 log_probs[source].append(log_prob)
+                scores[source] += log_prob
                 finished[source] = ended
         return [
-            [Hypothesis(tuple(tokens[i]), sum(log_probs[i]), finished[i], tuple(log_probs[i]))]
+            [Hypothesis(tuple(tokens[i]), scores[i], finished[i], tuple(log_probs[i]))]
             for i in range(batch)
         ]

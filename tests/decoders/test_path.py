@@ -9,16 +9,12 @@ from seqgen.errors import DecodeError
 BATCH = 12
 
 
-def built(name):
-    return decoders.build(name, seed=3, vocab_size=5)
-
-
-PATHS = [name for name in decoders.names() if isinstance(built(name), PathDecoder)]
+PATHS = [name for name in decoders.names() if issubclass(decoders.entry(name).factory, PathDecoder)]
 
 
 @pytest.fixture(params=PATHS)
-def decoder(request):
-    return built(request.param)
+def decoder(request, small):
+    return decoders.build(small(decoders, request.param), seed=3, vocab_size=5)
 
 
 class Noting(PathDecoder):
