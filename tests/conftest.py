@@ -31,7 +31,7 @@ SMALL = {
         },
     },
     "tokenizers": {"sentencepiece": {"algorithm": "bpe", "vocab_size": 308}},
-    "embeddings": {"learned": {"size": 6}},
+    "embeddings": {"learned": {"size": 6}, "pretrained": {"path": "vectors.txt", "size": 6}},
     "models": {"language_model": {"cell": {"name": "lstm", "hidden_size": 5}}},
     "data": {"text": {"corpus": "unicode_names"}},
     "decoders": {

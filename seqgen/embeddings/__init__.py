@@ -3,5 +3,13 @@
 from seqgen.embeddings.base import Embedding, EmbeddingFactory, embeddings
 from seqgen.embeddings.learned import LearnedEmbedding
 from seqgen.embeddings.one_hot import OneHot
+from seqgen.embeddings.pretrained import PretrainedEmbedding
 
-__all__ = ["Embedding", "EmbeddingFactory", "LearnedEmbedding", "OneHot", "embeddings"]
+__all__ = [
+    "Embedding",
+    "EmbeddingFactory",
+    "LearnedEmbedding",
+    "OneHot",
+    "PretrainedEmbedding",
+    "embeddings",
+]
