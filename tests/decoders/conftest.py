@@ -1,5 +1,9 @@
 """Steppers made of tables, whose every sequence can be scored and enumerated by hand."""
 
+import itertools
+import math
+from collections import Counter
+
 import pytest
 import torch
 
@@ -36,6 +40,27 @@ class Table:
             last = torch.tensor([token])
         return found
 
+    def enumerate(self, start, source, limits):
+        """Every sequence of a source: its tokens, and what the table gives to each of them."""
+        row = torch.tensor([source])
+        last, state, context = (None if each is None else each[row] for each in start[:3])
+        live, over = [((), ())], {}
+        for left in reversed(range(limits.max_length)):
+            log_probs, state = self.step(last, state, context)
+            scores = log_probs.tolist()
+            rows = []
+            for row, (tokens, past) in enumerate(live):
+                for token, score in enumerate(scores[row]):
+                    if left and token not in limits.ends:
+                        rows.append((row, (*tokens, token), (*past, score)))
+                    else:
+                        over[*tokens, token] = (*past, score)
+            live = [path for _, *path in rows]
+            parents = torch.tensor([row for row, *_ in rows], dtype=torch.long)
+            state = None if state is None else state[parents]
+            last = torch.tensor([tokens[-1] for tokens, _ in live], dtype=torch.long)
+        return over
+
 
 class Deep(Table):
     """Scores that depend on all tokens before (the state) and on the source (the context).
@@ -61,6 +86,38 @@ def logits(vocab=VOCAB, seed=1):
 
 
 @pytest.fixture
+def follow():
+    """A function: do `draws`, sequences, follow the transition probabilities `steps`?
+
+    `steps[last][token]` as lists, sequences begin behind token 0. The chi-square test, failing
+    once in a thousand times by chance.
+    """
+
+    def check(draws, steps, limits):
+        every = {}
+        for tokens in itertools.product(range(len(steps)), repeat=limits.max_length):
+            ends = [i for i, token in enumerate(tokens) if token in limits.ends]
+            sequence = tokens[: ends[0] + 1] if ends else tokens
+            pairs = itertools.pairwise((0, *sequence))
+            every[sequence] = math.prod(steps[last][token] for last, token in pairs)
+        assert math.isclose(sum(every.values()), 1)
+        wanted = {each: share * len(draws) for each, share in every.items() if share}
+        counts = Counter(draws)
+        assert set(counts) <= set(wanted)
+
+        rare = {each for each, number in wanted.items() if number < 5}
+        cells = [(counts[each], wanted[each]) for each in wanted if each not in rare]
+        if rare:
+            cells.append((sum(counts[each] for each in rare), sum(wanted[each] for each in rare)))
+        assert len(cells) > 3
+        statistic = sum((count - number) ** 2 / number for count, number in cells)
+        spread = 2 / (9 * (len(cells) - 1))  # Wilson and Hilferty's approximation
+        assert statistic < (len(cells) - 1) * (1 - spread + 3.09 * math.sqrt(spread)) ** 3
+
+    return check
+
+
+@pytest.fixture
 def table():
     return Table(logits())
 
@@ -74,3 +131,36 @@ def deep():
 def tables():
     """A function from logits `[vocab, vocab]` to a table."""
     return Table
+
+
+@pytest.fixture
+def deeps():
+    """A function from a seed to random scores that depend on all tokens before."""
+    return lambda seed: Deep(logits(seed=seed))
+
+
+class Reading:
+    """A model that reads along: it is given which of its sources the batch has."""
+
+    def __init__(self, stepper):
+        self.step = stepper.step
+        self.whole = stepper.start(12)
+
+    def start(self, batch):
+        return Start(*(None if each is None else each[batch] for each in self.whole))
+
+
+@pytest.fixture
+def other():
+    """Another model than `deep`, with the same tokens."""
+    return Reading(Deep(logits(seed=4)))
+
+
+@pytest.fixture
+def supplied(other):
+    """What constraints are given: digits are their own tokens, and each run is `other`."""
+    return {
+        "vocab_size": VOCAB,
+        "encode": lambda text: list(map(int, text)),
+        "load": {"other": other}.get,
+    }
