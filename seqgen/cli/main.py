@@ -11,7 +11,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from seqgen.cli import data, evaluate, generate, listing, run, schema, validate
+from seqgen.cli import check, data, evaluate, generate, listing, run, schema, validate
 from seqgen.errors import SeqgenError
 from seqgen.version import __version__
 
@@ -35,6 +35,7 @@ app.command("evaluate")(evaluate.evaluate)
 app.command("list")(listing.list_parts)
 app.command("validate")(validate.validate)
 app.command("schema")(schema.schema)
+app.command("check")(check.check)
 app.add_typer(data.app, name="data")
 
 

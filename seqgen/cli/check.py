@@ -1,0 +1,75 @@
+"""The verb `check`: does a part keep the contract of its kind?"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+
+from seqgen.errors import PluginError, UsageError
+
+
+def check(
+    target: Annotated[
+        str,
+        typer.Argument(help="FILE.py, FILE.py:NAME, or a registered part such as lstm."),
+    ],
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="An option of the part.")
+    ] = None,
+    seconds: Annotated[
+        float, typer.Option(min=0.1, help="How long one law may take before it counts as broken.")
+    ] = 60,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Try the laws of its kind on a cell, head, tokenizer or decoder; exit code 8 if one breaks.
+
+    It runs in a process of its own, so a crash or a hang is a finding, too.
+    """
+    from seqgen.overrides import read_override
+    from seqgen.testing.apart import check_apart
+    from seqgen.testing.target import split_file
+
+    path, _ = split_file(target)
+    if path is not None and not path.is_file():
+        raise UsageError(f"{path}: no such file")
+    for each in settings or []:
+        read_override(each, "--set")  # says what is wrong with it
+    reports = check_apart(target, settings or [], seconds)
+    if as_json:
+        found = [
+            {"part": each.part, "laws": [asdict(x) for x in each.findings]} for each in reports
+        ]
+        typer.echo(json.dumps(found, indent=2))
+    else:
+        for report in reports:
+            _show(report)
+    breaches = sum(len(each.broken) for each in reports)
+    if breaches:
+        parts = ", ".join(each.part for each in reports if each.broken)
+        raise PluginError(f"{parts}: {breaches} law{'s' if breaches > 1 else ''} broken")
+
+
+def _show(report: Any) -> None:
+    """A table of the laws: what is broken says what to do."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from seqgen.cli.terminal import Terminal
+    from seqgen.reports.text import visible
+
+    styles = {"kept": "green", "broken": "bold red", "not tried": "dim"}
+    console = Terminal(highlight=False)
+    if not console.is_terminal:
+        console.width = 1000  # rich would fold the sentences at 80 columns
+    table = Table(title=Text(report.part, "bold"), title_justify="left", box=None, pad_edge=False)
+    table.add_column("", no_wrap=True)
+    table.add_column("law", no_wrap=True)
+    table.add_column("", overflow="fold")
+    for each in report.findings:
+        table.add_row(Text(each.outcome, styles[each.outcome]), each.law, Text(visible(each.says)))
+    console.print(table)
+    kept = sum(each.outcome == "kept" for each in report.findings)
+    console.print(Text(f"{kept} of {len(report.findings)} laws kept\n"))

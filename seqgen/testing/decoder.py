@@ -1,0 +1,209 @@
+"""The laws of decoders, and `check_decoder`, which tries them on a model made of tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from seqgen.decoders import Decoder, Hypothesis, Limits, Start, decoders
+from seqgen.errors import DecodeError
+from seqgen.testing.laws import BreachError, Law, Report, Watch, told, try_laws, unwatched
+from seqgen.testing.same import named
+from seqgen.testing.small_parts import require_contract, small_part
+from seqgen.testing.tables import VOCAB, TableModel
+
+BATCH = 12
+Found = list[list[Hypothesis]]
+
+
+@dataclass(frozen=True)
+class DecoderCase:
+    """How to build the decoder."""
+
+    factory: Callable[..., Any]
+
+    def make(self) -> Decoder:
+        """The decoder, with a seed and a small vocabulary."""
+        decoder: Decoder = self.factory(
+            seed=3, vocab_size=VOCAB, encode=lambda text: [3 + len(text) % 2]
+        )
+        return decoder
+
+    def decode(self, limits: Limits, start: Start | None = None) -> Found:
+        """What it finds in the tables."""
+        model = TableModel()
+        return self.make().decode(model, model.start(BATCH) if start is None else start, limits)
+
+
+def check_decoder(decoder: object, *, watch: Watch = unwatched, **options: Any) -> Report:
+    """Try the laws on a decoder: a registered name, a mapping, a class or another callable."""
+    name, factory = small_part(decoders, decoder, options)
+    return try_laws(name, DECODER_LAWS, DecoderCase(factory), watch)
+
+
+def _is_a_decoder(case: DecoderCase) -> None:
+    require_contract(case.make(), Decoder)
+
+
+def _hypotheses_for_each(case: DecoderCase) -> None:
+    found: Any = case.decode(Limits(5, (2,)))
+    if not isinstance(found, list) or len(found) != BATCH:
+        raise BreachError(
+            f"`decode` must return a list with an entry for each of {BATCH} sources, but returned "
+            f"{named(found)}{f' of {len(found)}' if isinstance(found, list) else ''}"
+        )
+    for each in found:
+        if not isinstance(each, list) or not each:
+            raise BreachError("each source must have a list of at least one Hypothesis")
+        for one in each:
+            if not isinstance(one, Hypothesis):
+                raise BreachError(f"each result must be a Hypothesis, but one is {named(one)}")
+            if not all(isinstance(token, int) and 0 <= token < VOCAB for token in one.tokens):
+                raise BreachError("`tokens` must be a tuple of int below vocab_size (call .tolist)")
+
+
+def _ends(case: DecoderCase) -> None:
+    for ends in ((), (2,), (2, 4), (0,)):
+        for _, each in _all(case.decode(Limits(6, ends))):
+            if set(each.tokens[:-1]) & set(ends):
+                raise BreachError("a sequence goes on behind its end token; stop at the first one")
+            ended = bool(set(each.tokens[-1:]) & set(ends))
+            if each.finished != ended:
+                raise BreachError(
+                    f"`finished` is {each.finished} for a sequence that ends with "
+                    f"{'an' if ended else 'no'} end token"
+                )
+
+
+def _limits(case: DecoderCase) -> None:
+    lengths = [0, 3, 1, 0, 6, 2, 5, 5, 1, 0, 4, 7]
+    for allowed_for in (*([limit] * BATCH for limit in (0, 1, 5)), lengths):
+        for source, each in _all(case.decode(Limits(allowed_for, (2,)))):
+            allowed = allowed_for[source]
+            if len(each.tokens) > allowed:
+                raise BreachError(
+                    f"{len(each.tokens)} tokens came where `max_length` is {allowed}; the end "
+                    "token counts too, and each source may have a length of its own"
+                )
+
+
+def _scores(case: DecoderCase) -> None:
+    model = TableModel()
+    for source, each in _all(case.decode(Limits(7, (2, 4)))):
+        if len(each.log_probs) != len(each.tokens):
+            raise BreachError("`log_probs` must have a number for each of `tokens`")
+        wanted = model.rescore(source, each.tokens)
+        if not _near(each.log_probs, wanted):
+            raise BreachError(
+                "`log_probs` are not what the model gives to the sequence read alone; reorder the "
+                "state with the paths, and record the model's scores, not changed ones"
+            )
+        if not _near([each.score], [sum(each.log_probs)]):
+            raise BreachError("`score` must be the sum of `log_probs`; put others into `rank`")
+
+
+def _best_first(case: DecoderCase) -> None:
+    for each in case.decode(Limits(6, (2,))):
+        ranks = [one.score if one.rank is None else one.rank for one in each]
+        if ranks != sorted(ranks, reverse=True):
+            raise BreachError(
+                "a source's hypotheses must be sorted, the best `rank` or score first"
+            )
+
+
+def _distinct(case: DecoderCase) -> None:
+    for each in case.decode(Limits(6, (2,))):
+        if len({one.tokens for one in each}) < len(each):
+            raise BreachError("two hypotheses of a source are the same; merge equal paths")
+
+
+def _row_alone(case: DecoderCase) -> None:
+    model, decoder, limits = TableModel(), case.make(), Limits(7, (2,))
+    numbers = torch.tensor([5, 0, 2**40, 7, 1, 2, 99, 3, 2**32, 6, 4, 8])
+    whole = model.start(BATCH, numbers)
+    wanted = decoder.decode(model, whole, limits)
+    for rows in ([4], [4, 4], list(range(BATCH))[::-1], [11, 3, 7, 0, 5]):
+        found = decoder.decode(model, _rows(whole, torch.tensor(rows)), limits)
+        for row, each in zip(rows, found, strict=True):
+            if [one.tokens for one in each] != [one.tokens for one in wanted[row]]:
+                raise BreachError(
+                    "a sequence depends on the batch around it; draw noise by `noise.uniform` with "
+                    "the numbers of the start, and keep rows of different sources apart"
+                )
+
+
+def _same_twice(case: DecoderCase) -> None:
+    model, decoder, limits = TableModel(), case.make(), Limits(7, (2,))
+    if len({repr(decoder.decode(model, model.start(BATCH), limits)) for _ in range(2)}) > 1:
+        raise BreachError(
+            "decoding twice gave other sequences; what is random must follow from `seed` and the "
+            "numbers of the start alone, and nothing may be kept between two calls"
+        )
+
+
+def _nan_refused(case: DecoderCase) -> None:
+    for fault in (float("nan"), float("inf")):
+        model = TableModel()
+        model.fault = fault
+        try:
+            case.make().decode(model, model.start(BATCH), Limits(5, (2,)))
+        except DecodeError:
+            continue
+        except Exception as error:
+            raise BreachError(
+                f"a score of {fault} must be refused with a DecodeError, but raised {told(error)}"
+            ) from None
+        raise BreachError(
+            f"a score of {fault} was taken without a word; call "
+            "`decoders.scores.check_scores` on what the stepper returned"
+        )
+
+
+def _bounded(case: DecoderCase) -> None:
+    model = TableModel()
+    case.make().decode(model, model.start(BATCH), Limits(20))
+    if model.steps > 20 * VOCAB:
+        raise BreachError(f"a limit of 20 tokens took {model.steps} steps of the model")
+
+
+def _no_sources(case: DecoderCase) -> None:
+    found: Any = case.decode(Limits(5, (2,)), TableModel().start(0))
+    if found != []:
+        raise BreachError("no sources must give an empty list")
+
+
+def _rows(start: Start, rows: Tensor) -> Start:
+    return Start(*(None if each is None else each[rows] for each in start))  # type: ignore[arg-type]
+
+
+def _all(found: Found) -> Iterator[tuple[int, Hypothesis]]:
+    return ((source, one) for source, each in enumerate(found) for one in each)
+
+
+def _near(found: Sequence[float], wanted: Sequence[float]) -> bool:
+    return all(abs(a - b) < 1e-4 for a, b in zip(found, wanted, strict=True))
+
+
+_BUILT = ("is a decoder",)
+_SOUND = (*_BUILT, "each source has hypotheses")
+_BUILDING = "it must be built by `seed=`, `vocab_size=` and options that have defaults"
+_CALLING = "`decode(stepper, start, limits)` must work for any stepper, batch and limits"
+
+DECODER_LAWS: tuple[Law[DecoderCase], ...] = (
+    Law(_SOUND[0], _is_a_decoder, _BUILDING),
+    Law(_SOUND[1], _hypotheses_for_each, _CALLING, _BUILT),
+    Law("one end token and nothing behind it", _ends, _CALLING, _SOUND),
+    Law("limits are kept", _limits, _CALLING, _SOUND),
+    Law("scores are those of the sequence read alone", _scores, _CALLING, _SOUND),
+    Law("the best comes first", _best_first, _CALLING, _SOUND),
+    Law("no sequence comes twice", _distinct, _CALLING, _SOUND),
+    Law("a source alone is the source in a batch", _row_alone, _CALLING, _SOUND),
+    Law("the same twice", _same_twice, _CALLING, _SOUND),
+    Law("NaN and infinite scores are refused", _nan_refused, _CALLING, _SOUND),
+    Law("its cost is bounded by the limit", _bounded, _CALLING, _SOUND),
+    Law("no sources, no sequences", _no_sources, _CALLING, _SOUND),
+)

@@ -1,0 +1,127 @@
+"""What a law is, and what trying one finds: kept, broken or not tried, in a sentence."""
+
+from __future__ import annotations
+
+import os
+import traceback
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, Literal, TypeVar
+
+import torch
+
+Outcome = Literal["kept", "broken", "not tried"]
+
+C = TypeVar("C")
+
+
+class BreachError(Exception):
+    """A law is broken; the message says what is wrong and what to do, in a sentence."""
+
+
+class NotTriedError(Exception):
+    """A law has nothing to say about this part; the message says why."""
+
+
+@dataclass(frozen=True)
+class Law(Generic[C]):
+    """A statement about every part of a kind. `test(case)` raises BreachError where it fails.
+
+    `advice` says what to do where the part itself raises an error while it is tested. Nothing is
+    tried while a law that it `needs` is not kept: it would only say the same again.
+    """
+
+    name: str
+    test: Callable[[C], None]
+    advice: str
+    needs: tuple[str, ...] = ()
+
+    def try_on(self, case: C) -> Finding:
+        """Test the part; whatever it raises is a finding."""
+        try:
+            # What a check draws and what it does to warnings and gradients stays in here.
+            with torch.random.fork_rng(devices=[]), torch.enable_grad(), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                torch.manual_seed(1)
+                self.test(case)
+        except NotTriedError as reason:
+            return Finding(self.name, "not tried", str(reason))
+        except BreachError as breach:
+            return Finding(self.name, "broken", str(breach))
+        except Exception as error:  # the part is someone else's code
+            return Finding(self.name, "broken", f"{told(error)}: {self.advice}")
+        return Finding(self.name, "kept")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What trying a law has found; `says` is a sentence unless it is kept."""
+
+    law: str
+    outcome: Outcome
+    says: str = ""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was found of a part, a finding for each law."""
+
+    part: str
+    findings: tuple[Finding, ...]
+
+    @property
+    def broken(self) -> tuple[Finding, ...]:
+        """The findings that are breaches."""
+        return tuple(each for each in self.findings if each.outcome == "broken")
+
+    def require(self) -> None:
+        """An AssertionError with a line for each broken law, if there is one."""
+        if self.broken:
+            lines = [f"{each.law}: {each.says}" for each in self.broken]
+            raise AssertionError("\n".join([f"{self.part} breaks {len(lines)} laws", *lines]))
+
+
+Watch = Callable[[str, Finding | None], None]
+"""Called with the name of each law before it is tried (None), and again with what was found."""
+
+
+def unwatched(name: str, finding: Finding | None) -> None:
+    """Nobody looks on."""
+
+
+def try_laws(part: str, laws: Sequence[Law[C]], case: C, watch: Watch) -> Report:
+    """Try each of `laws`; none keeps the others from being tried, unless they need it."""
+    found: dict[str, Finding] = {}
+    for law in laws:
+        watch(law.name, None)
+        missing = [name for name in law.needs if found[name].outcome != "kept"]
+        if missing:
+            finding = Finding(law.name, "not tried", f"needs: {missing[0]}")
+        else:
+            finding = law.try_on(case)
+        found[law.name] = finding
+        watch(law.name, finding)
+    return Report(part, tuple(found.values()))
+
+
+def told(error: BaseException) -> str:
+    """`ValueError: what it says (my_cell.py:17)`, the last place that is the part's own."""
+    first = next(iter(str(error).strip().splitlines()), "")
+    message = f"{type(error).__name__}: {first}" if first else type(error).__name__
+    ours = Path(__file__).parent
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if ours not in Path(frame.filename).parents
+        and "site-packages" not in frame.filename
+        and Path(frame.filename).is_file()
+    ]
+    return f"{message} ({short(frames[-1].filename)}:{frames[-1].lineno})" if frames else message
+
+
+def short(filename: str) -> str:
+    """The path from the current folder where it is below it, else the path."""
+    inside = Path(filename).is_relative_to(Path.cwd())
+    return os.path.relpath(filename) if inside else filename
