@@ -23,6 +23,18 @@ SMALL = {
     "cells": {
         "lstm": {"hidden_size": 5},
         "lstm_cell": {"hidden_size": 5},
+        "gru": {"hidden_size": 5},
+        "gru_cell": {"hidden_size": 5},
+        "rnn": {"hidden_size": 5},
+        "rnn_cell": {"hidden_size": 5},
+        "layer_norm_lstm": {"hidden_size": 5},
+        "peephole_lstm": {"hidden_size": 5},
+        "multiplicative_lstm": {"hidden_size": 5},
+        "min_gru": {"hidden_size": 5},
+        "min_lstm": {"hidden_size": 5},
+        "sru": {"hidden_size": 5},
+        "indrnn": {"hidden_size": 5},
+        "slstm": {"hidden_size": 6, "heads": 2},
         "stack": {
             "cells": [
                 {"name": "lstm_cell", "hidden_size": 4},
@@ -33,6 +45,16 @@ SMALL = {
     "tokenizers": {"sentencepiece": {"algorithm": "bpe", "vocab_size": 308}},
     "embeddings": {"learned": {"size": 6}, "pretrained": {"path": "vectors.txt", "size": 6}},
     "models": {"language_model": {"cell": {"name": "lstm", "hidden_size": 5}}},
+    "constraints": {
+        "minimum_length": {"length": 3},
+        "no_repeat_ngram": {"size": 2},
+        "repetition_penalty": {"penalty": 2.0},
+        "forbid": {"texts": ["01", "4"]},
+        "forced_prefix": {"text": "10"},
+        "allowed": {"texts": ["0140", "0", "44"]},
+        "language_model": {"run": "other"},
+        "ensemble": {"runs": ["other"]},
+    },
     "data": {"text": {"corpus": "unicode_names"}},
     "decoders": {
         "beam": {"beam_size": 3, "n_best": 3, "length_normalisation": "power"},
