@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from seqgen.cells import Cell, cells
-from seqgen.state import State, detach, leaves, map_state, reorder, select
+from seqgen.state import detach, leaves, map_state, reorder, select
 from seqgen.testing.cell_case import BATCH, TIME, CellCase, repeated_step
 from seqgen.testing.cell_gradients import GRADIENT_LAWS
 from seqgen.testing.laws import BreachError, Law, Report, Watch, try_laws, unwatched
-from seqgen.testing.same import named, require_finite, require_same, require_shape
+from seqgen.testing.same import named, outline, require_finite, require_same, require_shape
 from seqgen.testing.saving import require_saved
 from seqgen.testing.small_parts import require_contract, small_part
 
@@ -74,7 +74,7 @@ def _state_keeps_its_shape(case: CellCase) -> None:
     cell = case.make()
     first = cell.initial_state(BATCH)
     _, following = cell.step_input(case.inputs()[:, 0], first)
-    wanted, found = _outline(first), _outline(following)
+    wanted, found = outline(first), outline(following)
     if wanted != found:
         raise BreachError(
             f"`step` returned the state {found}, but `initial_state` made {wanted}: "
@@ -213,15 +213,6 @@ def _require_state(state: object, where: str) -> None:
             f"the state from {where} has {named(state)} in it: a state is a tensor, "
             "a tuple of states, or None"
         )
-
-
-def _outline(state: State) -> str:
-    """The structure of a state in words, with shapes: `(float32 [4, 8], float32 [4, 8])`."""
-    if isinstance(state, Tensor):
-        return f"{str(state.dtype).removeprefix('torch.')} {list(state.shape)}"
-    if state is None:
-        return "None"
-    return f"({', '.join(_outline(part) for part in state)})"
 
 
 _BUILT = ("is a cell",)
