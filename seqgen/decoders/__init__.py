@@ -3,6 +3,8 @@
 What changes scores is a constraint: subclass `Constraint`, `@constraints.register("name")`.
 """
 
+from seqgen.decoders.allowed import Allowed
+from seqgen.decoders.allowed_by import AllowedBy
 from seqgen.decoders.base import (
     Decoder,
     DecoderFactory,
@@ -12,11 +14,19 @@ from seqgen.decoders.base import (
 from seqgen.decoders.beam import Beam
 from seqgen.decoders.constraint import Constraint, ConstraintFactory, constrain, constraints
 from seqgen.decoders.diverse_beam import DiverseBeam
+from seqgen.decoders.ensemble import Ensemble
 from seqgen.decoders.forbid import Forbid
+from seqgen.decoders.forbidden import Forbidden
+from seqgen.decoders.forced_prefix import ForcedPrefix
 from seqgen.decoders.greedy import Greedy
+from seqgen.decoders.language_model import LanguageModelFusion
 from seqgen.decoders.min_p import MinP
+from seqgen.decoders.minimum_length import MinimumLength
 from seqgen.decoders.multinomial import Multinomial
+from seqgen.decoders.no_repeat_ngram import NoRepeatNgram
+from seqgen.decoders.past import Past, PastConstraint
 from seqgen.decoders.path import Extension, PathDecoder
+from seqgen.decoders.repetition_penalty import RepetitionPenalty
 from seqgen.decoders.sampling import Sampler, at_temperature
 from seqgen.decoders.stepper import Limits, Start, Stepper
 from seqgen.decoders.top_k import TopK
@@ -24,20 +34,31 @@ from seqgen.decoders.top_p import TopP
 from seqgen.decoders.typical import Typical
 
 __all__ = [
+    "Allowed",
+    "AllowedBy",
     "Beam",
     "Constraint",
     "ConstraintFactory",
     "Decoder",
     "DecoderFactory",
     "DiverseBeam",
+    "Ensemble",
     "Extension",
     "Forbid",
+    "Forbidden",
+    "ForcedPrefix",
     "Greedy",
     "Hypothesis",
+    "LanguageModelFusion",
     "Limits",
     "MinP",
+    "MinimumLength",
     "Multinomial",
+    "NoRepeatNgram",
+    "Past",
+    "PastConstraint",
     "PathDecoder",
+    "RepetitionPenalty",
     "Sampler",
     "Start",
     "Stepper",

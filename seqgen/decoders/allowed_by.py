@@ -1,0 +1,35 @@
+"""The constraint `AllowedBy`: a function says what may come next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from torch import Tensor
+
+from seqgen.decoders.past import Past, PastConstraint, only
+
+
+class AllowedBy(PastConstraint):
+    """Only the tokens are possible that `function(generated tokens)` returns; None allows all.
+
+    For programs: a function is no option of a recipe. It is called for each path at each step
+    with a tuple; the scores of allowed tokens stay as they are. End tokens have to be among what
+    it returns where the sequence may end.
+    """
+
+    def __init__(self, function: Callable[[tuple[int, ...]], Iterable[int] | None]) -> None:
+        self.function = function
+
+    def change(self, log_probs: Tensor, past: Past, ends: Sequence[int]) -> Tensor:
+        """-inf at all that is not allowed, `[rows, vocab]`."""
+        return only(log_probs, [self._allowed(tokens) for tokens in sequences(past)])
+
+    def _allowed(self, tokens: tuple[int, ...]) -> list[int] | None:
+        found = self.function(tokens)
+        return None if found is None else list(found)
+
+
+def sequences(past: Past) -> list[tuple[int, ...]]:
+    """The generated tokens of each row."""
+    pairs = zip(past.generated.tolist(), past.lengths.tolist(), strict=True)
+    return [tuple(tokens[:length]) for tokens, length in pairs]
