@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -23,6 +24,8 @@ from seqgen.tokenizers.sentencepiece_training import ModelSize, train_model
 from seqgen.tokenizers.utf8 import text_so_far
 
 _APART = re.compile(f"([\n{SPACE}])")
+_WORDS = re.compile(r"(?s:.{1000}.*?)(?<=[^ ])(?= )|(?s:.+)")
+"""Some 1000 characters up to the end of a word."""
 
 
 @tokenizers.register("sentencepiece")
@@ -103,13 +106,14 @@ class SentencePieceTokenizer(Tokenizer):
         if not self._ours:
             found = self._model.encode(text, num_threads=1, **how)
             return self._pieces.from_theirs[np.array(found, dtype=np.int64)]
-        # A line end is always its own piece, and SPACE itself is its bytes: so what is between
-        # them can be read apart, and no space comes out of a SPACE.
-        parts = _APART.split(text)
-        found = self._model.encode(parts[::2], num_threads=1, **how)
-        for between, part in zip(found[1:], parts[1::2], strict=True):
-            between[:0] = self._apart[part]
-        return np.array([token for each in found for token in each], dtype=np.int64)
+        # A line end is always its own piece and no piece goes on behind a word, so the parts can
+        # be read apart, which bounds the memory. SPACE itself is its bytes, or it would come back
+        # as a space.
+        parts = [part for line in _APART.split(text) for part in _WORDS.findall(line)]
+        plain = [part for part in parts if part not in self._apart]
+        found = iter(self._model.encode(plain, num_threads=1, **how))
+        each = (self._apart[part] if part in self._apart else next(found) for part in parts)
+        return np.fromiter(chain.from_iterable(each), dtype=np.int64)
 
     def _set(self, content: bytes, ours: bool) -> None:
         self._model = load_model(content)

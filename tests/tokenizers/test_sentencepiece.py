@@ -55,6 +55,13 @@ def test_a_long_line_is_read():
     assert made.decode(made.encode(text)) == text
 
 
+@pytest.mark.parametrize("algorithm", ["unigram", "bpe"])
+def test_a_long_line_is_read_as_if_it_were_read_at_once(algorithm):
+    made = fitted(algorithm=algorithm)
+    text = TEXT.replace("\n", "  ") * 5 + "x" * 3000 + " the"
+    assert made.encode(text).tolist() == made._model.encode(text)
+
+
 class TestSampling:
     @pytest.mark.parametrize("algorithm", ["unigram", "bpe"])
     def test_pieces_differ_by_seed_and_the_text_does_not(self, algorithm):
