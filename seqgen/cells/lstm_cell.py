@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 import torch
 from torch import Tensor, nn
 
 from seqgen.cells.base import Cell, cells
-from seqgen.cells.lstm import Init, LSTMState, check_lstm_state, init_lstm
+from seqgen.cells.lstm import LSTMState, checked_lstm_state, init_lstm
+from seqgen.cells.native import Init
 from seqgen.options import Size
 from seqgen.state import State
 
@@ -31,14 +30,8 @@ class LSTMCell(Cell):
 
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """`x: [batch, input]` to `[batch, hidden]`."""
-        check_lstm_state(state, x.shape[0], self.output_size)
+        past = checked_lstm_state(state, x.shape[0], self.output_size)
         native = self.native
-        hidden, memory = torch.lstm_cell(
-            x,
-            cast(LSTMState, state),
-            native.weight_ih,
-            native.weight_hh,
-            native.bias_ih,
-            native.bias_hh,
-        )
+        weights = (native.weight_ih, native.weight_hh, native.bias_ih, native.bias_hh)
+        hidden, memory = torch.lstm_cell(x, past, *weights)
         return hidden, LSTMState(hidden, memory)

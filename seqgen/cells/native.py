@@ -1,0 +1,140 @@
+"""What the cells on torch's native kernels share: layers, lengths and looks at shapes."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
+
+from seqgen.cells.base import Cell
+from seqgen.state import State, map_state, select
+
+Init = Literal["uniform", "orthogonal"]
+
+
+class NativeCell(Cell, ABC):
+    """Layers of one kind, which a kernel of torch reads over all times at once.
+
+    The state is a tuple with the state of each layer. A subclass says what the state of one layer
+    is, and how to call the kernel and its counterpart for a single step.
+
+    At each call the weights are those that the parameters of `native` are then. Its `forward`
+    reads a list that it keeps beside them, so a caller that puts other weights in their place for
+    a while (`torch.func.functional_call`, as `weight_drop` does) would not be heard.
+    """
+
+    def __init__(self, native: Callable[..., nn.RNNBase], layers: int, dropout: float) -> None:
+        super().__init__()
+        if dropout and layers < 2:
+            raise ValueError(
+                f"`dropout` is between layers: `layers` must be at least 2, but is {layers}"
+            )
+        self.native = native(num_layers=layers, dropout=dropout, batch_first=True)
+        self.output_size = self.native.hidden_size
+        self.layers = layers
+        self.dropout = dropout
+
+    @abstractmethod
+    def first(self, zeros: Tensor) -> State:
+        """The initial state of one layer, made of `zeros: [batch, hidden]`."""
+
+    @abstractmethod
+    def checked(self, state: State, batch: int) -> State:
+        """The state of one layer, after a look at its shapes; a ValueError where they are wrong."""
+
+    @abstractmethod
+    def step_layer(
+        self, x: Tensor, state: State, weights: Sequence[Tensor]
+    ) -> tuple[Tensor, State]:
+        """`x: [batch, input]` to `[batch, hidden]` and the next state, by one layer."""
+
+    @abstractmethod
+    def kernel(self, *arguments: Any) -> tuple[Tensor, State]:
+        """Outputs and last state `[layers, batch, hidden]` of torch's function for all times."""
+
+    def initial_state(self, batch_size: int) -> tuple[State, ...]:
+        """Zeros for each layer."""
+        zeros = self.native.all_weights[0][0].new_zeros(batch_size, self.output_size)
+        return (self.first(zeros),) * self.layers
+
+    def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        """`x: [batch, input]` to `[batch, hidden]`, layer by layer."""
+        following = []
+        pasts = self._each_checked(state, x.shape[0])
+        for layer, (past, weights) in enumerate(zip(pasts, self.native.all_weights, strict=True)):
+            if layer:
+                x = nn.functional.dropout(x, self.dropout, self.training)
+            x, new = self.step_layer(x, past, weights)
+            following.append(new)
+        return x, tuple(following)
+
+    def forward(
+        self, xs: Tensor, state: State = None, lengths: Tensor | None = None
+    ) -> tuple[Tensor, State]:
+        """As `Cell.forward`, by the native kernel over all times at once."""
+        batch, time, size = xs.shape
+        if size != self.native.input_size:
+            raise ValueError(f"`xs` must be [..., {self.native.input_size}], but is [..., {size}]")
+        past = self.initial_state(batch) if state is None else self._each_checked(state, batch)
+        if time == 0 or batch == 0:
+            return xs.new_zeros(batch, time, self.output_size), past
+        # The kernel wants [layers, batch, hidden].
+        first = map_state(lambda *layers: torch.stack(layers), past[0], *past[1:])
+        if lengths is None:
+            outputs, last = self.kernel(xs, first, *self._settings(), True)
+            return outputs, self._by_layer(last)
+        # A packed sequence has no empty rows: read one input there, then undo it.
+        some = (lengths > 0).to(xs.device)
+        packed = pack_padded_sequence(
+            xs, lengths.clamp(min=1).cpu(), batch_first=True, enforce_sorted=False
+        )
+        packed, last = self._read_packed(packed, first)
+        outputs, _ = pad_packed_sequence(packed, batch_first=True, total_length=time)
+        outputs = outputs.masked_fill(~some.view(-1, 1, 1), 0)
+        return outputs, select(some, self._by_layer(last), past)
+
+    def _read_packed(self, packed: PackedSequence, first: State) -> tuple[PackedSequence, State]:
+        """The kernel over rows sorted by length; the states are in the order of the batch."""
+        data, sizes, order, back = packed
+        first = map_state(lambda tensor: tensor.index_select(1, order), first)
+        outputs, last = self.kernel(data, sizes, first, *self._settings())
+        last = map_state(lambda tensor: tensor.index_select(1, back), last)
+        return PackedSequence(outputs, sizes, order, back), last
+
+    def _settings(self) -> tuple[list[Tensor], bool, int, float, bool, bool]:
+        """Weights, has biases, layers, dropout, training, reads in both directions."""
+        weights: list[Tensor] = [each for layer in self.native.all_weights for each in layer]
+        return weights, True, self.layers, self.dropout, self.training, False
+
+    def _each_checked(self, state: State, batch: int) -> tuple[State, ...]:
+        """`state`, after a look at its shapes: the native code may crash on a wrong one."""
+        if not isinstance(state, tuple) or len(state) != self.layers:
+            kind = type(self.initial_state(0)[0]).__name__
+            raise ValueError(f"`state` must be a tuple of {self.layers} {kind}")
+        return tuple(self.checked(layer, batch) for layer in state)
+
+    def _by_layer(self, state: State) -> tuple[State, ...]:
+        """Tensors `[layers, batch, hidden]` as one state for each layer."""
+        return tuple(
+            map_state(lambda tensor, layer=layer: tensor[layer], state)
+            for layer in range(self.layers)
+        )
+
+
+def init_layer(init: Init, weights: Sequence[Tensor], gates: int) -> None:
+    """Set `weights` (input, recurrent, input bias, recurrent bias) of a layer with so many gates.
+
+    `uniform` leaves torch's own choice, uniform in +-1/sqrt(hidden). `orthogonal` makes the
+    recurrent weights of each gate orthogonal (Saxe et al. 2014) and the biases 0.
+    """
+    if init == "uniform":
+        return
+    _, recurrent, input_bias, recurrent_bias = weights
+    for gate in recurrent.chunk(gates):
+        nn.init.orthogonal_(gate)
+    nn.init.zeros_(recurrent_bias)
+    nn.init.zeros_(input_bias)
