@@ -27,6 +27,9 @@ SMALL = {
         "gru_cell": {"hidden_size": 5},
         "rnn": {"hidden_size": 5},
         "rnn_cell": {"hidden_size": 5},
+        "variational_dropout": {"cell": {"name": "lstm", "hidden_size": 5}},
+        "weight_drop": {"cell": {"name": "gru", "hidden_size": 5}},
+        "zoneout": {"cell": {"name": "lstm_cell", "hidden_size": 5}, "rates": [0.1, 0.5]},
         "layer_norm_lstm": {"hidden_size": 5},
         "peephole_lstm": {"hidden_size": 5},
         "multiplicative_lstm": {"hidden_size": 5},
@@ -59,6 +62,7 @@ SMALL = {
     "decoders": {
         "beam": {"beam_size": 3, "n_best": 3, "length_normalisation": "power"},
         "diverse_beam": {"beam_size": 4, "groups": 2, "n_best": 3},
+        "exact": {"n_best": 2, "max_nodes": 200},
         "top_k": {"k": 3},
     },
 }

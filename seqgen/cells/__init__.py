@@ -16,6 +16,9 @@ from seqgen.cells.rnn_cell import RNNCell
 from seqgen.cells.slstm import SLSTM, SLSTMState
 from seqgen.cells.sru import SRU
 from seqgen.cells.stack import Stack
+from seqgen.cells.variational_dropout import VariationalDropout, VariationalState
+from seqgen.cells.weight_drop import WeightDrop
+from seqgen.cells.zoneout import Zoneout
 
 __all__ = [
     "GRU",
@@ -37,5 +40,9 @@ __all__ = [
     "RNNCell",
     "SLSTMState",
     "Stack",
+    "VariationalDropout",
+    "VariationalState",
+    "WeightDrop",
+    "Zoneout",
     "cells",
 ]

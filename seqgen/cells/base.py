@@ -43,6 +43,15 @@ class Cell(nn.Module, ABC):
         """
         return xs
 
+    def renew(self, state: State) -> State:
+        """`state`, but with what stays for a whole sequence drawn again, such as a dropout mask.
+
+        Training calls it where it carries a state from one window of a text to the next, so that
+        each window has masks of its own. The default returns `state`: most cells draw nothing. A
+        cell that owns other cells passes it on to them.
+        """
+        return state
+
     def step_input(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """`project` and `step` for a single input `x: [batch, input]`."""
         return self.step(self.project(x.unsqueeze(1)).squeeze(1), state)

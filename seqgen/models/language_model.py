@@ -60,7 +60,9 @@ class LanguageModel(Generative):
         self.head.initialise(facts["text"])
 
     def loss(self, batch: TokenBatch, state: State = None) -> Loss:
-        """The sum of nats over the real targets."""
+        """The sum of nats over the real targets. In training a carried state is renewed first."""
+        if self.training and state is not None:
+            state = self.cell.renew(state)
         hidden, state = self._read(batch.inputs, state, batch.lengths)
         losses = self.head.loss(hidden, batch.targets)
         return Loss(_real(losses, batch.lengths).sum(), batch.tokens, state)

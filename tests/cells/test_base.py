@@ -23,7 +23,31 @@ COMPOUND = {
             {"name": "stack", "cells": [{"name": "lstm_cell", "hidden_size": 3}] * 2},
         ],
     },
+    "gru of 2 layers": {"name": "gru", "hidden_size": 4, "layers": 2},
+    "rnn of 2 layers with relu": {
+        "name": "rnn",
+        "hidden_size": 4,
+        "layers": 2,
+        "nonlinearity": "relu",
+    },
+    "stack with residual and layer_norm": {
+        "name": "stack",
+        "cells": [{"name": "gru", "hidden_size": 4}, {"name": "gru_cell", "hidden_size": 4}],
+        "residual": True,
+        "layer_norm": True,
+    },
+    "wrappers of wrappers": {
+        "name": "variational_dropout",
+        "cell": {
+            "name": "weight_drop",
+            "cell": {"name": "zoneout", "cell": {"name": "lstm", "hidden_size": 4, "layers": 2}},
+        },
+    },
 }
+
+
+NOISY = {"variational_dropout", "weight_drop", "zoneout", "wrappers of wrappers"}
+"""Those that draw at random in training, with the options that they have here."""
 
 
 class Projecting(Cell):
@@ -49,15 +73,16 @@ class Projecting(Cell):
 
 @pytest.fixture(params=[*cells.names(), *COMPOUND, "projecting"])
 def make(request, small):
-    """A function that builds one and the same cell, in a dtype."""
+    """A function that builds one and the same cell, in a dtype and in evaluation mode."""
 
     def build(dtype=torch.float32):
         torch.manual_seed(1)
         if request.param == "projecting":
-            return Projecting(INPUT).to(dtype)
+            return Projecting(INPUT).to(dtype).eval()
         spec = COMPOUND.get(request.param) or small(cells, request.param)
-        return cells.build(spec, input_size=INPUT).to(dtype)
+        return cells.build(spec, input_size=INPUT).to(dtype).eval()
 
+    build.noisy = request.param in NOISY
     return build
 
 
@@ -132,6 +157,28 @@ def test_forward_is_repeated_step(make, dtype):
     cell, xs = make(dtype), inputs(dtype)
     state = some_state(cell)
     assert_same(cell(xs, state), step_by_step(cell, xs, state), TIGHT[dtype])
+
+
+def test_training_is_evaluation_but_for_noise(make):
+    cell, xs, lengths = make(), inputs(), torch.tensor([0, 1, TIME, 3])
+    wanted = cell(xs, None, lengths)
+    cell.train()
+    torch.manual_seed(1)
+    found = [cell(xs, None, lengths) for _ in range(2)]
+    if make.noisy:
+        assert not all(map(torch.equal, leaves(found[0]), leaves(found[1])))
+    else:
+        assert_same(found[0], wanted, 0)
+        assert_same(step_by_step(cell, xs, cell.initial_state(BATCH)), cell(xs))
+
+
+def test_renewing_keeps_the_structure_and_in_evaluation_all(make):
+    cell = make()
+    state = some_state(cell)
+    assert_same(cell.renew(state), state, 0)
+    cell.train()
+    renewed = cell.renew(state)
+    assert str(map_state(torch.zeros_like, renewed)) == str(map_state(torch.zeros_like, state))
 
 
 @pytest.mark.parametrize("lengths", [[0, 1, TIME, 3], [2, 2, 2, 2], [0, 0, 0, 0], [TIME] * BATCH])
