@@ -52,5 +52,5 @@ class LengthNormalisation:
         its best length; and the divisor rises with the length or falls with it, so that length is
         the next one or the last one.
         """
-        last = torch.tensor([self.divisor(each) for each in room.tolist()]).to(scores)
+        last = scores.new_tensor([self.divisor(each) for each in room.tolist()])
         return torch.maximum(scores / self.divisor(length + 1), scores / last)

@@ -50,6 +50,11 @@ def test_the_best_comes_first(decoder, deep):
         assert ranks == sorted(ranks, reverse=True)
 
 
+def test_no_sequence_comes_twice(decoder, deep):
+    for each in decoder.decode(deep, deep.start(BATCH), Limits(7, (2, 4))):
+        assert len({one.tokens for one in each}) == len(each)
+
+
 def test_no_length_is_nothing_at_all(decoder, deep):
     for _, each in all_of(decoder.decode(deep, deep.start(BATCH), Limits(0, (2,)))):
         assert each[:4] == ((), 0.0, False, ())
