@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from seqgen.cli.main import main
-from seqgen.errors import CheckpointError, SetupError, StoppedError
+from seqgen.errors import CheckpointError, DataError, SetupError, StoppedError
 from seqgen.recipe import read_recipe
 from seqgen.run import default_folder
 from seqgen.training.checkpoint import Checkpoints, load_state
@@ -142,7 +142,9 @@ class TestRepeating:
 
     def test_a_run_of_many_parts_too(self, train):
         parts = [
+            "tokenizer={name: sentencepiece, algorithm: bpe, vocab_size: 285, sampling_alpha: 0.5}",
             "data.windows=random",
+            "data.batch_size=64",  # so an epoch is five steps
             "model.cell={name: stack, dropout: 0.2, cells: [{name: lstm_cell, hidden_size: 8},"
             " {name: lstm, hidden_size: 8}]}",
             "model.head=tied",
@@ -288,6 +290,22 @@ class TestResuming:
         assert steps == sorted(steps)
         assert steps[-1] == 16
         assert "max_steps: 16" in (copied_run / "recipe.yaml").read_text(encoding="utf-8")
+
+    def test_vectors_are_read_where_no_weights_are(self, place, train):
+        path = place.write("vectors.txt", "e 1 2 3\na 4 5 6\n")
+        vectors = "model.embedding={name: pretrained, path: vectors.txt, size: 3}"
+        with (
+            pytest.warns(UserWarning, match="vectors for 2 of "),
+            pytest.raises(StoppedError),
+        ):
+            train(vectors, watch=[signal_at(6)])
+        path.unlink()
+        folder = train(vectors, resume=True)
+        assert (folder / "result.json").exists()
+        shutil.rmtree(folder / "checkpoints")
+        (folder / "result.json").unlink()
+        with pytest.raises(DataError, match=r"vectors\.txt: cannot be read"):
+            train(vectors, resume=True)
 
     def test_another_number_of_threads_is_a_warning(self, copied_run, train):
         overrides = [f"data.path={recorded(copied_run)}", "threads=2"]
