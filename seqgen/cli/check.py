@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -71,5 +72,6 @@ def _show(report: Any) -> None:
     for each in report.findings:
         table.add_row(Text(each.outcome, styles[each.outcome]), each.law, Text(visible(each.says)))
     console.print(table)
-    kept = sum(each.outcome == "kept" for each in report.findings)
-    console.print(Text(f"{kept} of {len(report.findings)} laws kept\n"))
+    counts = Counter(each.outcome for each in report.findings)
+    told = ", ".join(f"{counts[each]} {each}" for each in styles if counts[each])
+    console.print(Text(f"{told}\n"))

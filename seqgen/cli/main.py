@@ -11,7 +11,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from seqgen.cli import check, data, evaluate, generate, listing, run, schema, validate
+from seqgen.cli import check, data, evaluate, generate, listing, new, run, schema, validate
 from seqgen.errors import SeqgenError
 from seqgen.version import __version__
 
@@ -36,6 +36,7 @@ app.command("list")(listing.list_parts)
 app.command("validate")(validate.validate)
 app.command("schema")(schema.schema)
 app.command("check")(check.check)
+app.command("new")(new.new)
 app.add_typer(data.app, name="data")
 
 
