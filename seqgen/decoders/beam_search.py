@@ -92,7 +92,7 @@ class BeamSearch:
     def _candidates(self, frontier: Frontier, log_probs: Tensor, ends: Tensor) -> Candidates:
         vocab = log_probs.shape[1]
         beams = len(frontier.sources) * self.groups
-        scores = frontier.paths.scores.unsqueeze(1) + log_probs.double()
+        scores = frontier.paths.scores.unsqueeze(1) + log_probs  # in float64
         totals = scores.view(beams, -1)
         count = min(self.width * (1 + len(ends)), totals.shape[1])
         columns = self.pick(totals, vocab, count)

@@ -87,10 +87,18 @@ def best(scores: Tensor, count: int) -> Tensor:
     Of equals the leftmost: `topk` may pick any of them, and another one in a batch of another size.
     """
     count = min(count, scores.shape[1])
-    edge = scores.topk(count).values[:, -1:]
+    values, columns = scores.topk(min(count + 1, scores.shape[1]))
+    if bool((values[:, count - 1 : -1] == values[:, count:]).any()):  # equals at the edge
+        columns = _leftmost(scores, values[:, count - 1 : count], count)
+    else:
+        columns = columns[:, :count].sort(1).values
+    order = scores.gather(1, columns).sort(stable=True, dim=1, descending=True).indices
+    return columns.gather(1, order)
+
+
+def _leftmost(scores: Tensor, edge: Tensor, count: int) -> Tensor:
+    """The places above `edge: [rows, 1]`, with the first ones at it to make up `count`."""
     above, level = scores > edge, scores == edge
     room = count - above.sum(1, keepdim=True)
     picked = above | (level & (level.cumsum(1) <= room))
-    columns = picked.nonzero()[:, 1].view(-1, count)
-    order = scores.gather(1, columns).sort(stable=True, dim=1, descending=True).indices
-    return columns.gather(1, order)
+    return picked.nonzero()[:, 1].view(-1, count)
