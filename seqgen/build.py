@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -86,19 +87,26 @@ def build(
     return Built(recipe, data, tokenizers, model, device, threads)
 
 
-def build_decoder(recipe: Recipe, tokenizer: Tokenizer, seed: int | None = None) -> Decoder:
+Load = Callable[[str], Generative]
+"""From a run directory to its model."""
+
+
+def build_decoder(
+    recipe: Recipe, tokenizer: Tokenizer, seed: int | None = None, load: Load | None = None
+) -> Decoder:
     """The recipe's decoder, drawing from `seed` (the recipe's where it is None)."""
-    return supply_decoder(recipe.decoder, tokenizer, recipe.seed if seed is None else seed)
+    return supply_decoder(recipe.decoder, tokenizer, recipe.seed if seed is None else seed, load)
 
 
-def supply_decoder(part: Any, tokenizer: Tokenizer, seed: int) -> Decoder:
-    """The decoder of a checked part."""
+def supply_decoder(part: Any, tokenizer: Tokenizer, seed: int, load: Load | None = None) -> Decoder:
+    """The decoder of a checked part; `load` is for constraints with which other runs help."""
 
     def encode(text: str) -> list[int]:
         tokens: list[int] = tokenizer.encode(text).tolist()
         return tokens
 
-    decoder: Decoder = part(seed=seed, vocab_size=len(tokenizer), encode=encode)
+    helping = {} if load is None else {"load": load}
+    decoder: Decoder = part(seed=seed, vocab_size=len(tokenizer), encode=encode, **helping)
     return decoder
 
 

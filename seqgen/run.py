@@ -11,6 +11,7 @@ from typing import Any
 from seqgen import plugins
 from seqgen.build import (
     Built,
+    Load,
     build,
     build_data,
     build_decoder,
@@ -34,6 +35,7 @@ from seqgen.samples import (
     sample_at_validation,
     samples_as_text,
 )
+from seqgen.saved_run import runs_beside
 from seqgen.tokenizers import gather_facts
 from seqgen.training import Fit, Outcome, Validation
 from seqgen.training.checkpoint import Checkpoints, load_weights
@@ -83,8 +85,9 @@ def run(request: RunRequest, announce: Sink, watch: Sequence[Sink] = ()) -> Path
         built = build(recipe, data, tokenizers, dataset.train.batch(0).tokens)
         if not (resumed and Checkpoints(directory.checkpoints).find("last")):
             built.model.initialise(gather_facts(tokenizers, dataset.train.counts()))
-        check_samples(built)
-        fit = _fit(built, dataset, directory)
+        load = runs_beside(built)
+        check_samples(built, load)
+        fit = _fit(built, dataset, directory, load)
         record = manifest(built, dataset, source, request.command)
     except OptionError as error:
         overrides = [read_override(text) for text in request.overrides]
@@ -108,21 +111,21 @@ def default_folder(recipe: str) -> Path:
     return Path("runs") / Path(recipe).stem
 
 
-def _fit(built: Built, dataset: Dataset[Any], directory: RunDirectory) -> Fit:
+def _fit(built: Built, dataset: Dataset[Any], directory: RunDirectory, load: Load) -> Fit:
     return Fit(
         built.model,
         dataset.train,
         built.recipe.train,
         built.device,
         Checkpoints(directory.checkpoints),
-        partial(_validate, built, dataset.valid) if dataset.valid else None,
+        partial(_validate, built, dataset.valid, load) if dataset.valid else None,
     )
 
 
-def _validate(built: Built, split: Split[Any]) -> Validation:
+def _validate(built: Built, split: Split[Any], load: Load) -> Validation:
     """The figures of the validation part, and a sample to see the model learn by."""
     figures = evaluate(built.model, split, built.device)
-    decoder = build_decoder(built.recipe, built.tokenizer)
+    decoder = build_decoder(built.recipe, built.tokenizer, load=load)
     sample = sample_at_validation(built.generator(), decoder, built.recipe.samples)
     return Validation({**figures, "samples": [sample]}, figures["nats_per_token"])
 

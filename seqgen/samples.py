@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from seqgen.build import Built, build_decoder
+from seqgen.build import Built, Load, build_decoder
 from seqgen.decoders import Decoder, Multinomial
 from seqgen.generate import Generated, Generator, SampleOptions
 from seqgen.options import OptionError
@@ -12,13 +12,18 @@ from seqgen.options import OptionError
 Sample = dict[str, Any]
 
 
-def check_samples(built: Built) -> None:
-    """An OptionError unless the recipe's decoder and prompts suit the tokenizer."""
-    build_decoder(built.recipe, built.tokenizer)
+def check_samples(built: Built, load: Load | None = None) -> None:
+    """An OptionError unless the recipe's decoder and prompts suit the tokenizer.
+
+    The runs that shall help the decoder are read with `load`. Errors: CheckpointError.
+    """
+    decoder = build_decoder(built.recipe, built.tokenizer, load=load)
     try:
         built.data.prompts(built.recipe.samples.prompts, built.tokenizers)
     except ValueError as error:
         raise OptionError(("samples", "prompts"), str(error)) from None
+    if decoder.constraints:
+        built.generator().start(built.recipe.samples.prompts[:1], decoder)
 
 
 def sample_at_validation(

@@ -7,20 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from seqgen import plugins
-from seqgen.build import Built, build, build_data, restore_tokenizers, supply_decoder
+from seqgen.build import Built, supply_decoder
 from seqgen.data.base import SplitName
 from seqgen.decoders import Decoder, decoders
 from seqgen.errors import CheckpointError, DataError
 from seqgen.evaluate import evaluate
 from seqgen.generate import Generated
-from seqgen.manifest import check_tokenizers, fingerprints
-from seqgen.options import OptionError
-from seqgen.overrides import read_override
-from seqgen.recipe import check_recipe, named_plugins, placed
-from seqgen.recipe_source import RecipeSource
 from seqgen.run_directory import RunDirectory
-from seqgen.training.checkpoint import Checkpoints, load_weights
+from seqgen.saved_run import read_run, runs_beside
 
 
 @dataclass(frozen=True)
@@ -39,27 +33,7 @@ class TrainedRun:
         `overrides` are laid over the run's recipe. Errors: CheckpointError where there is no run
         in `folder` or it is damaged; RecipeError, SetupError.
         """
-        directory = RunDirectory(Path(folder))
-        directory.require()
-        source = RecipeSource.read(directory.recipe)
-        every = [f"device={device}", *overrides]
-        plugins.load_installed()
-        plugins.load_files(named_plugins(source, every))
-        recipe = check_recipe(source, every)
-        try:
-            data = build_data(recipe)
-            tokenizers = restore_tokenizers(recipe, data, directory.tokenizer)
-            check_tokenizers(directory, fingerprints(tokenizers))
-            built = build(recipe, data, tokenizers)
-        except OptionError as error:
-            raise placed(error, source, [read_override(each) for each in every]) from None
-        checkpoints = Checkpoints(directory.checkpoints)
-        best = checkpoints.find("best") or checkpoints.find("last")
-        if best is None:
-            raise CheckpointError(f"{directory.folder}: no checkpoint yet")
-        load_weights(best, built.model)
-        built.model.eval()
-        return cls(directory, built)
+        return cls(*read_run(folder, device, overrides))
 
     @property
     def result(self) -> dict[str, Any]:
@@ -73,7 +47,8 @@ class TrainedRun:
         """The decoder of a name, or of a mapping of name and options; None: the recipe's own."""
         recipe = self.built.recipe
         part = recipe.decoder if spec is None else decoders.check(spec)
-        return supply_decoder(part, self.built.tokenizer, recipe.seed if seed is None else seed)
+        seed = recipe.seed if seed is None else seed
+        return supply_decoder(part, self.built.tokenizer, seed, runs_beside(self.built))
 
     def generate(
         self,

@@ -1,0 +1,89 @@
+"""A run directory read back: its parts, with the weights of its best checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import cast
+
+import torch
+
+from seqgen import plugins
+from seqgen.build import Built, build, build_data, restore_tokenizers
+from seqgen.errors import CheckpointError
+from seqgen.manifest import check_tokenizers, fingerprints
+from seqgen.models import Generative
+from seqgen.options import OptionError
+from seqgen.overrides import read_override
+from seqgen.recipe import check_recipe, named_plugins, placed
+from seqgen.recipe_source import RecipeSource
+from seqgen.run_directory import RunDirectory
+from seqgen.tokenizers import Tokenizers
+from seqgen.training.checkpoint import Checkpoints, load_weights
+
+
+def read_run(
+    folder: str | Path, device: str = "auto", overrides: Sequence[str] = ()
+) -> tuple[RunDirectory, Built]:
+    """Read recipe, tokenizer and weights; no data is read.
+
+    `overrides` are laid over the run's recipe. Errors: CheckpointError where there is no run in
+    `folder` or it is damaged; RecipeError, SetupError.
+    """
+    directory = RunDirectory(Path(folder))
+    directory.require()
+    source = RecipeSource.read(directory.recipe)
+    every = [f"device={device}", *overrides]
+    plugins.load_installed()
+    plugins.load_files(named_plugins(source, every))
+    recipe = check_recipe(source, every)
+    try:
+        data = build_data(recipe)
+        tokenizers = restore_tokenizers(recipe, data, directory.tokenizer)
+        check_tokenizers(directory, fingerprints(tokenizers))
+        built = build(recipe, data, tokenizers)
+    except OptionError as error:
+        raise placed(error, source, [read_override(each) for each in every]) from None
+    checkpoints = Checkpoints(directory.checkpoints)
+    best = checkpoints.find("best") or checkpoints.find("last")
+    if best is None:
+        raise CheckpointError(f"{directory.folder}: no checkpoint yet")
+    load_weights(best, built.model)
+    built.model.eval()
+    return directory, built
+
+
+def runs_beside(built: Built) -> Callable[[str], Generative]:
+    """A function from a run directory to its model, for those that generate beside `built`.
+
+    Each is read once. Errors, besides those of `read_run`: CheckpointError where the tokens are
+    not the same ones.
+    """
+
+    @cache
+    def load(run: str) -> Generative:
+        threads = torch.get_num_threads()
+        # Building seeds torch, and sets its threads; both are those of the run that generates.
+        with torch.random.fork_rng(range(torch.cuda.device_count())):
+            directory, other = read_run(run, str(built.device))
+        torch.set_num_threads(threads)
+        _check_same_tokens(built, other, directory)
+        return cast(Generative, other.model)
+
+    return load
+
+
+def _check_same_tokens(built: Built, other: Built, directory: RunDirectory) -> None:
+    """A CheckpointError unless both read and write the same tokens."""
+    both = built.tokenizers.keys() & other.tokenizers.keys()
+    same = _prints(built.tokenizers, both) == _prints(other.tokenizers, both)
+    if not same or built.tokenizer.fingerprint() != other.tokenizer.fingerprint():
+        raise CheckpointError(
+            f"{directory.folder}: its tokens are not those of the run that it shall help; "
+            "train both with the same tokenizer on the same training text"
+        )
+
+
+def _prints(tokenizers: Tokenizers, roles: set[str]) -> dict[str, str]:
+    return {role: tokenizers[role].fingerprint() for role in roles}
