@@ -15,6 +15,7 @@ from seqgen.decoders.beam import Beam
 from seqgen.decoders.constraint import Constraint, ConstraintFactory, constrain, constraints
 from seqgen.decoders.diverse_beam import DiverseBeam
 from seqgen.decoders.ensemble import Ensemble
+from seqgen.decoders.exact import Exact
 from seqgen.decoders.forbid import Forbid
 from seqgen.decoders.forbidden import Forbidden
 from seqgen.decoders.forced_prefix import ForcedPrefix
@@ -43,6 +44,7 @@ __all__ = [
     "DecoderFactory",
     "DiverseBeam",
     "Ensemble",
+    "Exact",
     "Extension",
     "Forbid",
     "Forbidden",

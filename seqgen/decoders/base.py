@@ -16,7 +16,8 @@ class Hypothesis(NamedTuple):
 
     `tokens` end with the end token if `finished`. `score` is the sum of `log_probs`, what the
     stepper gave to each of the tokens. A list of hypotheses is sorted by `rank` where the decoder
-    has one (a score normalised by length, say), else by `score`.
+    has one (a score normalised by length, say), else by `score`. `complete` is False where a search
+    ran out of its budget before it could tell that no better sequence is missing above this one.
     """
 
     tokens: tuple[int, ...]
@@ -24,6 +25,7 @@ class Hypothesis(NamedTuple):
     finished: bool
     log_probs: tuple[float, ...] = ()
     rank: float | None = None
+    complete: bool = True
 
 
 class Decoder(ABC):
