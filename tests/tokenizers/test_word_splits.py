@@ -1,6 +1,7 @@
 """Ways to split a text into words."""
 
 import re
+import ssl
 import sys
 
 import pytest
@@ -17,8 +18,10 @@ def test_whitespace():
 
 
 def test_basic_english_is_torchtexts():
+    before = ssl._create_default_https_context
     words = ["i", "can", "'", "t", "say", "this", "(", "yet", ")", "!"]
     assert split_by_name("basic_english")(TEXT) == words
+    assert ssl._create_default_https_context is before  # torchtext's vectors would change it
 
 
 def test_exact_keeps_one_space_before_a_word():
