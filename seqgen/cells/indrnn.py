@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from seqgen.cells.base import Cell, cells
+from seqgen.cells.elementwise_scan import elementwise_scan
+from seqgen.cells.linear_scan import at_lengths, within
 from seqgen.cells.state_shape import checked_tensor
 from seqgen.options import PositiveFloat, Size
 from seqgen.state import State
@@ -58,7 +60,24 @@ class IndRNN(Cell):
 
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """`x: [batch, hidden]` to h', which is output and state."""
-        past = checked_tensor(state, x.shape[0], self.output_size)
-        total = x + self.recurrent_weight.clamp(-self.bound, self.bound) * past
-        hidden = torch.relu(total) if self.activation == "relu" else torch.tanh(total)
+        hidden = self._following(checked_tensor(state, x.shape[0], self.output_size), x)
         return hidden, hidden
+
+    def forward(
+        self, xs: Tensor, state: State = None, lengths: Tensor | None = None
+    ) -> tuple[Tensor, State]:
+        """As `Cell.forward`, by `elementwise_scan`."""
+        batch, time, _ = xs.shape
+        first = self.initial_state(batch) if state is None else state
+        first = checked_tensor(first, batch, self.output_size)
+        if time == 0:
+            return xs.new_zeros(batch, 0, self.output_size), first
+        hiddens = elementwise_scan(self._following, (self.project(xs),), first)
+        if lengths is None:
+            return hiddens, hiddens[:, -1]
+        return within(hiddens, lengths), at_lengths(hiddens, first, lengths)
+
+    def _following(self, past: Tensor, x: Tensor) -> Tensor:
+        """h' from h and W x + b, for one time or for all."""
+        total = x + self.recurrent_weight.clamp(-self.bound, self.bound) * past
+        return torch.relu(total) if self.activation == "relu" else torch.tanh(total)

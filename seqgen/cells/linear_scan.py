@@ -1,11 +1,12 @@
 """The linear recurrence h_t = a_t * h_{t-1} + b_t over all times, with its gradient.
 
-Three ways of training it were measured on two CPU cores, for `[64, 128, 256]`. Doubling (Hillis
-and Steele 1986) needs log2(time) passes over all of memory and took more than twice as long as a
-plain loop, since a CPU has no use for so much parallelism. The plain loop spends its time on
-autograd's records. The loop below has one fused kernel for each time, forward and backward, and no
-records; it is faster than both. Since it is the recurrence itself, it is also as exact: nothing is
-divided, no logarithm is taken, and each rounding error shrinks by a_t in every later step.
+Three ways of training it were measured on CPU cores. Doubling (Hillis and Steele 1986) needs
+log2(time) passes over all of memory and took more than twice as long as a plain loop, since a CPU
+has no use for so much parallelism. The plain loop spends much of its time on autograd's records. The
+loop below has one fused kernel for each time, forward and backward, and no records: a training step
+of `min_gru` takes 0.9 of the plain loop's time for `[64, 32, 256]` and 0.55 for `[16, 64, 128]`.
+Since it is the recurrence itself, it is also as exact: nothing is divided, no logarithm is taken,
+and each rounding error shrinks by a_t in every later step.
 """
 
 from __future__ import annotations
@@ -31,6 +32,19 @@ def linear_scan(factors: Tensor, terms: Tensor, first: Tensor) -> Tensor:
     dtype = torch.promote_types(torch.promote_types(factors.dtype, terms.dtype), first.dtype)
     apply = cast(Callable[..., Tensor], _LinearScan.apply)
     return apply(factors.to(dtype), terms.to(dtype), first.to(dtype))
+
+
+def linear_scan_backward(factors: Tensor, gradient: Tensor) -> Tensor:
+    """All s_t of `s_t = gradient_t + factors_{t+1} * s_{t+1}`, which ends with the last gradient.
+
+    All are `[batch, time, hidden]` and of one dtype; not to be differentiated again.
+    """
+    sums = torch.empty_like(gradient, memory_format=torch.contiguous_format)
+    each, own, a = sums.unbind(1), gradient.unbind(1), factors.unbind(1)
+    each[-1].copy_(own[-1])
+    for time in range(len(a) - 2, -1, -1):
+        torch.addcmul(own[time], a[time + 1], each[time + 1], out=each[time])
+    return sums
 
 
 def at_lengths(states: Tensor, first: Tensor, lengths: Tensor) -> Tensor:
@@ -68,12 +82,8 @@ class _LinearScan(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         factors, first, states = ctx.saved_tensors
-        sums = torch.empty_like(states)
-        each, own, a = sums.unbind(1), gradient.unbind(1), factors.unbind(1)
-        each[-1].copy_(own[-1])
-        for time in range(len(a) - 2, -1, -1):
-            torch.addcmul(own[time], a[time + 1], each[time + 1], out=each[time])
+        sums = linear_scan_backward(factors, gradient)
         of_factors = torch.empty_like(states)
         torch.mul(sums[:, 1:], states[:, :-1], out=of_factors[:, 1:])
-        torch.mul(each[0], first, out=of_factors[:, 0])
-        return of_factors, sums, a[0] * each[0]
+        torch.mul(sums[:, 0], first, out=of_factors[:, 0])
+        return of_factors, sums, factors[:, 0] * sums[:, 0]

@@ -7,10 +7,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from seqgen.cells.base import Cell, cells
-from seqgen.cells.linear_scan import within
+from seqgen.cells.elementwise_scan import elementwise_scan
+from seqgen.cells.linear_scan import at_lengths, within
 from seqgen.cells.state_shape import checked_tensor
 from seqgen.options import Size
-from seqgen.state import State, select
+from seqgen.state import State
 
 
 @cells.register("sru")
@@ -57,29 +58,27 @@ class SRU(Cell):
         """`x: [batch, 4 * hidden]` to `[batch, hidden]`."""
         past = checked_tensor(state, x.shape[0], self.output_size)
         forget, reset, candidate, highway = x.chunk(4, -1)
-        memory = self._memory(forget, candidate, past)
+        memory = self._memory(past, forget, candidate)
         return self._output(reset, highway, past, memory), memory
 
     def forward(
         self, xs: Tensor, state: State = None, lengths: Tensor | None = None
     ) -> tuple[Tensor, State]:
-        """As `Cell.forward`, with a loop for f and c' alone."""
+        """As `Cell.forward`, with c by `elementwise_scan` and all else at once."""
         batch, time, _ = xs.shape
         first = self.initial_state(batch) if state is None else state
-        memory = checked_tensor(first, batch, self.output_size)
+        first = checked_tensor(first, batch, self.output_size)
         if time == 0:
-            return xs.new_zeros(batch, 0, self.output_size), memory
+            return xs.new_zeros(batch, 0, self.output_size), first
         forgets, resets, candidates, highways = self.project(xs).chunk(4, -1)
-        memories = [memory]
-        for moment, (f, g) in enumerate(zip(forgets.unbind(1), candidates.unbind(1), strict=True)):
-            following = self._memory(f, g, memory)
-            memory = following if lengths is None else select(lengths > moment, following, memory)
-            memories.append(memory)
-        joined = torch.stack(memories, 1)
-        outputs = self._output(resets, highways, joined[:, :-1], joined[:, 1:])
-        return outputs if lengths is None else within(outputs, lengths), memory
+        memories = elementwise_scan(self._memory, (forgets, candidates), first)
+        pasts = torch.cat([first.unsqueeze(1), memories[:, :-1]], 1)
+        outputs = self._output(resets, highways, pasts, memories)
+        if lengths is None:
+            return outputs, memories[:, -1]
+        return within(outputs, lengths), at_lengths(memories, first, lengths)
 
-    def _memory(self, forget: Tensor, candidate: Tensor, past: Tensor) -> Tensor:
+    def _memory(self, past: Tensor, forget: Tensor, candidate: Tensor) -> Tensor:
         """c', as c moved by 1 - f of the way to the candidate."""
         f = torch.sigmoid(forget + self.recurrent_weight[0] * past)
         return candidate + f * (past - candidate)
