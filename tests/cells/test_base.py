@@ -168,7 +168,7 @@ def test_training_is_evaluation_but_for_noise(make):
     if make.noisy:
         assert not all(map(torch.equal, leaves(found[0]), leaves(found[1])))
     else:
-        assert_same(found[0], wanted, 0)
+        assert_same(found[0], wanted)
         assert_same(step_by_step(cell, xs, cell.initial_state(BATCH)), cell(xs))
 
 

@@ -8,10 +8,17 @@ from seqgen.options import OptionError
 from seqgen.state import leaves
 
 
-def stack(dropout=0.0):
+def stack(**options):
     torch.manual_seed(1)
     spec = [{"name": "lstm", "hidden_size": 4}, {"name": "lstm_cell", "hidden_size": 3}]
-    return cells.build({"name": "stack", "cells": spec, "dropout": dropout}, input_size=2)
+    return cells.build({"name": "stack", "cells": spec, **options}, input_size=2)
+
+
+def tall(**options):
+    """Three cells, of which the second and the third keep the width."""
+    torch.manual_seed(1)
+    spec = [{"name": name, "hidden_size": 4} for name in ("gru", "rnn_cell", "lstm")]
+    return cells.build({"name": "stack", "cells": spec, **options}, input_size=2)
 
 
 def test_each_cell_reads_the_one_below():
@@ -63,3 +70,61 @@ def test_a_fault_of_a_cell_inside_knows_its_place():
     spec = {"name": "stack", "cells": ["lstm", {"name": "lstm", "dropout": 0.5}]}
     with pytest.raises(OptionError, match=r"^model\.cell\.cells\.1: `dropout` is between layers"):
         cells.check(spec, ("model", "cell"))(input_size=2)
+
+
+LENGTHS = [None, torch.tensor([6, 0, 2, 3, 1])]
+
+
+@pytest.mark.parametrize("lengths", LENGTHS)
+def test_residual_adds_the_input_where_it_is_as_wide_as_the_output(lengths):
+    made, xs = tall(residual=True), torch.randn(5, 6, 2)
+    one, two, three = made.cells
+    low, _ = one(xs, None, lengths)
+    middle = low + two(low, None, lengths)[0]
+    high = middle + three(middle, None, lengths)[0]
+    torch.testing.assert_close(made(xs, None, lengths)[0], high)
+    assert made.residual == [False, True, True]
+
+
+@pytest.mark.parametrize("residual", [False, True])
+@pytest.mark.parametrize("lengths", LENGTHS)
+def test_layer_norm_is_of_each_cells_outputs(residual, lengths):
+    made, xs = tall(residual=residual, layer_norm=True), torch.randn(5, 6, 2)
+    for norm in made.norms:
+        torch.nn.init.normal_(norm.weight)
+        torch.nn.init.normal_(norm.bias)
+    wanted = xs
+    for index, (cell, norm) in enumerate(zip(made.cells, made.norms, strict=True)):
+        below = wanted if residual and index else 0
+        wanted = below + norm(cell(wanted, None, lengths)[0])
+    found, _ = made(xs, None, lengths)
+    for row, length in enumerate([6] * 5 if lengths is None else lengths):
+        torch.testing.assert_close(found[row, :length], wanted[row, :length])
+        assert not found[row, length:].any()
+
+
+def test_dropout_leaves_the_way_around_the_cells_alone():
+    made, x = tall(residual=True, dropout=0.9), torch.randn(1, 2)
+    for cell in made.cells[1:]:
+        for each in cell.parameters():
+            torch.nn.init.zeros_(each)
+    output, (low, *_) = made.step(x, made.initial_state(1))
+    assert torch.equal(output, low[0])
+
+
+def test_residual_without_a_cell_of_that_width_is_refused():
+    message = "`residual` needs a cell .* but the widths are 2, 4, 3, from the bottom up"
+    with pytest.raises(OptionError, match=message):
+        stack(residual=True)
+
+
+def test_renewing_renews_each_cell():
+    spec = ["gru_cell", {"name": "variational_dropout", "cell": "gru_cell"}]
+    made = cells.build({"name": "stack", "cells": spec}, input_size=2)
+    _, state = made(torch.randn(5, 6, 2))
+    plain, masked = made.renew(state)
+    assert torch.equal(plain, state[0])
+    assert torch.equal(masked.cell, state[1].cell)
+    assert not torch.equal(masked.of_outputs, state[1].of_outputs)
+    with pytest.raises(ValueError, match="`state` must be a tuple of 2 states"):
+        made.renew(state[:1])

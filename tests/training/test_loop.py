@@ -338,6 +338,10 @@ KINDS = {
         " {name: lstm, hidden_size: 12}]}",
         "data.windows=random",
     ],
+    "masks in the state": [
+        "model.cell={name: variational_dropout, cell: {name: weight_drop, rate: 0.3,"
+        " cell: {name: zoneout, cell: {name: gru, hidden_size: 8}}}}",
+    ],
     "tied": ["model.head=tied", "train.warmup_steps=5"],
     "sgd with momentum": ["train.optimizer={name: sgd, momentum: 0.9}", "train.lr=0.5"],
     "rmsprop": ["train.optimizer={name: rmsprop, momentum: 0.5, centered: true}"],
