@@ -82,6 +82,15 @@ def batch_size_of(state: State) -> int | None:
     return sizes.pop() if sizes else None
 
 
+def outline(state: object) -> str:
+    """The structure of a state in words: `(float32 [4, 8], None)`; also of what should be one."""
+    if isinstance(state, Tensor):
+        return f"{str(state.dtype).removeprefix('torch.')} {list(state.shape)}"
+    if isinstance(state, tuple):
+        return f"({', '.join(outline(part) for part in state)})"
+    return "None" if state is None else type(state).__name__
+
+
 def _like(template: tuple[State, ...], parts: list[State]) -> tuple[State, ...]:
     """A tuple of `parts`, of the named type of `template` where it has one."""
     make = getattr(type(template), "_make", None)

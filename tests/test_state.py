@@ -12,6 +12,7 @@ from seqgen.state import (
     detach,
     leaves,
     map_state,
+    outline,
     rebuild,
     reorder,
     repeat,
@@ -151,3 +152,9 @@ def test_batch_size_is_that_of_every_tensor(state):
 def test_two_batch_sizes_are_refused(state):
     with pytest.raises(ValueError, match="`state` must have one batch size"):
         batch_size_of(state)
+
+
+def test_an_outline_is_the_structure_in_words():
+    state = (torch.zeros(4, 8), None, (torch.zeros(4, dtype=torch.int64),))
+    assert outline(state) == "(float32 [4, 8], None, (int64 [4]))"
+    assert outline([state]) == "list"

@@ -9,10 +9,11 @@ from typing import Annotated
 import torch
 from torch import Tensor, nn
 
+from seqgen.cells.rehearsal import rehearsed
 from seqgen.registry import Registry
 from seqgen.state import State, select
 
-cells: Registry[Cell] = Registry("cell", supplied={"input_size"})
+cells: Registry[Cell] = Registry("cell", supplied={"input_size"}, finishing=rehearsed)
 
 
 class Cell(nn.Module, ABC):

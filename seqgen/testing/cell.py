@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from seqgen.cells import Cell, cells
-from seqgen.state import detach, leaves, map_state, reorder, select
+from seqgen.state import detach, leaves, map_state, outline, reorder, select
 from seqgen.testing.cell_case import BATCH, TIME, CellCase, repeated_step
 from seqgen.testing.cell_gradients import GRADIENT_LAWS
 from seqgen.testing.laws import BreachError, Law, Report, Watch, try_laws, unwatched
-from seqgen.testing.same import named, outline, require_finite, require_same, require_shape
+from seqgen.testing.same import named, require_finite, require_same, require_shape
 from seqgen.testing.saving import require_saved
 from seqgen.testing.small_parts import require_contract, small_part
 

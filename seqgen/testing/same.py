@@ -48,12 +48,3 @@ def named(value: object) -> str:
     if isinstance(value, tuple):
         return f"a {kind} of {len(value)}"
     return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
-
-
-def outline(state: State) -> str:
-    """The structure of a state in words, with shapes: `(float32 [4, 8], float32 [4, 8])`."""
-    if isinstance(state, Tensor):
-        return f"{str(state.dtype).removeprefix('torch.')} {list(state.shape)}"
-    if state is None:
-        return "None"
-    return f"({', '.join(outline(part) for part in state)})"
