@@ -7,11 +7,12 @@ import torch
 
 from seqgen.cells import LSTM, cells
 from seqgen.data import Prompts, TokenBatch
-from seqgen.embeddings import embeddings
+from seqgen.embeddings import PretrainedEmbedding, embeddings
 from seqgen.heads import LinearHead, TiedHead, heads
 from seqgen.models import Generative, LanguageModel, models
 from seqgen.models.language_model import SCORED_AT_ONCE
 from seqgen.state import leaves, reorder
+from seqgen.tokenizers import SPECIALS, Facts
 
 VOCAB, BATCH, TIME = 9, 4, 6
 
@@ -130,6 +131,15 @@ def test_windows_with_carried_state_are_the_whole(of_each_cell):
     torch.testing.assert_close(torch.cat(nats, 1), of_each_cell.score(whole).nats)
 
 
+def test_training_renews_a_state_that_is_carried(small):
+    made = build(small, "variational_dropout").train()
+    state = made.loss(batch()).state
+    assert not torch.equal(made.loss(batch(), state).state.of_inputs, state.of_inputs)
+    assert torch.equal(made.score(batch(), state).state.of_inputs, state.of_inputs)
+    made.eval()
+    assert torch.equal(made.loss(batch(), state).state.of_inputs, state.of_inputs)
+
+
 def test_start_and_step_are_teacher_forcing(of_each_cell):
     whole = tokens(BATCH, TIME + 1)
     wanted = of_each_cell.score(TokenBatch(whole[:, :-1], whole[:, 1:]))
@@ -192,3 +202,20 @@ def test_takes_classes_and_partials_as_well_as_parts_of_recipes():
         for head in (LinearHead, TiedHead):
             model = LanguageModel(7, cell=cell, head=head)
             assert model.score(TokenBatch(tokens, tokens)).nats.shape == (1, 3)
+
+
+class Informed(LinearHead):
+    def initialise(self, facts):
+        self.facts = facts
+
+
+def test_embedding_and_head_of_a_new_run_know_the_vocabulary(tmp_path):
+    path = tmp_path / "vectors.txt"
+    path.write_text("a 1 2 3\n", encoding="utf-8")
+    embedding = partial(PretrainedEmbedding, path=path)
+    model = LanguageModel(6, cell="lstm", head=Informed, embedding=embedding)
+    facts = Facts((*SPECIALS, "b", "a"))
+    with pytest.warns(UserWarning, match="vectors for 1 of 2 tokens"):
+        model.initialise({"text": facts})
+    assert model.embedding.table()[5].tolist() == [1, 2, 3]
+    assert model.head.facts is facts
