@@ -63,6 +63,8 @@ SMALL = {
         "beam": {"beam_size": 3, "n_best": 3, "length_normalisation": "power"},
         "diverse_beam": {"beam_size": 4, "groups": 2, "n_best": 3},
         "exact": {"n_best": 2, "max_nodes": 200},
+        "minimum_bayes_risk": {"samples": 6, "n_best": 3},
+        "stochastic_beam": {"beam_size": 3},
         "top_k": {"k": 3},
     },
 }

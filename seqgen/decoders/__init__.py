@@ -22,6 +22,7 @@ from seqgen.decoders.forced_prefix import ForcedPrefix
 from seqgen.decoders.greedy import Greedy
 from seqgen.decoders.language_model import LanguageModelFusion
 from seqgen.decoders.min_p import MinP
+from seqgen.decoders.minimum_bayes_risk import MinimumBayesRisk
 from seqgen.decoders.minimum_length import MinimumLength
 from seqgen.decoders.multinomial import Multinomial
 from seqgen.decoders.no_repeat_ngram import NoRepeatNgram
@@ -30,6 +31,7 @@ from seqgen.decoders.path import Extension, PathDecoder
 from seqgen.decoders.repetition_penalty import RepetitionPenalty
 from seqgen.decoders.sampling import Sampler, at_temperature
 from seqgen.decoders.stepper import Limits, Start, Stepper
+from seqgen.decoders.stochastic_beam import StochasticBeam
 from seqgen.decoders.top_k import TopK
 from seqgen.decoders.top_p import TopP
 from seqgen.decoders.typical import Typical
@@ -54,6 +56,7 @@ __all__ = [
     "LanguageModelFusion",
     "Limits",
     "MinP",
+    "MinimumBayesRisk",
     "MinimumLength",
     "Multinomial",
     "NoRepeatNgram",
@@ -64,6 +67,7 @@ __all__ = [
     "Sampler",
     "Start",
     "Stepper",
+    "StochasticBeam",
     "TopK",
     "TopP",
     "Typical",

@@ -1,0 +1,100 @@
+"""The decoder `minimum_bayes_risk`."""
+
+from collections import Counter
+
+import pytest
+import torch
+
+from seqgen.decoders import Limits, MinimumBayesRisk, Multinomial, Start, decoders
+from seqgen.decoders.noise import child_keys
+from seqgen.decoders.similarity import edit, ngram_f
+from seqgen.errors import DecodeError
+from seqgen.options import OptionError
+
+LIMITS = Limits(6, (2,))
+
+
+def content(hypothesis):
+    return hypothesis.tokens[:-1] if hypothesis.finished else hypothesis.tokens
+
+
+@pytest.mark.parametrize(("utility", "similarity"), [("edit", edit), ("ngram_f", ngram_f)])
+def test_the_rank_is_the_mean_utility_towards_all_samples(deep, utility, similarity):
+    start = deep.start(4, torch.tensor([7, 1, 2**40, 0]))
+    decoder = MinimumBayesRisk(5, seed=3, samples=20, n_best=20, utility=utility)
+    for source, found in enumerate(decoder.decode(deep, start, LIMITS)):
+        rows = torch.full((20,), source)
+        numbers = child_keys(start.numbers[rows], torch.arange(20))
+        alone = Start(*(each[rows] for each in start[:3]), numbers)
+        samples = [each for [each] in Multinomial(seed=3).decode(deep, alone, LIMITS)]
+        assert {each.tokens for each in found} == {each.tokens for each in samples}
+        for each in found:
+            towards = [similarity(content(each), content(sample)) for sample in samples]
+            assert each.rank == pytest.approx(sum(towards) / 20)
+
+
+def test_more_samples_change_none_of_those_before(deep):
+    def drawn(samples):
+        decoder = MinimumBayesRisk(5, seed=3, samples=samples, n_best=samples)
+        return [
+            {each.tokens for each in found} for found in decoder.decode(deep, deep.start(5), LIMITS)
+        ]
+
+    assert all(few <= many for few, many in zip(drawn(4), drawn(16), strict=True))
+
+
+def test_the_middle_of_many_is_found(tables):
+    """Of one certain beginning and random ends, a sample with the most common end is best."""
+    logits = 20 * torch.eye(5).roll(1, 1)
+    logits[3] = torch.tensor([0.0, 0.0, -30.0, -30.0, 1.5])
+    table = tables(logits)
+    [found] = MinimumBayesRisk(5, samples=200, n_best=3).decode(
+        table, Start(torch.tensor([2]), None), Limits(2)
+    )
+    assert found[0].tokens == (3, 4)
+    assert Counter(each.tokens[0] for each in found) == {3: 3}
+
+
+def test_another_sampler(deep):
+    greedy = decoders.build("greedy").decode(deep, deep.start(5), LIMITS)
+    found = MinimumBayesRisk(5, sampler="greedy").decode(deep, deep.start(5), LIMITS)
+    assert [[each.tokens for each in several] for several in found] == [
+        [each.tokens for each in several] for several in greedy
+    ]
+    assert all(each.rank == 1 for [each] in found)
+
+
+def test_a_fault_is_named_by_its_source_and_step(tables):
+    table = tables(20 * torch.eye(5).roll(1, 1))
+    table.log_probs[4] = float("nan")
+    with pytest.raises(DecodeError, match="row 2 at step 3"):
+        MinimumBayesRisk(5).decode(table, table.start(3), Limits(9))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"samples": 0}, "`samples` must be at least 1, but is 0"),
+        ({"n_best": 0}, "`n_best` must be from 1 to `samples`, which is 32, but is 0"),
+        ({"n_best": 33}, "`n_best` must be from 1 to `samples`, which is 32, but is 33"),
+        ({"utility": "taste"}, "`utility` must be edit or ngram_f, but is 'taste'"),
+        (
+            {
+                "sampler": {
+                    "name": "greedy",
+                    "constraints": [{"name": "minimum_length", "length": 1}],
+                }
+            },
+            "`sampler` must have no `constraints`",
+        ),
+    ],
+)
+def test_options_that_do_not_go_together(options, message):
+    with pytest.raises(ValueError, match=message):
+        MinimumBayesRisk(5, **options)
+
+
+def test_a_wrong_sampler_is_named_with_its_place():
+    with pytest.raises(OptionError) as caught:
+        decoders.check({"name": "minimum_bayes_risk", "sampler": {"name": "greedy", "k": 1}})
+    assert caught.value.path == ("sampler", "k")

@@ -1,0 +1,102 @@
+"""The decoder `stochastic_beam`, against enumerated distributions."""
+
+import itertools
+import math
+
+import pytest
+import torch
+
+from seqgen.decoders import Forbid, Limits, Start, StochasticBeam
+
+LIMITS = Limits(2, (2,))
+DRAWS = 4000
+
+
+@pytest.fixture
+def many(table):
+    """The same source under many numbers."""
+    return Start(torch.zeros(DRAWS, dtype=torch.long), None, None, torch.arange(DRAWS))
+
+
+@pytest.fixture
+def chances(table):
+    """The probability of each sequence behind token 0."""
+    log_probs = table.log_probs.double()
+    found = {}
+    for tokens in [(2,), *itertools.product((0, 1, 3, 4), range(5))]:
+        pairs = zip((0, *tokens), tokens, strict=False)
+        found[tokens] = math.exp(sum(float(log_probs[pair]) for pair in pairs))
+    assert sum(found.values()) == pytest.approx(1)
+    return found
+
+
+def near(count, chance):
+    """Within 4.5 standard deviations of what is expected of so many draws."""
+    spread = math.sqrt(DRAWS * chance * (1 - chance)) + 1e-9
+    return abs(count - DRAWS * chance) < 4.5 * spread
+
+
+def test_the_first_is_a_sample_and_the_second_one_without_it(table, many, chances):
+    found = StochasticBeam(seed=1, beam_size=2).decode(table, many, LIMITS)
+    firsts = [one.tokens for one, _ in found]
+    both = [tuple(each.tokens for each in pair) for pair in found]
+    for tokens, chance in chances.items():
+        assert near(firsts.count(tokens), chance)
+        included = chance + sum(
+            other * chance / (1 - other) for key, other in chances.items() if key != tokens
+        )
+        assert near(sum(tokens in pair for pair in both), included)
+    [one, two] = sorted(chances, key=chances.get)[-2:]
+    for pair in ((one, two), (two, one)):
+        wanted = chances[pair[0]] * chances[pair[1]] / (1 - chances[pair[0]])
+        assert near(both.count(pair), wanted)
+
+
+def test_ranks_are_scores_with_gumbel_noise(table, many, chances):
+    """The highest of all is a standard Gumbel variable: its mean is Euler's constant."""
+    found = StochasticBeam(seed=2, beam_size=1).decode(table, many, LIMITS)
+    ranks = torch.tensor([each.rank for [each] in found])
+    assert abs(float(ranks.mean()) - 0.5772) < 4.5 * math.pi / math.sqrt(6 * DRAWS)
+    assert abs(float(ranks.std()) - math.pi / math.sqrt(6)) < 0.1
+
+
+def test_a_beam_as_wide_as_the_space_finds_all_of_it(table, chances):
+    [found] = StochasticBeam(beam_size=50).decode(table, table.start(1), LIMITS)
+    assert sorted(each.tokens for each in found) == sorted(chances)
+    for each in found:
+        assert math.exp(each.score) == pytest.approx(chances[each.tokens], rel=1e-5)
+
+
+@pytest.mark.parametrize("narrow", [1, 2, 4, 7])
+def test_a_narrow_beam_finds_the_first_ones_of_a_wide_one(deep, narrow):
+    limits = Limits(6, (2, 4))
+    wide = StochasticBeam(seed=3, beam_size=300).decode(deep, deep.start(5), limits)
+    found = StochasticBeam(seed=3, beam_size=narrow).decode(deep, deep.start(5), limits)
+    assert [[each.tokens for each in several] for several in found] == [
+        [each.tokens for each in several[:narrow]] for several in wide
+    ]
+
+
+def test_scores_that_do_not_sum_to_one_are_normalised(table, many):
+    """Otherwise paths through tokens with many forbidden successors would come too rarely."""
+    found = StochasticBeam(seed=1, beam_size=1).decode(Forbid(table, [0, 1]), many, LIMITS)
+    firsts = [each.tokens[0] for [each] in found]
+    wanted = table.log_probs[0, 2:].double().softmax(0)
+    assert all(near(firsts.count(i + 2), float(wanted[i])) for i in range(3))
+
+
+def test_seeds_and_numbers_draw_others(deep):
+    def found(seed, numbers):
+        start = deep.start(5, torch.tensor(numbers))
+        return StochasticBeam(seed).decode(deep, start, Limits(6))
+
+    one = found(1, [0, 1, 2, 3, 4])
+    assert found(1, [0, 1, 2, 3, 4]) == one
+    assert found(2, [0, 1, 2, 3, 4])[0] != one[0]
+    assert found(1, [9, 1, 2, 3, 4])[0] != one[0]
+    assert found(1, [9, 1, 2, 3, 4])[1:] == one[1:]
+
+
+def test_no_beam_is_refused():
+    with pytest.raises(ValueError, match="`beam_size` must be at least 1, but is 0"):
+        StochasticBeam(beam_size=0)
