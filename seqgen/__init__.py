@@ -8,6 +8,7 @@ print(run.evaluate()["bits_per_char"])
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from seqgen.version import __version__
@@ -18,8 +19,12 @@ if TYPE_CHECKING:
 __all__ = ["__version__", "load"]
 
 
-def load(folder: str, device: str = "auto") -> TrainedRun:
-    """Load a run directory: its recipe, tokenizer and best weights. Errors: see `seqgen.errors`."""
+def load(folder: str, device: str = "auto", plugins: Sequence[str] = ()) -> TrainedRun:
+    """Load a run directory: its recipe, tokenizer and best weights.
+
+    `plugins` are the Python files to import first. No other is: a run that was trained with
+    plugins must be given them. Errors: see `seqgen.errors`.
+    """
     from seqgen.trained import TrainedRun  # torch is imported only when it is needed
 
-    return TrainedRun.load(folder, device)
+    return TrainedRun.load(folder, device, plugins=plugins)

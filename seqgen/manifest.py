@@ -17,6 +17,7 @@ from seqgen.build import Built
 from seqgen.data.base import Dataset
 from seqgen.errors import CheckpointError
 from seqgen.machine import choose_precision
+from seqgen.plugins import fingerprint
 from seqgen.recipe import Recipe
 from seqgen.recipe_source import RecipeSource
 from seqgen.run_directory import RunDirectory
@@ -42,6 +43,7 @@ def manifest(
         "command": list(command) or sys.argv,
         "seed": built.recipe.seed,
         "data": built.data.fingerprint(),
+        "plugins": {each: fingerprint(Path(each)) for each in built.recipe.plugins},
         "parameters": built.parameters,
         "vocab_size": len(built.tokenizer),
         "tokenizers": fingerprints(built.tokenizers),
@@ -85,6 +87,9 @@ def check_same(directory: RunDirectory, recipe: Recipe, record: dict[str, Any]) 
     if old.get("data") != record["data"]:
         raise CheckpointError(f"{directory.folder}: cannot be resumed: the data is another one now")
     check_tokenizers(directory, record["tokenizers"])
+    for path, found in record["plugins"].items():
+        if old.get("plugins", {}).get(path, found) != found:
+            warnings.warn(f"plugin {path}: the file has changed since the run began", stacklevel=2)
     for key in BITWISE:
         if old.get(key) != record[key]:
             was, now_is = old.get(key), record[key]

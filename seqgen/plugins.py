@@ -6,7 +6,7 @@ import hashlib
 import importlib.util
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -29,6 +29,40 @@ def load_files(paths: Sequence[str]) -> None:
     """Import the files that a recipe names. Errors: PluginError with the name."""
     for path in paths:
         _load_file(Path(path))
+
+
+def load_given(
+    given: Sequence[str | Path], named: Sequence[str], recorded: Mapping[str, str], run: str
+) -> tuple[str, ...]:
+    """Import the files `given` for a run that `named` others, once each of these is among them.
+
+    A run directory may come from anyone, so none of its code runs unless a person names the file:
+    one of the same path, or of the same name. `recorded` are the hashes that the run has kept; a
+    file with another one is a warning. Returns the paths that were imported. Errors: PluginError.
+    """
+    files = [Path(each).resolve() for each in given]
+    for name in named:
+        same = [each for each in files if each == Path(name)]
+        same = same or [each for each in files if each.name == Path(name).name]
+        if not same:
+            raise PluginError(
+                f"{run}: it was trained with the plugin {name}, and code is imported only if you "
+                f"name it: give --plugin {name} (in Python, plugins=[...])"
+            )
+        if same[0].is_file() and recorded.get(name, fingerprint(same[0])) != fingerprint(same[0]):
+            text = f"plugin {same[0]}: not what the run was trained with (another SHA-256)"
+            warnings.warn(text, stacklevel=2)
+    paths = tuple(map(str, files))
+    load_files(paths)
+    return paths
+
+
+def fingerprint(path: Path) -> str:
+    """The SHA-256 of a plugin file. Errors: PluginError."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise PluginError(f"plugin {path}: cannot be read: {error.strerror}") from None
 
 
 def _load_file(path: Path) -> None:

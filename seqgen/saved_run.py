@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import cast
@@ -24,20 +25,26 @@ from seqgen.training.checkpoint import Checkpoints, load_weights
 
 
 def read_run(
-    folder: str | Path, device: str = "auto", overrides: Sequence[str] = ()
+    folder: str | Path,
+    device: str = "auto",
+    overrides: Sequence[str] = (),
+    given: Sequence[str | Path] = (),
 ) -> tuple[RunDirectory, Built]:
     """Read recipe, tokenizer and weights; no data is read.
 
-    `overrides` are laid over the run's recipe. Errors: CheckpointError where there is no run in
-    `folder` or it is damaged; RecipeError, SetupError.
+    `overrides` are laid over the run's recipe. Of the plugins that it names, those `given` are
+    imported and all must be. Errors: CheckpointError where there is no run in `folder` or it is
+    damaged; PluginError where a plugin is not given; RecipeError, SetupError.
     """
     directory = RunDirectory(Path(folder))
     directory.require()
     source = RecipeSource.read(directory.recipe)
     every = [f"device={device}", *overrides]
     plugins.load_installed()
-    plugins.load_files(named_plugins(source, every))
-    recipe = check_recipe(source, every)
+    recorded = directory.read_json(directory.manifest).get("plugins")
+    hashes = recorded if isinstance(recorded, dict) else {}  # an older run has none
+    files = plugins.load_given(given, named_plugins(source, every), hashes, str(directory.folder))
+    recipe = replace(check_recipe(source, every), plugins=files)
     try:
         data = build_data(recipe)
         tokenizers = restore_tokenizers(recipe, data, directory.tokenizer)
@@ -57,8 +64,8 @@ def read_run(
 def runs_beside(built: Built) -> Callable[[str], Generative]:
     """A function from a run directory to its model, for those that generate beside `built`.
 
-    Each is read once. Errors, besides those of `read_run`: CheckpointError where the tokens are
-    not the same ones.
+    Each is read once; the plugins of `built` are given to it. Errors, besides those of `read_run`:
+    CheckpointError where the tokens are not the same ones.
     """
 
     @cache
@@ -66,7 +73,7 @@ def runs_beside(built: Built) -> Callable[[str], Generative]:
         threads = torch.get_num_threads()
         # Building seeds torch, and sets its threads; both are those of the run that generates.
         with torch.random.fork_rng(range(torch.cuda.device_count())):
-            directory, other = read_run(run, str(built.device))
+            directory, other = read_run(run, str(built.device), given=built.recipe.plugins)
         torch.set_num_threads(threads)
         _check_same_tokens(built, other, directory)
         return cast(Generative, other.model)

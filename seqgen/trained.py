@@ -26,14 +26,20 @@ class TrainedRun:
 
     @classmethod
     def load(
-        cls, folder: str | Path, device: str = "auto", overrides: Sequence[str] = ()
+        cls,
+        folder: str | Path,
+        device: str = "auto",
+        overrides: Sequence[str] = (),
+        plugins: Sequence[str | Path] = (),
     ) -> TrainedRun:
         """Read recipe, tokenizer and weights; no data is read.
 
-        `overrides` are laid over the run's recipe. Errors: CheckpointError where there is no run
-        in `folder` or it is damaged; RecipeError, SetupError.
+        `overrides` are laid over the run's recipe. `plugins` are the files to import: those that
+        the run was trained with, which are not imported unless they are named here. Errors:
+        CheckpointError where there is no run in `folder` or it is damaged; PluginError where a
+        plugin is not given; RecipeError, SetupError.
         """
-        return cls(*read_run(folder, device, overrides))
+        return cls(*read_run(folder, device, overrides, plugins))
 
     @property
     def result(self) -> dict[str, Any]:

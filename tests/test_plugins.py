@@ -1,5 +1,6 @@
 """Plugins: files that a recipe names, and installed packages."""
 
+import hashlib
 import json
 import sys
 import warnings
@@ -56,14 +57,17 @@ class TestAFile:
         assert ended.code == 0, ended.err
         result = json.loads(ended.out)
         assert result["valid"]["nats_per_token"] < 3.1
-        # The run finds its plugin again, from wherever it is looked at.
+        # The run is looked at from elsewhere, with its plugin named again.
         (place.folder / "elsewhere").mkdir()
         monkeypatch.chdir(place.folder / "elsewhere")
-        assert len(seqgen.load("../run").generate("the ", max_length=9)) == 9
-        ended = command("generate", "../run", "--max-length", "5", "--prompt", "cat")
-        assert ended.code == 0
+        loaded = seqgen.load("../run", plugins=["../recipes/my_cell.py"])
+        assert len(loaded.generate("the ", max_length=9)) == 9
+        plugin = ("--plugin", "../recipes/my_cell.py")
+        ended = command("generate", "../run", *plugin, "--max-length", "5", "--prompt", "cat")
+        assert (ended.code, ended.err) == (0, "")
         assert len(ended.out) == len("cat") + 5 + 1
         monkeypatch.chdir(place.folder)
+        assert command("evaluate", "run", "--plugin", "recipes/my_cell.py").code == 0
         assert command("run", "recipes/mine.yaml", "--out", "run", "--resume").code == 0
 
     def test_an_override_may_name_it(self, place, command):
@@ -135,14 +139,91 @@ class TestAFile:
         assert "plugins: must be a list" in refusal(3, "run", "tiny.yaml", "plugins=my_cell.py")
         assert "plugins: must be a string" in refusal(3, "run", "tiny.yaml", "plugins=[3]")
 
-    def test_a_run_whose_plugin_is_gone(self, place, train):
-        path = place.write("my_cell.py", MY_CELL)
+
+MARK = "\nfrom pathlib import Path\nPath('imported').touch()\n"
+
+
+class TestARunDirectoryOfSomeoneElse:
+    """Loading one imports no code that the person did not name."""
+
+    @pytest.fixture
+    def run(self, place, train):
+        place.write("my_cell.py", MY_CELL + MARK)
         folder = train("plugins=[my_cell.py]", "model.cell=mine", "samples.length=0")
+        Path("imported").unlink()
+        return folder
+
+    @pytest.fixture
+    def stranger(self, run, place, own_registries):
+        """The run where nobody has imported the plugin yet, which lies elsewhere by now."""
+        from seqgen.cells import cells
+
+        cells._names_of_factories.pop(cells._entries.pop("mine").factory)
         for name in [name for name in sys.modules if name.startswith("seqgen_plugin_")]:
             del sys.modules[name]
-        path.unlink()
+        (place.folder / "here").mkdir()
+        Path("my_cell.py").rename("here/my_cell.py")
+        return run
+
+    def test_the_manifest_keeps_the_hash(self, run, place):
+        manifest = json.loads((run / "manifest.json").read_bytes())
+        path = place.folder / "my_cell.py"
+        assert manifest["plugins"] == {str(path): hashlib.sha256(path.read_bytes()).hexdigest()}
+
+    @pytest.mark.parametrize("words", [["generate", "run"], ["evaluate", "run"]])
+    def test_it_is_refused_with_the_flag_to_give(self, words, run, place, refusal):
+        path = place.folder / "my_cell.py"
+        assert refusal(8, *words) == (
+            f"run: it was trained with the plugin {path}, and code is imported only if you name "
+            f"it: give --plugin {path} (in Python, plugins=[...])"
+        )
+        place.write("other.py", "")
+        assert "give --plugin" in refusal(8, *words, "--plugin", "other.py")
+        assert not Path("imported").exists()
+
+    def test_a_file_of_the_same_name_will_do(self, stranger):
+        with warnings.catch_warnings(action="error"):
+            assert seqgen.load(stranger, plugins=["here/my_cell.py"])
+        assert Path("imported").exists()
+
+    def test_one_with_another_content_is_a_warning(self, stranger, place):
+        place.write("here/my_cell.py", MY_CELL)
+        with pytest.warns(UserWarning, match="not what the run was trained with"):
+            seqgen.load(stranger, plugins=["here/my_cell.py"])
+
+    def test_a_file_that_is_not_there(self, stranger):
         with pytest.raises(PluginError, match=r"plugin .*my_cell\.py: no such file"):
-            seqgen.load(folder)
+            seqgen.load(stranger, plugins=["my_cell.py"])
+
+    def test_a_manifest_without_hashes_will_do(self, stranger):
+        manifest = json.loads((stranger / "manifest.json").read_bytes())
+        (stranger / "manifest.json").write_text(json.dumps({**manifest, "plugins": 3}))
+        assert seqgen.load(stranger, plugins=["here/my_cell.py"])
+
+    def test_more_plugins_may_be_given(self, finished_run, place, command):
+        place.write("late.py", LATE)
+        words = ["--decoder", "late", "--max-length", "4", "--plugin", "late.py"]
+        assert command("generate", finished_run, *words).out == "the \n"
+        ended = command("list", "decoders", "--plugin", "late.py")
+        assert "  late  Ends at once." in ended.out
+        assert "late.py:" in ended.out
+
+    def test_one_that_has_changed_is_told_when_the_run_is_resumed(self, run, place, train):
+        place.write("my_cell.py", MY_CELL)
+        with pytest.warns(UserWarning, match=r"my_cell\.py: the file has changed since"):
+            train("plugins=[my_cell.py]", "model.cell=mine", "samples.length=0", resume=True)
+
+
+LATE = """
+from seqgen.decoders import Decoder, Hypothesis, decoders
+
+@decoders.register("late")
+class Late(Decoder):
+    \"\"\"Ends at once.\"\"\"
+
+    def decode(self, stepper, start, limits):
+        return [[Hypothesis((), 0.0, False)] for _ in start.tokens]
+"""
 
 
 @pytest.fixture

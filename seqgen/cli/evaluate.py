@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from seqgen.cli.completion import runs
+from seqgen.cli.plugin_files import PluginFiles
 
 
 class SplitName(StrEnum):
@@ -27,6 +28,7 @@ def evaluate(
     ] = None,
     split: Annotated[SplitName, typer.Option(help="Which part of the data.")] = SplitName.test,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    plugins: PluginFiles = None,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Score a held-out split with the best weights of a run, each token once, state carried."""
@@ -34,7 +36,7 @@ def evaluate(
 
     from seqgen.trained import TrainedRun
 
-    trained = TrainedRun.load(run, device, overrides or [])
+    trained = TrainedRun.load(run, device, overrides or [], plugins or [])
     if not overrides and not trained.data_is_the_same():
         warnings.warn("the data is not what this run was trained on", stacklevel=1)
     figures = trained.evaluate(split.value)

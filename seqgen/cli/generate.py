@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from seqgen.cli.completion import runs
+from seqgen.cli.plugin_files import PluginFiles
 from seqgen.errors import RecipeError
 
 
@@ -27,6 +28,7 @@ def generate(
     samples: Annotated[int, typer.Option(min=1, help="Continuations of each prompt.")] = 1,
     seed: Annotated[int | None, typer.Option(min=0, help="The recipe's own if not given.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    plugins: PluginFiles = None,
     as_json: Annotated[bool, typer.Option("--json", help="With tokens and scores.")] = False,
 ) -> None:
     """Continue prompts with a trained run. The same seed gives the same text."""
@@ -35,7 +37,7 @@ def generate(
     from seqgen.tokenizers import UNK
     from seqgen.trained import TrainedRun
 
-    trained = TrainedRun.load(run, device)
+    trained = TrainedRun.load(run, device, plugins=plugins or [])
     chosen = _decoder(trained, decoder, settings or [], seed)
     prompts = prompt or list(trained.built.recipe.samples.prompts)
     try:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from seqgen.cli.completion import rooms
+from seqgen.cli.plugin_files import PluginFiles
 from seqgen.errors import UsageError
 
 
@@ -15,6 +16,7 @@ def list_parts(
     kind: Annotated[
         str | None, typer.Argument(help="e.g. cells; all if not given.", autocompletion=rooms)
     ] = None,
+    plugin_files: PluginFiles = None,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """List the parts that a recipe may name: options with defaults, one line, file:line."""
@@ -23,6 +25,7 @@ def list_parts(
     from seqgen.rooms import ROOMS
 
     plugins.load_installed()
+    plugins.load_files([str(each.resolve()) for each in plugin_files or []])
     if kind is not None and kind not in ROOMS:
         near = did_you_mean(kind, ROOMS)
         raise UsageError(f"no kind of part named '{kind}'{near} ({', '.join(ROOMS)})")

@@ -1,0 +1,13 @@
+"""The option `--plugin`, which several verbs have: code runs only where a person names it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+PluginFiles = Annotated[
+    list[Path] | None,
+    typer.Option("--plugin", metavar="FILE", help="A Python file to import first; repeatable."),
+]
