@@ -95,6 +95,20 @@ def test_a_sequence_depends_on_its_source_and_its_number_alone(decoder, deep):
         assert decoder.decode(deep, part, Limits(9, (2,))) == [wanted[row] for row in rows]
 
 
+def test_a_nested_state_moves_as_a_whole(decoder, deep):
+    class Nested:
+        def step(self, tokens, state, context):
+            history, (copy, nothing) = state
+            assert torch.equal(history, copy[:, 0])
+            log_probs, history = deep.step(tokens, history, context[0])
+            return log_probs, (history, (history.unsqueeze(1), nothing))
+
+    start, limits = deep.start(BATCH), Limits(6, (2,))
+    state = (start.state, (start.state.unsqueeze(1), None))
+    nested = Start(start.tokens, state, (start.context, None))
+    assert decoder.decode(Nested(), nested, limits) == decoder.decode(deep, start, limits)
+
+
 def test_decoding_twice_is_the_same_twice(decoder, deep):
     found = [decoder.decode(deep, deep.start(BATCH), Limits(9, (2,))) for _ in range(2)]
     assert found[0] == found[1]
