@@ -72,7 +72,8 @@ class BeamSearch:
         """For each source its hypotheses, the best first."""
         batch = start.tokens.shape[0]
         found = [NBest(min(self.n_best, self.width)) for _ in range(batch * self.groups)]
-        ends = torch.tensor(sorted(set(limits.ends)), device=start.tokens.device)
+        every_end = sorted(set(limits.ends))
+        ends = torch.tensor(every_end, dtype=torch.long, device=start.tokens.device)
         frontier = Frontier.begin(start, limits, self.groups)
         while len(frontier.sources):
             log_probs, frontier = frontier.step(stepper)
