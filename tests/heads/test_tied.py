@@ -2,6 +2,7 @@
 
 import copy
 
+import numpy as np
 import torch
 
 from seqgen.cells import cells
@@ -9,6 +10,7 @@ from seqgen.data import TokenBatch
 from seqgen.embeddings import LearnedEmbedding, OneHot
 from seqgen.heads import TiedHead
 from seqgen.models import models
+from seqgen.tokenizers.facts import Facts
 
 VOCAB, SIZE = 7, 5
 
@@ -85,3 +87,12 @@ def test_stays_tied_when_loaded_moved_and_copied():
         assert each.head.table() is each.embedding.weight
         torch.testing.assert_close(each.embedding.weight.float(), one.embedding.weight)
     assert copy.deepcopy(other).head.table() is not other.head.table()
+
+
+def test_smoothing_and_unigrams_are_those_of_linear():
+    head = TiedHead(3, 3, OneHot(3).table, label_smoothing=0.1, unigram_bias=True)
+    head.initialise(Facts(("a", "b", "c"), np.array([0, 5, 1])))
+    log_probs = head.log_probs(torch.zeros(3))
+    torch.testing.assert_close(log_probs.exp(), torch.tensor([1, 6, 2]) / 9)
+    wanted = -0.9 * log_probs[1] - 0.1 * log_probs.mean()
+    torch.testing.assert_close(head.loss(torch.zeros(3), torch.tensor(1)), wanted)
