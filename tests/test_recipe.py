@@ -408,7 +408,7 @@ class TestPaths:
     def test_what_is_not_there(self, wanted, refusal):
         told = refusal(3, "run", wanted)
         assert "no such recipe" in told
-        assert "a path, or one of char_lstm, " in told
+        assert "a path, or one of char_gru, char_lstm, " in told
 
     def test_a_recipe_error_is_what_the_interface_raises(self, place):
         with pytest.raises(RecipeError):
