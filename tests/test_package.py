@@ -10,6 +10,7 @@ HELPS = [
     ["--version"],
     ["--help"],
     *([verb, "--help"] for verb in ("run", "generate", "evaluate", "list", "validate", "schema")),
+    *([verb, "--help"] for verb in ("check", "new")),
     ["data", "--help"],
     ["data", "get", "--help"],
 ]
@@ -77,3 +78,4 @@ except SystemExit:
     assert lines[-2:] == ["cells", "['pydantic']"], "pydantic is typer's own"
     verbs = {line.split()[2] for line in lines if "Usage: seqgen" in line}
     assert verbs >= {"run", "generate", "evaluate", "list", "validate", "schema", "data"}
+    assert verbs >= {"check", "new"}

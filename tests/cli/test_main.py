@@ -6,7 +6,7 @@ import pytest
 
 from seqgen.cli.main import main
 
-VERBS = ("run", "generate", "evaluate", "list", "validate", "schema", "data")
+VERBS = ("run", "generate", "evaluate", "list", "validate", "schema", "check", "new", "data")
 
 
 class TestHelp:

@@ -2,11 +2,13 @@
 
 import importlib
 import json
+import re
 import sys
+from pathlib import Path
 
 import pytest
 
-from seqgen.cli.new import Kind, class_name
+from seqgen.cli.new import Kind, class_name, written
 from seqgen.plugins import load_files
 from seqgen.rooms import ROOMS
 from seqgen.testing.target import CHECKS
@@ -100,3 +102,32 @@ def test_names_of_classes():
     assert [class_name(name) for name in ("my_cell", "a1_b", "MyCell")] == [
         "MyCell", "A1B", "MyCell",
     ]  # fmt: skip
+
+
+class TestThePages:
+    """docs/plugins walks through what `seqgen new` writes; so the pages, too, are tested."""
+
+    FOLDER = Path(__file__).parents[2] / "docs" / "plugins"
+
+    def blocks(self, kind, language):
+        page = (self.FOLDER / f"{kind}.md").read_text(encoding="utf-8")
+        return re.findall(rf"^```{language}\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+
+    @pytest.mark.parametrize("kind", list(Kind))
+    def test_they_show_what_is_written(self, kind):
+        files = written(kind, f"my_{kind}")
+        part, recipe = files[Path(f"my_{kind}.py")], files[Path(f"my_{kind}.yaml")]
+        assert (self.FOLDER / f"my_{kind}.py").read_text(encoding="utf-8") == part
+        assert self.blocks(kind, "python") == [part]
+        assert self.blocks(kind, "yaml") == [recipe]
+
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_the_files_beside_them_keep_the_laws(self, kind):
+        load_files([str(self.FOLDER / f"my_{kind}.py")])
+        CHECKS[f"{kind}s"].check(f"my_{kind}").require()
+
+    def test_the_overview_counts_their_lines(self):
+        overview = (self.FOLDER / "README.md").read_text(encoding="utf-8")
+        for kind in KINDS:
+            lines = (self.FOLDER / f"my_{kind}.py").read_text(encoding="utf-8").count("\n")
+            assert re.search(rf"\({kind}\.md\) \|.*\| {lines} \|", overview)
