@@ -98,7 +98,7 @@ def try_laws(part: str, laws: Sequence[Law[C]], case: C, watch: Watch) -> Report
         watch(law.name, None)
         missing = [name for name in law.needs if found[name].outcome != "kept"]
         if missing:
-            finding = Finding(law.name, "not tried", f"needs: {missing[0]}")
+            finding = Finding(law.name, "not tried", f"first mend: {missing[0]}")
         else:
             finding = law.try_on(case)
         found[law.name] = finding

@@ -75,7 +75,7 @@ def test_what_needs_a_broken_law_is_not_tried():
     report = check_cell(broken.ReturnsNone)
     outcomes = [each.outcome for each in report.findings]
     assert outcomes == ["kept", "broken"] + ["not tried"] * (len(CELL_LAWS) - 2)
-    assert report.findings[2].says == "needs: a step returns an output and a state"
+    assert report.findings[2].says == "first mend: a step returns an output and a state"
 
 
 def test_only_what_is_wrong_is_reported():
