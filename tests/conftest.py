@@ -47,6 +47,10 @@ SMALL = {
     },
     "tokenizers": {"sentencepiece": {"algorithm": "bpe", "vocab_size": 308}},
     "embeddings": {"learned": {"size": 6}, "pretrained": {"path": "vectors.txt", "size": 6}},
+    "heads": {
+        "adaptive_softmax": {"cutoffs": [2, 4], "div_value": 2},
+        "mixture_of_softmaxes": {"mixtures": 3, "bottleneck": 4},
+    },
     "models": {"language_model": {"cell": {"name": "lstm", "hidden_size": 5}}},
     "constraints": {
         "minimum_length": {"length": 3},

@@ -1,0 +1,82 @@
+"""The head `adaptive_softmax`: frequent tokens in full, rare ones in clusters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from seqgen.heads.base import Head, heads
+from seqgen.heads.chunks import float32_at_least
+from seqgen.heads.cross_entropy import linear_token_losses
+from seqgen.options import PositiveFloat, Size
+
+WORTH_CLUSTERS = 1000
+"""The size of a vocabulary below which a plain softmax costs less than clusters do."""
+
+
+@heads.register("adaptive_softmax")
+class AdaptiveSoftmaxHead(Head):
+    """`p(w) = p(w | shortlist)` or `p(cluster) p(w | cluster)` (Grave et al. 2017).
+
+    Tokens are taken to be roughly sorted, the frequent ones first, as the tokenizer `word` has
+    them. Those below the first of `cutoffs` are the shortlist, and each later cutoff ends a
+    cluster; by default they are 1/16 and 1/4 of the vocabulary, and a small vocabulary has no
+    clusters. Cluster i sees the hidden vector in `input_size / div_value^i` numbers. The loss
+    computes a cluster only for its own targets.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        vocab_size: int,
+        cutoffs: Sequence[Size] | None = None,
+        div_value: PositiveFloat = 4.0,
+    ) -> None:
+        super().__init__()
+        ends = default_cutoffs(vocab_size) if cutoffs is None else list(cutoffs)
+        if ends != sorted(set(ends)) or (ends and not 0 < ends[0] <= ends[-1] < vocab_size):
+            raise ValueError(
+                f"`cutoffs` must rise and be below {vocab_size}, the size of the vocabulary, "
+                f"but are {ends}"
+            )
+        self.ends = [*ends, vocab_size]
+        self.shortlist = nn.Linear(input_size, self.ends[0] + len(ends))
+        self.clusters = nn.ModuleList()
+        for i, (start, end) in enumerate(pairwise(self.ends), 1):
+            size = max(1, min(input_size, int(input_size / div_value**i)))
+            down = nn.Linear(input_size, size, bias=False)
+            self.clusters.append(nn.Sequential(down, nn.Linear(size, end - start, bias=False)))
+
+    def log_probs(self, hidden: Tensor) -> Tensor:
+        """`[..., input] -> [..., vocab]`."""
+        first = float32_at_least(self.shortlist(hidden)).log_softmax(-1)
+        parts = [first[..., : self.ends[0]]]
+        for i, cluster in enumerate(self.clusters):
+            inside = float32_at_least(cluster(hidden)).log_softmax(-1)
+            parts.append(inside + first[..., self.ends[0] + i, None])
+        return torch.cat(parts, -1)
+
+    def loss(self, hidden: Tensor, targets: Tensor) -> Tensor:
+        """Nats of each target, `[...]`."""
+        rows, tokens = hidden.reshape(-1, hidden.shape[-1]), targets.flatten()
+        # Which entry of the first softmax stands for each token: its own, or its cluster's.
+        cluster_of = torch.bucketize(tokens, tokens.new_tensor(self.ends), right=True)
+        first = torch.where(cluster_of > 0, self.ends[0] + cluster_of - 1, tokens)
+        losses = linear_token_losses(rows, (self.shortlist.weight, self.shortlist.bias), first)
+        for i, cluster in enumerate(self.clusters):
+            down, out = cast("tuple[nn.Linear, nn.Linear]", cluster)
+            there = (cluster_of == i + 1).nonzero().squeeze(1)
+            inside = linear_token_losses(
+                down(rows[there]), (out.weight, None), tokens[there] - self.ends[i]
+            )
+            losses = losses.index_add(0, there, inside)
+        return losses.view(targets.shape)
+
+
+def default_cutoffs(vocab_size: int) -> list[int]:
+    """A sixteenth and a quarter of the vocabulary; none where it is small."""
+    return [vocab_size // 16, vocab_size // 4] if vocab_size >= WORTH_CLUSTERS else []
