@@ -85,7 +85,7 @@ def run(request: RunRequest, announce: Sink, watch: Sequence[Sink] = ()) -> Path
         built = build(recipe, data, tokenizers, dataset.train.batch(0).tokens)
         if not (resumed and Checkpoints(directory.checkpoints).find("last")):
             built.model.initialise(gather_facts(tokenizers, dataset.train.counts()))
-        load = runs_beside(built)
+        load = runs_beside(built, recipe.plugins)
         check_samples(built, load)
         fit = _fit(built, dataset, directory, load)
         record = manifest(built, dataset, source, request.command)

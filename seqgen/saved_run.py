@@ -61,11 +61,11 @@ def read_run(
     return directory, built
 
 
-def runs_beside(built: Built) -> Callable[[str], Generative]:
+def runs_beside(built: Built, given: Sequence[str | Path] = ()) -> Callable[[str], Generative]:
     """A function from a run directory to its model, for those that generate beside `built`.
 
-    Each is read once; the plugins of `built` are given to it. Errors, besides those of `read_run`:
-    CheckpointError where the tokens are not the same ones.
+    Each is read once; `given` are the plugins that a person named, as in `read_run`. Errors,
+    besides those of `read_run`: CheckpointError where the tokens are not the same ones.
     """
 
     @cache
@@ -73,7 +73,7 @@ def runs_beside(built: Built) -> Callable[[str], Generative]:
         threads = torch.get_num_threads()
         # Building seeds torch, and sets its threads; both are those of the run that generates.
         with torch.random.fork_rng(range(torch.cuda.device_count())):
-            directory, other = read_run(run, str(built.device), given=built.recipe.plugins)
+            directory, other = read_run(run, str(built.device), given=given)
         torch.set_num_threads(threads)
         _check_same_tokens(built, other, directory)
         return cast(Generative, other.model)

@@ -19,10 +19,14 @@ from seqgen.saved_run import read_run, runs_beside
 
 @dataclass(frozen=True)
 class TrainedRun:
-    """The parts of a run directory, with the weights of its best checkpoint."""
+    """The parts of a run directory, with the weights of its best checkpoint.
+
+    `plugins` are the files that a person named for it; they serve runs that help its decoder, too.
+    """
 
     directory: RunDirectory
     built: Built
+    plugins: Sequence[str | Path] = ()
 
     @classmethod
     def load(
@@ -39,7 +43,7 @@ class TrainedRun:
         CheckpointError where there is no run in `folder` or it is damaged; PluginError where a
         plugin is not given; RecipeError, SetupError.
         """
-        return cls(*read_run(folder, device, overrides, plugins))
+        return cls(*read_run(folder, device, overrides, plugins), plugins)
 
     @property
     def result(self) -> dict[str, Any]:
@@ -54,7 +58,8 @@ class TrainedRun:
         recipe = self.built.recipe
         part = recipe.decoder if spec is None else decoders.check(spec)
         seed = recipe.seed if seed is None else seed
-        return supply_decoder(part, self.built.tokenizer, seed, runs_beside(self.built))
+        load = runs_beside(self.built, self.plugins)
+        return supply_decoder(part, self.built.tokenizer, seed, load)
 
     def generate(
         self,

@@ -1,12 +1,14 @@
 """A run directory read back, and the runs that help another one."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
 
-from seqgen.errors import CheckpointError, RecipeError
+from seqgen.errors import CheckpointError, PluginError, RecipeError
 from seqgen.saved_run import read_run, runs_beside
+from seqgen.tokenizers import CharTokenizer
 
 
 @pytest.fixture(scope="module")
@@ -46,11 +48,23 @@ class TestBeside:
         assert torch.equal(torch.get_rng_state(), before)
         assert torch.get_num_threads() == threads
 
-    def test_other_tokens_are_refused(self, built, train, place):
-        place.write("text.txt", place.files()["text.txt"] + b"XYZ" * 500)
-        folder = train(out="other")
-        with pytest.raises(CheckpointError, match="other: its tokens are not those of the run"):
-            runs_beside(built)(str(folder))
+    def test_other_tokens_are_refused(self, built, finished_run):
+        other = CharTokenizer()
+        other.fit(["another alphabet"])
+        stranger = replace(built, tokenizers={"text": other})
+        with pytest.raises(CheckpointError, match="run: its tokens are not those of the run"):
+            runs_beside(stranger)(str(finished_run))
+
+
+def test_plugins_are_imported_only_for_whom_they_were_given(
+    built, train, place, own_registries, finished_run
+):
+    """A run that helps is a directory from anyone, as is the run that it helps."""
+    place.write("own.py", "x = 1\n")
+    helper = str(train("plugins=[own.py]", f"data.path={finished_run.parent / 'text.txt'}"))
+    with pytest.raises(PluginError, match=r"own\.py"):
+        runs_beside(built)(helper)
+    assert runs_beside(built, ["own.py"])(helper)
 
 
 def test_a_run_that_helps_itself_says_the_same(finished_run, command):
@@ -72,7 +86,7 @@ def test_a_run_that_helps_itself_says_the_same(finished_run, command):
 def test_a_recipe_may_name_runs(finished_run, train, place):
     overrides = f"decoder.constraints=[{{name: language_model, run: {finished_run}, weight: 9}}]"
     with_help = json.loads((train(overrides, out="helped") / "result.json").read_bytes())
-    alone = json.loads((train(out="alone") / "result.json").read_bytes())
+    alone = json.loads((finished_run / "result.json").read_bytes())
     assert with_help["valid"] == alone["valid"]  # the weights are the same to the last bit
     assert with_help["best_step"] == alone["best_step"]
 

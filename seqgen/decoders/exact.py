@@ -26,9 +26,9 @@ class Exact(Decoder):
     depends on the model: a few times the length where it is sure of itself, without end where it
     is not.
 
-    A step of the model reads `nodes_at_once` paths of each source, more than one source needs, to
-    be faster. Each open path keeps its state: memory grows with `max_nodes`. For any stepper
-    whose states have the same shape at all times, and whose scores are never above 0.
+    A step of the model reads up to `nodes_at_once` paths of each source, some of them in vain, to
+    be faster. Each open path keeps its state: memory grows with `max_nodes`. For steppers whose
+    states have the same shape at all times, and whose scores are never above 0.
     """
 
     def __init__(

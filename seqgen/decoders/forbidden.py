@@ -13,7 +13,7 @@ from seqgen.decoders.past import Past, PastConstraint
 
 @constraints.register("forbid")
 class Forbidden(PastConstraint):
-    """A token is impossible where it would complete the tokens of one of `texts`.
+    """None of `texts` ever comes: the last of its tokens is impossible where the others stand.
 
     The other scores stay as they are. A text is what the tokenizer makes of it: where it can be
     cut into tokens in other ways, those stay possible. The prompt is not looked at.

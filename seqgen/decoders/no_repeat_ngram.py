@@ -14,11 +14,10 @@ from seqgen.options import Size
 
 @constraints.register("no_repeat_ngram")
 class NoRepeatNgram(PastConstraint):
-    """A token is impossible where it would complete an n-gram, `size` tokens in a row, that the
-    sequence has already; the other scores stay as they are.
+    """No n-gram, `size` tokens in a row, comes twice; the scores of what is possible stay.
 
     Paulus, Xiong and Socher 2018. The prompt is not looked at. Where all tokens are banned the
-    sequence ends or, where it cannot, repeats with its most probable token.
+    sequence ends or, where it cannot, goes on with its most probable token.
     """
 
     def __init__(self, size: Size) -> None:
