@@ -54,7 +54,7 @@ def check(
 
 
 def _show(report: Any) -> None:
-    """A table of the laws: what is broken says what to do."""
+    """The laws, and of each that is broken what to do: a table in a terminal, lines on a pipe."""
     from rich.table import Table
     from rich.text import Text
 
@@ -63,15 +63,20 @@ def _show(report: Any) -> None:
 
     styles = {"kept": "green", "broken": "bold red", "not tried": "dim"}
     console = Terminal(highlight=False)
-    if not console.is_terminal:
-        console.width = 1000  # rich would fold the sentences at 80 columns
-    table = Table(title=Text(report.part, "bold"), title_justify="left", box=None, pad_edge=False)
-    table.add_column("", no_wrap=True)
-    table.add_column("law", no_wrap=True)
-    table.add_column("", overflow="fold")
-    for each in report.findings:
-        table.add_row(Text(each.outcome, styles[each.outcome]), each.law, Text(visible(each.says)))
-    console.print(table)
+    console.print(Text(visible(report.part), "bold"), soft_wrap=True)
+    if console.is_terminal:
+        table = Table(box=None, pad_edge=False, show_header=False)
+        for no_wrap in (True, True, False):
+            table.add_column(no_wrap=no_wrap, overflow="fold")
+        for each in report.findings:
+            outcome = Text(each.outcome, styles[each.outcome])
+            table.add_row(outcome, Text(each.law), Text(visible(each.says)))
+        console.print(table)
+    else:
+        width = max(len(each.law) for each in report.findings)
+        for each in report.findings:
+            line = f"{each.outcome:9}  {each.law:{width}}  {visible(each.says)}".rstrip()
+            console.print(Text(line), soft_wrap=True)
     counts = Counter(each.outcome for each in report.findings)
     told = ", ".join(f"{counts[each]} {each}" for each in styles if counts[each])
     console.print(Text(f"{told}\n"))

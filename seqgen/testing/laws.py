@@ -80,7 +80,8 @@ class Report:
         """An AssertionError with a line for each broken law, if there is one."""
         if self.broken:
             lines = [f"{each.law}: {each.says}" for each in self.broken]
-            raise AssertionError("\n".join([f"{self.part} breaks {len(lines)} laws", *lines]))
+            head = f"{self.part} breaks {len(lines)} law{'s' if len(lines) > 1 else ''}"
+            raise AssertionError("\n".join([head, *lines]))
 
 
 Watch = Callable[[str, Finding | None], None]

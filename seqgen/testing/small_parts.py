@@ -25,7 +25,8 @@ def small_part(
     """
     if callable(spec) and not isinstance(spec, Part):
         name = getattr(spec, "__name__", type(spec).__name__)
-        sizes = _sizes(options_of(spec), options)
+        # Only a class: who gives a partial or a function has chosen its sizes.
+        sizes = _sizes(options_of(spec), options) if isinstance(spec, type) else {}
         return name, partial(_call, partial(spec, **sizes, **options))
     given = {"name": spec} if isinstance(spec, str) else spec
     if isinstance(given, Part):
