@@ -58,7 +58,7 @@ MISTAKES = {
     "a part without a name": (
         "{name: lstm, hidden_size: 16}",
         "{hidden_size: 16}",
-        "6:9: model.cell: `name` is missing: which cell? (one of lstm, lstm_cell, stack)",
+        "6:9: model.cell: `name` is missing: which cell? (one of gru, gru_cell, ",
     ),
     "a name that is none": (
         "name: lstm,",
@@ -235,7 +235,7 @@ class TestMistakesInOverrides:
             ),
             ("model.cell=lsmt", "model.cell: no cell named 'lsmt'; did you mean 'lstm'?"),
             ("model.cell={name: lstm, layres: 2}", "model.cell.layres: not an option of cell"),
-            ("model.cell={}", "model.cell: `name` is missing: which cell? (one of lstm,"),
+            ("model.cell={}", "model.cell: `name` is missing: which cell? (one of gru,"),
             ("model.cell.layres=2", "model.cell.layres: not an option of cell 'lstm'; did you"),
             ("model.head.biass=true", "model.head.biass: not an option of head 'linear'"),
             ("trian.lr=1", "trian: not an option of a recipe; did you mean 'train'?"),
@@ -291,7 +291,8 @@ class TestRecipe:
         again = read_recipe(Path("again.yaml"))
         assert again == recipe
         assert again.text() == recipe.text()
-        assert recipe.plain()["model"]["head"] == {"name": "linear", "bias": True}
+        head = {"name": "linear", "bias": True, "label_smoothing": 0.0, "unigram_bias": False}
+        assert recipe.plain()["model"]["head"] == head
         assert recipe.plain()["train"]["lr"] == 0.5
 
     def test_it_is_frozen(self, place):

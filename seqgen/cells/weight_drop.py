@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
 from torch import Tensor, nn
@@ -33,7 +32,7 @@ class WeightDrop(Cell):
         input_size: int,
         cell: CellFactory,
         rate: Share = 0.5,
-        weights: Sequence[str] = ("*weight_hh*", "*recurrent*"),
+        weights: tuple[str, ...] = ("*weight_hh*", "*recurrent*"),
     ) -> None:
         super().__init__()
         self.cell = cells.build(cell, input_size=input_size)

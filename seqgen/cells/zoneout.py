@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import cycle
 
 import torch
@@ -28,13 +27,18 @@ class Zoneout(Cell):
 
     The output is zoned out too where it is one of the state's tensors, as the hidden state is for
     most cells. Only the top layer's is; to have it between layers, wrap each cell of a stack.
+
+    Each number of the state must mean something by itself. Those of `slstm` do not: they are scaled
+    by its stabiliser, and mixing old with new ones makes neither.
     """
 
-    def __init__(self, input_size: int, cell: CellFactory, rates: Sequence[Share] = (0.1,)) -> None:
+    def __init__(
+        self, input_size: int, cell: CellFactory, rates: tuple[Share, ...] = (0.1,)
+    ) -> None:
         super().__init__()
         self.cell = cells.build(cell, input_size=input_size)
         self.output_size = self.cell.output_size
-        self.rates = tuple(rates)
+        self.rates = rates
         tensors = sum(leaf.is_floating_point() for leaf in leaves(self.cell.initial_state(1)))
         if not self.rates or tensors % len(self.rates):
             raise ValueError(
