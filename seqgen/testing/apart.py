@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,10 +47,10 @@ def check_apart(wanted: str, settings: Sequence[str] = (), seconds: float = 60) 
             finally:
                 process.kill()
                 process.wait()
-        lines = [json.loads(line) for line in events.read_text(encoding="utf-8").splitlines()]
+        lines = list(_events(events.read_text(encoding="utf-8")))
         output = said.read_text(encoding="utf-8", errors="replace")
-    ending = _ending(process.returncode) if in_time else f"it did not end within {seconds:g} s"
-    return _reports(wanted, lines, f"{ending}{_place(output)}", output)
+    ending = _ending(process.returncode, output) if in_time else f"no end within {seconds:g} s"
+    return _reports(wanted, lines, f"{ending}{_place(output)}")
 
 
 def _wait(process: subprocess.Popen[bytes], events: Path, seconds: float) -> bool:
@@ -71,8 +71,15 @@ def _wait(process: subprocess.Popen[bytes], events: Path, seconds: float) -> boo
     return True
 
 
-def _reports(wanted: str, lines: list[dict[str, Any]], ending: str, output: str) -> list[Report]:
-    """What the process has written down, and its end where that came too early."""
+def _events(text: str) -> Iterator[dict[str, Any]]:
+    """What the process has written down, but for a line that its end has cut."""
+    for line in text.splitlines(keepends=True):
+        if line.endswith("\n"):
+            yield json.loads(line)
+
+
+def _reports(wanted: str, lines: list[dict[str, Any]], ending: str) -> list[Report]:
+    """What was found, and the end of the process where that came too early."""
     plans: dict[str, list[str]] = {}
     found: dict[str, list[Finding]] = {}
     at: tuple[str, str] = (wanted, "the check begins")
@@ -89,21 +96,23 @@ def _reports(wanted: str, lines: list[dict[str, Any]], ending: str, output: str)
             found.setdefault(part, []).append(Finding(law, outcome, says))
         ended = ended or "end" in line
     if not ended:
-        last = output.strip().splitlines()[-1:] if not lines else []
-        says = f"{ending}: the process that tried it is gone{''.join(f': {x}' for x in last)}"
-        found.setdefault(at[0], []).append(Finding(at[1], "broken", says))
+        part, law = at
+        before = [each for each in found.get(part, []) if each.law != law]
+        found[part] = [*before, Finding(law, "broken", ending)]
         for part, laws in plans.items():
             done = {each.law for each in found.setdefault(part, [])}
             gone = [law for law in laws if law not in done]
-            reason = f"{at[1]}: that ended the process"
+            reason = f"the process is gone since: {law}"
             found[part].extend(Finding(law, "not tried", reason) for law in gone)
     return [Report(part, tuple(findings)) for part, findings in found.items()]
 
 
-def _ending(code: int) -> str:
+def _ending(code: int, output: str) -> str:
     """How a process ended, such as `it crashed (SIGSEGV)`."""
     if code >= 0:
-        return f"it ended the process with exit code {code}"
+        said = output.strip().splitlines()[-1:]
+        last = f"; the last it said: {said[0]}" if said else ""
+        return f"it ended the process with exit code {code}{last}"
     try:
         name = signal.Signals(-code).name
     except ValueError:
@@ -114,13 +123,8 @@ def _ending(code: int) -> str:
 def _place(output: str) -> str:
     """` at my_cell.py:17 in step`, the innermost place that is not a library's own."""
     frames = re.findall(r'^  File "(.+)", line (\d+) in (.+)$', output, re.MULTILINE)
-    package = str(Path(__file__).parents[1])
+    libraries = (str(Path(__file__).parents[1]), str(Path(os.__file__).parent), "<")
     for filename, line, function in frames:
-        if not filename.startswith((package, "<")) and "site-packages" not in filename:
-            return f" at {short(filename)}:{line} in {function}" if _own(filename) else ""
+        if not filename.startswith(libraries) and "site-packages" not in filename:
+            return f" at {short(filename)}:{line} in {function}"
     return ""
-
-
-def _own(filename: str) -> bool:
-    """Whether a file is none of Python's own."""
-    return not Path(filename).is_relative_to(Path(os.__file__).parent)

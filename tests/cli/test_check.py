@@ -50,7 +50,7 @@ def test_for_programs(command, place):
     assert found["part"] == "broken.py"
     [law] = found["laws"]
     assert (law["law"], law["outcome"]) == ("is imported", "broken")
-    assert law["says"].startswith("it ended the process with exit code 3")
+    assert law["says"] == "it ended the process with exit code 3; the last it said: noise"
 
 
 def test_a_file_that_is_not_there(refusal):
