@@ -47,11 +47,15 @@ def generate(
         raise RecipeError(f"--prompt: {error}") from None
     if unknown:
         warnings.warn(f"{unknown} tokens of the prompts are unknown to the model", stacklevel=1)
+    flat = [each for continuations in found for each in continuations]
+    cut_short = sum(not each.hypothesis.complete for each in flat)
+    if cut_short:
+        what = f"{cut_short} of {len(flat)} texts are the best found so far"
+        warnings.warn(f"the search's budget ran out: {what}", stacklevel=1)
     if as_json:
-        flat = [each for continuations in found for each in continuations]
         typer.echo(json.dumps([_plain(each) for each in flat], indent=2, ensure_ascii=False))
         return
-    several = len(prompts) * samples > 1
+    several = len(flat) > 1
     for continuations in found:
         for number, each in enumerate(continuations):
             if several:
@@ -85,7 +89,9 @@ def _plain(each: Any) -> dict[str, Any]:
         "pieces": list(each.pieces),
         "log_probs": list(found.log_probs),
         "score": found.score,
+        "rank": found.score if found.rank is None else found.rank,
         "finished": found.finished,
+        "complete": found.complete,
     }
 
 

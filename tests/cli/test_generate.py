@@ -65,7 +65,7 @@ def test_more_samples_change_none(generate):
 def test_json_is_one_document(generate):
     [found] = json.loads(generate("--prompt", "caf", "--max-length", 7, "--json"))
     assert set(found) == {
-        "prompt", "text", "tokens", "pieces", "log_probs", "score", "finished",
+        "prompt", "text", "tokens", "pieces", "log_probs", "score", "rank", "finished", "complete",
     }  # fmt: skip
     assert found["prompt"] == "caf"
     assert found["text"] == "".join(found["pieces"])
@@ -187,3 +187,21 @@ class TestRefusals:
             content[-9] ^= 1
             path.write_bytes(content)
         assert str(copied_run) in refusal(5, "generate", copied_run)
+
+
+def test_the_best_ones_are_told_apart(command, finished_run):
+    words = ("--prompt", "the", "--max-length", 6, "--decoder", "beam")
+    ended = command("generate", finished_run, *words, "--set", "n_best=3", "--set", "beam_size=3")
+    assert [line for line in ended.out.splitlines() if line.startswith("===")] == [
+        f"=== 'the' {number} ===" for number in (1, 2, 3)
+    ]
+    ended = command("generate", finished_run, *words, "--set", "n_best=2", "--json")
+    ranks = [each["rank"] for each in json.loads(ended.out)]
+    assert ranks == sorted(ranks, reverse=True)
+
+
+def test_a_search_that_gives_up_says_so(command, finished_run):
+    words = ("--prompt", "the", "--max-length", 8, "--decoder", "exact", "--set", "max_nodes=2")
+    ended = command("generate", finished_run, *words, "--json")
+    assert "budget ran out: 1 of 1 texts are the best found so far" in ended.err
+    assert [each["complete"] for each in json.loads(ended.out)] == [False]
