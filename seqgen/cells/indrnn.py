@@ -7,9 +7,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from seqgen.cells.base import Cell, cells
+from seqgen.cells.base import cells
 from seqgen.cells.elementwise_scan import elementwise_scan
-from seqgen.cells.linear_scan import at_lengths, within
+from seqgen.cells.scanned import ScannedCell
 from seqgen.cells.state_shape import checked_tensor
 from seqgen.options import PositiveFloat, Size
 from seqgen.state import State
@@ -18,7 +18,7 @@ Activation = Literal["relu", "tanh"]
 
 
 @cells.register("indrnn")
-class IndRNN(Cell):
+class IndRNN(ScannedCell):
     """The independently recurrent network (Li et al. 2018)::
 
         h' = activation(W x + u * h + b)
@@ -63,19 +63,10 @@ class IndRNN(Cell):
         hidden = self._following(checked_tensor(state, x.shape[0], self.output_size), x)
         return hidden, hidden
 
-    def forward(
-        self, xs: Tensor, state: State = None, lengths: Tensor | None = None
-    ) -> tuple[Tensor, State]:
-        """As `Cell.forward`, by `elementwise_scan`."""
-        batch, time, _ = xs.shape
-        first = self.initial_state(batch) if state is None else state
-        first = checked_tensor(first, batch, self.output_size)
-        if time == 0:
-            return xs.new_zeros(batch, 0, self.output_size), first
-        hiddens = elementwise_scan(self._following, (self.project(xs),), first)
-        if lengths is None:
-            return hiddens, hiddens[:, -1]
-        return within(hiddens, lengths), at_lengths(hiddens, first, lengths)
+    def scan(self, projected: Tensor, first: Tensor) -> tuple[Tensor, Tensor]:
+        """h of all times, twice."""
+        hiddens = elementwise_scan(self._following, (projected,), first)
+        return hiddens, hiddens
 
     def _following(self, past: Tensor, x: Tensor) -> Tensor:
         """h' from h and W x + b, for one time or for all."""

@@ -6,13 +6,13 @@ from abc import ABC, abstractmethod
 
 from torch import Tensor, nn
 
-from seqgen.cells.base import Cell
-from seqgen.cells.linear_scan import at_lengths, linear_scan, within
+from seqgen.cells.linear_scan import linear_scan
+from seqgen.cells.scanned import ScannedCell
 from seqgen.cells.state_shape import checked_tensor
 from seqgen.state import State
 
 
-class LinearCell(Cell, ABC):
+class LinearCell(ScannedCell, ABC):
     """A cell with `h' = factor * h + term`, both of which come from the input alone.
 
     A subclass defines `recurrence`. The state is h, `[batch, hidden]`, which is the output too; all
@@ -45,16 +45,7 @@ class LinearCell(Cell, ABC):
         hidden = factor * past + term
         return hidden, hidden
 
-    def forward(
-        self, xs: Tensor, state: State = None, lengths: Tensor | None = None
-    ) -> tuple[Tensor, State]:
-        """As `Cell.forward`, with all gates at once and h by `linear_scan`."""
-        batch, time, _ = xs.shape
-        first = self.initial_state(batch) if state is None else state
-        first = checked_tensor(first, batch, self.output_size)
-        if time == 0:
-            return xs.new_zeros(batch, 0, self.output_size), first
-        hiddens = linear_scan(*self.recurrence(self.project(xs)), first)
-        if lengths is None:
-            return hiddens, hiddens[:, -1]
-        return within(hiddens, lengths), at_lengths(hiddens, first, lengths)
+    def scan(self, projected: Tensor, first: Tensor) -> tuple[Tensor, Tensor]:
+        """h of all times, twice: all gates at once, then `linear_scan`."""
+        hiddens = linear_scan(*self.recurrence(projected), first)
+        return hiddens, hiddens

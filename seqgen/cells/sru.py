@@ -6,16 +6,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from seqgen.cells.base import Cell, cells
+from seqgen.cells.base import cells
 from seqgen.cells.elementwise_scan import elementwise_scan
-from seqgen.cells.linear_scan import at_lengths, within
+from seqgen.cells.scanned import ScannedCell
 from seqgen.cells.state_shape import checked_tensor
 from seqgen.options import Size
 from seqgen.state import State
 
 
 @cells.register("sru")
-class SRU(Cell):
+class SRU(ScannedCell):
     """The simple recurrent unit (Lei et al. 2018)::
 
         f = sigmoid(W_f x + v_f * c + b_f)      c' = f * c + (1 - f) * W x
@@ -61,22 +61,12 @@ class SRU(Cell):
         memory = self._memory(past, forget, candidate)
         return self._output(reset, highway, past, memory), memory
 
-    def forward(
-        self, xs: Tensor, state: State = None, lengths: Tensor | None = None
-    ) -> tuple[Tensor, State]:
-        """As `Cell.forward`, with c by `elementwise_scan` and all else at once."""
-        batch, time, _ = xs.shape
-        first = self.initial_state(batch) if state is None else state
-        first = checked_tensor(first, batch, self.output_size)
-        if time == 0:
-            return xs.new_zeros(batch, 0, self.output_size), first
-        forgets, resets, candidates, highways = self.project(xs).chunk(4, -1)
+    def scan(self, projected: Tensor, first: Tensor) -> tuple[Tensor, Tensor]:
+        """h and c of all times: c by `elementwise_scan` and all else at once."""
+        forgets, resets, candidates, highways = projected.chunk(4, -1)
         memories = elementwise_scan(self._memory, (forgets, candidates), first)
         pasts = torch.cat([first.unsqueeze(1), memories[:, :-1]], 1)
-        outputs = self._output(resets, highways, pasts, memories)
-        if lengths is None:
-            return outputs, memories[:, -1]
-        return within(outputs, lengths), at_lengths(memories, first, lengths)
+        return self._output(resets, highways, pasts, memories), memories
 
     def _memory(self, past: Tensor, forget: Tensor, candidate: Tensor) -> Tensor:
         """c', as c moved by 1 - f of the way to the candidate."""
