@@ -16,10 +16,14 @@ def _files(place):
     place.write("runs/three/notes.txt", "")
 
 
+CHAR_RECIPES = ["char_gru", "char_lstm", "char_min_gru", "char_rnn", "char_stacked_lstm"]
+
+
 @pytest.mark.parametrize(
     ("incomplete", "found"),
     [
-        ("char", ["char.yml", "char/", "char_lstm"]),
+        ("char_", CHAR_RECIPES),
+        ("char.", ["char.yml"]),
         ("char/", ["char/mine.yaml"]),
         ("char/m", ["char/mine.yaml"]),
         ("ti", ["tiny.yaml"]),
