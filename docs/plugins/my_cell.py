@@ -7,7 +7,7 @@ from seqgen.options import Size
 
 
 @cells.register("my_cell")
-class MyMyCell(Cell):
+class MyCell(Cell):
     """h' = (1 - f) h + f tanh(V [x, f h] + c), with the gate f = sigmoid(U [x, h] + b)."""
 
     def __init__(self, input_size: int, hidden_size: Size = 128) -> None:

@@ -8,7 +8,7 @@ from seqgen.options import Share
 
 
 @decoders.register("my_decoder")
-class MyMyDecoder(PathDecoder):
+class MyDecoder(PathDecoder):
     """Greedy where the best token has the probability `sure` at least, else a draw."""
 
     def __init__(self, seed: int = 0, sure: Share = 0.5) -> None:

@@ -7,7 +7,7 @@ from seqgen.options import PositiveFloat
 
 
 @heads.register("my_head")
-class MyMyHead(Head):
+class MyHead(Head):
     """`softmax(cap * tanh((W h + b) / cap))`: no token ever gets a probability near 0 or 1."""
 
     def __init__(self, input_size: int, vocab_size: int, cap: PositiveFloat = 15.0) -> None:

@@ -9,7 +9,7 @@ from seqgen.tokenizers.base import check_text
 
 
 @tokenizers.register("my_tokenizer")
-class MyMyTokenizer(Tokenizer):
+class MyTokenizer(Tokenizer):
     """One token for each lower-case character that stands `least` times in the training text."""
 
     lossless = False  # capitals do not come back

@@ -60,10 +60,10 @@ def new(
 def written(kind: Kind, name: str) -> dict[Path, str]:
     """The files of a new part, from the templates."""
     part = _template(f"{kind}.py")
-    kind_class = class_name(name)
-    if re.search(rf"\b{kind_class}\b", part):  # such as Cell, which it extends
+    kind_class, stands_for_it = class_name(name), f"My{kind.title()}"
+    if re.search(rf"\b{kind_class}\b", part.replace(stands_for_it, "")):  # such as Cell, its base
         kind_class = f"My{kind_class}"
-    part = part.replace(f"my_{kind}", name).replace(f"My{kind.title()}", kind_class)
+    part = part.replace(f"my_{kind}", name).replace(stands_for_it, kind_class)
     recipe = _template("recipe.yaml").replace(*USED[kind])
     test = _template("test.py").replace("MyPart", kind_class)
     return {

@@ -73,6 +73,11 @@ def test_a_cell_is_at_most_25_lines(command, place):
     assert max(map(len, lines)) <= 100
 
 
+def test_the_class_is_called_like_the_part(command, place):
+    command("new", "cell", "my_cell")
+    assert "class MyCell(Cell):" in (place.folder / "my_cell.py").read_text(encoding="utf-8")
+
+
 def test_a_name_that_is_its_base_class(command, place):
     command("new", "cell", "cell")
     assert "class MyCell(Cell):" in (place.folder / "cell.py").read_text(encoding="utf-8")
