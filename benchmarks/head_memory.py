@@ -4,9 +4,9 @@
 
 Each way runs in a process of its own: loss and gradients of the head `linear`. Memory is the peak
 of the process (the system's count) above the peak before the first loss, when weights and inputs
-were there. The speed is the ratio of the fewest seconds among rounds taken in turn; seconds of the
-processor, so that other work on the machine counts little. Exits with 1 where a bar is missed: a
-quarter of the memory, 0.9 of the speed, loss and gradients the same within 1e-5.
+were there. The speed is the ratio of the fewest seconds among rounds taken in turn, by the clock:
+the machine should be idle. Exits with 1 where a bar is missed: a quarter of the memory, 0.9 of the
+speed, loss and gradients the same within 1e-5.
 """
 
 from __future__ import annotations
@@ -68,9 +68,9 @@ def work(pipe: Connection, way: Callable[..., Tensor], sizes: Sizes) -> None:
     while pipe.recv():
         for each in (hidden, *head.parameters()):
             each.grad = None
-        start = time.process_time()
+        start = time.perf_counter()
         way(head, hidden, targets).backward()
-        pipe.send(time.process_time() - start)
+        pipe.send(time.perf_counter() - start)
 
 
 def peak() -> float:
