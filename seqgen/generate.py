@@ -11,6 +11,7 @@ from pydantic import Field
 
 from seqgen.data.base import Data
 from seqgen.decoders import (
+    Constraint,
     Decoder,
     Forbid,
     Hypothesis,
@@ -82,7 +83,7 @@ class Generator:
         """
         limits = self.limits(max_length)
         with evaluating(self.model):
-            stepper, start = self.start(texts, decoder, limits)
+            stepper, start = self.start(texts, limits, decoder.constraints)
             found = decoder.decode(stepper, _copies(start, samples, first_number), limits)
         rows = iter(found)
         return [
@@ -97,7 +98,7 @@ class Generator:
         before = self.tokenizer.encode(text).tolist()
         limits = self.limits(max_length)
         with evaluating(self.model):
-            stepper, start = self.start([text], decoder, limits)
+            stepper, start = self.start([text], limits, decoder.constraints)
         walk = decoder.walk(stepper, start, limits)
         while True:
             # Not around the yield: the caller's own code would run without gradients.
@@ -117,7 +118,7 @@ class Generator:
     def first_tokens(self, text: str, temperature: float, top: int = 8) -> list[dict[str, Any]]:
         """The most probable tokens behind `text` at `temperature`, with their probabilities."""
         with evaluating(self.model):
-            stepper, start = self.start([text])
+            stepper, start = self.start([text], self.limits(1))
             log_probs, _ = stepper.step(start.tokens, start.state, start.context)
         if temperature:
             probabilities = at_temperature(log_probs, temperature).exp()[0]
@@ -131,18 +132,16 @@ class Generator:
         ]
 
     def start(
-        self, texts: Sequence[str], decoder: Decoder | None = None, limits: Limits | None = None
+        self, texts: Sequence[str], limits: Limits, constraints: Sequence[Constraint] = ()
     ) -> tuple[Stepper, Start]:
         """The model's start for `texts` and what takes the steps from there.
 
-        That is the model without the tokens that no text has, in the constraints of `decoder`.
+        That is the model without the tokens that no text has, in the `constraints`.
         """
         batch = self.data.prompts(texts, self.tokenizers).to(self.device)
         never = [PAD, BOS, UNK] if self.data.ends else [PAD, BOS, UNK, EOS]
-        stepper, start = Forbid(self.model, never), self.model.start(batch)
-        if decoder is None:
-            return stepper, start
-        return constrain(decoder.constraints, stepper, start, limits or self.limits(0), batch)
+        model = Forbid(self.model, never)
+        return constrain(constraints, model, self.model.start(batch), limits, batch)
 
     def limits(self, max_length: int) -> Limits:
         """`max_length` tokens, and the end token where the data has one."""

@@ -23,7 +23,9 @@ def check_samples(built: Built, load: Load | None = None) -> None:
     except ValueError as error:
         raise OptionError(("samples", "prompts"), str(error)) from None
     if decoder.constraints:
-        built.generator().start(built.recipe.samples.prompts[:1], decoder)
+        generator, options = built.generator(), built.recipe.samples
+        limits = generator.limits(options.length)
+        generator.start(options.prompts[:1], limits, decoder.constraints)
 
 
 def sample_at_validation(

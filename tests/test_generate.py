@@ -210,7 +210,7 @@ class TestFirstTokens:
 
 def test_prompts_are_read_on_the_device_of_the_generator(generator):
     assert isinstance(generator.data.prompts(["a"], generator.tokenizers), Prompts)
-    assert generator.start(["a"])[1].tokens.device == CPU
+    assert generator.start(["a"], generator.limits(1))[1].tokens.device == CPU
 
 
 def test_limits_end_where_the_data_ends(small, generator):

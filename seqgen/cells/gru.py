@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from seqgen.cells.base import cells
 from seqgen.cells.native import Init, NativeCell, init_layer
-from seqgen.cells.state_shape import checked_tensor
 from seqgen.options import Share, Size
 from seqgen.state import State
 
@@ -41,14 +40,6 @@ class GRU(NativeCell):
         super().__init__(partial(nn.GRU, input_size, hidden_size), layers, dropout)
         for weights in self.native.all_weights:
             init_layer(init, weights, gates=3)
-
-    def first(self, zeros: Tensor) -> Tensor:
-        """Zeros."""
-        return zeros
-
-    def checked(self, state: State, batch: int) -> Tensor:
-        """`h: [batch, hidden]`."""
-        return checked_tensor(state, batch, self.output_size)
 
     def step_layer(
         self, x: Tensor, state: State, weights: Sequence[Tensor]

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from seqgen.cells.base import Cell
+from seqgen.cells.state_shape import checked_tensor
 from seqgen.state import State, map_state, select
 
 Init = Literal["uniform", "orthogonal"]
@@ -19,8 +20,9 @@ Init = Literal["uniform", "orthogonal"]
 class NativeCell(Cell, ABC):
     """Layers of one kind, which a kernel of torch reads over all times at once.
 
-    The state is a tuple with the state of each layer. A subclass says what the state of one layer
-    is, and how to call the kernel and its counterpart for a single step.
+    The state is a tuple with the state of each layer. A subclass says how to call the kernel and
+    its counterpart for a single step, and what the state of one layer is where that is not a
+    single tensor.
 
     At each call the weights are those that the parameters of `native` are then. Its `forward`
     reads a list that it keeps beside them, so a caller that puts other weights in their place for
@@ -38,13 +40,16 @@ class NativeCell(Cell, ABC):
         self.layers = layers
         self.dropout = dropout
 
-    @abstractmethod
     def first(self, zeros: Tensor) -> State:
-        """The initial state of one layer, made of `zeros: [batch, hidden]`."""
+        """The initial state of one layer, made of `zeros: [batch, hidden]`; by default these."""
+        return zeros
 
-    @abstractmethod
     def checked(self, state: State, batch: int) -> State:
-        """The state of one layer, after a look at its shapes; a ValueError where they are wrong."""
+        """The state of one layer, after a look at its shapes; a ValueError where they are wrong.
+
+        By default it is `h: [batch, hidden]`.
+        """
+        return checked_tensor(state, batch, self.output_size)
 
     @abstractmethod
     def step_layer(

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from seqgen.cells.base import cells
 from seqgen.cells.native import Init, NativeCell, init_layer
-from seqgen.cells.state_shape import checked_tensor
 from seqgen.options import Share, Size
 from seqgen.state import State
 
@@ -49,14 +48,6 @@ class RNN(NativeCell):
         self.nonlinearity = nonlinearity
         for weights in self.native.all_weights:
             init_layer(init, weights, gates=1)
-
-    def first(self, zeros: Tensor) -> Tensor:
-        """Zeros."""
-        return zeros
-
-    def checked(self, state: State, batch: int) -> Tensor:
-        """`h: [batch, hidden]`."""
-        return checked_tensor(state, batch, self.output_size)
 
     def step_layer(
         self, x: Tensor, state: State, weights: Sequence[Tensor]
