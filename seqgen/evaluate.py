@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from seqgen.data.base import Split, TokenBatch
+from seqgen.data.base import Split
+from seqgen.data.batches import TokenBatch
 from seqgen.metrics import Tally, likelihood
 from seqgen.models import Model, evaluating
 from seqgen.state import State

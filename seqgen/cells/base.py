@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from seqgen.cells.rehearsal import rehearsed
 from seqgen.registry import Registry
-from seqgen.state import State, select
+from seqgen.state import State, leaves, rebuild, select
 
 cells: Registry[Cell] = Registry("cell", supplied={"input_size"}, finishing=rehearsed)
 
@@ -52,6 +52,29 @@ class Cell(nn.Module, ABC):
         cell that owns other cells passes it on to them.
         """
         return state
+
+    def summary(self, state: State) -> Tensor:
+        """What of `state` another network may read, `[batch, n]` with a fixed n.
+
+        The default has all its numbers, one tensor behind the other. A cell whose state has what
+        means nothing to others (masks, a scale) leaves that out, here and in `state_from`.
+        """
+        floats = [leaf.flatten(1) for leaf in leaves(state) if leaf.is_floating_point()]
+        if not floats:
+            raise ValueError(f"the state of {type(self).__name__} has no numbers to read or set")
+        return torch.cat(floats, 1)
+
+    def state_from(self, summary: Tensor) -> State:
+        """The initial state, but for the numbers of `summary: [batch, n]`, which another network
+        (an encoder's bridge) has worked out."""
+        state = self.initial_state(summary.shape[0])
+        filled, used = [], 0
+        for leaf in leaves(state):
+            size = leaf[0].numel() if leaf.is_floating_point() else 0
+            numbers = summary[:, used : used + size]
+            filled.append(numbers.reshape(leaf.shape).to(leaf.dtype) if size else leaf)
+            used += size
+        return rebuild(state, filled)
 
     def step_input(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """`project` and `step` for a single input `x: [batch, input]`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -75,6 +75,17 @@ class SLSTM(Cell):
         """Zeros, and NOTHING for the stabiliser; `[batch, hidden]` each."""
         zeros = self.recurrent_weight.new_zeros(batch_size, self.output_size)
         return SLSTMState(zeros, zeros, zeros, torch.full_like(zeros, NOTHING))
+
+    def summary(self, state: State) -> Tensor:
+        """The hidden state and what the memory is a mean of; the scale means nothing to others."""
+        hidden, memory, normaliser, _ = cast(SLSTMState, state)
+        return torch.cat([hidden, memory / normaliser.clamp(min=1.0)], 1)
+
+    def state_from(self, summary: Tensor) -> SLSTMState:
+        """The state whose memory is a mean as given, as if one step of scale 1 had made it."""
+        like = self.initial_state(summary.shape[0])
+        hidden, memory = summary.to(like.hidden.dtype).chunk(2, 1)
+        return SLSTMState(hidden, memory, torch.ones_like(memory), torch.zeros_like(memory))
 
     def project(self, xs: Tensor) -> Tensor:
         """W x + b: `[batch, time, input] -> [batch, time, heads * 4 * head]`."""

@@ -69,6 +69,18 @@ class Stack(Cell):
         pairs = zip(self._layers(), self._parts(state), strict=True)
         return tuple(cell.renew(part) for cell, part in pairs)
 
+    def summary(self, state: State) -> Tensor:
+        """Those of the cells, from the bottom up, one behind the other."""
+        pairs = zip(self._layers(), self._parts(state), strict=True)
+        return torch.cat([cell.summary(part) for cell, part in pairs], 1)
+
+    def state_from(self, summary: Tensor) -> tuple[State, ...]:
+        """Each cell's own part of the summary as its state."""
+        sizes = [each.summary(each.initial_state(1)).shape[1] for each in self._layers()]
+        parts = torch.split(summary, sizes, 1)
+        pairs = zip(self._layers(), parts, strict=True)
+        return tuple(cell.state_from(part) for cell, part in pairs)
+
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """`x: [batch, input]` to the top cell's output."""
         following = []

@@ -68,6 +68,14 @@ class VariationalDropout(Cell):
         past, inputs, _ = cast(VariationalState, state)
         return self._with_masks(self.cell.renew(past), inputs.shape[0])
 
+    def summary(self, state: State) -> Tensor:
+        """The inner cell's, without the masks."""
+        return self.cell.summary(cast(VariationalState, state).cell)
+
+    def state_from(self, summary: Tensor) -> VariationalState:
+        """The inner cell's, and masks."""
+        return self._with_masks(self.cell.state_from(summary), summary.shape[0])
+
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """`x: [batch, input]` to `[batch, output]`."""
         past, inputs, outputs = self._checked(state, x.shape[0])

@@ -56,6 +56,14 @@ class WeightDrop(Cell):
         """As the inner cell does; the weights are drawn at each call anyway."""
         return self.cell.renew(state)
 
+    def summary(self, state: State) -> Tensor:
+        """The inner cell's."""
+        return self.cell.summary(state)
+
+    def state_from(self, summary: Tensor) -> State:
+        """The inner cell's."""
+        return self.cell.state_from(summary)
+
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """A step of the inner cell."""
         if not self.training:

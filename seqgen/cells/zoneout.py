@@ -54,6 +54,14 @@ class Zoneout(Cell):
         """As the inner cell does."""
         return self.cell.renew(state)
 
+    def summary(self, state: State) -> Tensor:
+        """The inner cell's."""
+        return self.cell.summary(state)
+
+    def state_from(self, summary: Tensor) -> State:
+        """The inner cell's."""
+        return self.cell.state_from(summary)
+
     def project(self, xs: Tensor) -> Tensor:
         """As the inner cell does."""
         return self.cell.project(xs)

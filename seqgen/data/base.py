@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Annotated, Any, Generic, Literal, Protocol, TypeVar
 
 from torch import Tensor
@@ -40,48 +41,19 @@ class Batch(Protocol):
 
 
 @dataclass(frozen=True)
-class TokenBatch:
-    """Tokens to read and the tokens to predict from them.
-
-    `inputs` and `targets: [batch, time]`; `lengths: [batch]` says how much of each row is real
-    (None: all). `continues`: the rows go on where the last batch's rows ended, so the recurrent
-    state is carried over.
-    """
-
-    inputs: Tensor
-    targets: Tensor
-    lengths: Tensor | None = None
-    continues: bool = False
-
-    def to(self, device: Any) -> TokenBatch:
-        """The same batch on `device`."""
-        lengths = None if self.lengths is None else self.lengths.to(device)
-        return TokenBatch(self.inputs.to(device), self.targets.to(device), lengths, self.continues)
-
-    @property
-    def tokens(self) -> int:
-        """The number of real targets."""
-        return self.targets.numel() if self.lengths is None else int(self.lengths.sum())
-
-
-@dataclass(frozen=True)
-class Prompts:
-    """What generation starts from: `tokens: [batch, time]`, each row `lengths[i] >= 1` long."""
-
-    tokens: Tensor
-    lengths: Tensor
-
-    def to(self, device: Any) -> Prompts:
-        """The same prompts on `device`."""
-        return Prompts(self.tokens.to(device), self.lengths.to(device))
-
-
-@dataclass(frozen=True)
 class TextSize:
     """How large a part of the data is, before any tokenizer."""
 
     chars: int
     bytes: int
+
+
+@dataclass(frozen=True)
+class Example:
+    """A row of held-out data as texts: what a person would give, and all that would be right."""
+
+    source: str
+    references: tuple[str, ...]
 
 
 class Training(ABC, Generic[B]):
@@ -107,6 +79,8 @@ class Split(ABC, Generic[B]):
     tokens: int
     unknown: int
     size: TextSize
+    examples: Sequence[Example] = ()
+    """The rows as texts, each source once; nothing where there are no rows, as in a stream."""
 
     @abstractmethod
     def walk(
@@ -134,11 +108,13 @@ class Data(ABC, Generic[B]):
     """A kind of data. The constructor only keeps its options; nothing is read before it is asked.
 
     `roles` names the texts that have a tokenizer each, `output_role` the one that is generated.
-    `ends` says whether sequences end by themselves, with EOS.
+    Where a role needs another tokenizer than the recipe's, unless the recipe names one for it,
+    `usual_tokenizers` has its name. `ends` says whether sequences end by themselves, with EOS.
     """
 
     roles: tuple[str, ...] = ("text",)
     output_role: str = "text"
+    usual_tokenizers: Mapping[str, str] = MappingProxyType({})
     ends: bool
 
     @abstractmethod
@@ -161,9 +137,27 @@ class Data(ABC, Generic[B]):
     def fingerprint(self) -> dict[str, str]:
         """The SHA-256 of each source, for the manifest."""
 
-    def sizes(self, tokenizers: Tokenizers) -> dict[str, int]:
-        """What a model must know to be built; it takes what its constructor names."""
+    def sizes(self, tokenizers: Tokenizers) -> dict[str, Any]:
+        """What a model must know to be built; it takes what its constructor names.
+
+        `vocab_size` is of what is generated. Kinds with sources have `source` beside it, what an
+        encoder must know: `vocab_size` (and `letters_size`), or `vector_size`.
+        """
         return {"vocab_size": len(tokenizers[self.output_role])}
+
+    def remarks(self) -> tuple[str, ...]:
+        """What a person should know of the data that was read, such as rows that were left out:
+        how many, why, and where the first ones stand."""
+        return ()
+
+    def output_text(self, prompt: str, tokens: Sequence[int], tokenizers: Tokenizers) -> str:
+        """How the `tokens` that a model gave for `prompt` read."""
+        return tokenizers[self.output_role].decode(tokens)
+
+    def output_lengths(self, batch: Any) -> Tensor | None:
+        """`[batch]`, how many tokens belong to each row of what `prompts` returned; None where
+        sequences are as long as they are."""
+        return None
 
     def encode(self, tokenizers: Tokenizers) -> Dataset[B]:
         """All parts."""

@@ -8,7 +8,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from seqgen.data.base import Split, TextSize, TokenBatch
+from seqgen.data.base import Split, TextSize
+from seqgen.data.batches import TokenBatch
 from seqgen.state import State, leaves, reorder, select
 
 R = TypeVar("R")

@@ -12,7 +12,8 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from seqgen.data.base import Data, Prompts, SplitName, TextSize, TokenBatch, Training, data
+from seqgen.data.base import Data, SplitName, TextSize, Training, data
+from seqgen.data.batches import Prompts, TokenBatch
 from seqgen.data.corpora import CorpusFactory
 from seqgen.data.epochs import Epochs
 from seqgen.data.files import TextFile, read_text
@@ -117,6 +118,11 @@ class TextData(Data[TokenBatch]):
         for place, row in zip(tokens, rows, strict=True):
             place[: len(row)] = row
         return Prompts(tokens, torch.tensor(lengths, dtype=torch.long))
+
+    def output_text(self, prompt: str, tokens: Sequence[int], tokenizers: Tokenizers) -> str:
+        """What the tokens add behind the prompt."""
+        tokenizer = tokenizers["text"]
+        return tokenizer.continuation(tokenizer.encode(prompt).tolist(), tokens)
 
     def fingerprint(self) -> dict[str, str]:
         """Of the file or corpus, as bytes."""

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seqgen.data.base import TextSize, TokenBatch, Training
+from seqgen.data.base import TextSize, Training
+from seqgen.data.batches import TokenBatch
 from seqgen.data.epochs import Epochs
 from seqgen.tokenizers.facts import Counts
 

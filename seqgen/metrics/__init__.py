@@ -1,5 +1,6 @@
-"""Metrics, numbers that say how good a model is. Each takes sums and returns plain floats."""
+"""Metrics, which say how good a model is. To add one: subclass `Metric` and register it."""
 
+from seqgen.metrics.base import Answer, Measured, Metric, MetricFactory, metrics
 from seqgen.metrics.likelihood import Tally, likelihood
 
-__all__ = ["Tally", "likelihood"]
+__all__ = ["Answer", "Measured", "Metric", "MetricFactory", "Tally", "likelihood", "metrics"]

@@ -13,7 +13,7 @@ from seqgen.registry import Registry
 from seqgen.state import State
 from seqgen.tokenizers.facts import Facts
 
-models: Registry[Model] = Registry("model", supplied={"vocab_size"})
+models: Registry[Model] = Registry("model", supplied={"vocab_size", "source"})
 
 
 class Loss(NamedTuple):
@@ -47,6 +47,10 @@ class Model(nn.Module, ABC):
         Called once, before training; never where weights are loaded.
         """
 
+    def advance(self, progress: float) -> None:
+        """Called before each step of training with the share of the budget that is spent, 0 to 1,
+        for what a model changes with time, such as how often it reads its own tokens."""
+
     @abstractmethod
     def loss(self, batch: Any, state: State = None) -> Loss:
         """The training loss of `batch`, from the initial state where `state` is None."""
@@ -69,6 +73,11 @@ class Generative(Model, ABC):
 
         `rows` is k times the sources of `context`: rows i*k to i*k + k - 1 belong to source i.
         """
+
+    def attention(self, batch: Any) -> Tensor | None:
+        """How much each target of `batch` looked at each token of its source, `[batch, time,
+        source_time]`, teacher-forced; None where a model does not look back."""
+        return None
 
 
 ModelFactory = Annotated[Callable[..., Model], models]

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from seqgen.cells import CellFactory, cells
-from seqgen.data.base import Prompts, TokenBatch
+from seqgen.data.batches import Prompts, TokenBatch
 from seqgen.decoders.stepper import Start
 from seqgen.dropout import Dropout
 from seqgen.embeddings import EmbeddingFactory, LearnedEmbedding, embeddings

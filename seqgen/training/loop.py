@@ -126,6 +126,7 @@ class Fit:
         for group in self._optimizer.param_groups:
             group["lr"] = self._learning_rate()
         batch = self.data.batch(counters.step).to(self.device)
+        self.model.advance(self._progress())
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._lower):
             loss = self.model.loss(batch, self._carried if batch.continues else None)
         self._carried = detach(loss.state)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from seqgen.data.base import TokenBatch
+from seqgen.data.batches import TokenBatch
 from seqgen.errors import DivergedError, SetupError, StoppedError
 from seqgen.training.checkpoint import Checkpoints, load_state
 from seqgen.training.loop import Fit, Validation

@@ -1,0 +1,94 @@
+"""Batches: what models read, padded to one length and told how much of each row is real."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any, TypeVar
+
+from torch import Tensor
+
+T = TypeVar("T", bound="_OnDevice")
+
+
+class _OnDevice:
+    """A frozen dataclass of tensors, of the like, and of plain values."""
+
+    def to(self: T, device: Any) -> T:
+        """The same batch on `device`."""
+        values = {each.name: getattr(self, each.name) for each in fields(self)}  # type: ignore[arg-type]
+        moved = {
+            name: value.to(device) if isinstance(value, Tensor | _OnDevice) else value
+            for name, value in values.items()
+        }
+        return type(self)(**moved)
+
+
+@dataclass(frozen=True)
+class TokenBatch(_OnDevice):
+    """Tokens to read and the tokens to predict from them.
+
+    `inputs` and `targets: [batch, time]`; `lengths: [batch]` says how much of each row is real
+    (None: all). `continues`: the rows go on where the last batch's rows ended, so the recurrent
+    state is carried over. `numbers: [batch]` are the places of the rows in what they were taken
+    from, where that has rows.
+    """
+
+    inputs: Tensor
+    targets: Tensor
+    lengths: Tensor | None = None
+    continues: bool = False
+    numbers: Tensor | None = None
+
+    @property
+    def tokens(self) -> int:
+        """The number of real targets."""
+        return self.targets.numel() if self.lengths is None else int(self.lengths.sum())
+
+
+@dataclass(frozen=True)
+class Prompts(_OnDevice):
+    """What generation starts from: `tokens: [batch, time]`, each row `lengths[i] >= 1` long."""
+
+    tokens: Tensor
+    lengths: Tensor
+
+
+@dataclass(frozen=True)
+class Sources(_OnDevice):
+    """What an encoder reads.
+
+    `values` are tokens `[batch, source_time]` with `lengths: [batch]` of them real, or vectors
+    `[batch, size]` of floats, whose lengths are all 1. Where tokens are words, `letters: [batch,
+    source_time, letter_time]` may spell each of them, `letter_lengths: [batch, source_time]` long.
+    """
+
+    values: Tensor
+    lengths: Tensor
+    letters: Tensor | None = None
+    letter_lengths: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class PairBatch(_OnDevice):
+    """Sources, and the targets that belong to them.
+
+    `targets: [batch, time]` with `lengths: [batch]` of them real. For sequences that end by
+    themselves the last real one is EOS; `inputs` are BOS and the targets but for the last one.
+    `numbers: [batch]` are the places of the rows in the part they were taken from.
+    """
+
+    sources: Sources
+    inputs: Tensor
+    targets: Tensor
+    lengths: Tensor
+    numbers: Tensor
+
+    @property
+    def continues(self) -> bool:
+        """Never: each row is a whole."""
+        return False
+
+    @property
+    def tokens(self) -> int:
+        """The number of real targets."""
+        return int(self.lengths.sum())
