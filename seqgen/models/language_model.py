@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import torch
 from torch import Tensor
 
 from seqgen.cells import CellFactory, cells
@@ -14,12 +13,11 @@ from seqgen.dropout import Dropout
 from seqgen.embeddings import EmbeddingFactory, LearnedEmbedding, embeddings
 from seqgen.heads import HeadFactory, LinearHead, heads
 from seqgen.models.base import Generative, Loss, Score, models
+from seqgen.models.masking import real
+from seqgen.models.scoring import scored
 from seqgen.options import Share
 from seqgen.state import State
 from seqgen.tokenizers.facts import Facts
-
-SCORED_AT_ONCE = 32
-"""For how many moments `score` has all log-probabilities at once."""
 
 
 @models.register("language_model")
@@ -65,28 +63,12 @@ class LanguageModel(Generative):
             state = self.cell.renew(state)
         hidden, state = self._read(batch.inputs, state, batch.lengths)
         losses = self.head.loss(hidden, batch.targets)
-        return Loss(_real(losses, batch.lengths).sum(), batch.tokens, state)
+        return Loss(real(losses, batch.lengths).sum(), batch.tokens, state)
 
     def score(self, batch: TokenBatch, state: State = None) -> Score:
         """Nats and hits of each target, `[batch, time]`."""
         hidden, state = self._read(batch.inputs, state, batch.lengths)
-        nats, predicted = [], []
-        # A few moments at a time, so that the log-probabilities of all are never there at once.
-        for some, targets in zip(
-            torch.split(hidden, SCORED_AT_ONCE, 1),
-            torch.split(batch.targets, SCORED_AT_ONCE, 1),
-            strict=True,
-        ):
-            log_probs = self.head.log_probs(some)
-            nats.append(-log_probs.gather(-1, targets.unsqueeze(-1)).squeeze(-1))
-            predicted.append(log_probs.argmax(-1))
-        first = torch.cat(predicted, 1)
-        return Score(
-            _real(torch.cat(nats, 1), batch.lengths),
-            _real(first == batch.targets, batch.lengths),
-            _real(first, batch.lengths),
-            state,
-        )
+        return scored(self.head, hidden, batch.targets, batch.lengths, state)
 
     def start(self, batch: Prompts) -> Start:
         """Read each prompt but for its last token, which the first step reads."""
@@ -104,11 +86,3 @@ class LanguageModel(Generative):
         """`[batch, time]` to what the head reads, `[batch, time, hidden]`, and the state."""
         outputs, state = self.cell(self.input_dropout(self.embedding(tokens)), state, lengths)
         return self.dropout(outputs), state
-
-
-def _real(values: Tensor, lengths: Tensor | None) -> Tensor:
-    """`values: [batch, time]` with zeros behind each row's length."""
-    if lengths is None:
-        return values
-    moments = torch.arange(values.shape[1], device=values.device)
-    return values.masked_fill(moments >= lengths.unsqueeze(1), 0)
