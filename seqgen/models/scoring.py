@@ -10,16 +10,18 @@ from seqgen.models.base import Score
 from seqgen.models.masking import real
 from seqgen.state import State
 
-AT_ONCE = 32
+SCORED_AT_ONCE = 32
 """For how many moments all log-probabilities are there at once."""
 
 
-def score_targets(
+def scored(
     head: Head, hidden: Tensor, targets: Tensor, lengths: Tensor | None, state: State = None
 ) -> Score:
     """The Score of `targets: [batch, time]` from `hidden: [batch, time, input]`."""
     nats, predicted = [], []
-    parts = zip(torch.split(hidden, AT_ONCE, 1), torch.split(targets, AT_ONCE, 1), strict=True)
+    parts = zip(
+        torch.split(hidden, SCORED_AT_ONCE, 1), torch.split(targets, SCORED_AT_ONCE, 1), strict=True
+    )
     for some, wanted in parts:
         log_probs = head.log_probs(some)
         nats.append(-log_probs.gather(-1, wanted.unsqueeze(-1)).squeeze(-1))
