@@ -3,6 +3,7 @@
 from seqgen.models.base import Generative, Loss, Model, ModelFactory, Score, models
 from seqgen.models.evaluating import evaluating
 from seqgen.models.language_model import LanguageModel
+from seqgen.models.seq2seq import Seq2Seq
 
 __all__ = [
     "Generative",
@@ -11,6 +12,7 @@ __all__ = [
     "Model",
     "ModelFactory",
     "Score",
+    "Seq2Seq",
     "evaluating",
     "models",
 ]

@@ -74,7 +74,7 @@ class Generative(Model, ABC):
         `rows` is k times the sources of `context`: rows i*k to i*k + k - 1 belong to source i.
         """
 
-    def attention(self, batch: Any) -> Tensor | None:
+    def attention_weights(self, batch: Any) -> Tensor | None:
         """How much each target of `batch` looked at each token of its source, `[batch, time,
         source_time]`, teacher-forced; None where a model does not look back."""
         return None

@@ -1,0 +1,195 @@
+"""The model `seq2seq`: an encoder reads the source, a cell writes the target token by token."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple, cast
+
+import torch
+from torch import Tensor
+
+from seqgen.attentions import AttentionFactory, NoAttention, attentions
+from seqgen.cells import CellFactory, cells
+from seqgen.data.batches import PairBatch, Sources
+from seqgen.decoders.stepper import Start
+from seqgen.dropout import Dropout
+from seqgen.embeddings import EmbeddingFactory, LearnedEmbedding, embeddings
+from seqgen.encoders import BridgeFactory, EncoderFactory, LinearBridge, bridges, encoders
+from seqgen.heads import HeadFactory, LinearHead, heads
+from seqgen.models.base import Generative, Loss, Score, models
+from seqgen.models.masking import real
+from seqgen.models.scheduled_sampling import ScheduledSampling, mixed
+from seqgen.models.scoring import scored
+from seqgen.options import Share
+from seqgen.state import State
+from seqgen.tokenizers import BOS
+from seqgen.tokenizers.facts import Facts
+
+
+class Context(NamedTuple):
+    """What an encoder left for each source: attention's keys, the memory, and which is real."""
+
+    keys: Tensor
+    memory: Tensor
+    mask: Tensor
+
+
+class WriterState(NamedTuple):
+    """The cell's state; with input feeding also what was read last, `[rows, size]`."""
+
+    cell: State
+    fed: Tensor | None
+
+
+@models.register("seq2seq")
+class Seq2Seq(Generative):
+    """Encoder to decoder: `p(token | source, tokens before it)`.
+
+    The bridge makes the cell's first state of the encoder's summary. For each token read, the
+    cell's output looks back at the source (`attention`), and the head reads what comes of it.
+    With `input_feeding` the cell gets that beside the next token (Luong et al. 2015, 3.3), which
+    takes a loop over time in training; so does `sampling`, see ScheduledSampling. Without both, all
+    times are read at once. `input_dropout` falls on the embedded target, `dropout` on what the head
+    reads.
+    """
+
+    def __init__(
+        self,
+        vocab_size: int,
+        source: Mapping[str, int],
+        encoder: EncoderFactory,
+        cell: CellFactory,
+        attention: AttentionFactory = NoAttention,
+        bridge: BridgeFactory = LinearBridge,
+        embedding: EmbeddingFactory = LearnedEmbedding,
+        head: HeadFactory = LinearHead,
+        input_feeding: bool = False,
+        sampling: ScheduledSampling | None = None,
+        dropout: Share = 0.0,
+        input_dropout: Share = 0.0,
+    ) -> None:
+        super().__init__()
+        self.encoder = encoders.build(encoder, **source)
+        self.embedding = embeddings.build(embedding, vocab_size=vocab_size)
+        self.cell, self.attention = self._writer(cell, attention, input_feeding)
+        self.bridge = bridges.build(
+            bridge,
+            summary_size=self.encoder.summary_size,
+            state_size=self.cell.summary(self.cell.initial_state(1)).shape[1],
+        )
+        self.head = heads.build(
+            head,
+            input_size=self.attention.output_size,
+            vocab_size=vocab_size,
+            table=self.embedding.table,
+        )
+        self.input_feeding = input_feeding
+        self.sampling = sampling
+        self.progress = 0.0
+        self.dropout = Dropout(dropout)
+        self.input_dropout = Dropout(input_dropout)
+
+    def initialise(self, facts: Mapping[str, Facts]) -> None:
+        """The encoder knows the tokens of the source, embedding and head those of the target."""
+        self.encoder.initialise(facts)
+        self.embedding.initialise(facts["target"])
+        self.head.initialise(facts["target"])
+
+    def advance(self, progress: float) -> None:
+        """For the schedule of sampling."""
+        self.progress = progress
+
+    def loss(self, batch: PairBatch, state: State = None) -> Loss:
+        """The sum of nats over the real targets, EOS among them."""
+        hidden, _ = self._write(batch)
+        losses = self.head.loss(hidden, batch.targets)
+        return Loss(real(losses, batch.lengths).sum(), batch.tokens, None)
+
+    def score(self, batch: PairBatch, state: State = None) -> Score:
+        """Nats and hits of each target, teacher-forced, `[batch, time]`."""
+        hidden, _ = self._write(batch)
+        return scored(self.head, hidden, batch.targets, batch.lengths)
+
+    def attention_weights(self, batch: PairBatch) -> Tensor:
+        """`[batch, time, source_time]`; zero behind the end of source or target."""
+        _, weights = self._write(batch)
+        moments = torch.arange(weights.shape[1], device=weights.device)
+        behind = moments >= batch.lengths.unsqueeze(1)
+        return weights.masked_fill(behind.unsqueeze(2), 0)
+
+    def start(self, batch: Sources) -> Start:
+        """Read each source; the first step reads BOS."""
+        state, context = self._encode(batch)
+        return Start(torch.full_like(batch.lengths, BOS), state, context)
+
+    def step(self, tokens: Tensor, state: State, context: State) -> tuple[Tensor, State]:
+        """`tokens: [rows]` to `[rows, vocab]`."""
+        read, _, following = self._moment(tokens, cast(WriterState, state), cast(Context, context))
+        return self.head.log_probs(read), following
+
+    def _writer(
+        self, cell: CellFactory, attention: AttentionFactory, input_feeding: bool
+    ) -> tuple[Any, Any]:
+        """The cell and its attention. With input feeding the cell reads what attention makes,
+        whose size may follow from the cell's: a first look at both, on no device, tells it."""
+        memory_size, input_size = self.encoder.memory_size, self.embedding.output_size
+        if input_feeding:
+            with torch.device("meta"):
+                query_size = cells.build(cell, input_size=input_size).output_size
+                sizes = {"query_size": query_size, "memory_size": memory_size}
+                input_size += attentions.build(attention, **sizes).output_size
+        made = cells.build(cell, input_size=input_size)
+        sizes = {"query_size": made.output_size, "memory_size": memory_size}
+        return made, attentions.build(attention, **sizes)
+
+    def _encode(self, sources: Sources) -> tuple[WriterState, Context]:
+        """The first state of the cell, and the context."""
+        summary, memory, mask = self.encoder(sources)
+        state = self.cell.state_from(self.bridge(summary))
+        size = self.attention.output_size
+        fed = summary.new_zeros(len(mask), size) if self.input_feeding else None
+        return WriterState(state, fed), Context(self.attention.keys(memory), memory, mask)
+
+    def _write(self, batch: PairBatch) -> tuple[Tensor, Tensor]:
+        """What the head reads for each target, `[batch, time, size]`, and attention's weights."""
+        state, context = self._encode(batch.sources)
+        rate = self.sampling.at(self.progress) if self.sampling and self.training else 0.0
+        if self.input_feeding or rate:
+            return self._write_in_steps(batch.inputs, state, context, rate)
+        embedded = self.input_dropout(self.embedding(batch.inputs))
+        outputs, _ = self.cell(embedded, state.cell)
+        read, weights = self.attention(outputs, *context)
+        return self.dropout(read), weights
+
+    def _write_in_steps(
+        self, inputs: Tensor, state: WriterState, context: Context, rate: float
+    ) -> tuple[Tensor, Tensor]:
+        """As `_write`, token by token; with the probability `rate` one that the model has drawn."""
+        reads: list[Tensor] = []
+        weights: list[Tensor] = []
+        for moment, true in enumerate(inputs.unbind(1)):
+            tokens = true
+            if moment and rate and self.sampling:
+                with torch.no_grad():
+                    log_probs = self.head.log_probs(reads[-1])
+                tokens = mixed(true, log_probs, rate, self.sampling.temperature)
+            read, weight, state = self._moment(tokens, state, context)
+            reads.append(read)
+            weights.append(weight)
+        return torch.stack(reads, 1), torch.stack(weights, 1)
+
+    def _moment(
+        self, tokens: Tensor, state: WriterState, context: Context
+    ) -> tuple[Tensor, Tensor, WriterState]:
+        """Read `tokens: [rows]`: what the head reads, `[rows, size]`, weights and state."""
+        x = self.input_dropout(self.embedding(tokens))
+        if state.fed is not None:
+            x = torch.cat([x, state.fed.to(x.dtype)], -1)
+        output, following = self.cell.step_input(x, state.cell)
+        # The rows of a source, side by side, are so many moments to attention: [sources, k, query].
+        sources = len(context.mask)
+        queries = output.view(sources, len(output) // max(1, sources), -1)
+        read, weights = self.attention(queries, *context)
+        read = self.dropout(read.flatten(0, 1))
+        fed = read if self.input_feeding else None
+        return read, weights.flatten(0, 1), WriterState(following, fed)
