@@ -92,7 +92,7 @@ def _ids(case: TokenizerCase) -> None:
 
 
 def _plain_text(case: TokenizerCase) -> None:
-    made = case.make(TEXT, " ".join(LIKE_SPECIALS))
+    made = case.make(TEXT, *LIKE_SPECIALS)
     for text in LIKE_SPECIALS:
         tokens = made.encode(text).tolist()
         if {PAD, BOS, EOS} & set(tokens):

@@ -16,6 +16,7 @@ from seqgen.tokenizers.byte import ByteTokenizer
 from seqgen.tokenizers.char import CharTokenizer
 from seqgen.tokenizers.facts import Facts, gather_facts
 from seqgen.tokenizers.sentencepiece import SentencePieceTokenizer
+from seqgen.tokenizers.whole import WholeTokenizer
 from seqgen.tokenizers.word import WordTokenizer
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "TokenizerFactory",
     "Tokenizers",
     "Tokens",
+    "WholeTokenizer",
     "WordTokenizer",
     "gather_facts",
     "tokenizers",

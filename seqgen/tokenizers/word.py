@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable
-from typing import Annotated, Literal
+from typing import Literal
 
 import numpy as np
-from pydantic import Field
 
 from seqgen.options import Size
 from seqgen.tokenizers.base import (
@@ -20,10 +18,14 @@ from seqgen.tokenizers.base import (
     shown_plainly,
     tokenizers,
 )
+from seqgen.tokenizers.frequent_pieces import (
+    VocabSize,
+    most_frequent,
+    read_pieces,
+    write_pieces,
+)
 from seqgen.tokenizers.utf8 import REPLACEMENT
 from seqgen.tokenizers.word_splits import SplitName, split_by_name, split_by_pattern
-
-VocabSize = Annotated[int, Field(gt=len(SPECIALS))]
 
 
 @tokenizers.register("word")
@@ -62,10 +64,7 @@ class WordTokenizer(Tokenizer):
         counts: Counter[str] = Counter()
         for text in texts:
             counts.update(self._words(text))
-        often = [word for word, count in counts.items() if count >= self._min_count]
-        often.sort(key=lambda word: (-counts[word], word))
-        limit = None if self._vocab_size is None else self._vocab_size - len(SPECIALS)
-        self._set(often[:limit])
+        self._set(most_frequent(counts, self._min_count, self._vocab_size))
 
     def encode(self, text: str) -> Tokens:
         """One id for each word; all else of the text is lost unless `split` is `exact`."""
@@ -89,12 +88,11 @@ class WordTokenizer(Tokenizer):
 
     def files(self) -> dict[str, bytes]:
         """The words as a JSON list, in the order of their ids."""
-        text = json.dumps(self._pieces[len(SPECIALS) :], ensure_ascii=True, indent=0)
-        return {"words.json": text.encode("ascii")}
+        return {"words.json": write_pieces(self._pieces[len(SPECIALS) :])}
 
     def restore(self, files: dict[str, bytes]) -> None:
         """From `words.json`."""
-        self._set(_read_words(files.get("words.json", b"")))
+        self._set(read_pieces(files, "words.json"))
 
     def _words(self, text: str) -> list[str]:
         check_text(text)
@@ -103,15 +101,3 @@ class WordTokenizer(Tokenizer):
     def _set(self, words: list[str]) -> None:
         self._pieces = ["", "", "", REPLACEMENT, *words]
         self._ids = {word: token for token, word in enumerate(words, len(SPECIALS))}
-
-
-def _read_words(content: bytes) -> list[str]:
-    """The words that `files` wrote."""
-    try:
-        words: list[str] = json.loads(content)
-        check_text("".join(words))
-        if isinstance(words, list) and all(words) and len(set(words)) == len(words):
-            return words
-    except (ValueError, TypeError, RecursionError):  # not JSON, or not words
-        pass
-    raise ValueError("`words.json` must be a list of different words, but is not")

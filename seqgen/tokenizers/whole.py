@@ -1,0 +1,83 @@
+"""The tokenizer `whole`: each text is one token, as labels, tags and words split already are."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+import numpy as np
+
+from seqgen.options import Size
+from seqgen.tokenizers.base import (
+    SPECIALS,
+    UNK,
+    Tokenizer,
+    Tokens,
+    check_text,
+    shown_plainly,
+    tokenizers,
+)
+from seqgen.tokenizers.frequent_pieces import (
+    VocabSize,
+    most_frequent,
+    read_pieces,
+    write_pieces,
+)
+from seqgen.tokenizers.utf8 import REPLACEMENT
+
+
+@tokenizers.register("whole")
+class WholeTokenizer(Tokenizer):
+    """One token for each text as it is, the most frequent first; equals go by code point.
+
+    The vocabulary is the texts that are there `min_count` times, at most as many as make
+    `vocab_size` ids, all in lower case where `lower` is set; other texts become UNK. The empty
+    text is no token: it has none. Several tokens are read with a space between two, so a text
+    comes back as it was, but where two texts end is not to be seen.
+    """
+
+    def __init__(
+        self, vocab_size: VocabSize | None = None, min_count: Size = 1, lower: bool = False
+    ) -> None:
+        self.lossless = not lower
+        self._vocab_size = vocab_size
+        self._min_count = min_count
+        self._lower = lower
+        self._set([])
+
+    def fit(self, texts: Iterable[str]) -> None:
+        """Count the texts that are equal and keep the most frequent ones."""
+        counts = Counter(text.lower() if self._lower else text for text in texts)
+        for text in counts:
+            check_text(text)
+        del counts[""]
+        self._set(most_frequent(counts, self._min_count, self._vocab_size))
+
+    def encode(self, text: str) -> Tokens:
+        """One id; none for the empty text."""
+        check_text(text)
+        token = self._ids.get(text.lower() if self._lower else text, UNK)
+        return np.array([token] if text else [], dtype=np.int64)
+
+    def decode(self, tokens: Iterable[int]) -> str:
+        """The texts with a space between two; UNK is U+FFFD, other specials are nothing."""
+        return " ".join([self._pieces[token] for token in tokens if token >= UNK])
+
+    def __len__(self) -> int:
+        return len(self._pieces)
+
+    def shown(self, token: int) -> str:
+        """The text; in quotes where it looks like a special token."""
+        return SPECIALS[token] if token < len(SPECIALS) else shown_plainly(self._pieces[token])
+
+    def files(self) -> dict[str, bytes]:
+        """The texts as a JSON list, in the order of their ids."""
+        return {"texts.json": write_pieces(self._pieces[len(SPECIALS) :])}
+
+    def restore(self, files: dict[str, bytes]) -> None:
+        """From `texts.json`."""
+        self._set(read_pieces(files, "texts.json"))
+
+    def _set(self, texts: list[str]) -> None:
+        self._pieces = ["", "", "", REPLACEMENT, *texts]
+        self._ids = {text: token for token, text in enumerate(texts, len(SPECIALS))}
