@@ -51,7 +51,20 @@ SMALL = {
         "adaptive_softmax": {"cutoffs": [2, 4], "div_value": 2},
         "mixture_of_softmaxes": {"mixtures": 3, "bottleneck": 4},
     },
-    "models": {"language_model": {"cell": {"name": "lstm", "hidden_size": 5}}},
+    "encoders": {
+        "recurrent": {"cell": {"name": "lstm", "hidden_size": 5}},
+        "bidirectional": {"cell": {"name": "gru", "hidden_size": 4}, "layers": 2},
+        "label": {"size": 5},
+    },
+    "models": {
+        "language_model": {"cell": {"name": "lstm", "hidden_size": 5}},
+        "classifier": {
+            "encoder": {"name": "recurrent", "cell": {"name": "lstm", "hidden_size": 5}}
+        },
+        "tagger": {
+            "encoder": {"name": "bidirectional", "cell": {"name": "lstm", "hidden_size": 4}}
+        },
+    },
     "constraints": {
         "minimum_length": {"length": 3},
         "no_repeat_ngram": {"size": 2},

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Annotated, NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from seqgen.data.batches import Sources
@@ -28,6 +29,13 @@ class Encoded(NamedTuple):
     summary: Tensor
     memory: Tensor
     mask: Tensor
+
+    @classmethod
+    def without_memory(cls, summary: Tensor) -> Encoded:
+        """A summary alone: one place to look back at, `[batch, 1, 0]`, where nothing stands."""
+        batch = summary.shape[0]
+        mask = torch.ones(batch, 1, dtype=torch.bool, device=summary.device)
+        return cls(summary, summary.new_zeros(batch, 1, 0), mask)
 
 
 class Encoder(nn.Module, ABC):
