@@ -1,15 +1,13 @@
-"""Rows: reading tables of texts, one row a line, and dividing them into parts."""
+"""Rows: tables of texts, one row a line, and how they are divided into parts."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
-from seqgen.data.files import TextFile, read_text
+from seqgen.data.files import TextFile
 from seqgen.errors import DataError
 
 T = TypeVar("T")
@@ -25,15 +23,6 @@ class Row(NamedTuple):
     texts: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Table:
-    """What was read: its name for messages, its rows, and the SHA-256 of each file."""
-
-    name: str
-    rows: list[Row]
-    sha256: dict[str, str]
-
-
 def lines_of(text: str) -> list[str]:
     r"""The lines of `text`, which end at `\n`; behind the last `\n` is none."""
     lines = text.split("\n")
@@ -42,21 +31,13 @@ def lines_of(text: str) -> list[str]:
     return lines
 
 
-def read_table(
-    path: Path, columns: Sequence[str], errors: Literal["strict", "replace"] = "strict"
-) -> Table:
-    """A UTF-8 file with a tab between two columns; a column called `_` is skipped.
+def parse_table(file: TextFile, name: str, columns: Sequence[str]) -> list[Row]:
+    """The rows of a text with a tab between two columns; a column called `_` is skipped.
 
     Nothing is quoted, and spaces belong to the texts. An empty line is a row of empty texts.
 
-    Errors: DataError where the file cannot be read, has no row, or a row has another number of
-    columns.
+    Errors: DataError where there is no row, or a row has another number of columns.
     """
-    return parse_table(read_text(path, errors), str(path), columns)
-
-
-def parse_table(file: TextFile, name: str, columns: Sequence[str]) -> Table:
-    """The table in a text that is read already; see `read_table`."""
     read = [i for i, column in enumerate(columns) if column != SKIPPED]
     rows = []
     for number, line in enumerate(lines_of(file.text), 1):
@@ -67,32 +48,26 @@ def parse_table(file: TextFile, name: str, columns: Sequence[str]) -> Table:
     if not any(any(row.texts) for row in rows):
         blank = f"{len(rows)} lines, all of them empty" if rows else "an empty file"
         raise DataError(f"{name}: no rows in it ({blank})")
-    return Table(name, rows, {name: file.sha256})
+    return rows
 
 
-def read_parallel(
-    paths: Sequence[Path], columns: Sequence[str], errors: Literal["strict", "replace"] = "strict"
-) -> Table:
-    """Files in parallel, one for each column: line n of each of them is row n.
+def parse_parallel(
+    files: Sequence[TextFile], names: Sequence[str], columns: Sequence[str]
+) -> list[Row]:
+    """The rows of texts in parallel, one for each column: line n of each of them is row n.
 
-    Errors: DataError as for a table, and where the files do not have as many lines; ValueError
-    for another number of files.
+    Errors: DataError as for a table, and where the texts do not have as many lines.
     """
-    if len(paths) != len(columns):
-        needed = f"{len(columns)} files, one for each column"
-        raise ValueError(f"`paths` must be {needed}, but is {len(paths)} files")
     read = [i for i, column in enumerate(columns) if column != SKIPPED]
-    tables = [read_table(paths[i], [columns[i]], errors) for i in read]
-    counts = [len(table.rows) for table in tables]
-    if len(set(counts)) > 1:
-        found = " and ".join(f"{n} lines in {t.name}" for n, t in zip(counts, tables, strict=True))
+    tables = [parse_table(files[i], names[i], [columns[i]]) for i in read]
+    if len({len(rows) for rows in tables}) > 1:
+        counts = [f"{len(rows)} lines in {names[i]}" for i, rows in zip(read, tables, strict=True)]
+        found = " and ".join(counts)
         raise DataError(f"files in parallel must have as many lines, but there are {found}")
-    rows = [
+    return [
         Row(together[0].line, tuple(row.texts[0] for row in together))
-        for together in zip(*(table.rows for table in tables), strict=True)
+        for together in zip(*tables, strict=True)
     ]
-    hashes = {name: sha for table in tables for name, sha in table.sha256.items()}
-    return Table(_names([Path(table.name) for table in tables]), rows, hashes)
 
 
 def divided(
@@ -111,11 +86,13 @@ def divided(
     return [[row for row in rows if part_of[key(row)] == part] for part in range(len(shares))]
 
 
+def some_lines(numbers: Sequence[int]) -> str:
+    """`line 3`, or `lines 3, 7, 12, 20, 31, ...`: the first few of them."""
+    first = ", ".join(map(str, numbers[:5])) + (", ..." if len(numbers) > 5 else "")
+    return f"line{'s' if len(numbers) > 1 else ''} {first}"
+
+
 def _miscounted(found: int, columns: Sequence[str]) -> str:
     tabs = {0: "there is no tab", 1: "there is 1 tab"}.get(found - 1, f"there are {found - 1} tabs")
     needed = f"{len(columns)} ({', '.join(columns)})"
     return f"{found} column{'s' if found > 1 else ''} instead of {needed}: {tabs}"
-
-
-def _names(paths: Sequence[Path]) -> str:
-    return ", ".join(map(str, paths))
