@@ -1,4 +1,4 @@
-"""Reading a text file: its text, and what identifies it."""
+"""Reading a file: its bytes, its text, and what identifies it."""
 
 from __future__ import annotations
 
@@ -24,6 +24,11 @@ class TextFile:
     sha256: str
     replaced: int = 0
 
+    @classmethod
+    def of(cls, text: str) -> TextFile:
+        """A text that comes from no file, with the SHA-256 of its bytes in UTF-8."""
+        return cls(text, hashlib.sha256(text.encode()).hexdigest())
+
 
 def read_text(path: Path, errors: Literal["strict", "replace"] = "strict") -> TextFile:
     r"""Read a UTF-8 file.
@@ -34,7 +39,7 @@ def read_text(path: Path, errors: Literal["strict", "replace"] = "strict") -> Te
 
     Errors: DataError, in one line, where there is no such file, or no UTF-8 text in it.
     """
-    content = _read(path)
+    content = read_bytes(path, "a text file")
     if content.startswith((BOM_UTF16_BE, BOM_UTF16_LE)):
         raise DataError(f"{_name(path)}: this is UTF-16; save the file as UTF-8")
     try:
@@ -52,7 +57,11 @@ def read_text(path: Path, errors: Literal["strict", "replace"] = "strict") -> Te
     return TextFile(text, hashlib.sha256(content).hexdigest(), replaced)
 
 
-def _read(path: Path) -> bytes:
+def read_bytes(path: Path, wanted: str) -> bytes:
+    """What is in a regular file. `wanted` says for messages what it should be.
+
+    Errors: DataError, in one line, where it cannot be read.
+    """
     try:
         # A pipe or a device could keep us waiting for ever, and cannot be read twice.
         kind = path.stat().st_mode
@@ -64,7 +73,7 @@ def _read(path: Path) -> bytes:
         raise DataError(f"{_name(path)}: not a path") from None
     if content is None:
         what = "a directory" if stat.S_ISDIR(kind) else "not a regular file"
-        raise DataError(f"{_name(path)}: this is {what}; a text file is needed")
+        raise DataError(f"{_name(path)}: this is {what}; {wanted} is needed")
     return content
 
 

@@ -1,0 +1,68 @@
+"""Reading tagged sequences: what the lines mean, and what is refused with its place."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from seqgen.data.files import TextFile
+from seqgen.data.tagged_file import TaggedSequence, parse_tagged
+from seqgen.errors import DataError
+
+
+def parsed(text):
+    return parse_tagged(TextFile(text, "hash"), "t.tsv")
+
+
+def test_blank_lines_stand_between_sequences():
+    assert parsed("\nthe\tDET\ncat\tNOUN\n\n  \nruns\tVERB") == [
+        TaggedSequence(2, ("the", "cat"), ("DET", "NOUN")),
+        TaggedSequence(6, ("runs",), ("VERB",)),
+    ]
+
+
+WORD = st.text(st.characters(exclude_characters=" \t\n", exclude_categories=["Cs"]), min_size=1)
+TAG = WORD.filter(lambda tag: tag.split() == [tag])
+SEQUENCES = st.lists(st.lists(st.tuples(WORD, TAG), min_size=1, max_size=4), min_size=1)
+
+
+@given(SEQUENCES)
+def test_what_is_written_is_read(sequences):
+    text = "\n\n".join("\n".join("\t".join(pair) for pair in each) for each in sequences)
+    for found, wanted in zip(parsed(text + "\n"), sequences, strict=True):
+        assert list(zip(found.words, found.tags, strict=True)) == wanted
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("cat", "must be a word, a tab and its tag, but has no tab"),
+        ("cat NOUN", "must be a word, a tab and its tag, but has no tab"),
+        ("cat\tNOUN\tx", "must be a word, a tab and its tag, but has 2 tabs"),
+        ("cat\tNOUN\t", "must be a word, a tab and its tag, but has 2 tabs"),
+        ("\tNOUN", "the word is empty"),
+        ("cat\t", "the tag is empty"),
+        ("\t", "the word is empty"),
+        ("New York\tNOUN", "the word 'New York' has a space in it; write another sign there"),
+        ("cat\tNOUN ", "the tag 'NOUN ' has a space in it"),
+        ("cat\tNO\u00a0UN", "the tag 'NO\\xa0UN' has a space in it"),
+        (" \tNOUN", "the word ' ' has a space in it"),
+    ],
+)
+def test_a_wrong_line_is_named(line, message):
+    with pytest.raises(DataError) as caught:
+        parsed(f"a\tB\n\nthe\tDET\n{line}\nend\tX\n")
+    assert str(caught.value).startswith(f"t.tsv:4: {message}")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "t.tsv: no sequences in it (an empty file)"),
+        ("\n  \n", "t.tsv: no sequences in it (2 lines, all of them blank)"),
+    ],
+)
+def test_a_file_without_sequences_is_refused(text, message):
+    with pytest.raises(DataError) as caught:
+        parsed(text)
+    assert str(caught.value) == message
