@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, cast
 
 import torch
 
+from seqgen.answers import Judge
 from seqgen.data import Data
 from seqgen.decoders import Decoder
 from seqgen.errors import CheckpointError
 from seqgen.generate import Generator
 from seqgen.machine import available_cores, choose_device, choose_threads, memory_for
+from seqgen.metrics import Metric, by_name
 from seqgen.models import Generative, Model
+from seqgen.options import OptionError
 from seqgen.recipe import Recipe
+from seqgen.registry import Part
 from seqgen.tokenizers import SPECIALS, Tokenizer, Tokenizers
+from seqgen.tokenizers import tokenizers as registry
 
 ANY_VOCABULARY = 1_000_000
 """The vocabulary with which `rehearse` builds, on the meta device."""
@@ -46,7 +52,13 @@ class Built:
     def generator(self) -> Generator:
         """The parts that generation needs."""
         model = cast(Generative, self.model)
-        return Generator(model, self.tokenizers, self.data, self.device)
+        options = self.recipe.generation
+        return Generator(model, self.tokenizers, self.data, self.device, options)
+
+    def judge(self) -> Judge:
+        """What a split is judged by. Errors: OptionError for a metric that is there twice."""
+        metrics = by_name(cast(Sequence[Part[Metric]], self.recipe.metrics))
+        return Judge(self.generator(), metrics, self.recipe.evaluation.batch_size)
 
 
 def build_data(recipe: Recipe) -> Data[Any]:
@@ -56,14 +68,34 @@ def build_data(recipe: Recipe) -> Data[Any]:
 
 
 def fit_tokenizers(recipe: Recipe, data: Data[Any]) -> dict[str, Tokenizer]:
-    """A tokenizer for each role of the data, which has learned from its training texts."""
-    texts = data.training_texts()
-    fitted = {}
+    """A tokenizer for each role of the data, which has learned from its training texts.
+
+    With `share_tokenizer` the roles that the recipe's `tokenizer` is for have one and the same.
+    """
+    texts, parts = data.training_texts(), tokenizer_parts(recipe, data)
+    fitted: dict[str, Tokenizer] = {}
+    shared = [role for role in data.roles if parts[role] is recipe.tokenizer]
+    if recipe.share_tokenizer:
+        together: Tokenizer = recipe.tokenizer()
+        together.fit(chain.from_iterable(texts[role] for role in shared))
+        fitted = dict.fromkeys(shared, together)
     for role in data.roles:
-        tokenizer: Tokenizer = recipe.tokenizer()
-        tokenizer.fit(texts[role])
-        fitted[role] = tokenizer
-    return fitted
+        if role not in fitted:
+            fitted[role] = parts[role]()
+            fitted[role].fit(texts[role])
+    return {role: fitted[role] for role in data.roles}
+
+
+def tokenizer_parts(recipe: Recipe, data: Data[Any]) -> dict[str, Any]:
+    """For each role of the data what makes its tokenizer: what the recipe says of the role, else
+    what the kind of data usually has there, else the recipe's `tokenizer`."""
+    named = recipe.tokenizers or {}
+    for role in named:
+        if role not in data.roles:
+            roles = ", ".join(data.roles)
+            raise OptionError(("tokenizers", role), f"this data has no such role ({roles})")
+    usual = {role: registry.check(name) for role, name in data.usual_tokenizers.items()}
+    return {role: named.get(role, usual.get(role, recipe.tokenizer)) for role in data.roles}
 
 
 def build(
@@ -119,8 +151,8 @@ def save_tokenizers(tokenizers: Tokenizers, folder: Path) -> None:
 def restore_tokenizers(recipe: Recipe, data: Data[Any], folder: Path) -> dict[str, Tokenizer]:
     """The tokenizers that a run has saved in `folder`. Errors: CheckpointError."""
     restored = {}
-    for role in data.roles:
-        tokenizer: Tokenizer = recipe.tokenizer()
+    for role, part in tokenizer_parts(recipe, data).items():
+        tokenizer: Tokenizer = part()
         try:
             tokenizer.load(folder / role)
         except (OSError, ValueError, KeyError) as error:
@@ -134,7 +166,10 @@ def restore_tokenizers(recipe: Recipe, data: Data[Any], folder: Path) -> dict[st
 def rehearse(recipe: Recipe) -> None:
     """Build what can be built without data: options that do not go together raise OptionError."""
     data = build_data(recipe)
-    recipe.tokenizer()
+    for part in tokenizer_parts(recipe, data).values():
+        part()
+    for metric in recipe.metrics:
+        metric()
     # Nothing is fitted yet, and of a tokenizer only the length matters here; a large one, so that
     # no option is refused that a real vocabulary may allow.
     stand_in = cast(Tokenizer, range(ANY_VOCABULARY))

@@ -2,13 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 
 from seqgen.data.base import Split
 from seqgen.data.batches import TokenBatch
+from seqgen.decoders import DecoderFactory, Greedy
 from seqgen.metrics import Tally, likelihood
 from seqgen.models import Model, evaluating
+from seqgen.options import Count, Size
 from seqgen.state import State
+
+
+@dataclass(frozen=True)
+class EvaluationOptions:
+    """How outputs are judged, the recipe's section `evaluation`.
+
+    `criterion` names the figure or metric by which the best checkpoint is chosen, schedules look
+    and patience counts. Metrics need outputs: at each validation of up to `validation_examples`
+    sources, evenly spread over the validation part, by `validation_decoder`; at the end of all, by
+    the recipe's decoder. `batch_size` is about memory and speed.
+    """
+
+    criterion: str = "nats_per_token"
+    validation_examples: Count = 500
+    validation_decoder: DecoderFactory = Greedy
+    batch_size: Size = 64
 
 
 def evaluate(

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 import torch
 from pydantic import Field
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from seqgen.data.base import Data
+from seqgen.data.batches import PairBatch
 from seqgen.decoders import (
     Constraint,
     Decoder,
@@ -23,7 +26,7 @@ from seqgen.decoders import (
     constrain,
 )
 from seqgen.models import Generative, evaluating
-from seqgen.options import Count, NonNegativeFloat
+from seqgen.options import Count, NonNegativeFloat, PositiveFloat
 from seqgen.state import reorder
 from seqgen.tokenizers import BOS, EOS, PAD, UNK, Tokenizer, Tokenizers
 
@@ -36,17 +39,35 @@ class SampleOptions:
     """What a run shows of itself, the recipe's section `samples`.
 
     Each validation continues the first prompt at the recipe's own decoder; the report shows every
-    prompt at each temperature (0 is greedy). `length` counts tokens.
+    prompt at each temperature (0 is greedy). `length` counts tokens. Where no `prompts` are given,
+    they are a few sources of the validation part, or the empty text where the data has no sources.
     """
 
-    prompts: Annotated[tuple[str, ...], Field(min_length=1)] = ("",)
+    prompts: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
     length: Count = 300
     temperatures: tuple[NonNegativeFloat, ...] = (0.0, 0.5, 0.8, 1.0)
 
 
 @dataclass(frozen=True)
+class GenerationOptions:
+    """How long an output may be, the recipe's section `generation`.
+
+    `max_length` counts tokens, the end token included. With `max_length_ratio` r an output has at
+    most `r * tokens of its source + max_length_extra` of them besides. The least length is a
+    constraint of the decoder, `minimum_length`. `replace_unknown` lets a model say <unk>, and puts
+    in its place the piece of the source that attention looked at most (Luong et al. 2015a).
+    """
+
+    max_length: Count = 300
+    max_length_ratio: PositiveFloat | None = None
+    max_length_extra: Count = 10
+    replace_unknown: bool = False
+
+
+@dataclass(frozen=True)
 class Generated:
-    """A continuation of `prompt`; `pieces` are its tokens as a person reads them."""
+    """What came of `prompt`: how it goes on, or what was made of a source. `pieces` are its tokens
+    as a person reads them."""
 
     prompt: str
     text: str
@@ -62,6 +83,7 @@ class Generator:
     tokenizers: Tokenizers
     data: Data[Any]
     device: torch.device
+    options: GenerationOptions = GenerationOptions()
 
     @property
     def tokenizer(self) -> Tokenizer:
@@ -72,33 +94,43 @@ class Generator:
         self,
         texts: Sequence[str],
         decoder: Decoder,
-        max_length: int,
+        max_length: int | None = None,
         samples: int = 1,
-        first_number: int = 0,
+        numbers: Sequence[int] | None = None,
     ) -> list[list[Generated]]:
-        """For each text its continuations: `samples` times what the decoder finds.
+        """For each text its outputs: `samples` times what the decoder finds.
 
-        Random decoders draw for text i by the number `first_number + i`: who generates in batches
-        counts on, and gets the same texts whatever the batch size.
+        `max_length` comes before that of the options. Random decoders draw for text i by its
+        number, i where none are given: who generates in batches numbers all texts, and gets the
+        same outputs whatever the batches are.
         """
-        limits = self.limits(max_length)
+        if not texts:
+            return []
         with evaluating(self.model):
-            stepper, start = self.start(texts, limits, decoder.constraints)
-            found = decoder.decode(stepper, _copies(start, samples, first_number), limits)
+            batch = self.batch(texts)
+            limits = self.limits(batch, max_length)
+            stepper, start = self.start(batch, limits, decoder.constraints)
+            copies = _copies(start, samples, numbers or range(len(texts)))
+            found = decoder.decode(stepper, copies, _repeated(limits, samples))
         rows = iter(found)
+        by_text = [[each for _ in range(samples) for each in next(rows)] for _ in texts]
+        if self.options.replace_unknown:
+            return self._without_unknown(texts, by_text)
         return [
-            [self._read(text, each) for _ in range(samples) for each in next(rows)]
-            for text in texts
+            [self._read(text, each) for each in own]
+            for text, own in zip(texts, by_text, strict=True)
         ]
 
-    def stream(self, text: str, decoder: PathDecoder, max_length: int) -> Iterator[str]:
-        """Yield the text of one continuation as its tokens come."""
+    def stream(
+        self, text: str, decoder: PathDecoder, max_length: int | None = None
+    ) -> Iterator[str]:
+        """Yield the text of one output as its tokens come."""
         tokens: list[int] = []
         shown = ""
-        before = self.tokenizer.encode(text).tolist()
-        limits = self.limits(max_length)
         with evaluating(self.model):
-            stepper, start = self.start([text], limits, decoder.constraints)
+            batch = self.batch([text])
+            limits = self.limits(batch, max_length)
+            stepper, start = self.start(batch, limits, decoder.constraints)
         walk = decoder.walk(stepper, start, limits)
         while True:
             # Not around the yield: the caller's own code would run without gradients.
@@ -106,7 +138,7 @@ class Generator:
                 extension = next(walk, None)
             if extension is not None:
                 tokens.append(int(extension.tokens[0]))
-            whole = self.tokenizer.continuation(before, tokens)
+            whole = self.data.output_text(text, tokens, self.tokenizers)
             # A character may take several tokens; until it is whole, it ends in U+FFFD.
             ready = whole.rstrip("\ufffd") if extension is not None else whole
             if len(ready) > len(shown):
@@ -118,7 +150,8 @@ class Generator:
     def first_tokens(self, text: str, temperature: float, top: int = 8) -> list[dict[str, Any]]:
         """The most probable tokens behind `text` at `temperature`, with their probabilities."""
         with evaluating(self.model):
-            stepper, start = self.start([text], self.limits(1))
+            batch = self.batch([text])
+            stepper, start = self.start(batch, self.limits(batch, 1))
             log_probs, _ = stepper.step(start.tokens, start.state, start.context)
         if temperature:
             probabilities = at_temperature(log_probs, temperature).exp()[0]
@@ -131,34 +164,87 @@ class Generator:
             for token, value in zip(tokens.tolist(), values.tolist(), strict=True)
         ]
 
+    def batch(self, texts: Sequence[str]) -> Any:
+        """The texts as what the model starts from."""
+        return self.data.prompts(texts, self.tokenizers).to(self.device)
+
     def start(
-        self, texts: Sequence[str], limits: Limits, constraints: Sequence[Constraint] = ()
+        self, batch: Any, limits: Limits, constraints: Sequence[Constraint] = ()
     ) -> tuple[Stepper, Start]:
-        """The model's start for `texts` and what takes the steps from there.
+        """The model's start for `batch` and what takes the steps from there.
 
         That is the model without the tokens that no text has, in the `constraints`.
         """
-        batch = self.data.prompts(texts, self.tokenizers).to(self.device)
-        never = [PAD, BOS, UNK] if self.data.ends else [PAD, BOS, UNK, EOS]
-        model = Forbid(self.model, never)
+        never = [PAD, BOS] if self.options.replace_unknown else [PAD, BOS, UNK]
+        model = Forbid(self.model, never if self.data.ends else [*never, EOS])
         return constrain(constraints, model, self.model.start(batch), limits, batch)
 
-    def limits(self, max_length: int) -> Limits:
-        """`max_length` tokens, and the end token where the data has one."""
-        return Limits(max_length, (EOS,) if self.data.ends else ())
+    def limits(self, batch: Any, max_length: int | None = None) -> Limits:
+        """How many tokens each row may have, and the end token where the data has one."""
+        ends = (EOS,) if self.data.ends else ()
+        most = self.options.max_length if max_length is None else max_length
+        exact, ratio = self.data.output_lengths(batch), self.options.max_length_ratio
+        if exact is not None:
+            return Limits(exact.clamp(max=most).tolist(), ends)
+        if ratio is None:
+            return Limits(most, ends)
+        extra = self.options.max_length_extra
+        return Limits([min(most, int(ratio * n) + extra) for n in batch.lengths.tolist()], ends)
+
+    def attention(self, texts: Sequence[str], outputs: Sequence[Sequence[int]]) -> Tensor | None:
+        """How much each token of an output looked at each one of its text's source, `[batch, time,
+        source_time]`; None for models that do not look back."""
+        sources = self.batch(texts)
+        rows = [torch.tensor([*each], dtype=torch.long) for each in outputs]
+        targets = pad_sequence(rows, batch_first=True, padding_value=PAD).to(self.device)
+        inputs = torch.cat([torch.full_like(targets[:, :1], BOS), targets[:, :-1]], 1)
+        lengths = torch.tensor([len(row) for row in rows], device=self.device)
+        numbers = torch.arange(len(rows))
+        with evaluating(self.model):
+            return self.model.attention_weights(
+                PairBatch(sources, inputs, targets, lengths, numbers)
+            )
 
     def _read(self, text: str, hypothesis: Hypothesis) -> Generated:
         pieces = tuple(self.tokenizer.shown(token) for token in hypothesis.tokens)
-        before = self.tokenizer.encode(text).tolist()
-        continuation = self.tokenizer.continuation(before, hypothesis.tokens)
-        return Generated(text, continuation, hypothesis, pieces)
+        output = self.data.output_text(text, hypothesis.tokens, self.tokenizers)
+        return Generated(text, output, hypothesis, pieces)
+
+    def _without_unknown(
+        self, texts: Sequence[str], found: list[list[Hypothesis]]
+    ) -> list[list[Generated]]:
+        """`found` as texts, where each <unk> is what of the source attention looked at most."""
+        flat = [(text, each) for text, own in zip(texts, found, strict=True) for each in own]
+        weights = self.attention([text for text, _ in flat], [each.tokens for _, each in flat])
+        read = []
+        for row, (text, hypothesis) in enumerate(flat):
+            generated = self._read(text, hypothesis)
+            pieces = self.data.source_pieces(text, self.tokenizers)
+            if weights is not None and UNK in hypothesis.tokens and pieces:
+                looked = weights[row, :, : len(pieces)].argmax(-1).tolist()
+                places = [i for i, token in enumerate(hypothesis.tokens) if token == UNK]
+                output = generated.text
+                for place in places:  # each <unk> reads U+FFFD
+                    output = output.replace("\ufffd", pieces[looked[place]], 1)
+                generated = replace(generated, text=output)
+            read.append(generated)
+        rest = iter(read)
+        return [[next(rest) for _ in own] for own in found]
 
 
-def _copies(start: Start, samples: int, first_number: int) -> Start:
+def _copies(start: Start, samples: int, numbers: Sequence[int]) -> Start:
     """Each source `samples` times in a row, every copy with a number of its own."""
     device = start.tokens.device
     sources = len(start.tokens)
     rows = torch.arange(sources, device=device).repeat_interleave(samples)
     copies = torch.arange(samples, device=device).repeat(sources)
     tokens, state, context = reorder((start.tokens, start.state, start.context), rows)
-    return Start(tokens, state, context, rows + first_number + copies * SAMPLES_APART)
+    named = torch.tensor([*numbers], device=device)[rows]
+    return Start(tokens, state, context, named + copies * SAMPLES_APART)
+
+
+def _repeated(limits: Limits, samples: int) -> Limits:
+    """The limits of as many copies."""
+    if isinstance(limits.max_length, int):
+        return limits
+    return replace(limits, max_length=[n for n in limits.max_length for _ in range(samples)])

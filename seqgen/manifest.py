@@ -25,7 +25,7 @@ from seqgen.tokenizers import Tokenizers
 from seqgen.version import __version__
 from seqgen.yaml_loader import load_document
 
-FIXED = ("data", "tokenizer", "model", "seed", "train.optimizer")
+FIXED = ("data", "tokenizer", "tokenizers", "share_tokenizer", "model", "seed", "train.optimizer")
 """What of a recipe a resumed run may not change."""
 
 BITWISE = ("torch", "threads", "device", "precision")
@@ -43,6 +43,7 @@ def manifest(
         "command": list(command) or sys.argv,
         "seed": built.recipe.seed,
         "data": built.data.fingerprint(),
+        "remarks": list(built.data.remarks()),
         "plugins": {each: fingerprint(Path(each)) for each in built.recipe.plugins},
         "parameters": built.parameters,
         "vocab_size": len(built.tokenizer),

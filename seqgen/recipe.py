@@ -10,8 +10,10 @@ from typing import Any, Literal
 from seqgen.data import DataFactory
 from seqgen.decoders import DecoderFactory, Greedy
 from seqgen.errors import RecipeError
-from seqgen.generate import SampleOptions
+from seqgen.evaluate import EvaluationOptions
+from seqgen.generate import GenerationOptions, SampleOptions
 from seqgen.machine import Device
+from seqgen.metrics import MetricFactory
 from seqgen.models import ModelFactory
 from seqgen.options import (
     OptionError,
@@ -40,8 +42,15 @@ class Recipe:
     model: ModelFactory
     train: TrainOptions
     tokenizer: TokenizerFactory = CharTokenizer
+    tokenizers: Mapping[str, TokenizerFactory] | None = None
+    """For single roles of the data, such as `source` or `target`, instead of `tokenizer`."""
+    share_tokenizer: bool = False
+    """Whether the roles that `tokenizer` is for have one vocabulary, learned from all of them."""
     decoder: DecoderFactory = Greedy
-    samples: SampleOptions = SampleOptions()  # noqa: RUF009  it is frozen
+    generation: GenerationOptions = GenerationOptions()  # noqa: RUF009  it is frozen
+    metrics: tuple[MetricFactory, ...] = ()
+    evaluation: EvaluationOptions = EvaluationOptions()  # noqa: RUF009
+    samples: SampleOptions = SampleOptions()  # noqa: RUF009
     seed: Seed = 1
     device: Device = "auto"
     threads: Size | Literal["auto"] = "auto"

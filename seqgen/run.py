@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -18,10 +19,11 @@ from seqgen.build import (
     fit_tokenizers,
     restore_tokenizers,
     save_tokenizers,
+    supply_decoder,
 )
+from seqgen.conclusion import conclude
 from seqgen.data.base import Dataset, Split
 from seqgen.errors import DataError
-from seqgen.evaluate import evaluate
 from seqgen.manifest import check_same, manifest
 from seqgen.options import OptionError
 from seqgen.overrides import read_override
@@ -31,9 +33,8 @@ from seqgen.reports import write_report
 from seqgen.run_directory import RunDirectory
 from seqgen.samples import (
     check_samples,
-    final_samples,
     sample_at_validation,
-    samples_as_text,
+    sample_prompts,
 )
 from seqgen.saved_run import runs_beside
 from seqgen.tokenizers import gather_facts
@@ -86,7 +87,8 @@ def run(request: RunRequest, announce: Sink, watch: Sequence[Sink] = ()) -> Path
         if not (resumed and Checkpoints(directory.checkpoints).find("last")):
             built.model.initialise(gather_facts(tokenizers, dataset.train.counts()))
         load = runs_beside(built, recipe.plugins)
-        check_samples(built, load)
+        check_samples(built, sample_prompts(built, dataset.valid), load)
+        _check_criterion(built)
         fit = _fit(built, dataset, directory, load)
         record = manifest(built, dataset, source, request.command)
     except OptionError as error:
@@ -102,7 +104,8 @@ def run(request: RunRequest, announce: Sink, watch: Sequence[Sink] = ()) -> Path
             _begin(directory, built, record, request.overwrite)
         announce({**record, "resumed_at": fit.counters.step if resumed else None})
         if fit.counters.step == 0 or not directory.result.exists() or not fit.finished():
-            _train_and_conclude(fit, built, dataset, directory, watch)
+            with _training(fit, directory, watch) as outcome:
+                _conclude(built, dataset, load, directory, outcome)
     return directory.folder
 
 
@@ -124,10 +127,24 @@ def _fit(built: Built, dataset: Dataset[Any], directory: RunDirectory, load: Loa
 
 def _validate(built: Built, split: Split[Any], load: Load) -> Validation:
     """The figures of the validation part, and a sample to see the model learn by."""
-    figures = evaluate(built.model, split, built.device)
-    decoder = build_decoder(built.recipe, built.tokenizer, load=load)
-    sample = sample_at_validation(built.generator(), decoder, built.recipe.samples)
-    return Validation({**figures, "samples": [sample]}, figures["nats_per_token"])
+    recipe, judge = built.recipe, built.judge()
+    options = recipe.evaluation
+    quick = supply_decoder(options.validation_decoder, built.tokenizer, recipe.seed, load)
+    figures, _ = judge.figures(split, quick, options.validation_examples)
+    figures.pop("details", None)  # for people, and at the end
+    decoder = build_decoder(recipe, built.tokenizer, load=load)
+    prompt = sample_prompts(built, split)[0]
+    sample = sample_at_validation(built.generator(), decoder, prompt, recipe.samples.length)
+    criterion = judge.criterion(options.criterion, figures)
+    return Validation({**figures, "samples": [sample]}, criterion)
+
+
+def _check_criterion(built: Built) -> None:
+    """An OptionError unless there will be a figure by which to choose."""
+    try:
+        built.judge().check_criterion(built.recipe.evaluation.criterion)
+    except ValueError as error:
+        raise OptionError(("evaluation", "criterion"), str(error)) from None
 
 
 def _begin(directory: RunDirectory, built: Built, record: dict[str, Any], overwrite: bool) -> None:
@@ -150,13 +167,14 @@ def _go_back(fit: Fit, directory: RunDirectory, recipe: Recipe) -> None:
     directory.write(directory.recipe, recipe.text())
 
 
-def _train_and_conclude(
-    fit: Fit, built: Built, dataset: Dataset[Any], directory: RunDirectory, watch: Sequence[Sink]
-) -> None:
+@contextmanager
+def _training(fit: Fit, directory: RunDirectory, watch: Sequence[Sink]) -> Iterator[Outcome]:
+    """Train with a log beside; behind what is done with the outcome stands a report, also where
+    training was interrupted."""
     log = MetricsLog(directory.metrics)
     fit.sinks = (log, *watch)
     try:
-        _conclude(built, dataset, directory, fit.run())
+        yield fit.run()
     finally:
         log.close()
         if fit.counters.step:
@@ -164,33 +182,11 @@ def _train_and_conclude(
 
 
 def _conclude(
-    built: Built, dataset: Dataset[Any], directory: RunDirectory, outcome: Outcome
+    built: Built, dataset: Dataset[Any], load: Load, directory: RunDirectory, outcome: Outcome
 ) -> None:
-    """Evaluate and sample from the best checkpoint, and write what a person looks at."""
+    """Conclude with the best checkpoint."""
     best = Checkpoints(directory.checkpoints).find("best")
     if best is not None:
         load_weights(best, built.model)
-    held_out = {"valid": dataset.valid, "test": dataset.test}
-    figures = {
-        name: evaluate(built.model, split, built.device)
-        for name, split in held_out.items()
-        if split is not None
-    }
-    samples = final_samples(built.generator(), built.recipe.samples, built.recipe.seed)
-    directory.write_json(directory.folder / "samples.json", samples)
-    directory.write(directory.folder / "samples.txt", samples_as_text(samples))
-    speed = outcome.tokens / outcome.seconds if outcome.seconds else 0.0
-    result = {
-        "recipe": directory.folder.name,
-        "parameters": built.parameters,
-        "best_step": outcome.best_step,
-        "stopped": outcome.stopped,
-        "train": {
-            "steps": outcome.steps,
-            "tokens": outcome.tokens,
-            "seconds": outcome.seconds,
-            "tokens_per_second": speed,
-        },
-        **figures,
-    }
-    directory.write_json(directory.result, result)
+    decoder = build_decoder(built.recipe, built.tokenizer, load=load)
+    conclude(built, dataset, decoder, directory, outcome)

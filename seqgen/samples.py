@@ -2,60 +2,78 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from seqgen.answers import spread
 from seqgen.build import Built, Load, build_decoder
+from seqgen.data.base import Split
 from seqgen.decoders import Decoder, Multinomial
 from seqgen.generate import Generated, Generator, SampleOptions
 from seqgen.options import OptionError
 
 Sample = dict[str, Any]
 
+SOURCES = 5
+"""How many sources serve as prompts where a recipe has none."""
 
-def check_samples(built: Built, load: Load | None = None) -> None:
+
+def sample_prompts(built: Built, valid: Split[Any] | None) -> tuple[str, ...]:
+    """What the samples begin from: the recipe's prompts, else a few sources of `valid`."""
+    if built.recipe.samples.prompts is not None:
+        return built.recipe.samples.prompts
+    some = spread(valid.examples, SOURCES) if valid is not None else ()
+    return tuple(example.source for example in some) or ("",)
+
+
+def check_samples(built: Built, prompts: Sequence[str], load: Load | None = None) -> None:
     """An OptionError unless the recipe's decoder and prompts suit the tokenizer.
 
     The runs that shall help the decoder are read with `load`. Errors: CheckpointError.
     """
     decoder = build_decoder(built.recipe, built.tokenizer, load=load)
     try:
-        built.data.prompts(built.recipe.samples.prompts, built.tokenizers)
+        built.data.prompts(prompts, built.tokenizers)
     except ValueError as error:
         raise OptionError(("samples", "prompts"), str(error)) from None
     if decoder.constraints:
-        generator, options = built.generator(), built.recipe.samples
-        limits = generator.limits(options.length)
-        generator.start(options.prompts[:1], limits, decoder.constraints)
+        generator = built.generator()
+        batch = generator.batch(prompts[:1])
+        limits = generator.limits(batch, built.recipe.samples.length)
+        generator.start(batch, limits, decoder.constraints)
 
 
 def sample_at_validation(
-    generator: Generator, decoder: Decoder, options: SampleOptions
+    generator: Generator, decoder: Decoder, prompt: str, length: int
 ) -> dict[str, str]:
-    """How the first prompt goes on now; by the same random numbers each time."""
-    prompt = options.prompts[0]
-    [[found, *_]] = generator.generate([prompt], decoder, options.length)
+    """What comes of a prompt now; by the same random numbers each time."""
+    [[found, *_]] = generator.generate([prompt], decoder, length)
     return {"prompt": prompt, "text": found.text}
 
 
-def final_samples(generator: Generator, options: SampleOptions, seed: int) -> list[Sample]:
+def final_samples(
+    generator: Generator, options: SampleOptions, prompts: Sequence[str], seed: int
+) -> list[Sample]:
     """Each prompt at each temperature, with the probabilities of its first token."""
     samples = []
     for temperature in options.temperatures:
         decoder = Multinomial(seed=seed, temperature=temperature)
-        found = generator.generate(options.prompts, decoder, options.length)
-        for prompt, [generated] in zip(options.prompts, found, strict=True):
+        found = generator.generate(prompts, decoder, options.length)
+        for prompt, [generated] in zip(prompts, found, strict=True):
             first = generator.first_tokens(prompt, temperature)
             samples.append(_as_data(generated, temperature, first))
     return samples
 
 
-def samples_as_text(samples: list[Sample]) -> str:
-    """The samples for reading, one under the other."""
+def samples_as_text(samples: list[Sample], continues: bool = True) -> str:
+    """The samples for reading, one under the other; prompts that outputs do not continue stand on
+    lines of their own."""
+    between = "" if continues else "\n"
     parts = []
     for sample in samples:
         temperature = sample["temperature"]
         name = f"temperature {temperature:g}" if temperature else "greedy"
-        parts.append(f"=== {name} ===\n{sample['prompt']}{sample['text']}\n")
+        parts.append(f"=== {name} ===\n{sample['prompt']}{between}{sample['text']}\n")
     return "\n".join(parts)
 
 

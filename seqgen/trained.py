@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from seqgen.answers import Wanted, outputs
 from seqgen.build import Built, supply_decoder
 from seqgen.data.base import SplitName
 from seqgen.decoders import Decoder, decoders
 from seqgen.errors import CheckpointError, DataError
-from seqgen.evaluate import evaluate
 from seqgen.generate import Generated
 from seqgen.run_directory import RunDirectory
 from seqgen.saved_run import read_run, runs_beside
@@ -65,7 +65,7 @@ class TrainedRun:
         self,
         prompt: str = "",
         decoder: str = "multinomial",
-        max_length: int = 300,
+        max_length: int | None = None,
         seed: int | None = None,
         **options: Any,
     ) -> str:
@@ -79,19 +79,31 @@ class TrainedRun:
         return found[0][0].text
 
     def continuations(
-        self, prompts: Sequence[str], decoder: Decoder, max_length: int, samples: int = 1
+        self,
+        prompts: Sequence[str],
+        decoder: Decoder,
+        max_length: int | None = None,
+        samples: int = 1,
     ) -> list[list[Generated]]:
-        """For each prompt its continuations, with tokens, log-probabilities and scores."""
-        return self.built.generator().generate(prompts, decoder, max_length, samples)
+        """For each prompt (or source) what comes of it, with tokens and scores."""
+        batch_size = self.built.recipe.evaluation.batch_size
+        return outputs(
+            self.built.generator(), decoder, prompts, Wanted(batch_size, max_length, samples)
+        )
 
-    def evaluate(self, split: SplitName = "test") -> dict[str, float]:
-        """The figures of a held-out split (`valid` or `test`). Errors: DataError, ValueError."""
+    def evaluate(self, split: SplitName = "test", decoder: Decoder | None = None) -> dict[str, Any]:
+        """The figures of a held-out split (`valid` or `test`), with those of the recipe's metrics
+        for what `decoder` finds, the recipe's own where it is None.
+
+        Errors: DataError, ValueError.
+        """
         if split not in ("valid", "test"):
             raise ValueError(f"`split` must be valid or test, but is {split!r}")
         part = self.built.data.held_out(split, self.built.tokenizers)
         if part is None:
             raise DataError(f"{self.directory.folder}: the data has no split '{split}'")
-        return evaluate(self.built.model, part, self.built.device)
+        figures, _ = self.built.judge().figures(part, decoder or self.decoder())
+        return figures
 
     def data_is_the_same(self) -> bool:
         """Whether the data is what the run was trained on, byte for byte."""

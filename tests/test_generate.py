@@ -8,7 +8,7 @@ import torch
 from seqgen.cells import cells
 from seqgen.data import Data, Prompts, data
 from seqgen.decoders import Greedy, Multinomial
-from seqgen.generate import SAMPLES_APART, Generator, SampleOptions
+from seqgen.generate import SAMPLES_APART, Generator
 from seqgen.models import models
 from seqgen.tokenizers import BOS, EOS, PAD, UNK, CharTokenizer
 
@@ -90,7 +90,8 @@ def test_a_text_does_not_depend_on_its_neighbours_or_on_batches(generator, decod
         parts = []
         for first in range(0, len(PROMPTS), size):
             some = PROMPTS[first : first + size]
-            parts += texts_of(generator.generate(some, decoder, 20, 2, first_number=first))
+            numbers = range(first, first + len(some))
+            parts += texts_of(generator.generate(some, decoder, 20, 2, numbers))
         assert parts == whole
 
 
@@ -108,7 +109,7 @@ def test_each_copy_has_a_number_of_its_own(generator):
             return super().decode(stepper, start, limits)
 
     decoder = Noting()
-    generator.generate(["a", "b"], decoder, 1, samples=2, first_number=3)
+    generator.generate(["a", "b"], decoder, 1, samples=2, numbers=[3, 4])
     assert decoder.numbers == [3, 3 + SAMPLES_APART, 4, 4 + SAMPLES_APART]
 
 
@@ -210,13 +211,11 @@ class TestFirstTokens:
 
 def test_prompts_are_read_on_the_device_of_the_generator(generator):
     assert isinstance(generator.data.prompts(["a"], generator.tokenizers), Prompts)
-    assert generator.start(["a"], generator.limits(1))[1].tokens.device == CPU
+    batch = generator.batch(["a"])
+    assert generator.start(batch, generator.limits(batch, 1))[1].tokens.device == CPU
 
 
 def test_limits_end_where_the_data_ends(small, generator):
-    assert generator.limits(5).ends == ()
-    assert build(small, kind=Sentences()).limits(5).ends == (EOS,)
-
-
-def test_sample_options_have_a_prompt():
-    assert SampleOptions().prompts == ("",)
+    assert generator.limits(generator.batch(["a"]), 5).ends == ()
+    other = build(small, kind=Sentences())
+    assert other.limits(other.batch(["a"]), 5).ends == (EOS,)

@@ -15,7 +15,8 @@ def built(finished_run):
 
 @pytest.fixture(scope="module")
 def samples(built):
-    return final_samples(built.generator(), built.recipe.samples, seed=1)
+    options = built.recipe.samples
+    return final_samples(built.generator(), options, options.prompts, seed=1)
 
 
 def test_each_prompt_at_each_temperature(samples, built):
@@ -46,7 +47,7 @@ def test_they_are_those_that_the_run_has_written(samples, finished_run):
 def test_the_same_numbers_at_each_validation(built):
     one, two = (
         sample_at_validation(
-            built.generator(), built.recipe.decoder(seed=3, vocab_size=20), built.recipe.samples
+            built.generator(), built.recipe.decoder(seed=3, vocab_size=20), "the ", 20
         )
         for _ in range(2)
     )

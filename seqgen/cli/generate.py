@@ -39,7 +39,7 @@ def generate(
 
     trained = TrainedRun.load(run, device, plugins=plugins or [])
     chosen = _decoder(trained, decoder, settings or [], seed)
-    prompts = prompt or list(trained.built.recipe.samples.prompts)
+    prompts = prompt or list(trained.built.recipe.samples.prompts or ("",))
     try:
         unknown = sum(int((trained.built.tokenizer.encode(each) == UNK).sum()) for each in prompts)
         found = trained.continuations(prompts, chosen, max_length, samples)

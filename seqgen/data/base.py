@@ -116,6 +116,8 @@ class Data(ABC, Generic[B]):
     output_role: str = "text"
     usual_tokenizers: Mapping[str, str] = MappingProxyType({})
     ends: bool
+    continues: bool = False
+    """Whether an output goes on where its prompt ends; else it is made of it, as of a source."""
 
     @abstractmethod
     def training_texts(self) -> Mapping[str, Iterable[str]]:
@@ -153,6 +155,11 @@ class Data(ABC, Generic[B]):
     def output_text(self, prompt: str, tokens: Sequence[int], tokenizers: Tokenizers) -> str:
         """How the `tokens` that a model gave for `prompt` read."""
         return tokenizers[self.output_role].decode(tokens)
+
+    def source_pieces(self, prompt: str, tokenizers: Tokenizers) -> list[str]:
+        """The tokens that an encoder reads of `prompt`, as a person reads them, words as they
+        stand there; nothing for kinds without sources."""
+        return []
 
     def output_lengths(self, batch: Any) -> Tensor | None:
         """`[batch]`, how many tokens belong to each row of what `prompts` returned; None where

@@ -37,6 +37,7 @@ class TextData(Data[TokenBatch]):
     """
 
     ends = False
+    continues = True
 
     def __init__(
         self,

@@ -188,7 +188,8 @@ class Seq2Seq(Generative):
         output, following = self.cell.step_input(x, state.cell)
         # The rows of a source, side by side, are so many moments to attention: [sources, k, query].
         sources = len(context.mask)
-        queries = output.view(sources, len(output) // max(1, sources), -1)
+        moments = len(output) // max(1, sources)
+        queries = output.view(sources, moments, output.shape[-1])
         read, weights = self.attention(queries, *context)
         read = self.dropout(read.flatten(0, 1))
         fed = read if self.input_feeding else None

@@ -1,0 +1,114 @@
+"""Answers: what a model makes of the sources of a split, judged by metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from seqgen.data.base import Example, Split
+from seqgen.decoders import Decoder
+from seqgen.evaluate import evaluate
+from seqgen.generate import Generated, Generator
+from seqgen.metrics import Answer, Metric, measure
+from seqgen.options import did_you_mean
+
+FIGURES = {
+    "nats_per_token": "lower",
+    "perplexity": "lower",
+    "bits_per_char": "lower",
+    "bits_per_byte": "lower",
+    "accuracy": "higher",
+}
+"""The figures of every split by which checkpoints can be chosen, and which way is better."""
+
+
+@dataclass(frozen=True)
+class Judge:
+    """What a split is judged by: teacher-forced likelihood always, and `metrics` of the outputs."""
+
+    generator: Generator
+    metrics: Mapping[str, Metric]
+    batch_size: int = 64
+
+    def figures(
+        self, split: Split[Any], decoder: Decoder, most: int | None = None
+    ) -> tuple[dict[str, Any], list[Answer]]:
+        """The figures of `split`, those of the metrics under `metrics`, what is behind them under
+        `details`; and the answers, by `decoder`, to all sources or to `most` of them."""
+        figures: dict[str, Any] = dict(evaluate(self.generator.model, split, self.generator.device))
+        examples = spread(split.examples, most) if self.metrics else []
+        if not examples:
+            return figures, []
+        answers = answer(self.generator, decoder, examples, self.batch_size)
+        measured = measure(self.metrics, answers)
+        details = measured.pop("details")
+        found = {"examples": len(answers), "metrics": measured, "details": details}
+        return {**figures, **found}, answers
+
+    def criterion(self, name: str, figures: Mapping[str, Any]) -> float:
+        """The figure or metric `name` as a number of which less is better."""
+        value = float({**figures, **figures.get("metrics", {})}[name])
+        return value if self._better(name) == "lower" else -value
+
+    def check_criterion(self, name: str) -> None:
+        """A ValueError unless there will be such a figure."""
+        if name not in self.metrics and name not in FIGURES:
+            known = [*self.metrics, *FIGURES]
+            near = did_you_mean(name, known)
+            raise ValueError(f"must be one of {', '.join(known)}, but is '{name}'{near}")
+
+    def _better(self, name: str) -> str:
+        return self.metrics[name].better if name in self.metrics else FIGURES[name]
+
+
+class Wanted(NamedTuple):
+    """How many texts at once, how long an output may be (None: as the recipe says), and how many
+    times what the decoder finds."""
+
+    batch_size: int
+    max_length: int | None = None
+    samples: int = 1
+
+
+def answer(
+    generator: Generator, decoder: Decoder, examples: Sequence[Example], batch_size: int
+) -> list[Answer]:
+    """The best output for each example, in their order."""
+    texts = [each.source for each in examples]
+    found = outputs(generator, decoder, texts, Wanted(batch_size))
+    return [
+        Answer(
+            example.source,
+            best.text,
+            example.references,
+            best.hypothesis.score,
+            best.hypothesis.finished,
+        )
+        for example, [best, *_] in zip(examples, found, strict=True)
+    ]
+
+
+def outputs(
+    generator: Generator,
+    decoder: Decoder,
+    texts: Sequence[str],
+    wanted: Wanted,
+) -> list[list[Generated]]:
+    """What `decoder` finds for each text, in their order; texts alike in length share a batch."""
+    order = sorted(range(len(texts)), key=lambda place: len(texts[place]))
+    found: list[list[Generated]] = [[]] * len(texts)
+    for first in range(0, len(order), wanted.batch_size):
+        places = order[first : first + wanted.batch_size]
+        some = [texts[place] for place in places]
+        made = generator.generate(some, decoder, wanted.max_length, wanted.samples, places)
+        for place, each in zip(places, made, strict=True):
+            found[place] = each
+    return found
+
+
+def spread(examples: Sequence[Example], most: int | None) -> Sequence[Example]:
+    """Up to `most` of them, evenly spread: of 10, 4 are those at 0, 2, 5 and 7."""
+    if most is None or len(examples) <= most:
+        return examples
+    return [examples[len(examples) * place // most] for place in range(most)]

@@ -1,0 +1,95 @@
+"""The conclusion of a run: figures of the held-out parts, answers and samples, as files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from seqgen.answers import Judge
+from seqgen.build import Built
+from seqgen.data.base import Dataset, Split
+from seqgen.decoders import Decoder
+from seqgen.metrics import Answer
+from seqgen.run_directory import RunDirectory
+from seqgen.samples import final_samples, sample_prompts, samples_as_text
+from seqgen.training import Outcome
+
+ALIGNED = 8
+"""Of how many answers the report shows where the model looked."""
+
+
+def conclude(
+    built: Built,
+    dataset: Dataset[Any],
+    decoder: Decoder,
+    directory: RunDirectory,
+    outcome: Outcome,
+) -> None:
+    """Evaluate and sample with the weights that the model has, and write what a person looks at:
+    `samples.json`, `samples.txt`, and `result.json` last; `answers.json` where there are metrics
+    (the outputs for the last of the held-out parts) and `attention.json` where the model looks
+    back at sources."""
+    judge = built.judge()
+    held_out = {"valid": dataset.valid, "test": dataset.test}
+    figures: dict[str, Any] = {}
+    answers: list[Answer] = []
+    for name, split in held_out.items():
+        if split is not None:
+            figures[name], answers = judge.figures(split, decoder)
+    if answers:
+        directory.write_json(directory.folder / "answers.json", [asdict(each) for each in answers])
+    aligned = alignments(judge, decoder, dataset.test or dataset.valid)
+    if aligned:
+        directory.write_json(directory.folder / "attention.json", aligned)
+    _write_samples(built, dataset, directory)
+    directory.write_json(directory.result, _result(built, directory, outcome, figures))
+
+
+def alignments(judge: Judge, decoder: Decoder, split: Split[Any] | None) -> list[dict[str, Any]]:
+    """For a few sources of `split` the pieces of source and output, and for each piece of the
+    output how much the model looked at each of the source; nothing where it does not look."""
+    generator = judge.generator
+    examples = split.examples[:: max(1, len(split.examples) // ALIGNED)] if split else ()
+    texts = [each.source for each in examples[:ALIGNED]]
+    found = [best for best, *_ in generator.generate(texts, decoder)] if texts else []
+    weights = generator.attention(texts, [each.hypothesis.tokens for each in found])
+    if weights is None:
+        return []
+    shown = []
+    for row, each in zip(weights, found, strict=True):
+        pieces = generator.data.source_pieces(each.prompt, generator.tokenizers)
+        looked = row[: len(each.pieces), : len(pieces)]
+        if looked.any():  # where there is no attention all weights are zero
+            shown.append(
+                {"source": pieces, "output": list(each.pieces), "weights": looked.tolist()}
+            )
+    return shown
+
+
+def _write_samples(built: Built, dataset: Dataset[Any], directory: RunDirectory) -> None:
+    recipe = built.recipe
+    prompts: Sequence[str] = sample_prompts(built, dataset.valid)
+    samples = final_samples(built.generator(), recipe.samples, prompts, recipe.seed)
+    directory.write_json(directory.folder / "samples.json", samples)
+    text = samples_as_text(samples, built.data.continues)
+    directory.write(directory.folder / "samples.txt", text)
+
+
+def _result(
+    built: Built, directory: RunDirectory, outcome: Outcome, figures: Mapping[str, Any]
+) -> dict[str, Any]:
+    speed = outcome.tokens / outcome.seconds if outcome.seconds else 0.0
+    return {
+        "recipe": directory.folder.name,
+        "parameters": built.parameters,
+        "best_step": outcome.best_step,
+        "stopped": outcome.stopped,
+        "train": {
+            "steps": outcome.steps,
+            "tokens": outcome.tokens,
+            "seconds": outcome.seconds,
+            "tokens_per_second": speed,
+        },
+        **figures,
+    }
