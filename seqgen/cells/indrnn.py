@@ -27,7 +27,9 @@ class IndRNN(ScannedCell):
     state is h, `[batch, hidden]`.
 
     A unit whose |u| is greater than 1 grows without end under `relu`. The paper keeps |u| at most
-    2^(1/T) for sequences of T steps; here |u| counts as `bound` at most, and 1 suits streams.
+    2^(1/T) for sequences of T steps, and its authors say that 1 does as well; 1 suits streams. They
+    clip u between updates. Here u stays what it is and counts as `bound` at most, so beyond the
+    bound it gets no gradient.
 
     W begins uniform in +-1/sqrt(input) as in `nn.Linear`, b at 0, and u uniform between 0 and the
     lesser of 1 and `bound`, so that units of all spans of memory are there.

@@ -22,11 +22,11 @@ class LayerNormLSTM(Cell):
         c' = sigmoid(f) * c + sigmoid(i) * tanh(g)      h' = sigmoid(o) * tanh(LN(c'))
 
     LN subtracts the mean and divides by the deviation of a vector, here of all four gates together,
-    and multiplies by a gain; that of c' adds a bias as well. (The paper's two biases within the sum
-    would do nothing that b does not.)
+    and multiplies by a gain; that of c' adds a bias as well. The paper gives the other two a bias,
+    too, which is left out, since it would do nothing that b does not.
 
     The weights W begin uniform in +-1/sqrt(hidden) and R orthogonal for each gate, though their
-    size does not matter; the gains begin at 1, the biases at 0 but 1 for f.
+    size hardly matters; the gains begin at 1, the biases at 0 but 1 for f.
     """
 
     def __init__(self, input_size: int, hidden_size: Size = 256) -> None:

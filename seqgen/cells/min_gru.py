@@ -12,11 +12,12 @@ from seqgen.options import Size
 
 @cells.register("min_gru")
 class MinGRU(LinearCell):
-    """The minimal gated recurrent unit, "Were RNNs all we needed?" (Feng et al. 2024, 3.1)::
+    """The minimal gated recurrent unit, "Were RNNs All We Needed?" (Feng et al. 2024, 3.1.3)::
 
         z = sigmoid(W_z x + b_z)        g = W_g x + b_g        h' = (1 - z) * h + z * g
 
-    The state is h, `[batch, hidden]`.
+    The state is h, `[batch, hidden]`. This is the paper's plain version (appendix A). In its
+    version in logarithms (appendix B) g is made positive, since h must be; here it need not be.
 
     The weights begin uniform in +-1/sqrt(input) as in `nn.Linear`, the biases at 0 but -1 for z,
     which stands where another cell's forget gate has 1: the memory lasts from the start.

@@ -13,13 +13,14 @@ from seqgen.options import Size
 
 @cells.register("min_lstm")
 class MinLSTM(LinearCell):
-    """The minimal LSTM, "Were RNNs all we needed?" (Feng et al. 2024, 3.2)::
+    """The minimal LSTM, "Were RNNs All We Needed?" (Feng et al. 2024, 3.2.4)::
 
         f = sigmoid(W_f x + b_f)      i = sigmoid(W_i x + b_i)      g = W_g x + b_g
         h' = f / (f + i) * h + i / (f + i) * g
 
-    The state is h, `[batch, hidden]`. The two shares are computed as sigmoid(+-(log f - log i)),
-    which divides nothing.
+    The state is h, `[batch, hidden]`. Dividing by f + i is the paper's scaling that does not depend
+    on the length (3.2.3, algorithm 3). The two shares are computed as sigmoid(+-(log f - log i)),
+    which divides nothing. As for `min_gru`, this is the plain version, in which g may be negative.
 
     The weights begin uniform in +-1/sqrt(input) as in `nn.Linear`, the biases at 0 but 1 for f, so
     that the memory lasts from the start.

@@ -16,15 +16,18 @@ from seqgen.state import State
 
 @cells.register("multiplicative_lstm")
 class MultiplicativeLSTM(Cell):
-    """Multiplicative long short-term memory (Krause et al. 2016)::
+    """Multiplicative long short-term memory (Krause et al. 2016, equations 18 to 22)::
 
         m = (W_m x) * (R_m h)
         i, f, o, g = split(W x + R m + b)
         c' = sigmoid(f) * c + sigmoid(i) * tanh(g)      h' = sigmoid(o) * tanh(c')
 
-    The intermediate state m stands where an LSTM has h. Since x decides what of R_m h gets through,
-    each symbol has a transition of its own. Gates and tanh are those of an LSTM, as in Radford et
-    al. 2017; the variant with h' = tanh(o * c') and g without tanh is not here.
+    The intermediate state m stands wherever an LSTM has h: in the three gates and in the candidate
+    g. Since x decides what of R_m h gets through, each symbol has a transition of its own.
+
+    The last line is that of an LSTM, with tanh on g and on c', as in Radford et al. (2017). That of
+    Krause et al. is another one: no tanh on g, and h' = tanh(sigmoid(o) * c') (equation 16). It is
+    not here. Their gates have no b.
 
     The weights W begin uniform in +-1/sqrt(hidden), W_m in +-sqrt(3/input), so that m is as large
     as R_m h where x has elements of variance 1; R is orthogonal for each gate, and the biases are 0

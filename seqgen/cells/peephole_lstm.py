@@ -21,7 +21,10 @@ class PeepholeLSTM(Cell):
         g = tanh(W_g x + R_g h + b_g)                   c' = f * c + i * g
         o = sigmoid(W_o x + R_o h + p_o * c' + b_o)     h' = o * tanh(c')
 
-    So that the gates can count: h is near 0 where o is shut, but c is always there to be seen.
+    So that the gates can count: h is near 0 where o is shut, but c is always there to be seen. The
+    gates of a unit see its own memory only, i and f as it was and o as it is now. In the paper h'
+    is o * c' without tanh; tanh is what later descriptions have (Graves 2013; Sak et al. 2014;
+    Greff et al. 2017).
 
     The weights W and p begin uniform in +-1/sqrt(hidden), R orthogonal for each gate, the biases at
     0 but 1 for f.

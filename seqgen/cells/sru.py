@@ -25,9 +25,11 @@ class SRU(ScannedCell):
     else W_s x. The state is c, `[batch, hidden]`; only f and c' need a loop over time, and
     `forward` computes the rest for all times at once.
 
-    As in the paper, W begins uniform with variance 1/input, and the factor sqrt(3) keeps the
-    variance of the output near that of the input. v begins uniform in +-1/sqrt(hidden), the biases
-    at 0 but 1 for f, so that the memory lasts from the start.
+    As in the paper, all W begin uniform with variance 1/input, and sqrt(3) is its scaling
+    correction alpha = sqrt(1 + 2 exp(b_r)) for b_r = 0, which keeps the variance of the output near
+    that of the input. v begins uniform in +-1/sqrt(hidden), the biases at 0 but 1 for f, so that
+    the memory lasts from the start. The authors' code has v with variance 1/2, W_f and W_r with
+    half of the variance, W_s with alpha^2 of it, and no bias of 1.
     """
 
     def __init__(self, input_size: int, hidden_size: Size = 256) -> None:

@@ -34,12 +34,13 @@ class VariationalDropout(Cell):
 
     The masks are in the state, one row for each sequence: `initial_state` draws them in training,
     `renew` draws them again, and a state that was carried, moved about or saved has its own. In
-    evaluation they are ones. What a step does follows from its state alone.
+    evaluation they are ones. What a step does follows from its state alone. All gates of a cell
+    read the same m * x (the paper's LSTM with tied weights).
 
     Of the paper's masks the one on the recurrent way is missing. From outside of a cell it could
     fall on the whole state only, and a state that is handed on from step to step (an LSTM's memory,
     all of a GRU's) would be multiplied by the mask over and over. Use `weight_drop` for that way:
-    together they are the regularisation of Merity et al. (2018).
+    Merity et al. (2018) have both.
     """
 
     def __init__(

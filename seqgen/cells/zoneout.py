@@ -22,8 +22,9 @@ class Zoneout(Cell):
         in evaluation    r * s + (1 - r) * s'
 
     `rates` are in the order of the state's tensors, for an LSTM those of hidden and memory (the
-    paper has 0.05 and 0.5); where there are fewer, they begin again, so a single one is for all and
-    two are for each layer of an LSTM. Tensors of integers are left alone.
+    paper has 0.05 and 0.5 on Penn Treebank); where there are fewer, they begin again, so a single
+    one is for all and two are for each layer of an LSTM. Tensors of integers are left alone. As in
+    the paper, s' of the hidden state is made of a memory of which nothing is zoned out yet.
 
     The output is zoned out too where it is one of the state's tensors, as the hidden state is for
     most cells. Only the top layer's is; to have it between layers, wrap each cell of a stack.
