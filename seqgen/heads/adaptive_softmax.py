@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from seqgen.heads.base import Head, heads
 from seqgen.heads.chunks import float32_at_least
 from seqgen.heads.cross_entropy import linear_token_losses
-from seqgen.options import PositiveFloat, Size
+from seqgen.heads.smoothed import smoothed_losses
+from seqgen.options import PositiveFloat, Share, Size
 
 WORTH_CLUSTERS = 1000
 """The size of a vocabulary below which a plain softmax costs less than clusters do."""
@@ -26,7 +27,8 @@ class AdaptiveSoftmaxHead(Head):
     them. Those below the first of `cutoffs` are the shortlist, and each later cutoff ends a
     cluster; by default they are 1/16 and 1/4 of the vocabulary, and a small vocabulary has no
     clusters. Cluster i sees the hidden vector in `input_size / div_value^i` numbers. The loss
-    computes a cluster only for its own targets.
+    computes a cluster only for its own targets; but with `label_smoothing`, which is that of
+    `linear`, all tokens count, and training computes every cluster for every target.
     """
 
     def __init__(
@@ -35,6 +37,7 @@ class AdaptiveSoftmaxHead(Head):
         vocab_size: int,
         cutoffs: Sequence[Size] | None = None,
         div_value: PositiveFloat = 4.0,
+        label_smoothing: Share = 0.0,
     ) -> None:
         super().__init__()
         ends = default_cutoffs(vocab_size) if cutoffs is None else list(cutoffs)
@@ -44,6 +47,7 @@ class AdaptiveSoftmaxHead(Head):
                 f"but are {ends}"
             )
         self.ends = [*ends, vocab_size]
+        self.label_smoothing = label_smoothing
         self.shortlist = nn.Linear(input_size, self.ends[0] + len(ends))
         self.clusters = nn.ModuleList()
         for i, (start, end) in enumerate(pairwise(self.ends), 1):
@@ -61,7 +65,10 @@ class AdaptiveSoftmaxHead(Head):
         return torch.cat(parts, -1)
 
     def loss(self, hidden: Tensor, targets: Tensor) -> Tensor:
-        """Nats of each target, `[...]`."""
+        """Nats of each target, `[...]`; smoothed in training."""
+        if self.training and self.label_smoothing:
+            size = self.ends[-1]
+            return smoothed_losses(self.log_probs, hidden, targets, self.label_smoothing, size)
         rows, tokens = hidden.reshape(-1, hidden.shape[-1]), targets.flatten()
         # Which entry of the first softmax stands for each token: its own, or its cluster's.
         cluster_of = torch.bucketize(tokens, tokens.new_tensor(self.ends), right=True)

@@ -9,7 +9,8 @@ from torch.nn import functional
 from seqgen.heads.base import Head, heads
 from seqgen.heads.chunks import float32_at_least
 from seqgen.heads.cross_entropy import linear_token_losses
-from seqgen.options import Size
+from seqgen.heads.smoothed import smoothed_losses
+from seqgen.options import Share, Size
 
 
 @heads.register("mixture_of_softmaxes")
@@ -18,6 +19,7 @@ class MixtureOfSoftmaxesHead(Head):
 
     One softmax bounds the rank of the matrix of log-probabilities by the size of h; a mixture of
     `mixtures` does not. `bottleneck` is the size of `tanh(V_k h)`, by default that of h.
+    `label_smoothing` is that of `linear`.
     """
 
     def __init__(
@@ -26,8 +28,10 @@ class MixtureOfSoftmaxesHead(Head):
         vocab_size: int,
         mixtures: Size = 4,
         bottleneck: Size | None = None,
+        label_smoothing: Share = 0.0,
     ) -> None:
         super().__init__()
+        self.label_smoothing = label_smoothing
         self.mixtures, self.bottleneck = mixtures, bottleneck or input_size
         self.weigh = nn.Linear(input_size, mixtures, bias=False)
         self.spread = nn.Linear(input_size, mixtures * self.bottleneck)
@@ -45,7 +49,10 @@ class MixtureOfSoftmaxesHead(Head):
         return total.log_softmax(-1)  # rounding may have left it a little above 0
 
     def loss(self, hidden: Tensor, targets: Tensor) -> Tensor:
-        """Nats of each target, `[...]`."""
+        """Nats of each target, `[...]`; smoothed in training."""
+        if self.training and self.label_smoothing:
+            size = self.mixtures * self.project.out_features
+            return smoothed_losses(self.log_probs, hidden, targets, self.label_smoothing, size)
         log_weights, inner = self._mix(hidden)
         layer = (self.project.weight, self.project.bias)
         each = targets.unsqueeze(-1).expand(log_weights.shape)
