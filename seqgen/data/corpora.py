@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import unicodedata
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +18,12 @@ corpora: Registry[Corpus] = Registry("corpus", room="corpora")
 
 
 class Corpus(ABC):
-    """A text with a name. The first line of a corpus's docstring is what a listing shows."""
+    """A text with a name. The first line of a corpus's docstring is what a listing shows.
+
+    For kinds of data with a source and a target the text has them on each line with a tab between;
+    for tagged data it has a token, a tab and its tag on each line, and blank lines between
+    sequences.
+    """
 
     name: ClassVar[str]
 
@@ -58,7 +62,7 @@ class PythonDocs(Corpus):
             raise DataError(f"corpus '{self.name}': this Python comes without pydoc_data.topics")
         from pydoc_data.topics import topics
 
-        return _made("\n\n".join(topics[key] for key in sorted(topics)))
+        return TextFile.of("\n\n".join(topics[key] for key in sorted(topics)))
 
     def ready(self) -> bool:
         """Some systems pack the topics apart from Python."""
@@ -66,23 +70,6 @@ class PythonDocs(Corpus):
             return importlib.util.find_spec("pydoc_data.topics") is not None
         except ModuleNotFoundError:
             return False
-
-
-@corpora.register("unicode_names")
-class UnicodeNames(Corpus):
-    """The 95,156 character names of Unicode 3.2, one a line: 2.6 MB, the same in every Python."""
-
-    name = "unicode_names"
-
-    def read(self) -> TextFile:
-        """The names in the order of their code points."""
-        name = unicodedata.ucd_3_2_0.name
-        names = (name(chr(code), "") for code in range(0x110000))
-        return _made("".join(f"{each}\n" for each in names if each))
-
-    def ready(self) -> bool:
-        """Always: the names come with Python."""
-        return True
 
 
 @corpora.register("tiny_shakespeare")
@@ -133,7 +120,3 @@ class TinyShakespeare(Corpus):
 
 def _shakespeare_path() -> Path:
     return cache_folder() / "tiny_shakespeare.txt"
-
-
-def _made(text: str) -> TextFile:
-    return TextFile(text, hashlib.sha256(text.encode()).hexdigest())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import hashlib
 import sys
 import sysconfig
 from collections.abc import Iterator
@@ -33,8 +32,7 @@ class PythonLibrary(Corpus):
         if not self.ready():
             raise DataError(f"corpus '{self.name}': this Python comes without its library's source")
         found = (text for path in self._modules for text in docstrings(path))
-        text = "\n\n".join([docs.read().text, *found])
-        return TextFile(text, hashlib.sha256(text.encode()).hexdigest())
+        return TextFile.of("\n\n".join([docs.read().text, *found]))
 
     def ready(self) -> bool:
         """Some systems pack the library without its source."""

@@ -15,21 +15,26 @@ BODY = b"First Citizen:\nBefore we proceed any further, hear me speak.\n"
 
 def test_the_registry_lists_them():
     assert corpora.names() == (
+        "dates",
+        "hangul",
+        "punctuation",
         "python_docs",
         "python_library",
         "tiny_shakespeare",
+        "unicode_categories",
         "unicode_names",
     )
     for name in corpora.names():
         made = corpora.build(name)
         assert isinstance(made, Corpus)
         assert made.name == name
-        assert not corpora.entry(name).options
         assert 20 < len(corpora.entry(name).summary) < 100
+    assert list(corpora.entry("dates").options) == ["count", "seed"]
+    assert list(corpora.entry("punctuation").options) == ["corpus"]
 
 
 class TestFromPython:
-    @pytest.mark.parametrize("name", ["python_docs", "unicode_names"])
+    @pytest.mark.parametrize("name", ["dates", "hangul", "punctuation", "python_docs"])
     def test_is_always_ready(self, name):
         corpus = corpora.build(name)
         corpus.fetch()
@@ -42,14 +47,6 @@ class TestFromPython:
         assert 400_000 < len(found.text) < 600_000
         assert found.sha256 == hashlib.sha256(found.text.encode()).hexdigest()
         assert found.replaced == 0
-
-    def test_unicode_names_are_the_same_in_every_python(self):
-        found = corpora.build("unicode_names").read()
-        assert found.text.startswith("SPACE\nEXCLAMATION MARK\n")
-        assert len(found.text) == 2_564_680
-        assert found.text.count("\n") == 95_156
-        wanted = "9c5daca8dab22ee0e877899b69bed1fc65febc379a6e86de792558e75d53004a"
-        assert found.sha256 == wanted
 
 
 class Handler(BaseHTTPRequestHandler):
