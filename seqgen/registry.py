@@ -43,9 +43,10 @@ class Entry:
 
     @property
     def summary(self) -> str:
-        """The first line of the part's docstring."""
+        """The first line of the part's docstring; formulas that it announces are not part of it."""
         lines = (inspect.getdoc(self.factory) or "").strip().splitlines()
-        return lines[0] if lines else ""
+        first = lines[0] if lines else ""
+        return f"{first[:-2]}." if first.endswith("::") else first
 
 
 @dataclass(frozen=True)

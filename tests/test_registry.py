@@ -86,6 +86,16 @@ class TestRegister:
         assert boats.entry("raft").summary == "Floats."
         assert boats.entry("tug").summary == ""
 
+    def test_a_summary_may_announce_a_formula(self, boats):
+        @boats.register("sail")
+        def sail(area: int = 1):
+            """Moves by the wind (Smith 2020)::
+
+            speed = wind * area
+            """
+
+        assert boats.entry("sail").summary == "Moves by the wind (Smith 2020)."
+
     def test_the_place_is_that_of_the_definition(self, boats):
         assert boats.where("raft") == f'{HERE}:{line_of("""@boats.register("raft")""")}'
         assert boats.where("plank") == f'{HERE}:{line_of("""@boats.register("plank")""")}'

@@ -7,21 +7,24 @@ from typing import Annotated
 
 import typer
 
+from seqgen.cli.plugin_files import PluginFiles, load_plugins
+
 app = typer.Typer(help="The named corpora.", invoke_without_command=True)
 
 
 @app.callback()
 def list_corpora(
     context: typer.Context,
+    plugin_files: PluginFiles = None,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """List the named corpora, or fetch one."""
     if context.invoked_subcommand is not None:
+        context.obj = plugin_files  # also where they are named before the verb
         return
-    from seqgen import plugins
     from seqgen.data.corpora import corpora
 
-    plugins.load_installed()
+    load_plugins(plugin_files)
     found = [
         {
             "name": name,
@@ -39,13 +42,16 @@ def list_corpora(
 
 
 @app.command("get")
-def get(name: Annotated[str, typer.Argument(help="A corpus's name.")]) -> None:
+def get(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="A corpus's name.")],
+    plugin_files: PluginFiles = None,
+) -> None:
     """Fetch a corpus once, check its SHA-256 and keep it in the cache."""
-    from seqgen import plugins
     from seqgen.data.corpora import corpora
     from seqgen.errors import UsageError
 
-    plugins.load_installed()
+    load_plugins([*(context.obj or []), *(plugin_files or [])])
     try:
         corpus = corpora.build(name)
     except ValueError as error:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from seqgen.cli.completion import rooms
-from seqgen.cli.plugin_files import PluginFiles
+from seqgen.cli.plugin_files import PluginFiles, load_plugins
 from seqgen.errors import UsageError
 
 
@@ -20,12 +20,10 @@ def list_parts(
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """List the parts that a recipe may name: options with defaults, one line, file:line."""
-    from seqgen import plugins
     from seqgen.options import did_you_mean
     from seqgen.rooms import ROOMS
 
-    plugins.load_installed()
-    plugins.load_files([str(each.resolve()) for each in plugin_files or []])
+    load_plugins(plugin_files)
     if kind is not None and kind not in ROOMS:
         near = did_you_mean(kind, ROOMS)
         raise UsageError(f"no kind of part named '{kind}'{near} ({', '.join(ROOMS)})")

@@ -11,3 +11,11 @@ PluginFiles = Annotated[
     list[Path] | None,
     typer.Option("--plugin", metavar="FILE", help="A Python file to import first; repeatable."),
 ]
+
+
+def load_plugins(files: list[Path] | None) -> None:
+    """Import the installed plugins and the files that a person names. Errors: PluginError."""
+    from seqgen import plugins
+
+    plugins.load_installed()
+    plugins.load_files([str(each.resolve()) for each in files or []])

@@ -6,11 +6,12 @@ import json
 
 import typer
 
+from seqgen.cli.plugin_files import PluginFiles, load_plugins
 
-def schema() -> None:
+
+def schema(plugin_files: PluginFiles = None) -> None:
     """Print the JSON Schema of recipes, for editors that check and complete YAML."""
-    from seqgen import plugins
     from seqgen.recipe import recipe_schema
 
-    plugins.load_installed()
+    load_plugins(plugin_files)
     typer.echo(json.dumps(recipe_schema(), indent=2))

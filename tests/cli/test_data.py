@@ -83,3 +83,54 @@ def test_without_a_network(refusal, server, monkeypatch):
 def test_a_name_that_is_none(refusal):
     told = refusal(2, "data", "get", "tiny_shakespear")
     assert "no corpus named 'tiny_shakespear'; did you mean 'tiny_shakespeare'?" in told
+
+
+PLUGIN = '''
+from pathlib import Path
+
+from seqgen.data.corpora import Corpus, corpora
+from seqgen.data.files import TextFile
+
+
+@corpora.register("mine")
+class Mine(Corpus):
+    """What I wrote myself."""
+
+    name = "mine"
+
+    def ready(self):
+        return Path("mine.txt").exists()
+
+    def read(self):
+        return TextFile.of(Path("mine.txt").read_text())
+
+    def fetch(self, on_progress=None):
+        Path("mine.txt").write_text("mine")
+'''
+
+
+@pytest.mark.usefixtures("own_registries")
+def test_a_corpus_of_a_plugin_is_listed(command, place):
+    place.write("corpus.py", PLUGIN)
+    found = json.loads(command("data", "--plugin", "corpus.py", "--json").out)
+    assert {"name": "mine", "ready": False, "summary": "What I wrote myself."} in found
+
+
+@pytest.mark.usefixtures("own_registries")
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("data", "get", "mine", "--plugin", "corpus.py"),
+        ("data", "--plugin", "corpus.py", "get", "mine"),
+    ],
+)
+def test_a_corpus_of_a_plugin_can_be_got(words, command, place):
+    place.write("corpus.py", PLUGIN)
+    assert command(*words) == (0, "mine: ready\n", "")
+    assert (place.folder / "mine.txt").read_text() == "mine"
+
+
+def test_a_plugin_that_is_not_there(refusal, place):
+    for words in (["data"], ["data", "get", "unicode_names"]):
+        told = refusal(8, *words, "--plugin", "none.py")
+        assert told == f"plugin {place.folder / 'none.py'}: no such file"

@@ -2,8 +2,19 @@
 
 import json
 
+import pytest
+
 from seqgen.cells import cells
 from seqgen.recipe import recipe_schema
+
+PLUGIN = '''
+from seqgen.cells import cells
+
+
+@cells.register("mine")
+def mine(input_size: int, leak: float = 0.5):
+    """A cell of mine."""
+'''
 
 
 def test_it_is_the_json_schema_of_recipes(command):
@@ -35,3 +46,18 @@ def test_every_reference_leads_somewhere(command):
         for step in reference.removeprefix("#/").split("/"):
             target = target[step]
         assert target
+
+
+@pytest.mark.usefixtures("own_registries")
+def test_a_part_of_a_plugin_is_in_it(command, place):
+    place.write("more.py", PLUGIN)
+    schema = json.loads(command("schema", "--plugin", "more.py").out)
+    mine = schema["$defs"]["cells.mine"]
+    assert mine["description"] == "A cell of mine."
+    assert mine["properties"]["leak"] == {"type": "number", "default": 0.5}
+    assert '"mine"' in json.dumps(schema["$defs"]["cells"])
+
+
+def test_a_plugin_that_is_not_there(refusal, place):
+    told = refusal(8, "schema", "--plugin", "none.py")
+    assert told == f"plugin {place.folder / 'none.py'}: no such file"
