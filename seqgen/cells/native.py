@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from seqgen.cells.base import Cell
+from seqgen.cells.segments import read_in_segments
 from seqgen.cells.state_shape import checked_tensor
 from seqgen.state import State, map_state, select
 
@@ -85,30 +86,35 @@ class NativeCell(Cell, ABC):
         if size != self.native.input_size:
             raise ValueError(f"`xs` must be [..., {self.native.input_size}], but is [..., {size}]")
         past = self.initial_state(batch) if state is None else self._each_checked(state, batch)
-        if time == 0 or batch == 0:
+        if time == 0 or batch == 0 or (lengths is not None and not bool(lengths.any())):
             return xs.new_zeros(batch, time, self.output_size), past
-        # The kernel wants [layers, batch, hidden].
-        first = map_state(lambda *layers: torch.stack(layers), past[0], *past[1:])
         if lengths is None:
-            outputs, last = self.kernel(xs, first, *self._settings(), True)
-            return outputs, self._by_layer(last)
+            return self._read(xs, past)
+        if xs.device.type == "cpu":
+            return read_in_segments(self._read, xs, past, lengths)
+        return self._read_packed(xs, past, lengths)
+
+    def _read(self, xs: Tensor, past: State) -> tuple[Tensor, State]:
+        """Rows that are all as long as `xs`."""
+        outputs, last = self.kernel(xs, _stacked(past), *self._settings(), True)
+        return outputs, self._by_layer(last)
+
+    def _read_packed(self, xs: Tensor, past: State, lengths: Tensor) -> tuple[Tensor, State]:
+        """Rows of different length, in one call of the kernel."""
         # A packed sequence has no empty rows: read one input there, then undo it.
         some = (lengths > 0).to(xs.device)
         packed = pack_padded_sequence(
             xs, lengths.clamp(min=1).cpu(), batch_first=True, enforce_sorted=False
         )
-        packed, last = self._read_packed(packed, first)
-        outputs, _ = pad_packed_sequence(packed, batch_first=True, total_length=time)
+        data, sizes, order, back = packed
+        # The kernel wants the rows sorted by length; the states go back to the batch's order.
+        first = map_state(lambda tensor: tensor.index_select(1, order), _stacked(past))
+        read, last = self.kernel(data, sizes, first, *self._settings())
+        last = map_state(lambda tensor: tensor.index_select(1, back), last)
+        packed = PackedSequence(read, sizes, order, back)
+        outputs, _ = pad_packed_sequence(packed, batch_first=True, total_length=xs.shape[1])
         outputs = outputs.masked_fill(~some.view(-1, 1, 1), 0)
         return outputs, select(some, self._by_layer(last), past)
-
-    def _read_packed(self, packed: PackedSequence, first: State) -> tuple[PackedSequence, State]:
-        """The kernel over rows sorted by length; the states are in the order of the batch."""
-        data, sizes, order, back = packed
-        first = map_state(lambda tensor: tensor.index_select(1, order), first)
-        outputs, last = self.kernel(data, sizes, first, *self._settings())
-        last = map_state(lambda tensor: tensor.index_select(1, back), last)
-        return PackedSequence(outputs, sizes, order, back), last
 
     def _settings(self) -> tuple[list[Tensor], bool, int, float, bool, bool]:
         """Weights, has biases, layers, dropout, training, reads in both directions."""
@@ -128,6 +134,12 @@ class NativeCell(Cell, ABC):
             map_state(lambda tensor, layer=layer: tensor[layer], state)
             for layer in range(self.layers)
         )
+
+
+def _stacked(state: State) -> State:
+    """The states of the layers as the kernel wants them, `[layers, batch, hidden]`."""
+    layers = cast(tuple[State, ...], state)
+    return map_state(lambda *each: torch.stack(each), layers[0], *layers[1:])
 
 
 def init_layer(init: Init, weights: Sequence[Tensor], gates: int) -> None:

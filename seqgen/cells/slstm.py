@@ -41,7 +41,9 @@ class SLSTM(Cell):
     The first m is -1e30, so that m' is i in the first step and i' is 1. As in every step i' or f'
     is 1, n' is at least 1 from then on: the quotient is safe, and a mean of what tanh(z) was.
 
-    With `heads`, R has a block for each head: units meet those of their own head only.
+    With `heads`, R has a block for each head: units meet those of their own head only. What xLSTM
+    builds around this cell (a convolution before i and f, a normalisation of each head's h') is not
+    part of it.
 
     The weights W begin uniform in +-1/sqrt(hidden), R orthogonal for each gate and head, the biases
     at 0 but 1 for f.
@@ -113,8 +115,8 @@ class SLSTM(Cell):
         if self.heads == 1:
             return torch.addmm(x, hidden, self.recurrent_weight[0]).chunk(4, 1)
         # A product for each head: [heads, batch, head] with [heads, head, 4 * head].
-        by_head = hidden.reshape(batch, self.heads, -1).transpose(0, 1)
-        inputs = x.reshape(batch, self.heads, -1).transpose(0, 1)
+        by_head = hidden.reshape(batch, self.heads, size // self.heads).transpose(0, 1)
+        inputs = x.reshape(batch, self.heads, 4 * size // self.heads).transpose(0, 1)
         sums = torch.baddbmm(inputs, by_head, self.recurrent_weight).transpose(0, 1)
         gates = sums.reshape(batch, self.heads, 4, size // self.heads).transpose(1, 2)
         return gates.reshape(batch, 4, size).unbind(1)
