@@ -75,7 +75,14 @@ SMALL = {
         "language_model": {"run": "other"},
         "ensemble": {"runs": ["other"]},
     },
-    "data": {"text": {"corpus": "unicode_names"}},
+    "data": {
+        "text": {"corpus": "unicode_names"},
+        "pairs": {"corpus": "hangul"},
+        "labelled": {"corpus": "unicode_categories"},
+        "lines": {"corpus": "unicode_names"},
+        "tagged": {"corpus": "punctuation", "letters": True},
+        "vectors": {"vector_size": 3, "path": "texts.txt"},
+    },
     "decoders": {
         "beam": {"beam_size": 3, "n_best": 3, "length_normalisation": "power"},
         "diverse_beam": {"beam_size": 4, "groups": 2, "n_best": 3},

@@ -10,6 +10,8 @@ from torch.nn.utils.rnn import pad_sequence
 
 from seqgen.tokenizers.base import BOS, EOS, PAD
 
+_END = torch.tensor([EOS])
+
 
 def padded(rows: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     """Rows of tokens as `[batch, time]`, PAD behind the shorter ones, and `lengths: [batch]`."""
@@ -21,7 +23,7 @@ def padded(rows: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
 
 def ended(tokens: Tensor) -> Tensor:
     """`tokens: [time]` with EOS behind."""
-    return torch.cat([tokens, tokens.new_tensor([EOS])])
+    return torch.cat([tokens, _END])
 
 
 def begun(rows: Sequence[Tensor]) -> Tensor:
@@ -29,5 +31,7 @@ def begun(rows: Sequence[Tensor]) -> Tensor:
 
     `[batch, time]`, padded like the rows themselves.
     """
-    begin = torch.tensor([BOS])
-    return padded([torch.cat([begin, row[:-1]]) for row in rows])[0]
+    targets, lengths = padded(rows)
+    real = torch.arange(targets.shape[1]) < lengths.unsqueeze(1)
+    before = torch.cat([torch.full_like(targets[:, :1], BOS), targets[:, :-1]], dim=1)
+    return before.masked_fill(~real, PAD)

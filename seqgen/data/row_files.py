@@ -84,6 +84,13 @@ class RowFiles(ABC, Generic[T]):
             self._parts[name] = self._divided[name] if files is None else self._read(files[name])
         return self._parts[name]
 
+    @property
+    def training_part(self) -> Part[T]:
+        """The training rows, without which there is no data. Errors: DataError."""
+        part = self.part("train")
+        assert part is not None
+        return part
+
     def hashes(self) -> dict[str, str]:
         """The SHA-256 of all files by their names."""
         for name in PART_NAMES:
