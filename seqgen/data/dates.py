@@ -102,9 +102,10 @@ class Dates(Corpus):
     """Pairs: 20,000 dates, written in many English ways, and in ISO form; drawn from a seed.
 
     The dates lie between 1900 and 2099; `count` of them are drawn. The same seed gives the same
-    rows in every Python, and no source comes twice. Years have four digits. Where the month is a
-    number, the day comes first, as in British English (`03/05/1984` and `3.5.1984` are in May), or
-    else the year, then the month (`1984/5/3`). Weekdays are the right ones.
+    rows in every Python, and no source comes twice, be it in another case. Years have four digits.
+    Where the month is a number, the day comes first, as in British English (`03/05/1984` and
+    `3.5.1984` are in May), or else the year, then the month (`1984/5/3`). Weekdays are the right
+    ones.
     """
 
     name = "dates"
@@ -126,8 +127,9 @@ class Dates(Corpus):
         while len(seen) < self.count:
             day = date.fromordinal(_FIRST + draw.below(_LAST - _FIRST + 1))
             source = _written(day, draw)
-            if source not in seen:
-                seen.add(source)
+            # Another case alone would be no new row to a model, held out or not.
+            if source.lower() not in seen:
+                seen.add(source.lower())
                 yield source, day.isoformat()
 
 
