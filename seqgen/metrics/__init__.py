@@ -1,6 +1,42 @@
-"""Metrics, which say how good a model is. To add one: subclass `Metric` and register it."""
+"""Metrics, which say how good a model is. To add one: subclass `Metric` and register it.
 
+Values are shares from 0 to 1, except those of BLEU and chrF, which go from 0 to 100; error rates
+by edits exceed 1 where outputs are much too long. Texts are equal where their code points are: no
+metric normalises Unicode, so NFC or NFD is for the data to choose.
+"""
+
+from seqgen.metrics.accuracy import Accuracy
 from seqgen.metrics.base import Answer, Measured, Metric, MetricFactory, metrics
+from seqgen.metrics.bleu import Bleu
+from seqgen.metrics.character_error_rate import CharacterErrorRate
+from seqgen.metrics.chrf import Chrf
+from seqgen.metrics.exact_match import ExactMatch
 from seqgen.metrics.likelihood import Tally, likelihood
+from seqgen.metrics.macro_recall import MacroRecall
+from seqgen.metrics.measure import by_name, measure
+from seqgen.metrics.phoneme_error_rate import PhonemeErrorRate
+from seqgen.metrics.tag_accuracy import TagAccuracy
+from seqgen.metrics.tag_scores import TagScores
+from seqgen.metrics.word_error_rate import WordErrorRate
 
-__all__ = ["Answer", "Measured", "Metric", "MetricFactory", "Tally", "likelihood", "metrics"]
+__all__ = [
+    "Accuracy",
+    "Answer",
+    "Bleu",
+    "CharacterErrorRate",
+    "Chrf",
+    "ExactMatch",
+    "MacroRecall",
+    "Measured",
+    "Metric",
+    "MetricFactory",
+    "PhonemeErrorRate",
+    "TagAccuracy",
+    "TagScores",
+    "Tally",
+    "WordErrorRate",
+    "by_name",
+    "likelihood",
+    "measure",
+    "metrics",
+]

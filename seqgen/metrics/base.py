@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
+from seqgen.plain_values import shown
 from seqgen.registry import Registry
 
 metrics: Registry[Metric] = Registry("metric")
@@ -40,9 +41,23 @@ class Metric(ABC):
 
     better: ClassVar[Literal["lower", "higher"]]
 
-    @abstractmethod
     def measure(self, answers: Sequence[Answer]) -> Measured:
-        """Of at least one answer. Errors: ValueError where there is none."""
+        """What `measure_all` gives for answers that are fit to be measured.
+
+        Errors: ValueError where there is no answer, or one has no reference.
+        """
+        if not answers:
+            raise ValueError("`answers` must have at least 1 answer, but has none")
+        for answer in answers:
+            if not answer.references:
+                source = shown(answer.source)
+                raise ValueError(f"the answer to {source} must have at least 1 reference")
+        return self.measure_all(answers)
+
+    @abstractmethod
+    def measure_all(self, answers: Sequence[Answer]) -> Measured:
+        """Of at least one answer, each with at least one reference: a finite value, which does
+        not depend on the order of the answers."""
 
 
 MetricFactory = Annotated[Callable[..., Metric], metrics]
