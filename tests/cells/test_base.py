@@ -243,6 +243,14 @@ def test_step_does_not_write_into_its_state(make):
     assert_same(tuple(before), tuple(leaves(state)), 0)
 
 
+def test_a_batch_may_be_empty(make):
+    cell = make()
+    for lengths in (None, torch.zeros(0, dtype=torch.long)):
+        outputs, state = cell(inputs(batch=0), None, lengths)
+        assert outputs.shape == (0, TIME, cell.output_size)
+        assert all(len(leaf) == 0 for leaf in leaves(state))
+
+
 def test_no_time_changes_nothing(make):
     cell = make()
     for lengths in (None, torch.zeros(BATCH, dtype=torch.long)):

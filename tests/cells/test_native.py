@@ -31,6 +31,17 @@ def test_is_what_torch_has(name, lengths):
     torch.testing.assert_close(cell(xs, None, lengths)[0], wanted)
 
 
+@pytest.mark.parametrize("lengths", [[5, 0, 2], [1, 1, 1], [0, 0, 4]])
+def test_packed_rows_are_the_same_as_segments_of_rows(name, lengths):
+    """Where there is no CPU rows are packed, which no other test would notice here."""
+    cell, xs, lengths = build(name, layers=2), torch.randn(3, 5, 3), torch.tensor(lengths)
+    start = cell(torch.randn(3, 2, 3))[1]
+    found, wanted = cell._read_packed(xs, start, lengths), cell(xs, start, lengths)
+    torch.testing.assert_close(found[0], wanted[0])
+    for a, b in zip(leaves(found[1]), leaves(wanted[1]), strict=True):
+        torch.testing.assert_close(a, b)
+
+
 @pytest.mark.parametrize("lengths", [None, torch.tensor([5, 0, 2])])
 def test_reads_the_weights_of_the_moment(name, lengths):
     cell, other, xs = build(name, layers=2), build(name, layers=2), torch.randn(3, 5, 3)
@@ -73,6 +84,14 @@ def test_a_state_of_other_layers_is_named(name):
     cell, two = build(name), build(name, layers=2)
     with pytest.raises(ValueError, match="`state` must be a tuple of 1"):
         cell(torch.zeros(4, 5, 3), two.initial_state(4))
+
+
+def test_rows_without_inputs_stay_as_they_are(name):
+    cell, xs = build(name), torch.randn(3, 5, 3)
+    start = cell(xs)[1]
+    outputs, last = cell(xs, start, torch.zeros(3, dtype=torch.long))
+    assert not outputs.any()
+    assert all(map(torch.equal, leaves(last), leaves(start)))
 
 
 def test_no_rows(name):
