@@ -124,6 +124,8 @@ def default_of(option: Option, path: Path = ()) -> Any:
         return None
     if _checker(annotation):
         return check_value(annotation, default, place)
+    if dataclasses.is_dataclass(annotation) and default == typing.cast(Any, annotation)():
+        return check_value(annotation, {}, place)  # its own defaults may be parts
     item = _item_with_checker(_without_none(annotation))
     return check_value(annotation, list(default), place) if _checker(item) else default
 
@@ -217,10 +219,12 @@ def schema_of_options(options: Mapping[str, Option]) -> dict[str, Any]:
 
 
 def _annotated(factory: Callable[..., Any]) -> Callable[..., Any]:
-    """Where the annotations of `factory` are: on `__init__` for a class."""
-    if isinstance(factory, type) and not dataclasses.is_dataclass(factory):
-        return typing.cast(Callable[..., Any], inspect.getattr_static(factory, "__init__"))
-    return factory
+    """Where the annotations of `factory` are: for a class on its `__init__`, be it inherited, and
+    for a dataclass's on its fields."""
+    if not isinstance(factory, type):
+        return factory
+    owner = next(each for each in factory.__mro__ if "__init__" in vars(each))
+    return owner if "__dataclass_fields__" in vars(owner) else vars(owner)["__init__"]
 
 
 def _checker(annotation: Any) -> Checker | None:

@@ -102,6 +102,18 @@ class TestSignatures:
     def test_those_of_a_dataclass_are_its_fields(self):
         assert list(options_of(Colours)) == ["frame", "stripes"]
 
+    def test_a_constructor_comes_before_the_fields_of_a_base(self):
+        class Own(Colours):
+            def __init__(self, gears: Size, frame: Path) -> None:
+                super().__init__(str(frame))
+
+        class Same(Colours):
+            pass
+
+        found = {name: option.annotation for name, option in options_of(Own).items()}
+        assert found == {"gears": Size, "frame": Path}
+        assert options_of(Same) == options_of(Colours)
+
     def test_a_parameter_without_an_annotation_takes_anything(self):
         def free(x, y=1):
             pass

@@ -94,6 +94,11 @@ class LinesData(RowFiles[Line], Data[TokenBatch]):
         rows = [tokenizers["text"].encode(text) for text in texts]
         return Prompts(*padded([torch.tensor([BOS, *row.tolist()]) for row in rows]))
 
+    def given(self, file: TextFile, name: str, tokenizers: Tokenizers) -> RowSplit[TokenBatch]:
+        """All lines of the text, the empty ones, too."""
+        lines, _ = lines_in(file, name, "keep")
+        return RowSplit(encode_lines(lines, name, tokenizers["text"]).batched(), ())
+
     def output_text(self, prompt: str, tokens: Sequence[int], tokenizers: Tokenizers) -> str:
         """What the tokens add behind the prompt."""
         tokenizer = tokenizers["text"]

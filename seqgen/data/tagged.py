@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
-from seqgen.data.base import Data, Example, SplitName, data
+from seqgen.data.base import Data, SplitName, data
 from seqgen.data.batches import PairBatch, Sources
 from seqgen.data.buckets import Buckets
 from seqgen.data.files import TextFile
@@ -18,7 +18,7 @@ from seqgen.data.row_batches import RowSplit, RowTraining
 from seqgen.data.row_files import Part, RowFiles
 from seqgen.data.rows import some_lines
 from seqgen.data.tagged_file import TaggedSequence, parse_tagged
-from seqgen.data.tagged_rows import TaggedRows
+from seqgen.data.tagged_rows import TaggedRows, examples_of
 from seqgen.errors import DataError
 from seqgen.options import Share, Size
 from seqgen.tokenizers.base import UNK, Tokenizers
@@ -65,15 +65,12 @@ class TaggedData(RowFiles[TaggedSequence], Data[PairBatch]):
         return row.words
 
     def training_texts(self) -> dict[str, Iterable[str]]:
-        """The words and the tags one by one; of the letters each word once."""
-        rows = self._training_part().rows
-        texts: dict[str, Iterable[str]] = {
-            "source": chain.from_iterable(row.words for row in rows),
-            "target": chain.from_iterable(row.tags for row in rows),
-        }
-        if self.letters:
-            texts["letters"] = dict.fromkeys(chain.from_iterable(row.words for row in rows))
-        return texts
+        """The words and the tags one by one, those of sequences that are too long included; of
+        the letters each word once."""
+        rows = self._whole().rows
+        words = [*chain.from_iterable(row.words for row in rows)]
+        texts = {"source": words, "target": [*chain.from_iterable(row.tags for row in rows)]}
+        return {**texts, "letters": [*dict.fromkeys(words)]} if self.letters else {**texts}
 
     def training(self, tokenizers: Tokenizers) -> RowTraining[PairBatch]:
         """Sequences of about one length together."""
@@ -92,14 +89,13 @@ class TaggedData(RowFiles[TaggedSequence], Data[PairBatch]):
         part = self.part(name)
         if part is None:
             return None
-        examples = [Example(" ".join(row.words), (" ".join(row.tags),)) for row in part.rows]
         rows = self._tokens(part, tokenizers)
         unknown = [row for row, tags in zip(part.rows, rows.tags, strict=True) if UNK in tags]
         if unknown:
             what = f"{len(unknown)} of {len(part.rows)} sequences have tags that training has not"
             lines = some_lines([row.line for row in unknown])
             self._remarks[name] = f"{part.name}: {what} ({lines})"
-        return RowSplit(rows.encoded(), examples)
+        return RowSplit(rows.encoded(), examples_of(part.rows))
 
     def prompts(self, texts: Sequence[str], tokenizers: Tokenizers) -> Sources:
         """Words with spaces between; a text without any has a length of 0, and no tags."""
@@ -121,6 +117,15 @@ class TaggedData(RowFiles[TaggedSequence], Data[PairBatch]):
     def source_pieces(self, prompt: str, tokenizers: Tokenizers) -> list[str]:
         """The words."""
         return _words(prompt)
+
+    def unknown(self, prompt: str, tokenizers: Tokenizers) -> list[str]:
+        """The words that training does not have, or not often enough."""
+        return [word for word in _words(prompt) if UNK in tokenizers["source"].encode(word)]
+
+    def given(self, file: TextFile, name: str, tokenizers: Tokenizers) -> RowSplit[PairBatch]:
+        """Tagged sequences, in the format of the files."""
+        part = Part(name, parse_tagged(file, name))
+        return RowSplit(self._tokens(part, tokenizers).encoded(), examples_of(part.rows))
 
     def output_lengths(self, batch: Any) -> Tensor:
         """As many as there are words."""

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from seqgen.data.base import Example
 from seqgen.data.batches import PairBatch, Sources
 from seqgen.data.padding import begun, padded
 from seqgen.data.row_batches import EncodedRows, text_size
@@ -80,6 +81,11 @@ class TaggedRows:
         if self.letters is None:
             return Sources(values, lengths)
         return Sources(values, lengths, *padded_letters(_these(self.letters, numbers)))
+
+
+def examples_of(sequences: Sequence[TaggedSequence]) -> list[Example]:
+    """Each of them, also where its words come again: every tag of a part counts."""
+    return [Example(" ".join(each.words), (" ".join(each.tags),)) for each in sequences]
 
 
 def _these(rows: Sequence[T], numbers: Sequence[int]) -> list[T]:
