@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC
 from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
@@ -10,7 +11,7 @@ from torch import Tensor
 T = TypeVar("T", bound="_OnDevice")
 
 
-class _OnDevice:
+class _OnDevice(ABC):  # noqa: B024
     """A frozen dataclass of tensors, of the like, and of plain values."""
 
     def to(self: T, device: Any) -> T:

@@ -39,7 +39,7 @@ class LabelledData(PairedRows):
         """The classes."""
         classes = sorted({row.target for row in rows})
         more = ", ..." if len(classes) > 5 else ""
-        return f"have a class that training does not have: {', '.join(classes[:5])}{more}"
+        return f"with a class that training does not have: {', '.join(classes[:5])}{more}"
 
     def output_lengths(self, batch: Sources) -> Tensor:
         """One token for each text."""

@@ -129,7 +129,7 @@ class RowFiles(ABC, Generic[T]):
     def _divided(self) -> dict[PartName, Part[T] | None]:
         """The parts of the one text."""
         if self.path is not None:
-            file, name = read_text(self.path, self.errors), str(self.path)
+            file, name = read_text(self.path, self.errors), _shown(self.path)
         else:
             assert self._corpus is not None
             file, name = self._corpus.read(), self._corpus.name
@@ -148,7 +148,7 @@ class RowFiles(ABC, Generic[T]):
     def _read(self, paths: Sequence[Path]) -> Part[T] | None:
         if not paths:
             return None
-        files, names = [read_text(path, self.errors) for path in paths], [*map(str, paths)]
+        files, names = [read_text(path, self.errors) for path in paths], [*map(_shown, paths)]
         self._hashes.update(zip(names, (file.sha256 for file in files), strict=True))
         return Part(", ".join(names), self.parsed(files, names))
 
@@ -157,3 +157,9 @@ def _several(paths: Path | tuple[Path, ...] | None) -> tuple[Path, ...]:
     if paths is None:
         return ()
     return paths if isinstance(paths, tuple) else (paths,)
+
+
+def _shown(path: Path) -> str:
+    """The path on one line."""
+    name = str(path)
+    return name if name.isprintable() else repr(name)
