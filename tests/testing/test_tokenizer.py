@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from seqgen.testing import check_tokenizer
-from seqgen.testing.tokenizer import TOKENIZER_LAWS, random_texts
+from seqgen.testing.tokenizer import TOKENIZER_LAWS
 from seqgen.tokenizers import SPECIALS, Tokenizer, tokenizers
 from seqgen.tokenizers.base import check_text
 
@@ -140,7 +140,53 @@ def test_who_does_not_claim_to_be_lossless_is_not_tried():
     assert law.law == "what was learned comes back"
 
 
-def test_random_texts_are_the_same_texts_and_from_all_over():
-    texts = random_texts(100)
-    assert texts == random_texts(100)
-    assert max(map(ord, "".join(texts))) > 0x1F300
+def outcomes(*tokenizer, **options):
+    return {each.law: each for each in check_tokenizer(*tokenizer, **options).findings}
+
+
+@pytest.mark.parametrize("algorithm", ["unigram", "bpe"])
+def test_sentencepiece_finds_text_enough_for_its_own_vocabulary(algorithm):
+    found = outcomes("sentencepiece", algorithm=algorithm)
+    assert [each.says for each in found.values() if each.outcome != "kept"] == []
+
+
+@pytest.mark.parametrize("options", [{}, {"vocab_size": 30}, {"min_count": 2}])
+def test_what_is_unknown_is_not_broken(options):
+    """Words without a place in a vocabulary are UNK, also those that look special."""
+    found = outcomes("word", split="exact", **options)
+    assert [each.says for each in found.values() if each.outcome == "broken"] == []
+    assert found["text that looks special stays plain"].outcome == "kept"
+
+
+def test_who_knows_no_text_in_full_is_not_tried():
+    found = outcomes("char", alphabet="ꙮ")["what was learned comes back"]
+    assert (found.outcome, found.says) == (
+        "not tried",
+        "its vocabulary is so small that no text is known in full",
+    )
+
+
+class Dropping(Plain):
+    """What looks special is lost, though no id says so."""
+
+    def encode(self, text):
+        return super().encode(text.replace("[PAD]", ""))
+
+
+def test_what_looks_special_must_come_back():
+    found = outcomes(Dropping)["text that looks special stays plain"]
+    assert (found.outcome, found.says) == ("broken", "the text '[PAD]' came back as ''")
+
+
+class Counting(Plain):
+    fits = 0
+
+    def fit(self, texts):
+        Counting.fits += 1
+        super().fit(texts)
+
+
+def test_it_is_fitted_seldom():
+    """Learning may take long: once for most laws, and where a law is about learning."""
+    check_tokenizer(Counting).require()
+    assert Counting.fits == 4
