@@ -168,8 +168,7 @@ def rehearse(recipe: Recipe) -> None:
     data = build_data(recipe)
     for part in tokenizer_parts(recipe, data).values():
         part()
-    for metric in recipe.metrics:
-        metric()
+    by_name(cast(Sequence[Part[Metric]], recipe.metrics))
     # Nothing is fitted yet, and of a tokenizer only the length matters here; a large one, so that
     # no option is refused that a real vocabulary may allow.
     stand_in = cast(Tokenizer, range(ANY_VOCABULARY))

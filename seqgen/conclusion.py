@@ -72,8 +72,7 @@ def _write_samples(built: Built, dataset: Dataset[Any], directory: RunDirectory)
     prompts: Sequence[str] = sample_prompts(built, dataset.valid)
     samples = final_samples(built.generator(), recipe.samples, prompts, recipe.seed)
     directory.write_json(directory.folder / "samples.json", samples)
-    text = samples_as_text(samples, built.data.continues)
-    directory.write(directory.folder / "samples.txt", text)
+    directory.write(directory.folder / "samples.txt", samples_as_text(samples))
 
 
 def _result(

@@ -45,10 +45,10 @@ def check_samples(built: Built, prompts: Sequence[str], load: Load | None = None
 
 def sample_at_validation(
     generator: Generator, decoder: Decoder, prompt: str, length: int
-) -> dict[str, str]:
+) -> Sample:
     """What comes of a prompt now; by the same random numbers each time."""
     [[found, *_]] = generator.generate([prompt], decoder, length)
-    return {"prompt": prompt, "text": found.text}
+    return {"prompt": prompt, "text": found.text, "continues": generator.data.continues}
 
 
 def final_samples(
@@ -61,26 +61,25 @@ def final_samples(
         found = generator.generate(prompts, decoder, options.length)
         for prompt, [generated] in zip(prompts, found, strict=True):
             first = generator.first_tokens(prompt, temperature)
-            samples.append(_as_data(generated, temperature, first))
+            about = {"continues": generator.data.continues, "temperature": temperature}
+            samples.append({**_as_data(generated, first), **about})
     return samples
 
 
-def samples_as_text(samples: list[Sample], continues: bool = True) -> str:
-    """The samples for reading, one under the other; prompts that outputs do not continue stand on
-    lines of their own."""
-    between = "" if continues else "\n"
+def samples_as_text(samples: list[Sample]) -> str:
+    """The samples for reading, one under the other; a source stands on a line of its own."""
     parts = []
     for sample in samples:
         temperature = sample["temperature"]
         name = f"temperature {temperature:g}" if temperature else "greedy"
+        between = "" if sample["continues"] else "\n"
         parts.append(f"=== {name} ===\n{sample['prompt']}{between}{sample['text']}\n")
     return "\n".join(parts)
 
 
-def _as_data(generated: Generated, temperature: float, first: list[dict[str, Any]]) -> Sample:
+def _as_data(generated: Generated, first: list[dict[str, Any]]) -> Sample:
     return {
         "prompt": generated.prompt,
-        "temperature": temperature,
         "text": generated.text,
         "pieces": list(generated.pieces),
         "log_probs": list(generated.hypothesis.log_probs),

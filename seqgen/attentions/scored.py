@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from seqgen.attentions.base import Attention
 
 
-class ScoredAttention(Attention):
+class ScoredAttention(Attention, ABC):
     """Global attention (Luong et al. 2015, equations 5 and 7)::
 
         a = softmax over the real tokens j of score(q, m_j)      c = sum_j a_j m_j

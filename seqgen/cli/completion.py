@@ -7,13 +7,17 @@ from pathlib import Path
 from seqgen.bundled_recipes import known_recipes
 
 ROOM_NAMES = (
+    "attentions",
+    "bridges",
     "cells",
     "constraints",
     "corpora",
     "data",
     "decoders",
     "embeddings",
+    "encoders",
     "heads",
+    "metrics",
     "models",
     "optimizers",
     "schedules",

@@ -51,6 +51,8 @@ class Display:
         self._line(f"{plan['recipe']}{about}")
         self._line(f"  model   {count(plan['parameters'])} parameters, {plan['vocab_size']} tokens")
         self._line(f"  data    {', '.join(plan['data'])}: {', '.join(parts)} tokens")
+        for remark in plan["remarks"]:
+            self._line(f"  note    {remark}")
         self._line(f"  machine {plan['device']}, {threads}, {plan['precision']}")
         self._line(f"  budget  {plan['budget']}")
         if plan["resumed_at"] is not None:
@@ -84,6 +86,8 @@ class Display:
                     f"{figure(figures['nats_per_token'])} nats/token, perplexity "
                     f"{figure(figures['perplexity'])}, accuracy {figures['accuracy']:.1%}"
                 )
+                if "metrics" in figures:
+                    self._line(f"        {_metrics(figures)} of {count(figures['examples'])}")
         self._line(f"report: {folder / 'report.html'}   samples: {folder / 'samples.txt'}")
 
     def _train(self, event: Event) -> None:
@@ -103,10 +107,11 @@ class Display:
         mark = "  best" if event["best"] else ""
         self._line(
             f"step {count(event['step'])}  valid {figure(event['nats_per_token'])} nats/token, "
-            f"{figure(event['bits_per_char'])} bits/char{mark}"
+            f"{figure(event['bits_per_char'])} bits/char{_metrics(event, ', ')}{mark}"
         )
         for sample in event["samples"]:
-            text = f"{sample['prompt']}{sample['text']}".replace("\n", "\u21b5")
+            between = "" if sample["continues"] else " \u2192 "
+            text = f"{sample['prompt']}{between}{sample['text']}".replace("\n", "\u21b5")
             room = max(20, self.console.width - 4) if self.console.is_terminal else 100
             self._line(f"  {visible(text)[:room]}", style="dim")
 
@@ -117,3 +122,10 @@ class Display:
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
+
+
+def _metrics(figures: dict[str, Any], before: str = "") -> str:
+    """What the recipe's metrics say, with `before` in front; nothing where there are none."""
+    found = figures.get("metrics", {}).items()
+    text = ", ".join(f"{name.replace('_', ' ')} {figure(value)}" for name, value in found)
+    return f"{before}{text}" if text else ""

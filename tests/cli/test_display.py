@@ -16,6 +16,7 @@ PLAN = {
     "parameters": 12345,
     "vocab_size": 70,
     "data": {"a.txt": "00"},
+    "remarks": ["3 rows left out"],
     "train_tokens": 100,
     "valid_tokens": 10,
     "device": "cpu",
@@ -38,7 +39,7 @@ def train(step, steps=100):
 
 
 def valid(text, best=True):
-    sample = {"prompt": "the ", "text": text}
+    sample = {"prompt": "the ", "text": text, "continues": True}
     figures = {"nats_per_token": 2.0, "bits_per_char": 2.9}
     return {"event": "valid", "step": 3, **figures, "best": best, "samples": [sample]}
 
@@ -56,6 +57,7 @@ def test_what_a_run_will_do(capsys):
         "tiny: with [/x] and \\x1b[31m\n"
         "  model   12,345 parameters, 70 tokens\n"
         "  data    a.txt: train 100, valid 10 tokens\n"
+        "  note    3 rows left out\n"
         "  machine cpu, 2 threads, float32\n"
         "  budget  3 steps\n"
     )
