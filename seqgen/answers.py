@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -42,8 +42,11 @@ class Judge:
             return figures, []
         answers = answer(self.generator, decoder, examples, self.batch_size)
         measured = measure(self.metrics, answers)
-        details = measured.pop("details")
-        found = {"examples": len(answers), "metrics": measured, "details": details}
+        found = {
+            "examples": len(answers),
+            "metrics": {name: each.value for name, each in measured.items()},
+            "details": {name: dict(each.details) for name, each in measured.items()},
+        }
         return {**figures, **found}, answers
 
     def criterion(self, name: str, figures: Mapping[str, Any]) -> float:
@@ -60,6 +63,10 @@ class Judge:
 
     def _better(self, name: str) -> str:
         return self.metrics[name].better if name in self.metrics else FIGURES[name]
+
+
+CHARACTERS_AT_ONCE = 1 << 18
+"""How many characters of texts, padding included, share a batch."""
 
 
 class Wanted(NamedTuple):
@@ -94,17 +101,34 @@ def outputs(
     decoder: Decoder,
     texts: Sequence[str],
     wanted: Wanted,
+    numbers: Sequence[int] | None = None,
 ) -> list[list[Generated]]:
-    """What `decoder` finds for each text, in their order; texts alike in length share a batch."""
-    order = sorted(range(len(texts)), key=lambda place: len(texts[place]))
+    """What `decoder` finds for each text, in their order; texts alike in length share a batch.
+
+    Random decoders draw for each text by its number, its place where none are given.
+    """
+    every = range(len(texts)) if numbers is None else numbers
     found: list[list[Generated]] = [[]] * len(texts)
-    for first in range(0, len(order), wanted.batch_size):
-        places = order[first : first + wanted.batch_size]
-        some = [texts[place] for place in places]
-        made = generator.generate(some, decoder, wanted.max_length, wanted.samples, places)
+    for places in _alike([len(text) for text in texts], wanted.batch_size):
+        some, own = [texts[place] for place in places], [every[place] for place in places]
+        made = generator.generate(some, decoder, wanted.max_length, wanted.samples, own)
         for place, each in zip(places, made, strict=True):
             found[place] = each
     return found
+
+
+def _alike(lengths: Sequence[int], batch_size: int) -> Iterator[list[int]]:
+    """The places of all texts by their lengths, up to `batch_size` at once; of long ones fewer, for
+    each is padded to the longest beside it."""
+    batch: list[int] = []
+    for place in sorted(range(len(lengths)), key=lengths.__getitem__):
+        rows = len(batch) + 1
+        if batch and (rows > batch_size or rows * lengths[place] > CHARACTERS_AT_ONCE):
+            yield batch
+            batch = []
+        batch.append(place)
+    if batch:
+        yield batch
 
 
 def spread(examples: Sequence[Example], most: int | None) -> Sequence[Example]:

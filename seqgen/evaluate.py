@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from itertools import chain
+from typing import Any, NamedTuple
 
 import torch
 
@@ -13,6 +16,7 @@ from seqgen.metrics import Tally, likelihood
 from seqgen.models import Model, evaluating
 from seqgen.options import Count, Size
 from seqgen.state import State
+from seqgen.tokenizers import UNK
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,15 @@ class EvaluationOptions:
     validation_examples: Count = 500
     validation_decoder: DecoderFactory = Greedy
     batch_size: Size = 64
+
+
+class RowScore(NamedTuple):
+    """The log-probability of a row's targets, all together and of each, teacher-forced; and how
+    many of them are UNK."""
+
+    score: float
+    log_probs: tuple[float, ...]
+    unknown: int
 
 
 def evaluate(
@@ -50,3 +63,25 @@ def evaluate(
     figures = likelihood(total, split.size.chars, split.size.bytes)
     share = split.unknown / split.tokens
     return {**figures, "unknown": split.unknown, "unknown_share": share}
+
+
+def score_rows(
+    model: Model, split: Split[Any], device: torch.device, batch_size: int = 32
+) -> list[RowScore]:
+    """For each row of `split`, which is made of rows, in their order, how probable its targets are.
+
+    `batch_size` is about memory and speed.
+    """
+
+    def visit(batch: Any, state: State) -> tuple[list[tuple[int, RowScore]], State]:
+        score = model.score(batch.to(device), state)
+        columns = batch.numbers, batch.lengths, batch.targets, -score.nats
+        rows = zip(*(column.tolist() for column in columns), strict=True)
+        return [
+            (number, RowScore(math.fsum(own[:n]), tuple(own[:n]), targets[:n].count(UNK)))
+            for number, n, targets, own in rows
+        ], score.state
+
+    with evaluating(model):
+        found = split.walk(visit, model.initial_state, batch_size)
+    return [score for _, score in sorted(chain.from_iterable(found))]

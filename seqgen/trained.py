@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from seqgen.answers import Wanted, outputs
+from seqgen.answers import Wanted, answer, outputs
 from seqgen.build import Built, supply_decoder
 from seqgen.data.base import SplitName
+from seqgen.data.files import TextFile
 from seqgen.decoders import Decoder, decoders
 from seqgen.errors import CheckpointError, DataError
+from seqgen.evaluate import RowScore, score_rows
 from seqgen.generate import Generated
+from seqgen.metrics import Answer
 from seqgen.run_directory import RunDirectory
 from seqgen.saved_run import read_run, runs_beside
 
@@ -84,16 +87,29 @@ class TrainedRun:
         decoder: Decoder,
         max_length: int | None = None,
         samples: int = 1,
+        numbers: Sequence[int] | None = None,
     ) -> list[list[Generated]]:
-        """For each prompt (or source) what comes of it, with tokens and scores."""
+        """For each prompt (or source) what comes of it, with tokens and scores.
+
+        Random decoders draw for each by its number, its place where none are given.
+        """
         batch_size = self.built.recipe.evaluation.batch_size
-        return outputs(
-            self.built.generator(), decoder, prompts, Wanted(batch_size, max_length, samples)
-        )
+        wanted = Wanted(batch_size, max_length, samples)
+        return outputs(self.built.generator(), decoder, prompts, wanted, numbers)
 
     def evaluate(self, split: SplitName = "test", decoder: Decoder | None = None) -> dict[str, Any]:
         """The figures of a held-out split (`valid` or `test`), with those of the recipe's metrics
         for what `decoder` finds, the recipe's own where it is None.
+
+        Errors: DataError, ValueError.
+        """
+        return self.judged(split, decoder or self.decoder())[0]
+
+    def judged(
+        self, split: SplitName, decoder: Decoder, answered: bool = False
+    ) -> tuple[dict[str, Any], list[Answer]]:
+        """The figures as `evaluate` gives them, and the answers behind them, of which there are
+        none where the recipe has no metrics, unless they are wanted (`answered`).
 
         Errors: DataError, ValueError.
         """
@@ -102,8 +118,21 @@ class TrainedRun:
         part = self.built.data.held_out(split, self.built.tokenizers)
         if part is None:
             raise DataError(f"{self.directory.folder}: the data has no split '{split}'")
-        figures, _ = self.built.judge().figures(part, decoder or self.decoder())
-        return figures
+        judge = self.built.judge()
+        figures, answers = judge.figures(part, decoder)
+        if answered and not answers:
+            answers = answer(judge.generator, decoder, part.examples, judge.batch_size)
+        return figures, answers
+
+    def score(self, file: TextFile, name: str) -> list[RowScore]:
+        """How probable the targets of each row of a text are, teacher-forced, in their order.
+
+        The text has the format of the run's data; `name` is what an error calls it. Errors:
+        DataError; ValueError where the data is not made of rows.
+        """
+        rows = self.built.data.given(file, name, self.built.tokenizers)
+        batch_size = self.built.recipe.evaluation.batch_size
+        return score_rows(self.built.model, rows, self.built.device, batch_size)
 
     def data_is_the_same(self) -> bool:
         """Whether the data is what the run was trained on, byte for byte."""

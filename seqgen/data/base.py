@@ -10,6 +10,8 @@ from typing import Annotated, Any, Generic, Literal, Protocol, TypeVar
 
 from torch import Tensor
 
+from seqgen.data.files import TextFile
+from seqgen.data.pieces import unknown_pieces
 from seqgen.registry import Registry
 from seqgen.state import State
 from seqgen.tokenizers.base import Tokenizers
@@ -20,6 +22,7 @@ data: Registry[Data[Any]] = Registry("data kind", room="data", supplied={"seed"}
 R = TypeVar("R")
 B = TypeVar("B", bound="Batch")
 SplitName = Literal["valid", "test"]
+Empty = Literal["error", "drop", "keep"]
 
 
 class Batch(Protocol):
@@ -118,6 +121,8 @@ class Data(ABC, Generic[B]):
     ends: bool
     continues: bool = False
     """Whether an output goes on where its prompt ends; else it is made of it, as of a source."""
+    empty: Empty = "keep"
+    """What becomes of rows without a source: an error, left out, or read as they are."""
 
     @abstractmethod
     def training_texts(self) -> Mapping[str, Iterable[str]]:
@@ -151,6 +156,19 @@ class Data(ABC, Generic[B]):
         """What a person should know of the data that was read, such as rows that were left out:
         how many, why, and where the first ones stand."""
         return ()
+
+    def given(self, file: TextFile, name: str, tokenizers: Tokenizers) -> Split[B]:
+        """The rows of a text that a person gives in the format of this data, all of them, as a
+        held-out part whose batches have `numbers`; `name` is what an error calls the text.
+
+        Errors: DataError with the line; ValueError where this data is not made of rows of text.
+        """
+        raise ValueError("this data has no rows of text that could be scored one by one")
+
+    def unknown(self, prompt: str, tokenizers: Tokenizers) -> list[str]:
+        """The tokens of `prompt` that a model does not know, as they stand there where that can be
+        told."""
+        return unknown_pieces(prompt, tokenizers[self.output_role]) if self.continues else []
 
     def output_text(self, prompt: str, tokens: Sequence[int], tokenizers: Tokenizers) -> str:
         """How the `tokens` that a model gave for `prompt` read."""

@@ -40,16 +40,22 @@ def read_text(path: Path, errors: Literal["strict", "replace"] = "strict") -> Te
     Errors: DataError, in one line, where there is no such file, or no UTF-8 text in it.
     """
     content = read_bytes(path, "a text file")
+    return as_text(content, _name(path), errors, " (set errors: replace to go on)")
+
+
+def as_text(
+    content: bytes, name: str, errors: Literal["strict", "replace"] = "strict", advice: str = ""
+) -> TextFile:
+    """The bytes of a file as `read_text` reads them; `name` is what an error calls the file, and
+    `advice` what one of its encoding ends in."""
     if content.startswith((BOM_UTF16_BE, BOM_UTF16_LE)):
-        raise DataError(f"{_name(path)}: this is UTF-16; save the file as UTF-8")
+        raise DataError(f"{name}: this is UTF-16; save the file as UTF-8")
     try:
         text = content.decode(errors=errors)
     except UnicodeDecodeError as error:
         at = error.start
         line = len(re.findall(rb"\r\n?|\n", content[:at])) + 1
-        raise DataError(
-            f"{_name(path)}:{line}: invalid UTF-8 at byte {at} (set errors: replace to go on)"
-        ) from None
+        raise DataError(f"{name}:{line}: invalid UTF-8 at byte {at}{advice}") from None
     replaced = text.count(_REPLACEMENT) - content.count(_REPLACEMENT.encode())
     if content.startswith(BOM_UTF8):
         text = text[1:]

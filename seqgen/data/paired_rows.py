@@ -33,6 +33,8 @@ from seqgen.data.text_changes import TextChange, changed
 from seqgen.options import Size
 from seqgen.tokenizers.base import Tokenizers
 
+HELD_OUT: tuple[SplitName, ...] = ("valid", "test")
+
 
 @dataclass(eq=False)
 class PairedRows(RowFiles[PairRow], Data[PairBatch], ABC):
@@ -79,7 +81,7 @@ class PairedRows(RowFiles[PairRow], Data[PairBatch], ABC):
 
     def unknown_targets(self, rows: Sequence[PairRow]) -> str:
         """What a remark says of held-out rows whose target has unknown tokens."""
-        return "have unknown tokens in the target"
+        return "with unknown tokens in the target"
 
     def parsed(self, files: Sequence[TextFile], names: Sequence[str]) -> list[PairRow]:
         """The rows, those without a source or a target as `empty` says."""
@@ -116,6 +118,7 @@ class PairedRows(RowFiles[PairRow], Data[PairBatch], ABC):
         every = encoded(0, part.rows)
         first, remark = every.within(self.max_source_length, self.target_limit(), part.name)
         self._remark("long", remark)
+        self._remark_shared(part)
         features = self._table.has_features
         rows = first.batched(features)
         buckets = Buckets(rows.lengths, self.batch_size, self.batch_tokens, self.seed)
@@ -130,11 +133,16 @@ class PairedRows(RowFiles[PairRow], Data[PairBatch], ABC):
         encoded = self._encoded(part, tokenizers)
         for role, rows in encoded.unknown().items():
             if rows:
-                what = f"have unknown tokens in the {role}"
+                what = f"with unknown tokens in the {role}"
                 what = self.unknown_targets(rows) if role == "target" else what
                 place = f"{part.name}: of the {name} part, {rows_at([row.line for row in rows])}"
                 self._remark(f"unknown {role} in {name}", f"{place} {what}")
         return RowSplit(encoded.batched(self._table.has_features), examples_of(part.rows))
+
+    def given(self, file: TextFile, name: str, tokenizers: Tokenizers) -> RowSplit[PairBatch]:
+        """All rows of a table, empty ones as they are."""
+        encoded = self._encoded(Part(name, self._table.parse([file], [name])), tokenizers)
+        return RowSplit(encoded.batched(self._table.has_features), ())
 
     def prompts(self, texts: Sequence[str], tokenizers: Tokenizers) -> Sources:
         """Each text as a source, with a tab and its features behind where the data has features.
@@ -150,6 +158,10 @@ class PairedRows(RowFiles[PairRow], Data[PairBatch], ABC):
         encoder = SourceEncoder(tokenizers, self.feature_separator)
         return encoder.pieces(*self._source(prompt))
 
+    def unknown(self, prompt: str, tokenizers: Tokenizers) -> list[str]:
+        """Of features and text."""
+        return SourceEncoder(tokenizers, self.feature_separator).unknown(*self._source(prompt))
+
     def sizes(self, tokenizers: Tokenizers) -> dict[str, Any]:
         """Of the target, and of the source with its features."""
         encoder = SourceEncoder(tokenizers, self.feature_separator)
@@ -160,9 +172,19 @@ class PairedRows(RowFiles[PairRow], Data[PairBatch], ABC):
         return self.hashes()
 
     def remarks(self) -> tuple[str, ...]:
-        """Of what has been read so far: rows left out, unknown tokens, files that are not there."""
+        """Of what has been read so far: rows left out, unknown tokens, sources that are in two
+        parts, files that are not there."""
         missing = (f"{file}: not there, so there is no such part" for file in self.missing())
         return (*missing, *self._remarks.values())
+
+    def _remark_shared(self, training: Part[PairRow]) -> None:
+        known = {(row.source, row.features) for row in training.rows}
+        for name in HELD_OUT:
+            part = self.part(name)
+            own = {(row.source, row.features) for row in part.rows} if part is not None else set()
+            if part is not None and own & known:
+                both = f"{len(own & known)} of {len(own)} different sources are in training, too"
+                self._remark(f"shared {name}", f"{part.name}: of the {name} part, {both}")
 
     def _source(self, text: str) -> tuple[str, str]:
         source, features = split_source(text, self._table.has_features)

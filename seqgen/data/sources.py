@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from seqgen.data.padding import ended
-from seqgen.tokenizers.base import UNK, Tokenizer, Tokenizers
+from seqgen.data.pieces import pieces_of, unknown_pieces
+from seqgen.tokenizers.base import Tokenizer, Tokenizers
 
 
 class EncodedSource(NamedTuple):
@@ -50,15 +51,17 @@ class SourceEncoder:
     def pieces(self, text: str, features: str) -> list[str]:
         """The tokens but for EOS as a person reads them, unknown ones as they stand in the text
         where that can be told: where tokens are words between spaces, or characters."""
-        tokenizer = self.tokenizers["source"]
-        tokens = tokenizer.encode(text).tolist()
         before = self.encode(text, features).features.tolist()
         shown = [self.tokenizers["features"].shown(token) for token in before]
-        raw = next((each for each in (text.split(), [*text]) if len(each) == len(tokens)), None)
-        if raw is None:
-            return shown + [tokenizer.shown(token) for token in tokens]
-        pieces = zip(tokens, raw, strict=True)
-        return shown + [own if token == UNK else tokenizer.shown(token) for token, own in pieces]
+        return shown + pieces_of(text, self.tokenizers["source"])
+
+    def unknown(self, text: str, features: str) -> list[str]:
+        """The features and tokens that are not known, as they stand there as far as can be told."""
+        names = split_features(features, self.separator) if self._has("features") else []
+        found = [
+            each for name in names for each in unknown_pieces(name, self.tokenizers["features"])
+        ]
+        return found + unknown_pieces(text, self.tokenizers["source"])
 
     def _has(self, role: str) -> bool:
         return role in self.tokenizers

@@ -1,0 +1,27 @@
+"""Pieces: the tokens of a text as they stand there."""
+
+from __future__ import annotations
+
+from seqgen.tokenizers.base import UNK, Tokenizer
+
+
+def pieces_of(text: str, tokenizer: Tokenizer) -> list[str]:
+    """The tokens of `text` as a person reads them, unknown ones as they stand in the text where
+    that can be told: where tokens are words between spaces, or characters."""
+    tokens = tokenizer.encode(text).tolist()
+    raw = next((each for each in (text.split(), [*text]) if len(each) == len(tokens)), None)
+    shown = [tokenizer.shown(token) for token in tokens]
+    if raw is None:
+        return shown
+    return [
+        own if token == UNK else piece for own, token, piece in zip(raw, tokens, shown, strict=True)
+    ]
+
+
+def unknown_pieces(text: str, tokenizer: Tokenizer) -> list[str]:
+    """Those of them that are unknown to the tokenizer."""
+    tokens = tokenizer.encode(text).tolist()
+    if UNK not in tokens:
+        return []
+    pieces = zip(pieces_of(text, tokenizer), tokens, strict=True)
+    return [piece for piece, token in pieces if token == UNK]
