@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,13 +11,32 @@ import typer
 
 from seqgen.cli.completion import runs
 from seqgen.cli.plugin_files import PluginFiles
-from seqgen.errors import RecipeError
+from seqgen.errors import RecipeError, UsageError
 
 
 def generate(
     run: Annotated[Path, typer.Argument(help="A run directory.", autocompletion=runs)],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[KEY=VALUE]...", help="e.g. generation.replace_unknown=true"),
+    ] = None,
     prompt: Annotated[
-        list[str] | None, typer.Option(help="What to continue; the recipe's own if not given.")
+        list[str] | None, typer.Option(help="What to continue, or a source; repeatable.")
+    ] = None,
+    input_file: Annotated[
+        Path | None,
+        typer.Option("--input", metavar="FILE", help="A source a line; - is standard input."),
+    ] = None,
+    output_file: Annotated[
+        Path | None,
+        typer.Option("--output", metavar="FILE", help="A line for each of them, in their order."),
+    ] = None,
+    score: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Score given rows, such as SOURCE<tab>TARGET, instead."),
+    ] = None,
+    n_best: Annotated[
+        int | None, typer.Option(min=1, help="Lines of NUMBER, RANK, SCORE, TEXT; so many each.")
     ] = None,
     decoder: Annotated[
         str | None, typer.Option(help="A registered decoder; the recipe's own if not given.")
@@ -24,78 +44,98 @@ def generate(
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="An option of it.")
     ] = None,
-    max_length: Annotated[int, typer.Option(min=0, help="Tokens to generate.")] = 300,
-    samples: Annotated[int, typer.Option(min=1, help="Continuations of each prompt.")] = 1,
+    max_length: Annotated[
+        int | None, typer.Option(min=0, help="Tokens to generate; the recipe's own if not given.")
+    ] = None,
+    samples: Annotated[int, typer.Option(min=1, help="Outputs of each prompt or source.")] = 1,
     seed: Annotated[int | None, typer.Option(min=0, help="The recipe's own if not given.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     plugins: PluginFiles = None,
     as_json: Annotated[bool, typer.Option("--json", help="With tokens and scores.")] = False,
 ) -> None:
-    """Continue prompts with a trained run. The same seed gives the same text."""
-    import warnings
+    """Continue prompts or answer sources with a trained run. The same seed gives the same text.
 
-    from seqgen.tokenizers import UNK
+    A run that makes outputs of sources answers the lines of standard input where nothing else is
+    given; a run that continues prompts takes those of its recipe.
+    """
+    _check_together(
+        {"--prompt": prompt, "--input": input_file, "--score": score},
+        {"--n-best": n_best, "--samples": samples if samples > 1 else None, "--score": score},
+    )
+    from seqgen.cli.decoder_option import DecoderOptions
     from seqgen.trained import TrainedRun
 
-    trained = TrainedRun.load(run, device, plugins=plugins or [])
-    chosen = _decoder(trained, decoder, settings or [], seed)
-    prompts = prompt or list(trained.built.recipe.samples.prompts or ("",))
+    trained = TrainedRun.load(run, device, overrides or [], plugins or [])
+    if score is not None:
+        from seqgen.cli.line_scores import score_lines
+
+        score_lines(trained, score, output_file, as_json)
+        return
+    chosen = DecoderOptions(decoder, settings or (), seed, n_best).build(trained)
+    continues = trained.built.data.continues
+    if prompt is not None or (input_file is None and continues):
+        if output_file is not None:
+            raise UsageError("--output goes with --input FILE or --score FILE")
+        texts = prompt or list(trained.built.recipe.samples.prompts or ("",))
+        found = _from_prompts(trained, chosen, texts, max_length, samples)
+        _show(found, as_json, continues)
+        return
+    from seqgen.cli.line_answers import Answering
+    from seqgen.cli.line_formats import best_line, json_line, table
+
+    several = n_best is not None or samples > 1
+    form = json_line if as_json else table if several else best_line(continues)
+    answering = Answering(trained, chosen, form, max_length, samples)
+    if input_file is not None:
+        answering.file(input_file, output_file)
+    else:
+        answering.standard_input(output_file)
+
+
+def _check_together(*groups: dict[str, object]) -> None:
+    """A UsageError where two options of a group are given, which exclude one another."""
+    for group in groups:
+        given = [name for name, value in group.items() if value is not None]
+        if len(given) > 1:
+            raise UsageError(f"{' and '.join(given)} exclude one another")
+
+
+def _from_prompts(
+    trained: Any, decoder: Any, texts: list[str], max_length: int | None, samples: int
+) -> list[Any]:
+    """For each prompt its outputs."""
+    import warnings
+
+    from seqgen.cli.line_answers import cut_short_remark
+    from seqgen.cli.source_lines import unknown_remark
+
+    data, tokenizers = trained.built.data, trained.built.tokenizers
     try:
-        unknown = sum(int((trained.built.tokenizer.encode(each) == UNK).sum()) for each in prompts)
-        found = trained.continuations(prompts, chosen, max_length, samples)
+        unknown = Counter(each for text in texts for each in data.unknown(text, tokenizers))
+        found = trained.continuations(texts, decoder, max_length, samples)
     except ValueError as error:
         raise RecipeError(f"--prompt: {error}") from None
-    if unknown:
-        warnings.warn(f"{unknown} tokens of the prompts are unknown to the model", stacklevel=1)
-    flat = [each for continuations in found for each in continuations]
+    flat = [each for outputs in found for each in outputs]
     cut_short = sum(not each.hypothesis.complete for each in flat)
-    if cut_short:
-        what = f"{cut_short} of {len(flat)} texts are the best found so far"
-        warnings.warn(f"the search's budget ran out: {what}", stacklevel=1)
-    if as_json:
-        typer.echo(json.dumps([_plain(each) for each in flat], indent=2, ensure_ascii=False))
-        return
-    several = len(flat) > 1
-    for continuations in found:
-        for number, each in enumerate(continuations):
-            if several:
-                typer.echo(f"=== {_visible(each.prompt)!r} {number + 1} ===")
-            typer.echo(_visible(each.prompt + each.text))
+    what = "prompts" if data.continues else "sources"
+    for remark in (unknown_remark(unknown, what), cut_short_remark(cut_short, len(flat))):
+        if remark:
+            warnings.warn(remark, stacklevel=1)
+    return found  # type: ignore[no-any-return]
 
 
-def _decoder(trained: Any, name: str | None, settings: list[str], seed: int | None) -> Any:
-    """What `--decoder` and `--set` say, built, with errors that name the setting."""
-    from seqgen.options import OptionError
-    from seqgen.overrides import lay_over, read_override
-
-    spec = {"name": name} if name is not None else trained.built.recipe.decoder.plain()
-    overrides = [read_override(each, "--set") for each in settings]
-    try:
-        return trained.decoder(lay_over(spec, overrides), seed)
-    except OptionError as error:
-        path = ".".join(str(step) for step in error.path)
-        for override in overrides:
-            if override.path[:1] == error.path[:1]:
-                raise RecipeError(f"{override}: {path}: {error.message}") from None
-        raise RecipeError(f"--decoder {spec['name']}: {error.message}") from None
-
-
-def _plain(each: Any) -> dict[str, Any]:
-    found = each.hypothesis
-    return {
-        "prompt": each.prompt,
-        "text": each.text,
-        "tokens": list(found.tokens),
-        "pieces": list(each.pieces),
-        "log_probs": list(found.log_probs),
-        "score": found.score,
-        "rank": found.score if found.rank is None else found.rank,
-        "finished": found.finished,
-        "complete": found.complete,
-    }
-
-
-def _visible(text: str) -> str:
+def _show(found: list[Any], as_json: bool, continues: bool) -> None:
+    """The outputs, with titles where there are several; as one document where JSON is wanted."""
+    from seqgen.cli.line_formats import as_data
     from seqgen.reports.text import visible
 
-    return visible(text)
+    flat = [each for outputs in found for each in outputs]
+    if as_json:
+        document = [{"prompt": each.prompt, **as_data(each)} for each in flat]
+        typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
+        return
+    for outputs in found:
+        for number, each in enumerate(outputs):
+            if len(flat) > 1:
+                typer.echo(f"=== {visible(each.prompt)!r} {number + 1} ===")
+            typer.echo(visible(each.prompt + each.text if continues else each.text))

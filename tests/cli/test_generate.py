@@ -76,7 +76,9 @@ def test_json_is_one_document(generate):
 
 class TestPrompts:
     def test_unknown_characters_are_counted(self, generate):
-        warning = "warning: 3 tokens of the prompts are unknown to the model\n"
+        warning = (
+            "warning: 3 tokens of the prompts are unknown to the model (3 different: 'X', 'Y', 'Z')\n"
+        )
         assert generate("--prompt", "XaY", "--prompt", "Z", err=warning)
 
     @pytest.mark.parametrize(
@@ -93,7 +95,7 @@ class TestPrompts:
         assert ended.code == 0
         assert ended.out.startswith(shown)
         if unknown is not None:
-            assert ended.err.startswith(f"warning: {unknown} tokens ")
+            assert ended.err.startswith(f"warning: {unknown} token")
         ended = command(
             "generate", finished_run, "--prompt", prompt, "--samples", 2, "--max-length", 3
         )

@@ -1,0 +1,107 @@
+"""Answering lines: those of a file many at a time, those that are typed at once."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import typer
+
+from seqgen.cli.line_file import Write, line_file
+from seqgen.cli.line_formats import Format
+from seqgen.cli.source_lines import STANDARD_INPUT, Source, SourceLines, read_lines, typed_lines
+from seqgen.data.rows import lines_of
+from seqgen.decoders import Decoder
+from seqgen.errors import DataError, RecipeError
+from seqgen.generate import Generated
+from seqgen.reports.quantities import count
+from seqgen.reports.text import visible
+from seqgen.trained import TrainedRun
+
+LINES_AT_ONCE = 1000
+"""How many lines of a file are answered before they are written."""
+
+
+@dataclass
+class Answering:
+    """A run that answers lines by a decoder, `samples` times what it finds for each."""
+
+    trained: TrainedRun
+    decoder: Decoder
+    form: Format
+    max_length: int | None = None
+    samples: int = 1
+    outputs: int = 0
+    cut_short: int = 0
+
+    def file(self, path: Path, output: Path | None) -> None:
+        """Answer each line of a file, in their order. All are checked before one is answered."""
+        file, name = read_lines(path)
+        sources = SourceLines(self.trained, name)
+        every = sources.every(lines_of(file.text))
+        with line_file(output) as write:
+            shows = sys.stderr.isatty() and not sys.stdout.isatty()
+            for first in range(0, len(every), LINES_AT_ONCE):
+                self._answer(every[first : first + LINES_AT_ONCE], write)
+                if shows:
+                    done = min(first + LINES_AT_ONCE, len(every))
+                    typer.echo(f"\r{count(done)} of {count(len(every))} lines", nl=False, err=True)
+            if shows and every:
+                typer.echo(err=True)
+        self._warn(sources)
+
+    def standard_input(self, output: Path | None) -> None:
+        """Answer each line as it comes. At a terminal what is wrong with one is said there."""
+        sources = SourceLines(self.trained, STANDARD_INPUT)
+        at_terminal = sys.stdin is not None and sys.stdin.isatty()
+        if at_terminal:
+            typer.echo("a source a line; Ctrl-D ends", err=True)
+            typer.echo("> ", nl=False, err=True)
+        with line_file(output) as write:
+            for number, text in enumerate(typed_lines(), 1):
+                try:
+                    self._answer([sources.one(number, text)], write)
+                except DataError as error:
+                    if not at_terminal:
+                        raise
+                    typer.echo(visible(str(error)), err=True)
+                if at_terminal:
+                    typer.echo("> ", nl=False, err=True)
+        if at_terminal:
+            typer.echo(err=True)
+        self._warn(sources)
+
+    def _answer(self, sources: Sequence[Source], write: Write) -> None:
+        asked = [each for each in sources if each.asked]
+        found = iter(self._outputs(asked))
+        lines = [self.form(each, next(found) if each.asked else []) for each in sources]
+        write("".join(lines))
+
+    def _outputs(self, sources: Sequence[Source]) -> list[list[Generated]]:
+        texts, numbers = [each.text for each in sources], [each.number - 1 for each in sources]
+        try:
+            found = self.trained.continuations(
+                texts, self.decoder, self.max_length, self.samples, numbers
+            )
+        except ValueError as error:  # the texts are good, so it is what the decoder was told
+            raise RecipeError(f"--decoder: {error}") from None
+        flat = [each for own in found for each in own]
+        self.outputs += len(flat)
+        self.cut_short += sum(not each.hypothesis.complete for each in flat)
+        return found
+
+    def _warn(self, sources: SourceLines) -> None:
+        for remark in (sources.remark(), cut_short_remark(self.cut_short, self.outputs)):
+            if remark:
+                warnings.warn(remark, stacklevel=1)
+
+
+def cut_short_remark(cut_short: int, every: int) -> str:
+    """That a search gave up; nothing where none did."""
+    if not cut_short:
+        return ""
+    what = f"{cut_short} of {every} texts are the best found so far"
+    return f"the search's budget ran out: {what}"

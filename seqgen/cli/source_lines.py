@@ -1,0 +1,102 @@
+"""Lines as sources: those of a file or of standard input, each checked before it is answered."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+from seqgen.data.files import TextFile, as_text, read_bytes
+from seqgen.data.rows import lines_of
+from seqgen.errors import DataError
+from seqgen.tokenizers import SPECIALS, UNK
+from seqgen.trained import TrainedRun
+
+STANDARD_INPUT = "standard input"
+
+SHOWN = 8
+"""How many different unknown tokens a warning shows."""
+
+
+class Source(NamedTuple):
+    """A line by its number, from 1; `asked` says whether the model is asked about it."""
+
+    number: int
+    text: str
+    asked: bool
+
+
+class SourceLines:
+    """The lines called `name`, as sources of a run; what it does not know of them is counted."""
+
+    def __init__(self, trained: TrainedRun, name: str) -> None:
+        self.data, self.tokenizers = trained.built.data, trained.built.tokenizers
+        self.name = name
+        self.unknown: Counter[str] = Counter()
+
+    def every(self, lines: Sequence[str]) -> list[Source]:
+        """All lines. Errors: DataError for the first one that is wrong."""
+        return [self.one(number, text) for number, text in enumerate(lines, 1)]
+
+    def one(self, number: int, text: str) -> Source:
+        """One line. An empty one is what the data says of such. Errors: DataError with the line."""
+        if not self.data.continues and self.data.empty != "keep" and not text.strip():
+            if self.data.empty == "error":
+                raise DataError(
+                    f"{self.name}:{number}: the source is empty (data.empty=drop answers it with "
+                    "an empty line, data.empty=keep asks the model)"
+                )
+            return Source(number, text, asked=False)
+        try:
+            self.data.prompts([text], self.tokenizers)
+            self.unknown.update(self.data.unknown(text, self.tokenizers))
+        except (ValueError, DataError) as error:
+            raise DataError(f"{self.name}:{number}: {error}") from None
+        return Source(number, text, asked=True)
+
+    def remark(self) -> str:
+        """What was unknown, in a sentence; nothing where all was known."""
+        return unknown_remark(self.unknown, "prompts" if self.data.continues else "sources")
+
+
+def unknown_remark(unknown: Counter[str], what: str) -> str:
+    """`3 tokens of the sources are unknown to the model (2 different: x, y)`."""
+    count = unknown.total()
+    if not count:
+        return ""
+    said = f"{count} token{'s' if count > 1 else ''} of the {what} {'are' if count > 1 else 'is'}"
+    different = [each for each, _ in unknown.most_common() if each != SPECIALS[UNK]]
+    some = ", ".join(map(repr, different[:SHOWN])) + (", ..." if len(different) > SHOWN else "")
+    which = f" ({len(different)} different: {some})" if different else ""
+    return f"{said} unknown to the model{which}"
+
+
+def read_lines(path: Path) -> tuple[TextFile, str]:
+    """A text file, or standard input for `-`, and what errors call it. Errors: DataError."""
+    if str(path) != "-":
+        return as_text(read_bytes(path, "a text file"), str(path)), str(path)
+    return as_text(_stdin().read(), STANDARD_INPUT), STANDARD_INPUT
+
+
+def typed_lines() -> Iterator[str]:
+    """The lines of standard input as they come. Errors: DataError."""
+    stdin = _stdin()
+    number = 1
+    while raw := stdin.readline():
+        try:
+            text = raw.decode()
+        except UnicodeDecodeError as error:
+            at = f"byte {error.start} of the line"
+            raise DataError(f"{STANDARD_INPUT}:{number}: invalid UTF-8 at {at}") from None
+        text = text.removeprefix("\ufeff") if number == 1 else text
+        for line in lines_of(text.replace("\r\n", "\n").replace("\r", "\n")):
+            yield line
+            number += 1
+
+
+def _stdin() -> BinaryIO:
+    if sys.stdin is None:
+        raise DataError(f"{STANDARD_INPUT}: closed")
+    return sys.stdin.buffer
