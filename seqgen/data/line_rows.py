@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from seqgen.data.base import Empty
 from seqgen.data.batches import TokenBatch
 from seqgen.data.files import TextFile
 from seqgen.data.padding import begun, ended, padded
@@ -16,8 +17,6 @@ from seqgen.data.row_batches import EncodedRows, text_size
 from seqgen.data.rows import lines_of, some_lines
 from seqgen.errors import DataError
 from seqgen.tokenizers.base import Tokenizer
-
-Empty = Literal["error", "drop", "keep"]
 
 
 class Line(NamedTuple):

@@ -9,11 +9,11 @@ from typing import ClassVar
 
 import torch
 
-from seqgen.data.base import Data, SplitName, data
+from seqgen.data.base import Data, Empty, SplitName, data
 from seqgen.data.batches import Prompts, TokenBatch
 from seqgen.data.buckets import Buckets
 from seqgen.data.files import TextFile
-from seqgen.data.line_rows import Empty, EncodedLines, Line, encode_lines, lines_in, within
+from seqgen.data.line_rows import EncodedLines, Line, encode_lines, lines_in, within
 from seqgen.data.padding import padded
 from seqgen.data.row_batches import RowSplit, RowTraining
 from seqgen.data.row_files import Part, PartName, RowFiles

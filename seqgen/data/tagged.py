@@ -14,7 +14,7 @@ from seqgen.data.base import Data, SplitName, data
 from seqgen.data.batches import PairBatch, Sources
 from seqgen.data.buckets import Buckets
 from seqgen.data.files import TextFile
-from seqgen.data.row_batches import RowSplit, RowTraining
+from seqgen.data.row_batches import EncodedRows, RowSplit, RowTraining
 from seqgen.data.row_files import Part, RowFiles
 from seqgen.data.rows import some_lines
 from seqgen.data.tagged_file import TaggedSequence, parse_tagged
@@ -79,8 +79,9 @@ class TaggedData(RowFiles[TaggedSequence], Data[PairBatch]):
         if not self.unknown_rate:
             return RowTraining(rows.encoded(), buckets)
 
-        def draw(epoch: int) -> Any:
-            return rows.forgetting(self.unknown_rate, (self.seed, epoch)).encoded()
+        def draw(epoch: int) -> EncodedRows[PairBatch]:
+            # The third number keeps it apart from what draws the order of the epoch.
+            return rows.forgetting(self.unknown_rate, (self.seed, epoch, 1)).encoded()
 
         return RowTraining(draw(0), buckets, draw)
 

@@ -10,11 +10,11 @@ from typing import Any, ClassVar, Literal
 import torch
 
 from seqgen.data.array_file import read_vectors
-from seqgen.data.base import Data, SplitName, data
+from seqgen.data.base import Data, Empty, SplitName, data
 from seqgen.data.batches import PairBatch, Sources
 from seqgen.data.buckets import Buckets
 from seqgen.data.files import TextFile
-from seqgen.data.line_rows import Empty, lines_in
+from seqgen.data.line_rows import lines_in
 from seqgen.data.row_batches import RowSplit, RowTraining
 from seqgen.data.row_files import Fraction, Part, PartName, RowFiles
 from seqgen.data.rows import lines_of
@@ -79,7 +79,7 @@ class VectorsData(RowFiles[VectorRow], Data[PairBatch]):
         super().__init__(None, **where, split=split, split_seed=split_seed, errors=errors)
         self.vector_size = vector_size
         self.vectors = vectors
-        self.empty: Empty = empty
+        self.empty = empty
         self.max_target_length = max_target_length
         self.batch_size = batch_size
         self.batch_tokens = batch_tokens
