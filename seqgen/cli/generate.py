@@ -55,8 +55,7 @@ def generate(
 ) -> None:
     """Continue prompts or answer sources with a trained run. The same seed gives the same text.
 
-    A run that makes outputs of sources answers the lines of standard input where nothing else is
-    given; a run that continues prompts takes those of its recipe.
+    Where neither is given, the recipe's prompts, or a source a line from standard input.
     """
     _check_together(
         {"--prompt": prompt, "--input": input_file, "--score": score},

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,15 +43,11 @@ class Answering:
         file, name = read_lines(path)
         sources = SourceLines(self.trained, name)
         every = sources.every(lines_of(file.text))
-        with line_file(output) as write:
-            shows = sys.stderr.isatty() and not sys.stdout.isatty()
+        with line_file(output) as write, _progress(len(every), output) as show:
             for first in range(0, len(every), LINES_AT_ONCE):
-                self._answer(every[first : first + LINES_AT_ONCE], write)
-                if shows:
-                    done = min(first + LINES_AT_ONCE, len(every))
-                    typer.echo(f"\r{count(done)} of {count(len(every))} lines", nl=False, err=True)
-            if shows and every:
-                typer.echo(err=True)
+                some = every[first : first + LINES_AT_ONCE]
+                self._answer(some, write)
+                show(first + len(some))
         self._warn(sources)
 
     def standard_input(self, output: Path | None) -> None:
@@ -97,6 +94,21 @@ class Answering:
         for remark in (sources.remark(), cut_short_remark(self.cut_short, self.outputs)):
             if remark:
                 warnings.warn(remark, stacklevel=1)
+
+
+@contextmanager
+def _progress(total: int, output: Path | None) -> Iterator[Callable[[int], None]]:
+    """A context that gives what shows how many lines are done, at a terminal that has no lines."""
+    lines_to_stdout = output is None or str(output) == "-"
+    if not total or not sys.stderr.isatty() or (lines_to_stdout and sys.stdout.isatty()):
+        yield lambda done: None
+        return
+    try:
+        yield lambda done: typer.echo(
+            f"\r{count(done)} of {count(total)} lines", nl=False, err=True
+        )
+    finally:
+        typer.echo(err=True)
 
 
 def cut_short_remark(cut_short: int, every: int) -> str:

@@ -76,9 +76,8 @@ def test_json_is_one_document(generate):
 
 class TestPrompts:
     def test_unknown_characters_are_counted(self, generate):
-        warning = (
-            "warning: 3 tokens of the prompts are unknown to the model (3 different: 'X', 'Y', 'Z')\n"
-        )
+        which = "(3 different: 'X', 'Y', 'Z')"
+        warning = f"warning: 3 tokens of the prompts are unknown to the model {which}\n"
         assert generate("--prompt", "XaY", "--prompt", "Z", err=warning)
 
     @pytest.mark.parametrize(

@@ -1,0 +1,246 @@
+"""Lines in, lines out: files, standard input, and who sits at a terminal."""
+
+import json
+import os
+import pty
+import sys
+
+import pytest
+
+from seqgen.cli import line_answers
+
+
+@pytest.fixture
+def answers(command, pairs_run, place):
+    """A function from lines to the lines that a command makes of them, which must work."""
+
+    def call(lines, *words, err=""):
+        place.write("in.txt", "".join(f"{line}\n" for line in lines))
+        ended = command("generate", pairs_run, "--input", "in.txt", *words)
+        assert (ended.code, ended.err) == (0, err)
+        return ended.out.splitlines()
+
+    return call
+
+
+class TestAFile:
+    def test_ten_thousand_lines_in_their_order(self, answers, few_words, place):
+        words = sorted(set(few_words(40)))
+        of_each = dict(zip(words, answers(words), strict=True))
+        assert len(set(of_each.values())) > 20
+        lines = [words[i * i % len(words)] for i in range(10_000)]
+        assert answers(lines, "--output", "out.txt", "evaluation.batch_size=500") == []
+        out = (place.folder / "out.txt").read_text()
+        assert out == "".join(f"{of_each[line]}\n" for line in lines)
+        assert not (place.folder / "out.txt.part").exists()
+
+    @pytest.mark.parametrize("decoder", ["greedy", "beam", "multinomial"])
+    def test_lines_do_not_depend_on_those_beside_them(
+        self, answers, few_words, decoder, monkeypatch
+    ):
+        words = few_words(40)
+        sizes = [f"evaluation.batch_size={size}" for size in (1, 7, 64)]
+        found = [answers(words, "--decoder", decoder, size) for size in sizes]
+        assert found[0] == found[1] == found[2]
+        monkeypatch.setattr(line_answers, "LINES_AT_ONCE", 11)
+        assert answers(words, "--decoder", decoder) == found[0]
+
+    def test_line_ends(self, command, pairs_run, place):
+        plain = place.write("plain.txt", "ab\nc\ndea\n")
+        odd = place.write("odd.txt", b"\xef\xbb\xbfab\r\nc\rdea")
+        assert command("generate", pairs_run, "--input", odd) == command(
+            "generate", pairs_run, "--input", plain
+        )
+
+    def test_no_lines(self, answers, place):
+        assert answers([], "--output", "out.txt") == []
+        assert (place.folder / "out.txt").read_bytes() == b""
+
+    def test_a_prompt_goes_on_in_its_line(self, command, finished_run, place):
+        place.write("in.txt", "the \n\ncat")
+        ended = command("generate", finished_run, "--input", "in.txt", "--max-length", 5)
+        [first, second, third] = ended.out.splitlines()
+        assert (len(first), len(second), len(third)) == (9, 5, 8)
+        assert (first[:4], third[:3]) == ("the ", "cat")
+
+    def test_what_is_unknown_is_counted(self, answers):
+        warning = (
+            "warning: 3 tokens of the sources are unknown to the model (2 different: 'x', 'ü')\n"
+        )
+        assert len(answers(["ax", "b", "xü"], err=warning)) == 3
+
+    def test_a_search_that_gives_up_says_so(self, answers):
+        warning = "warning: the search's budget ran out: 1 of 1 texts are the best found so far\n"
+        exact = ("--decoder", "exact", "--set", "max_nodes=1", "--set", "nodes_at_once=1")
+        assert len(answers(["abcdeabcde"], *exact, err=warning)) == 1
+
+    def test_progress_at_a_terminal(self, answers, monkeypatch):
+        monkeypatch.setattr(line_answers, "LINES_AT_ONCE", 2)
+        monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+        shown = "\r2 of 3 lines\r3 of 3 lines\n"
+        answers(["a", "b", "c"], "--output", "out.txt", err=shown)
+
+
+class TestEmptyLines:
+    def test_dropped_ones_are_answered_with_an_empty_line(self, answers):
+        [first, second, third, fourth] = answers(["abc", "", " ", "d"], "data.empty=drop")
+        assert (second, third) == ("", "")
+        assert [first, fourth] == answers(["abc", "d"])
+
+    def test_in_json_they_have_no_outputs(self, answers):
+        found = [json.loads(line) for line in answers(["", "a"], "data.empty=drop", "--json")]
+        assert [len(each["outputs"]) for each in found] == [0, 1]
+
+    def test_kept_ones_are_asked(self, answers):
+        [line] = answers([""], "data.empty=keep", "--json")
+        [output] = json.loads(line)["outputs"]
+        assert len(output["tokens"]) >= 1
+
+    def test_by_default_they_are_an_error(self, refusal, pairs_run, place):
+        place.write("in.txt", "ab\n\nc\n")
+        line = refusal(4, "generate", pairs_run, "--input", "in.txt", "--output", "out.txt")
+        assert line.startswith("in.txt:2: the source is empty (data.empty=drop ")
+
+
+class TestSeveralOutputs:
+    def test_a_table_of_the_best(self, answers):
+        rows = [line.split("\t") for line in answers(["abc", "d"], *BEAM, "--n-best", 3)]
+        assert [row[:2] for row in rows] == [[n, rank] for n in "12" for rank in "123"]
+        scores = [float(row[2]) for row in rows]
+        assert scores[:3] == sorted(scores[:3], reverse=True)
+        best = answers(["abc", "d"], *BEAM)
+        assert [rows[0][3], rows[3][3]] == best
+        assert len({row[3] for row in rows[:3]}) == 3
+
+    def test_one_of_them(self, answers):
+        [row] = [line.split("\t") for line in answers(["abc"], "--n-best", 1)]
+        assert [row[0], row[1], row[3]] == ["1", "1", *answers(["abc"])]
+
+    def test_samples(self, answers):
+        drawn = ("--decoder", "multinomial", "--samples", 3)
+        rows = [line.split("\t") for line in answers(["abc", "d"], *drawn)]
+        assert [row[:2] for row in rows] == [[n, rank] for n in "12" for rank in "123"]
+
+    def test_json_has_all_of_each_source(self, answers):
+        lines = answers(["abc", "d"], *BEAM, "--n-best", 2, "--json")
+        first, second = map(json.loads, lines)
+        assert set(first) == {"number", "source", "outputs"}
+        assert (second["number"], second["source"]) == (2, "d")
+        assert [len(first["outputs"]), len(second["outputs"])] == [2, 2]
+        best = first["outputs"][0]
+        assert best["text"] == "".join(best["pieces"][:-1])
+        assert best["score"] == pytest.approx(sum(best["log_probs"]))
+        assert best["finished"]
+
+
+BEAM = ("--decoder", "beam", "--set", "beam_size=4")
+
+
+class TestStandardInput:
+    def test_without_anything_else_it_is_answered(self, command, pairs_run, answers, type_in):
+        type_in(b"\xef\xbb\xbfabc\r\nde\rc")
+        ended = command("generate", pairs_run)
+        assert ended.out.splitlines() == answers(["abc", "de", "c"])
+        type_in("abc\nde\nc\n")
+        assert command("generate", pairs_run, "--input", "-").out == ended.out
+
+    def test_random_outputs_are_those_of_a_file(self, command, pairs_run, answers, type_in):
+        drawn = ("data.empty=drop", "--decoder", "multinomial", "--seed", 5)
+        type_in("abc\n\nabc\nabc\n")
+        lines = command("generate", pairs_run, *drawn).out.splitlines()
+        assert lines == answers(["abc", "", "abc", "abc"], *drawn)
+        assert len({*lines}) > 2
+
+    def test_to_a_file(self, command, pairs_run, type_in, place):
+        type_in("abc\n")
+        assert command("generate", pairs_run, "--output", "out.txt").out == ""
+        assert (place.folder / "out.txt").read_text().count("\n") == 1
+
+    def test_the_lines_before_a_wrong_one_are_answered(self, command, pairs_run, type_in):
+        type_in(b"abc\nd\te\nc\n")
+        ended = command("generate", pairs_run)
+        assert (ended.code, ended.out.count("\n")) == (4, 1)
+        assert ended.err.startswith("standard input:2: ")
+        type_in(b"abc\nde\xff\nc\n")
+        ended = command("generate", pairs_run)
+        assert (ended.code, ended.out.count("\n")) == (4, 1)
+        assert ended.err == "standard input:2: invalid UTF-8 at byte 2 of the line\n"
+
+    def test_closed(self, refusal, pairs_run, monkeypatch):
+        monkeypatch.setattr(sys, "stdin", None)
+        assert refusal(4, "generate", pairs_run) == "standard input: closed"
+
+    def test_at_a_terminal(self, command, pairs_run, monkeypatch):
+        """Who types is told what to do, and goes on after a line that is wrong."""
+        master, slave = pty.openpty()
+        os.write(master, b"ab\nc\td\n\x04")
+        with os.fdopen(slave) as terminal:
+            monkeypatch.setattr(sys, "stdin", terminal)
+            ended = command("generate", pairs_run)
+        os.close(master)
+        assert (ended.code, ended.out.count("\n")) == (0, 1)
+        first, second, third = ended.err.splitlines()
+        assert first == "a source a line; Ctrl-D ends"
+        assert second.startswith("> > standard input:2: ")
+        assert third == "> "
+
+    def test_each_answer_comes_at_once(self, spawn, pairs_run):
+        """And when nobody reads any more, that is the end."""
+        process = spawn("generate", pairs_run, stdin=-1)
+        for line in ("abc", "d"):
+            process.stdin.write(f"{line}\n")
+            process.stdin.flush()
+            assert process.stdout.readline().endswith("\n")
+        process.stdout.close()
+        process.stdin.write("abc\nabc\n")
+        process.stdin.close()
+        process.stdin = process.stdout = None
+        assert process.wait(60) == 0
+        assert process.stderr.read() == ""
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        (b"ab\nc\td\n", "in.txt:2: `text` must be a source, but has 1 tab"),
+        (b"ab\nc\xff\n", "in.txt:2: invalid UTF-8 at byte 4"),
+        (b"\xff\xfea\x00", "in.txt: this is UTF-16; save the file as UTF-8"),
+    ],
+    ids=str,
+)
+def test_a_wrong_line_is_named_before_any_is_answered(content, line, refusal, pairs_run, place):
+    place.write("in.txt", content)
+    place.write("out.txt", "as before")
+    words = ("--input", "in.txt", "--output", "out.txt")
+    assert refusal(4, "generate", pairs_run, *words).startswith(line)
+
+
+@pytest.mark.parametrize(
+    ("code", "words", "part"),
+    [
+        (2, ["--input", "a", "--prompt", "b"], "--prompt and --input exclude one another"),
+        (2, ["--input", "a", "--score", "b"], "--input and --score exclude one another"),
+        (2, ["--n-best", "2", "--samples", "2"], "--n-best and --samples exclude one another"),
+        (2, ["--prompt", "a", "--output", "b"], "--output goes with --input"),
+        (4, ["--input", "nowhere"], "nowhere: cannot be read: No such file"),
+        (4, ["--input", "."], ".: this is a directory"),
+        (7, ["--input", "text.txt", "--output", "no/out"], "no/out: cannot be written: No such"),
+        (7, ["--input", "text.txt", "--output", "."], ".: cannot be written: Is a directory"),
+        (2, ["--input", "text.txt", "--n-best", "2"], "'greedy' finds one sequence for a source"),
+        (3, ["data.empt=keep"], "did you mean 'empty'"),
+        (
+            3,
+            ["--decoder", "beam", "--set", "beam_size=2", "--n-best", "3"],
+            "--n-best 3: `n_best` must be from 1 to `beam_size`, which is 2, but is 3",
+        ),
+        (
+            3,
+            ["--input", "text.txt", "--set", "constraints=[{name: forced_prefix, text: '?'}]"],
+            "forced_prefix",
+        ),
+    ],
+    ids=str,
+)
+def test_refusals(refusal, pairs_run, code, words, part, place):
+    place.write("text.txt", "ab\n")
+    assert part in refusal(code, "generate", pairs_run, *words)
