@@ -9,10 +9,10 @@ from typing import Annotated, Any
 import torch
 from pydantic import Field
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 
 from seqgen.data.base import Data
 from seqgen.data.batches import PairBatch
+from seqgen.data.padding import begun, padded
 from seqgen.decoders import (
     Constraint,
     Decoder,
@@ -184,8 +184,9 @@ class Generator:
         ends = (EOS,) if self.data.ends else ()
         most = self.options.max_length if max_length is None else max_length
         exact, ratio = self.data.output_lengths(batch), self.options.max_length_ratio
-        if exact is not None:
-            return Limits(exact.clamp(max=most).tolist(), ends)
+        if exact is not None:  # what is as long as its source is not cut by what is usual
+            exact = exact if max_length is None else exact.clamp(max=max_length)
+            return Limits(exact.tolist(), ends)
         if ratio is None:
             return Limits(most, ends)
         extra = self.options.max_length_extra
@@ -194,16 +195,13 @@ class Generator:
     def attention(self, texts: Sequence[str], outputs: Sequence[Sequence[int]]) -> Tensor | None:
         """How much each token of an output looked at each one of its text's source, `[batch, time,
         source_time]`; None for models that do not look back."""
-        sources = self.batch(texts)
+        if not texts:
+            return None
         rows = [torch.tensor([*each], dtype=torch.long) for each in outputs]
-        targets = pad_sequence(rows, batch_first=True, padding_value=PAD).to(self.device)
-        inputs = torch.cat([torch.full_like(targets[:, :1], BOS), targets[:, :-1]], 1)
-        lengths = torch.tensor([len(row) for row in rows], device=self.device)
         numbers = torch.arange(len(rows))
+        batch = PairBatch(self.batch(texts), begun(rows), *padded(rows), numbers)
         with evaluating(self.model):
-            return self.model.attention_weights(
-                PairBatch(sources, inputs, targets, lengths, numbers)
-            )
+            return self.model.attention_weights(batch.to(self.device))
 
     def _read(self, text: str, hypothesis: Hypothesis) -> Generated:
         pieces = tuple(self.tokenizer.shown(token) for token in hypothesis.tokens)
