@@ -1,10 +1,10 @@
 """One recipe for several languages, with one setting: a table of held-out error rates.
 
-    python benchmarks/languages.py g2p --path sigmorphon2020 [--languages fre hun] [-- SETTING ...]
+    python benchmarks/languages.py g2p --path sigmorphon2020 [--languages fre hun]
     python benchmarks/languages.py inflection --path conll2017
 
-Each language is a run of its own. Prints a table in Markdown, with a mean at the end. Settings
-behind `--` are overrides of the recipe, such as train.max_seconds=60 seed=2.
+Each language is a run of its own. Prints a table in Markdown, with a mean at the end; `--settings`
+takes overrides of the recipe, such as train.max_seconds=60 seed=2.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--path", required=True, help="the folder with the files of all languages")
     parser.add_argument("--languages", nargs="+", help="only these")
     parser.add_argument("--out", help="keep the run directories here")
-    parser.add_argument("settings", nargs="*", help="overrides of the recipe, behind --")
+    parser.add_argument("--settings", nargs="*", default=[], help="overrides of the recipe")
     return parser.parse_args()
 
 
