@@ -7,11 +7,14 @@ import torch
 
 from seqgen.cells import Cell, cells
 from seqgen.data import TextSize, TokenBatch
+from seqgen.data.files import TextFile
+from seqgen.data.lines import LinesData
 from seqgen.data.stream import StreamSplit
 from seqgen.errors import SeqgenError
-from seqgen.evaluate import evaluate
+from seqgen.evaluate import evaluate, score_rows
 from seqgen.heads import heads
 from seqgen.models import LanguageModel
+from seqgen.tokenizers import CharTokenizer
 
 VOCAB, TOKENS = 11, 4500
 CPU = torch.device("cpu")
@@ -128,3 +131,30 @@ def test_the_mode_is_as_before_when_it_fails(model, split):
         evaluate(model, broken, CPU)
     assert model.training
     assert not torch.is_inference_mode_enabled()
+
+
+class TestRows:
+    @pytest.fixture
+    def rows(self):
+        """Seven lines, the last but one of them with a sign that is not known."""
+        tokenizer = CharTokenizer()
+        tokenizer.fit(["abcdefg"])
+        text = TextFile.of("abc\ng\n\nabcdefgabcdefg\ngfe\nxax\nb")
+        lines = LinesData(path=None, train="none.txt")
+        return lines.given(text, "text", {"text": tokenizer}), len(tokenizer)
+
+    @pytest.mark.parametrize("batch_size", [1, 2, 32])
+    def test_each_is_scored_for_itself(self, rows, batch_size):
+        split, vocab = rows
+        torch.manual_seed(1)
+        model = LanguageModel(vocab, cells.check({"name": "gru", "hidden_size": 5}))
+        scores = score_rows(model, split, CPU, batch_size)
+        assert [len(each.log_probs) for each in scores] == [4, 2, 1, 15, 4, 4, 2]
+        assert [each.unknown for each in scores] == [0, 0, 0, 0, 0, 2, 0]
+        for each in scores:
+            assert each.score == pytest.approx(sum(each.log_probs))
+        nats = evaluate(model, split, CPU)["nats_per_token"]
+        assert -sum(each.score for each in scores) / 32 == pytest.approx(nats)
+        alone = score_rows(model, split, CPU, 1)
+        for one, other in zip(scores, alone, strict=True):
+            assert one.log_probs == pytest.approx(other.log_probs, abs=1e-6)
