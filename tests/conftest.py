@@ -64,6 +64,12 @@ SMALL = {
         "tagger": {
             "encoder": {"name": "bidirectional", "cell": {"name": "lstm", "hidden_size": 4}}
         },
+        "seq2seq": {
+            "encoder": {"name": "bidirectional", "cell": {"name": "gru", "hidden_size": 4}},
+            "attention": "additive",
+            "cell": {"name": "lstm", "hidden_size": 5},
+            "sampling": {"rate": 0.5},
+        },
     },
     "constraints": {
         "minimum_length": {"length": 3},

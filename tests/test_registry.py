@@ -3,9 +3,9 @@
 import inspect
 import runpy
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import pytest
 
@@ -290,6 +290,7 @@ def accepts(schema, value, definitions):
         "maximum": lambda bound: not is_number or value <= bound,
         "exclusiveMinimum": lambda bound: not is_number or value > bound,
         "exclusiveMaximum": lambda bound: not is_number or value < bound,
+        "minLength": lambda bound: not isinstance(value, str) or size >= bound,
         "minItems": lambda bound: not isinstance(value, list) or size >= bound,
         "maxItems": lambda bound: not isinstance(value, list) or size <= bound,
         "required": lambda names: not keys or set(names) <= set(keys),
@@ -387,6 +388,13 @@ class TestEveryPart:
                 value = plain(option.default) if not callable(option.default) else option.default
                 found = check_value(option.annotation, value, (option.name,))
                 assert isinstance(found, Part) or plain(found) == value, option.name
+
+    def test_has_sections_whose_defaults_are_allowed_too(self, room, name):
+        for option in ROOMS[room].entry(name).options.values():
+            for section in (option.annotation, *get_args(option.annotation)):
+                if is_dataclass(section):
+                    written = plain(section())
+                    assert plain(check_value(section, written, (option.name,))) == written
 
     def test_is_the_same_when_written_and_read_again(self, room, name, small):
         part = ROOMS[room].check(small(ROOMS[room], name))
