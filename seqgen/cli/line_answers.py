@@ -18,6 +18,7 @@ from seqgen.data.rows import lines_of
 from seqgen.decoders import Decoder
 from seqgen.errors import DataError, RecipeError
 from seqgen.generate import Generated
+from seqgen.machine import memory_for
 from seqgen.reports.quantities import count
 from seqgen.reports.text import visible
 from seqgen.trained import TrainedRun
@@ -80,9 +81,10 @@ class Answering:
     def _outputs(self, sources: Sequence[Source]) -> list[list[Generated]]:
         texts, numbers = [each.text for each in sources], [each.number - 1 for each in sources]
         try:
-            found = self.trained.continuations(
-                texts, self.decoder, self.max_length, self.samples, numbers
-            )
+            with memory_for("the outputs; a smaller evaluation.batch_size needs less"):
+                found = self.trained.continuations(
+                    texts, self.decoder, self.max_length, self.samples, numbers
+                )
         except ValueError as error:  # the texts are good, so it is what the decoder was told
             raise RecipeError(f"--decoder: {error}") from None
         flat = [each for own in found for each in own]

@@ -16,6 +16,9 @@ from seqgen.trained import TrainedRun
 
 STANDARD_INPUT = "standard input"
 
+LONGEST = 1 << 20
+"""The most characters of a line: each is a vector, or several, while the line is read."""
+
 SHOWN = 8
 """How many different unknown tokens a warning shows."""
 
@@ -49,6 +52,9 @@ class SourceLines:
                     "an empty line, data.empty=keep asks the model)"
                 )
             return Source(number, text, asked=False)
+        if len(text) > LONGEST:
+            found = f"the line has {len(text)} characters, of which at most {LONGEST} can be read"
+            raise DataError(f"{self.name}:{number}: {found}")
         try:
             self.data.prompts([text], self.tokenizers)
             self.unknown.update(self.data.unknown(text, self.tokenizers))

@@ -204,9 +204,10 @@ class TestStandardInput:
     [
         (b"ab\nc\td\n", "in.txt:2: `text` must be a source, but has 1 tab"),
         (b"ab\nc\xff\n", "in.txt:2: invalid UTF-8 at byte 4"),
+        (b"ab\n" + b"c" * 2**20 + b"d", "in.txt:2: the line has 1048577 characters, of which"),
         (b"\xff\xfea\x00", "in.txt: this is UTF-16; save the file as UTF-8"),
     ],
-    ids=str,
+    ids=["tab", "utf-8", "long", "utf-16"],
 )
 def test_a_wrong_line_is_named_before_any_is_answered(content, line, refusal, pairs_run, place):
     place.write("in.txt", content)
