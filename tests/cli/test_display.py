@@ -16,7 +16,7 @@ PLAN = {
     "parameters": 12345,
     "vocab_size": 70,
     "data": {"a.txt": "00"},
-    "remarks": ["3 rows left out"],
+    "remarks": [],
     "train_tokens": 100,
     "valid_tokens": 10,
     "device": "cpu",
@@ -57,10 +57,10 @@ def test_what_a_run_will_do(capsys):
         "tiny: with [/x] and \\x1b[31m\n"
         "  model   12,345 parameters, 70 tokens\n"
         "  data    a.txt: train 100, valid 10 tokens\n"
-        "  note    3 rows left out\n"
         "  machine cpu, 2 threads, float32\n"
         "  budget  3 steps\n"
     )
+    assert "\n  note    3 rows left out\n" in shown(capsys, plan={"remarks": ["3 rows left out"]})
     assert "  machine cpu, 1 thread, float32\n" in shown(capsys, plan={"threads": 1})
     assert shown(capsys, plan={"resumed_at": 7}).endswith("  resumed at step 7\n")
 
@@ -146,3 +146,14 @@ def test_nobody_reads_and_the_work_goes_on():
     process.stderr.close()
     assert process.wait(timeout=600) == 0
     assert said == b"done" + os.linesep.encode()
+
+
+def test_metrics_stand_beside_the_loss(capsys):
+    event = {**valid("x"), "metrics": {"word_error_rate": 0.25, "bleu": 31.5}}
+    assert "2.900 bits/char, word error rate 0.2500, bleu 31.50  best\n" in shown(capsys, event)
+
+
+def test_a_source_and_its_output_are_told_apart(capsys):
+    event = valid("x")
+    event["samples"] = [{"prompt": "abc", "text": "A B C", "continues": False}]
+    assert "  abc \u2192 A B C\n" in shown(capsys, event)
