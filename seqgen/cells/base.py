@@ -70,7 +70,7 @@ class Cell(nn.Module, ABC):
         state = self.initial_state(summary.shape[0])
         filled, used = [], 0
         for leaf in leaves(state):
-            size = leaf[0].numel() if leaf.is_floating_point() else 0
+            size = leaf.shape[1:].numel() if leaf.is_floating_point() else 0
             numbers = summary[:, used : used + size]
             filled.append(numbers.reshape(leaf.shape).to(leaf.dtype) if size else leaf)
             used += size

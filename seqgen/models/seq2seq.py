@@ -153,6 +153,9 @@ class Seq2Seq(Generative):
     def _write(self, batch: PairBatch) -> tuple[Tensor, Tensor]:
         """What the head reads for each target, `[batch, time, size]`, and attention's weights."""
         state, context = self._encode(batch.sources)
+        if not batch.inputs.shape[1]:  # outputs that had no room for a token
+            nothing = context.memory.new_zeros(len(context.mask), 0, self.attention.output_size)
+            return nothing, nothing.new_zeros(len(nothing), 0, context.mask.shape[1])
         rate = self.sampling.at(self.progress) if self.sampling and self.training else 0.0
         if self.input_feeding or rate:
             return self._write_in_steps(batch.inputs, state, context, rate)

@@ -1,0 +1,651 @@
+"""The model `seq2seq`: with every attention, and with every cell as its encoder's and its own."""
+
+import itertools
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+
+from seqgen.attentions import Attention, attentions
+from seqgen.cells import cells
+from seqgen.data.batches import PairBatch, Sources
+from seqgen.data.padding import begun, padded
+from seqgen.decoders import Greedy, Limits
+from seqgen.embeddings import embeddings
+from seqgen.encoders import bridges
+from seqgen.heads import heads
+from seqgen.models import models
+from seqgen.options import OptionError
+from seqgen.tokenizers import BOS, EOS, SPECIALS, Facts
+
+VOCAB = 8
+VECTOR = 3
+LENGTHS = (2, 5, 1, 3, 4)
+"""Of the targets, EOS included."""
+CLOSE = {"rtol": 1e-5, "atol": 1e-5}
+
+NAMES = cells.names()
+# Each cell once as the encoder's and once as the decoder's, beside another one.
+PAIRS = list(zip(NAMES, NAMES[5:] + NAMES[:5], strict=True))
+
+
+def cases():
+    """Encoder, its cell, the model's cell, attention, and whether that is fed to the cell."""
+    readers = itertools.cycle(["recurrent", "recurrent", "bidirectional", "bidirectional"])
+    feeds = itertools.cycle([False, True, True, False, False])
+    looks = itertools.cycle(attentions.names())
+    for pair, reader, attention, feeding in zip(PAIRS, readers, looks, feeds, strict=False):
+        # Which is as wide as `dot` needs it.
+        yield "recurrent" if attention == "dot" else reader, *pair, attention, feeding
+    yield from itertools.product(
+        ["recurrent"], ["lstm"], ["gru"], attentions.names(), (False, True)
+    )
+    yield "bidirectional", "gru", "lstm", "dot", True
+    yield from itertools.product(("label", "vector"), [""], ["lstm_cell"], ["none"], (False, True))
+
+
+CASES = list(cases())
+
+
+def test_the_cases_have_every_cell_on_both_sides():
+    assert {case[1] for case in CASES} >= set(NAMES)
+    assert {case[2] for case in CASES} >= set(NAMES)
+    assert all(one != other for _, one, other, *_ in CASES)
+    every = {*itertools.product(("recurrent", "bidirectional"), (False, True))}
+    assert {(encoder, feeding) for encoder, *_, feeding in CASES} >= every
+    assert {(attention, feeding) for *_, attention, feeding in CASES} >= {
+        *itertools.product(attentions.names(), (False, True))
+    }
+
+
+def sized(spec, size):
+    """A cell with that many units, where it says how many itself."""
+    if "hidden_size" not in spec:
+        return spec
+    return {**spec, "hidden_size": size, **({"heads": 1} if "heads" in spec else {})}
+
+
+@pytest.fixture
+def spec(small):
+    """A function from a case to what a recipe would say."""
+
+    def make(case):
+        encoder, encoder_cell, cell, attention, feeding = case
+        inner, own = (small(cells, each) if each else {} for each in (encoder_cell, cell))
+        if attention == "dot":
+            inner, own = sized(inner, 5), sized(own, 10 if encoder == "bidirectional" else 5)
+        encoders = {
+            "label": {"name": "label", "size": 4},
+            "vector": {"name": "vector"},
+        }
+        reader = {"name": encoder, "cell": inner, "embedding": {"size": 3}}
+        return {
+            "name": "seq2seq",
+            "encoder": encoders.get(encoder, reader),
+            "cell": own,
+            "attention": attention,
+            "embedding": {"size": 4},
+            "input_feeding": feeding,
+        }
+
+    return make
+
+
+@pytest.fixture
+def build(spec):
+    """A function from a case and other options to one and the same model, in evaluation mode."""
+
+    def make(case=("recurrent", "lstm", "gru", "general", False), **options):
+        torch.manual_seed(1)
+        source = {"vocab_size": 9, "letters_size": 8, "vector_size": VECTOR}
+        chosen = {**spec(case), **options}
+        return models.build(chosen, vocab_size=VOCAB, source=source).eval()
+
+    return make
+
+
+@pytest.fixture(params=CASES, ids=lambda case: "-".join(map(str, filter(None, case))))
+def case(request):
+    return request.param
+
+
+@pytest.fixture
+def model(build, case):
+    return build(case)
+
+
+@pytest.fixture
+def batch_for(sources):
+    """A function from a model, and lengths of sources and targets, to a batch."""
+
+    def make(model, of_sources=(3, 0, 1, 6, 4), lengths=LENGTHS):
+        draw = torch.Generator().manual_seed(4)
+        rows = [torch.randint(4, VOCAB, (each,), generator=draw) for each in lengths]
+        for row in rows:
+            row[-1:] = EOS
+        read = sources(of_sources)
+        if type(model.encoder).__name__ == "Vector":
+            vectors = torch.randn(len(rows), VECTOR, generator=draw)
+            read = Sources(vectors, torch.ones_like(read.lengths))
+        else:
+            read = Sources(read.values, read.lengths)
+        return PairBatch(read, begun(rows), *padded(rows), torch.arange(len(rows)))
+
+    return make
+
+
+def take(batch, rows):
+    """Some rows of a batch, without more padding than they need."""
+    here, lengths = batch.sources, batch.lengths[rows]
+    values, time = here.values[rows], max(lengths.tolist())
+    if not values.is_floating_point():
+        values = values[:, : max(here.lengths[rows].tolist())]
+    return PairBatch(
+        Sources(values, here.lengths[rows]),
+        batch.inputs[rows, :time],
+        batch.targets[rows, :time],
+        lengths,
+        batch.numbers[rows],
+    )
+
+
+def repadded(batch, more=0):
+    """The same batch with other tokens behind the ends, and with more of them."""
+
+    def change(tokens, lengths, token):
+        wide = torch.nn.functional.pad(tokens, (0, more), value=token)
+        return wide.masked_fill(torch.arange(wide.shape[1]) >= lengths.unsqueeze(1), token)
+
+    here = batch.sources
+    values = here.values
+    if not values.is_floating_point():
+        values = change(values, here.lengths, 5)
+    return PairBatch(
+        Sources(values, here.lengths),
+        change(batch.inputs, batch.lengths, 6),
+        change(batch.targets, batch.lengths, 7),
+        batch.lengths,
+        batch.numbers,
+    )
+
+
+def gradients(model, batch):
+    model.zero_grad()
+    model.loss(batch).total.backward()
+    return [
+        torch.zeros_like(each) if each.grad is None else each.grad.clone()
+        for each in model.parameters()
+    ]
+
+
+class TestLaws:
+    def test_the_loss_is_the_sum_of_scored_nats(self, model, batch_for):
+        batch = batch_for(model)
+        loss, score = model.loss(batch), model.score(batch)
+        torch.testing.assert_close(loss.total, score.nats.sum(), **CLOSE)
+        assert loss.tokens == sum(LENGTHS)
+        assert loss.state is score.state is None
+        assert {each.shape for each in score[:3]} == {batch.targets.shape}
+        real = torch.arange(5) < batch.lengths.unsqueeze(1)
+        assert not any(each[~real].any() for each in score[:3])
+        assert (score.nats[real] > 0).all()
+        assert torch.equal(score.correct[real], (score.predicted == batch.targets)[real])
+
+    def test_a_row_has_what_it_has_alone(self, model, batch_for):
+        batch = batch_for(model)
+        score, looked = model.score(batch), model.attention_weights(batch)
+        for row, length in enumerate(LENGTHS):
+            one = take(batch, [row])
+            alone = model.score(one)
+            torch.testing.assert_close(alone.nats[0], score.nats[row, :length], **CLOSE)
+            assert torch.equal(alone.predicted[0], score.predicted[row, :length])
+            nats = score.nats[row].sum()
+            torch.testing.assert_close(model.loss(one).total, nats, **CLOSE)
+            weights = model.attention_weights(one)[0]
+            beside = looked[row, :length, : weights.shape[1]]
+            torch.testing.assert_close(weights, beside, **CLOSE)
+
+    def test_gradients_of_rows_add_up(self, model, batch_for):
+        batch = batch_for(model)
+        rows = [gradients(model, take(batch, [row])) for row in range(5)]
+        summed = [sum(each) for each in zip(*rows, strict=True)]
+        torch.testing.assert_close(summed, gradients(model, batch), rtol=1e-4, atol=1e-5)
+
+    def test_padding_does_not_matter(self, model, batch_for):
+        batch = batch_for(model)
+        tolerance = {0: {"rtol": 0, "atol": 0}, 3: CLOSE}
+        for more, close in tolerance.items():
+            other = repadded(batch, more)
+            torch.testing.assert_close(model.loss(other).total, model.loss(batch).total, **close)
+            found, wanted = model.score(other), model.score(batch)
+            torch.testing.assert_close(found.nats[:, :5], wanted.nats, **close)
+            assert torch.equal(found.predicted[:, :5], wanted.predicted)
+            assert not found.nats[:, 5:].any()
+            torch.testing.assert_close(gradients(model, other), gradients(model, batch), **close)
+
+    def test_each_step_gives_what_is_scored(self, model, batch_for):
+        batch = batch_for(model)
+        score = model.score(batch)
+        tokens, state, context, numbers = model.start(batch.sources)
+        assert tokens.tolist() == [BOS] * 5
+        assert numbers is None
+        for moment, (read, targets) in enumerate(
+            zip(batch.inputs.unbind(1), batch.targets.unbind(1), strict=True)
+        ):
+            real = batch.lengths > moment
+            assert moment or torch.equal(read, tokens)
+            log_probs, state = model.step(read, state, context)
+            torch.testing.assert_close(log_probs.exp().sum(1), torch.ones(5))
+            nats = -log_probs.gather(1, targets.unsqueeze(1)).squeeze(1)
+            torch.testing.assert_close(nats[real], score.nats[real, moment], **CLOSE)
+
+    def test_rows_side_by_side_read_their_own_source(self, model, batch_for):
+        batch, k = batch_for(model), 3
+        tokens = torch.randint(4, VOCAB, (2, 5, k), generator=torch.Generator().manual_seed(5))
+        whole = model.start(batch.sources)
+        state = models_state(whole.state, k)
+        found = []
+        for each in tokens:
+            log_probs, state = model.step(each.flatten(), state, whole.context)
+            found.append(log_probs.view(5, k, VOCAB))
+        for row in (1, 3):  # the empty source and the longest
+            for path in range(k):
+                start = model.start(take(batch, [row]).sources)
+                alone = start.state
+                for moment in range(2):
+                    log_probs, alone = model.step(tokens[moment, [row], path], alone, start.context)
+                    torch.testing.assert_close(log_probs[0], found[moment][row, path], **CLOSE)
+
+    def test_every_parameter_learns(self, model, batch_for):
+        model.loss(batch_for(model)).total.backward()
+        still = [
+            name
+            for name, each in model.named_parameters()
+            if each.grad is None or not each.grad.any()
+        ]
+        assert still == []
+
+    @pytest.mark.parametrize("rows", [0, 1, 2])
+    def test_sources_without_tokens(self, model, batch_for, rows):
+        batch = batch_for(model, (0,) * rows, LENGTHS[:rows])
+        found = gradients(model, batch) if rows else []
+        score, looked = model.score(batch), model.attention_weights(batch)
+        assert model.loss(batch).tokens == sum(LENGTHS[:rows])
+        assert score.nats.shape == looked.shape[:2] == batch.targets.shape
+        log_probs, _ = model.step(*model.start(batch.sources)[:3])
+        assert log_probs.shape == (rows, VOCAB)
+        assert all(each.isfinite().all() for each in (score.nats, looked, log_probs, *found))
+
+    def test_targets_without_tokens(self, model, batch_for):
+        """Whose outputs are asked for attention where nothing was allowed to be said."""
+        batch = batch_for(model, lengths=(0,) * 5)
+        assert float(model.loss(batch).total.detach()) == 0
+        assert model.score(batch).nats.shape == (5, 0)
+        assert model.attention_weights(batch).shape[:2] == (5, 0)
+
+    def test_weights_are_shares_of_the_source_for_each_target(self, model, case, batch_for):
+        batch = batch_for(model)
+        weights = model.attention_weights(batch).detach()
+        places = batch.sources.values.shape[1] if case[0] not in ("label", "vector") else 1
+        assert weights.shape == (5, 5, places)
+        looks = case[3] != "none"
+        for row, length in enumerate(LENGTHS):
+            source = int(batch.sources.lengths[row])
+            for moment, shares in enumerate(weights[row]):
+                real = looks and source and moment < length
+                assert float(shares.sum()) == pytest.approx(1.0 if real else 0.0, abs=1e-5)
+                assert not shares[source:].any()
+
+    def test_weights_are_those_of_the_steps(self, model, batch_for):
+        batch, seen = batch_for(model), []
+        wanted = model.attention_weights(batch)
+        hook = model.attention.register_forward_hook(lambda *found: seen.append(found[2][1]))
+        _, state, context, _ = model.start(batch.sources)
+        for moment, read in enumerate(batch.inputs.unbind(1)):
+            _, state = model.step(read, state, context)
+            real = batch.lengths > moment
+            torch.testing.assert_close(seen[-1][real, 0], wanted[real, moment], **CLOSE)
+        hook.remove()
+
+
+def models_state(state, k):
+    """The state of k rows for each source, side by side."""
+    if state is None:
+        return None
+    if isinstance(state, torch.Tensor):
+        return torch.cat([state[[row] * k] for row in range(len(state))])
+    parts = [models_state(each, k) for each in state]
+    return type(state)(*parts) if type(state) is not tuple else tuple(parts)
+
+
+LOOKING = [name for name in attentions.names() if name != "none"]
+
+
+@pytest.mark.parametrize("feeding", [False, True])
+@pytest.mark.parametrize("attention", ["general", "additive"])
+def test_keys_are_worked_out_once_for_a_source(build, batch_for, attention, feeding):
+    model = build(("recurrent", "lstm", "gru", attention, feeding))
+    batch, calls = batch_for(model), []
+    model.attention.of_memory.register_forward_hook(lambda *_: calls.append(1))
+    model.loss(batch)
+    assert len(calls) == 1
+    Greedy().decode(model, model.start(batch.sources), Limits(6))
+    assert len(calls) == 2
+
+
+@pytest.mark.parametrize("attention", ["none", "general", "additive"])
+@pytest.mark.parametrize("cell", ["lstm_cell", "gru"])
+def test_input_feeding_by_hand(build, batch_for, attention, cell):
+    """The cell reads the embedded token beside what the head read last, at first zeros."""
+    model = build(("bidirectional", "gru_cell", cell, attention, True))
+    batch = batch_for(model)
+    summary, memory, mask = model.encoder(batch.sources)
+    keys = model.attention.keys(memory)
+    state = model.cell.state_from(torch.tanh(model.bridge.linear(summary)))
+    read = torch.zeros(5, model.cell.output_size)
+    found = []
+    for tokens in batch.inputs.unbind(1):
+        x = torch.cat([model.embedding.table()[tokens], read], 1)
+        output, state = model.cell.step_input(x, state)
+        joined, _ = model.attention(output.unsqueeze(1), keys, memory, mask)
+        read = joined.squeeze(1)
+        found.append(model.head.log_probs(read))
+    nats = -torch.stack(found, 1).gather(2, batch.targets.unsqueeze(2)).squeeze(2)
+    real = torch.arange(5) < batch.lengths.unsqueeze(1)
+    torch.testing.assert_close(model.score(batch).nats[real], nats[real], **CLOSE)
+
+
+def test_without_input_feeding_the_cell_reads_the_tokens_alone(build, batch_for):
+    model = build()
+    batch = batch_for(model)
+    summary, memory, mask = model.encoder(batch.sources)
+    state = model.cell.state_from(model.bridge(summary))
+    outputs, _ = model.cell(model.embedding(batch.inputs), state)
+    read, _ = model.attention(outputs, model.attention.keys(memory), memory, mask)
+    wanted = -model.head.log_probs(read).gather(2, batch.targets.unsqueeze(2)).squeeze(2)
+    real = torch.arange(5) < batch.lengths.unsqueeze(1)
+    torch.testing.assert_close(model.score(batch).nats[real], wanted[real], **CLOSE)
+
+
+class TestBridges:
+    @pytest.mark.parametrize("name", bridges.names())
+    def test_each_leads_to_a_model_that_scores_and_steps(self, build, batch_for, name):
+        model = build(("recurrent", "lstm_cell", "lstm", "general", False), bridge=name)
+        batch = batch_for(model)
+        torch.testing.assert_close(model.loss(batch).total, model.score(batch).nats.sum(), **CLOSE)
+        first, _ = model.step(*model.start(batch.sources)[:3])
+        nats = -first.gather(1, batch.targets[:, :1]).squeeze(1)
+        torch.testing.assert_close(nats, model.score(batch).nats[:, 0], **CLOSE)
+
+    def test_copy_begins_where_the_encoder_has_ended(self, build, batch_for):
+        model = build(("recurrent", "lstm_cell", "lstm_cell", "none", False), bridge="copy")
+        sources = batch_for(model).sources
+        start, ends = model.start(sources), model.encoder(sources).summary
+        assert torch.equal(torch.cat([*start.state.cell], 1), ends)
+
+    def test_copy_of_another_size_is_refused(self, build):
+        with pytest.raises(OptionError, match="as large as the state, but they have 10 and 5 numb"):
+            build(("recurrent", "lstm", "gru", "none", False), bridge="copy")
+
+    def test_with_zeros_and_no_attention_nothing_passes(self, build, batch_for):
+        model = build(("recurrent", "lstm", "gru", "none", False), bridge="zeros")
+        first, _ = model.step(*model.start(batch_for(model).sources)[:3])
+        torch.testing.assert_close(first, first[:1].expand(5, VOCAB))
+
+    def test_every_pair_of_cells_has_a_bridge(self, small, build):
+        """The state that the bridge fills is one that the cell would have made itself."""
+        for encoder, cell in PAIRS:
+            model = build(("recurrent", encoder, cell, "none", False))
+            summary = torch.zeros(3, model.encoder.summary_size)
+            state = model.cell.state_from(model.bridge(summary))
+            again = model.cell.summary(state)
+            torch.testing.assert_close(again, model.bridge(summary))
+
+
+class TestParts:
+    @pytest.mark.parametrize("feeding", [False, True])
+    @pytest.mark.parametrize("head", heads.names())
+    def test_any_head(self, build, batch_for, small, head, feeding):
+        model = build(
+            ("recurrent", "lstm", "gru", "general", feeding),
+            head=small(heads, head),
+            embedding={"size": 5},
+        )
+        batch = batch_for(model)
+        torch.testing.assert_close(model.loss(batch).total, model.score(batch).nats.sum(), **CLOSE)
+        log_probs, _ = model.step(*model.start(batch.sources)[:3])
+        torch.testing.assert_close(log_probs.exp().sum(1), torch.ones(5))
+
+    def test_one_hot_targets(self, build, batch_for):
+        model = build(embedding="one_hot")
+        batch = batch_for(model)
+        assert model.loss(batch).total.isfinite()
+        assert "one_hot" in embeddings.names()
+
+    def test_letters_of_the_source(self, build, sources, batch_for):
+        letters = {"name": "recurrent", "cell": {"name": "gru", "hidden_size": 3}}
+        encoder = {"name": "recurrent", "cell": {"name": "gru", "hidden_size": 4}}
+        model = build(encoder={**encoder, "letters": letters})
+        batch, spelt = batch_for(model), sources((3, 0, 1, 6, 4))
+        batch = PairBatch(spelt, batch.inputs, batch.targets, batch.lengths, batch.numbers)
+        other = Sources(spelt.values, spelt.lengths, (spelt.letters + 1) % 8, spelt.letter_lengths)
+        changed = PairBatch(other, batch.inputs, batch.targets, batch.lengths, batch.numbers)
+        assert not torch.equal(model.loss(batch).total, model.loss(changed).total)
+
+    @pytest.mark.parametrize("name", LOOKING)
+    @pytest.mark.parametrize("encoder", ["label", "vector"])
+    def test_an_encoder_without_memory_is_refused_in_words(self, build, name, encoder):
+        with pytest.raises(OptionError, match=r"^attention: attention needs an encoder with a mem"):
+            build((encoder, "", "gru", name, False))
+
+    def test_dot_wants_as_wide_a_memory(self, build):
+        with pytest.raises(OptionError, match=r"^attention: attention `dot` needs a cell as wide"):
+            build(
+                ("recurrent", "lstm", "gru", "dot", False), cell={"name": "gru", "hidden_size": 6}
+            )
+
+    @pytest.mark.parametrize("feeding", [False, True])
+    def test_an_attention_of_ones_own(self, build, batch_for, own_registries, feeding):
+        """Its output may be of another size than the cell's, also where the cell reads it."""
+
+        @attentions.register("mean")
+        class Mean(Attention):
+            def __init__(self, query_size: int, memory_size: int) -> None:
+                super().__init__()
+                self.output_size = query_size + memory_size
+
+            def forward(self, queries, keys, memory, mask):
+                """The mean of the memory beside the query."""
+                shares = mask / mask.sum(1, keepdim=True).clamp(min=1)
+                weights = shares.unsqueeze(1).expand(-1, queries.shape[1], -1)
+                return torch.cat([queries, weights @ memory], 2), weights
+
+        model = build(("recurrent", "lstm", "gru", "mean", feeding))
+        batch = batch_for(model)
+        torch.testing.assert_close(model.loss(batch).total, model.score(batch).nats.sum(), **CLOSE)
+        assert float(model.attention_weights(batch)[4, 0, 0]) == 0.25
+        assert model.head.project.in_features == 10
+        assert len(Greedy().decode(model, model.start(batch.sources), Limits(3))) == 5
+
+    def test_a_new_run_tells_each_part_of_its_own_vocabulary(self, build, tmp_path):
+        for name, text in (("source", "cat 1 2 3\n"), ("target", "chat 4 5 6 7\n")):
+            (tmp_path / name).write_text(text, encoding="utf-8")
+        vectors = [
+            {"name": "pretrained", "path": str(tmp_path / name), "size": size}
+            for name, size in (("source", 3), ("target", 4))
+        ]
+        cell = {"name": "gru", "hidden_size": 4}
+        model = build(
+            encoder={"name": "recurrent", "cell": cell, "embedding": vectors[0]},
+            embedding=vectors[1],
+            head={"name": "linear", "unigram_bias": True},
+        )
+        words, mots = (*SPECIALS, *"abcd", "cat"), (*SPECIALS, *"xyz", "chat")
+        counts = torch.tensor([0, 0, 5, 0, 3, 1, 0, 0]).numpy()
+        with pytest.warns(UserWarning, match="vectors for 1 of"):
+            model.initialise({"source": Facts(words), "target": Facts(mots, counts)})
+        assert model.encoder.vectors.embedding.table()[8].tolist() == [1, 2, 3]
+        assert model.embedding.table()[7].tolist() == [4, 5, 6, 7]
+        bias = model.head.project.bias
+        assert bias[EOS] > bias[4] > bias[5] > bias[0]
+
+
+class TestNoise:
+    @pytest.mark.parametrize("feeding", [False, True])
+    @pytest.mark.parametrize("where", ["dropout", "input_dropout", "encoder"])
+    def test_dropout_is_in_training_only(self, build, batch_for, where, feeding):
+        options = {where: 0.5}
+        if where == "encoder":
+            cell = {"name": "gru", "hidden_size": 4}
+            options = {"encoder": {"name": "recurrent", "cell": cell, "dropout": 0.5}}
+        model = build(("recurrent", "lstm", "gru", "general", feeding), **options)
+        batch = batch_for(model)
+        reads = {
+            "loss": lambda: model.loss(batch).total,
+            "score": lambda: model.score(batch).nats,
+            "weights": lambda: model.attention_weights(batch),
+        }
+        for name, read in reads.items():
+            model.train()
+            # What falls behind attention does not change where it looks, unless it is fed.
+            same = name == "weights" and where == "dropout" and not feeding
+            assert torch.equal(read(), read()) == same, name
+            model.eval()
+            assert torch.equal(read(), read()), name
+
+    def test_label_smoothing_is_in_the_training_loss_only(self, build, batch_for):
+        model = build(head={"name": "linear", "label_smoothing": 0.2})
+        batch = batch_for(model)
+        nats = model.score(batch).nats.sum()
+        torch.testing.assert_close(model.loss(batch).total, nats, **CLOSE)
+        model.train()
+        uniform = sum(
+            model.score(replace(batch, targets=torch.full_like(batch.targets, token))).nats.sum()
+            for token in range(VOCAB)
+        )
+        torch.testing.assert_close(
+            model.loss(batch).total, 0.8 * nats + 0.2 / VOCAB * uniform, **CLOSE
+        )
+        torch.testing.assert_close(model.score(batch).nats.sum(), nats, **CLOSE)
+
+
+class TestPrecision:
+    @pytest.mark.parametrize("attention", attentions.names())
+    @pytest.mark.parametrize("feeding", [False, True])
+    def test_float64_says_the_same(self, build, batch_for, attention, feeding):
+        case = ("recurrent", "lstm_cell", "gru", attention, feeding)
+        model = build(case)
+        batch = batch_for(model)
+        wanted = model.score(batch).nats
+        found = model.double().score(batch).nats
+        assert found.dtype == torch.float64
+        torch.testing.assert_close(found.float(), wanted, **CLOSE)
+
+    @pytest.mark.parametrize("attention", attentions.names())
+    @pytest.mark.parametrize("feeding", [False, True])
+    def test_training_in_bfloat16(self, build, batch_for, attention, feeding):
+        cell = dict(zip(attentions.names(), ["gru", "lstm_cell", "gru", "slstm"], strict=False))
+        case = ("recurrent", "lstm", cell.get(attention, "gru"), attention, feeding)
+        model = build(case, sampling={"rate": 0.5, "curve": "constant"}).train()
+        batch, sampling, model.sampling = batch_for(model), model.sampling, None
+        exact, wanted = model.loss(batch).total, gradients(model, batch)
+        found = []
+        for model.sampling in (None, sampling):
+            model.zero_grad()
+            with torch.autocast("cpu", torch.bfloat16):
+                loss = model.loss(batch)
+            loss.total.backward()
+            found.append([each.grad.clone() for each in model.parameters()])
+            assert all(each.isfinite().all() for each in found[-1])
+            assert all(each.any() for each in found[-1])
+            if model.sampling is None:
+                torch.testing.assert_close(loss.total, exact, rtol=0.02, atol=0.02)
+        for one, other in zip(found[0], wanted, strict=True):
+            torch.testing.assert_close(one, other, rtol=0.1, atol=0.05)
+
+
+class TestSampling:
+    """Scheduled sampling in the model; the schedule has tests of its own."""
+
+    CASES = tuple(itertools.product(["none", "general"], [False, True]))
+
+    @pytest.fixture(params=CASES, ids=str)
+    def sampler(self, request, build):
+        def make(**sampling):
+            case = ("recurrent", "lstm", "gru", *request.param)
+            return build(case, sampling={"curve": "constant", **sampling}).train()
+
+        return make
+
+    def test_at_rate_zero_it_is_teacher_forcing(self, sampler, batch_for):
+        for options in ({"rate": 0.0}, {"rate": 1.0, "begin": 0.5}):
+            model = sampler(**options)
+            batch = batch_for(model)
+            model.advance(0.4)
+            before = torch.get_rng_state()
+            found = model.loss(batch).total
+            assert torch.equal(torch.get_rng_state(), before)
+            model.eval()
+            assert torch.equal(found, model.loss(batch).total)
+
+    def test_at_rate_one_it_reads_its_own_first_choices(self, sampler, batch_for):
+        model = sampler(rate=1.0, temperature=0.0)
+        batch = batch_for(model)
+        found, slopes = model.loss(batch).total, gradients(model, batch)
+        _, state, context, _ = model.eval().start(batch.sources)
+        tokens, inputs = torch.full((5,), BOS), []
+        for _ in range(5):
+            inputs.append(tokens)
+            log_probs, state = model.step(tokens, state, context)
+            tokens = log_probs.argmax(1)
+        own = PairBatch(
+            batch.sources, torch.stack(inputs, 1), batch.targets, batch.lengths, batch.numbers
+        )
+        assert not torch.equal(own.inputs, batch.inputs)
+        torch.testing.assert_close(found, model.loss(own).total, **CLOSE)
+        # So what was drawn is read as if it had been given: no gradient flows through the choice.
+        torch.testing.assert_close(slopes, gradients(model, own), rtol=1e-4, atol=1e-5)
+
+    def test_the_rate_follows_the_budget(self, sampler, batch_for):
+        model = sampler(rate=1.0, temperature=0.0, curve="linear")
+        batch = batch_for(model)
+        losses = {}
+        for progress in (0.0, 0.5, 1.0):
+            model.advance(progress)
+            torch.manual_seed(1)
+            losses[progress] = {float(model.loss(batch).total.detach()) for _ in range(6)}
+        assert len(losses[0.0]) == len(losses[1.0]) == 1
+        assert len(losses[0.5]) > 1
+        assert losses[0.0] != losses[1.0]
+
+    def test_it_is_drawn_from_torchs_own_state(self, sampler, batch_for):
+        model = sampler(rate=0.5)
+        batch, found = batch_for(model), []
+        for _ in range(2):
+            torch.manual_seed(3)
+            found.append([float(model.loss(batch).total.detach()) for _ in range(3)])
+        assert found[0] == found[1]
+        assert len(set(found[0])) > 1
+
+    def test_evaluation_never_samples(self, sampler, batch_for):
+        model = sampler(rate=1.0)
+        model.advance(1.0)
+        batch = batch_for(model)
+        model.eval()
+        before = torch.get_rng_state()
+        loss, score, _ = model.loss(batch).total, model.score(batch), model.attention_weights(batch)
+        assert torch.equal(torch.get_rng_state(), before)
+        model.sampling = None
+        assert torch.equal(loss, model.loss(batch).total)
+        assert torch.equal(score.nats, model.score(batch).nats)
+
+    def test_the_first_token_read_is_always_the_begin(self, sampler, batch_for):
+        model = sampler(rate=1.0)
+        batch = take(batch_for(model), [2])  # its target is EOS alone
+        assert len({float(model.loss(batch).total.detach()) for _ in range(5)}) == 1
+
+    def test_a_model_that_diverges_has_a_loss_of_nan(self, sampler, batch_for):
+        model = sampler(rate=1.0)
+        torch.nn.init.constant_(model.head.project.bias, math.nan)
+        assert model.loss(batch_for(model)).total.isnan()
