@@ -50,6 +50,7 @@ def manifest(
         "tokenizers": fingerprints(built.tokenizers),
         "train_tokens": dataset.train.tokens,
         "train_chars": dataset.train.size.chars,
+        "longest": dataset.train.longest,
         **{f"{name}_tokens": part.tokens for name, part in held_out.items() if part is not None},
         "steps_per_epoch": dataset.train.steps_per_epoch,
         "budget": _budget(built.recipe),

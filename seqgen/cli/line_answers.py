@@ -93,7 +93,7 @@ class Answering:
         return found
 
     def _warn(self, sources: SourceLines) -> None:
-        for remark in (sources.remark(), cut_short_remark(self.cut_short, self.outputs)):
+        for remark in (*sources.remarks(), cut_short_remark(self.cut_short, self.outputs)):
             if remark:
                 warnings.warn(remark, stacklevel=1)
 

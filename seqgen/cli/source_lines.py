@@ -38,6 +38,9 @@ class SourceLines:
         self.data, self.tokenizers = trained.built.data, trained.built.tokenizers
         self.name = name
         self.unknown: Counter[str] = Counter()
+        directory = trained.directory
+        self.longest: int | None = directory.read_json(directory.manifest).get("longest")
+        self.longer = 0
 
     def every(self, lines: Sequence[str]) -> list[Source]:
         """All lines. Errors: DataError for the first one that is wrong."""
@@ -56,15 +59,20 @@ class SourceLines:
             found = f"the line has {len(text)} characters, of which at most {LONGEST} can be read"
             raise DataError(f"{self.name}:{number}: {found}")
         try:
-            self.data.prompts([text], self.tokenizers)
+            length = int(self.data.prompts([text], self.tokenizers).lengths[0])
             self.unknown.update(self.data.unknown(text, self.tokenizers))
         except (ValueError, DataError) as error:
             raise DataError(f"{self.name}:{number}: {error}") from None
+        if self.longest is not None and not self.data.continues:
+            self.longer += length > self.longest
         return Source(number, text, asked=True)
 
-    def remark(self) -> str:
-        """What was unknown, in a sentence; nothing where all was known."""
-        return unknown_remark(self.unknown, "prompts" if self.data.continues else "sources")
+    def remarks(self) -> list[str]:
+        """What was unknown, and what was longer than anything in training, in sentences."""
+        unknown = unknown_remark(self.unknown, "prompts" if self.data.continues else "sources")
+        longer = f"{self.longer} source{' is' if self.longer == 1 else 's are'} longer than any "
+        longer += f"in training, which have up to {self.longest} tokens"
+        return [unknown] * bool(unknown) + [longer] * bool(self.longer)
 
 
 def unknown_remark(unknown: Counter[str], what: str) -> str:

@@ -65,6 +65,8 @@ class Training(ABC, Generic[B]):
     tokens: int
     size: TextSize
     steps_per_epoch: int
+    longest: int | None = None
+    """The tokens of the longest row, of its source where it has one; None for a stream."""
 
     @abstractmethod
     def batch(self, step: int) -> B:

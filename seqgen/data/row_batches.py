@@ -57,6 +57,7 @@ class RowTraining(Training[B]):
         self.tokens = sum(len(row) for row in rows.tokens[rows.output_role])
         self.size = rows.size
         self.steps_per_epoch = buckets.steps_per_epoch
+        self.longest = max(first for first, *_ in rows.lengths)
         self._first, self._latest = rows, (0, rows)
         self._buckets = buckets
         self._draw = draw

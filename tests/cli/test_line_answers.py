@@ -72,7 +72,7 @@ class TestAFile:
     def test_a_search_that_gives_up_says_so(self, answers):
         warning = "warning: the search's budget ran out: 1 of 1 texts are the best found so far\n"
         exact = ("--decoder", "exact", "--set", "max_nodes=1", "--set", "nodes_at_once=1")
-        assert len(answers(["abcdeabcde"], *exact, err=warning)) == 1
+        assert len(answers(["abcde"], *exact, err=warning)) == 1
 
     def test_progress_at_a_terminal(self, answers, monkeypatch):
         monkeypatch.setattr(line_answers, "LINES_AT_ONCE", 2)
@@ -245,3 +245,14 @@ def test_a_wrong_line_is_named_before_any_is_answered(content, line, refusal, pa
 def test_refusals(refusal, pairs_run, code, words, part, place):
     place.write("text.txt", "ab\n")
     assert part in refusal(code, "generate", pairs_run, *words)
+
+
+def test_sources_longer_than_any_in_training_are_counted(command, pairs_run, tmp_path):
+    lines = tmp_path / "in.txt"
+    lines.write_text("abcde\nabcdea\nabcdeabcde\n")  # training has words of up to 5 letters
+    ended = command("generate", pairs_run, "--input", lines)
+    assert ended.code == 0
+    assert ended.out.count("\n") == 3
+    assert ended.err == (
+        "warning: 2 sources are longer than any in training, which have up to 6 tokens\n"
+    )
