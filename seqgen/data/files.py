@@ -30,6 +30,11 @@ class TextFile:
         return cls(text, hashlib.sha256(text.encode()).hexdigest())
 
 
+def replaced_remark(name: str, count: int) -> str:
+    """What to say of a file in which `count` faults of the encoding were replaced."""
+    return f"{name}: {count} fault{'s' if count > 1 else ''} of the encoding read as U+FFFD"
+
+
 def read_text(path: Path, errors: Literal["strict", "replace"] = "strict") -> TextFile:
     r"""Read a UTF-8 file.
 

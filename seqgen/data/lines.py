@@ -16,7 +16,7 @@ from seqgen.data.files import TextFile
 from seqgen.data.line_rows import EncodedLines, Line, encode_lines, lines_in, within
 from seqgen.data.padding import padded
 from seqgen.data.row_batches import RowSplit, RowTraining
-from seqgen.data.row_files import Part, PartName, RowFiles
+from seqgen.data.row_files import PartName, RowFiles
 from seqgen.errors import DataError
 from seqgen.options import Size
 from seqgen.tokenizers.base import BOS, Tokenizers
@@ -63,12 +63,12 @@ class LinesData(RowFiles[Line], Data[TokenBatch]):
 
     def training_texts(self) -> dict[str, Iterable[str]]:
         """The training lines, those that are too long included."""
-        return {"text": [line.text for line in self._training_part.rows]}
+        return {"text": [line.text for line in self.training_part.rows]}
 
     def training(self, tokenizers: Tokenizers) -> RowTraining[TokenBatch]:
         """Lines of about one length together. Where the tokenizer samples, each epoch reads them
         in pieces drawn from the seed and the number of the epoch."""
-        part, tokenizer = self._training_part, tokenizers["text"]
+        part, tokenizer = self.training_part, tokenizers["text"]
 
         def encoded(epoch: int, lines: Sequence[Line]) -> EncodedLines:
             return encode_lines(lines, part.name, tokenizer, (self.seed, epoch))
@@ -109,12 +109,5 @@ class LinesData(RowFiles[Line], Data[TokenBatch]):
         return self.hashes()
 
     def remarks(self) -> tuple[str, ...]:
-        """Parts that are not there, and lines that are left out."""
-        missing = [f"{file}: not there, so there is no such part" for file in self.missing()]
-        return (*missing, *filter(None, self._remarks.values()))
-
-    @property
-    def _training_part(self) -> Part[Line]:
-        part = self.part("train")
-        assert part is not None  # there is no data without a training part
-        return part
+        """Files that are not there or have faults, and lines that are left out."""
+        return (*self.file_remarks(), *filter(None, self._remarks.values()))

@@ -173,9 +173,8 @@ class PairedRows(RowFiles[PairRow], Data[PairBatch], ABC):
 
     def remarks(self) -> tuple[str, ...]:
         """Of what has been read so far: rows left out, unknown tokens, sources that are in two
-        parts, files that are not there."""
-        missing = (f"{file}: not there, so there is no such part" for file in self.missing())
-        return (*missing, *self._remarks.values())
+        parts, files that are not there or have faults."""
+        return (*self.file_remarks(), *self._remarks.values())
 
     def _remark_shared(self, training: Part[PairRow]) -> None:
         known = {(row.source, row.features) for row in training.rows}

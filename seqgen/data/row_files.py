@@ -13,7 +13,7 @@ from typing import Annotated, ClassVar, Generic, Literal, TypeVar
 from pydantic import Field
 
 from seqgen.data.corpora import CorpusFactory
-from seqgen.data.files import TextFile, read_text
+from seqgen.data.files import TextFile, read_text, replaced_remark
 from seqgen.data.rows import divided
 from seqgen.errors import DataError
 from seqgen.options import Seed
@@ -67,6 +67,7 @@ class RowFiles(ABC, Generic[T]):
             raise ValueError(f"`split` must be shares of 1 with some for training, but is {shares}")
         self._corpus = self.corpus() if self.corpus is not None else None
         self._hashes: dict[str, str] = {}
+        self._replaced: dict[str, int] = {}
         self._parts: dict[PartName, Part[T] | None] = {}
 
     @abstractmethod
@@ -97,11 +98,17 @@ class RowFiles(ABC, Generic[T]):
             self.part(name)
         return dict(self._hashes)
 
-    def missing(self) -> list[str]:
-        """What the directory might have had and has not: `DIR/test.tsv`."""
+    def file_remarks(self) -> list[str]:
+        """What a person should know of the files: which the directory might have had and has not,
+        and how many faults of their encoding `errors: replace` has replaced."""
         if self._files is None or self.path is None:
-            return []
-        return [str(self.path / self.usual_files[n]) for n in PART_NAMES if not self._files[n]]
+            missing = []
+        else:
+            missing = [self.path / self.usual_files[n] for n in PART_NAMES if not self._files[n]]
+        return [
+            *(f"{path}: not there, so there is no such part" for path in missing),
+            *(replaced_remark(name, count) for name, count in self._replaced.items() if count),
+        ]
 
     @cached_property
     def _files(self) -> dict[PartName, tuple[Path, ...]] | None:
@@ -134,6 +141,7 @@ class RowFiles(ABC, Generic[T]):
             assert self._corpus is not None
             file, name = self._corpus.read(), self._corpus.name
         self._hashes[name] = file.sha256
+        self._replaced[name] = file.replaced
         rows = self.parsed([file], [name])
         parts = divided(rows, self.split, self.split_seed, self.identity)
         if not parts[0]:
@@ -150,6 +158,7 @@ class RowFiles(ABC, Generic[T]):
             return None
         files, names = [read_text(path, self.errors) for path in paths], [*map(_shown, paths)]
         self._hashes.update(zip(names, (file.sha256 for file in files), strict=True))
+        self._replaced.update(zip(names, (file.replaced for file in files), strict=True))
         return Part(", ".join(names), self.parsed(files, names))
 
 

@@ -67,7 +67,7 @@ class TaggedData(RowFiles[TaggedSequence], Data[PairBatch]):
     def training_texts(self) -> dict[str, Iterable[str]]:
         """The words and the tags one by one, those of sequences that are too long included; of
         the letters each word once."""
-        rows = self._whole().rows
+        rows = self.training_part.rows
         words = [*chain.from_iterable(row.words for row in rows)]
         texts = {"source": words, "target": [*chain.from_iterable(row.tags for row in rows)]}
         return {**texts, "letters": [*dict.fromkeys(words)]} if self.letters else {**texts}
@@ -138,13 +138,16 @@ class TaggedData(RowFiles[TaggedSequence], Data[PairBatch]):
         return self.hashes()
 
     def remarks(self) -> tuple[str, ...]:
-        """Parts that are not there, sequences that are left out, words that are not read to their
-        end, tags that are not known."""
-        missing = [f"{file}: not there, so there is no such part" for file in self.missing()]
-        return (*missing, *filter(None, [self._long(), self._cut()]), *self._remarks.values())
+        """Files that are not there or have faults, sequences that are left out, words that are not
+        read to their end, tags that are not known."""
+        return (
+            *self.file_remarks(),
+            *filter(None, [self._long(), self._cut()]),
+            *self._remarks.values(),
+        )
 
     def _long(self) -> str:
-        part = self._whole()
+        part = self.training_part
         lines = [row.line for row in part.rows if self._too_long(row)]
         if not lines:
             return ""
@@ -152,7 +155,7 @@ class TaggedData(RowFiles[TaggedSequence], Data[PairBatch]):
         return f"{part.name}: {long} and are left out of training ({some_lines(lines)})"
 
     def _cut(self) -> str:
-        part, most = self._whole(), self.max_letters
+        part, most = self.training_part, self.max_letters
         words = set(chain.from_iterable(row.words for row in part.rows))
         cut = 0 if most is None or not self.letters else sum(len(word) > most for word in words)
         if not cut:
@@ -165,17 +168,12 @@ class TaggedData(RowFiles[TaggedSequence], Data[PairBatch]):
 
     def _training_part(self) -> Part[TaggedSequence]:
         """What is not too long of it."""
-        whole = self._whole()
+        whole = self.training_part
         rows = [row for row in whole.rows if not self._too_long(row)]
         if not rows:
             found = f"none of {len(whole.rows)} training sequences has at most {self.max_length}"
             raise DataError(f"{whole.name}: {found} words, as `max_length` wants")
         return Part(whole.name, rows)
-
-    def _whole(self) -> Part[TaggedSequence]:
-        part = self.part("train")
-        assert part is not None  # there is no data without a training part
-        return part
 
     def _too_long(self, row: TaggedSequence) -> bool:
         return self.max_length is not None and len(row.words) > self.max_length

@@ -16,7 +16,7 @@ from seqgen.data.base import Data, SplitName, TextSize, Training, data
 from seqgen.data.batches import Prompts, TokenBatch
 from seqgen.data.corpora import CorpusFactory
 from seqgen.data.epochs import Epochs
-from seqgen.data.files import TextFile, read_text
+from seqgen.data.files import TextFile, read_text, replaced_remark
 from seqgen.data.stream import StreamSplit
 from seqgen.data.windows import Lanes, RandomWindows, Window
 from seqgen.errors import DataError
@@ -124,6 +124,11 @@ class TextData(Data[TokenBatch]):
         """What the tokens add behind the prompt."""
         tokenizer = tokenizers["text"]
         return tokenizer.continuation(tokenizer.encode(prompt).tolist(), tokens)
+
+    def remarks(self) -> tuple[str, ...]:
+        """Faults of the encoding."""
+        count = self._file.replaced
+        return (replaced_remark(self.name, count),) if count else ()
 
     def fingerprint(self) -> dict[str, str]:
         """Of the file or corpus, as bytes."""

@@ -105,12 +105,12 @@ class VectorsData(RowFiles[VectorRow], Data[PairBatch]):
 
     def training_texts(self) -> dict[str, Iterable[str]]:
         """The training texts, those that are too long included."""
-        return {"target": [row.line.text for row in self._training_part.rows]}
+        return {"target": [row.line.text for row in self.training_part.rows]}
 
     def training(self, tokenizers: Tokenizers) -> RowTraining[PairBatch]:
         """Texts of about one length together. Where the tokenizer samples, each epoch reads them
         in pieces drawn from the seed and the number of the epoch."""
-        part, tokenizer = self._training_part, tokenizers["target"]
+        part, tokenizer = self.training_part, tokenizers["target"]
 
         def encoded(epoch: int, rows: Sequence[VectorRow]) -> VectorTexts:
             return encode_texts(Part(part.name, [*rows]), tokenizer, (self.seed, epoch))
@@ -147,12 +147,5 @@ class VectorsData(RowFiles[VectorRow], Data[PairBatch]):
         return self.hashes()
 
     def remarks(self) -> tuple[str, ...]:
-        """Parts that are not there, and texts that are left out."""
-        missing = [f"{file}: not there, so there is no such part" for file in self.missing()]
-        return (*missing, *filter(None, self._remarks.values()))
-
-    @property
-    def _training_part(self) -> Part[VectorRow]:
-        part = self.part("train")
-        assert part is not None  # there is no data without a training part
-        return part
+        """Files that are not there or have faults, and texts that are left out."""
+        return (*self.file_remarks(), *filter(None, self._remarks.values()))

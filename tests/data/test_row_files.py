@@ -64,7 +64,7 @@ class TestDirectory:
             ["d"],
         ]
         assert made.part("valid").name == "parts/dev.tsv"
-        assert made.missing() == []
+        assert made.file_remarks() == []
 
     def test_files_in_it_may_have_other_names(self, folder, place):
         place.write("parts/more.txt", "x\n")
@@ -75,7 +75,7 @@ class TestDirectory:
         (folder / "test.tsv").unlink()
         made = Letters(path=folder)
         assert rows(made, "test") is None
-        assert made.missing() == ["parts/test.tsv"]
+        assert made.file_remarks() == ["parts/test.tsv: not there, so there is no such part"]
         assert set(made.hashes()) == {"parts/train.tsv", "parts/dev.tsv"}
 
     def test_there_must_be_a_training_file(self, folder):
@@ -102,7 +102,7 @@ class TestFiles:
             None,
             ["d"],
         ]
-        assert made.missing() == []
+        assert made.file_remarks() == []
 
     def test_each_file_has_its_hash(self, folder):
         made = Letters(train=(folder / "dev.tsv", folder / "test.tsv"))
@@ -122,6 +122,15 @@ class TestFiles:
         assert "bad.tsv:2: invalid UTF-8 at byte 3" in refusal(Letters(train=path))
         replaced = Letters(train=path, errors="replace")
         assert rows(replaced, "train") == [f"{path}:a", f"{path}:b\ufffd"]
+
+    def test_what_was_replaced_is_counted(self, place):
+        place.write("odd.tsv", b"a\xff\nb\xfe\xff\n")
+        for made in (
+            Letters(path=Path("odd.tsv"), errors="replace", split=(1, 0, 0)),
+            Letters(train=Path("odd.tsv"), errors="replace"),
+        ):
+            rows(made, "train")
+            assert made.file_remarks() == ["odd.tsv: 3 faults of the encoding read as U+FFFD"]
 
     def test_a_path_that_is_no_line_is_shown_on_one(self, place):
         path = place.write("two\nlines.tsv", "a\n")
