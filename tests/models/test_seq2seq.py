@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import random
 from dataclasses import replace
 
 import pytest
@@ -10,7 +11,7 @@ import torch
 from seqgen.attentions import Attention, attentions
 from seqgen.cells import cells
 from seqgen.data.batches import PairBatch, Sources
-from seqgen.data.padding import begun, padded
+from seqgen.data.padding import begun, ended, padded
 from seqgen.decoders import Greedy, Limits
 from seqgen.embeddings import embeddings
 from seqgen.encoders import bridges
@@ -649,3 +650,63 @@ class TestSampling:
         model = sampler(rate=1.0)
         torch.nn.init.constant_(model.head.project.bias, math.nan)
         assert model.loss(batch_for(model)).total.isnan()
+
+
+class TestLearning:
+    """It reads a few letters, and writes them backwards."""
+
+    @pytest.fixture
+    def words(self):
+        """A function from lengths and a seed to words and the batch in which they are reversed."""
+
+        def make(count, lengths, seed):
+            draw = random.Random(seed)
+            words = [draw.choices(range(4, 8), k=draw.choice(lengths)) for _ in range(count)]
+            targets = [ended(torch.tensor(word[::-1])) for word in words]
+            read = Sources(*padded([ended(torch.tensor(word)) for word in words]))
+            numbers = torch.arange(count)
+            return words, PairBatch(read, begun(targets), *padded(targets), numbers)
+
+        return make
+
+    @pytest.fixture
+    def learned(self, words):
+        """A function that trains a model on words of some lengths: the share that it then gets
+        right of others."""
+
+        def train(attention, lengths, steps, **options):
+            cell = {"name": "gru", "hidden_size": 32}
+            encoder = {"name": "recurrent", "cell": cell, "embedding": {"size": 16}}
+            parts = {"encoder": encoder, "cell": cell, "embedding": {"size": 16}, **options}
+            torch.manual_seed(1)
+            spec = {"name": "seq2seq", "attention": attention, **parts}
+            model = models.build(spec, vocab_size=8, source={"vocab_size": 8})
+            optimizer = torch.optim.Adam(model.parameters())
+            for step in range(steps):
+                optimizer.param_groups[0]["lr"] = 0.02 * (1 - step / steps)
+                model.advance(step / steps)
+                loss = model.loss(words(64, lengths, step)[1])
+                optimizer.zero_grad()
+                (loss.total / loss.tokens).backward()
+                torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+                optimizer.step()
+            asked, batch = words(200, lengths, "others")
+            with torch.inference_mode():
+                start = model.eval().start(batch.sources)
+                found = Greedy().decode(model, start, Limits(8, (EOS,)))
+            right = [
+                own[0].tokens == (*word[::-1], EOS) for own, word in zip(found, asked, strict=True)
+            ]
+            return sum(right) / len(right)
+
+        return train
+
+    def test_with_attention_it_reverses_words(self, learned):
+        assert learned("general", [3, 4, 5], 150) == 1.0
+
+    def test_with_input_feeding_and_its_own_tokens_it_does_so_too(self, learned):
+        options = {"input_feeding": True, "sampling": {"rate": 0.3, "begin": 0.3}}
+        assert learned("additive", [3, 4, 5], 150, **options) >= 0.99
+
+    def test_without_attention_it_reverses_short_ones(self, learned):
+        assert learned("none", [1, 2, 3], 150) >= 0.99
