@@ -13,6 +13,7 @@ from seqgen.decoders import Decoder
 from seqgen.metrics import Answer
 from seqgen.run_directory import RunDirectory
 from seqgen.samples import final_samples, sample_prompts, samples_as_text
+from seqgen.tokenizers.base import EOS
 from seqgen.training import Outcome
 
 ALIGNED = 8
@@ -39,6 +40,7 @@ def conclude(
             figures[name], answers = judge.figures(split, decoder)
     if answers:
         directory.write_json(directory.folder / "answers.json", [asdict(each) for each in answers])
+        figures["better"] = {name: each.better for name, each in judge.metrics.items()}
     aligned = alignments(judge, decoder, dataset.test or dataset.valid)
     if aligned:
         directory.write_json(directory.folder / "attention.json", aligned)
@@ -48,7 +50,8 @@ def conclude(
 
 def alignments(judge: Judge, decoder: Decoder, split: Split[Any] | None) -> list[dict[str, Any]]:
     """For a few sources of `split` the pieces of source and output, and for each piece of the
-    output how much the model looked at each of the source; nothing where it does not look."""
+    output how much the model looked at each of the source, EOS included where the source has one;
+    nothing where it does not look."""
     generator = judge.generator
     examples = split.examples[:: max(1, len(split.examples) // ALIGNED)] if split else ()
     texts = [each.source for each in examples[:ALIGNED]]
@@ -56,9 +59,10 @@ def alignments(judge: Judge, decoder: Decoder, split: Split[Any] | None) -> list
     weights = generator.attention(texts, [each.hypothesis.tokens for each in found])
     if weights is None:
         return []
-    shown = []
-    for row, each in zip(weights, found, strict=True):
-        pieces = generator.data.source_pieces(each.prompt, generator.tokenizers)
+    shown, lengths = [], generator.batch(texts).lengths.tolist()
+    for row, each, length in zip(weights, found, lengths, strict=True):
+        pieces = [*generator.data.source_pieces(each.prompt, generator.tokenizers)]
+        pieces += [generator.tokenizer.shown(EOS)] * (length - len(pieces))
         looked = row[: len(each.pieces), : len(pieces)]
         if looked.any():  # where there is no attention all weights are zero
             shown.append(

@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
-from itertools import pairwise
+from textwrap import wrap
 from typing import TYPE_CHECKING, Final
 
+from seqgen.reports.measures import is_share, metric_label, metric_value
 from seqgen.reports.quantities import count, duration, figure
 from seqgen.reports.series import Curves, Points
+from seqgen.reports.time_ticks import time_ticks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -76,6 +78,7 @@ def _fixed_style(layout: Layout) -> Iterator[None]:
         matplotlib.rcParams.update(
             {
                 "font.size": layout.letters,
+                "text.parse_math": False,
                 "svg.hashsalt": "seqgen",
                 "svg.fonttype": "none",
                 "pdf.fonttype": 42,
@@ -95,26 +98,32 @@ def _fixed_style(layout: Layout) -> Iterator[None]:
 def _draw(curves: Curves, layout: Layout) -> Figure:
     from matplotlib.figure import Figure
 
-    picture = Figure(figsize=(layout.width, layout.height), layout="constrained")
-    if curves.rates:
-        losses, rates = picture.subplots(2, 1, sharex=True, height_ratios=(5, 1))
-        _rates(rates, curves)
-    else:
-        losses = rates = picture.subplots()
-    _losses(losses, curves)
-    _steps(rates, curves, layout)
+    panels = [(_losses, 5.0), *([(_metric, 2.0)] if curves.measured else [])]
+    panels += [(_rates, 1.0)] if curves.rates else []
+    height = layout.height + (1.3 if curves.measured else 0.0)
+    picture = Figure(figsize=(layout.width, height), layout="constrained")
+    ratios = [ratio for _, ratio in panels]
+    grid = picture.subplots(len(panels), 1, sharex=True, height_ratios=ratios, squeeze=False)
+    every = [axes for [axes] in grid]
+    for axes, (fill, _) in zip(every, panels, strict=True):
+        fill(axes, curves)
+    _steps(every[-1], curves, layout)
     if curves.seconds:
-        _times(losses, curves.seconds, layout)
-    if losses.get_legend_handles_labels()[0]:
+        _times(every[0], curves.seconds, layout)
+    named = [
+        named for axes in every for named in zip(*axes.get_legend_handles_labels(), strict=True)
+    ]
+    if named:
         picture.legend(
+            *zip(*named, strict=True),
             loc="outside upper left",
             ncols=layout.legend_columns,
             frameon=False,
             fontsize=layout.letters,
         )
     else:
-        losses.set_axis_off()
-        losses.text(0.5, 0.5, "no losses recorded", transform=losses.transAxes, ha="center")
+        every[0].set_axis_off()
+        every[0].text(0.5, 0.5, "no losses recorded", transform=every[0].transAxes, ha="center")
     return picture
 
 
@@ -133,7 +142,7 @@ def _losses(axes: Axes, curves: Curves) -> None:
         size = 4 if len(curves.valid) <= 60 else 0
         valid = _columns(curves.valid)
         axes.plot(*valid, color=VALID, linewidth=1.5, marker="o", ms=size, label="validation")
-    if curves.best:
+    if curves.best and not curves.measured_best:
         step, loss = curves.best
         label = f"best: {figure(loss)} at step {count(step)}"
         axes.plot([step], [loss], "o", ms=10, mfc="none", mew=1.6, color=VALID, label=label)
@@ -147,6 +156,33 @@ def _loss_scale(axes: Axes, curves: Curves) -> None:
         axes.set_yscale("log")
         axes.set_ylabel("loss (nats per token), log scale")
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+
+
+def _metric(axes: Axes, curves: Curves) -> None:
+    name = curves.metric
+    size = 4 if len(curves.measured) <= 60 else 0
+    axes.plot(*_columns(curves.measured), color=VALID, linewidth=1.5, marker="o", ms=size)
+    if curves.measured_best:
+        step, value = curves.measured_best
+        label = f"best: {metric_value(name, value)} at step {count(step)}"
+        ring = axes.plot([step], [value], "o", ms=10, mfc="none", mew=1.6, color=VALID, label=label)
+        ring[0].set_clip_on(False)
+    if is_share(name) and min(value for _, value in curves.measured) < 1:
+        # Before it has learnt to end, a model makes many times the errors that there can be.
+        bottom, top = axes.get_ylim()
+        axes.set_ylim(max(bottom, -0.05), min(top, 1.05))
+    axes.set_ylabel(_drawable(metric_label(name)))
+    axes.locator_params(axis="y", nbins=4)
+    axes.yaxis.set_major_formatter(
+        lambda value, _: f"{100 * value:g} %" if is_share(name) else f"{value:g}"
+    )
+    axes.grid(color=GRID, linewidth=0.6)
+
+
+def _drawable(label: str) -> str:
+    """In lines that fit the panel, of letters that every font has."""
+    plain = "".join(letter if " " <= letter <= "~" else "?" for letter in label)
+    return "\n".join(wrap(plain, 14)[:2])
 
 
 def _rates(axes: Axes, curves: Curves) -> None:
@@ -179,37 +215,6 @@ def _times(axes: Axes, seconds: Points, layout: Layout) -> None:
     top.tick_params(length=3)
     top.set_xlim(axes.get_xlim())
     top.set_xticks([step for step, _ in ticks], [duration(time) for _, time in ticks])
-
-
-def time_ticks(seconds: Points, most: int) -> Points:
-    """(step, time) for round times within the clock's range, `most` of them or fewer."""
-    first, last = seconds[0][1], seconds[-1][1]
-    spacing = _spacing((last - first) / most)
-    ticks: Points = []
-    time = spacing * -(-first // spacing)
-    while time <= last:
-        ticks.append((_step_at(time, seconds), time))
-        time += spacing
-    return ticks
-
-
-def _spacing(least: float) -> float:
-    """The first round time that is no less than `least`."""
-    minute, hour, day = 60.0, 3600.0, 86400.0
-    few = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
-    round_times = [n / 1000 for n in (1, 2, 5, 10, 20, 50, 100, 200, 500)]
-    round_times += [n * unit for unit in (1, minute) for n in few]
-    round_times += [n * hour for n in (1, 2, 3, 6, 12)]
-    round_times += [n * day * 10**power for power in range(12) for n in (1, 2, 5)]
-    return next((time for time in round_times if time >= least), least)
-
-
-def _step_at(time: float, seconds: Points) -> float:
-    for (step, start), (next_step, end) in pairwise(seconds):
-        if start <= time <= end:
-            share = (time - start) / (end - start) if end > start else 0.0
-            return step + share * (next_step - step)
-    return seconds[-1][0]
 
 
 def _columns(points: Points) -> tuple[list[float], list[float]]:

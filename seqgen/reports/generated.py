@@ -1,4 +1,4 @@
-"""Showing generated text: prompt, tokens tinted by probability, cycle, first-token bars."""
+"""Showing generated text: prompt or source, tinted tokens, cycle, first-token bars."""
 
 from __future__ import annotations
 
@@ -7,72 +7,54 @@ from itertools import groupby, pairwise
 
 from seqgen.reports.alignment import align
 from seqgen.reports.cycle import find_cycle
-from seqgen.reports.fields import Record, as_number, finite, items, number, records, string
-from seqgen.reports.quantities import count, duration, figure, percent
+from seqgen.reports.fields import (
+    Record,
+    as_number,
+    finite,
+    items,
+    number,
+    records,
+    string,
+)
+from seqgen.reports.quantities import count, counted, figure, percent
 from seqgen.reports.run_files import RunFiles
-from seqgen.reports.series import best_step
-from seqgen.reports.text import as_attribute, as_html, token_label
+from seqgen.reports.text import as_attribute, as_html, beginning, token_label
 
 # A token's class is the number of these that its probability does not reach: t0 is untinted.
 THRESHOLDS = (0.5, 0.2, 0.05, 0.01)
-SHOWN_AT_ONCE = 12
-
-
-def learning(run: RunFiles) -> str:
-    """The sample texts of the validations, in order."""
-    shown = [record for record in run.valid if records(items(record, "samples"))]
-    if not shown:
-        return ""
-    best = best_step(run)
-    chosen = {round(i * (len(shown) - 1) / (SHOWN_AT_ONCE - 1)) for i in range(SHOWN_AT_ONCE)}
-    first = [
-        record
-        for position, record in enumerate(shown)
-        if position in chosen or number(record, "step") == best
-    ]
-    all_of_them = ""
-    if len(first) < len(shown):
-        all_of_them = (
-            f"<details><summary>All {count(len(shown))} validations</summary>"
-            f"{_validations(shown, best)}</details>"
-        )
-    return (
-        "<p>What the model wrote at each validation, from the same prompts.</p>"
-        f"{_validations(first, best)}{all_of_them}"
-    )
-
-
-def _validations(shown: list[Record], best: float | None) -> str:
-    entries = (_validation(record, best) for record in shown)
-    return f'<ol class="watch">{"".join(entries)}</ol>'
-
-
-def _validation(record: Record, best: float | None) -> str:
-    texts = "".join(
-        _generated(sample, as_html(string(sample, "text")))
-        for sample in records(items(record, "samples"))
-    )
-    seconds = finite(record, "seconds")
-    after = f'<span class="when">{duration(seconds)}</span>' if seconds is not None else ""
-    step, loss = number(record, "step"), number(record, "nats_per_token")
-    badge = '<span class="badge">best</span>' if step == best else ""
-    return (
-        f'<li><div class="at"><b>step {count(step)}</b>'
-        f"<span>{figure(loss)} nats</span>{after}{badge}</div><div>{texts}</div></li>"
-    )
+FAINT = 0.001
+"""Candidates for the first token of an output that are less probable are not shown."""
 
 
 def temperatures(run: RunFiles) -> str:
-    """The final samples by temperature."""
-    if not run.samples:
+    """The final samples that continue a prompt, by temperature."""
+    continued = [sample for sample in run.samples if not has_source(sample)]
+    return _by_temperature(continued, 'The prompt is <b class="prompt">bold</b>.')
+
+
+def of_sources(run: RunFiles) -> str:
+    """The final samples that were made of a source, by temperature."""
+    made = [sample for sample in run.samples if has_source(sample)]
+    return _by_temperature(made, "The source stands above what was made of it.")
+
+
+def has_source(sample: Record) -> bool:
+    """Whether the text was made of the prompt, and does not continue it."""
+    return sample.get("continues") is False
+
+
+def _by_temperature(samples: list[Record], about_prompts: str) -> str:
+    if not samples:
         return ""
-    ordered = sorted(run.samples, key=_temperature)
+    # Kinds whose outputs have no end (labels, tags) finish none, and cut none either.
+    ends = any(not has_source(sample) or sample.get("finished") is True for sample in samples)
+    ordered = sorted(samples, key=_temperature)
     groups = "".join(
         f'<div class="temperature"><h3>{_heading(temperature)}</h3>'
-        f"{''.join(_sample(sample) for sample in group)}</div>"
+        f"{''.join(_sample(sample, ends) for sample in group)}</div>"
         for temperature, group in groupby(ordered, key=_temperature)
     )
-    return f"{_legend()}{groups}"
+    return f"{_legend(about_prompts)}{groups}"
 
 
 def _temperature(sample: Record) -> float:
@@ -88,28 +70,39 @@ def _heading(temperature: float) -> str:
     return f"Temperature {temperature:g}"
 
 
-def _legend() -> str:
+def _legend(about_prompts: str) -> str:
     limits = [f"{100 * limit:g}" for limit in THRESHOLDS]
     between = [f"{low} to {high} %" for high, low in pairwise(limits)]
     names = [f"{limits[0]} % or more", *between, f"under {limits[-1]} %"]
     swatches = "".join(f'<li class="t{i}">{name}</li>' for i, name in enumerate(names))
     return (
         "<p>The model's own probability of each token, before any temperature: the stronger the "
-        f'tint, the greater the surprise. The prompt is <b class="prompt">bold</b>.</p>'
+        f"tint, the greater the surprise. {about_prompts}</p>"
         f'<ul class="legend" aria-label="probability of a token">{swatches}</ul>'
     )
 
 
-def _sample(sample: Record) -> str:
-    text = string(sample, "text")
+def _sample(sample: Record, ends: bool) -> str:
+    text, of_source = string(sample, "text"), has_source(sample)
+    cycle = "" if of_source else _cycle_line(text)
+    # What is always the likeliest has no other candidates that could be shown.
+    first = "" if of_source and _temperature(sample) == 0 else _first_token(sample)
+    whole = "" if first or not of_source else " whole"
     return (
-        f'<div class="sample"><div>{_generated(sample, _tinted(sample, text))}'
-        f"{_cycle_line(text)}{_ending(sample)}</div>{_first_token(sample)}</div>"
+        f'<div class="sample{whole}"><div>{shown_text(sample, _tinted(sample, text))}'
+        f"{cycle}{_ending(sample, ends)}</div>{first}</div>"
     )
 
 
-def _generated(sample: Record, text: str) -> str:
+def shown_text(sample: Record, text: str) -> str:
+    """A prompt and what came of it, `text` as HTML: one text, or a source and its output."""
     prompt = string(sample, "prompt")
+    if has_source(sample):
+        return (
+            f'<div class="generated source" dir="auto">{beginning(prompt)}</div>'
+            f'<div class="made"><span aria-hidden="true">\u2192</span>'
+            f'<div class="generated" dir="auto">{text}</div></div>'
+        )
     emphasised = f'<b class="prompt">{as_html(prompt)}</b>' if prompt else ""
     return f'<div class="generated" dir="auto">{emphasised}{text}</div>'
 
@@ -148,23 +141,30 @@ def _cycle_line(text: str) -> str:
     )
 
 
-def _ending(sample: Record) -> str:
+def _ending(sample: Record, ends: bool) -> str:
     known = [value for value in map(as_number, items(sample, "log_probs")) if value is not None]
     parts = []
-    if known:
+    if len(known) == 1 and not ends:
+        parts.append(f"probability {percent(math.exp(min(known[0], 0.0)))}")
+    elif known:
         mean = sum(known) / len(known)
-        parts.append(f"{count(len(known))} tokens, {figure(-mean if mean else 0.0)} nats per token")
-    if isinstance(sample.get("finished"), bool):
+        parts.append(
+            f"{counted(len(known), 'token')}, {figure(-mean if mean else 0.0)} nats per token"
+        )
+    if ends and isinstance(sample.get("finished"), bool):
         finished = sample["finished"]
         parts.append("ended by the model" if finished else "cut at the length limit")
     return f'<p class="note">{"; ".join(parts)}</p>' if parts else ""
 
 
 def _first_token(sample: Record) -> str:
-    bars = "".join(_bar(candidate) for candidate in records(items(sample, "first"))[:10])
-    if not bars:
+    candidates = records(items(sample, "first"))[:10]
+    if has_source(sample):  # many of these stand one under the other
+        candidates = [each for each in candidates if (number(each, "probability") or 0.0) >= FAINT]
+    bars = "".join(map(_bar, candidates))
+    if not bars or (has_source(sample) and len(candidates) == 1):
         return ""
-    prompt = string(sample, "prompt")
+    prompt = "" if has_source(sample) else string(sample, "prompt")
     end = prompt if len(prompt) <= 30 else f"\u2026{prompt[-29:]}"
     title = f"First token after <code>{token_label(end)}</code>" if prompt else "First token"
     return f'<div class="first"><h4>{title}</h4><ul class="bars">{bars}</ul></div>'

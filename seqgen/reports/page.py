@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.resources import files
 
-from seqgen.reports import curves, generated, svg, tables
+from seqgen.reports import (
+    classes,
+    curves,
+    errors,
+    generated,
+    heat_maps,
+    learning,
+    lengths,
+    svg,
+    tables,
+)
+from seqgen.reports.fields import items
+from seqgen.reports.measures import metric_label, metric_value
 from seqgen.reports.quantities import count, figure
 from seqgen.reports.run_files import RunFiles
 from seqgen.reports.series import Curves, curves_of
@@ -35,10 +47,15 @@ def page(run: RunFiles) -> str:
 
 
 def _remarks(run: RunFiles) -> str:
-    if not run.remarks:
+    of_data = [remark for remark in items(run.manifest, "remarks") if isinstance(remark, str)]
+    return _box("This report is not complete:", run.remarks) + _box("About the data:", of_data)
+
+
+def _box(title: str, remarks: Sequence[str]) -> str:
+    if not remarks:
         return ""
-    listed = "".join(f"<li>{as_html(remark)}</li>" for remark in run.remarks)
-    return f'<div class="remarks"><p>This report is not complete:</p><ul>{listed}</ul></div>'
+    listed = "".join(f"<li>{as_html(remark)}</li>" for remark in remarks)
+    return f'<div class="remarks"><p>{title}</p><ul>{listed}</ul></div>'
 
 
 def _curves(run: RunFiles) -> str:
@@ -50,7 +67,7 @@ def _curves(run: RunFiles) -> str:
         f'<div class="{name}">{svg.inline(curves.as_svg(shown, layout), name, label)}</div>'
         for name, layout in (("broad", curves.WIDE), ("slim", curves.NARROW))
     )
-    caption = f"<figcaption>{label}{_left_out(shown)}</figcaption>"
+    caption = f"<figcaption>{as_html(label)}{_left_out(shown)}</figcaption>"
     return f'<figure class="curves">{pictures}{caption}</figure>'
 
 
@@ -61,7 +78,14 @@ def _in_words(shown: Curves) -> str:
             first, last = figure(points[0][1]), figure(points[-1][1])
             change = f"from {first} to {last}" if len(points) > 1 else first
             parts.append(f"{name} loss {change} nats per token.")
-    if shown.best:
+    if shown.measured:
+        first, last = (metric_value(shown.metric, shown.measured[end][1]) for end in (0, -1))
+        change = f"from {first} to {last}" if len(shown.measured) > 1 else first
+        parts.append(f"Validation {metric_label(shown.metric)} {change}.")
+    if shown.measured_best:
+        step, value = shown.measured_best
+        parts.append(f"Best {metric_value(shown.metric, value)} at step {count(step)}.")
+    elif shown.best:
         step, loss = shown.best
         parts.append(f"Best validation {figure(loss)} at step {count(step)}.")
     return " ".join(parts)
@@ -80,8 +104,13 @@ def _recipe(run: RunFiles) -> str:
 
 SECTIONS: tuple[tuple[str, str, Callable[[RunFiles], str]], ...] = (
     ("curves", "Learning curves", _curves),
-    ("learning", "Watch it learn", generated.learning),
+    ("learning", "Watch it learn", learning.learning),
     ("temperatures", "Temperatures", generated.temperatures),
+    ("samples", "Samples", generated.of_sources),
+    ("attention", "Attention", heat_maps.heat_maps),
+    ("errors", "Errors", errors.errors),
+    ("lengths", "Errors by length", lengths.lengths),
+    ("confusion", "Confusion", classes.confusion),
     ("results", "Results", tables.results),
     ("recipe", "Recipe", _recipe),
     ("manifest", "To run it again", tables.manifest),

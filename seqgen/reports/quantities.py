@@ -24,6 +24,11 @@ def count(value: float | None) -> str:
     return f"{value:,.0f}"
 
 
+def counted(number: int, name: str) -> str:
+    """So many of what is called `name`: 1 edit, 2 edits."""
+    return f"{count(number)} {name}{'' if number == 1 else 's'}"
+
+
 def brief_count(value: float | None) -> str:
     """A count in three digits where it has more than five: 87,210 or 1.24 M."""
     if value is None or not 1e5 <= value < 1e15:
@@ -42,6 +47,16 @@ def percent(probability: float | None) -> str:
     if 0 < shown < 0.01:
         return "<0.01 %"
     return f"{shown:.1f} %" if shown >= 1 else f"{shown:.2f} %"
+
+
+def share(part: float | None) -> str:
+    """A share of one in percent, fine enough to compare good models: 99.02 %."""
+    if part is None or not math.isfinite(part):
+        return figure(part)
+    shown = f"{100 * part:,.2f} %"
+    if shown == "100.00 %" and part < 1:
+        return ">99.99 %"
+    return "<0.01 %" if shown == "0.00 %" and part > 0 else shown
 
 
 def duration(seconds: float | None) -> str:

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from seqgen.errors import CheckpointError
-from seqgen.reports.fields import Record, finite, records, string
+from seqgen.reports.answers import Answer, read_answers
+from seqgen.reports.attention import Looked, read_attention
+from seqgen.reports.fields import Record, finite, record, records, string
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,8 @@ class RunFiles:
     result: Record
     samples: tuple[Record, ...]
     remarks: tuple[str, ...]
+    answers: tuple[Answer, ...] = ()
+    attention: tuple[Looked, ...] = ()
 
 
 def read_run(folder: Path) -> RunFiles:
@@ -33,17 +37,30 @@ def read_run(folder: Path) -> RunFiles:
     manifest = _json(folder / "manifest.json", remarks)
     train, valid = _metrics(_text(folder / "metrics.jsonl", remarks), remarks)
     result = _json(folder / "result.json", remarks)
-    # Many a run has no samples (a tagger generates nothing), so their absence is worth no remark.
-    samples = _json(folder / "samples.json", remarks) if (folder / "samples.json").exists() else []
+    result = result if isinstance(result, dict) else {}
+    # Not every run has these, so that one is absent is worth no remark unless there were metrics.
+    samples, _ = _list(folder / "samples.json", remarks)
+    found, there = _list(folder / "answers.json", remarks)
+    answers, no_answers = read_answers(found)
+    if not there and _has_metrics(result):
+        remarks.append("answers.json is missing")
+    looks, _ = _list(folder / "attention.json", remarks)
+    attention, no_attention = read_attention(looks)
+    for name, damaged in (("answers", no_answers), ("attention", no_attention)):
+        if damaged:
+            entries = "entry" if damaged == 1 else "entries"
+            remarks.append(f"damaged {entries} of {name}.json left out: {damaged}")
     return RunFiles(
         name=_name(manifest if isinstance(manifest, dict) else {}, folder),
         recipe=recipe,
         manifest=manifest if isinstance(manifest, dict) else {},
         train=train,
         valid=valid,
-        result=result if isinstance(result, dict) else {},
-        samples=tuple(records(samples)) if isinstance(samples, list) else (),
+        result=result,
+        samples=tuple(records(samples)),
         remarks=tuple(remarks),
+        answers=answers,
+        attention=attention,
     )
 
 
@@ -76,6 +93,21 @@ def _json(path: Path, remarks: list[str]) -> object:
     except (ValueError, RecursionError):
         remarks.append(f"{path.name} is damaged")
         return None
+
+
+def _list(path: Path, remarks: list[str]) -> tuple[list[object], bool]:
+    """What a file lists that need not be there, and whether it is."""
+    if not path.exists():
+        return [], False
+    known = len(remarks)
+    found = _json(path, remarks)
+    if not isinstance(found, list) and len(remarks) == known:
+        remarks.append(f"{path.name} is damaged")
+    return found if isinstance(found, list) else [], True
+
+
+def _has_metrics(result: Record) -> bool:
+    return any(record(record(result, part), "metrics") for part in ("test", "valid"))
 
 
 def _metrics(text: str, remarks: list[str]) -> tuple[tuple[Record, ...], tuple[Record, ...]]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TypeAlias
 
-from seqgen.reports.fields import Record, number
+from seqgen.reports.fields import Record, number, record
 from seqgen.reports.run_files import RunFiles
 
 Points: TypeAlias = list[tuple[float, float]]
@@ -30,6 +31,11 @@ class Curves:
     seconds: Points
     left_out: int
     """How many losses are no finite number, or beyond what can be drawn."""
+    metric: str = ""
+    """The metric by which the best is chosen, or else the first one that there is."""
+    measured: Points = field(default_factory=list)
+    measured_best: tuple[float, float] | None = None
+    """The best as `metric` has it, where the best is chosen by it."""
 
 
 def curves_of(run: RunFiles) -> Curves:
@@ -38,21 +44,52 @@ def curves_of(run: RunFiles) -> Curves:
     valid, valid_left_out = _points(run.valid, "nats_per_token")
     means = thin_to_means(train)
     rates, _ = _points(run.train, "learning_rate")
+    metric, chosen = _metric(run)
+    measured, _ = _points([_measured(event) for event in run.valid], metric)
     return Curves(
         train=thin_to_extremes(train),
         smoothed=smooth(means, reach=len(means) // 40),
         valid=thin_to_means(valid),
-        best=next((point for point in valid if point[0] == best_step(run)), None),
+        best=_at(best_step(run), valid),
         rates=thin_to_means(rates),
         seconds=_clock(run),
         left_out=train_left_out + valid_left_out,
+        metric=metric if measured else "",
+        measured=thin_to_means(measured),
+        measured_best=_at(best_step(run), measured) if chosen else None,
     )
+
+
+def _at(step: float | None, points: Points) -> tuple[float, float] | None:
+    return next((point for point in points if point[0] == step), None)
+
+
+def _measured(event: Record) -> Record:
+    """The metrics of a validation, with its step."""
+    return {**record(event, "metrics"), "step": event.get("step")}
+
+
+def _metric(run: RunFiles) -> tuple[str, bool]:
+    """The metric whose value, or its opposite where more is better, was each `criterion`; where
+    none was, the first one, and False."""
+    if not run.valid:
+        return "", False
+    criteria = [number(event, "criterion") for event in run.valid]
+    names = list(record(run.valid[-1], "metrics"))
+    for name in names:
+        values = [number(record(event, "metrics"), name) for event in run.valid]
+        if None not in values and all(
+            criterion in (value, -(value or 0.0))
+            for criterion, value in zip(criteria, values, strict=True)
+        ):
+            return name, True
+    return (names[0] if names else ""), False
 
 
 def best_step(run: RunFiles) -> float | None:
     """The step of the validation that the run last called its best, or else of the lowest."""
     valid, _ = _points(run.valid, "nats_per_token")
-    marked = {number(record, "step") for record in run.valid if record.get("best") is True}
+    marked = {number(event, "step") for event in run.valid if event.get("best") is True}
     best = [step for step, _ in valid if step in marked][-1:]
     best += [min(valid, key=lambda point: point[1])[0]] if valid else []
     return best[0] if best else None
@@ -98,11 +135,11 @@ def _mean(points: Points) -> tuple[float, float]:
     return sum(steps) / len(points), sum(values) / len(points)
 
 
-def _points(found: tuple[Record, ...], key: str) -> tuple[Points, int]:
+def _points(found: Sequence[Record], key: str) -> tuple[Points, int]:
     points: Points = []
     left_out = 0
-    for record in found:
-        step, value = number(record, "step"), number(record, key)
+    for event in found:
+        step, value = number(event, "step"), number(event, key)
         if step is None or value is None:
             continue
         if abs(value) < DRAWABLE and abs(step) < DRAWABLE:

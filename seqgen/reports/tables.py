@@ -5,51 +5,43 @@ from __future__ import annotations
 import math
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
-from seqgen.reports.fields import Record, as_number, finite, items, number, record, string
+from seqgen.reports.fields import Record, as_number, items, number, record, string
+from seqgen.reports.held_out import held_out
+from seqgen.reports.measures import ARROWS, MEASURES, measure_value, metric_label, metric_value
 from seqgen.reports.quantities import brief_count, count, duration, figure, percent
 from seqgen.reports.run_files import RunFiles
 from seqgen.reports.text import as_html
-
-# Key, what it is called, which way is better; other numbers follow under their own names.
-MEASURES = (
-    ("bits_per_char", "bits per character", "lower"),
-    ("bits_per_byte", "bits per byte", "lower"),
-    ("nats_per_token", "nats per token", "lower"),
-    ("perplexity", "perplexity per token", "lower"),
-    ("accuracy", "accuracy", "higher"),
-    ("tokens", "tokens", ""),
-)
-
-
-def held_out(run: RunFiles) -> tuple[Record, str]:
-    """The most telling measurement on held-out data there is, and what it is of."""
-    for part, name in (("test", "test"), ("valid", "validation")):
-        if measured := record(run.result, part):
-            return measured, name
-    known = [event for event in run.valid if finite(event, "nats_per_token") is not None]
-    if not known:
-        return {}, ""
-    best = min(known, key=lambda event: finite(event, "nats_per_token") or 0.0)
-    return best, f"validation, step {count(number(best, 'step'))}"
 
 
 def cards(run: RunFiles) -> str:
     """The key figures, those that are known."""
     measured, of = held_out(run)
     seconds, speed = trained(run, "seconds"), trained(run, "tokens_per_second")
-    known = [
+    metrics = record(measured, "metrics")
+    # Where outputs are judged, what a letter costs says little beside it.
+    usual = [
         (number(measured, "bits_per_char"), figure, "bits per character", of),
         (number(measured, "perplexity"), figure, "perplexity", of),
         (number(measured, "nats_per_token"), figure, "nats per token", of),
         (number(measured, "accuracy"), percent, "accuracy", of),
+    ]
+    judged: list[tuple[float | None, Callable[[float | None], str], str, str]] = [
+        (number(metrics, name), partial(metric_value, name), metric_label(name), of)
+        for name in metrics
+    ]
+    known = [
+        *judged,
+        *(usual[1:3] if metrics else usual),
         (seconds, duration, "training time", ""),
         (speed, brief_count, "tokens per second", "training"),
         (parameters(run), brief_count, "parameters", ""),
     ]
     shown = "".join(
-        f"<li><b>{_units_small(written(value))}</b><span>{label}</span><small>{note}</small></li>"
+        f"<li><b>{_units_small(written(value))}</b><span>{as_html(label)}</span>"
+        f"<small>{note}</small></li>"
         for value, written, label, note in known
         if value is not None
     )
@@ -82,25 +74,49 @@ def results(run: RunFiles) -> str:
     columns = [(name, part) for name, part in (("validation", valid), ("test", test)) if part]
     head = "".join(f'<th scope="col">{name}</th>' for name, _ in columns)
     parts = [part for _, part in columns]
-    rows = "".join(_measure_rows(parts))
+    rows = "".join((*_metric_rows(parts, record(run.result, "better")), *_measure_rows(parts)))
     return (
         '<div class="wide"><table class="numbers"><thead><tr><th scope="col">measure</th>'
         f"{head}</tr></thead><tbody>{rows}</tbody></table></div>"
-        '<p class="note">\u2193 lower is better, \u2191 higher is better</p>'
+        f'<p class="note">\u2193 lower is better, \u2191 higher is better</p>{_signatures(parts)}'
     )
+
+
+def _metric_rows(parts: list[Record], better: Record) -> Iterator[str]:
+    metrics = [record(part, "metrics") for part in parts]
+    for name in dict.fromkeys(name for found in metrics for name in found):
+        label = metric_label(name) + ARROWS.get(string(better, name), "")
+        values = [metric_value(name, number(found, name)) for found in metrics]
+        yield _results_row(label, values)
 
 
 def _measure_rows(parts: list[Record]) -> Iterator[str]:
     named = {key for key, _, _ in MEASURES}
     others = dict.fromkeys(key for part in parts for key in part if key not in named)
-    arrows = {"lower": " \u2193", "higher": " \u2191", "": ""}
     for key, label, better in (*MEASURES, *((key, key.replace("_", " "), "") for key in others)):
         values = [number(part, key) for part in parts]
-        if all(value is None for value in values):
-            continue
-        written = {"accuracy": percent, "tokens": count}.get(key, figure)
-        cells = "".join(f"<td>{as_html(written(value))}</td>" for value in values)
-        yield f'<tr><th scope="row">{as_html(label)}{arrows[better]}</th>{cells}</tr>'
+        if any(value is not None for value in values):
+            written = [measure_value(key, value) for value in values]
+            yield _results_row(label + ARROWS.get(better, ""), written)
+
+
+def _results_row(label: str, values: list[str]) -> str:
+    cells = "".join(f"<td>{as_html(value)}</td>" for value in values)
+    return f'<tr><th scope="row">{as_html(label)}</th>{cells}</tr>'
+
+
+def _signatures(parts: list[Record]) -> str:
+    """What belongs beside a metric that is published: how it was measured."""
+    found = {
+        name: signature
+        for part in parts
+        for name, each in record(part, "details").items()
+        if isinstance(each, dict) and (signature := string(each, "signature"))
+    }
+    return "".join(
+        f'<p class="note">{as_html(metric_label(name))}: <code>{as_html(signature)}</code></p>'
+        for name, signature in found.items()
+    )
 
 
 def manifest(run: RunFiles) -> str:
@@ -112,7 +128,8 @@ def manifest(run: RunFiles) -> str:
     if command:
         line = shlex.join(str(part) for part in command)
         again = f'<p>The command line:</p><div class="listing">{as_html(line)}</div>'
-    rest = {key: value for key, value in run.manifest.items() if key != "command" or not command}
+    elsewhere = {"command", "remarks"} if command else {"remarks"}
+    rest = {key: value for key, value in run.manifest.items() if key not in elsewhere}
     rows = "".join(
         f'<tr><th scope="row">{as_html(name)}</th><td>{as_html(value)}</td></tr>'
         for name, value in _flat(rest)

@@ -21,6 +21,16 @@ def as_html(text: str) -> str:
     return "".join(_marked(character) for character in text)
 
 
+def beginning(text: str, most: int = 800) -> str:
+    """The text as HTML content if it has no more than `most` characters, else its first ones and
+    how many follow; what is empty says so."""
+    if not text:
+        return '<span class="code">(empty)</span>'
+    left_out = len(text) - most
+    more = f' <span class="code">\u2026 {left_out:,} more</span>' if left_out > 0 else ""
+    return f"{as_html(text[:most])}{more}"
+
+
 def as_attribute(text: str) -> str:
     """The text for where HTML allows no marks: an attribute in double quotes, the title."""
     return html.escape(visible(text))

@@ -70,7 +70,71 @@ METRICS = [
     valid(200, 1.75, best=True),
     valid(300, 1.875),
 ]
+ANSWERS = [
+    {"source": "tandis", "output": "t a d i", "references": ["t o d i"], "score": -2.5},
+    {"source": "fer", "output": "f e r", "references": ["f e r", "f e"], "finished": True},
+    {"source": "les", "output": "l", "references": ["l e", "l e z"], "score": -0.25},
+]
+ATTENTION = [
+    {
+        "source": ["le", "chat"],
+        "output": ["the", "cat", "</s>"],
+        "weights": [[0.75, 0.25], [0.0625, 0.9375], [0.001, 0.999]],
+    }
+]
 SAMPLES = [sample("at is it.", 0.8), sample("e counters to the first " * 6, 0)]
+
+
+def judged(exact: float, phonemes: float) -> dict[str, object]:
+    """What a validation or the end says of a model that reads sources."""
+    metrics = {"exact_match": exact, "phoneme_error_rate": phonemes}
+    return {**measured(0.5), "examples": 3, "unknown": 1, "metrics": metrics}
+
+
+def judged_valid(step: int, phonemes: float) -> dict[str, object]:
+    sample = {"prompt": "tandis", "text": f"t {step}", "continues": False}
+    about = {"event": "valid", "step": step, "criterion": phonemes, "samples": [sample]}
+    return {**judged(0.25, phonemes), **about, "best": phonemes < 0.6}
+
+
+JUDGED_METRICS = [
+    *(train(step, 1 + 100 / step) for step in range(10, 40, 10)),
+    judged_valid(10, 1.5),
+    judged_valid(20, 0.5),
+    judged_valid(30, 0.75),
+]
+JUDGED_RESULT = {
+    **RESULT,
+    "valid": judged(0.5, 0.3),
+    "test": {
+        **judged(0.3333, 0.25),
+        "details": {
+            "exact_match": {"correct": 1, "answers": 3},
+            "bleu": {"signature": "nrefs:var|tok:13a", "precisions": [1, 2]},
+            "accuracy": {
+                "classes": {
+                    "cat": {"precision": 0.75, "recall": 0.6, "f1": 0.6667, "count": 5},
+                    "": {"precision": 0.0, "recall": 0.0, "f1": 0.0, "count": 1},
+                },
+                "confusion": {"cat": {"cat": 3, "dog": 2}, "": {"dog": 1}},
+            },
+        },
+    },
+    "better": {"exact_match": "higher", "phoneme_error_rate": "lower"},
+}
+JUDGED_SAMPLES = [
+    {
+        "prompt": "tandis",
+        "text": "t a d i",
+        "continues": False,
+        "temperature": temperature,
+        "pieces": ["t", "a", "d", "i"],
+        "log_probs": [-0.1, -0.2, -3.0, -5.0],
+        "finished": True,
+        "first": [{"token": "t", "probability": 0.75}, {"token": "z", "probability": 0.0001}],
+    }
+    for temperature in (0, 0.8)
+]
 
 
 @pytest.fixture
@@ -86,6 +150,8 @@ def write_run(tmp_path: Path) -> Callable[..., Path]:
             "metrics.jsonl": changed.get("metrics", METRICS),
             "result.json": changed.get("result", RESULT),
             "samples.json": changed.get("samples", SAMPLES),
+            "answers.json": changed.get("answers"),
+            "attention.json": changed.get("attention"),
         }
         for name, part in parts.items():
             if part is None:
@@ -95,5 +161,25 @@ def write_run(tmp_path: Path) -> Callable[..., Path]:
                 text = "".join(json.dumps(event) + "\n" for event in part)
             (folder / name).write_text(text, encoding="utf-8")
         return folder
+
+    return write
+
+
+@pytest.fixture
+def write_judged(write_run: Callable[..., Path]) -> Callable[..., Path]:
+    """Write the run of a model that reads sources, whose outputs were judged."""
+
+    def write(**changed: object) -> Path:
+        return write_run(
+            **{
+                "manifest": {**MANIFEST, "remarks": ["train.tsv: 2 rows left out"]},
+                "metrics": JUDGED_METRICS,
+                "result": JUDGED_RESULT,
+                "samples": JUDGED_SAMPLES,
+                "answers": ANSWERS,
+                "attention": ATTENTION,
+                **changed,
+            }
+        )
 
     return write

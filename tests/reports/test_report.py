@@ -1,5 +1,6 @@
 import math
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -209,3 +210,96 @@ def test_a_report_that_cannot_be_written(write_run: Writer) -> None:
 def test_reports_load_no_matplotlib_until_they_draw() -> None:
     code = "import sys, seqgen.reports; sys.exit(bool({'matplotlib', 'torch'} & set(sys.modules)))"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
+
+
+def test_the_page_of_a_model_that_reads_sources(write_judged: Writer) -> None:
+    text = html_of(write_judged())
+    found = Checker(text)
+    for part in (
+        "33.33 %exact matchtest",
+        "25.00 %phoneme error ratetest",
+        "About the data:train.tsv: 2 rows left out",
+        "best: 50.00 % at step 20",
+        "Validation phoneme error rate from 150.00 % to 75.00 %. Best 50.00 % at step 20.",
+        "What the model made of the same sources at each validation.",
+        "exact match 25.00 %, phoneme error rate 50.00 %",
+        "tandis\u2192t 20",
+        "tandis\u2192t a d i",
+        "4 tokens, 2.075 nats per token; ended by the model",
+        "cat \u2190 chat: 93.8 %",
+        "Wrong answers of the test part: 2 of 3 (66.67 %).",
+        "cat75.0 %60.0 %66.7 %5",
+        "exact match \u219150.00 %33.33 %",
+        "phoneme error rate \u219330.00 %25.00 %",
+        "accuracy per token \u219150.0 %50.0 %",
+        "answers33",
+        "BLEU: nrefs:var|tok:13a",
+    ):
+        assert part in found.text
+    for name in ("attention", "errors", "lengths", "confusion", "samples"):
+        assert f'<section id="{name}">' in text
+    assert 'id="temperatures"' not in text
+    assert "bits per character</span>" not in text  # no card for what says little here
+    assert "First token<" not in text  # the only other candidate is too faint
+    assert all(link[1:] in found.ids for link in found.links)
+    assert not {"script", "link", "img", "iframe"} & found.tags
+
+
+def test_labels_are_not_called_cut_for_not_ending(write_judged: Writer) -> None:
+    label = {"prompt": "Dacey", "text": "Irish", "pieces": ["Irish"], "log_probs": [math.log(0.4)]}
+    label |= {"continues": False, "temperature": 0, "finished": False}
+    text = Checker(html_of(write_judged(samples=[label], answers=None))).text
+    assert "Dacey\u2192Irishprobability 40.0 %" in text
+    assert "cut at the length limit" not in text
+
+
+def test_an_unfinished_run_with_sources(write_judged: Writer) -> None:
+    folder = write_judged(result=None, samples=None, answers=None, attention=None)
+    text = Checker(html_of(folder)).text
+    assert "50.00 %phoneme error ratevalidation, step 20" in text
+    assert "answers.json" not in text
+    assert "Confusion" not in text
+
+
+def test_nothing_in_sources_and_classes_can_act(write_judged: Writer) -> None:
+    metrics = {NASTY: 0.5, "a": math.nan, "b": "c"}
+    details = {
+        NASTY: {
+            "signature": NASTY,
+            "confusion": {NASTY: {NASTY: 2, "": 10**400}},
+            "classes": {NASTY: {"precision": math.inf, "count": NASTY}},
+        }
+    }
+    sample = {"prompt": NASTY, "text": NASTY, "continues": False, "pieces": [NASTY]}
+    answers = [
+        {"source": NASTY, "output": NASTY, "references": ["x", NASTY + "y"], "score": math.nan},
+        {"source": f"{NASTY} z", "output": "x", "references": [NASTY], "finished": NASTY},
+    ]
+    event = {"event": "valid", "step": 1, "nats_per_token": 2, "metrics": metrics}
+    for kind in ("exact_match", "accuracy", "tag_accuracy"):
+        folder = write_judged(
+            manifest={"recipe": NASTY, "remarks": [NASTY, 7]},
+            metrics=[{**event, "criterion": 0.5, "samples": [sample]}],
+            result={
+                "better": {NASTY: NASTY},
+                "test": {"metrics": {kind: 0.5, **metrics}, "details": details, "examples": NASTY},
+            },
+            samples=[sample],
+            answers=answers,
+            attention=[{"source": [NASTY, "\u202e"], "output": [NASTY], "weights": [[0.5, 0.5]]}],
+        )
+        write_report(folder)
+        text = (folder / "report.html").read_text(encoding="utf-8")
+        found = Checker(text)
+        assert "script" not in found.tags
+        assert not set(text) & set("\x00\x1b\r\u202e")
+        shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("details", [None, 7, [], {"accuracy": None}, {"accuracy": {"classes": 3}}])
+def test_damaged_measurements_leave_a_page(write_judged: Writer, details: object) -> None:
+    part = {"metrics": details, "details": details, "nats_per_token": "x"}
+    result = {"valid": part, "test": part, "better": details}
+    events = [{"event": "valid", "step": 1, "metrics": details, "criterion": details}]
+    manifest = {"remarks": details}
+    Checker(html_of(write_judged(result=result, metrics=events, manifest=manifest)))

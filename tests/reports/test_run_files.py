@@ -72,3 +72,33 @@ def test_a_directory_in_place_of_a_file(write_run: Writer) -> None:
     folder = write_run(recipe=None)
     (folder / "recipe.yaml").mkdir()
     assert "recipe.yaml cannot be read" in read_run(folder).remarks[0]
+
+
+def test_a_finished_run_with_sources(write_judged: Writer) -> None:
+    run = read_run(write_judged())
+    assert run.remarks == ()
+    assert [answer.wrong for answer in run.answers] == [True, False, True]
+    assert run.attention[0].weights[0] == [0.75, 0.25]
+
+
+def test_answers_that_metrics_were_measured_of_are_missed(write_judged: Writer) -> None:
+    run = read_run(write_judged(answers=None, attention=None))
+    assert run.remarks == ("answers.json is missing",)
+
+
+@pytest.mark.parametrize("content", ["", "{", "{}", "null", "7", "[" * 99999])
+def test_damaged_answers_and_attention_are_remarked_on(write_judged: Writer, content: str) -> None:
+    run = read_run(write_judged(answers=content, attention=content))
+    assert run.answers == run.attention == ()
+    assert [remark.split()[0] for remark in run.remarks] == ["answers.json", "attention.json"]
+
+
+def test_damaged_entries_are_counted(write_judged: Writer) -> None:
+    good = {"source": "a", "output": "", "references": ["b", 3], "score": None}
+    bad = [7, {}, {**good, "references": []}, {**good, "output": None}]
+    run = read_run(write_judged(answers=[good, *bad], attention=[{"source": ["a"]}]))
+    assert [answer.references for answer in run.answers] == [("b",)]
+    assert run.remarks == (
+        "damaged entries of answers.json left out: 4",
+        "damaged entry of attention.json left out: 1",
+    )

@@ -4,7 +4,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seqgen.reports.curves import time_ticks
 from seqgen.reports.run_files import RunFiles
 from seqgen.reports.series import (
     BUCKETS,
@@ -91,9 +90,31 @@ def test_few_points_are_not_thinned(points: list[tuple[float, float]]) -> None:
     assert thin_to_means(points) == thin_to_extremes(points) == points
 
 
-@given(st.lists(st.floats(0, 1e7), min_size=2, unique=True).map(sorted), st.sampled_from([4, 6, 8]))
-def test_time_ticks_are_few_and_within_the_run(times: list[float], most: int) -> None:
-    seconds = [(float(step), time) for step, time in enumerate(times)]
-    ticks = time_ticks(seconds, most)
-    assert len(ticks) <= most + 1
-    assert all(0 <= step <= len(times) - 1 for step, _ in ticks)
+def valid_with(metrics: list[dict[str, float]], criteria: list[float]) -> list[dict[str, object]]:
+    return [
+        {"step": step, "nats_per_token": 1.0, "metrics": each, "criterion": criterion}
+        for step, (each, criterion) in enumerate(zip(metrics, criteria, strict=True))
+    ]
+
+
+def test_the_metric_that_chose_the_best_has_a_curve() -> None:
+    metrics = [{"bleu": 10.0, "exact_match": 0.25}, {"bleu": 12.0, "exact_match": 0.5}]
+    valid = valid_with(metrics, [-0.25, -0.5])
+    valid[1]["best"] = True
+    curves = curves_of(run_of([], valid))
+    assert curves.metric == "exact_match"
+    assert curves.measured == [(0, 0.25), (1, 0.5)]
+    assert curves.measured_best == (1, 0.5)
+
+
+def test_else_the_first_metric_has_one_without_a_best() -> None:
+    curves = curves_of(run_of([], valid_with([{"bleu": 3.0}, {"bleu": 4.0}], [0.7, 0.6])))
+    assert (curves.metric, curves.measured) == ("bleu", [(0, 3.0), (1, 4.0)])
+    assert curves.measured_best is None
+
+
+@pytest.mark.parametrize("metrics", [{}, {"bleu": None}, {"bleu": math.nan}, "x", None])
+def test_metrics_that_are_not_there_have_none(metrics: object) -> None:
+    valid = [{"step": 1, "nats_per_token": 1.0, "metrics": metrics, "criterion": 1.0}]
+    curves = curves_of(run_of([], valid))
+    assert (curves.metric, curves.measured, curves.measured_best) == ("", [], None)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seqgen.reports.text import as_attribute, as_html, token_label, visible
+from seqgen.reports.text import as_attribute, as_html, beginning, token_label, visible
 
 # Any code point at all, lone surrogates too, and often those that do harm.
 ANY_TEXT = st.text(
@@ -56,3 +56,9 @@ def test_plain_text_stays_as_it_is(text: str) -> None:
 def test_a_token_shows_its_spaces() -> None:
     assert token_label(" a\n") == "\u2423a\u21b5"
     assert "empty" in token_label("")
+
+
+def test_long_texts_say_how_much_follows() -> None:
+    assert beginning("abc", most=3) == "abc"
+    assert beginning("a<" * 2000, most=2) == 'a&lt; <span class="code">\u2026 3,998 more</span>'
+    assert "empty" in beginning("")
