@@ -248,7 +248,7 @@ def test_the_page_of_a_model_that_reads_sources(write_judged: Writer) -> None:
 def test_labels_are_not_called_cut_for_not_ending(write_judged: Writer) -> None:
     label = {"prompt": "Dacey", "text": "Irish", "pieces": ["Irish"], "log_probs": [math.log(0.4)]}
     label |= {"continues": False, "temperature": 0, "finished": False}
-    text = Checker(html_of(write_judged(samples=[label], answers=None))).text
+    text = Checker(html_of(write_judged(samples=[label], answers=None, metrics=""))).text
     assert "Dacey\u2192Irishprobability 40.0 %" in text
     assert "cut at the length limit" not in text
 
@@ -279,7 +279,8 @@ def test_nothing_in_sources_and_classes_can_act(write_judged: Writer) -> None:
     for kind in ("exact_match", "accuracy", "tag_accuracy"):
         folder = write_judged(
             manifest={"recipe": NASTY, "remarks": [NASTY, 7]},
-            metrics=[{**event, "criterion": 0.5, "samples": [sample]}],
+            # Pictures take a second, so that one of the pages has to do.
+            metrics=[{**event, "criterion": 0.5, "samples": [sample]}] * (kind == "accuracy"),
             result={
                 "better": {NASTY: NASTY},
                 "test": {"metrics": {kind: 0.5, **metrics}, "details": details, "examples": NASTY},
@@ -288,10 +289,8 @@ def test_nothing_in_sources_and_classes_can_act(write_judged: Writer) -> None:
             answers=answers,
             attention=[{"source": [NASTY, "\u202e"], "output": [NASTY], "weights": [[0.5, 0.5]]}],
         )
-        write_report(folder)
-        text = (folder / "report.html").read_text(encoding="utf-8")
-        found = Checker(text)
-        assert "script" not in found.tags
+        text = html_of(folder)
+        assert "script" not in Checker(text).tags
         assert not set(text) & set("\x00\x1b\r\u202e")
         shutil.rmtree(folder)
 
