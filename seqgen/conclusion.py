@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from seqgen.answers import Judge
+from seqgen.alignments import alignments
+from seqgen.answers import Judge, spread
 from seqgen.build import Built
 from seqgen.data.base import Dataset, Split
 from seqgen.decoders import Decoder
 from seqgen.metrics import Answer
 from seqgen.run_directory import RunDirectory
 from seqgen.samples import final_samples, sample_prompts, samples_as_text
-from seqgen.tokenizers.base import EOS
 from seqgen.training import Outcome
 
 ALIGNED = 8
@@ -41,34 +41,18 @@ def conclude(
     if answers:
         directory.write_json(directory.folder / "answers.json", [asdict(each) for each in answers])
         figures["better"] = {name: each.better for name, each in judge.metrics.items()}
-    aligned = alignments(judge, decoder, dataset.test or dataset.valid)
+    aligned = _aligned(judge, decoder, dataset.test or dataset.valid)
     if aligned:
         directory.write_json(directory.folder / "attention.json", aligned)
     _write_samples(built, dataset, directory)
     directory.write_json(directory.result, _result(built, directory, outcome, figures))
 
 
-def alignments(judge: Judge, decoder: Decoder, split: Split[Any] | None) -> list[dict[str, Any]]:
-    """For a few sources of `split` the pieces of source and output, and for each piece of the
-    output how much the model looked at each of the source, EOS included where the source has one;
-    nothing where it does not look."""
-    generator = judge.generator
-    examples = split.examples[:: max(1, len(split.examples) // ALIGNED)] if split else ()
-    texts = [each.source for each in examples[:ALIGNED]]
-    found = [best for best, *_ in generator.generate(texts, decoder)] if texts else []
-    weights = generator.attention(texts, [each.hypothesis.tokens for each in found])
-    if weights is None:
-        return []
-    shown, lengths = [], generator.batch(texts).lengths.tolist()
-    for row, each, length in zip(weights, found, lengths, strict=True):
-        pieces = [*generator.data.source_pieces(each.prompt, generator.tokenizers)]
-        pieces += [generator.tokenizer.shown(EOS)] * (length - len(pieces))
-        looked = row[: len(each.pieces), : len(pieces)]
-        if looked.any():  # where there is no attention all weights are zero
-            shown.append(
-                {"source": pieces, "output": list(each.pieces), "weights": looked.tolist()}
-            )
-    return shown
+def _aligned(judge: Judge, decoder: Decoder, split: Split[Any] | None) -> list[dict[str, Any]]:
+    """The alignments of the outputs for a few sources of `split`, as plain data."""
+    texts = [each.source for each in spread(split.examples, ALIGNED)] if split else []
+    found = [best for best, *_ in judge.generator.generate(texts, decoder)]
+    return [each._asdict() for each in alignments(judge.generator, found)]
 
 
 def _write_samples(built: Built, dataset: Dataset[Any], directory: RunDirectory) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from seqgen.alignments import Alignment, alignments
 from seqgen.answers import Wanted, answer, outputs
 from seqgen.build import Built, supply_decoder
 from seqgen.data.base import SplitName
@@ -96,6 +97,11 @@ class TrainedRun:
         batch_size = self.built.recipe.evaluation.batch_size
         wanted = Wanted(batch_size, max_length, samples)
         return outputs(self.built.generator(), decoder, prompts, wanted, numbers)
+
+    def alignments(self, found: Sequence[Generated]) -> list[Alignment]:
+        """How much each token of each output looked at each one of its source; nothing where the
+        model does not look back."""
+        return alignments(self.built.generator(), found)
 
     def evaluate(self, split: SplitName = "test", decoder: Decoder | None = None) -> dict[str, Any]:
         """The figures of a held-out split (`valid` or `test`), with those of the recipe's metrics

@@ -16,7 +16,7 @@ import pytest
 from seqgen.cli.main import main
 from seqgen.errors import CheckpointError, DataError, SetupError, StoppedError
 from seqgen.recipe import read_recipe
-from seqgen.run import default_folder
+from seqgen.run import RunRequest, default_folder, run
 from seqgen.training.checkpoint import Checkpoints, load_state
 
 TIMES = {"seconds", "tokens_per_second"}
@@ -425,3 +425,14 @@ class TestFaults:
             train(out=disk / "run")
         small_disk(4000)
         assert outcome(train(out=disk / "run", resume=True)) == outcome(finished_run)
+
+
+def test_every_hangul_syllable_that_was_held_out_is_spelt_right(tmp_path):
+    recipe = Path(__file__).parent.parent / "recipes" / "hangul_seq2seq.yaml"
+    folder = run(RunRequest(str(recipe), ["threads=1"], tmp_path / "run"), lambda plan: None)
+    result = json.loads((folder / "result.json").read_text())
+    assert result["test"]["examples"] == 1117
+    assert result["test"]["metrics"]["exact_match"] == 1.0
+    assert result["valid"]["metrics"]["exact_match"] == 1.0
+    answers = json.loads((folder / "answers.json").read_text())
+    assert all([each["output"]] == each["references"] for each in answers)
