@@ -101,7 +101,7 @@ def shown_text(sample: Record, text: str) -> str:
         return (
             f'<div class="generated source" dir="auto">{beginning(prompt)}</div>'
             f'<div class="made"><span aria-hidden="true">\u2192</span>'
-            f'<div class="generated" dir="auto">{text}</div></div>'
+            f'<div class="generated" dir="auto">{text or beginning("")}</div></div>'
         )
     emphasised = f'<b class="prompt">{as_html(prompt)}</b>' if prompt else ""
     return f'<div class="generated" dir="auto">{emphasised}{text}</div>'

@@ -253,6 +253,12 @@ def test_labels_are_not_called_cut_for_not_ending(write_judged: Writer) -> None:
     assert "cut at the length limit" not in text
 
 
+def test_an_empty_output_is_seen(write_judged: Writer) -> None:
+    sample = {"prompt": "fer", "text": "", "continues": False}
+    text = Checker(html_of(write_judged(samples=[sample], answers=None, metrics=""))).text
+    assert "fer\u2192(empty)" in text
+
+
 def test_an_unfinished_run_with_sources(write_judged: Writer) -> None:
     folder = write_judged(result=None, samples=None, answers=None, attention=None)
     text = Checker(html_of(folder)).text
