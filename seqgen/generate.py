@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Annotated, Any
 
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor
 from seqgen.data.base import Data
 from seqgen.data.batches import PairBatch
 from seqgen.data.padding import begun, padded
+from seqgen.data.pieces import with_pieces
 from seqgen.decoders import (
     Constraint,
     Decoder,
@@ -113,13 +115,11 @@ class Generator:
             copies = _copies(start, samples, numbers or range(len(texts)))
             found = decoder.decode(stepper, copies, _repeated(limits, samples))
         rows = iter(found)
-        by_text = [[each for _ in range(samples) for each in next(rows)] for _ in texts]
-        if self.options.replace_unknown:
-            return self._without_unknown(texts, by_text)
-        return [
-            [self._read(text, each) for each in own]
-            for text, own in zip(texts, by_text, strict=True)
+        read = [
+            [self._read(text, each) for _ in range(samples) for each in next(rows)]
+            for text in texts
         ]
+        return self._without_unknown(read) if self.options.replace_unknown else read
 
     def stream(
         self, text: str, decoder: PathDecoder, max_length: int | None = None
@@ -189,8 +189,9 @@ class Generator:
             return Limits(exact.tolist(), ends)
         if ratio is None:
             return Limits(most, ends)
-        extra = self.options.max_length_extra
-        return Limits([min(most, int(ratio * n) + extra) for n in batch.lengths.tolist()], ends)
+        # What is whole counts whole: 0.29 * 100 is 28.999999999999996 in floats.
+        longest = [int(ratio * n + 1e-9) for n in batch.lengths.tolist()]
+        return Limits([min(most, n + self.options.max_length_extra) for n in longest], ends)
 
     def attention(self, texts: Sequence[str], outputs: Sequence[Sequence[int]]) -> Tensor | None:
         """How much each token of an output looked at each one of its text's source, `[batch, time,
@@ -198,8 +199,7 @@ class Generator:
         if not texts:
             return None
         rows = [torch.tensor([*each], dtype=torch.long) for each in outputs]
-        numbers = torch.arange(len(rows))
-        batch = PairBatch(self.batch(texts), begun(rows), *padded(rows), numbers)
+        batch = PairBatch(self.batch(texts), begun(rows), *padded(rows), torch.arange(len(rows)))
         with evaluating(self.model):
             return self.model.attention_weights(batch.to(self.device))
 
@@ -208,36 +208,38 @@ class Generator:
         output = self.data.output_text(text, hypothesis.tokens, self.tokenizers)
         return Generated(text, output, hypothesis, pieces)
 
-    def _without_unknown(
-        self, texts: Sequence[str], found: list[list[Hypothesis]]
-    ) -> list[list[Generated]]:
-        """`found` as texts, where each <unk> is what of the source attention looked at most."""
-        flat = [(text, each) for text, own in zip(texts, found, strict=True) for each in own]
-        weights = self.attention([text for text, _ in flat], [each.tokens for _, each in flat])
-        read = []
-        for row, (text, hypothesis) in enumerate(flat):
-            generated = self._read(text, hypothesis)
-            pieces = self.data.source_pieces(text, self.tokenizers)
-            if weights is not None and UNK in hypothesis.tokens and pieces:
-                looked = weights[row, :, : len(pieces)].argmax(-1).tolist()
-                places = [i for i, token in enumerate(hypothesis.tokens) if token == UNK]
-                output = generated.text
-                for place in places:  # each <unk> reads U+FFFD
-                    output = output.replace("\ufffd", pieces[looked[place]], 1)
-                generated = replace(generated, text=output)
-            read.append(generated)
-        rest = iter(read)
-        return [[next(rest) for _ in own] for own in found]
+    def _without_unknown(self, found: list[list[Generated]]) -> list[list[Generated]]:
+        """`found`, where each <unk> is what of the source attention looked at most."""
+        unknown = [each for own in found for each in own if UNK in each.hypothesis.tokens]
+        tokens = [each.hypothesis.tokens for each in unknown]
+        weights = self.attention([each.prompt for each in unknown], tokens)
+        if weights is None:
+            return found
+        filled = iter([self._filled(*each) for each in zip(unknown, weights, strict=True)])
+        return [
+            [next(filled) if UNK in each.hypothesis.tokens else each for each in own]
+            for own in found
+        ]
+
+    def _filled(self, found: Generated, weights: Tensor) -> Generated:
+        """`weights: [time, source_time]`; where nothing was looked at, <unk> stays."""
+        tokens = found.hypothesis.tokens
+        pieces = self.data.source_pieces(found.prompt, self.tokenizers)
+        chosen = {
+            place: pieces[int(looked.argmax())]
+            for place, looked in enumerate(weights[: len(tokens), : len(pieces)])
+            if tokens[place] == UNK and looked.any()
+        }
+        text_of = partial(self.data.output_text, found.prompt, tokenizers=self.tokenizers)
+        return replace(found, text=with_pieces(text_of, tokens, chosen))
 
 
 def _copies(start: Start, samples: int, numbers: Sequence[int]) -> Start:
     """Each source `samples` times in a row, every copy with a number of its own."""
-    device = start.tokens.device
-    sources = len(start.tokens)
-    rows = torch.arange(sources, device=device).repeat_interleave(samples)
-    copies = torch.arange(samples, device=device).repeat(sources)
+    rows = torch.arange(len(start.tokens), device=start.tokens.device).repeat_interleave(samples)
+    copies = torch.arange(len(rows), device=rows.device) % samples
     tokens, state, context = reorder((start.tokens, start.state, start.context), rows)
-    named = torch.tensor([*numbers], device=device)[rows]
+    named = rows.new_tensor([*numbers])[rows]
     return Start(tokens, state, context, named + copies * SAMPLES_APART)
 
 

@@ -1,5 +1,6 @@
 """Generation: prompts in, texts out, and nothing left behind."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,10 +8,20 @@ import torch
 
 from seqgen.cells import cells
 from seqgen.data import Data, Prompts, data
-from seqgen.decoders import Greedy, Multinomial
-from seqgen.generate import SAMPLES_APART, Generator
-from seqgen.models import models
-from seqgen.tokenizers import BOS, EOS, PAD, UNK, CharTokenizer
+from seqgen.data.batches import PairBatch
+from seqgen.data.padding import begun, padded
+from seqgen.decoders import Beam, Greedy, Multinomial, Start
+from seqgen.generate import SAMPLES_APART, GenerationOptions, Generator
+from seqgen.models import Generative, models
+from seqgen.tokenizers import (
+    BOS,
+    EOS,
+    PAD,
+    UNK,
+    CharTokenizer,
+    WholeTokenizer,
+    WordTokenizer,
+)
 
 CPU = torch.device("cpu")
 ALPHABET = "abcdefgh é\n\ufffd"
@@ -219,3 +230,313 @@ def test_limits_end_where_the_data_ends(small, generator):
     assert generator.limits(generator.batch(["a"]), 5).ends == ()
     other = build(small, kind=Sentences())
     assert other.limits(other.batch(["a"]), 5).ends == (EOS,)
+
+
+class Mirror(Generative):
+    """Writes the tokens of a source backwards, and looks at each one that it writes.
+
+    `certain` is how sure it is; what it is not sure of goes to all tokens alike.
+    """
+
+    looks_back = True
+
+    def __init__(self, vocab_size, certain=1 - 1e-6):
+        super().__init__()
+        self.vocab_size, self.certain = vocab_size, certain
+
+    def loss(self, batch, state=None):
+        raise NotImplementedError
+
+    score = loss
+
+    def start(self, batch):
+        rows, longest = batch.values.shape
+        written = torch.full((rows, longest + 1), EOS)
+        for row, own, length in zip(written, batch.values, batch.lengths.tolist(), strict=True):
+            row[: length - 1] = own[: length - 1].flip(0)
+        return Start(torch.full((rows,), BOS), torch.zeros_like(batch.lengths), written)
+
+    def step(self, tokens, state, context):
+        k = len(tokens) // len(context)
+        here = context.repeat_interleave(k, 0).gather(
+            1, state.clamp(max=context.shape[1] - 1).unsqueeze(1)
+        )
+        rest = (1 - self.certain) / (self.vocab_size - 1)
+        shares = torch.full((len(tokens), self.vocab_size), rest).scatter(1, here, self.certain)
+        return shares.log(), state + 1
+
+    def attention_weights(self, batch):
+        weights = torch.zeros(*batch.targets.shape, batch.sources.values.shape[1])
+        for row, length in zip(weights, batch.sources.lengths.tolist(), strict=True):
+            for moment, looked in enumerate(row):
+                looked[: length - 1] = 0.5 / length
+                if moment < length - 1:
+                    looked[length - 2 - moment] = 0.5
+                looked[length - 1] = 0.9  # the end of the source is no piece of it
+        return weights
+
+
+def mirror(known, tokenizer=None, certain=1 - 1e-6, **options):
+    """A Generator that mirrors pairs, whose two tokenizers know the same words."""
+    tokenizer = tokenizer or WordTokenizer()
+    tokenizer.fit([known])
+    kind = data.build({"name": "pairs", "corpus": "hangul"}, seed=1)
+    model, tokenizers = Mirror(len(tokenizer), certain), dict.fromkeys(kind.roles, tokenizer)
+    return Generator(model, tokenizers, kind, CPU, GenerationOptions(**options))
+
+
+def texts_for(generator, *sources, decoder=None, **how):
+    found = generator.generate(sources, decoder or Greedy(), **how)
+    return [best.text for best, *_ in found]
+
+
+class TestUnknown:
+    """What a model does not know, `replace_unknown` takes from the source."""
+
+    def test_it_is_never_said_by_default(self):
+        generator = mirror("the cat sat")
+        [[found]] = generator.generate(["the dog sat"], Greedy())
+        assert UNK not in found.hypothesis.tokens
+        assert "\ufffd" not in found.text
+
+    @pytest.mark.parametrize(
+        ("source", "wanted"),
+        [
+            ("the cat sat", "sat cat the"),
+            ("the dog sat", "sat dog the"),
+            ("dog", "dog"),
+            ("a dog, b", "b dog, a"),
+            ("one two three four", "four three two one"),
+            ("", ""),
+            ("дом the 😀 e\u0301", "e\u0301 😀 the дом"),
+            # What is put in may look like what is replaced.
+            ("dog \ufffd", "\ufffd dog"),
+            ("\ufffd dog \ufffd cow", "cow \ufffd dog \ufffd"),
+            ("<unk> dog <eos>", "<eos> dog <unk>"),
+        ],
+    )
+    def test_each_is_the_word_that_was_looked_at(self, source, wanted):
+        generator = mirror("the cat sat", replace_unknown=True)
+        assert texts_for(generator, source) == [wanted]
+        assert texts_for(generator, "the", source, "sat cat")[1] == wanted
+        found = generator.generate([source], Greedy())[0][0]
+        assert found.hypothesis.tokens.count(UNK) == found.pieces.count("<unk>")
+
+    def test_a_word_of_the_vocabulary_stays_what_it_is(self):
+        generator = mirror("the \ufffd sat", replace_unknown=True)
+        assert texts_for(generator, "dog \ufffd the") == ["the \ufffd dog"]
+
+    @pytest.mark.parametrize(
+        ("source", "wanted"),
+        [
+            ("abc", "cba"),
+            ("axyb", "byxa"),
+            ("é", "é"),
+            ("a😀b한", "한b😀a"),
+            ("e\u0301a", "a\u0301e"),
+            ("x\ufffda", "a\ufffdx"),
+        ],
+    )
+    def test_of_characters_too(self, source, wanted):
+        generator = mirror("abc", CharTokenizer(), replace_unknown=True)
+        assert texts_for(generator, source) == [wanted]
+
+    def test_each_of_several_outputs_has_its_own(self):
+        generator = mirror("the cat", certain=0.6, replace_unknown=True)
+        found = generator.generate(["dog the", "cow"], Beam(4, 4))
+        assert found[0][0].text == "the dog"
+        for own in found:
+            assert len({each.hypothesis.tokens for each in own}) == 4
+            for each in own:
+                assert len(each.text.split()) == sum(
+                    token > EOS for token in each.hypothesis.tokens
+                )
+                assert "\ufffd" not in each.text
+        copies = generator.generate(["dog the"], Multinomial(1, 2.0), samples=5)[0]
+        assert len(copies) == 5
+
+    def test_where_nothing_was_looked_at_it_stays(self):
+        generator = mirror("the cat", replace_unknown=True)
+        generator.model.attention_weights = lambda batch: torch.zeros(*batch.targets.shape, 9)
+        assert texts_for(generator, "dog the") == ["the \ufffd"]
+        generator.model.attention_weights = lambda batch: None
+        assert texts_for(generator, "dog the") == ["the \ufffd"]
+
+    def test_no_room_for_a_word(self):
+        generator = mirror("the cat", replace_unknown=True)
+        assert texts_for(generator, "dog the", "", max_length=0) == ["", ""]
+
+    @pytest.mark.parametrize("feeding", [False, True])
+    def test_by_a_model_with_attention(self, feeding):
+        torch.manual_seed(1)
+        generator = mirror("the cat sat on", replace_unknown=True)
+        cell = {"name": "gru", "hidden_size": 8}
+        spec = {
+            "name": "seq2seq",
+            "encoder": {"name": "recurrent", "cell": cell, "embedding": {"size": 4}},
+            "cell": cell,
+            "attention": "general",
+            "input_feeding": feeding,
+            "embedding": {"size": 4},
+        }
+        model = models.build(spec, vocab_size=8, source={"vocab_size": 8})
+        model.head.project.bias.data[UNK] += 3
+        generator = replace(generator, model=model)
+        sources = ["dog the", "one two three four five", "sat"]
+        for max_length in (0, 6):
+            found = generator.generate(sources, Greedy(), max_length)
+            for source, [each] in zip(sources, found, strict=True):
+                assert len(each.hypothesis.tokens) <= max_length
+                weights = generator.attention([source], [each.hypothesis.tokens])[0]
+                words = source.split()
+                wanted = [
+                    words[int(weights[place, : len(words)].argmax())] if token == UNK else piece
+                    for place, (token, piece) in enumerate(
+                        zip(each.hypothesis.tokens, each.pieces, strict=True)
+                    )
+                    if token != EOS
+                ]
+                assert each.text == " ".join(wanted)
+                assert max_length == 0 or UNK in each.hypothesis.tokens
+
+
+class TestLimits:
+    """How long an output may be, for sources of different length."""
+
+    def allowed(self, *sources, max_length=None, **options):
+        generator = mirror("a b", **options)
+        return generator.limits(generator.batch(sources), max_length)
+
+    def test_one_for_all(self):
+        assert self.allowed("a", "a b a").max_length == 300
+        assert self.allowed("a", "a b a", max_length=7).max_length == 7
+        assert self.allowed("a", max_length_extra=2).max_length == 300
+
+    @pytest.mark.parametrize(
+        ("ratio", "extra", "wanted"),
+        [
+            (1.0, 0, [1, 2, 11]),
+            (2.0, 1, [3, 5, 23]),
+            (0.5, 0, [0, 1, 5]),
+            (0.1, 10, [10, 10, 11]),
+            (1.1, 0, [1, 2, 12]),
+        ],
+    )
+    def test_relative_to_the_tokens_of_the_source_and_its_end(self, ratio, extra, wanted):
+        options = {"max_length_ratio": ratio, "max_length_extra": extra}
+        sources = ("", "a", "a " * 10)
+        assert self.allowed(*sources, **options).max_length == wanted
+        cut = self.allowed(*sources, max_length=4, **options).max_length
+        assert cut == [min(4, each) for each in wanted]
+
+    def test_a_product_that_is_whole_counts_whole(self):
+        """0.29 * 100 is 28.999999999999996 in floats."""
+        options = {"max_length_ratio": 0.29, "max_length_extra": 0}
+        assert self.allowed("a " * 99, **options).max_length == [29]
+
+    def test_each_sample_has_the_limit_of_its_source(self):
+        sources, options = ["a b a b", "a", "b a"], {"max_length_ratio": 1.0, "max_length_extra": 0}
+        generator = mirror("a b", certain=0.3, **options)
+        generator = replace(generator, data=Endless())
+        for samples in (1, 3):
+            found = generator.generate(sources, Multinomial(1), samples=samples)
+            for own, most in zip(found, [5, 2, 3], strict=True):
+                assert [len(each.hypothesis.tokens) for each in own] == [most] * samples
+
+    @pytest.mark.parametrize("samples", [1, 2])
+    @pytest.mark.parametrize("name", ["tagged", "labelled"])
+    def test_labels_are_as_many_as_the_data_says(self, name, samples):
+        generator = labeller(name)
+        sources = ["a b a b", "a", "", "c c c"]
+        found = generator.generate(sources, Multinomial(1), samples=samples)
+        wanted = [4, 1, 0, 3] if name == "tagged" else [1] * 4
+        for own, length in zip(found, wanted, strict=True):
+            assert len(own) == samples
+            for each in own:
+                assert len(each.hypothesis.tokens) == length
+                assert set(each.hypothesis.tokens) <= {4, 5}
+                assert each.text == " ".join(each.pieces)
+        few = generator.generate(sources, Greedy(), 2)
+        assert [len(own[0].hypothesis.tokens) for own in few] == [min(2, n) for n in wanted]
+
+
+class Endless(type(data.build({"name": "pairs", "corpus": "hangul"}, seed=1))):
+    """Pairs whose targets do not end by themselves."""
+
+    ends = False
+
+    def __init__(self):
+        super().__init__(corpus=data.build({"name": "pairs", "corpus": "hangul"}, seed=1).corpus)
+
+
+def labeller(name):
+    """A Generator for texts with a label, or with one for each word."""
+    torch.manual_seed(1)
+    kind = data.build(
+        {"name": name, "corpus": "punctuation" if name == "tagged" else "unicode_categories"},
+        seed=1,
+    )
+    tokenizers = {"source": WholeTokenizer(), "target": WholeTokenizer()}
+    if name == "labelled":
+        tokenizers["source"] = CharTokenizer()
+    tokenizers["source"].fit(["a", "b"])
+    tokenizers["target"].fit(["X", "Y"])
+    cell = {"name": "gru", "hidden_size": 4}
+    model = models.build(
+        {
+            "name": "tagger" if name == "tagged" else "classifier",
+            "encoder": {"name": "recurrent", "cell": cell, "embedding": {"size": 4}},
+        },
+        **kind.sizes(tokenizers),
+    )
+    return Generator(model, tokenizers, kind, CPU)
+
+
+class TestSources:
+    """Sources of very different length, with numbers and samples."""
+
+    SOURCES = ("a b a", "", "b", "a b " * 20, "a")
+
+    def test_an_output_does_not_depend_on_its_neighbours(self):
+        generator = mirror("a b c d", certain=0.5, max_length=9)
+        for decoder in (Greedy(), Multinomial(3), Beam(3, 2)):
+            whole = texts_of(generator.generate(self.SOURCES, decoder, samples=2))
+            for number, source in enumerate(self.SOURCES):
+                alone = generator.generate([source], decoder, samples=2, numbers=[number])
+                assert texts_of(alone) == [whole[number]]
+
+    def test_scores_are_those_of_teacher_forcing(self, small):
+        torch.manual_seed(1)
+        generator = mirror("a b c d", max_length=9)
+        spec = small(models, "seq2seq")
+        generator = replace(
+            generator, model=models.build(spec, vocab_size=8, source={"vocab_size": 8})
+        )
+        for decoder in (Greedy(), Multinomial(3), Beam(3, 2)):
+            found = generator.generate(self.SOURCES, decoder, samples=2)
+            flat = [
+                (source, each)
+                for source, own in zip(self.SOURCES, found, strict=True)
+                for each in own
+            ]
+            rows = [torch.tensor(each.hypothesis.tokens) for _, each in flat]
+            sources = generator.batch([source for source, _ in flat])
+            batch = PairBatch(sources, begun(rows), *padded(rows), torch.arange(len(rows)))
+            with torch.inference_mode():
+                nats = generator.model.eval().score(batch).nats.sum(1)
+            scores = [each.hypothesis.score for _, each in flat]
+            assert scores == pytest.approx((-nats).tolist(), abs=1e-5)
+
+    def test_no_sources(self):
+        generator = mirror("a b", replace_unknown=True)
+        assert generator.generate([], Greedy()) == []
+        assert generator.attention([], []) is None
+
+    def test_attention_of_outputs_of_different_length(self):
+        generator = mirror("a b")
+        weights = generator.attention(["a b", "a", ""], [[4, 5, 2], [], [2]])
+        assert weights.shape == (3, 3, 3)
+
+    def test_the_stream_of_an_output(self):
+        generator = mirror("a b")
+        assert "".join(generator.stream("a b b", Greedy())) == "b b a"
