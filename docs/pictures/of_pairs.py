@@ -113,12 +113,14 @@ def feeding(run: Path, source: str, target: str) -> Picture:
             x = 96 + step * 54
             right = step < len(right_ones) and each.says == right_ones[step]
             style = "green" if right else "orange"
+            if not right:
+                picture.box(x - 14, top + 20, 28, 21, "panel", radius=5)
             picture.text(x, top + 36, each.says, f"{style} mono title", "middle")
             percent = f"{100 * each.probability:.0f} %"
             picture.text(x, top + 52, percent, "muted small", "middle")
             picture.arrow((x, top + 78), (x, top + 58))
             picture.text(x, top + 94, each.reads, "ink mono", "middle")
-    picture.text(24, 306, f"source: {source}    orange: wrong at its place", "muted small")
+    picture.text(24, 306, f"source: {source}    in a box: wrong at its place", "muted small")
     return picture
 
 

@@ -120,7 +120,7 @@ def beam(run: Path, prompt: str = "to be ", size: int = 3, steps: int = 8) -> Pi
 def letters(run: Path) -> Picture:
     """The learned vectors of letters and digits, in their two directions of most variance."""
     built = TrainedRun.load(run, "cpu").built
-    table = built.model.embedding.table.detach().numpy()  # type: ignore[union-attr, operator]
+    table = built.model.embedding.table().detach().numpy()
     shown = [
         (built.tokenizer.shown(token), vector)
         for token, vector in enumerate(table)
@@ -153,7 +153,7 @@ def tokens(runs: dict[str, Path], sentence: str) -> Picture:
     """One sentence in the tokens of each run, and how well the run foretells held-out text."""
     picture = Picture(
         760,
-        40 + len(runs) * 104,
+        8 + len(runs) * 104,
         "One sentence in characters, pieces of words and words, with the vocabulary and the bits "
         "per byte of a short run on each.",
     )
@@ -165,12 +165,11 @@ def tokens(runs: dict[str, Path], sentence: str) -> Picture:
         picture.text(24, top, name, "ink title")
         x = 24.0
         letter = 660 / (sum(len(each) for each in pieces) + len(pieces))
-        for rank, piece in enumerate(pieces):
+        for piece in pieces:
             width = (len(piece) + 1) * letter
             picture.box(x + 1, top + 12, width - 2, 26, "panel", radius=4)
             picture.text(x + width / 2, top + 30, readable(piece), "ink mono small", "middle")
             x += width
-            del rank
         said = (
             f"{len(pieces)} tokens here, a vocabulary of {len(tokenizer):,}: "
             f"{figures['bits_per_byte']:.2f} bits per byte, "

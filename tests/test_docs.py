@@ -1,0 +1,118 @@
+"""The pages for people: what docs/lectures.md names exists, and its pictures are in order."""
+
+import re
+import shlex
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+import typer
+
+from seqgen.bundled_recipes import known_recipes
+from seqgen.cli.main import app
+from seqgen.plugins import load_installed
+from seqgen.recipe import read_recipe
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+PICTURES = sorted((DOCS / "pictures").glob("*.svg"))
+PAGE = (DOCS / "lectures.md").read_text(encoding="utf-8")
+
+
+def commands(page):
+    """The words of each seqgen command that a page shows, what is before a pipe left out."""
+    found = []
+    for block in re.findall(r"```console\n(.*?)```", page, re.DOTALL):
+        for line in block.replace("\\\n", "").splitlines():
+            if line.startswith("$ ") and "seqgen " in line:
+                found.append(shlex.split(line[line.index("seqgen ") :])[1:])
+    return found
+
+
+COMMANDS = commands(PAGE)
+RUNS = [each for each in COMMANDS if each[0] == "run"]
+
+
+def out_of(words):
+    """Where a run goes: as it says, or by the name of its recipe."""
+    return words[words.index("--out") + 1] if "--out" in words else f"runs/{Path(words[1]).name}"
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_every_command_is_one(words):
+    verbs = typer.main.get_command(app).commands
+    assert words[0] in verbs
+    context = verbs[words[0]].make_context(words[0], words[1:])
+    assert context.params
+
+
+@pytest.mark.parametrize("words", RUNS, ids=" ".join)
+def test_every_run_is_of_a_recipe_that_takes_its_overrides(words):
+    load_installed()
+    end = words.index("--out") if "--out" in words else len(words)
+    read_recipe(known_recipes()[words[1]], words[2:end])
+
+
+def test_what_is_generated_comes_from_a_run_of_the_page():
+    trained = {out_of(each) for each in RUNS}
+    read = {each[1] for each in COMMANDS if each[0] in {"generate", "evaluate"}}
+    assert len(read) > 3
+    assert read <= trained
+
+
+def test_every_recipe_of_the_lectures_has_its_place_on_the_page():
+    named = {each for each in re.findall(r"`(lectures/\w+|\w+)`", PAGE) if each in known_recipes()}
+    assert {each for each in known_recipes() if each.startswith("lectures/")} <= named
+    assert set(re.findall(r"`(lectures/\w+)`", PAGE)) <= known_recipes().keys()
+
+
+def test_the_table_of_ideas_leads_to_sections_and_recipes():
+    table = PAGE[PAGE.index("| idea |") : PAGE.index("[The last section]")]
+    anchors = re.findall(r"\(#([\w-]+)\)", table)
+    titles = {each.lower().replace(" ", "-") for each in re.findall(r"^## (.+)$", PAGE, re.M)}
+    assert len(anchors) == 15
+    assert set(anchors) <= titles
+    assert set(re.findall(r"`([\w/]+)`", table)) <= known_recipes().keys()
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/lectures.md"])
+def test_links_lead_to_files(page):
+    path = ROOT / page
+    links = re.findall(r"\]\(([^)#]+)(?:#[\w-]+)?\)", path.read_text(encoding="utf-8"))
+    assert links
+    for link in links:
+        assert link.startswith("https:") or (path.parent / link).exists(), link
+
+
+def test_the_page_shows_every_picture_once():
+    shown = re.findall(r"!\[[^\]]+\]\((pictures/[^)]+)\)", PAGE)
+    assert sorted(shown) == [each.relative_to(DOCS).as_posix() for each in PICTURES]
+
+
+@pytest.mark.parametrize("path", PICTURES, ids=lambda path: path.stem)
+def test_pictures_are_small_and_say_in_words_what_they_show(path):
+    assert path.stat().st_size < 40_000
+    text = path.read_text(encoding="utf-8")
+    assert "prefers-color-scheme: dark" in text
+    root = ElementTree.fromstring(text)
+    assert root.get("role") == "img"
+    assert len(root.get("aria-label")) > 40
+
+
+def test_pictures_are_drawn_from_runs_of_the_page(monkeypatch):
+    monkeypatch.syspath_prepend(DOCS / "pictures")
+    import make
+
+    assert {f"{each}.svg" for each in make.PICTURES} == {each.name for each in PICTURES}
+    assert {run for _, needed in make.PICTURES.values() for run in needed} == make.RUNS.keys()
+    for name, run in make.RUNS.items():
+        assert [*shlex.split(run), "--out", f"runs/{name}"] in [each[1:] for each in RUNS]
+
+
+def test_the_patterns_are_drawn_as_they_are_kept(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(DOCS / "pictures")
+    import of_patterns
+
+    of_patterns.patterns().save(tmp_path / "drawn.svg")
+    kept = DOCS / "pictures" / "recurrence.svg"
+    assert (tmp_path / "drawn.svg").read_bytes() == kept.read_bytes()
