@@ -112,6 +112,7 @@ def build(
     torch.manual_seed(recipe.seed)
     with memory_for("the model; it needs fewer or smaller layers"):
         model: Model = recipe.model(**data.sizes(tokenizers)).to(device)
+    _check_replacing(recipe, model)
     built = Built(recipe, data, tokenizers, model, device, 0)
     work = built.parameters * batch_tokens
     threads = choose_threads(recipe.threads, work, available_cores())
@@ -176,10 +177,18 @@ def rehearse(recipe: Recipe) -> None:
     recipe.train.schedule()
     with torch.device("meta"):  # shapes only, so a huge model costs nothing
         model: Model = recipe.model(**sizes)
+        _check_replacing(recipe, model)
         recipe.train.optimizer(params=list(model.parameters()), lr=recipe.train.lr)
     recipe.decoder(
         seed=recipe.seed, vocab_size=ANY_VOCABULARY, encode=_any_tokens, load=_not_in_rehearsal
     )
+
+
+def _check_replacing(recipe: Recipe, model: Model) -> None:
+    """An OptionError where unknown words shall be replaced and there is nothing to do it by."""
+    if recipe.generation.replace_unknown and not cast(Generative, model).looks_back:
+        message = "needs a model that looks back at its source: seq2seq with attention"
+        raise OptionError(("generation", "replace_unknown"), message)
 
 
 def _any_tokens(text: str) -> list[int]:

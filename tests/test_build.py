@@ -61,6 +61,10 @@ class TestBuilding:
         assert build_decoder(recipe, tokenizer).seed == 7
         assert build_decoder(recipe, tokenizer, seed=0).seed == 0
 
+    def test_what_is_unknown_is_replaced_by_models_that_look_back(self, place):
+        with pytest.raises(OptionError, match=r"^generation\.replace_unknown: needs a model that"):
+            built_from("generation.replace_unknown=true")
+
 
 class TestRehearsing:
     @pytest.mark.parametrize(
@@ -70,6 +74,7 @@ class TestRehearsing:
             ("model.cell={name: lstm, dropout: 0.5}", ("model", "cell")),
             ("model.cell={name: stack, cells: []}", ("model", "cell")),
             ("train.optimizer={weight_decay: -1}", ("train", "optimizer")),
+            ("generation.replace_unknown=true", ("generation", "replace_unknown")),
         ],
     )
     def test_options_that_do_not_go_together(self, override, path, place):

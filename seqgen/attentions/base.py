@@ -14,9 +14,10 @@ attentions: Registry[Attention] = Registry("attention", supplied={"query_size", 
 
 
 class Attention(nn.Module, ABC):
-    """Looks from a cell's output back at the memory of the source."""
+    """Looks from a cell's output back at the memory of the source; `looks` says whether it does."""
 
     output_size: int
+    looks: bool = True
 
     def keys(self, memory: Tensor) -> Tensor:
         """What of the memory can be worked out once for a source: `[batch, source_time, ...]`.

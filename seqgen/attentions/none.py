@@ -11,6 +11,8 @@ from seqgen.attentions.base import Attention, attentions
 class NoAttention(Attention):
     """The head reads the cell's output as it is (Sutskever et al. 2014)."""
 
+    looks = False
+
     def __init__(self, query_size: int) -> None:
         super().__init__()
         self.output_size = query_size

@@ -61,7 +61,12 @@ class Model(nn.Module, ABC):
 
 
 class Generative(Model, ABC):
-    """A model that generates token by token; it is a `decoders.Stepper`."""
+    """A model that generates token by token; it is a `decoders.Stepper`.
+
+    `looks_back` says whether each token has its own look at the tokens of the source.
+    """
+
+    looks_back: bool = False
 
     @abstractmethod
     def start(self, batch: Any) -> Start:
@@ -76,7 +81,7 @@ class Generative(Model, ABC):
 
     def attention_weights(self, batch: Any) -> Tensor | None:
         """How much each target of `batch` looked at each token of its source, `[batch, time,
-        source_time]`, teacher-forced; None where a model does not look back."""
+        source_time]`, teacher-forced; None where the model does not look back."""
         return None
 
 

@@ -83,6 +83,7 @@ class Seq2Seq(Generative):
             vocab_size=vocab_size,
             table=self.embedding.table,
         )
+        self.looks_back = self.attention.looks
         self.input_feeding = input_feeding
         self.sampling = sampling
         self.progress = 0.0
@@ -110,8 +111,11 @@ class Seq2Seq(Generative):
         hidden, _ = self._write(batch)
         return scored(self.head, hidden, batch.targets, batch.lengths)
 
-    def attention_weights(self, batch: PairBatch) -> Tensor:
-        """`[batch, time, source_time]`; zero behind the end of source or target."""
+    def attention_weights(self, batch: PairBatch) -> Tensor | None:
+        """`[batch, time, source_time]`, zero behind the end of source or target; None without
+        attention."""
+        if not self.looks_back:
+            return None
         _, weights = self._write(batch)
         moments = torch.arange(weights.shape[1], device=weights.device)
         behind = moments >= batch.lengths.unsqueeze(1)

@@ -37,8 +37,9 @@ def test_weights_are_shares_of_the_real_tokens(attention, scene):
     torch.testing.assert_close(weights.sum(2), wanted, **CLOSE)
 
 
-def test_only_none_does_not_look(name, attention, scene):
-    assert bool(scene.read(attention)[1].any()) == (name != "none")
+def test_it_says_whether_it_looks(name, attention, scene):
+    assert bool(scene.read(attention)[1].any()) == attention.looks
+    assert name != "none" or not attention.looks
 
 
 @pytest.mark.parametrize("lengths", [(0, 0), (0,), ()], ids=str)
