@@ -54,12 +54,15 @@ class Judge:
         value = float({**figures, **figures.get("metrics", {})}[name])
         return value if self._better(name) == "lower" else -value
 
-    def check_criterion(self, name: str) -> None:
-        """A ValueError unless there will be such a figure."""
+    def check_criterion(self, name: str, split: Split[Any] | None, most: int) -> None:
+        """A ValueError unless validations on `most` examples of `split` will have such a figure."""
         if name not in self.metrics and name not in FIGURES:
             known = [*self.metrics, *FIGURES]
             near = did_you_mean(name, known)
             raise ValueError(f"must be one of {', '.join(known)}, but is '{name}'{near}")
+        if name in self.metrics and split is not None and not spread(split.examples, most):
+            reason = "`validation_examples` is 0" if split.examples else "there are no sources"
+            raise ValueError(f"'{name}' needs outputs to measure, but {reason}")
 
     def _better(self, name: str) -> str:
         return self.metrics[name].better if name in self.metrics else FIGURES[name]

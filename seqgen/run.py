@@ -88,7 +88,7 @@ def run(request: RunRequest, announce: Sink, watch: Sequence[Sink] = ()) -> Path
             built.model.initialise(gather_facts(tokenizers, dataset.train.counts()))
         load = runs_beside(built, recipe.plugins)
         check_samples(built, sample_prompts(built, dataset.valid), load)
-        _check_criterion(built)
+        _check_judging(built, dataset)
         fit = _fit(built, dataset, directory, load)
         record = manifest(built, dataset, source, request.command)
     except OptionError as error:
@@ -139,10 +139,16 @@ def _validate(built: Built, split: Split[Any], load: Load) -> Validation:
     return Validation({**figures, "samples": [sample]}, criterion)
 
 
-def _check_criterion(built: Built) -> None:
-    """An OptionError unless there will be a figure by which to choose."""
+def _check_judging(built: Built, dataset: Dataset[Any]) -> None:
+    """An OptionError unless there will be outputs to measure, and a figure by which to choose."""
+    judge, options = built.judge(), built.recipe.evaluation
+    held_out = [split for split in (dataset.valid, dataset.test) if split is not None]
+    if judge.metrics and held_out and not any(split.examples for split in held_out):
+        raise OptionError(
+            ("metrics",), "this data has no sources, so there are no outputs to judge"
+        )
     try:
-        built.judge().check_criterion(built.recipe.evaluation.criterion)
+        judge.check_criterion(options.criterion, dataset.valid, options.validation_examples)
     except ValueError as error:
         raise OptionError(("evaluation", "criterion"), str(error)) from None
 
