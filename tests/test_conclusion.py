@@ -87,3 +87,47 @@ def test_the_report_shows_what_was_left(folder_of):
         assert f'<section id="{section}">' in page
     assert "This report is not complete" not in page
     assert "character error rate \u2193" in page
+
+
+KINDS = {
+    "labelled": (
+        "".join(f"{letter * n}\t{letter.upper()}\n" for n in range(1, 13) for letter in "abc"),
+        "labelled",
+        "{name: classifier, encoder: {name: recurrent, cell: {name: gru, hidden_size: 8}}}",
+        "[accuracy, macro_recall]",
+    ),
+    "tagged": (
+        "".join(f"{a}\t{a.upper()}\n{b}\t{b.upper()}\n\n" for a in "abcdef" for b in "abcdef"),
+        "tagged",
+        "{name: tagger, encoder: {name: bidirectional, cell: {name: gru, hidden_size: 8}}}",
+        "[tag_accuracy, tag_scores]",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_models_that_label_come_to_their_end(kind, place, train):
+    rows, name, model, metrics = KINDS[kind]
+    place.write("rows.tsv", rows)
+    recipe = {
+        "data": f"{{name: {name}, path: rows.tsv, batch_size: 4}}",
+        "model": model,
+        "metrics": metrics,
+        "decoder": "{name: beam, beam_size: 3, n_best: 3}",
+        "evaluation": f"{{criterion: {metrics[1:].split(',')[0]}}}",
+        "train": "{lr: 3e-2, max_steps: 60, validations: 2}",
+        "threads": "1",
+    }
+    place.write("kind.yaml", "".join(f"{key}: {value}\n" for key, value in recipe.items()))
+    folder = train(recipe="kind.yaml")
+    result, answers = read(folder, "result.json"), read(folder, "answers.json")
+    assert result["test"]["examples"] == len(answers) > 2
+    first = next(iter(result["test"]["metrics"].values()))
+    assert first == 1.0, "so small a task is learned"
+    for each in answers:
+        assert each["references"] == [each["output"]]
+        assert len(each["output"].split()) == len(each["references"][0].split())
+        assert each["score"] <= 0
+    assert not (folder / "attention.json").exists()
+    assert "</html>" in (folder / "report.html").read_text(encoding="utf-8")
+    assert len(read(folder, "samples.json")) == 4 * min(5, result["valid"]["examples"])

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import shlex
 import shutil
 import signal
@@ -159,6 +160,74 @@ class TestRepeating:
         with pytest.raises(StoppedError):
             train(*parts, watch=[signal_at(6, signal.SIGTERM)])
         assert outcome(train(*parts, resume=True)) == whole
+
+
+SOURCES = """\
+data: {name: pairs, path: pairs.tsv, batch_size: 8}
+model:
+  name: seq2seq
+  encoder:
+    name: bidirectional
+    embedding: {size: 6}
+    cell: {name: gru, hidden_size: 8}
+    dropout: 0.2
+    input_dropout: 0.1
+  attention: additive
+  embedding: {size: 6}
+  cell: {name: variational_dropout, cell: {name: lstm_cell, hidden_size: 8}}
+  dropout: 0.2
+  input_dropout: 0.1
+metrics: [character_error_rate]
+evaluation: {criterion: character_error_rate, validation_decoder: {name: beam, beam_size: 2}}
+decoder: {name: multinomial, temperature: 0.8}
+generation: {max_length: 5}
+train: {lr: 1e-2, max_steps: 12, validate_every: 4, log_every: 3, schedule: plateau, patience: 9}
+samples: {length: 4, temperatures: [0.8]}
+threads: 1
+"""
+
+
+class TestRepeatingWithSources:
+    """Of models that draw their own tokens in training: in mid-epoch, in rate and in noise."""
+
+    @pytest.fixture
+    def recipe(self, place):
+        words = [a + b for a in "abcdef" for b in ("", *"abcdef")]
+        place.write("pairs.tsv", "".join(f"{word}\t{word.upper()}\n" for word in words))
+        place.write("pairs.yaml", SOURCES)
+        return "pairs.yaml"
+
+    @pytest.mark.parametrize(
+        ("sampling", "feeding"),
+        [("{rate: 0.5}", "false"), ("{rate: 1, curve: sigmoid, begin: 0.3}", "true")],
+    )
+    def test_interrupted_and_resumed_it_gives_the_same_bytes(
+        self, recipe, train, sampling, feeding
+    ):
+        options = [f"model.sampling={sampling}", f"model.input_feeding={feeding}"]
+        whole = outcome(train(*options, recipe=recipe, out="whole"))
+        for step in (3, 9):
+            with pytest.raises(StoppedError, match=f"stopped at step {step}"):
+                train(*options, recipe=recipe, resume=True, watch=[signal_at(step)])
+        assert outcome(train(*options, recipe=recipe, resume=True)) == whole
+        answers = [json.loads(Path(run, "answers.json").read_text()) for run in ("whole", "run")]
+        assert answers[0] == answers[1]
+
+    def test_sampling_makes_another_run(self, recipe, train):
+        one = outcome(train(recipe=recipe, out="forced"))
+        other = outcome(train("model.sampling={rate: 0.5}", recipe=recipe))
+        assert one["last"] != other["last"]
+
+    def test_the_recipe_that_a_run_keeps_can_be_read(self, recipe, train):
+        folder = train("model.sampling={rate: 0.5}", "train.max_steps=1", recipe=recipe)
+        again = read_recipe(folder / "recipe.yaml")
+        assert again.text() == (folder / "recipe.yaml").read_text(encoding="utf-8")
+
+    def test_one_that_diverges_says_so(self, recipe, command):
+        words = ["model.sampling={rate: 1, curve: constant}", "train.lr=1e30"]
+        ended = command("run", recipe, *words, "train.clip_norm=null", "--out", "run")
+        assert ended.code == 6
+        assert re.match(r"the (loss|gradient norm) is nan at step \d+, so no step was", ended.err)
 
 
 def wait_for_step(folder, step, running):
