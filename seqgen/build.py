@@ -13,6 +13,7 @@ import torch
 from seqgen.answers import Judge
 from seqgen.data import Data
 from seqgen.decoders import Decoder
+from seqgen.decoders.beside import Reader
 from seqgen.errors import CheckpointError
 from seqgen.generate import Generator
 from seqgen.machine import available_cores, choose_device, choose_threads, memory_for
@@ -120,8 +121,8 @@ def build(
     return Built(recipe, data, tokenizers, model, device, threads)
 
 
-Load = Callable[[str], Generative]
-"""From a run directory to its model."""
+Load = Callable[[str], Reader]
+"""From a run directory to its model, as one that reads along with another."""
 
 
 def build_decoder(
@@ -196,6 +197,6 @@ def _any_tokens(text: str) -> list[int]:
     return list(range(len(SPECIALS), len(SPECIALS) + len(text)))
 
 
-def _not_in_rehearsal(run: str) -> Generative:
+def _not_in_rehearsal(run: str) -> Reader:
     """No run is read before a search begins."""
     raise AssertionError(run)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import torch
 
 from seqgen import plugins
-from seqgen.build import Built, build, build_data, restore_tokenizers
+from seqgen.build import Built, Load, build, build_data, restore_tokenizers
+from seqgen.decoders import Start
+from seqgen.decoders.beside import Reader
 from seqgen.errors import CheckpointError
 from seqgen.manifest import check_tokenizers, fingerprints
 from seqgen.models import Generative
@@ -61,24 +63,49 @@ def read_run(
     return directory, built
 
 
-def runs_beside(built: Built, given: Sequence[str | Path] = ()) -> Callable[[str], Generative]:
+def runs_beside(built: Built, given: Sequence[str | Path] = ()) -> Load:
     """A function from a run directory to its model, for those that generate beside `built`.
 
     Each is read once; `given` are the plugins that a person named, as in `read_run`. Errors,
-    besides those of `read_run`: CheckpointError where the tokens are not the same ones.
+    besides those of `read_run`: CheckpointError where the tokens are not the same ones, or it reads
+    sources of another kind.
     """
 
     @cache
-    def load(run: str) -> Generative:
+    def load(run: str) -> Reader:
         threads = torch.get_num_threads()
         # Building seeds torch, and sets its threads; both are those of the run that generates.
         with torch.random.fork_rng(range(torch.cuda.device_count())):
             directory, other = read_run(run, str(built.device), given=given)
         torch.set_num_threads(threads)
         _check_same_tokens(built, other, directory)
-        return cast(Generative, other.model)
+        return _reader(built, other, directory)
 
     return load
+
+
+class _FromTheBeginning:
+    """A model without sources, beside one that reads them: each output is a text of its own."""
+
+    def __init__(self, built: Built) -> None:
+        self.built = built
+        self.step = cast(Generative, built.model).step
+
+    def start(self, batch: Any) -> Start:
+        """Behind nothing, for each row of `batch`."""
+        nothing = [""] * len(batch.lengths)
+        return cast(Generative, self.built.model).start(self.built.generator().batch(nothing))
+
+
+def _reader(built: Built, other: Built, directory: RunDirectory) -> Reader:
+    """The model of `other`, reading what that of `built` reads."""
+    own, theirs = (each.data.sizes(each.tokenizers).get("source") for each in (built, other))
+    if theirs is None and own is not None:
+        return _FromTheBeginning(other)
+    if theirs != own:
+        what = "reads sources, which the run that it shall help does not read"
+        raise CheckpointError(f"{directory.folder}: {what}")
+    return cast(Generative, other.model)
 
 
 def _check_same_tokens(built: Built, other: Built, directory: RunDirectory) -> None:

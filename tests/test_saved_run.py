@@ -6,9 +6,11 @@ from dataclasses import replace
 import pytest
 import torch
 
+from seqgen.data.batches import TokenBatch
 from seqgen.errors import CheckpointError, PluginError, RecipeError
 from seqgen.saved_run import read_run, runs_beside
-from seqgen.tokenizers import CharTokenizer
+from seqgen.tokenizers import BOS, CharTokenizer
+from seqgen.trained import TrainedRun
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +98,80 @@ def test_a_run_that_is_not_there_stops_before_anything_is_written(train, place):
     with pytest.raises(CheckpointError, match="nowhere"):
         train("decoder.constraints=[{name: language_model, run: nowhere}]")
     assert place.files() == before
+
+
+PAIRS = """\
+data: {name: pairs, path: pairs.tsv, batch_size: 8}
+tokenizers: {source: char, target: {name: char, alphabet: "01"}}
+model:
+  name: seq2seq
+  encoder: {name: recurrent, embedding: {size: 4}, cell: {name: gru, hidden_size: 5}}
+  attention: general
+  embedding: {size: 4}
+  cell: {name: lstm, hidden_size: 5}
+train: {max_steps: 2, validations: 1}
+samples: {length: 3, temperatures: [0]}
+threads: 1
+"""
+
+
+class TestHelpForAModelThatReadsSources:
+    @pytest.fixture
+    def pairs_run(self, place, train):
+        place.write("pairs.tsv", "".join(f"{n}\t{n:b}\n" for n in range(60)))
+        place.write("pairs.yaml", PAIRS)
+        return train(recipe="pairs.yaml", out="pairs")
+
+    @pytest.fixture
+    def language_run(self, place, train):
+        place.write("lines.txt", "".join(f"{n:b}\n" for n in range(60)))
+        lines = ["data={name: lines, path: lines.txt}", "tokenizer={name: char, alphabet: '01'}"]
+        return train(*lines, "train.max_steps=2", "samples={length: 3}", out="lines")
+
+    def found(self, run, *constraints):
+        spec = {"name": "beam", "beam_size": 4, "n_best": 4, "constraints": list(constraints)}
+        every = run.continuations(["7", "", "123456"], run.decoder(spec), 5)
+        return [[(each.text, each.hypothesis.score) for each in own] for own in every]
+
+    def test_an_ensemble_of_itself_says_the_same(self, pairs_run):
+        run = TrainedRun.load(pairs_run)
+        plain = self.found(run)
+        both = self.found(run, {"name": "ensemble", "runs": [str(pairs_run)]})
+        for own, wanted in zip(both, plain, strict=True):
+            assert [each[0] for each in own] == [each[0] for each in wanted]
+            for each, other in zip(own, wanted, strict=True):
+                assert each[1] == pytest.approx(other[1], abs=1e-5)
+
+    def test_a_language_model_reads_each_output_from_its_begin(self, pairs_run, language_run):
+        """So the best are those with the highest sum of both, of all that can be said."""
+        run, fusion = TrainedRun.load(pairs_run), {"name": "language_model", "weight": 0.5}
+        exact = {"name": "exact", "n_best": 4}
+        spec = {**exact, "constraints": [{**fusion, "run": str(language_run)}]}
+        sources = ["7", "", "123456"]
+        helped = run.continuations(sources, run.decoder(spec), 5)
+        every = run.continuations(sources, run.decoder({**exact, "n_best": 99}), 5)
+        language = TrainedRun.load(language_run).built.model
+        for own, known in zip(helped, every, strict=True):
+            assert len(known) == 31 + 32
+            sums = {}
+            for each in known:
+                tokens = torch.tensor([[BOS, *each.hypothesis.tokens]])
+                with torch.inference_mode():
+                    nats = language.score(TokenBatch(tokens[:, :-1], tokens[:, 1:])).nats.sum()
+                sums[each.text] = each.hypothesis.score - 0.5 * float(nats)
+            best = sorted(sums.values(), reverse=True)[:4]
+            assert [each.hypothesis.score for each in own] == pytest.approx(best, abs=1e-5)
+            assert [sums[each.text] for each in own] == pytest.approx(best, abs=1e-5)
+
+    def test_a_model_that_reads_sources_cannot_help_one_that_has_none(
+        self, pairs_run, language_run
+    ):
+        run = TrainedRun.load(language_run)
+        decoder = run.decoder(
+            {"name": "greedy", "constraints": [{"name": "ensemble", "runs": [str(pairs_run)]}]}
+        )
+        with pytest.raises(CheckpointError, match="pairs: reads sources, which the run that it"):
+            run.continuations([""], decoder, 5)
 
 
 @pytest.mark.parametrize(
