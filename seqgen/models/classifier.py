@@ -14,6 +14,7 @@ from seqgen.heads import HeadFactory, LinearHead
 from seqgen.models.base import models
 from seqgen.models.labelling import Labelling
 from seqgen.options import Share
+from seqgen.tokenizers.facts import Facts
 
 
 @models.register("classifier")
@@ -23,6 +24,11 @@ class Classifier(Labelling):
     `pooling` says what the head reads: with `last` the encoder's summary, which is what its cells
     remember at the end; with `mean` and `max` that of the outputs at all tokens, number by number.
     `dropout` falls on it.
+
+    Where some classes are much rarer than others, a model does best by hardly ever naming them.
+    With `balance` b the training loss of a row of class c counts w(c) = n(c)^-b / mean, where n is
+    how many training rows the class has and the mean is over all rows: 0 leaves all rows alike, 1
+    gives all classes the same weight together. Evaluation is not weighed.
     """
 
     def __init__(
@@ -33,6 +39,7 @@ class Classifier(Labelling):
         head: HeadFactory = LinearHead,
         pooling: Literal["last", "mean", "max"] = "last",
         dropout: Share = 0.0,
+        balance: Share = 0.0,
     ) -> None:
         made = encoders.build(encoder, **source)
         if pooling != "last" and not made.memory_size:
@@ -42,6 +49,22 @@ class Classifier(Labelling):
         size = made.summary_size if pooling == "last" else made.memory_size
         super().__init__(made, head, (size, vocab_size), dropout)
         self.pooling = pooling
+        self.balance = balance
+        self.weights: Tensor
+        self.register_buffer("weights", torch.ones(vocab_size))
+
+    def initialise(self, facts: Mapping[str, Facts]) -> None:
+        """Also the weights of the classes, from how often they are there."""
+        super().initialise(facts)
+        counts = facts["target"].counts
+        if counts is not None and self.balance:
+            rows = torch.from_numpy(counts).to(self.weights)
+            weights = torch.where(rows > 0, rows.clamp(min=1) ** -self.balance, 0.0)
+            self.weights.copy_(weights * (rows.sum() / (weights * rows).sum()))
+
+    def weighed(self, losses: Tensor, targets: Tensor) -> Tensor:
+        """Each row by its class."""
+        return losses * self.weights[targets]
 
     def positions(self, sources: Sources) -> Tensor:
         """A single one, `[batch, 1, size]`; zeros for the mean or maximum of no tokens."""

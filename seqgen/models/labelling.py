@@ -45,6 +45,10 @@ class Labelling(Generative, ABC):
     def positions(self, sources: Sources) -> Tensor:
         """What there is to read, `[batch, time, input]`, with zeros behind the end of a row."""
 
+    def weighed(self, losses: Tensor, targets: Tensor) -> Tensor:
+        """The losses as they count in training, `[batch, time]`; by default as they are."""
+        return losses
+
     def initialise(self, facts: Mapping[str, Facts]) -> None:
         """The encoder knows the tokens of the source, the head those of the target."""
         self.encoder.initialise(facts)
@@ -53,6 +57,7 @@ class Labelling(Generative, ABC):
     def loss(self, batch: PairBatch, state: State = None) -> Loss:
         """The sum of nats over the real targets."""
         losses = self.head.loss(self._read(batch), batch.targets)
+        losses = self.weighed(losses, batch.targets) if self.training else losses
         return Loss(real(losses, batch.lengths).sum(), batch.tokens, None)
 
     def score(self, batch: PairBatch, state: State = None) -> Score:

@@ -1,7 +1,9 @@
 """The model `classifier`: what it reads of a source, and the lectures' two ways to feed it."""
 
+from dataclasses import replace
 from functools import partial
 
+import numpy as np
 import pytest
 import torch
 
@@ -10,6 +12,7 @@ from seqgen.data.batches import Sources
 from seqgen.encoders import Recurrent
 from seqgen.models import Classifier, models
 from seqgen.options import OptionError
+from seqgen.tokenizers.facts import Facts
 
 LABELS = 6
 
@@ -104,3 +107,20 @@ def test_takes_classes_and_partials_as_well_as_parts_of_recipes(source, sources)
     encoder = partial(Recurrent, cell=partial(GRU, hidden_size=4))
     model = Classifier(LABELS, source, encoder)
     assert log_probs_of(model, sources()).shape == (5, LABELS)
+
+
+def test_rare_classes_weigh_more_where_that_is_wanted(source, sources, pairs):
+    """Of 4 and 16 rows: with a balance of 1/2 they count 2 to 1, and 1 in the mean of all rows."""
+    counts = np.array([0, 0, 0, 0, 4, 16])
+    facts = {"target": Facts(("",) * LABELS, counts), "source": Facts(("",) * 9)}
+    batch = pairs(sources(), True)
+    batch = replace(batch, targets=torch.full_like(batch.targets, 4))
+    models = [build(source, balance=balance) for balance in (0.0, 0.5)]
+    for model in models:
+        model.initialise(facts)
+    plain, weighed = (model.train().loss(batch).total for model in models)
+    torch.testing.assert_close(weighed / plain, torch.tensor(20 / (4 * 2 + 16) * 2))
+    scores = [model.eval().score(batch).nats for model in models]
+    torch.testing.assert_close(*scores)
+    losses = [model.loss(batch).total for model in models]
+    torch.testing.assert_close(*losses)
