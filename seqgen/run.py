@@ -33,8 +33,8 @@ from seqgen.reports import write_report
 from seqgen.run_directory import RunDirectory
 from seqgen.samples import (
     check_samples,
-    sample_at_validation,
     sample_prompts,
+    samples_at_validation,
 )
 from seqgen.saved_run import runs_beside
 from seqgen.tokenizers import gather_facts
@@ -126,17 +126,17 @@ def _fit(built: Built, dataset: Dataset[Any], directory: RunDirectory, load: Loa
 
 
 def _validate(built: Built, split: Split[Any], load: Load) -> Validation:
-    """The figures of the validation part, and a sample to see the model learn by."""
+    """The figures of the validation part, and samples to see the model learn by."""
     recipe, judge = built.recipe, built.judge()
     options = recipe.evaluation
     quick = supply_decoder(options.validation_decoder, built.tokenizer, recipe.seed, load)
     figures, _ = judge.figures(split, quick, options.validation_examples)
     figures.pop("details", None)  # for people, and at the end
     decoder = build_decoder(recipe, built.tokenizer, load=load)
-    prompt = sample_prompts(built, split)[0]
-    sample = sample_at_validation(built.generator(), decoder, prompt, recipe.samples.length)
+    prompts, length = sample_prompts(built, split), recipe.samples.length
+    samples = samples_at_validation(built.generator(), decoder, prompts, length)
     criterion = judge.criterion(options.criterion, figures)
-    return Validation({**figures, "samples": [sample]}, criterion)
+    return Validation({**figures, "samples": samples}, criterion)
 
 
 def _check_judging(built: Built, dataset: Dataset[Any]) -> None:

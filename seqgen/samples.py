@@ -14,6 +14,9 @@ from seqgen.options import OptionError
 
 Sample = dict[str, Any]
 
+WATCHED = 3
+"""How many sources each validation shows; a text takes more room, so of prompts it is one."""
+
 SOURCES = 5
 """How many sources serve as prompts where a recipe has none."""
 
@@ -43,12 +46,19 @@ def check_samples(built: Built, prompts: Sequence[str], load: Load | None = None
         generator.start(batch, limits, decoder.constraints)
 
 
-def sample_at_validation(
-    generator: Generator, decoder: Decoder, prompt: str, length: int
-) -> Sample:
-    """What comes of a prompt now; by the same random numbers each time."""
-    [[found, *_]] = generator.generate([prompt], decoder, length)
-    return {"prompt": prompt, "text": found.text, "continues": generator.data.continues}
+def samples_at_validation(
+    generator: Generator, decoder: Decoder, prompts: Sequence[str], length: int
+) -> list[Sample]:
+    """What comes now of the first prompt, or of the first few sources; by the same random numbers
+    each time."""
+    continues = generator.data.continues
+    watched = prompts[:1] if continues else prompts[:WATCHED]
+    return [
+        {"prompt": prompt, "text": found.text, "continues": continues}
+        for prompt, [found, *_] in zip(
+            watched, generator.generate(watched, decoder, length), strict=True
+        )
+    ]
 
 
 def final_samples(

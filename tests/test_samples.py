@@ -5,7 +5,7 @@ import json
 import pytest
 
 import seqgen
-from seqgen.samples import final_samples, sample_at_validation, samples_as_text
+from seqgen.samples import final_samples, samples_as_text, samples_at_validation
 
 
 @pytest.fixture(scope="module")
@@ -46,14 +46,37 @@ def test_they_are_those_that_the_run_has_written(samples, finished_run):
 
 def test_the_same_numbers_at_each_validation(built):
     one, two = (
-        sample_at_validation(
-            built.generator(), built.recipe.decoder(seed=3, vocab_size=20), "the ", 20
+        samples_at_validation(
+            built.generator(), built.recipe.decoder(seed=3, vocab_size=20), ["the ", "cat"], 20
         )
         for _ in range(2)
     )
     assert one == two
-    assert one["prompt"] == "the "
-    assert len(one["text"]) == 20
+    assert [each["prompt"] for each in one] == ["the "]
+    assert len(one[0]["text"]) == 20
+
+
+def test_of_sources_several_are_watched(place, train):
+    place.write("pairs.tsv", "".join(f"{n}\t{n:b}\n" for n in range(60)))
+    place.write(
+        "pairs.yaml",
+        """\
+data: {name: pairs, path: pairs.tsv, batch_size: 8}
+model:
+  name: seq2seq
+  encoder: {name: recurrent, embedding: {size: 6}, cell: {name: gru, hidden_size: 6}}
+  embedding: {size: 6}
+  cell: {name: gru, hidden_size: 6}
+train: {max_steps: 2, validations: 1}
+samples: {length: 4}
+threads: 1
+""",
+    )
+    seen = []
+    train(recipe="pairs.yaml", watch=[seen.append])
+    [samples, *_] = [event["samples"] for event in seen if event["event"] == "valid"]
+    assert len({each["prompt"] for each in samples}) == 3
+    assert not any(each["continues"] for each in samples)
 
 
 def test_as_text(samples):
