@@ -34,6 +34,7 @@ from seqgen.decoders.stepper import Limits, Start, Stepper
 from seqgen.decoders.stochastic_beam import StochasticBeam
 from seqgen.decoders.top_k import TopK
 from seqgen.decoders.top_p import TopP
+from seqgen.decoders.trace import Trace, TraceNode
 from seqgen.decoders.typical import Typical
 
 __all__ = [
@@ -70,6 +71,8 @@ __all__ = [
     "StochasticBeam",
     "TopK",
     "TopP",
+    "Trace",
+    "TraceNode",
     "Typical",
     "at_temperature",
     "constrain",
