@@ -1,5 +1,6 @@
 """The pages for people: what docs/lectures.md names exists, and its pictures are in order."""
 
+import json
 import re
 import shlex
 from pathlib import Path
@@ -116,3 +117,19 @@ def test_the_patterns_are_drawn_as_they_are_kept(monkeypatch, tmp_path):
     of_patterns.patterns().save(tmp_path / "drawn.svg")
     kept = DOCS / "pictures" / "recurrence.svg"
     assert (tmp_path / "drawn.svg").read_bytes() == kept.read_bytes()
+
+
+def test_the_parts_of_the_page_on_sources_run_from_its_recipe(place, command, own_registries):
+    page = (DOCS / "plugins" / "sources.md").read_text(encoding="utf-8")
+    [recipe] = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    place.write("my_sources.py", (DOCS / "plugins" / "my_sources.py").read_bytes())
+    place.write("mine.yaml", recipe)
+    few = ("train.max_steps=3", "train.validations=1", "evaluation.validation_examples=20")
+    ended = command("run", "mine.yaml", *few, "data.split=[0.02, 0.002, 0.002]", "--out", "run")
+    assert ended.code == 0, ended.err
+    result = json.loads((place.folder / "run" / "result.json").read_text())
+    assert set(result["test"]["metrics"]) == {"exact_match", "my_metric"}
+    assert result["better"]["my_metric"] == "higher"
+    assert (place.folder / "run" / "attention.json").exists()
+    answers = ("generate", "run", "--plugin", "my_sources.py", "--prompt", "\u1100\u1161")
+    assert command(*answers).code == 0
