@@ -3,6 +3,8 @@
 Values are shares from 0 to 1, except those of BLEU and chrF, which go from 0 to 100; error rates
 by edits exceed 1 where outputs are much too long. Texts are equal where their code points are: no
 metric normalises Unicode, so NFC or NFD is for the data to choose.
+
+What outputs say by themselves, with no reference, is `diversity`: functions of tokens, no metrics.
 """
 
 from seqgen.metrics.accuracy import Accuracy
@@ -10,6 +12,8 @@ from seqgen.metrics.base import Answer, Measured, Metric, MetricFactory, metrics
 from seqgen.metrics.bleu import Bleu
 from seqgen.metrics.character_error_rate import CharacterErrorRate
 from seqgen.metrics.chrf import Chrf
+from seqgen.metrics.copies import TrainingText
+from seqgen.metrics.diversity import MORE_DIVERSE, diversity
 from seqgen.metrics.exact_match import ExactMatch
 from seqgen.metrics.likelihood import Tally, likelihood
 from seqgen.metrics.macro_recall import MacroRecall
@@ -20,6 +24,7 @@ from seqgen.metrics.tag_scores import TagScores
 from seqgen.metrics.word_error_rate import WordErrorRate
 
 __all__ = [
+    "MORE_DIVERSE",
     "Accuracy",
     "Answer",
     "Bleu",
@@ -34,8 +39,10 @@ __all__ = [
     "TagAccuracy",
     "TagScores",
     "Tally",
+    "TrainingText",
     "WordErrorRate",
     "by_name",
+    "diversity",
     "likelihood",
     "measure",
     "metrics",

@@ -1,13 +1,10 @@
-"""Finding the cycle that a generated text falls into."""
+"""Finding the cycle that a generated text falls into, and saying where it begins."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-REPEATS = 3
-"""How often a cycle must be gone through, the last time perhaps not to its end."""
-SHORTEST = 12
-"""How many characters must be periodic: "hahaha" and a dotted ending are no cycles."""
+from seqgen.metrics.loops import SHORTEST, find_loop
 
 
 @dataclass(frozen=True)
@@ -24,14 +21,11 @@ class Cycle:
 
 def find_cycle(text: str) -> Cycle | None:
     """The shortest cycle of which the end of the text, at least a third of it, consists."""
-    matches = _self_matches(text[::-1])
-    for period in range(1, len(text) // REPEATS + 1):
-        # The reversed text equals itself, moved by `period`, for as long as the end is periodic.
-        periodic = period + matches[period]
-        if periodic >= max(REPEATS * period, SHORTEST, len(text) / 3):
-            start = len(text) - periodic
-            return Cycle(start, _from_a_word_on(text[start : start + period]))
-    return None
+    third = -(-len(text) // 3)
+    loop = find_loop(text, max(SHORTEST, third))
+    if loop is None:
+        return None
+    return Cycle(loop.start, _from_a_word_on(text[loop.start : loop.start + loop.period]))
 
 
 def _from_a_word_on(unit: str) -> str:
@@ -39,17 +33,3 @@ def _from_a_word_on(unit: str) -> str:
         if unit[index - 1].isspace() and not character.isspace():  # before the first is the last
             return unit[index:] + unit[:index]
     return unit
-
-
-def _self_matches(text: str) -> list[int]:
-    """For each position, how many characters from there equal the text's beginning (Z-function)."""
-    matches = [0] * len(text)
-    left = right = 0  # the match that reaches furthest: text[left:right] == text[: right - left]
-    for position in range(1, len(text)):
-        length = min(right - position, matches[position - left]) if position < right else 0
-        while position + length < len(text) and text[length] == text[position + length]:
-            length += 1
-        matches[position] = length
-        if position + length > right:
-            left, right = position, position + length
-    return matches
