@@ -8,10 +8,15 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from seqgen.plain_values import shown
 from seqgen.registry import Registry
 
 metrics: Registry[Metric] = Registry("metric")
+
+Numbers = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -46,18 +51,56 @@ class Metric(ABC):
 
         Errors: ValueError where there is no answer, or one has no reference.
         """
-        if not answers:
-            raise ValueError("`answers` must have at least 1 answer, but has none")
-        for answer in answers:
-            if not answer.references:
-                source = shown(answer.source)
-                raise ValueError(f"the answer to {source} must have at least 1 reference")
+        check_answers(answers)
         return self.measure_all(answers)
 
     @abstractmethod
     def measure_all(self, answers: Sequence[Answer]) -> Measured:
         """Of at least one answer, each with at least one reference: a finite value, which does
         not depend on the order of the answers."""
+
+
+class MetricOfSums(Metric, ABC):
+    """A metric whose value follows from sums over answers: `value` of the sum of `statistics`.
+
+    Then answers can be drawn many times over and need no second look, which `confidence_interval`
+    and `paired_test` live on. What they rely on:
+
+    - `value(weights @ statistics(answers))`, for whole `weights`, is what `measure` says of answers
+      among which each comes as often as its weight. So a value is defined for whatever is drawn.
+    - Columns may depend on the answers (a class may have its own), but one that adds up to 0 does
+      not matter. So the answers of several systems, put together, get columns that all share.
+    """
+
+    @abstractmethod
+    def statistics(self, answers: Sequence[Answer]) -> Numbers:
+        """What each answer adds to the sums, `[answers, columns]`.
+
+        Whole numbers wherever that can be: their sums are exact, in any order and on any machine.
+        """
+
+    @abstractmethod
+    def value(self, totals: Numbers) -> Numbers:
+        """The finite value `[...]` of sums `[..., columns]`, each over at least one answer."""
+
+    def details(self, answers: Sequence[Answer], totals: Numbers) -> Mapping[str, Any]:
+        """What is behind the value of these answers, whose sums are `totals: [columns]`."""
+        return {}
+
+    def measure_all(self, answers: Sequence[Answer]) -> Measured:
+        """The value of the sums over all answers."""
+        totals = self.statistics(answers).sum(axis=0)
+        return Measured(float(self.value(totals)), self.details(answers, totals))
+
+
+def check_answers(answers: Sequence[Answer]) -> None:
+    """A ValueError where there is no answer, or one has no reference."""
+    if not answers:
+        raise ValueError("`answers` must have at least 1 answer, but has none")
+    for answer in answers:
+        if not answer.references:
+            source = shown(answer.source)
+            raise ValueError(f"the answer to {source} must have at least 1 reference")
 
 
 MetricFactory = Annotated[Callable[..., Metric], metrics]

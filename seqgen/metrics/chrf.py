@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from seqgen.metrics.base import Answer, Measured, Metric, metrics
-from seqgen.metrics.streams import streams
+import numpy as np
+
+from seqgen.metrics.base import Answer, MetricOfSums, Numbers, metrics
+from seqgen.metrics.sacrebleu_counts import counts, signature
+from seqgen.metrics.shares import share
+
+if TYPE_CHECKING:
+    from sacrebleu.metrics.chrf import CHRF
 
 WordOrder = Literal[0, 1, 2]
 
 
 @metrics.register("chrf")
-class Chrf(Metric):
+class Chrf(MetricOfSums):
     """chrF of all answers together, from 0 to 100, by sacrebleu: shared n-grams of characters.
 
     `100 * 5 * precision * recall / (4 * precision + recall)`, of n-grams of 1 to 6 characters
@@ -30,11 +36,29 @@ class Chrf(Metric):
         self.word_order = word_order
         self.lowercase = lowercase
 
-    def measure_all(self, answers: Sequence[Answer]) -> Measured:
-        """Of at least one answer, each with a reference."""
+    def statistics(self, answers: Sequence[Answer]) -> Numbers:
+        """`[answers, 3 * orders]`: n-grams of the output, of its best reference, and of both, for
+        each n of characters, then of words."""
+        return counts(self._scorer(), answers)
+
+    def value(self, totals: Numbers) -> Numbers:
+        """The formula above; an n of which one side has no n-grams is left out of the means."""
+        output, reference, both = (totals[..., place::3] for place in range(3))
+        defined = (output > 0) & (reference > 0)
+        orders = np.asarray(np.sum(defined, axis=-1), dtype=np.float64)
+        precision, recall = (
+            # One after the other, as sacrebleu adds them: the same number to the last bit.
+            share(np.cumsum(share(both, side), axis=-1)[..., -1], orders)
+            for side in (output, reference)
+        )
+        return 100 * share(5 * precision * recall, 4 * precision + recall)
+
+    def details(self, answers: Sequence[Answer], totals: Numbers) -> dict[str, Any]:
+        """The variant's name, and sacrebleu's signature."""
+        name = "chrF2" + "+" * self.word_order
+        return {"name": name, "signature": signature(self._scorer(), answers)}
+
+    def _scorer(self) -> CHRF:
         from sacrebleu.metrics.chrf import CHRF
 
-        scorer = CHRF(word_order=self.word_order, lowercase=self.lowercase)
-        found = scorer.corpus_score(*streams(answers))
-        details = {"name": found.name, "signature": str(scorer.get_signature())}
-        return Measured(found.score, details)
+        return CHRF(word_order=self.word_order, lowercase=self.lowercase)

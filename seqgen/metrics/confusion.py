@@ -10,6 +10,14 @@ from typing import Any
 NONE = ""
 """Stands for a label that is missing on one side: no output, or nothing that it should be."""
 
+Pair = tuple[str, str]
+"""The label that was right, and the one that came out."""
+
+
+def right(pairs: Iterable[Pair]) -> int:
+    """How many of them are of equal labels."""
+    return sum(reference == output for reference, output in pairs)
+
 
 @dataclass(frozen=True)
 class Scores:
@@ -27,7 +35,7 @@ class Confusion:
     Where `paired` is false, a label may lack a partner, for which NONE stands; it is no label then.
     """
 
-    def __init__(self, pairs: Iterable[tuple[str, str]], paired: bool = True) -> None:
+    def __init__(self, pairs: Iterable[Pair], paired: bool = True) -> None:
         self.counts = Counter(pairs)
         right, came = Counter[str](), Counter[str]()
         for (reference, output), count in self.counts.items():

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from statistics import fmean
+from typing import Any
 
-from seqgen.metrics.base import Answer, Measured, Metric, metrics
-from seqgen.metrics.tags import tag_confusion
+from seqgen.metrics.base import Answer, MetricOfSums, Numbers, metrics
+from seqgen.metrics.confusion import NONE
+from seqgen.metrics.shares import by_label, mean_share
+from seqgen.metrics.tags import tag_confusion, tag_pairs
 
 
 @metrics.register("tag_scores")
-class TagScores(Metric):
+class TagScores(MetricOfSums):
     """Macro F1, the mean over tags of the F1 of each; with precision, recall, F1 and count of all.
 
     `1 / tags * sum over t of 2 * correct(t) / (outputs(t) + count(t))`, from 0 to 1, over the tags
@@ -22,8 +24,24 @@ class TagScores(Metric):
 
     better = "higher"
 
-    def measure_all(self, answers: Sequence[Answer]) -> Measured:
-        """Of at least one answer, each with a reference."""
-        confusion = tag_confusion(answers)
-        f1s = [scores.f1 for scores in confusion.scores.values()]
-        return Measured(fmean(f1s) if f1s else 1.0, confusion.details())
+    def statistics(self, answers: Sequence[Answer]) -> Numbers:
+        """For each tag, how often it is in a right pair and how often in any, once for each side:
+        `[answers, 2 * tags]`. Their share is the F1; a tag that is in no answer that is drawn is
+        left out of the mean."""
+        return by_label(
+            [
+                (tag, int(reference == output), 1)
+                for reference, output in tag_pairs(answer)
+                for tag in (reference, output)
+                if tag != NONE
+            ]
+            for answer in answers
+        )
+
+    def value(self, totals: Numbers) -> Numbers:
+        """The mean over tags."""
+        return mean_share(totals)
+
+    def details(self, answers: Sequence[Answer], totals: Numbers) -> dict[str, Any]:
+        """The scores of each tag, and the confusion matrix."""
+        return tag_confusion(answers).details()

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from seqgen.metrics.base import Answer, Measured, Metric, metrics
+import numpy as np
+
+from seqgen.metrics.base import Answer, MetricOfSums, Numbers, metrics
+from seqgen.metrics.shares import share
 
 
 @metrics.register("word_error_rate")
-class WordErrorRate(Metric):
+class WordErrorRate(MetricOfSums):
     """The share of words whose output equals none of their references; each answer is one word.
 
     `wrong / words`, from 0 to 1, as in grapheme-to-phoneme conversion (Bisani and Ney 2008), where
@@ -19,7 +23,14 @@ class WordErrorRate(Metric):
 
     better = "lower"
 
-    def measure_all(self, answers: Sequence[Answer]) -> Measured:
-        """Of at least one answer, each with a reference."""
-        wrong = sum(answer.output not in answer.references for answer in answers)
-        return Measured(wrong / len(answers), {"wrong": wrong, "words": len(answers)})
+    def statistics(self, answers: Sequence[Answer]) -> Numbers:
+        """Whether it is wrong, and 1: `[answers, 2]`."""
+        return np.array([[each.output not in each.references, 1] for each in answers], dtype=float)
+
+    def value(self, totals: Numbers) -> Numbers:
+        """Wrong ones over all."""
+        return share(totals[..., 0], totals[..., 1])
+
+    def details(self, answers: Sequence[Answer], totals: Numbers) -> dict[str, Any]:
+        """Both counts."""
+        return {"wrong": int(totals[0]), "words": len(answers)}

@@ -4,11 +4,12 @@ import json
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seqgen.metrics import Answer, Measured, Metric, metrics
+from seqgen.metrics import Answer, Measured, Metric, MetricOfSums, metrics
 
 LARGEST = {
     "bleu": 100,
@@ -21,6 +22,7 @@ LARGEST = {
 TEXTS = st.text("ab é", max_size=8) | st.text(max_size=8)
 REFERENCES = st.lists(TEXTS, min_size=1, max_size=3).map(tuple)
 ANSWERS = st.lists(st.builds(Answer, TEXTS, TEXTS, REFERENCES), min_size=1, max_size=6)
+WEIGHTS = st.lists(st.integers(0, 3), min_size=6, max_size=6)
 SENTENCES = st.lists(st.text("abcé", min_size=1), min_size=4, max_size=6).map(" ".join)
 """Long enough for BLEU, which is 0 where no text has four words."""
 
@@ -112,3 +114,57 @@ def test_texts_are_compared_as_they_are(metric):
 
 def test_without_details_there_are_none():
     assert dict(Measured(0.5).details) == {}
+
+
+@pytest.fixture(scope="module")
+def of_sums(metric):
+    if not isinstance(metric, MetricOfSums):
+        pytest.skip("its value does not follow from sums")
+    return metric
+
+
+@given(ANSWERS, WEIGHTS)
+@settings(deadline=None, max_examples=25)
+def test_weights_on_answers_are_answers_that_come_more_than_once(of_sums, answers, weights):
+    """So what is drawn has a value, whatever it lacks: the one that `measure` gives."""
+    weights = np.array(weights[: len(answers)])
+    if not weights.any():
+        weights[0] = 1
+    drawn = [each for each, weight in zip(answers, weights, strict=True) for _ in range(weight)]
+    value = of_sums.value(weights @ of_sums.statistics(answers))
+    assert value == pytest.approx(of_sums.measure(drawn).value, rel=1e-12, abs=1e-12)
+
+
+@given(ANSWERS, ANSWERS)
+@settings(deadline=None, max_examples=20)
+def test_columns_of_other_answers_do_not_matter(of_sums, some, others):
+    """So several systems can have columns in common."""
+    together = of_sums.statistics([*some, *others])
+    for answers, rows in ((some, together[: len(some)]), (others, together[len(some) :])):
+        value = of_sums.value(rows.sum(axis=0))
+        assert value == pytest.approx(of_sums.measure(answers).value, rel=1e-12, abs=1e-12)
+
+
+SOME = [
+    Answer("", "a b c d e", ("a b c d", "a b c d e")),
+    Answer("", "a b x d", ("a b c d",)),
+    Answer("", "", ("a",)),
+    Answer("", "b", ("", "é")),
+]
+
+
+def test_statistics_are_whole_numbers_with_a_row_for_each_answer(of_sums):
+    found = of_sums.statistics(SOME)
+    assert found.dtype == np.float64
+    assert found.ndim == 2
+    assert len(found) == len(SOME)
+    assert found.any()
+    assert (found == np.round(found)).all()
+
+
+def test_many_sums_have_many_values(of_sums):
+    sums = of_sums.statistics(SOME).cumsum(axis=0)
+    found = of_sums.value(sums[:, None])
+    assert found.shape == (len(SOME), 1)
+    wanted = [of_sums.measure(SOME[: count + 1]).value for count in range(len(SOME))]
+    assert found[:, 0] == pytest.approx(np.array(wanted), rel=1e-12, abs=1e-12)
