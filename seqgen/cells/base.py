@@ -64,6 +64,11 @@ class Cell(nn.Module, ABC):
             raise ValueError(f"the state of {type(self).__name__} has no numbers to read or set")
         return torch.cat(floats, 1)
 
+    @property
+    def summary_size(self) -> int:
+        """The n of `summary`."""
+        return self.summary(self.initial_state(1)).shape[1]
+
     def state_from(self, summary: Tensor) -> State:
         """The initial state, but for the numbers of `summary: [batch, n]`, which another network
         (an encoder's bridge) has worked out."""

@@ -76,7 +76,7 @@ class Stack(Cell):
 
     def state_from(self, summary: Tensor) -> tuple[State, ...]:
         """Each cell's own part of the summary as its state."""
-        sizes = [each.summary(each.initial_state(1)).shape[1] for each in self._layers()]
+        sizes = [each.summary_size for each in self._layers()]
         parts = torch.split(summary, sizes, 1)
         pairs = zip(self._layers(), parts, strict=True)
         return tuple(cell.state_from(part) for cell, part in pairs)

@@ -56,8 +56,7 @@ class Bidirectional(Encoder):
             self.forwards.append(pair[0])
             self.backwards.append(pair[1])
             size = sum(each.output_size for each in pair)
-            firsts = [each.summary(each.initial_state(1)) for each in pair]
-            self.summary_size += sum(each.shape[1] for each in firsts)
+            self.summary_size += sum(each.summary_size for each in pair)
         self.memory_size = size
         self.dropout = Dropout(dropout)
 

@@ -39,7 +39,7 @@ class Recurrent(Encoder):
         self.cell = cells.build(cell, input_size=self.vectors.output_size)
         self.dropout = Dropout(dropout)
         self.memory_size = self.cell.output_size
-        self.summary_size = self.cell.summary(self.cell.initial_state(1)).shape[1]
+        self.summary_size = self.cell.summary_size
 
     def initialise(self, facts: Mapping[str, Facts]) -> None:
         """What reads tokens and letters."""

@@ -75,7 +75,7 @@ class Seq2Seq(Generative):
         self.bridge = bridges.build(
             bridge,
             summary_size=self.encoder.summary_size,
-            state_size=self.cell.summary(self.cell.initial_state(1)).shape[1],
+            state_size=self.cell.summary_size,
         )
         self.head = heads.build(
             head,

@@ -8,26 +8,12 @@ from collections.abc import Iterable
 import numpy as np
 
 from seqgen.options import Size
-from seqgen.tokenizers.base import (
-    SPECIALS,
-    UNK,
-    Tokenizer,
-    Tokens,
-    check_text,
-    shown_plainly,
-    tokenizers,
-)
-from seqgen.tokenizers.frequent_pieces import (
-    VocabSize,
-    most_frequent,
-    read_pieces,
-    write_pieces,
-)
-from seqgen.tokenizers.utf8 import REPLACEMENT
+from seqgen.tokenizers.base import UNK, Tokens, check_text, tokenizers
+from seqgen.tokenizers.frequent_pieces import PieceTokenizer, VocabSize, most_frequent
 
 
 @tokenizers.register("whole")
-class WholeTokenizer(Tokenizer):
+class WholeTokenizer(PieceTokenizer):
     """One token for each text as it is, the most frequent first; equals go by code point.
 
     The vocabulary is the texts that are there `min_count` times, at most as many as make
@@ -36,6 +22,8 @@ class WholeTokenizer(Tokenizer):
     comes back as it was, but where two texts end is not to be seen.
     """
 
+    file = "texts.json"
+
     def __init__(
         self, vocab_size: VocabSize | None = None, min_count: Size = 1, lower: bool = False
     ) -> None:
@@ -43,7 +31,7 @@ class WholeTokenizer(Tokenizer):
         self._vocab_size = vocab_size
         self._min_count = min_count
         self._lower = lower
-        self._set([])
+        self.set_pieces([])
 
     def fit(self, texts: Iterable[str]) -> None:
         """Count the texts that are equal and keep the most frequent ones."""
@@ -51,33 +39,10 @@ class WholeTokenizer(Tokenizer):
         for text in counts:
             check_text(text)
         del counts[""]
-        self._set(most_frequent(counts, self._min_count, self._vocab_size))
+        self.set_pieces(most_frequent(counts, self._min_count, self._vocab_size))
 
     def encode(self, text: str) -> Tokens:
         """One id; none for the empty text."""
         check_text(text)
         token = self._ids.get(text.lower() if self._lower else text, UNK)
         return np.array([token] if text else [], dtype=np.int64)
-
-    def decode(self, tokens: Iterable[int]) -> str:
-        """The texts with a space between two; UNK is U+FFFD, other specials are nothing."""
-        return " ".join([self._pieces[token] for token in tokens if token >= UNK])
-
-    def __len__(self) -> int:
-        return len(self._pieces)
-
-    def shown(self, token: int) -> str:
-        """The text; in quotes where it looks like a special token."""
-        return SPECIALS[token] if token < len(SPECIALS) else shown_plainly(self._pieces[token])
-
-    def files(self) -> dict[str, bytes]:
-        """The texts as a JSON list, in the order of their ids."""
-        return {"texts.json": write_pieces(self._pieces[len(SPECIALS) :])}
-
-    def restore(self, files: dict[str, bytes]) -> None:
-        """From `texts.json`."""
-        self._set(read_pieces(files, "texts.json"))
-
-    def _set(self, texts: list[str]) -> None:
-        self._pieces = ["", "", "", REPLACEMENT, *texts]
-        self._ids = {text: token for token, text in enumerate(texts, len(SPECIALS))}

@@ -9,27 +9,13 @@ from typing import Literal
 import numpy as np
 
 from seqgen.options import Size
-from seqgen.tokenizers.base import (
-    SPECIALS,
-    UNK,
-    Tokenizer,
-    Tokens,
-    check_text,
-    shown_plainly,
-    tokenizers,
-)
-from seqgen.tokenizers.frequent_pieces import (
-    VocabSize,
-    most_frequent,
-    read_pieces,
-    write_pieces,
-)
-from seqgen.tokenizers.utf8 import REPLACEMENT
+from seqgen.tokenizers.base import UNK, Tokens, check_text, tokenizers
+from seqgen.tokenizers.frequent_pieces import PieceTokenizer, VocabSize, most_frequent
 from seqgen.tokenizers.word_splits import SplitName, split_by_name, split_by_pattern
 
 
 @tokenizers.register("word")
-class WordTokenizer(Tokenizer):
+class WordTokenizer(PieceTokenizer):
     """One token for each word, the most frequent first; words that are as frequent by code point.
 
     `split` says what a word is: `whitespace`, `exact` (words and marks with the space before
@@ -39,6 +25,8 @@ class WordTokenizer(Tokenizer):
     become UNK, unless `unk: error` refuses them. But for `exact` text comes back with one space
     between two words.
     """
+
+    file = "words.json"
 
     def __init__(
         self,
@@ -52,19 +40,19 @@ class WordTokenizer(Tokenizer):
         exact = split == "exact" and pattern is None
         self.lossless = exact and not lower
         self._split = split_by_name(split) if pattern is None else split_by_pattern(pattern)
-        self._between = "" if exact else " "
+        self.between = "" if exact else " "
         self._vocab_size = vocab_size
         self._min_count = min_count
         self._lower = lower
         self._unk = unk
-        self._set([])
+        self.set_pieces([])
 
     def fit(self, texts: Iterable[str]) -> None:
         """Count the words of `texts` and keep the most frequent ones."""
         counts: Counter[str] = Counter()
         for text in texts:
             counts.update(self._words(text))
-        self._set(most_frequent(counts, self._min_count, self._vocab_size))
+        self.set_pieces(most_frequent(counts, self._min_count, self._vocab_size))
 
     def encode(self, text: str) -> Tokens:
         """One id for each word; all else of the text is lost unless `split` is `exact`."""
@@ -75,29 +63,6 @@ class WordTokenizer(Tokenizer):
             raise ValueError(f"`text` must be of known words, but has {word!r}")
         return tokens
 
-    def decode(self, tokens: Iterable[int]) -> str:
-        """The words of `tokens` with a space between; UNK is U+FFFD, other specials are nothing."""
-        return self._between.join([self._pieces[token] for token in tokens if token >= UNK])
-
-    def __len__(self) -> int:
-        return len(self._pieces)
-
-    def shown(self, token: int) -> str:
-        """The word; in quotes where it looks like a special token."""
-        return SPECIALS[token] if token < len(SPECIALS) else shown_plainly(self._pieces[token])
-
-    def files(self) -> dict[str, bytes]:
-        """The words as a JSON list, in the order of their ids."""
-        return {"words.json": write_pieces(self._pieces[len(SPECIALS) :])}
-
-    def restore(self, files: dict[str, bytes]) -> None:
-        """From `words.json`."""
-        self._set(read_pieces(files, "words.json"))
-
     def _words(self, text: str) -> list[str]:
         check_text(text)
         return self._split(text.lower() if self._lower else text)
-
-    def _set(self, words: list[str]) -> None:
-        self._pieces = ["", "", "", REPLACEMENT, *words]
-        self._ids = {word: token for token, word in enumerate(words, len(SPECIALS))}
