@@ -10,6 +10,7 @@ from seqgen.decoders.base import (
     DecoderFactory,
     Hypothesis,
     decoders,
+    watched,
 )
 from seqgen.decoders.beam import Beam
 from seqgen.decoders.constraint import Constraint, ConstraintFactory, constrain, constraints
@@ -78,4 +79,5 @@ __all__ = [
     "constrain",
     "constraints",
     "decoders",
+    "watched",
 ]

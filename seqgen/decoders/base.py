@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from copy import copy
 from typing import Annotated, Any, NamedTuple
 
 from seqgen.decoders.constraint import Constraint, ConstraintFactory
@@ -48,6 +49,14 @@ def with_constraints(
     """`decoder`, which carries `constraints`: an option that every decoder has."""
     decoder.constraints = tuple(make(**supplied) for make in constraints)
     return decoder
+
+
+def watched(decoder: Decoder, constraint: Constraint) -> Decoder:
+    """A copy of `decoder` that has `constraint` around those of its own: it sees what the search
+    sees. `decoder` stays as it is."""
+    copied = copy(decoder)
+    copied.constraints = (*decoder.constraints, constraint)
+    return copied
 
 
 decoders: Registry[Decoder] = Registry(

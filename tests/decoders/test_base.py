@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from seqgen.decoders import Decoder, Forbid, Limits, Start, decoders
+from seqgen.decoders import Decoder, Forbid, Limits, MinimumLength, Start, decoders, watched
 from seqgen.errors import DecodeError
 
 VOCAB, BATCH = 5, 12
@@ -131,6 +131,15 @@ def test_scores_without_any_possible_token_are_refused(decoder, table):
     with pytest.raises(DecodeError, match="row 3 at step 1 have -inf as the best score"):
         decoder.decode(table, table.start(BATCH), Limits(5, (2,)))
     assert decoder.decode(table, table.start(3), Limits(0, (2,)))
+
+
+def test_a_watched_decoder_has_one_constraint_more_and_leaves_the_other(decoder):
+    own, watching = MinimumLength(1), MinimumLength(2)
+    decoder.constraints = (own,)
+    copied = watched(decoder, watching)
+    assert copied.constraints == (own, watching)
+    assert decoder.constraints == (own,)
+    assert type(copied) is type(decoder)
 
 
 class TestLimits:
