@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -25,7 +24,7 @@ class Strategy:
     """
 
     decoder: DecoderFactory
-    grid: Mapping[str, Annotated[tuple[Any, ...], Field(min_length=1)]] = MappingProxyType({})
+    grid: Mapping[str, Annotated[tuple[Any, ...], Field(min_length=1)]] | None = None
     label: str | None = None
 
 
@@ -35,13 +34,14 @@ class InputOptions:
 
     That is `prompts`, else the lines of `file`, a source or a prompt each, else the rows of `rows`,
     a file in the format of the run's data, with their references, else the held-out part `split`.
-    Of running text, passages of it are taken: `prompt_size` tokens are the prompt, and what follows
-    them, as many tokens as an output may have, is the reference.
+    Of running text, passages of it are taken: `prompt_size` tokens are the prompt (50 where it is
+    not given), and what follows them, as many tokens as an output may have, is the reference. Of
+    lines each is a reference, behind its first `prompt_size` tokens (none).
     """
 
     split: SplitName = "test"
     most: Count | None = 200
-    prompt_size: Count = 50
+    prompt_size: Count | None = None
     prompts: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
     file: Path | None = None
     rows: Path | None = None
@@ -95,8 +95,9 @@ class Plan:
     others are tested against, the first where it is not given. `quality` is the measure by which
     the best is chosen: the first of the run's metrics, or `unlikeness` where it has none. `unit` is
     what diversity counts: words (between spaces), characters or tokens. `copies` looks for what was
-    copied from the training text. The report shows `shown` inputs side by side and the traces of
-    `traced` of them.
+    copied from the training text. In `double` precision outputs cannot depend on what else is in
+    their batch, not even by rounding; speed is measured in the run's own. The report shows `shown`
+    inputs side by side and the traces of `traced` of them.
     """
 
     strategies: Annotated[tuple[Strategy, ...], Field(min_length=1)]
@@ -110,6 +111,7 @@ class Plan:
     max_length: Count | None = None
     unit: Literal["words", "characters", "tokens"] = "words"
     copies: bool = True
+    precision: Literal["double", "single"] = "double"
     speed: SpeedOptions = SpeedOptions()
     search: SearchOptions = SearchOptions()
     best_of: BestOfOptions = BestOfOptions()
