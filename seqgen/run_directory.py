@@ -14,6 +14,7 @@ from typing import Any
 
 from seqgen.errors import CheckpointError, SetupError
 from seqgen.plain_values import for_json
+from seqgen.whole_files import write_whole
 
 try:
     import fcntl
@@ -143,10 +144,4 @@ class RunDirectory:
 
     def write(self, path: Path, text: str) -> None:
         """Write a file whole or not at all. Errors: SetupError."""
-        beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        try:
-            beside.write_text(text, encoding="utf-8", errors="backslashreplace")
-            beside.replace(path)
-        except OSError as error:
-            beside.unlink(missing_ok=True)
-            raise SetupError(f"{path}: cannot be written: {error.strerror}") from None
+        write_whole(path, text)

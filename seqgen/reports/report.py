@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
-from seqgen.errors import SetupError
 from seqgen.reports.run_files import read_run
+from seqgen.whole_files import write_whole
 
 
 def write_report(folder: Path) -> None:
@@ -18,19 +17,6 @@ def write_report(folder: Path) -> None:
     from seqgen.reports import curves, page, series
 
     shown = series.curves_of(run)
-    _replace(folder / "loss.png", curves.as_png(shown))
-    _replace(folder / "loss.pdf", curves.as_pdf(shown))
-    _replace(folder / "report.html", page.page(run).encode("utf-8"))
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Put the file there whole or not at all."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        try:
-            beside.write_bytes(content)
-            beside.replace(path)
-        finally:
-            beside.unlink(missing_ok=True)
-    except OSError as error:
-        raise SetupError(f"{path}: cannot be written: {error.strerror}") from error
+    write_whole(folder / "loss.png", curves.as_png(shown))
+    write_whole(folder / "loss.pdf", curves.as_pdf(shown))
+    write_whole(folder / "report.html", page.page(run))
