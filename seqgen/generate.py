@@ -166,7 +166,7 @@ class Generator:
 
     def batch(self, texts: Sequence[str]) -> Any:
         """The texts as what the model starts from."""
-        return self.data.prompts(texts, self.tokenizers).to(self.device)
+        return self.data.prompts(texts, self.tokenizers).to(self.device, self.model.floats)
 
     def start(
         self, batch: Any, limits: Limits, constraints: Sequence[Constraint] = ()

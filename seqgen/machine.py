@@ -77,6 +77,18 @@ def memory_for(what: str) -> Iterator[None]:
         raise SetupError(f"not enough memory for {what}: {reason}") from error
 
 
+@contextmanager
+def double_precision() -> Iterator[None]:
+    """A context in which new numbers are double ones where nothing else is said: for the states of
+    models that are in double precision. It concerns all threads of the process."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
 def keep_freed_memory() -> None:
     """Have the C library keep freed memory for the next step instead of returning it.
 

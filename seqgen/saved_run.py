@@ -79,6 +79,7 @@ def runs_beside(built: Built, given: Sequence[str | Path] = ()) -> Load:
             directory, other = read_run(run, str(built.device), given=given)
         torch.set_num_threads(threads)
         _check_same_tokens(built, other, directory)
+        other.model.to(built.model.floats)
         return _reader(built, other, directory)
 
     return load

@@ -19,6 +19,16 @@ class Output:
 
 
 @dataclass(frozen=True)
+class Reference:
+    """What would be right: its text, its tokens with the end token where outputs have one, and the
+    model's `log_probs` of them, -inf for a token that it is not let say."""
+
+    text: str
+    tokens: tuple[int, ...]
+    log_probs: tuple[float, ...]
+
+
+@dataclass(frozen=True)
 class Produced:
     """What a system made of the inputs.
 

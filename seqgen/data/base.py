@@ -186,6 +186,17 @@ class Data(ABC, Generic[B]):
         sequences are as long as they are."""
         return None
 
+    def passages(
+        self, name: SplitName, tokenizers: Tokenizers, prompt_size: int | None, length: int
+    ) -> Sequence[Example]:
+        """Passages of a held-out part, for kinds whose outputs continue a prompt and that have no
+        examples: the prompt, and as the one reference how the text goes on behind it.
+
+        A prompt has `prompt_size` tokens (None: as many as suit the kind), a reference up to
+        `length`. No two passages overlap. Errors: DataError.
+        """
+        return ()
+
     def encode(self, tokenizers: Tokenizers) -> Dataset[B]:
         """All parts."""
         valid, test = self.held_out("valid", tokenizers), self.held_out("test", tokenizers)

@@ -6,6 +6,7 @@ from abc import ABC
 from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
+import torch
 from torch import Tensor
 
 T = TypeVar("T", bound="_OnDevice")
@@ -14,14 +15,16 @@ T = TypeVar("T", bound="_OnDevice")
 class _OnDevice(ABC):  # noqa: B024
     """A frozen dataclass of tensors, of the like, and of plain values."""
 
-    def to(self: T, device: Any) -> T:
-        """The same batch on `device`."""
-        values = {each.name: getattr(self, each.name) for each in fields(self)}  # type: ignore[arg-type]
-        moved = {
-            name: value.to(device) if isinstance(value, Tensor | _OnDevice) else value
-            for name, value in values.items()
-        }
-        return type(self)(**moved)
+    def to(self: T, device: Any, floats: torch.dtype | None = None) -> T:
+        """The same batch on `device`; numbers that are not whole as `floats`."""
+
+        def moved(value: Any) -> Any:
+            if isinstance(value, Tensor):
+                return value.to(device, floats if value.is_floating_point() else None)
+            return value.to(device, floats) if isinstance(value, _OnDevice) else value
+
+        names = [each.name for each in fields(self)]  # type: ignore[arg-type]
+        return type(self)(**{name: moved(getattr(self, name)) for name in names})
 
 
 @dataclass(frozen=True)

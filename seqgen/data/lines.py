@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import torch
 
-from seqgen.data.base import Data, Empty, SplitName, data
+from seqgen.data.base import Data, Empty, Example, SplitName, data
 from seqgen.data.batches import Prompts, TokenBatch
 from seqgen.data.buckets import Buckets
 from seqgen.data.files import TextFile
@@ -98,6 +98,22 @@ class LinesData(RowFiles[Line], Data[TokenBatch]):
         """All lines of the text, the empty ones, too."""
         lines, _ = lines_in(file, name, "keep")
         return RowSplit(encode_lines(lines, name, tokenizers["text"]).batched(), ())
+
+    def passages(
+        self, name: SplitName, tokenizers: Tokenizers, prompt_size: int | None, length: int
+    ) -> Sequence[Example]:
+        """A line each, whole however long; a prompt is empty where no size is said."""
+        part, tokenizer = self.part(name), tokenizers["text"]
+        if part is None:
+            return ()
+        encoded = [tokenizer.encode(line.text).tolist() for line in part.rows]
+        size = prompt_size or 0
+        return [
+            Example(
+                tokenizer.decode(each[:size]), (tokenizer.continuation(each[:size], each[size:]),)
+            )
+            for each in encoded
+        ]
 
     def output_text(self, prompt: str, tokens: Sequence[int], tokenizers: Tokenizers) -> str:
         """What the tokens add behind the prompt."""

@@ -35,7 +35,7 @@ class StreamSplit(Split[TokenBatch]):
         self.tokens = len(tokens) - 1
         self.size = size
         self.unknown = unknown
-        self._stream = tokens
+        self.stream = tokens
 
     def walk(
         self, visit: Visit[R], initial_state: Callable[[int], State], batch_size: int
@@ -83,8 +83,8 @@ class StreamSplit(Split[TokenBatch]):
         return results, state
 
     def _batch(self, first: int, last: int, rows: int) -> TokenBatch:
-        inputs = self._stream[first:last].view(rows, -1)
-        targets = self._stream[first + 1 : last + 1].view(rows, -1)
+        inputs = self.stream[first:last].view(rows, -1)
+        targets = self.stream[first + 1 : last + 1].view(rows, -1)
         return TokenBatch(inputs, targets, None, continues=True)
 
 

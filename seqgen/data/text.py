@@ -12,7 +12,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from seqgen.data.base import Data, SplitName, TextSize, Training, data
+from seqgen.data.base import Data, Example, SplitName, TextSize, Training, data
 from seqgen.data.batches import Prompts, TokenBatch
 from seqgen.data.corpora import CorpusFactory
 from seqgen.data.epochs import Epochs
@@ -22,6 +22,9 @@ from seqgen.data.windows import Lanes, RandomWindows, Window
 from seqgen.errors import DataError
 from seqgen.options import Size
 from seqgen.tokenizers.base import BOS, PAD, UNK, Tokenizers
+
+USUAL_PROMPT_SIZE = 50
+"""Tokens of a passage that are its prompt."""
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
@@ -120,6 +123,27 @@ class TextData(Data[TokenBatch]):
             place[: len(row)] = row
         return Prompts(tokens, torch.tensor(lengths, dtype=torch.long))
 
+    def passages(
+        self, name: SplitName, tokenizers: Tokenizers, prompt_size: int | None, length: int
+    ) -> Sequence[Example]:
+        """As many as there is room for, evenly spread; a prompt has 50 tokens where none is said."""
+        split = self.held_out(name, tokenizers)
+        if split is None:
+            return ()
+        prompt_size = USUAL_PROMPT_SIZE if prompt_size is None else prompt_size
+        size, tokens = max(1, prompt_size + length), split.stream[1:].tolist()
+        count = len(tokens) // size
+        # Of 23 tokens, 2 passages of 10 begin at 0 and 11: what is left over goes between them.
+        begins = [len(tokens) * place // count for place in range(count)]
+        tokenizer = tokenizers["text"]
+        return [
+            Example(
+                tokenizer.decode(tokens[begin : begin + prompt_size]),
+                (tokenizer.continuation(*_cut(tokens[begin : begin + size], prompt_size)),),
+            )
+            for begin in begins
+        ]
+
     def output_text(self, prompt: str, tokens: Sequence[int], tokenizers: Tokenizers) -> str:
         """What the tokens add behind the prompt."""
         tokenizer = tokenizers["text"]
@@ -156,6 +180,10 @@ class TextData(Data[TokenBatch]):
         """The text that stands before a held-out part."""
         parts = self._parts
         return parts["valid"] or parts["train"] if name == "test" else parts["train"]
+
+
+def _cut(tokens: list[int], place: int) -> tuple[list[int], list[int]]:
+    return tokens[:place], tokens[place:]
 
 
 def _encoded(text: str, tokenizers: Tokenizers) -> Tensor:

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from seqgen.decoders.stepper import Start
@@ -36,6 +37,11 @@ class Score(NamedTuple):
 
 class Model(nn.Module, ABC):
     """A network that learns from batches. One that generates, too, is Generative."""
+
+    @property
+    def floats(self) -> torch.dtype:
+        """The type of the model's numbers, in which it wants those of its batches."""
+        return next(self.parameters()).dtype
 
     def initial_state(self, batch_size: int) -> State:
         """The state before the first token; None where nothing is carried between batches."""

@@ -177,6 +177,18 @@ def test_all_lines_that_a_person_gives_are_read(make):
     assert given.tokens == 4 + 1 + 2
 
 
+def test_each_line_is_a_passage(make):
+    made = make("abc\nd\n", dev="bad\n\na\n")
+
+    def passages(prompt_size):
+        found = made.passages("valid", fitted(made), prompt_size, 1)
+        return [(each.source, *each.references) for each in found]
+
+    assert passages(None) == [("", "bad"), ("", "a")]
+    assert passages(2) == [("ba", "d"), ("a", "")]
+    assert made.passages("test", fitted(made), None, 1) == ()
+
+
 def test_a_corpus_is_a_text_of_lines():
     made = data.build({"name": "lines", "corpus": "unicode_names"}, seed=1)
     assert [*made.fingerprint()] == ["unicode_names"]

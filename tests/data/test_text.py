@@ -46,7 +46,7 @@ def training_text(made):
 
 def streams(dataset):
     return [dataset.train._epochs.first] + [
-        None if part is None else part._stream for part in (dataset.valid, dataset.test)
+        None if part is None else part.stream for part in (dataset.valid, dataset.test)
     ]
 
 
@@ -90,8 +90,8 @@ class TestSplit:
 
     def test_where_nothing_is_before_a_part_begins_with_bos(self, make):
         made = make("abc", split=[0.1, 0.4, 0.5])
-        assert made.held_out("valid", of("abc"))._stream.tolist() == [BOS, 4]
-        assert made.held_out("test", of("abc"))._stream.tolist() == [4, 5, 6]
+        assert made.held_out("valid", of("abc")).stream.tolist() == [BOS, 4]
+        assert made.held_out("test", of("abc")).stream.tolist() == [4, 5, 6]
 
     def test_shares_need_not_use_up_the_text(self, make):
         made = make(LETTERS[:1000], split=[0.1, 0.05, 0])
@@ -246,3 +246,27 @@ def test_prompts_are_texts_as_they_are(make):
 def test_prompts_of_none_are_none(make):
     prompts = make(LETTERS[:100]).prompts([], of("ab"))
     assert prompts.tokens.shape[0] == prompts.lengths.shape[0] == 0
+
+
+class TestPassages:
+    """Of the last 10 of 30 characters, which are the test part."""
+
+    def passages(self, make, prompt_size, length, split=(2 / 3, 0, 1 / 3)):
+        made = make("abcdefghijklmnopqrst0123456789", split=split)
+        known = of("abcdefghijklmnopqrst0123456789")
+        return [
+            (each.source, *each.references)
+            for each in made.passages("test", known, prompt_size, length)
+        ]
+
+    def test_what_is_left_over_goes_between(self, make):
+        assert self.passages(make, 1, 2) == [("0", "12"), ("3", "45"), ("6", "78")]
+        assert self.passages(make, 2, 2) == [("01", "23"), ("56", "78")]
+
+    def test_a_prompt_may_be_empty(self, make):
+        assert self.passages(make, 0, 5) == [("", "01234"), ("", "56789")]
+
+    def test_there_is_none_where_there_is_no_room(self, make):
+        assert self.passages(make, 6, 5) == []
+        assert self.passages(make, None, 1) == []  # the usual prompt is too long
+        assert self.passages(make, 1, 1, split=(1, 0, 0)) == []
