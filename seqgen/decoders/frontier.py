@@ -45,18 +45,25 @@ class Frontier(NamedTuple):
     def step(self, stepper: Stepper) -> tuple[Tensor, Frontier]:
         """One step of all paths: `log_probs: [rows, vocab]`, and where that leaves us.
 
-        Rows that hold no path have IMPOSSIBLE scores throughout. Errors: DecodeError on NaN.
+        Rows that hold no path are not read, and have IMPOSSIBLE scores throughout: what a source
+        costs does not depend on those beside it. Errors: DecodeError on NaN.
         """
-        log_probs, state = stepper.step(self.tokens, self.state, self.context)
-        no_path = self.paths.scores == IMPOSSIBLE
         sources = repeat(self.sources, self.width)
-        if bool(no_path.any()):  # whatever was read there must neither matter nor be complained of
-            real = (~no_path).nonzero().squeeze(1)
-            check_scores(log_probs[real], sources[real], self.paths.length)
-            log_probs = log_probs.masked_fill(no_path.unsqueeze(1), IMPOSSIBLE)
-        else:
+        real = self.paths.scores != IMPOSSIBLE
+        if bool(real.all()):
+            log_probs, state = stepper.step(self.tokens, self.state, self.context)
             check_scores(log_probs, sources, self.paths.length)
-        return log_probs, self._replace(state=state)
+            return log_probs, self._replace(state=state)
+        rows = real.nonzero().squeeze(1)
+        # Sources have different numbers of paths now, so each path gets a context of its own.
+        tokens, state = reorder((self.tokens, self.state), rows)
+        read, state = stepper.step(tokens, state, reorder(self.context, rows // self.width))
+        check_scores(read, sources[rows], self.paths.length)
+        log_probs = read.new_full((len(real), read.shape[1]), IMPOSSIBLE)
+        log_probs[rows] = read
+        # Whatever state a row without a path has, no path goes on from there.
+        places = (real.cumsum(0) - 1).clamp(min=0)
+        return log_probs, self._replace(state=reorder(state, places))
 
     def advance(self, growth: Growth, staying: Tensor) -> Frontier:
         """Go on with the paths of `growth: [sources, new width]`, where `staying: [sources]`."""

@@ -59,6 +59,24 @@ class TestRowsWithoutAPath:
         assert torch.isneginf(log_probs[1]).all()
         assert log_probs[[0, 2, 3]].isfinite().all()
 
+    def test_are_not_read(self, frontier, table):
+        frontier.step(table)
+        assert table.seen == [2, 3]
+
+    def test_the_others_read_their_own_contexts_and_states(self, deep):
+        start = deep.start(2)
+        log_probs, frontier = Frontier.begin(start, Limits(4)).step(deep)
+        scores = torch.tensor([[-1.0, IMPOSSIBLE], [-1.0, -2.0]])
+        picked = growth([[0, 0], [1, 1]], [[4, 3], [0, 1]], log_probs, scores)
+        log_probs, frontier = frontier.advance(picked, torch.tensor([True, True])).step(deep)
+        picked = growth([[0, 0], [3, 2]], [[4, 3], [0, 1]], log_probs)
+        last, _ = frontier.advance(picked, torch.tensor([True, True])).step(deep)
+        for row, (source, tokens) in enumerate(
+            [(0, [4, 4]), (0, [4, 3]), (1, [1, 0]), (1, [0, 1])]
+        ):
+            wanted = [deep.rescore(start, source, [*tokens, token])[-1] for token in range(5)]
+            assert last[row].tolist() == pytest.approx(wanted, abs=1e-6)
+
     def test_are_not_complained_of(self, frontier, table):
         table.log_probs[3] = float("nan")
         log_probs, _ = frontier.step(table)
