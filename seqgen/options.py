@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import inspect
-import types
 import typing
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Annotated, Any, Protocol, runtime_checkable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Annotated, Any
 
 from pydantic import Field
 
+from seqgen.annotations import any_list, checker_of, item_of, value_of, without_none
 from seqgen.plain_values import BadValueError, check_plain, schema_of_plain, shown
 
 Path = tuple[str | int, ...]
@@ -28,34 +28,20 @@ REQUIRED: Any = inspect.Parameter.empty
 
 
 class OptionError(ValueError):
-    """A value that an option cannot take: where in the tree, and what would be right."""
+    """A value that an option cannot take: where in the tree, and what would be right.
 
-    def __init__(self, path: Path, message: str, *, at_key: bool = False) -> None:
+    `at_key` says that the key is wrong and not its value, `first` where it stands for the first
+    time what may be there only once.
+    """
+
+    def __init__(
+        self, path: Path, message: str, *, at_key: bool = False, first: Path | None = None
+    ) -> None:
         super().__init__(f"{dotted(path)}: {message}" if path else message)
         self.path = path
         self.message = message
         self.at_key = at_key
-
-
-@runtime_checkable
-class Checker(Protocol):
-    """What an annotation carries to check its own values: `Annotated[..., checker]`."""
-
-    def check(self, value: object, path: Path) -> Any:
-        """The checked value; an OptionError that knows `path` otherwise."""
-        ...
-
-    def schema(self) -> dict[str, Any]:
-        """The JSON Schema of what `check` accepts, which may refer to `$defs`."""
-        ...
-
-    def schema_without_name(self, default: object) -> dict[str, Any]:
-        """The JSON Schema of options alone, which mean those of `default`."""
-        ...
-
-    def define(self, definitions: dict[str, Any]) -> None:
-        """Put what `schema` refers to into `definitions`."""
-        ...
+        self.first = first
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,17 +108,17 @@ def default_of(option: Option, path: Path = ()) -> Any:
     annotation, default, place = option.annotation, option.default, path or (option.name,)
     if default is None:
         return None
-    if _checker(annotation):
+    if checker_of(annotation):
         return check_value(annotation, default, place)
     if dataclasses.is_dataclass(annotation) and default == typing.cast(Any, annotation)():
         return check_value(annotation, {}, place)  # its own defaults may be parts
-    item = _item_with_checker(_without_none(annotation))
-    return check_value(annotation, list(default), place) if _checker(item) else default
+    item = item_of(without_none(annotation))
+    return check_value(annotation, list(default), place) if checker_of(item) else default
 
 
 def _with_default_name(option: Option, value: object) -> object:
     """Options without a name mean the default part: `optimizer: {eps: 1e-6}`."""
-    checker = _checker(option.annotation)
+    checker = checker_of(option.annotation)
     if not checker or not isinstance(value, dict) or "name" in value:
         return value
     if option.default is REQUIRED or option.default is None:
@@ -144,8 +130,8 @@ def check_value(annotation: Any, value: object, path: Path) -> Any:
     """`value` as the type that `annotation` says; an OptionError names the range otherwise."""
     if value is None and type(None) in typing.get_args(annotation):
         return None
-    annotation = _without_none(annotation)
-    checker = _checker(annotation)
+    annotation = without_none(annotation)
+    checker = checker_of(annotation)
     if checker:
         return checker.check(value, path)
     if dataclasses.is_dataclass(annotation):
@@ -156,16 +142,19 @@ def check_value(annotation: Any, value: object, path: Path) -> Any:
             return section(**checked)
         except ValueError as error:
             raise OptionError(path, str(error)) from None
-    item = _item_with_checker(annotation)
+    item, of_mapping = item_of(annotation), value_of(annotation)
     if item is not None:
-        if not isinstance(value, list):
-            raise OptionError(path, f"must be a list, but is {shown(value)}")
-        return tuple(check_value(item, each, (*path, i)) for i, each in enumerate(value))
-    item = _item_with_checker(annotation, (dict, Mapping))
-    if item is not None:
+        _check_plain(any_list(annotation), value, path)
+        items = typing.cast(list[Any], value)
+        return tuple(check_value(item, each, (*path, i)) for i, each in enumerate(items))
+    if of_mapping is not None:
         if not isinstance(value, dict):
             raise OptionError(path, f"must be a mapping, but is {shown(value)}")
-        return {key: check_value(item, each, (*path, key)) for key, each in value.items()}
+        return {key: check_value(of_mapping, each, (*path, key)) for key, each in value.items()}
+    return _check_plain(annotation, value, path)
+
+
+def _check_plain(annotation: Any, value: object, path: Path) -> Any:
     try:
         return check_plain(annotation, value)
     except BadValueError as error:
@@ -174,15 +163,15 @@ def check_value(annotation: Any, value: object, path: Path) -> Any:
 
 def schema_of(annotation: Any) -> dict[str, Any]:
     """The JSON Schema of what `check_value` accepts for `annotation`."""
-    inner = _without_none(annotation)
-    checker = _checker(inner)
-    item, value = _item_with_checker(inner), _item_with_checker(inner, (dict, Mapping))
+    inner = without_none(annotation)
+    checker = checker_of(inner)
+    item, value = item_of(inner), value_of(inner)
     if checker:
         schema = checker.schema()
     elif dataclasses.is_dataclass(inner):
         schema = schema_of_options(options_of(typing.cast(type[Any], inner)))
     elif item is not None:
-        schema = {"type": "array", "items": schema_of(item)}
+        schema = {**schema_of_plain(any_list(inner)), "items": schema_of(item)}
     elif value is not None:
         schema = {"type": "object", "additionalProperties": schema_of(value)}
     else:
@@ -193,9 +182,9 @@ def schema_of(annotation: Any) -> dict[str, Any]:
 def define_checkers(options: Mapping[str, Option], definitions: dict[str, Any]) -> None:
     """Let every checker among the annotations of `options` put in its definition."""
     for option in options.values():
-        inner = _without_none(option.annotation)
-        item = _item_with_checker(inner) or _item_with_checker(inner, (dict, Mapping)) or inner
-        checker = _checker(item)
+        inner = without_none(option.annotation)
+        item = item_of(inner) or value_of(inner) or inner
+        checker = checker_of(item)
         if checker:
             checker.define(definitions)
         elif dataclasses.is_dataclass(item):
@@ -207,7 +196,7 @@ def schema_of_options(options: Mapping[str, Option]) -> dict[str, Any]:
     properties = {}
     for name, option in options.items():
         properties[name] = schema_of(option.annotation)
-        checker = _checker(option.annotation)
+        checker = checker_of(option.annotation)
         if checker and option.default is not REQUIRED and option.default is not None:
             unnamed = checker.schema_without_name(option.default)
             properties[name] = {"anyOf": [properties[name], unnamed]}
@@ -225,26 +214,3 @@ def _annotated(factory: Callable[..., Any]) -> Callable[..., Any]:
         return factory
     owner = next(each for each in factory.__mro__ if "__init__" in vars(each))
     return owner if "__dataclass_fields__" in vars(owner) else vars(owner)["__init__"]
-
-
-def _checker(annotation: Any) -> Checker | None:
-    """The checker in `Annotated[X, checker]` or `Annotated[X, checker] | None`."""
-    extras = getattr(_without_none(annotation), "__metadata__", ())
-    return next((extra for extra in extras if isinstance(extra, Checker)), None)
-
-
-def _without_none(annotation: Any) -> Any:
-    """X of `X | None`; any other annotation as it is."""
-    if typing.get_origin(annotation) not in (typing.Union, types.UnionType):
-        return annotation
-    rest = [each for each in typing.get_args(annotation) if each is not type(None)]
-    return rest[0] if len(rest) == 1 else annotation
-
-
-def _item_with_checker(annotation: Any, kinds: Sequence[Any] = (list, tuple, Sequence)) -> Any:
-    """The item type of a list (or of a mapping) whose items are parts or sections, else None."""
-    if typing.get_origin(annotation) not in kinds:
-        return None
-    arguments = typing.get_args(annotation)
-    item = arguments[1] if Mapping in kinds else arguments[0]
-    return item if _checker(item) or dataclasses.is_dataclass(item) else None

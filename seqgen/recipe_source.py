@@ -1,8 +1,9 @@
-"""Recipe files: finding one by path or by name, and reading it as plain data."""
+"""Recipe and plan files: finding one by path or by name, and reading it as plain data."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from seqgen.yaml_loader import Document, load_document
 
 @dataclass(frozen=True)
 class RecipeSource:
-    """A recipe as it is written: what errors call it, its folder and its data with places."""
+    """A recipe or plan as it is written: what errors call it, its folder, its data with places."""
 
     name: str
     folder: Path
@@ -35,10 +36,17 @@ def find_recipe(wanted: str) -> Path:
 
     Errors: RecipeError with a suggestion.
     """
+    return find_file(wanted, known_recipes(), "recipe")
+
+
+def find_file(wanted: str, known: Mapping[str, Path], kind: str) -> Path:
+    """The file of a `kind` that `wanted` means: a path, or one of those `known` by name.
+
+    Errors: RecipeError with a suggestion.
+    """
     if os.path.lexists(wanted):  # unlike Path.exists, it takes a name of any length
         return Path(wanted)
-    known = known_recipes()
     if wanted in known:
         return known[wanted]
     near = did_you_mean(wanted.removesuffix(".yaml").split("recipes/")[-1], known)
-    raise RecipeError(f"{wanted}: no such recipe{near} (a path, or one of {', '.join(known)})")
+    raise RecipeError(f"{wanted}: no such {kind}{near} (a path, or one of {', '.join(known)})")

@@ -25,9 +25,10 @@ from seqgen.conclusion import conclude
 from seqgen.data.base import Dataset, Split
 from seqgen.errors import DataError
 from seqgen.manifest import check_same, manifest
+from seqgen.option_files import placed
 from seqgen.options import OptionError
 from seqgen.overrides import read_override
-from seqgen.recipe import Recipe, check_recipe, named_plugins, placed
+from seqgen.recipe import Recipe, check_recipe, named_plugins
 from seqgen.recipe_source import RecipeSource, find_recipe
 from seqgen.reports import write_report
 from seqgen.run_directory import RunDirectory

@@ -17,9 +17,10 @@ from seqgen.decoders.beside import Reader
 from seqgen.errors import CheckpointError
 from seqgen.manifest import check_tokenizers, fingerprints
 from seqgen.models import Generative
+from seqgen.option_files import placed
 from seqgen.options import OptionError
 from seqgen.overrides import read_override
-from seqgen.recipe import check_recipe, named_plugins, placed
+from seqgen.recipe import check_recipe, named_plugins
 from seqgen.recipe_source import RecipeSource
 from seqgen.run_directory import RunDirectory
 from seqgen.tokenizers import Tokenizers

@@ -23,6 +23,7 @@ from seqgen.options import (
     did_you_mean,
     dotted,
     options_of,
+    schema_of,
 )
 from seqgen.registry import Part, Registry
 
@@ -207,6 +208,48 @@ class TestParts:
             checked({"left": "oval"})
         with pytest.raises(OptionError, match=r"^wheels: must be a mapping, but is \["):
             checked(["plain"])
+
+    def test_values_of_a_mapping_have_their_own_places(self):
+        def tricycle(loads: Mapping[str, tuple[Size, ...]]) -> None:
+            pass
+
+        def checked(loads):
+            return check_options(options_of(tricycle), {"loads": loads}, (), "it")["loads"]
+
+        assert checked({"left": [1, 2], "right": []}) == {"left": (1, 2), "right": ()}
+        with pytest.raises(OptionError, match=r"^loads\.right: must be a list, but is 5"):
+            checked({"left": [1], "right": 5})
+
+    def test_lists_of_parts_or_sections_may_have_a_least_length(self):
+        def tricycle(
+            spare: Annotated[tuple[Wheel, ...], Field(min_length=1, max_length=2)],
+            paint: Annotated[Sequence[Colours], Field(min_length=1)] | None = None,
+        ) -> None:
+            pass
+
+        def checked(**values):
+            return check_options(options_of(tricycle), values, (), "a tricycle")
+
+        found = checked(spare=["plain"], paint=[{"frame": "blue"}])
+        assert [part.name for part in found["spare"]] == ["plain"]
+        assert found["paint"] == (Colours("blue"),)
+        for values, message in [
+            ({"spare": []}, r"^spare: must be at least 1 long, but is \[\]"),
+            ({"spare": ["plain"] * 3}, r"^spare: must be at most 2 long, but is \["),
+            ({"spare": ["plain", "oval"]}, r"^spare\.1: no wheel named 'oval'"),
+            ({"spare": ["plain"], "paint": []}, r"^paint: must be at least 1 long"),
+            ({"spare": ["plain"], "paint": {}}, r"^paint: must be a list, but is \{\}"),
+            ({"spare": ["plain"], "paint": [{"fame": 1}]}, r"^paint\.0\.fame: not an option"),
+        ]:
+            with pytest.raises(OptionError, match=message):
+                checked(**values)
+        schema = schema_of(options_of(tricycle)["spare"].annotation)
+        assert schema == {
+            "type": "array",
+            "items": {"$ref": "#/$defs/wheels"},
+            "minItems": 1,
+            "maxItems": 2,
+        }
 
     def test_lists_of_parts_that_may_be_left_out(self):
         def tricycle(spare: Sequence[Wheel] | None = None, paint: Colours | None = None) -> None:

@@ -39,7 +39,8 @@ class TestFinding:
     def test_the_known_ones_are_the_files_of_the_folder(self):
         folder = Path(__file__).parent.parent / "recipes"
         found = {path.relative_to(folder).with_suffix("") for path in folder.rglob("*.yaml")}
-        assert {Path(name) for name in known_recipes()} == found
+        recipes = {path for path in found if path.parts[0] != "compare"}
+        assert {Path(name) for name in known_recipes()} == recipes
         assert "char_lstm" in known_recipes()
 
 

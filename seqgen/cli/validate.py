@@ -23,9 +23,9 @@ def validate(
 ) -> None:
     """Check a recipe and its overrides, without reading data or training."""
     from seqgen.build import rehearse
+    from seqgen.option_files import placed
     from seqgen.options import OptionError
     from seqgen.overrides import read_override
-    from seqgen.recipe import placed
     from seqgen.run import load_recipe
 
     checked, source = load_recipe(recipe, overrides or [])

@@ -1,0 +1,91 @@
+"""Option files: a YAML file as a dataclass of options, with the place of what is wrong in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
+
+from seqgen.errors import RecipeError
+from seqgen.options import (
+    OptionError,
+    Path,
+    check_options,
+    define_checkers,
+    dotted,
+    options_of,
+    schema_of_options,
+)
+from seqgen.overrides import Override, lay_over
+from seqgen.recipe_source import RecipeSource
+
+T = TypeVar("T")
+
+
+def checked(kind: type[T], source: RecipeSource, overrides: Sequence[Override], owner: str) -> T:
+    """The options of `kind` that the file has, with the overrides laid over it.
+
+    `owner` is what errors call such a file, as in "not an option of a recipe". Errors: RecipeError
+    in one line with the place, be it in the file or in an override.
+    """
+    data = lay_over(source.document.data, overrides)
+    try:
+        return kind(**check_options(options_of(kind), data, (), owner))
+    except OptionError as error:
+        raise placed(error, source, overrides) from None
+
+
+def placed(error: OptionError, source: RecipeSource, overrides: Sequence[Override]) -> RecipeError:
+    """The error with the place that its path has: the override that set it, or file:line:column.
+
+    Where an override changed a part of what is wrong, both are named: either may be at fault.
+    """
+    message = f"{dotted(error.path)}: {error.message}" if error.path else error.message
+    if error.first is not None:
+        message += f"; the first is {_where(error.first, source, overrides)}"
+    override = _that_set(error.path, overrides)
+    if override:
+        return RecipeError(f"{override}: {message}")
+    document = source.document
+    marks = document.keys if error.at_key else document.values
+    inside = [each for each in overrides if each.path[: len(error.path)] == error.path]
+    if error.path and inside:
+        if error.path not in marks:  # an override made this path
+            return RecipeError(f"{inside[-1]}: {message}")
+        message += f" (with {' and '.join(str(each) for each in inside)})"
+    mark = _nearest(marks, error.path) or document.values[()]
+    return RecipeError(f"{source.name}:{mark.line}:{mark.column}: {message}")
+
+
+def schema_of_file(kind: type[Any], title: str) -> dict[str, Any]:
+    """The JSON Schema of files that become a `kind`, for editors."""
+    options = options_of(kind)
+    definitions: dict[str, Any] = {}
+    define_checkers(options, definitions)
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": title,
+        **schema_of_options(options),
+        "$defs": definitions,
+    }
+
+
+def _where(path: Path, source: RecipeSource, overrides: Sequence[Override]) -> str:
+    """Where something is that is right: `at 9:5`, or `that of --set p=1`."""
+    override = _that_set(path, overrides)
+    if override:
+        return f"that of {override}"
+    mark = _nearest(source.document.values, path) or source.document.values[()]
+    return f"at {mark.line}:{mark.column}"
+
+
+def _that_set(path: Path, overrides: Sequence[Override]) -> Override | None:
+    """The override that holds for `path`, if one does."""
+    return next((each for each in reversed(overrides) if path[: len(each.path)] == each.path), None)
+
+
+def _nearest(marks: Mapping[Path, Any], path: Path) -> Any:
+    """The mark of the longest part of `path` that has one."""
+    for length in range(len(path), -1, -1):
+        if path[:length] in marks:
+            return marks[path[:length]]
+    return None
