@@ -35,10 +35,12 @@ from seqgen.decoders.stepper import Limits, Start, Stepper
 from seqgen.decoders.stochastic_beam import StochasticBeam
 from seqgen.decoders.top_k import TopK
 from seqgen.decoders.top_p import TopP
-from seqgen.decoders.trace import Trace, TraceNode
+from seqgen.decoders.trace import NOBODY, Trace, TraceNode
+from seqgen.decoders.traced import Traced
 from seqgen.decoders.typical import Typical
 
 __all__ = [
+    "NOBODY",
     "Allowed",
     "AllowedBy",
     "Beam",
@@ -74,6 +76,7 @@ __all__ = [
     "TopP",
     "Trace",
     "TraceNode",
+    "Traced",
     "Typical",
     "at_temperature",
     "constrain",

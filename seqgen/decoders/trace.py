@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from seqgen.decoders.base import Hypothesis
+from seqgen.decoders.paths import IMPOSSIBLE, best
 from seqgen.decoders.stepper import Start, Stepper
 from seqgen.state import State
 
 NOBODY = -1
 """The parent of a source's first node, and what stands for no node."""
+
+_NOWHERE = -2
+"""The node of a row that holds no path any more; whatever follows it is nowhere, too."""
 
 
 class TraceNode(NamedTuple):
@@ -21,8 +25,8 @@ class TraceNode(NamedTuple):
 
     `parent` is the number of the node before, NOBODY for the empty path, whose `token` is what the
     model read to begin. `log_prob` is what the stepper gave to the token, `considered` the most
-    probable tokens behind it with theirs. Of these the search kept those that have a node, or end
-    a hypothesis.
+    probable tokens behind it with theirs, the impossible ones left out. Of these the search kept
+    those that have a node, or end a hypothesis.
     """
 
     source: int
@@ -45,17 +49,23 @@ class Trace:
     """A stepper around another one, which notes each step that a search takes with it.
 
     The number of a row's node stands in its state, so it goes wherever the search moves the row:
-    what is kept and what is dropped shows without the search knowing of it, whichever it is. `most`
-    is how many of the tokens considered are noted.
+    what is kept and what is dropped shows without the search knowing of it, whichever it is. Rows
+    at the same path of the same source, as those of several samples may be, share a node. `most` is
+    how many of the tokens considered are noted, `ends` are the tokens that end a sequence: a row
+    that goes on behind one is dragged along and holds no path.
     """
 
-    def __init__(self, stepper: Stepper, most: int = 10) -> None:
+    def __init__(self, stepper: Stepper, most: int = 10, ends: Collection[int] = ()) -> None:
         self.nodes: list[TraceNode] = []
+        self.begun: list[int] = []  # the token that each source reads first
         self._stepper = stepper
         self._most = most
+        self._ends = frozenset(ends)
+        self._numbers: dict[tuple[int, int, int], int] = {}  # of source, parent and token
 
     def begin(self, start: Start) -> Start:
         """The start from which a search is traced."""
+        self.begun = start.tokens.tolist()
         sources = torch.arange(len(start.tokens), device=start.tokens.device)
         nothing = torch.zeros(len(sources), 0, device=sources.device)
         nobody = torch.full_like(sources, NOBODY)
@@ -82,20 +92,29 @@ class Trace:
     def ends(self, source: int, found: Sequence[Hypothesis]) -> list[int]:
         """For each hypothesis of a source the node behind which its last token was chosen; NOBODY
         for one without tokens."""
-        by_path = {self.path(i): i for i, each in enumerate(self.nodes) if each.source == source}
-        return [by_path[each.tokens[:-1]] if each.tokens else NOBODY for each in found]
+        return [self._end(source, each.tokens) for each in found]
+
+    def _end(self, source: int, tokens: Sequence[int]) -> int:
+        node = NOBODY
+        for token in (self.begun[source], *tokens)[: len(tokens)]:
+            node = self._numbers[source, node, token]
+        return node
 
     def _note(self, rows: tuple[Tensor, ...], log_probs: Tensor) -> Tensor:
-        """A node for each row, `[rows]`; rows that no path with any probability has led to, which
-        a search may drag along, get none."""
-        values, best = log_probs.topk(min(self._most, log_probs.shape[1]))
+        """The node of each row, `[rows]`; those that hold no path get none."""
+        known = log_probs.nan_to_num(nan=IMPOSSIBLE, neginf=IMPOSSIBLE)  # the search complains
+        places = best(known, self._most)
+        columns = (each.tolist() for each in (*rows, places, known.gather(1, places)))
         numbers = []
-        columns = (each.tolist() for each in (*rows, best, values))
         for source, parent, token, given, *considered in zip(*columns, strict=True):
-            if given == float("-inf"):
-                numbers.append(parent)
+            over = parent >= 0 and token in self._ends
+            if parent == _NOWHERE or over or given == IMPOSSIBLE:
+                numbers.append(_NOWHERE)
                 continue
-            numbers.append(len(self.nodes))
-            pairs = tuple(zip(*considered, strict=True))
-            self.nodes.append(TraceNode(source, parent, token, given, pairs))
+            number = self._numbers.setdefault((source, parent, token), len(self.nodes))
+            if number == len(self.nodes):
+                pairs = zip(*considered, strict=True)
+                possible = tuple(pair for pair in pairs if pair[1] > IMPOSSIBLE)
+                self.nodes.append(TraceNode(source, parent, token, given, possible))
+            numbers.append(number)
         return torch.tensor(numbers, dtype=torch.long, device=log_probs.device)
