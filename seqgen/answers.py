@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from seqgen.data.base import Example, Split
 from seqgen.decoders import Decoder
@@ -12,6 +12,8 @@ from seqgen.evaluate import evaluate
 from seqgen.generate import Generated, Generator
 from seqgen.metrics import Answer, Metric, measure
 from seqgen.options import did_you_mean
+
+T = TypeVar("T")
 
 FIGURES = {
     "nats_per_token": "lower",
@@ -112,7 +114,7 @@ def outputs(
     """
     every = range(len(texts)) if numbers is None else numbers
     found: list[list[Generated]] = [[]] * len(texts)
-    for places in _alike([len(text) for text in texts], wanted.batch_size):
+    for places in alike([len(text) for text in texts], wanted.batch_size):
         some, own = [texts[place] for place in places], [every[place] for place in places]
         made = generator.generate(some, decoder, wanted.max_length, wanted.samples, own)
         for place, each in zip(places, made, strict=True):
@@ -120,7 +122,7 @@ def outputs(
     return found
 
 
-def _alike(lengths: Sequence[int], batch_size: int) -> Iterator[list[int]]:
+def alike(lengths: Sequence[int], batch_size: int) -> Iterator[list[int]]:
     """The places of all texts by their lengths, up to `batch_size` at once; of long ones fewer, for
     each is padded to the longest beside it."""
     batch: list[int] = []
@@ -134,7 +136,7 @@ def _alike(lengths: Sequence[int], batch_size: int) -> Iterator[list[int]]:
         yield batch
 
 
-def spread(examples: Sequence[Example], most: int | None) -> Sequence[Example]:
+def spread(examples: Sequence[T], most: int | None) -> Sequence[T]:
     """Up to `most` of them, evenly spread: of 10, 4 are those at 0, 2, 5 and 7."""
     if most is None or len(examples) <= most:
         return examples
