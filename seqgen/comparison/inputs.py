@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Literal, NamedTuple
 
 from seqgen.answers import spread
@@ -61,11 +60,14 @@ def _every(run: TrainedRun, plan: Plan) -> tuple[Origin, Sequence[Example]]:
     if options.prompts is not None:
         return "prompts", [Example(text, ()) for text in options.prompts]
     if options.file is not None:
-        lines = _read(options.file).split("\n")
+        lines = read_text(options.file).text.split("\n")
         return "file", [Example(line, ()) for line in (lines[:-1] if not lines[-1] else lines)]
     if options.rows is not None:
-        file = read_text(options.rows)
-        return "rows", built.data.given(file, str(options.rows), built.tokenizers).examples
+        file, name = read_text(options.rows), str(options.rows)
+        try:
+            return "rows", built.data.given(file, name, built.tokenizers).examples
+        except ValueError as error:
+            raise RecipeError(f"inputs.rows: {error}") from None
     return options.split, _held_out(run, options, reference_size(run, plan))
 
 
@@ -84,10 +86,6 @@ def _held_out(run: TrainedRun, options: InputOptions, length: int) -> Sequence[E
             "plan.max_length and plan.inputs.prompt_size make passages shorter"
         )
     return passages
-
-
-def _read(path: Path) -> str:
-    return read_text(path).text
 
 
 def _check_readable(run: TrainedRun, examples: Sequence[Example]) -> None:

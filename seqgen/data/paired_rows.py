@@ -141,8 +141,9 @@ class PairedRows(RowFiles[PairRow], Data[PairBatch], ABC):
 
     def given(self, file: TextFile, name: str, tokenizers: Tokenizers) -> RowSplit[PairBatch]:
         """All rows of a table, empty ones as they are."""
-        encoded = self._encoded(Part(name, self._table.parse([file], [name])), tokenizers)
-        return RowSplit(encoded.batched(self._table.has_features), ())
+        part = Part(name, self._table.parse([file], [name]))
+        encoded = self._encoded(part, tokenizers)
+        return RowSplit(encoded.batched(self._table.has_features), examples_of(part.rows))
 
     def prompts(self, texts: Sequence[str], tokenizers: Tokenizers) -> Sources:
         """Each text as a source, with a tab and its features behind where the data has features.

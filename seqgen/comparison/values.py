@@ -1,0 +1,79 @@
+"""The values of a system: what each measure says of what it produced."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from seqgen.comparison.lengths import lengths
+from seqgen.comparison.measures import Outputs, Values, by_seed
+from seqgen.comparison.plan import Plan
+from seqgen.comparison.produced import Output, Produced, Reference
+from seqgen.comparison.quality import Quality
+from seqgen.comparison.scores import scores
+from seqgen.comparison.unlikeness import unlikeness
+from seqgen.comparison.variety import training_text, variety
+from seqgen.comparison.work import work
+from seqgen.data.base import Example
+from seqgen.decoders import Hypothesis
+from seqgen.generate import Generated
+from seqgen.metrics import TrainingText
+from seqgen.tokenizers import Tokenizer
+from seqgen.trained import TrainedRun
+
+
+@dataclass
+class Measurer:
+    """Measures what the systems produced: each with the training text of its own run, all against
+    the same `references`, those of the first run, of which there may be none."""
+
+    runs: Sequence[TrainedRun]
+    plan: Plan
+    references: Sequence[Reference]
+    _training: dict[int, TrainingText] = field(default_factory=dict)
+
+    def system(self, produced: Produced, quality: Quality, of_references: Values) -> Values:
+        """All values of a system."""
+        run = produced.system.run
+        found = by_seed(produced, lambda outputs: self._of(run, outputs))
+        own = {**quality.values(produced.system.label), **found, **work(produced)}
+        if not self.runs[run].built.data.continues:  # then there is an answer that is right
+            return own
+        unlike = by_seed(produced, lambda each: unlikeness(each, of_references, self.plan.unit))
+        return {**own, **unlike}
+
+    def of_references(self, examples: Sequence[Example]) -> Values:
+        """What the same measures say of the references themselves; nothing where there are none."""
+        if not self.references:
+            return {}
+        outputs = [
+            [_as_output(example.source, each, self.runs[0].built.tokenizer)]
+            for example, each in zip(examples, self.references, strict=True)
+        ]
+        return {name: {"value": value} for name, value in self._of(0, outputs).items()}
+
+    def _of(self, run: int, outputs: Outputs) -> Mapping[str, float]:
+        ends = self.runs[run].built.data.ends
+        sizes = [len(each.tokens) - ends for each in self.references] or None
+        return {
+            **scores(outputs),
+            **variety(outputs, self.plan.unit, self._training_text(run)),
+            **lengths(outputs, sizes, ends),
+        }
+
+    def _training_text(self, run: int) -> TrainingText | None:
+        """Read once for each run."""
+        if not self.plan.copies:
+            return None
+        if run not in self._training:
+            built = self.runs[run].built
+            texts = built.data.training_texts()[built.data.output_role]
+            self._training[run] = training_text(texts, self.plan.unit, built.tokenizer)
+        return self._training[run]
+
+
+def _as_output(source: str, reference: Reference, tokenizer: Tokenizer) -> Output:
+    score = sum(reference.log_probs)
+    hypothesis = Hypothesis(reference.tokens, score, True, reference.log_probs)
+    pieces = tuple(tokenizer.shown(token) for token in reference.tokens)
+    return Output(Generated(source, reference.text, hypothesis, pieces), reference.log_probs)
