@@ -24,6 +24,7 @@ from seqgen.metrics.chrf import Chrf
 from seqgen.metrics.copies import TrainingText
 from seqgen.metrics.diversity import MORE_DIVERSE, diversity
 from seqgen.metrics.exact_match import ExactMatch
+from seqgen.metrics.holm import holm
 from seqgen.metrics.likelihood import Tally, likelihood
 from seqgen.metrics.macro_recall import MacroRecall
 from seqgen.metrics.measure import by_name, measure
@@ -57,6 +58,7 @@ __all__ = [
     "by_name",
     "confidence_interval",
     "diversity",
+    "holm",
     "likelihood",
     "measure",
     "metrics",

@@ -26,6 +26,7 @@ class Accuracy(MetricOfSums):
     """
 
     better = "higher"
+    unit = "share"
 
     def __init__(self, each_reference: bool = False) -> None:
         self.each_reference = each_reference

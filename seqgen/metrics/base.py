@@ -42,9 +42,15 @@ class Measured(NamedTuple):
 
 
 class Metric(ABC):
-    """A number that says how good answers are. The constructor takes its options."""
+    """A number that says how good answers are. The constructor takes its options.
+
+    `unit` is how a table shows its values: a `share` in percent, anything else as the number that
+    it is. The first paragraph of a metric's docstring says there what it measures, and if the next
+    one begins with code in backticks, that is its formula.
+    """
 
     better: ClassVar[Literal["lower", "higher"]]
+    unit: ClassVar[str] = ""
 
     def measure(self, answers: Sequence[Answer]) -> Measured:
         """What `measure_all` gives for answers that are fit to be measured.

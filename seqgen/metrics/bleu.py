@@ -33,6 +33,7 @@ class Bleu(MetricOfSums):
     """
 
     better = "higher"
+    unit = "points"
 
     def __init__(self, tokenize: Tokenize = "13a", lowercase: bool = False) -> None:
         if tokenize not in get_args(Tokenize):

@@ -29,6 +29,7 @@ class Chrf(MetricOfSums):
     """
 
     better = "higher"
+    unit = "points"
 
     def __init__(self, word_order: WordOrder = 0, lowercase: bool = False) -> None:
         if word_order not in get_args(WordOrder):

@@ -22,6 +22,7 @@ class ErrorRate(MetricOfSums, ABC):
     """
 
     better = "lower"
+    unit = "share"
 
     @abstractmethod
     def split(self, text: str) -> Sequence[str]:

@@ -20,6 +20,7 @@ class ExactMatch(MetricOfSums):
     """
 
     better = "higher"
+    unit = "share"
 
     def statistics(self, answers: Sequence[Answer]) -> Numbers:
         """Whether it is right, and 1: `[answers, 2]`."""

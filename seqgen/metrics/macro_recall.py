@@ -20,6 +20,7 @@ class MacroRecall(MetricOfSums):
     """
 
     better = "higher"
+    unit = "share"
 
     def __init__(self, each_reference: bool = False) -> None:
         self.each_reference = each_reference

@@ -23,6 +23,7 @@ class TagAccuracy(MetricOfSums):
     """
 
     better = "higher"
+    unit = "share"
 
     def statistics(self, answers: Sequence[Answer]) -> Numbers:
         """How many of its tags are right, and how many it has: `[answers, 2]`."""

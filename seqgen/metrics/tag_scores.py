@@ -23,6 +23,7 @@ class TagScores(MetricOfSums):
     """
 
     better = "higher"
+    unit = "share"
 
     def statistics(self, answers: Sequence[Answer]) -> Numbers:
         """For each tag, how often it is in a right pair and how often in any, once for each side:

@@ -22,6 +22,7 @@ class WordErrorRate(MetricOfSums):
     """
 
     better = "lower"
+    unit = "share"
 
     def statistics(self, answers: Sequence[Answer]) -> Numbers:
         """Whether it is wrong, and 1: `[answers, 2]`."""

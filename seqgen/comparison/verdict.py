@@ -1,0 +1,77 @@
+"""The verdict: which system to take, by its quality first and then by what it costs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from seqgen.comparison.measures import Measure
+from seqgen.comparison.reasons import Case, System, reasons, without_quality
+
+Against = Mapping[str, Mapping[str, float]]
+"""The tests of all other systems against one, by their labels."""
+
+
+def quality_measure(wanted: str | None, measures: Mapping[str, Measure]) -> str | None:
+    """The measure by which systems are ranked: the one that is `wanted`, else the first metric,
+    else unlikeness, None where there is none of these.
+
+    Errors: ValueError where what is wanted is not among those of `measures` that have a better
+    side.
+    """
+    if wanted is None:
+        return next((name for name, each in measures.items() if each.group == "quality"), None)
+    known = [name for name, each in measures.items() if each.better is not None]
+    if wanted not in known:
+        raise ValueError(f"`quality` must be one of {', '.join(known)}, but is '{wanted}'")
+    return wanted
+
+
+def verdict(
+    found: Mapping[str, Any], against_best: Callable[[str], Against], level: float
+) -> dict[str, Any]:
+    """Which system to `take`, and `why`, in a few sentences; `found` is what `compare.json` has.
+
+    The best by quality, or what does the job for less: of all systems that a paired test cannot
+    tell from the best (a p by Holm of at least 1 - `level`; `against_best` gives the tests against
+    the system of a label, nothing where there are none) the one for which the model read the fewest
+    rows for an input. Work is counted, so the clock of a machine has no say. That a test does not
+    tell two apart is no proof that they are alike; more inputs may tell.
+
+    Of equal systems the better one, then the one whose label comes first: the order of the plan
+    has no say either. None is taken where no measure says what is better.
+    """
+    name = found.get("quality")
+    systems = [each for each in found["systems"] if _value(each, name) is not None]
+    if name is None or not systems:
+        return {"take": None, "why": without_quality(found)}
+    sign = -1 if found["measures"][name]["better"] == "higher" else 1
+
+    def by_quality(system: System) -> tuple[float, float, str]:
+        return sign * (_value(system, name) or 0.0), _rows(system), system["label"]
+
+    def by_work(system: System) -> tuple[float, float, str]:
+        return _rows(system), sign * (_value(system, name) or 0.0), system["label"]
+
+    best = min(systems, key=by_quality)
+    tests = against_best(best["label"])
+    near = sorted((each for each in systems if _alike(each, tests, level)), key=by_quality)
+    taken = min([best, *near], key=by_work)
+    case = Case(found, best, taken, near if tests else None, level)
+    return {"take": taken["label"], "why": reasons(case)}
+
+
+def _alike(system: System, tests: Against, level: float) -> bool:
+    return system["label"] in tests and tests[system["label"]]["p_holm"] >= 1 - level
+
+
+def _value(system: System, name: str | None) -> float | None:
+    """The value by a measure, None where it is not known."""
+    value = system["values"].get(name, {}).get("value")
+    return None if value is None or math.isnan(value) else float(value)
+
+
+def _rows(system: System) -> float:
+    """The work of a system, infinite where it is not known."""
+    return float(system["values"].get("rows_per_input", {}).get("value", math.inf))
