@@ -116,7 +116,8 @@ def _cost(case: Case) -> str:
         return f"It is the baseline as well, with {figure(_rows(taken))} rows of work per input."
     cost = f"{taken['label']} reads {figure(_rows(taken))} rows per input"
     if _rows(beside):
-        cost += f", {_rows(taken) / _rows(beside):.3g} times the work of {called}"
+        times = f"{_rows(taken) / _rows(beside):.3g}"
+        cost += f", {'as many as' if times == '1' else f'{times} times those of'} {called}"
     value = beside["values"].get(case.quality, {}).get("value")
     if beside is case.best or value is None or math.isnan(value):
         return f"{cost}."
