@@ -71,15 +71,24 @@ def _heading(temperature: float) -> str:
 
 
 def _legend(about_prompts: str) -> str:
+    return (
+        "<p>The model's own probability of each token, before any temperature: the stronger the "
+        f"tint, the greater the surprise. {about_prompts}</p>{swatches()}"
+    )
+
+
+def swatches() -> str:
+    """What each tint says of a token's probability."""
     limits = [f"{100 * limit:g}" for limit in THRESHOLDS]
     between = [f"{low} to {high} %" for high, low in pairwise(limits)]
     names = [f"{limits[0]} % or more", *between, f"under {limits[-1]} %"]
-    swatches = "".join(f'<li class="t{i}">{name}</li>' for i, name in enumerate(names))
-    return (
-        "<p>The model's own probability of each token, before any temperature: the stronger the "
-        f"tint, the greater the surprise. {about_prompts}</p>"
-        f'<ul class="legend" aria-label="probability of a token">{swatches}</ul>'
-    )
+    shown = "".join(f'<li class="t{i}">{name}</li>' for i, name in enumerate(names))
+    return f'<ul class="legend" aria-label="probability of a token">{shown}</ul>'
+
+
+def tint(probability: float) -> int:
+    """The number of a token's class: the smaller the probability, the higher."""
+    return sum(probability < limit for limit in THRESHOLDS)
 
 
 def _sample(sample: Record, ends: bool) -> str:
@@ -124,10 +133,8 @@ def _token(text: str, log_prob: float | None) -> str:
     if log_prob is None or math.isnan(log_prob):
         return as_html(text)
     probability = math.exp(min(log_prob, 0.0))
-    tint = sum(probability < limit for limit in THRESHOLDS)
-    return (
-        f'<span class="t{tint}" title="{as_attribute(percent(probability))}">{as_html(text)}</span>'
-    )
+    title = as_attribute(percent(probability))
+    return f'<span class="t{tint(probability)}" title="{title}">{as_html(text)}</span>'
 
 
 def _cycle_line(text: str) -> str:
