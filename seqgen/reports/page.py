@@ -21,29 +21,22 @@ from seqgen.reports.measures import metric_label, metric_value
 from seqgen.reports.quantities import count, figure
 from seqgen.reports.run_files import RunFiles
 from seqgen.reports.series import Curves, curves_of
-from seqgen.reports.text import as_attribute, as_html
+from seqgen.reports.shell import Page, Section
+from seqgen.reports.text import as_html
 
 
 def page(run: RunFiles) -> str:
     """The whole page as HTML."""
     style = files("seqgen.reports").joinpath("style.css").read_text(encoding="utf-8")
-    shown = [(name, title, body) for name, title, make in SECTIONS if (body := make(run))]
-    links = "".join(f'<a href="#{name}">{title}</a>' for name, title, _ in shown)
-    sections = "".join(
-        f'<section id="{name}"><h2>{title}</h2>{body}</section>\n' for name, title, body in shown
-    )
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        '<meta name="color-scheme" content="light dark">\n'
-        f"<title>{as_attribute(run.name)} \u2013 seqgen run</title>\n"
-        f"<style>\n{style}</style>\n</head>\n<body>\n"
-        f'<header><p class="kind">seqgen run</p><h1>{as_html(run.name)}</h1>'
-        f'<p class="summary">{tables.sentence(run)}</p>{tables.cards(run)}{_remarks(run)}'
-        f"<nav>{links}</nav></header>\n<main>\n{sections}</main>\n"
-        "<footer>The curves are beside this page as loss.png and loss.pdf.</footer>\n"
-        "</body>\n</html>\n"
-    )
+    summary = f'<p class="summary">{tables.sentence(run)}</p>'
+    return Page(
+        kind="seqgen run",
+        heading=run.name,
+        lead=f"{summary}{tables.cards(run)}{_remarks(run)}",
+        sections=[Section(name, title, make(run)) for name, title, make in SECTIONS],
+        footer="The curves are beside this page as loss.png and loss.pdf.",
+        style=style,
+    ).html()
 
 
 def _remarks(run: RunFiles) -> str:

@@ -24,9 +24,9 @@ def count(value: float | None) -> str:
     return f"{value:,.0f}"
 
 
-def counted(number: int, name: str) -> str:
-    """So many of what is called `name`: 1 edit, 2 edits."""
-    return f"{count(number)} {name}{'' if number == 1 else 's'}"
+def counted(number: int, name: str, plural: str = "") -> str:
+    """So many of what is called `name`: 1 edit, 2 edits; `plural` where an s does not do."""
+    return f"{count(number)} {name if number == 1 else plural or name + 's'}"
 
 
 def brief_count(value: float | None) -> str:

@@ -151,17 +151,22 @@ def search_of(systems, run):
     told = []
     for each, (_, _, search, _, _) in zip(systems, STRATEGIES, strict=True):
         missed = max(0.0, min(1.0, 0.16 * (1 - search)))
-        wrong, errors = 30, round(60 * missed / 2)
+        outputs = 100 * len(each["seeds"])
+        wrong = round(outputs * each["values"]["word_error_rate"]["value"])
+        errors = min(round(0.4 * outputs * missed), wrong)
         told.append(
             {
                 "label": each["label"],
                 "missed": rounded(missed),
                 "mean_gap": 0.41 if missed else None,
-                "largest_gap": rounded(2.1 + search) if missed else None,
-                "quality": {"phoneme_error_rate": 0.074},
+                "largest_gap": rounded(0.5 + 20 * missed) if missed else None,
+                "quality": {
+                    "phoneme_error_rate": 0.95 * each["values"]["phoneme_error_rate"]["value"]
+                },
+                "outputs": outputs,
                 "wrong": wrong,
-                "search_errors": min(errors, wrong),
-                "model_errors": wrong - min(errors, wrong),
+                "search_errors": errors,
+                "model_errors": wrong - errors,
             }
         )
     return {
