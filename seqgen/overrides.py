@@ -31,10 +31,9 @@ class Override:
 def read_override(text: str, label: str = "override") -> Override:
     """Split `a.b.c=value`; the value is YAML. Errors: RecipeError that names the override."""
     key, equals, value = text.partition("=")
-    steps = key.strip().split(".")
     if not equals:
         raise RecipeError(f"{label} {text}: must be of the form key=value")
-    if not all(steps):
+    if not all(key.strip().split(".")):
         raise RecipeError(f"{label} {text}: no key; it must be of the form model.cell.layers=2")
     if not value.strip():
         raise RecipeError(f"{label} {text}: no value; null means none")
@@ -42,7 +41,12 @@ def read_override(text: str, label: str = "override") -> Override:
         parsed = parse_value(value)
     except ValueError as error:
         raise RecipeError(f"{label} {text}: {error}") from None
-    return Override(text, tuple(int(s) if _is_index(s) else s for s in steps), parsed, label)
+    return Override(text, path_of(key), parsed, label)
+
+
+def path_of(key: str) -> Path:
+    """`model.cells.0.name` as a path; steps that are numbers are places in lists."""
+    return tuple(int(step) if _is_index(step) else step for step in key.strip().split("."))
 
 
 def lay_over(data: object, overrides: Sequence[Override]) -> Any:

@@ -1,19 +1,21 @@
-"""The recipes that come along, by name."""
+"""The recipes and plans that come along, by name."""
 
 from pathlib import Path
 
-from seqgen.bundled_recipes import known_recipes
+from seqgen.bundled_recipes import known_plans, known_recipes
 
 FOLDER = Path(__file__).parent.parent / "recipes"
 
 
 def test_every_file_has_its_name():
-    found = known_recipes()
-    assert found
-    assert sorted(found.values()) == sorted(FOLDER.rglob("*.yaml"))
-    for name, path in found.items():
+    recipes, plans = known_recipes(), known_plans()
+    assert sorted([*recipes.values(), *plans.values()]) == sorted(FOLDER.rglob("*.yaml"))
+    for name, path in recipes.items():
         assert FOLDER / f"{name}.yaml" == path
-    assert "lectures/char_lstm_cell" in found
+    for name, path in plans.items():
+        assert FOLDER / "compare" / f"{name}.yaml" == path
+    assert "lectures/char_lstm_cell" in recipes
+    assert plans.keys() == {"language_model", "seq2seq"}
 
 
 def test_no_recipe_ends_otherwise():

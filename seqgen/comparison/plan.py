@@ -27,6 +27,10 @@ class Strategy:
     grid: Mapping[str, Annotated[tuple[Any, ...], Field(min_length=1)]] | None = None
     label: str | None = None
 
+    def __post_init__(self) -> None:
+        if self.label is not None and not self.label.strip():
+            raise ValueError("`label` must not be empty")
+
 
 @dataclass(frozen=True)
 class InputOptions:
