@@ -86,8 +86,14 @@ def _fill_required(data: Any) -> Mapping[Path, Path]:
         if not isinstance(grid, dict) or spec.get("name") not in decoders.names():
             continue
         for key, option in decoders.entry(spec["name"]).options.items():
-            if option.default is REQUIRED and key not in spec and isinstance(grid.get(key), list):
-                spec.update({key: each for each in grid[key][:1]})
+            values = grid.get(key)
+            if (
+                option.default is REQUIRED
+                and key not in spec
+                and isinstance(values, list)
+                and values
+            ):
+                spec[key] = values[0]
                 where: Path = ("strategies", place)
                 found[*where, "decoder", key] = (*where, "grid", key, 0)
         strategy["decoder"] = spec
