@@ -13,6 +13,8 @@ from seqgen.machine import (
     choose_device,
     choose_precision,
     choose_threads,
+    finish_work,
+    hardware,
     memory_for,
 )
 
@@ -32,6 +34,12 @@ class TestDevice:
     @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
     def test_with_a_gpu(self):
         assert choose_device("auto").type == choose_device("cuda").type == "cuda"
+
+    @pytest.mark.parametrize("wanted", ["cpu", "auto"])
+    def test_it_has_a_name_and_comes_to_an_end(self, wanted):
+        device = choose_device(wanted)
+        assert hardware(device).strip()
+        finish_work(device)
 
 
 class TestThreads:
