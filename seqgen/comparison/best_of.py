@@ -10,10 +10,11 @@ import numpy as np
 
 from seqgen.comparison.lengths import lengths
 from seqgen.comparison.measures import Outputs
+from seqgen.comparison.plan import Unit
 from seqgen.comparison.produced import Output
 from seqgen.comparison.quality import answers_of
 from seqgen.comparison.scores import log_prob, scores
-from seqgen.comparison.variety import Unit, split
+from seqgen.comparison.variety import split
 from seqgen.data.base import Example
 from seqgen.metrics import Metric, MetricOfSums
 from seqgen.metrics.base import Numbers

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from seqgen.answers import spread
@@ -10,7 +11,7 @@ from seqgen.comparison.best_of import best_of
 from seqgen.comparison.catalogue import all_measures
 from seqgen.comparison.contest import Contest
 from seqgen.comparison.curves import curves
-from seqgen.comparison.inputs import Inputs, choose_inputs
+from seqgen.comparison.inputs import Inputs, choose_inputs, unit_of
 from seqgen.comparison.measures import columns
 from seqgen.comparison.plan import Plan
 from seqgen.comparison.produced import Produced, Reference
@@ -42,6 +43,7 @@ def compare(contest: Contest, plan: Plan) -> Document:
     `choose_inputs`, DecodeError.
     """
     inputs = choose_inputs(contest.runs, plan)
+    plan = replace(plan, unit=unit_of(plan, inputs))
     workshops = [Workshop(run, plan) for run in contest.runs]
     produced = [
         workshops[system.run].produce(system, inputs.texts)
@@ -146,6 +148,6 @@ def _best_of(
     ):
         decoder = workshops[run].run.decoder(part.plain(), plan.seed)
         draws = workshops[run].draws(decoder, texts, max(options.sizes))
-        points = best_of(draws, examples, metrics, options.sizes, plan.unit)
+        points = best_of(draws, examples, metrics, options.sizes, plan.diversity_unit)
         by_run.append({"run": name, "points": points})
     return {"decoder": part.plain(), "inputs": len(examples), "by_run": by_run}

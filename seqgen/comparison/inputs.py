@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from seqgen.answers import spread
-from seqgen.comparison.plan import InputOptions, Plan
+from seqgen.comparison.plan import InputOptions, Plan, Unit
 from seqgen.data.base import Example
 from seqgen.data.files import read_text
 from seqgen.errors import DataError, RecipeError
@@ -48,6 +48,15 @@ def choose_inputs(runs: Sequence[TrainedRun], plan: Plan) -> Inputs:
     if origin in ("valid", "test"):
         _warn_of_other_data(runs)
     return Inputs(chosen, origin, len(every))
+
+
+def unit_of(plan: Plan, inputs: Inputs) -> Unit:
+    """What diversity counts: what the plan says, else what the references are made of."""
+    if plan.unit is not None:
+        return plan.unit
+    references = [each.references[0] for each in inputs.examples if each.references]
+    several = sum(len(text.split()) > 1 for text in references)
+    return "characters" if 2 * several < len(references) else "words"
 
 
 def reference_size(run: TrainedRun, plan: Plan) -> int:

@@ -13,6 +13,8 @@ from seqgen.data.base import SplitName
 from seqgen.decoders import DecoderFactory, Multinomial
 from seqgen.options import Count, Seed, Share, Size
 
+Unit = Literal["words", "characters", "tokens"]
+
 
 @dataclass(frozen=True)
 class Strategy:
@@ -98,10 +100,11 @@ class Plan:
     random do so `seeds` times, from `seed` on. `baseline` is the label of the strategy that the
     others are tested against, the first where it is not given. `quality` is the measure by which
     the best is chosen: the first of the run's metrics, or `unlikeness` where it has none. `unit` is
-    what diversity counts: words (between spaces), characters or tokens. `copies` looks for what was
-    copied from the training text. In `double` precision outputs cannot depend on what else is in
-    their batch, not even by rounding; speed is measured in the run's own. The report shows `shown`
-    inputs side by side and the traces of `traced` of them.
+    what diversity counts: words (between spaces), characters or tokens; where it is not given,
+    words, but characters where less than half of the references have two words. `copies` looks for
+    what was copied from the training text. In `double` precision outputs cannot depend on what else
+    is in their batch, not even by rounding; speed is measured in the run's own. The report shows
+    `shown` inputs side by side and the traces of `traced` of them.
     """
 
     strategies: Annotated[tuple[Strategy, ...], Field(min_length=1)]
@@ -113,7 +116,7 @@ class Plan:
     seeds: Size = 3
     samples: Size = 1
     max_length: Count | None = None
-    unit: Literal["words", "characters", "tokens"] = "words"
+    unit: Unit | None = None
     copies: bool = True
     precision: Literal["double", "single"] = "double"
     speed: SpeedOptions = SpeedOptions()
@@ -122,3 +125,8 @@ class Plan:
     significance: SignificanceOptions = SignificanceOptions()
     shown: Count = 20
     traced: Count = 3
+
+    @property
+    def diversity_unit(self) -> Unit:
+        """The `unit`, once it is known what the references are."""
+        return self.unit or "words"

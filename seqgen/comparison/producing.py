@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from itertools import cycle, islice
+from typing import Any
 
+from seqgen.answers import Wanted
 from seqgen.comparison.plan import Plan
 from seqgen.comparison.produced import Output, Produced, Reference
 from seqgen.comparison.systems import System
@@ -16,7 +18,11 @@ from seqgen.decoders.counting import Counting
 from seqgen.machine import double_precision
 from seqgen.rescoring import LogProbs, rescored
 from seqgen.tokenizers import EOS
+from seqgen.traces import traces
 from seqgen.trained import TrainedRun
+
+TRACED_LENGTH = 60
+"""How many tokens a trace has at most: each has its candidates beside it."""
 
 
 class Workshop:
@@ -77,6 +83,20 @@ class Workshop:
     def exact(self, texts: Sequence[str], max_nodes: int) -> list[Output]:
         """The most probable output for each text, where its hypothesis is `complete`."""
         return [own[0] for own in self.draws(Exact(max_nodes=max_nodes), texts, 1)]
+
+    def traces(
+        self, system: System, texts: Sequence[str], numbers: Sequence[int]
+    ) -> list[dict[str, Any]]:
+        """How the outputs for texts are found, by the system's first seed; the texts are those of
+        the inputs with these numbers. Of long outputs it is the beginning."""
+        decoder = self.run.decoder(dict(system.spec), self.plan.seed)
+        usual = self.run.built.recipe.generation.max_length
+        most = usual if self.plan.max_length is None else self.plan.max_length
+        wanted = Wanted(self.batch_size, min(most, TRACED_LENGTH))
+        with self._precision():
+            generator = self.run.built.generator()
+            found = traces(generator, decoder, system.spec, texts, wanted, numbers)
+        return [each.trace for each in found]
 
     def _precision(self) -> AbstractContextManager[None]:
         return double_precision() if self.double else nullcontext()

@@ -8,8 +8,9 @@ from statistics import fmean
 from typing import Any
 
 from seqgen.comparison.measures import Measure, Outputs
+from seqgen.comparison.plan import Unit
 from seqgen.comparison.scores import scores
-from seqgen.comparison.variety import Unit, split
+from seqgen.comparison.variety import split
 from seqgen.metrics.distinct import distinct
 
 COMPARED = ("log_prob_per_token", "distinct_1", "distinct_2", "distinct_3")

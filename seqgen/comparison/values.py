@@ -39,7 +39,9 @@ class Measurer:
         own = {**quality.values(produced.system.label), **found, **work(produced)}
         if not self.runs[run].built.data.continues:  # then there is an answer that is right
             return own
-        unlike = by_seed(produced, lambda each: unlikeness(each, of_references, self.plan.unit))
+        unlike = by_seed(
+            produced, lambda each: unlikeness(each, of_references, self.plan.diversity_unit)
+        )
         return {**own, **unlike}
 
     def of_references(self, examples: Sequence[Example]) -> Values:
@@ -57,7 +59,7 @@ class Measurer:
         sizes = [len(each.tokens) - ends for each in self.references] or None
         return {
             **scores(outputs),
-            **variety(outputs, self.plan.unit, self._training_text(run)),
+            **variety(outputs, self.plan.diversity_unit, self._training_text(run)),
             **lengths(outputs, sizes, ends),
         }
 
@@ -68,7 +70,7 @@ class Measurer:
         if run not in self._training:
             built = self.runs[run].built
             texts = built.data.training_texts()[built.data.output_role]
-            self._training[run] = training_text(texts, self.plan.unit, built.tokenizer)
+            self._training[run] = training_text(texts, self.plan.diversity_unit, built.tokenizer)
         return self._training[run]
 
 

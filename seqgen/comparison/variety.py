@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Literal
 
 from seqgen.comparison.lengths import length
 from seqgen.comparison.measures import Measure, Outputs
+from seqgen.comparison.plan import Unit
 from seqgen.comparison.produced import Output
 from seqgen.metrics import MORE_DIVERSE, TrainingText, diversity
 from seqgen.tokenizers import Tokenizer
-
-Unit = Literal["words", "characters", "tokens"]
 
 _SIZED: Mapping[str, tuple[str, str, str]] = MappingProxyType(
     {
