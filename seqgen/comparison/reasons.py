@@ -56,7 +56,7 @@ class Case:
 
 def reasons(case: Case) -> list[str]:
     """The figures behind a verdict, in up to five sentences."""
-    found = [_best(case), _near(case), _cost(case), _statistics(case), *_search(case)]
+    found = [_best(case), _near(case), _cost(case), *_unlikeness(case), *_search(case)]
     return [each for each in found if each]
 
 
@@ -126,11 +126,29 @@ def _cost(case: Case) -> str:
     return f"{cost}, whose {case.title(case.quality)} is {case.shown(case.quality, value)}{test}."
 
 
-def _statistics(case: Case) -> str:
-    """Which statistics of held-out text are met, where that is what quality means."""
+def _unlikeness(case: Case) -> list[str]:
+    """What is behind unlikeness, where that is what quality means."""
     references = (case.found.get("references") or {}).get("values", {})
     if case.quality != "unlikeness" or not references:
+        return []
+    return [_statistics(case, references), _loops(case)]
+
+
+def _loops(case: Case) -> str:
+    """How many outputs of the baseline go round and round."""
+    if case.baseline is None:
         return ""
+    other, own = (
+        each["values"].get("looping", {}).get("value", 0.0) for each in (case.baseline, case.taken)
+    )
+    if not other > own:
+        return ""
+    label = case.baseline["label"]
+    return f"{share(other)} of the outputs of {label} end in a loop, and {share(own)} of its own."
+
+
+def _statistics(case: Case, references: Part) -> str:
+    """Which statistics of held-out text are met."""
     alike: list[str] = []
     apart: list[str] = []
     for name in COMPARED:
@@ -162,6 +180,8 @@ def _missed(case: Case, run: Part, own: Part) -> str:
     if own.get("missed") is None:
         return ""
     inputs = counted(run["certain"], "input")
+    if not own["missed"]:
+        return f"It found the most probable output for each of {inputs} where that is certain."
     text = f"It missed the most probable output for {share(own['missed'])} of {inputs}"
     empty = run.get("empty", {}).get("best")
     if empty:
@@ -179,7 +199,7 @@ def _harder(case: Case, run: Part, own: Part) -> str:
         return ""
     higher = case.found["measures"][case.quality]["better"] == "higher"
     better = best > value if higher else best < value
-    what = "a better search would help" if better else "searching harder would not help"
+    what = "a better search could help" if better else "searching harder would not help"
     most, its = case.shown(case.quality, best), case.shown(case.quality, value)
     title = case.title(case.quality)
     return f"; by {title} the most probable ones have {most} and its own {its}, so {what}"
@@ -189,9 +209,9 @@ def _faults(own: Part) -> str:
     if not own.get("wrong"):
         return ""
     return (
-        f"Of its {counted(own['wrong'], 'output')} that are no reference, the model finds "
-        f"{own['model_errors']} at least as probable as what is right: these are errors of the "
-        "model, not of the search."
+        f"Of its {counted(own['outputs'], 'output')} there, {own['wrong']} are no reference: "
+        f"{own['model_errors']} by an error of the model, which finds them at least as probable "
+        f"as what is right, and {own['search_errors']} by an error of the search."
     )
 
 

@@ -13,6 +13,10 @@ Against = Mapping[str, Mapping[str, float]]
 """The tests of all other systems against one, by their labels."""
 
 
+HARDLY_MORE = 1.05
+"""Up to how many times the least work is as little: outputs of a word less save nothing."""
+
+
 def quality_measure(wanted: str | None, measures: Mapping[str, Measure]) -> str | None:
     """The measure by which systems are ranked: the one that is `wanted`, else the first metric,
     else unlikeness, None where there is none of these.
@@ -36,11 +40,12 @@ def verdict(
     The best by quality, or what does the job for less: of all systems that a paired test cannot
     tell from the best (a p by Holm of at least 1 - `level`; `against_best` gives the tests against
     the system of a label, nothing where there are none) the one for which the model read the fewest
-    rows for an input. Work is counted, so the clock of a machine has no say. That a test does not
-    tell two apart is no proof that they are alike; more inputs may tell.
+    rows for an input; where others read hardly more, the best of them. Work is counted, so the
+    clock of a machine has no say. That a test does not tell two apart is no proof that they are
+    alike; more inputs may tell.
 
-    Of equal systems the better one, then the one whose label comes first: the order of the plan
-    has no say either. None is taken where no measure says what is better.
+    Of equally good systems one that draws nothing comes first, then the one with less work, then
+    by label: the order of the plan has no say. None is taken where no measure says what is better.
     """
     name = found.get("quality")
     systems = [each for each in found["systems"] if _value(each, name) is not None]
@@ -48,16 +53,15 @@ def verdict(
         return {"take": None, "why": without_quality(found)}
     sign = -1 if found["measures"][name]["better"] == "higher" else 1
 
-    def by_quality(system: System) -> tuple[float, float, str]:
-        return sign * (_value(system, name) or 0.0), _rows(system), system["label"]
-
-    def by_work(system: System) -> tuple[float, float, str]:
-        return _rows(system), sign * (_value(system, name) or 0.0), system["label"]
+    def by_quality(system: System) -> tuple[float, bool, float, str]:
+        value = sign * (_value(system, name) or 0.0)
+        return value, bool(system.get("draws")), _rows(system), system["label"]
 
     best = min(systems, key=by_quality)
     tests = against_best(best["label"])
     near = sorted((each for each in systems if _alike(each, tests, level)), key=by_quality)
-    taken = min([best, *near], key=by_work)
+    limit = HARDLY_MORE * min(map(_rows, [best, *near]))
+    taken = next(each for each in [best, *near] if _rows(each) <= limit)
     case = Case(found, best, taken, near if tests else None, level)
     return {"take": taken["label"], "why": reasons(case)}
 

@@ -13,13 +13,20 @@ from seqgen.metrics.streams import streams
 if TYPE_CHECKING:
     from sacrebleu.metrics.base import Metric as Scorer
 
+AT_ONCE = 4096
+"""How many answers sacrebleu gets at a time: it keeps all n-grams of all their references."""
+
 
 def counts(scorer: Scorer, answers: Sequence[Answer]) -> Numbers:
     """The statistics of `scorer` for each answer, `[answers, columns]`, as it orders them.
 
     sacrebleu has no public name for them; by this one its own significance tests ask its metrics.
     """
-    return np.array(scorer._extract_corpus_statistics(*streams(answers)), dtype=float)
+    found = []
+    for begin in range(0, len(answers), AT_ONCE):
+        some = streams(answers[begin : begin + AT_ONCE])
+        found.extend(scorer._extract_corpus_statistics(*some))
+    return np.array(found, dtype=float)
 
 
 def signature(scorer: Scorer, answers: Sequence[Answer]) -> str:

@@ -78,8 +78,10 @@ def test_errors_of_search_and_model(case):
         "label": "beam 2",
         "missed": 0.05,
         "quality": {"word_error_rate": 0.26},
+        "outputs": 100,
         "wrong": 30,
         "model_errors": 28,
+        "search_errors": 2,
     }
     search = {
         "run": "r",
@@ -92,21 +94,25 @@ def test_errors_of_search_and_model(case):
     assert reasons(replace(case, found=found))[3:] == [
         "It missed the most probable output for 5.00 % of 80 inputs; by word error rate the most "
         "probable ones have 27.00 % and its own 26.00 %, so searching harder would not help.",
-        "Of its 30 outputs that are no reference, the model finds 28 at least as probable as what "
-        "is right: these are errors of the model, not of the search.",
+        "Of its 100 outputs there, 30 are no reference: 28 by an error of the model, which finds "
+        "them at least as probable as what is right, and 2 by an error of the search.",
     ]
     better = {**search, "empty": {"best": 0.2}, "quality_of_best": {"word_error_rate": 0.1}}
     found = {**case.found, "search": {"by_run": [better]}}
     missed = reasons(replace(case, found=found))[3]
     assert ", where that is the empty one for 20.00 %; by" in missed
-    assert missed.endswith("so a better search would help.")
+    assert missed.endswith("so a better search could help.")
+    found = {**case.found, "search": {"by_run": [{**search, "systems": [{**entry, "missed": 0}]}]}}
+    assert reasons(replace(case, found=found))[3] == (
+        "It found the most probable output for each of 80 inputs where that is certain."
+    )
 
 
 def test_of_unlikeness_the_statistics_are_told():
     values = {"log_prob_per_token": -1.0, "distinct_1": 0.35, "distinct_2": 0.8}
     sampled = system("sampled", 1, unlikeness=0.1, distinct_3=0.9, **values)
     sampled["values"]["unlikeness"]["by_seed"] = [0.08, 0.12]
-    greedy = system("greedy", 1, unlikeness=2.0)
+    greedy = system("greedy", 1, unlikeness=2.0, looping=0.25)
     wanted = {"log_prob_per_token": -1.4, "distinct_1": 0.36, "distinct_2": 0.8}
     found = {
         "measures": MEASURES,
@@ -122,6 +128,7 @@ def test_of_unlikeness_the_statistics_are_told():
         "Its statistics, and in brackets those of held-out text: near are distinct-1 35.00 % "
         "(36.00 %), distinct-2 80.00 % (80.00 %); further off log-probability per token -1.000 "
         "(-1.400).",
+        "25.00 % of the outputs of greedy end in a loop, and 0.00 % of its own.",
     ]
 
 

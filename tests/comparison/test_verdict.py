@@ -93,6 +93,18 @@ def test_equal_ones_go_by_work_then_by_label_whatever_the_order():
     assert taken(systems, tests) == taken(backwards, tests) == "a"
 
 
+def test_hardly_less_work_is_no_reason_to_take_what_is_worse():
+    tests = [("a", 0.9), ("b", 0.9)]
+    assert taken({"best": (0.1, 50), "a": (0.2, 10.2), "b": (0.3, 10)}, tests) == "a"
+    assert taken({"best": (0.1, 50), "a": (0.2, 12), "b": (0.3, 10)}, tests) == "b"
+
+
+def test_of_equally_good_ones_the_one_that_draws_nothing():
+    both = found({"a": (0.2, 9.9), "b": (0.2, 10)})
+    both["systems"][0]["draws"] = True
+    assert verdict(both, lambda best: {}, 0.95)["take"] == "b"
+
+
 def test_a_system_of_unknown_quality_is_not_taken():
     assert taken({"a": (float("nan"), 1), "b": (0.3, 5)}) == "b"
 

@@ -19,6 +19,13 @@ def test_of_chrf_ngrams_of_both_sides_and_in_both(answers):
     assert found.tolist() == [[3, 2, 2, 2, 1, 1, 0, 0, 0]]
 
 
+def test_so_many_at_once_change_nothing(answers, monkeypatch):
+    rows = answers(("a b c", "a b"), ("a", "a", "a b"), ("b c d", "b c", "c", "b c d"))
+    wanted = [counts(each, rows).tolist() for each in (BLEU(), CHRF())]
+    monkeypatch.setattr("seqgen.metrics.sacrebleu_counts.AT_ONCE", 2)
+    assert [counts(each, rows).tolist() for each in (BLEU(), CHRF())] == wanted
+
+
 @pytest.mark.parametrize("references", [[1, 1, 1], [2, 2], [1, 3, 1]])
 def test_the_signature_is_that_of_all_answers(references, answers):
     rows = answers(*(("a b", *(f"a {i}" for i in range(count))) for count in references))
