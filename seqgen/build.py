@@ -180,9 +180,12 @@ def rehearse(recipe: Recipe) -> None:
         model: Model = recipe.model(**sizes)
         _check_replacing(recipe, model)
         recipe.train.optimizer(params=list(model.parameters()), lr=recipe.train.lr)
-    recipe.decoder(
-        seed=recipe.seed, vocab_size=ANY_VOCABULARY, encode=_any_tokens, load=_not_in_rehearsal
-    )
+    rehearse_decoder(recipe.decoder, recipe.seed)
+
+
+def rehearse_decoder(part: Any, seed: int) -> None:
+    """Build a checked decoder without a run: options that do not go together raise OptionError."""
+    part(seed=seed, vocab_size=ANY_VOCABULARY, encode=_any_tokens, load=_not_in_rehearsal)
 
 
 def _check_replacing(recipe: Recipe, model: Model) -> None:

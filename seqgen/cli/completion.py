@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
-from seqgen.bundled_recipes import known_recipes
+from seqgen.bundled_recipes import known_plans, known_recipes
 
 ROOM_NAMES = (
     "attentions",
@@ -27,6 +28,20 @@ ROOM_NAMES = (
 
 def recipes(incomplete: str) -> list[str]:
     """Recipes that come along, and YAML files below the current folder."""
+    return _files_or(known_recipes(), incomplete)
+
+
+def plans(incomplete: str) -> list[str]:
+    """Plans that come along, and YAML files below the current folder."""
+    return _files_or(known_plans(), incomplete)
+
+
+def recipes_and_plans(incomplete: str) -> list[str]:
+    """Both of what comes along, and YAML files below the current folder."""
+    return _files_or([*known_recipes(), *known_plans()], incomplete)
+
+
+def _files_or(known: Iterable[str], incomplete: str) -> list[str]:
     prefix = incomplete[: incomplete.rfind("/") + 1]
     try:
         paths = sorted(Path(prefix).iterdir())
@@ -34,7 +49,7 @@ def recipes(incomplete: str) -> list[str]:
         paths = []
     names = [prefix + path.name for path in paths if path.suffix in (".yaml", ".yml")]
     names += [f"{prefix}{path.name}/" for path in paths if path.is_dir()]
-    return [name for name in (*names, *known_recipes()) if name.startswith(incomplete)]
+    return [name for name in (*names, *known) if name.startswith(incomplete)]
 
 
 def runs(incomplete: str) -> list[str]:

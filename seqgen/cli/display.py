@@ -6,17 +6,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from rich.progress import BarColumn, Progress, TextColumn
-from rich.text import Text
-
+from seqgen.cli.advance import Advance
 from seqgen.cli.terminal import Terminal
 from seqgen.reports.quantities import count, duration, figure
 from seqgen.reports.text import visible
 
 Event = dict[str, Any]
-
-LINES = 20
-"""How many lines of progress a pipe gets over a whole run, validations apart."""
 
 
 class Display:
@@ -24,9 +19,8 @@ class Display:
 
     def __init__(self, *, to_stderr: bool = False) -> None:
         self.console = Terminal(stderr=to_stderr, highlight=False, soft_wrap=True)
-        self._lines = 0
-        self._bar: Progress | None = None
-        self._task: Any = None
+        self._line = self.console.say
+        self._advance = Advance(self.console)
 
     def __enter__(self) -> Display:
         return self
@@ -37,7 +31,7 @@ class Display:
         value: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._end_bar()
+        self._advance.end()
 
     def announce(self, plan: dict[str, Any]) -> None:
         """Say what the run will do."""
@@ -57,11 +51,7 @@ class Display:
         self._line(f"  budget  {plan['budget']}")
         if plan["resumed_at"] is not None:
             self._line(f"  resumed at step {plan['resumed_at']}")
-        if self.console.is_terminal:
-            columns = (BarColumn(bar_width=None), TextColumn("{task.description}", markup=False))
-            self._bar = Progress(*columns, console=self.console, transient=True)
-            self._task = self._bar.add_task("starting", total=1.0)
-            self._bar.start()
+        self._advance.begin()
 
     def event(self, event: Event) -> None:
         """Show one event of training."""
@@ -72,7 +62,7 @@ class Display:
 
     def conclude(self, result: dict[str, Any], folder: Path) -> None:
         """The figures at the end, and where everything lies."""
-        self._end_bar()
+        self._advance.end()
         train = result["train"]
         self._line(
             f"trained {count(train['steps'])} steps in {duration(train['seconds'])}, "
@@ -97,11 +87,7 @@ class Display:
             f"step {count(event['step'])}  loss {figure(event['loss'])}  "
             f"{count(event['tokens_per_second'])} tokens/s  {duration(left)} left"
         )
-        if self._bar is not None:
-            self._bar.update(self._task, completed=progress, description=text)
-        elif progress * LINES >= self._lines:
-            self._line(f"{progress:4.0%}  {text}")
-            self._lines = int(progress * LINES) + 1
+        self._advance.show(progress, text)
 
     def _valid(self, event: Event) -> None:
         mark = "  best" if event["best"] else ""
@@ -114,14 +100,6 @@ class Display:
             text = f"{sample['prompt']}{between}{sample['text']}".replace("\n", "\u21b5")
             room = max(20, self.console.width - 4) if self.console.is_terminal else 100
             self._line(f"  {visible(text)[:room]}", style="dim")
-
-    def _line(self, text: str, style: str = "") -> None:
-        self.console.print(Text(visible(text), style=style))
-
-    def _end_bar(self) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-            self._bar = None
 
 
 def _metrics(figures: dict[str, Any], before: str = "") -> str:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from seqgen.cli import check, data, evaluate, generate, listing, new, run, schema, validate
+from seqgen.cli import check, compare, data, evaluate, generate, listing, new, run, schema, validate
 from seqgen.errors import SeqgenError
 from seqgen.version import __version__
 
@@ -32,6 +32,7 @@ app = typer.Typer(
 app.command("run")(run.run)
 app.command("generate")(generate.generate)
 app.command("evaluate")(evaluate.evaluate)
+app.command("compare")(compare.compare)
 app.command("list")(listing.list_parts)
 app.command("validate")(validate.validate)
 app.command("schema")(schema.schema)

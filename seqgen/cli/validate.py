@@ -1,4 +1,4 @@
-"""The verb `validate`: is a recipe right? Nothing is read but the recipe, nothing is written."""
+"""The verb `validate`: is a recipe, or a plan, right? Only that is read, and nothing is written."""
 
 from __future__ import annotations
 
@@ -7,34 +7,59 @@ from typing import Annotated
 
 import typer
 
-from seqgen.cli.completion import recipes
+from seqgen.cli.completion import recipes_and_plans
+from seqgen.cli.plugin_files import PluginFiles, load_plugins
 
 
 def validate(
     recipe: Annotated[
-        str, typer.Argument(help="A recipe's path or bare name.", autocompletion=recipes)
+        str, typer.Argument(help="A path or a bare name.", autocompletion=recipes_and_plans)
     ],
     overrides: Annotated[
         list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="e.g. train.lr=3e-3")
     ] = None,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="It is a plan of seqgen compare and no recipe.")
+    ] = False,
+    plugin_files: PluginFiles = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print the recipe with every option written out.")
+        bool, typer.Option("--json", help="Print it with every option written out.")
     ] = False,
 ) -> None:
-    """Check a recipe and its overrides, without reading data or training."""
+    """Check a recipe and its overrides, without reading data or training; with --plan, a plan."""
+    load_plugins(plugin_files)
+    name, written_out = (_plan if plan else _recipe)(recipe, overrides or [])
+    if as_json:
+        typer.echo(json.dumps(written_out, indent=2))
+    else:
+        typer.echo(f"{name}: a valid {'plan' if plan else 'recipe'}")
+
+
+def _recipe(wanted: str, overrides: list[str]) -> tuple[str, object]:
+    """What errors call it, and all its options."""
     from seqgen.build import rehearse
     from seqgen.option_files import placed
     from seqgen.options import OptionError
     from seqgen.overrides import read_override
     from seqgen.run import load_recipe
 
-    checked, source = load_recipe(recipe, overrides or [])
+    checked, source = load_recipe(wanted, overrides)
     try:
         rehearse(checked)
     except OptionError as error:
-        read = [read_override(each) for each in overrides or []]
-        raise placed(error, source, read) from None
-    if as_json:
-        typer.echo(json.dumps(checked.plain(), indent=2))
-    else:
-        typer.echo(f"{source.name}: a valid recipe")
+        raise placed(error, source, [read_override(each) for each in overrides]) from None
+    return source.name, checked.plain()
+
+
+def _plan(wanted: str, overrides: list[str]) -> tuple[str, object]:
+    """The same of a plan, whose decoders are built, too."""
+    from seqgen.comparison.plan_source import PlanSource
+    from seqgen.comparison.systems import rehearse_decoders
+    from seqgen.overrides import read_override
+    from seqgen.registry import plain
+
+    source = PlanSource.find(wanted, [read_override(each) for each in overrides])
+    checked, systems = source.entered(["run"])
+    with source.placing():
+        rehearse_decoders(checked, systems)
+    return source.source.name, plain(checked)

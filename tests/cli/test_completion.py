@@ -2,7 +2,7 @@
 
 import pytest
 
-from seqgen.cli.completion import recipes, rooms, runs
+from seqgen.cli.completion import plans, recipes, recipes_and_plans, rooms, runs
 
 
 @pytest.fixture(autouse=True)
@@ -43,6 +43,16 @@ def test_recipes_by_whole_paths(place):
     assert recipes(f"{place.folder}/ti") == [f"{place.folder}/tiny.yaml"]
     assert recipes(f"{place.folder}/char/../ti") == [f"{place.folder}/char/../tiny.yaml"]
     assert recipes("/")
+
+
+def test_plans():
+    assert plans("lang") == ["language_model"]
+    assert plans("ti") == ["tiny.yaml"]
+    assert plans("char_") == []
+    assert recipes("lang") == []
+    assert recipes_and_plans("s") == [
+        "sentencepiece_gru", "shakespeare_char_lstm", "shakespeare_char_lstm_10min", "seq2seq"
+    ]  # fmt: skip
 
 
 def test_runs():

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from seqgen.cells import cells
+from seqgen.comparison.plan_source import plan_schema
 from seqgen.recipe import recipe_schema
 
 PLUGIN = '''
@@ -28,8 +29,15 @@ def test_it_is_the_json_schema_of_recipes(command):
     assert "hidden_size" in ended.out
 
 
-def test_every_reference_leads_somewhere(command):
-    schema = json.loads(command("schema").out)
+def test_with_a_flag_it_is_that_of_plans(command):
+    ended = command("schema", "--plan")
+    assert (ended.code, ended.err) == (0, "")
+    assert json.loads(ended.out) == json.loads(json.dumps(plan_schema()))
+
+
+@pytest.mark.parametrize("words", [[], ["--plan"]])
+def test_every_reference_leads_somewhere(words, command):
+    schema = json.loads(command("schema", *words).out)
     found = []
 
     def walk(node):

@@ -3,7 +3,7 @@
 import pytest
 
 from seqgen.comparison.plan import Plan
-from seqgen.comparison.systems import baseline_of, check_decoders, systems_of
+from seqgen.comparison.systems import baseline_of, check_decoders, rehearse_decoders, systems_of
 from seqgen.decoders import Decoder, decoders
 from seqgen.decoders.base import DecoderFactory
 from seqgen.options import OptionError, check_options, dotted, options_of
@@ -196,9 +196,10 @@ class TestPlaces:
         tokens = len(run.built.tokenizer)
 
         def told(*strategies, runs=("run",)):
-            found = systems(*strategies, names=runs)
+            plan = plan_of(*strategies)
+            found = systems_of(plan, runs)
             with pytest.raises(OptionError) as caught:
-                check_decoders(found, [run] * len(runs), runs)
+                check_decoders(plan, found, [run] * len(runs), runs)
             return str(caught.value)
 
         top_k = {"decoder": {"name": "top_k", "k": 2}, "grid": {"temperature": [1], "k": [3, 999]}}
@@ -214,8 +215,9 @@ class TestPlaces:
         run = TrainedRun.load(pairs_run)
 
         def told(strategy):
+            plan = plan_of(strategy)
             with pytest.raises(OptionError) as caught:
-                check_decoders(systems(strategy), [run], ["run"])
+                check_decoders(plan, systems_of(plan, ["run"]), [run], ["run"])
             return str(caught.value)
 
         message = "`n_best` must be from 1 to `beam_size`, which is 2, but is 3"
@@ -227,7 +229,29 @@ class TestPlaces:
 
     def test_right_ones_are_built_without_a_word(self, pairs_run):
         run = TrainedRun.load(pairs_run)
-        check_decoders(systems({"decoder": "greedy"}, {"decoder": "beam"}), [run], ["run"])
+        plan = plan_of({"decoder": "greedy"}, {"decoder": "beam", "grid": {"beam_size": [2, 3]}})
+        check_decoders(plan, systems_of(plan, ["run"]), [run], ["run"])
+
+    def test_that_of_the_best_of_n_is_built_too(self, pairs_run):
+        run = TrainedRun.load(pairs_run)
+        plan = plan_of({"decoder": "greedy"}, best_of={"decoder": {"name": "top_k", "k": 999}})
+        with pytest.raises(OptionError, match=r"^best_of\.decoder: `k` must be from 1 to"):
+            check_decoders(plan, systems_of(plan, ["run"]), [run], ["run"])
+
+    @pytest.mark.parametrize(
+        ("grid", "path"),
+        [
+            ({"n_best": [3], "beam_size": [2]}, "strategies.0.grid.n_best.0"),
+            ({"beam_size": [4, 2], "n_best": [3]}, "strategies.0.grid.n_best.0"),
+        ],
+    )
+    def test_a_rehearsal_needs_no_run(self, grid, path):
+        plan = plan_of({"decoder": "beam", "grid": grid})
+        with pytest.raises(OptionError) as caught:
+            rehearse_decoders(plan, systems_of(plan, ["run"]))
+        assert str(caught.value) == (
+            f"{path}: `n_best` must be from 1 to `beam_size`, which is 2, but is 3"
+        )
 
 
 class TestBaseline:
