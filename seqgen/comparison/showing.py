@@ -32,11 +32,14 @@ def outputs_shown(
 def _output(produced: Produced, quality: Quality, place: int) -> dict[str, Any]:
     best, label = produced.outputs[0][place][0], produced.system.label
     values = {name: quality.single(name, label, place) for name in quality.metrics}
+    hypothesis = best.generated.hypothesis
     return {
         "label": label,
         "text": best.generated.text,
         "log_prob": log_prob(best),
-        "finished": best.generated.hypothesis.finished,
+        "finished": hypothesis.finished,
+        # Said of a search alone that ran out of its budget: a better output may be missing.
+        **({} if hypothesis.complete else {"complete": False}),
         "values": {name: value for name, value in values.items() if value is not None},
     }
 

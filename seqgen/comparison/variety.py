@@ -10,6 +10,7 @@ from seqgen.comparison.measures import Measure, Outputs
 from seqgen.comparison.plan import Unit
 from seqgen.comparison.produced import Output
 from seqgen.metrics import MORE_DIVERSE, TrainingText, diversity
+from seqgen.metrics.loops import looping
 from seqgen.tokenizers import Tokenizer
 
 _SIZED: Mapping[str, tuple[str, str, str]] = MappingProxyType(
@@ -45,7 +46,7 @@ _WHOLE: Mapping[str, tuple[str, str, str]] = MappingProxyType(
             "looping",
             "share",
             "Outputs that end in a loop, at least three times the same and 12 units long, divided "
-            "by all outputs.",
+            "by all outputs; a last word that may be cut off is left out.",
         ),
         "copied": (
             "copied",
@@ -92,12 +93,23 @@ def variety(outputs: Outputs, unit: Unit, training: TrainingText | None = None) 
     `unit` is what n-grams are made of: words, which are what stands between spaces, characters, or
     the tokens of the model as a person reads them; the end token is none.
     """
-    return diversity([split(each, unit) for own in outputs for each in own], training)
+    every = [each for own in outputs for each in own]
+    found = diversity([split(each, unit) for each in every], training)
+    loops = looping([_uncut(each, unit) for each in every])
+    return found if loops is None else {**found, "looping": loops}
 
 
 def split(output: Output, unit: Unit) -> Sequence[str]:
     """The units of an output."""
     return _SPLITS[unit](output)
+
+
+def _uncut(output: Output, unit: Unit) -> Sequence[str]:
+    """Its units, but for a last word that the largest length may have cut off: half a word is not
+    the one that it would have been, and would hide the loop that it stands in."""
+    units = split(output, unit)
+    whole = unit != "words" or output.generated.hypothesis.finished
+    return units if whole else units[:-1]
 
 
 def _pieces(output: Output) -> Sequence[str]:

@@ -52,3 +52,11 @@ def test_every_name_that_diversity_gives_is_described(letters):
     assert titles["distinct_2"] == "distinct-2"
     assert titles["entropy_3"] == "entropy of 3-grams"
     assert not any("{" in each.about for each in MEASURES)
+
+
+def test_a_word_that_is_cut_off_does_not_hide_a_loop(output):
+    circle = "round and round we go " * 4
+    cut = [[output(f"{circle}rou", finished=False)], [output(f"{circle}rou")]]
+    assert variety(cut, "words")["looping"] == 0.5
+    assert variety(cut[:1], "tokens")["looping"] == 0
+    assert variety([[output("rou", finished=False)]], "words")["looping"] == 0
