@@ -461,3 +461,27 @@ def write_document(tmp_path):
         return tmp_path
 
     return write
+
+
+@pytest.fixture
+def branching():
+    """A trace by hand: a beam of two that has kept a and c, then b and d, and found a b."""
+
+    def node(parent, token, log_prob, considered):
+        return {"parent": parent, "token": token, "log_prob": log_prob, "considered": considered}
+
+    first = [["a", -0.5], ["c", -1.5], ["e", -2.0], ["f", -9.0]]
+    output = {"text": "ab", "log_prob": -0.875, "finished": True, "node": 3}
+    return {
+        "input": "ab",
+        "decoder": {"name": "beam", "beam_size": 2, "constraints": []},
+        "start": "<s>",
+        "nodes": [
+            node(-1, "<s>", 0.0, first),
+            node(0, "a", -0.5, [["b", -0.25], ["x", -2.0]]),
+            node(0, "c", -1.5, [["d", -0.25]]),
+            node(1, "b", -0.25, [["</s>", -0.125], ["d", -2.0]]),
+            node(2, "d", -0.25, [["</s>", -1.0]]),
+        ],
+        "outputs": [{**output, "last": "</s>", "last_log_prob": -0.125}],
+    }
