@@ -53,6 +53,7 @@ def read_run(
         tokenizers = restore_tokenizers(recipe, data, directory.tokenizer)
         check_tokenizers(directory, fingerprints(tokenizers))
         built = build(recipe, data, tokenizers)
+        built.judge()  # of what cannot be measured here, this is the place to say it
     except OptionError as error:
         raise placed(error, source, [read_override(each) for each in every]) from None
     checkpoints = Checkpoints(directory.checkpoints)

@@ -68,7 +68,7 @@ def compare(
     from seqgen.comparison.compare import compare as run_comparison
     from seqgen.comparison.contest import Contest
     from seqgen.comparison.files import check_free, document_text, write
-    from seqgen.comparison.systems import check_decoders
+    from seqgen.comparison.rehearsal import check_for_runs
     from seqgen.trained import TrainedRun
 
     found = sort_words(words)
@@ -95,7 +95,7 @@ def compare(
     source = source or options.ready(trained[0].built.data.continues)
     checked, systems = source.entered(names)
     with source.placing(), ComparisonDisplay(to_stderr=as_json) as display:
-        check_decoders(checked, systems, trained, names)
+        check_for_runs(checked, systems, trained, names)
         document = run_comparison(Contest(trained, names, systems, display.watch), checked)
     write(folder, document)
     if as_json:

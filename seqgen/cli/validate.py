@@ -54,7 +54,7 @@ def _recipe(wanted: str, overrides: list[str]) -> tuple[str, object]:
 def _plan(wanted: str, overrides: list[str]) -> tuple[str, object]:
     """The same of a plan, whose decoders are built, too."""
     from seqgen.comparison.plan_source import PlanSource
-    from seqgen.comparison.systems import rehearse_decoders
+    from seqgen.comparison.rehearsal import rehearse_decoders
     from seqgen.overrides import read_override
     from seqgen.registry import plain
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from math import prod
 from typing import Any, NamedTuple, cast
 
-from seqgen.build import rehearse_decoder
 from seqgen.comparison.labels import decoder_label, named_label
 from seqgen.comparison.plan import Plan, Strategy
 from seqgen.decoders import Decoder, decoders
@@ -18,8 +16,7 @@ from seqgen.errors import RecipeError
 from seqgen.options import OptionError, Path, did_you_mean, dotted
 from seqgen.overrides import Override, lay_over, path_of
 from seqgen.plain_values import shown
-from seqgen.registry import Part, plain
-from seqgen.trained import TrainedRun
+from seqgen.registry import Part
 
 MOST = 1000
 """The most strategies of a plan, grids written out: a few keys with a few values soon make more."""
@@ -131,49 +128,6 @@ def baseline_of(plan: Plan, systems: Sequence[System], names: Sequence[str]) -> 
     few = ", ".join(labels[:8]) + (", ..." if len(labels) > 8 else "")
     message = f"nothing is called {shown(plan.baseline)}{did_you_mean(plan.baseline, labels)}"
     raise OptionError(("baseline",), f"{message} ({few})")
-
-
-def check_decoders(
-    plan: Plan, systems: Sequence[System], runs: Sequence[TrainedRun], names: Sequence[str]
-) -> None:
-    """Build each decoder of a plan for its run once: what only a vocabulary can tell is told now.
-
-    Errors: OptionError with the path in the plan, and those of runs that help.
-    """
-    about = [f" (of the run {name})" if len(names) > 1 else "" for name in names]
-    for system in systems:
-        with _placing(system.origin.placed, about[system.run]):
-            runs[system.run].decoder(dict(system.spec))
-    for place, run in enumerate(runs):
-        with _placing(_of_best_of, about[place]):
-            run.decoder(plain(plan.best_of.decoder))
-
-
-def rehearse_decoders(plan: Plan, systems: Sequence[System]) -> None:
-    """Build each decoder of a plan without a run, for a vocabulary that is large enough.
-
-    Errors: OptionError with the path in the plan.
-    """
-    for system in systems:
-        with _placing(system.origin.placed):
-            rehearse_decoder(decoders.check(dict(system.spec)), plan.seed)
-    with _placing(_of_best_of):
-        rehearse_decoder(decoders.check(plain(plan.best_of.decoder)), plan.seed)
-
-
-@contextmanager
-def _placing(placed: Callable[[OptionError], OptionError], about: str = "") -> Iterator[None]:
-    """A context in which an OptionError is about a decoder, and becomes one about the plan."""
-    try:
-        yield
-    except OptionError as error:
-        told = OptionError(error.path, f"{error.message}{about}", at_key=error.at_key)
-        raise placed(told) from None
-
-
-def _of_best_of(error: OptionError) -> OptionError:
-    path = ("best_of", "decoder", *error.path)
-    return OptionError(path, error.message, at_key=error.at_key)
 
 
 def _variants(place: int, strategy: Strategy) -> Iterator[_Variant]:

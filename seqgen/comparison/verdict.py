@@ -8,6 +8,8 @@ from typing import Any
 
 from seqgen.comparison.measures import Measure
 from seqgen.comparison.reasons import Case, System, reasons, without_quality
+from seqgen.options import OptionError
+from seqgen.plain_values import shown
 
 Against = Mapping[str, Mapping[str, float]]
 """The tests of all other systems against one, by their labels."""
@@ -21,14 +23,15 @@ def quality_measure(wanted: str | None, measures: Mapping[str, Measure]) -> str 
     """The measure by which systems are ranked: the one that is `wanted`, else the first metric,
     else unlikeness, None where there is none of these.
 
-    Errors: ValueError where what is wanted is not among those of `measures` that have a better
+    Errors: OptionError where what is wanted is not among those of `measures` that have a better
     side.
     """
     if wanted is None:
         return next((name for name, each in measures.items() if each.group == "quality"), None)
     known = [name for name, each in measures.items() if each.better is not None]
     if wanted not in known:
-        raise ValueError(f"`quality` must be one of {', '.join(known)}, but is '{wanted}'")
+        message = f"must be one of {', '.join(known)}, but is {shown(wanted)}"
+        raise OptionError(("quality",), message)
     return wanted
 
 

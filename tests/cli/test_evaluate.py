@@ -149,3 +149,10 @@ def test_metrics_alone_leave_the_data_as_it_was(command, copied_run, place):
     recipe.write_text(recipe.read_text().replace(next(iter(path)), "other.txt"))
     ended = command("evaluate", copied_run, "evaluation.batch_size=3")
     assert ended.err == "warning: the data is not what this run was trained on\n"
+
+
+def test_a_metric_that_is_there_twice(refusal, pairs_run):
+    told = refusal(3, "evaluate", pairs_run, "metrics=[exact_match, exact_match]")
+    assert told.startswith(
+        "override metrics=[exact_match, exact_match]: metrics.1: 'exact_match' is"
+    )

@@ -3,11 +3,10 @@
 import pytest
 
 from seqgen.comparison.plan import Plan
-from seqgen.comparison.systems import baseline_of, check_decoders, rehearse_decoders, systems_of
+from seqgen.comparison.systems import baseline_of, systems_of
 from seqgen.decoders import Decoder, decoders
 from seqgen.decoders.base import DecoderFactory
 from seqgen.options import OptionError, check_options, dotted, options_of
-from seqgen.trained import TrainedRun
 
 
 def plan_of(*strategies, **more):
@@ -190,68 +189,6 @@ class TestPlaces:
         error = refusal({"decoder": "greedy"}, {"decoder": "beam", "grid": grid})
         assert dotted(error.path) == path
         assert error.message.startswith(message)
-
-    def test_what_a_vocabulary_is_too_small_for(self, pairs_run):
-        run = TrainedRun.load(pairs_run)
-        tokens = len(run.built.tokenizer)
-
-        def told(*strategies, runs=("run",)):
-            plan = plan_of(*strategies)
-            found = systems_of(plan, runs)
-            with pytest.raises(OptionError) as caught:
-                check_decoders(plan, found, [run] * len(runs), runs)
-            return str(caught.value)
-
-        top_k = {"decoder": {"name": "top_k", "k": 2}, "grid": {"temperature": [1], "k": [3, 999]}}
-        limit = f"`k` must be from 1 to {tokens}, the number of tokens, but is 999"
-        assert told({"decoder": "greedy"}, top_k) == f"strategies.1.grid.k.1: {limit}"
-        inside = {
-            "decoder": {"name": "minimum_bayes_risk", "sampler": {"name": "top_k", "k": 999}},
-        }
-        assert told(inside) == f"strategies.0.decoder.sampler: {limit}"
-        assert told(top_k, runs=("a", "b")) == f"strategies.0.grid.k.1: {limit} (of the run a)"
-
-    def test_what_does_not_go_together(self, pairs_run):
-        run = TrainedRun.load(pairs_run)
-
-        def told(strategy):
-            plan = plan_of(strategy)
-            with pytest.raises(OptionError) as caught:
-                check_decoders(plan, systems_of(plan, ["run"]), [run], ["run"])
-            return str(caught.value)
-
-        message = "`n_best` must be from 1 to `beam_size`, which is 2, but is 3"
-        few = {"decoder": {"name": "beam", "n_best": 3}, "grid": {"beam_size": [2]}}
-        assert told(few) == f"strategies.0.grid.beam_size.0: {message}"
-        assert told({"decoder": {"name": "beam", "n_best": 3, "beam_size": 2}}) == (
-            f"strategies.0.decoder: {message}"
-        )
-
-    def test_right_ones_are_built_without_a_word(self, pairs_run):
-        run = TrainedRun.load(pairs_run)
-        plan = plan_of({"decoder": "greedy"}, {"decoder": "beam", "grid": {"beam_size": [2, 3]}})
-        check_decoders(plan, systems_of(plan, ["run"]), [run], ["run"])
-
-    def test_that_of_the_best_of_n_is_built_too(self, pairs_run):
-        run = TrainedRun.load(pairs_run)
-        plan = plan_of({"decoder": "greedy"}, best_of={"decoder": {"name": "top_k", "k": 999}})
-        with pytest.raises(OptionError, match=r"^best_of\.decoder: `k` must be from 1 to"):
-            check_decoders(plan, systems_of(plan, ["run"]), [run], ["run"])
-
-    @pytest.mark.parametrize(
-        ("grid", "path"),
-        [
-            ({"n_best": [3], "beam_size": [2]}, "strategies.0.grid.n_best.0"),
-            ({"beam_size": [4, 2], "n_best": [3]}, "strategies.0.grid.n_best.0"),
-        ],
-    )
-    def test_a_rehearsal_needs_no_run(self, grid, path):
-        plan = plan_of({"decoder": "beam", "grid": grid})
-        with pytest.raises(OptionError) as caught:
-            rehearse_decoders(plan, systems_of(plan, ["run"]))
-        assert str(caught.value) == (
-            f"{path}: `n_best` must be from 1 to `beam_size`, which is 2, but is 3"
-        )
 
 
 class TestBaseline:

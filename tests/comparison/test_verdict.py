@@ -56,7 +56,7 @@ def test_the_first_measure_of_quality_is_the_one_unless_another_is_wanted():
 
 @pytest.mark.parametrize("wrong", ["blue", "log_prob_per_token"])
 def test_a_measure_without_a_better_side_is_refused(wrong):
-    message = f"`quality` must be one of word_error_rate, bleu, distinct_2, but is '{wrong}'"
+    message = f"quality: must be one of word_error_rate, bleu, distinct_2, but is '{wrong}'"
     with pytest.raises(ValueError, match=message):
         quality_measure(wrong, MEASURES)
 
