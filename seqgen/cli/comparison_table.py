@@ -31,8 +31,9 @@ def show_table(console: Terminal, headers: Sequence[str], rows: Sequence[Sequenc
     if not console.is_terminal:
         console.width = labels + sum(widths) + BETWEEN * len(widths)
     longest = max(cell_len(word) for label in columns[0] for word in label.split())
+    least = min(labels, max(longest, NARROWEST))
     shown = len(widths)
-    while shown > 1 and longest + sum(widths[:shown]) + BETWEEN * shown > console.width:
+    while shown > 1 and least + sum(widths[:shown]) + BETWEEN * shown > console.width:
         shown -= 1
     room = console.width - sum(widths[:shown]) - BETWEEN * shown
     if room < min(labels, NARROWEST):

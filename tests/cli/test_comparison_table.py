@@ -59,6 +59,15 @@ def test_where_there_is_no_room_for_a_table_values_stand_below_labels():
     assert lines[:2] == [LABEL, "  word error rate, % \u2193: 24.00 (21.00\u201327.00)"]
 
 
+@pytest.mark.parametrize("width", range(45, 110))
+def test_short_labels_always_stand_in_a_table(width):
+    rows = [["greedy (take, baseline)", *ROWS[0][1:]], ["beam beam_size=10", *ROWS[1][1:]]]
+    _, lines = shown(width, rows=rows)
+    assert "25.00 (22.00" in next(line for line in lines if line.startswith("beam"))
+    assert "24.00 (21.00" in next(line for line in lines if line.startswith("greedy (take"))
+    assert max(map(len, lines)) <= width
+
+
 def test_a_pipe_has_room_for_everything():
     left_out, lines = shown(None, rows=[["x" * 300, *ROWS[0][1:]], ROWS[1]])
     assert left_out == 0
