@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 from seqgen.decoders import Decoder, decoders
 from seqgen.errors import RecipeError, UsageError
 from seqgen.options import OptionError
 from seqgen.overrides import Override, lay_over, read_override
 from seqgen.trained import TrainedRun
+
+T = TypeVar("T")
 
 
 class DecoderOptions(NamedTuple):
@@ -23,6 +25,13 @@ class DecoderOptions(NamedTuple):
 
     def build(self, trained: TrainedRun) -> Decoder:
         """The decoder. Errors: RecipeError that names the setting, UsageError."""
+        return self._made(trained, lambda wanted: trained.decoder(wanted, self.seed))
+
+    def spec(self, trained: TrainedRun) -> dict[str, Any]:
+        """The same as plain data, every option written out. Errors: as those of `build`."""
+        return self._made(trained, lambda wanted: decoders.check(wanted).plain())
+
+    def _made(self, trained: TrainedRun, make: Callable[[dict[str, Any]], T]) -> T:
         recipe = trained.built.recipe
         spec = {"name": self.name} if self.name is not None else recipe.decoder.plain()  # type: ignore[attr-defined]
         overrides = [read_override(each, "--set") for each in self.settings]
@@ -30,7 +39,7 @@ class DecoderOptions(NamedTuple):
         if self.n_best is not None:
             wanted.update(_several(wanted, self.n_best, {each.path[0] for each in overrides}))
         try:
-            return trained.decoder(wanted, self.seed)
+            return make(wanted)
         except OptionError as error:
             raise self._named(error, wanted, overrides) from None
 

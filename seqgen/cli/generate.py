@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -30,6 +32,10 @@ def generate(
     output_file: Annotated[
         Path | None,
         typer.Option("--output", metavar="FILE", help="A line for each of them, in their order."),
+    ] = None,
+    trace: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="How each was found: JSON, or a page if called .html."),
     ] = None,
     score: Annotated[
         Path | None,
@@ -60,8 +66,10 @@ def generate(
     _check_together(
         {"--prompt": prompt, "--input": input_file, "--score": score},
         {"--n-best": n_best, "--samples": samples if samples > 1 else None, "--score": score},
+        {"--trace": trace, "--score": score},
     )
     from seqgen.cli.decoder_option import DecoderOptions
+    from seqgen.cli.trace_file import traced_into
     from seqgen.trained import TrainedRun
 
     trained = TrainedRun.load(run, device, overrides or [], plugins or [])
@@ -70,25 +78,29 @@ def generate(
 
         score_lines(trained, score, output_file, as_json)
         return
-    chosen = DecoderOptions(decoder, settings or (), seed, n_best).build(trained)
-    continues = trained.built.data.continues
-    if prompt is not None or (input_file is None and continues):
-        if output_file is not None:
-            raise UsageError("--output goes with --input FILE or --score FILE")
-        texts = prompt or list(trained.built.recipe.samples.prompts or ("",))
-        found = _from_prompts(trained, chosen, texts, max_length, samples)
-        _show(found, as_json, continues)
-        return
-    from seqgen.cli.line_answers import Answering
-    from seqgen.cli.line_formats import best_line, json_line, table
+    options = DecoderOptions(decoder, settings or (), seed, n_best)
+    chosen, continues = options.build(trained), trained.built.data.continues
+    from_prompts = prompt is not None or (input_file is None and continues)
+    if from_prompts and output_file is not None:
+        raise UsageError("--output goes with --input FILE or --score FILE")
+    if trace is not None and trace == output_file:
+        raise UsageError("--trace and --output must be two files")
+    with traced_into(trace, trained, options.spec(trained)) as ask:
+        if from_prompts:
+            texts = prompt or list(trained.built.recipe.samples.prompts or ("",))
+            found = _from_prompts(trained, partial(ask, texts, chosen, max_length, samples), texts)
+            _show(found, as_json, continues)
+            return
+        from seqgen.cli.line_answers import Answering
+        from seqgen.cli.line_formats import best_line, json_line, table
 
-    several = n_best is not None or samples > 1
-    form = json_line if as_json else table if several else best_line(continues)
-    answering = Answering(trained, chosen, form, max_length, samples)
-    if input_file is not None:
-        answering.file(input_file, output_file)
-    else:
-        answering.standard_input(output_file)
+        several = n_best is not None or samples > 1
+        form = json_line if as_json else table if several else best_line(continues)
+        answering = Answering(trained, chosen, form, max_length, samples, ask)
+        if input_file is not None:
+            answering.file(input_file, output_file)
+        else:
+            answering.standard_input(output_file)
 
 
 def _check_together(*groups: dict[str, object]) -> None:
@@ -100,8 +112,8 @@ def _check_together(*groups: dict[str, object]) -> None:
 
 
 def _from_prompts(
-    trained: Any, decoder: Any, texts: list[str], max_length: int | None, samples: int
-) -> list[Any]:
+    trained: Any, ask: Callable[[], list[list[Any]]], texts: list[str]
+) -> list[list[Any]]:
     """For each prompt its outputs."""
     import warnings
 
@@ -111,7 +123,7 @@ def _from_prompts(
     data, tokenizers = trained.built.data, trained.built.tokenizers
     try:
         unknown = Counter(each for text in texts for each in data.unknown(text, tokenizers))
-        found = trained.continuations(texts, decoder, max_length, samples)
+        found = ask()
     except ValueError as error:
         raise RecipeError(f"--prompt: {error}") from None
     flat = [each for outputs in found for each in outputs]
@@ -120,7 +132,7 @@ def _from_prompts(
     for remark in (unknown_remark(unknown, what), cut_short_remark(cut_short, len(flat))):
         if remark:
             warnings.warn(remark, stacklevel=1)
-    return found  # type: ignore[no-any-return]
+    return found
 
 
 def _show(found: list[Any], as_json: bool, continues: bool) -> None:

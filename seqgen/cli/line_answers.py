@@ -14,6 +14,7 @@ import typer
 from seqgen.cli.line_file import Write, line_file
 from seqgen.cli.line_formats import Format
 from seqgen.cli.source_lines import STANDARD_INPUT, Source, SourceLines, read_lines, typed_lines
+from seqgen.cli.trace_file import Ask
 from seqgen.data.rows import lines_of
 from seqgen.decoders import Decoder
 from seqgen.errors import DataError, RecipeError
@@ -29,13 +30,17 @@ LINES_AT_ONCE = 1000
 
 @dataclass
 class Answering:
-    """A run that answers lines by a decoder, `samples` times what it finds for each."""
+    """A run that answers lines by a decoder, `samples` times what it finds for each.
+
+    `ask` is what asks it, its own `continuations` where there is none.
+    """
 
     trained: TrainedRun
     decoder: Decoder
     form: Format
     max_length: int | None = None
     samples: int = 1
+    ask: Ask | None = None
     outputs: int = 0
     cut_short: int = 0
 
@@ -80,11 +85,10 @@ class Answering:
 
     def _outputs(self, sources: Sequence[Source]) -> list[list[Generated]]:
         texts, numbers = [each.text for each in sources], [each.number - 1 for each in sources]
+        ask = self.ask or self.trained.continuations
         try:
             with memory_for("the outputs; a smaller evaluation.batch_size needs less"):
-                found = self.trained.continuations(
-                    texts, self.decoder, self.max_length, self.samples, numbers
-                )
+                found = ask(texts, self.decoder, self.max_length, self.samples, numbers)
         except ValueError as error:  # the texts are good, so it is what the decoder was told
             raise RecipeError(f"--decoder: {error}") from None
         flat = [each for own in found for each in own]

@@ -9,7 +9,7 @@ from seqgen.reports.comparison.traces import about_traces, style, trace_html
 from seqgen.reports.fields import Record, record, string
 from seqgen.reports.quantities import counted
 from seqgen.reports.shell import Page, Section
-from seqgen.reports.text import as_html, beginning, token_label
+from seqgen.reports.text import as_html, beginning
 
 MOST_TRACES = 100
 """How many traces a page shows."""
@@ -21,13 +21,13 @@ TITLE = 32
 def trace_page(run: str, traces: Sequence[Mapping[str, object]], every: int) -> str:
     """The page for traces of the run called `run`, the first of `every` that there are."""
     own = files("seqgen.reports").joinpath("style.css").read_text(encoding="utf-8")
-    said = "".join(f'<p class="summary">{_decoder(each)}</p>' for each in traces[:1])
+    said = as_html(_said(record(traces[0], "decoder"))) if traces else ""
     more = every - len(traces)
     left_out = f" {counted(more, 'input')} more had no room here." if more else ""
     return Page(
         kind="seqgen traces",
         heading=run,
-        lead=f"{said}{about_traces()}",
+        lead=f'<p class="summary">{said}</p>{about_traces()}',
         sections=[_section(place, each) for place, each in enumerate(traces, 1)],
         footer=f"With another name than .html, the traces are written as JSON.{left_out}",
         style=f"{own}{style()}",
@@ -37,14 +37,18 @@ def trace_page(run: str, traces: Sequence[Mapping[str, object]], every: int) -> 
 def _section(place: int, trace: Record) -> Section:
     text = string(trace, "input")
     short = text if len(text) <= TITLE else f"{text[: TITLE - 1]}\u2026"
-    whole = (
-        "" if short == text else f'<div class="generated source" dir="auto">{beginning(text)}</div>'
-    )
-    return Section(f"trace-{place}", token_label(short), f"{whole}{trace_html(trace)}")
+    whole = ""
+    if short != text or "\n" in text:
+        whole = f'<div class="generated source" dir="auto">{beginning(text)}</div>'
+    title = beginning(short.replace("\n", "\u21b5"))
+    return Section(f"trace-{place}", title, f"{whole}{trace_html(trace)}")
 
 
-def _decoder(trace: Record) -> str:
-    """The decoder with its options, as HTML."""
-    spec = record(trace, "decoder")
-    options = [f"{name}={value}" for name, value in spec.items() if name != "name" and value != []]
-    return as_html(f"{string(spec, 'name')} {', '.join(options)}".strip())
+def _said(spec: Record) -> str:
+    """A decoder with its options, without those that are empty."""
+    options = []
+    for name, value in spec.items():
+        inner = f"({_said(value)})" if isinstance(value, dict) else value
+        if name != "name" and value not in (None, []):
+            options.append(f"{name}={inner}")
+    return f"{string(spec, 'name')} {', '.join(options)}".strip()

@@ -122,7 +122,7 @@ def _note(content: Told, output: Output) -> str:
     if output.rank is not None:
         parts.append(f"ranked by {as_nats(output.rank)}")
     if output.finished is not None:
-        parts.append("ended by the model" if output.finished else "not ended by the model")
+        parts.append("ended by the model" if output.finished else "no end token")
     if not output.complete:
         parts.append("the search gave up, so a better one may be missing")
     return f'<p class="note">{"; ".join(parts)}</p>' if parts else ""

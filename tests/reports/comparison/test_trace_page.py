@@ -13,6 +13,8 @@ def test_each_input_has_a_section_and_the_decoder_is_named(branching):
     assert '<p class="summary">beam beam_size=2</p>' in page
     assert '<section id="trace-1"><h2>ab</h2>' in page
     assert 'dir="auto">a longer input than a title &lt;has&gt; room for</div>' in page
+    branching["decoder"]["sampler"] = {"name": "top_k", "k": 3, "constraints": []}
+    assert "beam beam_size=2, sampler=(top_k k=3)" in trace_page("run", [branching], 1)
     assert "3 inputs more had no room here." in page
     assert "http" not in page.replace("http-equiv", "")
 

@@ -82,7 +82,7 @@ def test_tints_follow_the_probability(branching):
     html = trace_html({"nodes": nodes, "outputs": [output]})
     tints = [each["class"] for each in Reader(html).having("token")]
     assert tints == [f"token t{n}" for n in (0, 1, 2, 3, 4, 0)]
-    assert "6 tokens; not ended by the model" in html
+    assert "6 tokens; no end token" in html
 
 
 def test_samples_that_give_up_nothing_are_no_tree(branching):
