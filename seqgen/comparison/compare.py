@@ -49,7 +49,10 @@ def compare(contest: Contest, plan: Plan) -> Document:
         workshops[system.run].produce(system, inputs.texts)
         for system in contest.each(contest.systems, lambda system: system.label)
     ]
-    references = workshops[0].references(inputs.examples) if inputs.referenced else []
+    references = [
+        [first for first, *_ in each.references(inputs.examples)] if inputs.referenced else []
+        for each in workshops
+    ]
     metrics = contest.runs[0].built.judge().metrics
     quality = judge(produced, inputs.examples, metrics, plan.significance, plan.seed)
     found = {
@@ -96,9 +99,9 @@ def _measured(
     quality: Quality,
     references: Sequence[Sequence[Reference]],
 ) -> Document:
-    """The measures, and their values for the systems and the references."""
-    measurer = Measurer(contest.runs, plan, [first for first, *_ in references])
-    of_references = measurer.of_references(inputs.examples)
+    """The measures, and their values for the systems and, by the first run, the references."""
+    measurer = Measurer(contest.runs, plan, inputs.examples, references)
+    of_references = measurer.of_references(0)
     baseline = baseline_of(plan, contest.systems, contest.names).label
     systems: list[dict[str, Any]] = [
         {
@@ -107,7 +110,7 @@ def _measured(
             "decoder": dict(each.system.spec),
             "draws": each.system.draws,
             "seeds": list(each.seeds),
-            "values": measurer.system(each, quality, of_references),
+            "values": measurer.system(each, quality),
             "against_baseline": _tests(quality, each.system.label, baseline),
         }
         for each in produced

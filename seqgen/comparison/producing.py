@@ -103,8 +103,8 @@ class Workshop:
 
     def _tokens(self, reference: str) -> tuple[int, ...]:
         built = self.run.built
-        tokens = tuple(built.tokenizer.encode(reference).tolist())
-        return (*tokens, EOS) if built.data.ends else tokens
+        tokens = built.data.output_tokens(reference, built.tokenizers)
+        return (*tokens, EOS) if built.data.ends else tuple(tokens)
 
     def _score(self, pairs: Sequence[tuple[str, tuple[int, ...]]]) -> None:
         """Score what is not scored yet."""

@@ -14,6 +14,7 @@ from seqgen.comparison.produced import Output, Produced
 from seqgen.comparison.scores import log_prob
 from seqgen.data.base import Example
 from seqgen.metrics import Answer, Metric, MetricOfSums
+from seqgen.reports.measures import metric_label
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ def measures_of(metrics: Mapping[str, Metric]) -> list[Measure]:
     """The metrics as measures, explained by the first paragraph of their docstrings and the formula
     that the second begins with."""
     return [
-        Measure(name, name.replace("_", " "), "quality", metric.better, metric.unit, _about(metric))
+        Measure(name, metric_label(name), "quality", metric.better, metric.unit, _about(metric))
         for name, metric in metrics.items()
     ]
 

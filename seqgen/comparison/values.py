@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from seqgen.comparison.lengths import lengths
+from seqgen.comparison.lengths import length_of, lengths
 from seqgen.comparison.measures import Outputs, Values, by_seed
 from seqgen.comparison.plan import Plan
 from seqgen.comparison.produced import Output, Produced, Reference
@@ -24,39 +24,43 @@ from seqgen.trained import TrainedRun
 
 @dataclass
 class Measurer:
-    """Measures what the systems produced: each with the training text of its own run, all against
-    the same `references`, those of the first run, of which there may be none."""
+    """Measures what the systems produced, each with the training text of its own run and beside the
+    first reference of each of the `examples`, by the model and in the tokens of its run:
+    `references: [runs, inputs]`, for each run nothing where there are none."""
 
     runs: Sequence[TrainedRun]
     plan: Plan
-    references: Sequence[Reference]
+    examples: Sequence[Example]
+    references: Sequence[Sequence[Reference]]
     _training: dict[int, TrainingText] = field(default_factory=dict)
+    _of_references: dict[int, Values] = field(default_factory=dict)
 
-    def system(self, produced: Produced, quality: Quality, of_references: Values) -> Values:
+    def system(self, produced: Produced, quality: Quality) -> Values:
         """All values of a system."""
         run = produced.system.run
         found = by_seed(produced, lambda outputs: self._of(run, outputs))
         own = {**quality.values(produced.system.label), **found, **work(produced)}
         if not self.runs[run].built.data.continues:  # then there is an answer that is right
             return own
-        unlike = by_seed(
-            produced, lambda each: unlikeness(each, of_references, self.plan.diversity_unit)
-        )
-        return {**own, **unlike}
+        wanted, unit = self.of_references(run), self.plan.diversity_unit
+        return {**own, **by_seed(produced, lambda each: unlikeness(each, wanted, unit))}
 
-    def of_references(self, examples: Sequence[Example]) -> Values:
-        """What the same measures say of the references themselves; nothing where there are none."""
-        if not self.references:
-            return {}
-        outputs = [
-            [_as_output(example.source, each, self.runs[0].built.tokenizer)]
-            for example, each in zip(examples, self.references, strict=True)
-        ]
-        return {name: {"value": value} for name, value in self._of(0, outputs).items()}
+    def of_references(self, run: int) -> Values:
+        """What the same measures say of the references themselves, by the model of a run; nothing
+        where there are none."""
+        if run not in self._of_references:
+            tokenizer = self.runs[run].built.tokenizer
+            outputs = [
+                [_as_output(example.source, each, tokenizer)]
+                for example, each in zip(self.examples, self.references[run], strict=False)
+            ]
+            found = self._of(run, outputs) if outputs else {}
+            self._of_references[run] = {name: {"value": value} for name, value in found.items()}
+        return self._of_references[run]
 
     def _of(self, run: int, outputs: Outputs) -> Mapping[str, float]:
         ends = self.runs[run].built.data.ends
-        sizes = [len(each.tokens) - ends for each in self.references] or None
+        sizes = [length_of(each.tokens) for each in self.references[run]] or None
         return {
             **scores(outputs),
             **variety(outputs, self.plan.diversity_unit, self._training_text(run)),

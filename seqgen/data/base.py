@@ -176,6 +176,10 @@ class Data(ABC, Generic[B]):
         """How the `tokens` that a model gave for `prompt` read."""
         return tokenizers[self.output_role].decode(tokens)
 
+    def output_tokens(self, text: str, tokenizers: Tokenizers) -> list[int]:
+        """The tokens of an output that reads as `text`, such as a reference, without an end."""
+        return [*map(int, tokenizers[self.output_role].encode(text))]
+
     def source_pieces(self, prompt: str, tokenizers: Tokenizers) -> list[str]:
         """The tokens that an encoder reads of `prompt`, as a person reads them, words as they
         stand there; nothing for kinds without sources."""

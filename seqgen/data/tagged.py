@@ -115,6 +115,11 @@ class TaggedData(RowFiles[TaggedSequence], Data[PairBatch]):
         """The tags with a space between two."""
         return " ".join(tokenizers["target"].decode([token]) for token in tokens)
 
+    def output_tokens(self, text: str, tokenizers: Tokenizers) -> list[int]:
+        """A token for each tag."""
+        encode = tokenizers["target"].encode
+        return [token for tag in text.split() for token in map(int, encode(tag))]
+
     def source_pieces(self, prompt: str, tokenizers: Tokenizers) -> list[str]:
         """The words."""
         return _words(prompt)

@@ -187,6 +187,8 @@ def test_outputs_are_tags_between_spaces(make):
     letters = {**known, "target": CharTokenizer(alphabet="DNV")}
     assert made.output_text("the cat sat", [4, 5, 6], letters) == "D N V"
     assert made.output_text("", [], known) == ""
+    assert made.output_tokens("D N V", known) == tokens
+    assert made.output_tokens("", known) == []
 
 
 def test_sizes_are_those_of_words_tags_and_letters(make):
