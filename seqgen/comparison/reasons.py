@@ -48,6 +48,12 @@ class Case:
         """What a measure is called."""
         return str(self.found["measures"][name]["title"])
 
+    def value_of(self, system: System) -> str:
+        """The quality of a system as a person reads it; nothing where it is not known."""
+        value = system["values"].get(self.quality, {}).get("value")
+        known = value is not None and not math.isnan(value)
+        return self.shown(self.quality, value) if known else ""
+
     def shown(self, name: str, value: float) -> str:
         """A value of a measure as a person reads it."""
         unit = self.found["measures"].get(name, {}).get("unit", "")
@@ -114,16 +120,17 @@ def _cost(case: Case) -> str:
         beside, called = case.best, f"{case.best['label']}, the best"
     if beside is taken:
         return f"It is the baseline as well, with {figure(_rows(taken))} rows of work per input."
-    cost = f"{taken['label']} reads {figure(_rows(taken))} rows per input"
+    at = "" if taken is case.best else f", at {case.value_of(taken)},"
+    cost = f"{taken['label']}{at} reads {figure(_rows(taken))} rows per input"
     if _rows(beside):
         times = f"{_rows(taken) / _rows(beside):.3g}"
         cost += f", {'as many as' if times == '1' else f'{times} times those of'} {called}"
-    value = beside["values"].get(case.quality, {}).get("value")
-    if beside is case.best or value is None or math.isnan(value):
+    value = case.value_of(beside)
+    if beside is case.best or not value:
         return f"{cost}."
     p_holm = taken.get("against_baseline", {}).get(case.quality, {}).get("p_holm")
     test = "" if p_holm is None else f" (p by Holm {p_holm:.2g})"
-    return f"{cost}, whose {case.title(case.quality)} is {case.shown(case.quality, value)}{test}."
+    return f"{cost}, whose {case.title(case.quality)} is {value}{test}."
 
 
 def _unlikeness(case: Case) -> list[str]:

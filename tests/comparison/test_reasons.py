@@ -43,8 +43,8 @@ def test_quality_what_cannot_be_told_from_it_and_the_cost(case):
         "beam 9 is best by word error rate: 21.00 % (95 % interval 19.00 % to 23.00 %).",
         "A paired test cannot tell beam 2 from it (p by Holm at least 0.05); of all these beam 2 "
         "takes the least work.",
-        "beam 2 reads 20.00 rows per input, 2 times those of greedy, the baseline, whose word "
-        "error rate is 25.00 % (p by Holm 0.012).",
+        "beam 2, at 22.00 %, reads 20.00 rows per input, 2 times those of greedy, the baseline, "
+        "whose word error rate is 25.00 % (p by Holm 0.012).",
     ]
 
 
@@ -52,7 +52,9 @@ def test_where_the_baseline_is_taken_it_is_held_against_the_best(case):
     greedy, small, large = case.found["systems"]
     _, near, cost = reasons(replace(case, taken=greedy, near=[small, greedy]))
     assert near.startswith("A paired test cannot tell beam 2, greedy from it")
-    assert cost == ("greedy reads 10.00 rows per input, 0.111 times those of beam 9, the best.")
+    assert cost == (
+        "greedy, at 25.00 %, reads 10.00 rows per input, 0.111 times those of beam 9, the best."
+    )
     _, near, cost = reasons(replace(case, best=greedy, taken=greedy, near=[small, large]))
     assert near.endswith("; of all these it takes the least work.")
     assert cost == "It is the baseline as well, with 10.00 rows of work per input."
