@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help demo test check lint coverage format bench clean
+.PHONY: help demo test check lint coverage format bench browser clean
 .DEFAULT_GOAL := help
 
 help:
@@ -17,6 +17,7 @@ help:
 	@echo "make coverage  the tests, and which lines they reach"
 	@echo "make format  put the code into its format"
 	@echo "make bench   the standing benchmarks"
+	@echo "make browser install Chromium, which a test of the reports drives, if it is missing"
 	@echo "make clean   remove the environment and what tools leave behind"
 
 $(VENV)/made:
@@ -56,6 +57,17 @@ format: $(VENV)/installed-dev
 
 bench: $(VENV)/installed-dev
 	$(BIN)/python benchmarks/train_speed.py
+
+# Where it may not be installed, the tests that need it are skipped with a reason.
+browser:
+	@for name in chromium chromium-browser google-chrome; do \
+		command -v $$name > /dev/null && exit 0; \
+	done; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null; then \
+		apt-get update -qq; \
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium > /dev/null && exit 0; \
+	fi; \
+	echo "no Chromium, and it could not be installed: tests that need it are skipped"
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .coverage htmlcov

@@ -1,10 +1,12 @@
 import json
 import math
 from collections.abc import Callable
+from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
+VOID = {"meta", "br", "img", "link", "hr", "input", "wbr"}
 PROBABILITIES = (0.9, 0.3, 0.1, 0.02, 0.001)
 
 
@@ -183,3 +185,45 @@ def write_judged(write_run: Callable[..., Path]) -> Callable[..., Path]:
         )
 
     return write
+
+
+class ReadHtml(HTMLParser):
+    """Collects what the page says, and holds that its elements nest and its ids are unique."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.ids: list[str] = []
+        self.tags: list[str] = []
+        self.links: list[str] = []
+        self.text = ""
+        self.feed(text)
+        self.close()
+        assert self.open == []
+        assert len(self.ids) == len(set(self.ids))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        if tag not in VOID:
+            self.open.append(tag)
+        self._note(attrs)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self._note(attrs)
+
+    def _note(self, attrs: list[tuple[str, str | None]]) -> None:
+        names = dict(attrs)
+        self.ids += [names["id"] or ""] if "id" in names else []
+        self.links += [value or "" for name, value in attrs if name in {"href", "src"}]
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+@pytest.fixture
+def read_html() -> type[ReadHtml]:
+    """A function that reads a page, and fails where it is not well made."""
+    return ReadHtml

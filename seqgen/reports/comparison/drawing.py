@@ -26,7 +26,7 @@ class Frame:
     y: Axis
     left: int = 58
     bottom: int = 46
-    top: int = 10
+    top: int = 22
     right: int = 14
 
     def across(self, value: float) -> float:

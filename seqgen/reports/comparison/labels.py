@@ -9,8 +9,8 @@ from typing import Final
 
 from seqgen.reports.comparison.drawing import LETTER, Frame, line, text
 
-LINE_LETTERS: Final = 24
-"""How many letters a line of a label has at most."""
+LINE_LETTERS: Final = (27, 42)
+"""How many letters a line of a label has at most: the first where there is room for it so."""
 
 LINES: Final = 3
 """How many lines a label has at most."""
@@ -48,12 +48,11 @@ class Box:
         )
 
 
-def lines_of(label: str) -> list[str]:
-    """A label in lines that fit a picture; what does not fit is cut."""
-    lines = wrap(label, LINE_LETTERS, break_on_hyphens=False) or [""]
+def lines_of(label: str, most: int) -> list[str]:
+    """A label in lines of at most so many letters; what does not fit is cut."""
+    lines = wrap(label, most, break_on_hyphens=False) or [""]
     if len(lines) > LINES:
-        last = lines[LINES - 1][: LINE_LETTERS - 1]
-        lines = [*lines[: LINES - 1], f"{last}\u2026"]
+        lines = [*lines[: LINES - 1], f"{lines[LINES - 1][: most - 1]}\u2026"]
     return lines
 
 
@@ -68,8 +67,7 @@ def placed(
     bounds = Box(frame.left + 2, 0, frame.width, frame.height - frame.bottom)
     drawn = []
     for label, at in wanted:
-        lines = lines_of(label)
-        for far, box in _places(at, LETTER * max(map(len, lines)), _HEIGHT * len(lines)):
+        for far, lines, box in _choices(label, at):
             if box.within(bounds) and not any(box.meets(each) for each in taken):
                 taken.append(box)
                 drawn.append(_drawn(lines, at, box, far > _NEAR))
@@ -81,6 +79,14 @@ def around(at: tuple[float, float]) -> Box:
     """The place that a point takes."""
     x, y = at
     return Box(x - _POINT, y - _POINT, x + _POINT, y + _POINT)
+
+
+def _choices(label: str, at: tuple[float, float]) -> Iterator[tuple[float, list[str], Box]]:
+    """All ways to write a label, with how far each is from its point."""
+    for lines in (lines_of(label, most) for most in LINE_LETTERS):
+        width, height = LETTER * max(map(len, lines)), _HEIGHT * len(lines)
+        for far, box in _places(at, width, height):
+            yield far, lines, box
 
 
 def _places(at: tuple[float, float], width: float, height: float) -> Iterator[tuple[float, Box]]:

@@ -16,12 +16,17 @@ from seqgen.reports.comparison.document import Comparison, by_run
 from seqgen.reports.comparison.measures import Measure, leading, written
 from seqgen.reports.comparison.option_curves import curve_measures, curves_of, values_along
 from seqgen.reports.comparison.rows import MARKS, header, plain_table
-from seqgen.reports.comparison.search import in_sentences, search_columns, search_row
+from seqgen.reports.comparison.search import (
+    in_sentences,
+    search_columns,
+    search_headers,
+    search_row,
+)
 from seqgen.reports.fields import Record, items, record, records, string
 from seqgen.reports.text import visible
 
-DIVERSITY = ("distinct_1", "distinct_2", "repeated_4", "self_bleu", "looping", "copied")
-"""The measures of diversity that stand in the table, beside the one for the plots."""
+TOLD = ("repeated_4", "looping", "rows_per_input", "sequences_per_second")
+"""What stands in the table beside the leading measures and those of quality."""
 
 _ACTING = re.compile(r"([\\`*\[\]<>|#~&]|(?<![^\W_])_|_(?![^\W_]))")
 
@@ -49,8 +54,9 @@ def escaped(text: str) -> str:
 
 
 def _verdict(comparison: Comparison) -> str:
-    said = [f"**{escaped(verdict.take(comparison))}.**"]
-    return " ".join([*said, *map(escaped, verdict.reasons(comparison))])
+    said = [f"**{escaped(verdict.take(comparison))}.**", ""]
+    said += [f"- {escaped(each)}" for each in verdict.reasons(comparison)]
+    return "\n".join(said).strip()
 
 
 def _rows(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -77,15 +83,16 @@ def _table(comparison: Comparison) -> str:
 
 
 def table_columns(comparison: Comparison) -> list[Measure]:
-    """The measures of the table: all but the many of diversity, of which some stand for all."""
-    lead = [
-        each.name for each in leading(comparison.measures, comparison.quality, comparison.diversity)
-    ]
-    chosen = {*lead, *DIVERSITY}
-    groups = {"quality", "score", "length", "work", "speed"}
-    known = comparison.measures.values()
-    columns = [each for each in known if each.group in groups or each.name in chosen]
-    return sorted(columns, key=lambda each: each.name != comparison.quality)
+    """The measures of the table: what fits a README and tells strategies apart."""
+    known = comparison.measures
+    first = leading(known, comparison.quality, comparison.diversity)
+    more = [each for each in known.values() if each.group == "quality" or each.name in TOLD]
+    others = [each for each in (*first, *more) if each.name != comparison.quality]
+    telling = [each for each in others if verdict.tells(comparison, each)]
+    order = {name: place for place, name in enumerate(known)}
+    telling.sort(key=lambda each: (each.group != "quality", order[each.name]))
+    quality = known.get(comparison.quality)
+    return list(dict.fromkeys([*([quality] if quality else []), *telling]))
 
 
 def _search(comparison: Comparison) -> Iterator[str]:
@@ -99,8 +106,7 @@ def _search(comparison: Comparison) -> Iterator[str]:
         systems = records(items(run, "systems"))
         if systems:
             columns = search_columns(comparison, run)
-            names = ["strategy", "missed", "mean gap, nats", "largest gap"]
-            headers = [*names, *(f"{each.title}{each.arrow} there" for each in columns)]
+            headers = ["strategy", *search_headers(columns)]
             rows = [[string(each, "label"), *search_row(each, columns)] for each in systems]
             yield _rows(headers, rows)
 

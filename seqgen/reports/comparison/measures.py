@@ -30,7 +30,8 @@ class Measure:
     @property
     def shown_unit(self) -> str:
         """The unit of what `written` writes."""
-        return {"share": "%", "bytes": "MB"}.get(self.unit, self.unit)
+        # What is counted in rows says so in its title.
+        return {"share": "%", "bytes": "MB", "rows": ""}.get(self.unit, self.unit)
 
 
 @dataclass(frozen=True)

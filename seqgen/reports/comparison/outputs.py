@@ -50,7 +50,7 @@ def outputs(comparison: Comparison) -> str:
         '<div class="tools"><label class="filter">Strategies <input type="search" '
         'id="outputs-filter" placeholder="greedy" autocomplete="off"></label>'
         '<button type="button" id="open-all">open all</button></div>'
-        f'<div id="compared-outputs">{cards}</div>'
+        f'<div id="compared-outputs" class="{"continuing" if continues else ""}">{cards}</div>'
     )
 
 

@@ -14,6 +14,7 @@ from seqgen.reports.comparison import (
     search,
     table,
     traced,
+    traces,
     verdict,
 )
 from seqgen.reports.comparison.document import Comparison
@@ -46,6 +47,6 @@ def page(comparison: Comparison) -> str:
         lead=f"{summary}{verdict.verdict(comparison)}",
         sections=[Section(name, title, make(comparison)) for name, title, make in SECTIONS],
         footer="All values are beside this page in compare.json, the table in compare.md.",
-        style="".join(each.read_text(encoding="utf-8") for each in styles),
+        style="".join(each.read_text(encoding="utf-8") for each in styles) + traces.style(),
         script=script.read_text(encoding="utf-8"),
     ).html()

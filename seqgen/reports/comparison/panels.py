@@ -45,7 +45,7 @@ def panel(measure: Measure, option: str, lines: Sequence[Line], level: float | N
         values.append(level)
     upward = replace(axis(measure, values, 5), title="", falling=False)
     places = [at for line in shown for at, _ in line.points]
-    frame = Frame(*SIZE, option_axis(places, option), upward, left=46)
+    frame = Frame(*SIZE, option_axis(places, option), upward, left=46, top=10)
     inner = "" if level is None else _level(frame, level)
     inner += "".join(_band(frame, line) + _line(frame, line, measure, option) for line in shown)
     title = f"{measure.title}{', ' + measure.shown_unit if measure.shown_unit else ''}"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from seqgen.reports.comparison.document import Comparison, by_run
-from seqgen.reports.comparison.measures import Measure, in_words
+from seqgen.reports.comparison.measures import Measure, in_words, written
+from seqgen.reports.comparison.rows import header
 from seqgen.reports.fields import Record, finite, items, number, record, records, string
 from seqgen.reports.quantities import count, figure, percent, share
 from seqgen.reports.text import as_html
@@ -22,7 +23,8 @@ def search(comparison: Comparison) -> str:
         "probability than what the strategy found: a better search would help. It is a "
         "<b>model error</b> where the model likes the wrong output at least as well: no search "
         "helps, and a better one may harm. The most probable output of all is known where "
-        "<code>exact</code> finished within its budget.</p>"
+        "<code>exact</code> finished within its budget; missed is how often another output was "
+        "found, the gap is how much less probable that is. Quality is that on these inputs.</p>"
     )
     several = len(runs) > 1
     parts = "".join(
@@ -69,8 +71,9 @@ def in_sentences(comparison: Comparison, run: Record) -> list[str]:
             sentence += f", and is the most probable one {often}"
         said.append(f"{sentence}.")
     reachable = number(run, "reference_reachable")
-    if reachable is not None and reachable != certain:
-        said.append(f"For {count(reachable)} inputs the model can say a reference at all.")
+    if reachable is not None and reachable != inputs:
+        of = f" of {count(inputs)}" if inputs is not None else ""
+        said.append(f"The model can say a reference at all for {count(reachable)}{of} inputs.")
     return said
 
 
@@ -81,9 +84,14 @@ def search_columns(comparison: Comparison, run: Record) -> list[Measure]:
     return [each for each in comparison.measures.values() if each.name in names]
 
 
+def search_headers(columns: Sequence[Measure]) -> list[str]:
+    """What stands over the cells of `search_row`."""
+    return ["most probable missed", "mean gap, nats", "largest gap, nats", *map(header, columns)]
+
+
 def search_row(system: Record, columns: Sequence[Measure]) -> list[str]:
     """What the table says of a system, as text: missed, mean gap, largest gap, qualities."""
-    qualities = [in_words(each, finite(record(system, "quality"), each.name)) for each in columns]
+    qualities = [written(each, finite(record(system, "quality"), each.name)) for each in columns]
     gaps = [figure(finite(system, key)) for key in ("mean_gap", "largest_gap")]
     return [share(finite(system, "missed")), *gaps, *qualities]
 
@@ -93,8 +101,7 @@ def _table(comparison: Comparison, run: Record) -> str:
     if not systems:
         return ""
     columns = search_columns(comparison, run)
-    names = ["strategy", "most probable output missed", "gap where missed, nats", "largest gap"]
-    names += [f"{each.title}{each.arrow} there" for each in columns]
+    names = ["strategy", *search_headers(columns)]
     head = "".join(f'<th scope="col">{as_html(name)}</th>' for name in names)
     most = max(_share(each, "wrong") or 0.0 for each in systems)
     rows = "".join(
@@ -104,7 +111,7 @@ def _table(comparison: Comparison, run: Record) -> str:
         for each in systems
     )
     return (
-        '<div class="wide" tabindex="0"><table class="numbers search"><thead><tr>'
+        '<div class="wide" tabindex="0"><table class="search"><thead><tr>'
         f'{head}<th scope="col">wrong: <mark class="missed">search error</mark> '
         f'<mark class="wrong">model error</mark></th></tr></thead><tbody>{rows}</tbody>'
         "</table></div>"

@@ -69,11 +69,8 @@ def _best(measure: Measure, rows: Sequence[Row]) -> str:
     """The best value as it is written, empty where all are the same or none is better; the most
     diverse is not the best."""
     values = [row.values[measure.name].value for row in rows if measure.name in row.values]
-    if (
-        not measure.better
-        or measure.group == "diversity"
-        or len({written(measure, each) for each in values}) < 2
-    ):
+    different = len({written(measure, each) for each in values}) > 1
+    if not measure.better or measure.group == "diversity" or not different:
         return ""
     return written(measure, max(values) if measure.better == "higher" else min(values))
 
@@ -88,8 +85,13 @@ def _head(comparison: Comparison, measure: Measure, shown: bool) -> str:
         f'<th scope="col" data-name="{as_attribute(measure.name)}" '
         f'data-group="{as_attribute(measure.group)}" data-better="{as_attribute(measure.better)}" '
         f'aria-sort="{sort}"{"" if shown else " hidden"}><button type="button"{about}>'
-        f"{as_html(measure.title)}{as_html(measure.arrow)}{unit}</button></th>"
+        f"{as_html(measure.title + _glued(measure.arrow))}{unit}</button></th>"
     )
+
+
+def _glued(arrow: str) -> str:
+    """An arrow that stays in the line of the word before it."""
+    return arrow.replace(" ", "\u00a0")
 
 
 def _label(comparison: Comparison, row: Row) -> str:
@@ -191,8 +193,8 @@ def _legend(comparison: Comparison) -> str:
     share = f"{100 * (1 - comparison.alpha):.4g} %"
     said = ["A click on a title sorts: the best first, then the worst, then as in the plan."]
     said.append(
-        "\u2193 lower is better, \u2191 higher is better; of diversity it is the more diverse, which "
-        "can be too much. <b>Bold</b> is the best of all."
+        "\u2193 lower is better, \u2191 higher is better; of diversity it is the more diverse, "
+        "which can be too much. <b>Bold</b> is the best of all."
     )
     values = [value for row in comparison.rows for value in row.values.values()]
     if any(value.low is not None for value in values):

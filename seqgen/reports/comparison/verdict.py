@@ -89,7 +89,7 @@ def _spoken(comparison: Comparison, sentence: str) -> str:
 def _cards(comparison: Comparison, taken: Row) -> Iterator[str]:
     """The leading figures of what is taken, as far as they tell strategies apart."""
     shown = leading(comparison.measures, comparison.quality, comparison.diversity)
-    telling = [each for each in shown if each.name in taken.values and _tells(comparison, each)]
+    telling = [each for each in shown if each.name in taken.values and tells(comparison, each)]
     for measure in telling[:MOST_CARDS]:
         value = taken.values[measure.name]
         amount, _, unit = in_words(measure, value.value).partition(" ")
@@ -99,10 +99,11 @@ def _cards(comparison: Comparison, taken: Row) -> Iterator[str]:
         yield f"<li><b>{as_html(amount)}{unit}</b><span>{label}</span>{notes}</li>"
 
 
-def _tells(comparison: Comparison, measure: Measure) -> bool:
-    """Whether it is what strategies are chosen by, or not the same for all."""
-    values = {each.values[measure.name] for each in comparison.rows if measure.name in each.values}
-    return measure.name == comparison.quality or len({each.value for each in values}) > 1
+def tells(comparison: Comparison, measure: Measure) -> bool:
+    """Whether it is what strategies are chosen by, or not the same for all of them."""
+    found = [each.values[measure.name] for each in comparison.rows if measure.name in each.values]
+    several = len({each.value for each in found}) > 1
+    return several or len(comparison.rows) == 1 or measure.name == comparison.quality
 
 
 def _notes(comparison: Comparison, taken: Row, measure: Measure) -> Iterator[str]:
