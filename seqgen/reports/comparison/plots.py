@@ -64,29 +64,23 @@ def _pairs(comparison: Comparison) -> list[_Trade]:
     if quality is None:
         return []
     speeds = ("sequences_per_second", "rows_per_input")
-    speed = next((each for each in speeds if each in comparison.measures), "")
-    others = [comparison.measures[name] for name in (comparison.diversity, speed) if name]
+    known = [name for name in speeds if len(_rows_with(comparison, quality.name, name)) > 1]
     return [
-        _Trade(
-            comparison,
-            quality,
-            other,
-            tuple(
-                row
-                for row in comparison.rows
-                if quality.name in row.values
-                and other.name in row.values
-                and (other.group == "diversity" or row.values[other.name].value > 0)
-            ),
-        )
-        for other in others
+        _Trade(comparison, quality, comparison.measures[name], rows)
+        for name in (comparison.diversity, *known[:1])
+        if (rows := _rows_with(comparison, quality.name, name))
     ]
+
+
+def _rows_with(comparison: Comparison, quality: str, other: str) -> tuple[Row, ...]:
+    """The rows that have both values."""
+    return tuple(row for row in comparison.rows if {quality, other} <= row.values.keys())
 
 
 def _figure(trade: _Trade) -> str:
     title = f"{trade.quality.title} and {trade.other.title}"
     found = trade.front()
-    names = ", ".join(as_html(row.label) for row in found[:MOST_NAMED][::-1])
+    names = ", ".join(as_html(row.label) for row in found[::-1][:MOST_NAMED])
     more = f" and {len(found) - MOST_NAMED} more" if len(found) > MOST_NAMED else ""
     pictures = "".join(
         f'<div class="{name}">{_picture(trade, found, (width, height))}</div>'

@@ -78,3 +78,21 @@ def test_several_runs_have_shapes_of_their_own():
     html = plots(comparison_of(html))
     assert 'class="keys"' in html
     assert "<rect" in html
+
+
+def test_of_a_long_front_the_best_are_named():
+    found = document()
+    found["systems"] = [
+        {"label": f"s{i}", "values": {"error": {"value": i}, "distinct_2": {"value": i}}}
+        for i in range(14)
+    ]
+    [named] = fronts(plots(comparison_of(found)))
+    assert named == "s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11 and 2 more"
+
+
+def test_where_nothing_was_timed_work_stands_for_it():
+    found = document()
+    found["timings"] = {"systems": {"a": {"sequences_per_second": 5}}}
+    html = plots(comparison_of(found))
+    assert "Error and work" in html
+    assert "sequences per second" not in html
