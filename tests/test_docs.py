@@ -11,6 +11,9 @@ import typer
 
 from seqgen.bundled_recipes import known_recipes
 from seqgen.cli.main import app
+from seqgen.comparison.plan import Plan
+from seqgen.comparison.plan_source import PlanSource
+from seqgen.options import options_of
 from seqgen.plugins import load_installed
 from seqgen.recipe import read_recipe
 
@@ -133,3 +136,22 @@ def test_the_parts_of_the_page_on_sources_run_from_its_recipe(place, command, ow
     assert (place.folder / "run" / "attention.json").exists()
     answers = ("generate", "run", "--plugin", "my_sources.py", "--prompt", "\u1100\u1161")
     assert command(*answers).code == 0
+
+
+COMPARING = (DOCS / "compare.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("words", commands(COMPARING), ids=" ".join)
+def test_every_comparison_is_one(words):
+    verbs = typer.main.get_command(app).commands
+    assert verbs[words[0]].make_context(words[0], words[1:]).params
+
+
+def test_the_plan_of_the_page_is_one_and_every_key_is_explained(tmp_path):
+    [plan] = re.findall(r"```yaml\n(strategies:.*?|.*?\nstrategies:.*?)```", COMPARING, re.DOTALL)
+    (tmp_path / "plan.yaml").write_text(plan, encoding="utf-8")
+    _, systems = PlanSource.find(str(tmp_path / "plan.yaml")).entered(["run"])
+    assert [each.label for each in systems][-2:] == ["nucleus p=0.8", "nucleus p=0.95"]
+    table = COMPARING[COMPARING.index("| key | | default |") : COMPARING.index("## What is meas")]
+    explained = set(re.findall(r"`(\w+)`", table)) | {"description"}
+    assert options_of(Plan).keys() <= explained
