@@ -85,13 +85,14 @@ def _head(comparison: Comparison, measure: Measure, shown: bool) -> str:
         f'<th scope="col" data-name="{as_attribute(measure.name)}" '
         f'data-group="{as_attribute(measure.group)}" data-better="{as_attribute(measure.better)}" '
         f'aria-sort="{sort}"{"" if shown else " hidden"}><button type="button"{about}>'
-        f"{as_html(measure.title + _glued(measure.arrow))}{unit}</button></th>"
+        f"{as_html(_glued(measure))}{unit}</button></th>"
     )
 
 
-def _glued(arrow: str) -> str:
-    """An arrow that stays in the line of the word before it."""
-    return arrow.replace(" ", "\u00a0")
+def _glued(measure: Measure) -> str:
+    """The title with its arrow, of which no line begins with the arrow or with the n of n-grams."""
+    title = re.sub(r"-(?=\d)", "\u2011", measure.title)
+    return title + measure.arrow.replace(" ", "\u00a0")
 
 
 def _label(comparison: Comparison, row: Row) -> str:
