@@ -71,6 +71,8 @@ def write(folder: Path, document: Mapping[str, Any]) -> None:
             shutil.rmtree(staging, ignore_errors=True)
             with suppress(OSError):  # empty where nothing came of it
                 folder.rmdir()
+    except SetupError as error:  # that names a file which is not there any more
+        raise SetupError(str(error).replace(str(staging), str(folder))) from None
     except OSError as error:
         raise SetupError(f"{folder}: cannot be written: {error.strerror}") from None
 

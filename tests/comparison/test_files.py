@@ -98,7 +98,7 @@ class TestWriting:
         folder = small_disk(128)
         write(folder / "out", DOCUMENT)
         long = {**DOCUMENT, "text": "x" * 200_000}
-        with pytest.raises(SetupError, match=r"cannot be written: No space left"):
+        with pytest.raises(SetupError, match=r"out/compare.json: cannot be written: No space left"):
             write(folder / "out", long)
         assert names(folder / "out") == FILES
         assert json.loads((folder / "out" / "compare.json").read_bytes())["seed"] == 7
