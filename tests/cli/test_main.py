@@ -66,7 +66,7 @@ class TestAWrongCommandLine:
 
 class TestHowItEnds:
     def test_a_defect_is_told_from_a_mistake(self, command, monkeypatch, place):
-        monkeypatch.setattr("seqgen.recipe.check_options", lambda *any: 1 / 0)
+        monkeypatch.setattr("seqgen.option_files.check_options", lambda *any: 1 / 0)
         ended = command("validate", "tiny.yaml")
         assert ended.code == 1
         assert "Traceback" in ended.err
@@ -78,7 +78,7 @@ class TestHowItEnds:
         def interrupt(*any):
             raise KeyboardInterrupt
 
-        monkeypatch.setattr("seqgen.recipe.check_options", interrupt)
+        monkeypatch.setattr("seqgen.option_files.check_options", interrupt)
         assert command("validate", "tiny.yaml") == (130, "", "interrupted\n")
 
     def test_a_reader_that_has_gone(self, monkeypatch, tmp_path):
