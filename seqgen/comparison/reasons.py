@@ -23,14 +23,15 @@ ALIKE = 0.1
 
 @dataclass(frozen=True)
 class Case:
-    """What a verdict was found by: the `best` system by quality, those that no test can tell from
-    it (`near`, best first; None where there are no tests), and the one to take. `found` is what
-    `compare.json` has, `level` that of the tests."""
+    """What a verdict was found by: the `best` system by quality, those that are hardly behind it
+    (`near`, best first; None where there are no tests), of how many others it is `told` apart, and
+    the one to take. `found` is what `compare.json` has, `level` that of the tests."""
 
     found: Part
     best: System
     taken: System
     near: Sequence[System] | None
+    told: int
     level: float
 
     @property
@@ -93,21 +94,26 @@ def _best(case: Case) -> str:
 
 
 def _near(case: Case) -> str:
-    """What a test cannot tell from the best."""
+    """What does about as well as the best, and what a test tells from it."""
     others = len(case.found["systems"]) - 1
     if case.near is None or not others:
         return ""
-    limit = f"{1 - case.level:.2g}"
-    if not case.near:
-        whom = "the other system" if others == 1 else f"each of the {others} others"
-        return f"A paired test tells it from {whom} (p by Holm below {limit})."
+    tests = f"a paired test tells it from {case.told} of {counted(others, 'other')}"
+    tests += f" (p by Holm below {1 - case.level:.2g})"
     names = [each["label"] for each in case.near]
-    named = ", ".join(names[:NAMED])
-    if len(names) > NAMED:
-        named += f" and {len(names) - NAMED} more"
+    if not names:
+        return f"No other is within one standard error of it; {tests}."
+    named = _listed(names[:NAMED] + [f"{len(names) - NAMED} more"] * (len(names) > NAMED))
     least = "it" if case.taken is case.best else case.taken["label"]
     rest = f"; of all these {least} takes the least work" if _rows(case.taken) else ""
-    return f"A paired test cannot tell {named} from it (p by Holm at least {limit}){rest}."
+    verb = "is" if len(names) == 1 else "are"
+    return f"Within one standard error of it {verb} {named}{rest}; {tests}."
+
+
+def _listed(names: Sequence[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    *most, last = names
+    return f"{', '.join(most)} and {last}" if most else last
 
 
 def _cost(case: Case) -> str:

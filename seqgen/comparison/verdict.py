@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from statistics import NormalDist
 from typing import Any
 
 from seqgen.comparison.measures import Measure
@@ -40,15 +41,17 @@ def verdict(
 ) -> dict[str, Any]:
     """Which system to `take`, and `why`, in a few sentences; `found` is what `compare.json` has.
 
-    The best by quality, or what does the job for less: of all systems that a paired test cannot
-    tell from the best (a p by Holm of at least 1 - `level`; `against_best` gives the tests against
-    the system of a label, nothing where there are none) the one for which the model read the fewest
-    rows for an input; where others read hardly more, the best of them. Work is counted, so the
-    clock of a machine has no say. That a test does not tell two apart is no proof that they are
-    alike; more inputs may tell.
+    The best by quality, or what does as well for less: of all systems that are no more than one
+    standard error behind the best (the rule of Breiman et al. 1984, here of the difference between
+    two systems on the same inputs; `against_best` gives the differences from the system of a label
+    with their intervals at `level`, nothing where there are none) the one for which the model read
+    the fewest rows for an input; where others read hardly more, the best of them. Work is counted,
+    so the clock of a machine has no say. That a test cannot tell two apart would not do as a rule:
+    with few inputs it tells nothing apart, and the cheapest would always be taken.
 
     Of equally good systems one that draws nothing comes first, then the one with less work, then
-    by label: the order of the plan has no say. None is taken where no measure says what is better.
+    the baseline, then by label: the order of the plan has no say. None is taken where no measure
+    says what is better.
     """
     name = found.get("quality")
     systems = [each for each in found["systems"] if _value(each, name) is not None]
@@ -56,21 +59,29 @@ def verdict(
         return {"take": None, "why": without_quality(found)}
     sign = -1 if found["measures"][name]["better"] == "higher" else 1
 
-    def by_quality(system: System) -> tuple[float, bool, float, str]:
-        value = sign * (_value(system, name) or 0.0)
-        return value, bool(system.get("draws")), _rows(system), system["label"]
+    def by_quality(system: System) -> tuple[float, bool, float, bool, str]:
+        value, label = sign * (_value(system, name) or 0.0), system["label"]
+        other = label != found.get("baseline")
+        return value, bool(system.get("draws")), _rows(system), other, label
 
     best = min(systems, key=by_quality)
     tests = against_best(best["label"])
-    near = sorted((each for each in systems if _alike(each, tests, level)), key=by_quality)
+    near = sorted(
+        (each for each in systems if _near(tests.get(each["label"]), level)), key=by_quality
+    )
     limit = HARDLY_MORE * min(map(_rows, [best, *near]))
     taken = next(each for each in [best, *near] if _rows(each) <= limit)
-    case = Case(found, best, taken, near if tests else None, level)
+    told = sum(each["p_holm"] < 1 - level for each in tests.values())
+    case = Case(found, best, taken, near if tests else None, told, level)
     return {"take": taken["label"], "why": reasons(case)}
 
 
-def _alike(system: System, tests: Against, level: float) -> bool:
-    return system["label"] in tests and tests[system["label"]]["p_holm"] >= 1 - level
+def _near(test: Mapping[str, float] | None, level: float) -> bool:
+    """Whether a difference is at most its standard error, which its interval at `level` tells."""
+    if test is None:
+        return False
+    half_width = (test["high"] - test["low"]) / 2
+    return abs(test["delta"]) <= half_width / NormalDist().inv_cdf((1 + level) / 2)
 
 
 def _value(system: System, name: str | None) -> float | None:

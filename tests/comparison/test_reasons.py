@@ -35,14 +35,14 @@ def case():
         "baseline": "greedy",
         "systems": [greedy, small, large],
     }
-    return Case(found, large, small, [small], 0.95)
+    return Case(found, large, small, [small], 1, 0.95)
 
 
 def test_quality_what_cannot_be_told_from_it_and_the_cost(case):
     assert reasons(case) == [
         "beam 9 is best by word error rate: 21.00 % (95 % interval 19.00 % to 23.00 %).",
-        "A paired test cannot tell beam 2 from it (p by Holm at least 0.05); of all these beam 2 "
-        "takes the least work.",
+        "Within one standard error of it is beam 2; of all these beam 2 takes the least work; a "
+        "paired test tells it from 1 of 2 others (p by Holm below 0.05).",
         "beam 2, at 22.00 %, reads 20.00 rows per input, 2 times those of greedy, the baseline, "
         "whose word error rate is 25.00 % (p by Holm 0.012).",
     ]
@@ -51,24 +51,27 @@ def test_quality_what_cannot_be_told_from_it_and_the_cost(case):
 def test_where_the_baseline_is_taken_it_is_held_against_the_best(case):
     greedy, small, large = case.found["systems"]
     _, near, cost = reasons(replace(case, taken=greedy, near=[small, greedy]))
-    assert near.startswith("A paired test cannot tell beam 2, greedy from it")
+    assert near.startswith("Within one standard error of it are beam 2 and greedy; of all these")
     assert cost == (
         "greedy, at 25.00 %, reads 10.00 rows per input, 0.111 times those of beam 9, the best."
     )
     _, near, cost = reasons(replace(case, best=greedy, taken=greedy, near=[small, large]))
-    assert near.endswith("; of all these it takes the least work.")
+    assert "; of all these it takes the least work; " in near
     assert cost == "It is the baseline as well, with 10.00 rows of work per input."
 
 
 def test_many_that_cannot_be_told_apart_are_counted(case):
     others = [system(f"beam {n}", n, word_error_rate=0.2) for n in range(3, 8)]
     near = reasons(replace(case, near=others))[1]
-    assert near.startswith("A paired test cannot tell beam 3, beam 4, beam 5 and 2 more from it")
+    assert near.startswith("Within one standard error of it are beam 3, beam 4, beam 5 and 2 more")
 
 
-def test_where_a_test_tells_all_apart_it_says_so(case):
-    near = reasons(replace(case, taken=case.best, near=[]))[1]
-    assert near == "A paired test tells it from each of the 2 others (p by Holm below 0.05)."
+def test_where_none_is_near_it_says_so(case):
+    near = reasons(replace(case, taken=case.best, near=[], told=2))[1]
+    assert near == (
+        "No other is within one standard error of it; a paired test tells it from 2 of 2 others "
+        "(p by Holm below 0.05)."
+    )
 
 
 def test_without_tests_none_is_spoken_of(case):
@@ -123,7 +126,7 @@ def test_of_unlikeness_the_statistics_are_told():
         "systems": [greedy, sampled],
         "references": {"values": {name: {"value": each} for name, each in wanted.items()}},
     }
-    assert reasons(Case(found, sampled, sampled, None, 0.95)) == [
+    assert reasons(Case(found, sampled, sampled, None, 0, 0.95)) == [
         "sampled is best by unlikeness: 0.1000 (by seed 0.08 to 0.1200).",
         "sampled reads 1.000 rows per input, as many as greedy, the baseline, whose "
         "unlikeness is 2.000.",

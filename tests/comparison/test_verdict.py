@@ -38,10 +38,22 @@ def found(systems, name="word_error_rate"):
     }
 
 
-def taken(systems, tests=(), name="word_error_rate", level=0.95):
-    """What is taken where the tests against the best give each label such a p."""
-    against = {label: {"p_holm": p_holm} for label, p_holm in tests}
-    return verdict(found(systems, name), lambda best: against, level)["take"]
+def taken(systems, errors=(), name="word_error_rate"):
+    """What is taken where the differences from the best have these standard errors."""
+
+    def against(best):
+        return {
+            label: {
+                "delta": systems[label][0] - systems[best][0],
+                "low": systems[label][0] - systems[best][0] - 1.96 * error,
+                "high": systems[label][0] - systems[best][0] + 1.96 * error,
+                "p_holm": 0.5,
+            }
+            for label, error in errors
+            if label != best
+        }
+
+    return verdict(found(systems, name), against, 0.95)["take"]
 
 
 GREEDY_AND_BEAMS = {"greedy": (0.25, 10), "beam 2": (0.22, 20), "beam 9": (0.21, 90)}
@@ -61,14 +73,16 @@ def test_a_measure_without_a_better_side_is_refused(wrong):
         quality_measure(wrong, MEASURES)
 
 
-def test_the_least_work_of_those_that_cannot_be_told_from_the_best():
-    assert taken(GREEDY_AND_BEAMS, [("greedy", 0.01), ("beam 2", 0.3)]) == "beam 2"
-    assert taken(GREEDY_AND_BEAMS, [("greedy", 0.06), ("beam 2", 0.3)]) == "greedy"
-    assert taken(GREEDY_AND_BEAMS, [("greedy", 0.01), ("beam 2", 0.049)]) == "beam 9"
+def test_the_least_work_of_those_within_a_standard_error_of_the_best():
+    assert taken(GREEDY_AND_BEAMS, [("greedy", 0.02), ("beam 2", 0.011)]) == "beam 2"
+    assert taken(GREEDY_AND_BEAMS, [("greedy", 0.041), ("beam 2", 0.011)]) == "greedy"
+    assert taken(GREEDY_AND_BEAMS, [("greedy", 0.02), ("beam 2", 0.009)]) == "beam 9"
 
 
-def test_the_level_decides_what_can_be_told():
-    assert taken(GREEDY_AND_BEAMS, [("greedy", 0.06), ("beam 2", 0.3)], level=0.9) == "beam 2"
+def test_what_equals_the_best_is_near_without_any_spread():
+    assert (
+        taken({"small": (0.2, 5), "large": (0.2, 9)}, [("small", 0.0), ("large", 0.0)]) == "small"
+    )
 
 
 def test_the_tests_are_those_against_the_best():
@@ -85,18 +99,20 @@ def test_higher_may_be_better():
     assert taken({"a": (30.0, 1), "b": (31.0, 5), "c": (12.0, 1)}, name="bleu") == "b"
 
 
-def test_equal_ones_go_by_work_then_by_label_whatever_the_order():
+def test_equal_ones_go_by_work_then_the_baseline_then_by_label():
     systems = {"b": (0.2, 10), "a": (0.2, 10), "c": (0.2, 20)}
     backwards = dict(reversed(systems.items()))
-    assert taken(systems) == taken(backwards) == "a"
-    tests = [(label, 1.0) for label in systems]
-    assert taken(systems, tests) == taken(backwards, tests) == "a"
+    assert verdict({**found(systems), "baseline": None}, lambda best: {}, 0.95)["take"] == "a"
+    assert verdict({**found(backwards), "baseline": None}, lambda best: {}, 0.95)["take"] == "a"
+    errors = [(label, 0.1) for label in systems]
+    assert taken(systems, errors) == "b"  # it is the baseline here
+    assert taken(backwards, errors) == "a"
 
 
 def test_hardly_less_work_is_no_reason_to_take_what_is_worse():
-    tests = [("a", 0.9), ("b", 0.9)]
-    assert taken({"best": (0.1, 50), "a": (0.2, 10.2), "b": (0.3, 10)}, tests) == "a"
-    assert taken({"best": (0.1, 50), "a": (0.2, 12), "b": (0.3, 10)}, tests) == "b"
+    errors = [("a", 0.5), ("b", 0.5)]
+    assert taken({"best": (0.1, 50), "a": (0.2, 10.2), "b": (0.3, 10)}, errors) == "a"
+    assert taken({"best": (0.1, 50), "a": (0.2, 12), "b": (0.3, 10)}, errors) == "b"
 
 
 def test_of_equally_good_ones_the_one_that_draws_nothing():
