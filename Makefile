@@ -16,7 +16,7 @@ help:
 	@echo "make lint    format, lint, types and floors, without changing anything"
 	@echo "make coverage  the tests, and which lines they reach"
 	@echo "make format  put the code into its format"
-	@echo "make bench   the standing benchmarks"
+	@echo "make bench   the standing benchmarks; those of decoding with data: TEXT=FILE G2P=DIR TRANSLATION=DIR"
 	@echo "make browser install Chromium, which a test of the reports drives, if it is missing"
 	@echo "make clean   remove the environment and what tools leave behind"
 
@@ -57,6 +57,11 @@ format: $(VENV)/installed-dev
 
 bench: $(VENV)/installed-dev
 	$(BIN)/python benchmarks/train_speed.py
+	@if [ -n "$(TEXT)" ]; then $(BIN)/python benchmarks/decoding_language_model.py --path "$(TEXT)"; \
+		else echo "decoding_language_model.py needs a text: make bench TEXT=tinyshakespeare.txt"; fi
+	@if [ -n "$(G2P)$(TRANSLATION)" ]; then $(BIN)/python benchmarks/decoding_seq2seq.py \
+		$(if $(G2P),--g2p "$(G2P)") $(if $(TRANSLATION),--translation "$(TRANSLATION)"); \
+		else echo "decoding_seq2seq.py needs pairs: make bench G2P=cmudict TRANSLATION=fra-eng-tutorial"; fi
 
 # Where it may not be installed, the tests that need it are skipped with a reason.
 browser:
