@@ -118,3 +118,43 @@ def test_tables_come_to_their_places_in_a_page(tmp_path):
     page.write_text(f"before\n{start}old\n{end}\nafter\n{kept}\n")
     decoding_tables.fill(page, {"beams": "| new |"})
     assert page.read_text() == f"before\n{start}| new |\n{end}\nafter\n{kept}\n"
+
+
+def measured(better="lower"):
+    """What the pictures of answers read: greedy, beams with each normalisation, one that draws."""
+    rows = [system("greedy", {"name": "greedy"}, error=0.4, length_ratio=1.0)]
+    rows += [
+        beam(size, formula, error=0.4 - size / 500, length_ratio=1 - size / 1000)
+        for formula in ("none", "power", "gnmt")
+        for size in (5, 50)
+    ]
+    rows.append(system("drawn", {"name": "multinomial"}, error=0.7, length_ratio=1.1))
+    faults = {"missed": 0.25, "outputs": 10, "search_errors": 1, "model_errors": 3}
+    points = [
+        {"n": n, "by_score": {"error": 1 / n}, "oracle": {"error": 0.5 / n}} for n in (1, 2, 4)
+    ]
+    titles = {"error": "errors", "length_ratio": "length"}
+    return {
+        "quality": "error",
+        "measures": {
+            name: {"title": title, "unit": "share" if name == "error" else "", "better": better}
+            for name, title in titles.items()
+        },
+        "systems": rows,
+        "search": {"by_run": [{"systems": [{"label": each["label"], **faults} for each in rows]}]},
+        "best_of": {"by_run": [{"points": points}]},
+    }
+
+
+def test_pictures_are_drawn_of_what_was_measured():
+    import of_decoding
+
+    assert of_decoding.pictures({"g2p": measured()}) == {}
+    drawn = of_decoding.pictures({"g2p": measured(), "translation": measured()})
+    assert list(drawn) == list(of_decoding.OF_ANSWERS)
+    shapes = {name: "\n".join(picture.shapes) for name, picture in drawn.items()}
+    # Greedy and two beams without a normalisation, two beams with each, in three panels.
+    assert shapes["decoding_beams"].count("<circle") == 3 * (3 + 2 + 2)
+    assert shapes["decoding_search"].count("30.0 + 10.0") == 8
+    assert shapes["decoding_best_of"].count("<circle") == 2 * 2 * 3
+    assert ">a beam of 5</text>" in shapes["decoding_best_of"]

@@ -74,13 +74,14 @@ def diversity(document: Document) -> Picture:
     right.upright(held_out, "held-out text")
     right.curve([_place(each) for each in inside], "muted", dots=False)
     for name, (option, style, side) in TRUNCATIONS.items():
-        for each in _of(document, name):
+        for number, each in enumerate(_of(document, name)):
             x, y = right.at(*_place(each))
             picture.dot(x, y, 6 if name == "typical" else 4, style)
             if side:
-                anchor = "start" if side > 0 else "end"
+                beside = -side if name == "top_k" and number % 2 else side  # they are near
+                anchor = "start" if beside > 0 else "end"
                 said = f"{each['decoder'][option]:g}"
-                picture.text(x + side, y + 4, said, f"{style} small", anchor)
+                picture.text(x + beside, y + 4, said, f"{style} small", anchor)
     values = ", ".join(f"{each['decoder']['p']:g}" for each in _of(document, "typical"))
     entries = [(name, style) for name, (_, style, side) in TRUNCATIONS.items() if side]
     _legend(picture, 388, [*entries, ("temperatures", "muted")], left=484)
