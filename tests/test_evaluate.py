@@ -77,7 +77,7 @@ def split():
 @torch.inference_mode()
 def one_reading(model, split):
     """The stream from end to end in a single batch of one row."""
-    stream = split._stream.unsqueeze(0)
+    stream = split.stream.unsqueeze(0)
     model.eval()
     score = model.score(TokenBatch(stream[:, :-1], stream[:, 1:]))
     return float(score.nats.double().sum()), int(score.correct.sum())
@@ -104,7 +104,7 @@ def test_the_figures_are_those_of_one_reading(model, split, batch_size):
 def test_the_state_matters_here(model, split):
     """Or the test above would show nothing: fresh states at every 100th token cost something."""
     nats, _ = one_reading(model, split)
-    stream = split._stream
+    stream = split.stream
     rows = TokenBatch(stream[:TOKENS].view(-1, 100), stream[1:].view(-1, 100))
     with torch.inference_mode():
         fresh = float(model.score(rows).nats.double().sum())

@@ -18,4 +18,11 @@ def load_plugins(files: list[Path] | None) -> None:
     from seqgen import plugins
 
     plugins.load_installed()
+    load_named(files)
+
+
+def load_named(files: list[Path] | None) -> None:
+    """Import the files that a person names, for what imports installed plugins by itself."""
+    from seqgen import plugins
+
     plugins.load_files([str(each.resolve()) for each in files or []])

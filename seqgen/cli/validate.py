@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from seqgen.cli.completion import recipes_and_plans
-from seqgen.cli.plugin_files import PluginFiles, load_plugins
+from seqgen.cli.plugin_files import PluginFiles, load_named, load_plugins
 
 
 def validate(
@@ -27,7 +27,7 @@ def validate(
     ] = False,
 ) -> None:
     """Check a recipe and its overrides, without reading data or training; with --plan, a plan."""
-    load_plugins(plugin_files)
+    (load_plugins if plan else load_named)(plugin_files)
     name, written_out = (_plan if plan else _recipe)(recipe, overrides or [])
     if as_json:
         typer.echo(json.dumps(written_out, indent=2))

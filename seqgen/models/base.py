@@ -41,7 +41,7 @@ class Model(nn.Module, ABC):
     @property
     def floats(self) -> torch.dtype:
         """The type of the model's numbers, in which it wants those of its batches."""
-        return next(self.parameters()).dtype
+        return next((each.dtype for each in self.parameters()), torch.get_default_dtype())
 
     def initial_state(self, batch_size: int) -> State:
         """The state before the first token; None where nothing is carried between batches."""
