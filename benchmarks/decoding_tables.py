@@ -195,7 +195,8 @@ def _table(
     document: Document, rows: Iterable[System], columns: Sequence[str], references: bool = False
 ) -> str:
     """A row for each system; `references` adds what the held-out text has."""
-    cells = [[f"`{each['label']}`", *_cells(document, each["label"], columns)] for each in rows]
+    labels = [each["label"] for each in rows]
+    cells = [[f"`{each}`", *_cells(document, each, columns, spans=True)] for each in labels]
     if references:
         comparison = comparison_of(document)
         own = comparison.references
@@ -230,7 +231,10 @@ def _headers(document: Document, columns: Sequence[str]) -> list[str]:
     return ["missed, %" if each == "missed" else header(measures[each]) for each in columns]
 
 
-def _cells(document: Document, label: str, columns: Sequence[str]) -> list[str]:
+def _cells(
+    document: Document, label: str, columns: Sequence[str], spans: bool = False
+) -> list[str]:
+    """What was measured of a system, with intervals where `spans` are wanted."""
     comparison = comparison_of(document)
     row = comparison.row(label)
     assert row is not None, label
@@ -242,7 +246,7 @@ def _cells(document: Document, label: str, columns: Sequence[str]) -> list[str]:
             continue
         measure, value = comparison.measures[name], row.values.get(name)
         text = NOTHING if value is None else written(measure, value.value)
-        if value is not None and value.low is not None and value.high is not None:
+        if spans and value and value.low is not None and value.high is not None:
             text += f" ({span(measure, value.low, value.high)})"
         cells.append(text)
     return cells

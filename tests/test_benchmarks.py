@@ -129,7 +129,13 @@ def measured(better="lower"):
         for size in (5, 50)
     ]
     rows.append(system("drawn", {"name": "multinomial"}, error=0.7, length_ratio=1.1))
-    faults = {"missed": 0.25, "outputs": 10, "search_errors": 1, "model_errors": 3}
+    faults = {
+        "quality": {"error": 0.4},
+        "missed": 0.25,
+        "outputs": 10,
+        "search_errors": 1,
+        "model_errors": 3,
+    }
     points = [
         {"n": n, "by_score": {"error": 1 / n}, "oracle": {"error": 0.5 / n}} for n in (1, 2, 4)
     ]

@@ -1,4 +1,4 @@
-"""The pages for people: what docs/lectures.md names exists, and its pictures are in order."""
+"""The pages for people: what they name exists, and their pictures are in order."""
 
 import json
 import re
@@ -13,6 +13,7 @@ from seqgen.bundled_recipes import known_recipes
 from seqgen.cli.main import app
 from seqgen.comparison.plan import Plan
 from seqgen.comparison.plan_source import PlanSource
+from seqgen.decoders import constraints, decoders
 from seqgen.options import options_of
 from seqgen.plugins import load_installed
 from seqgen.recipe import read_recipe
@@ -21,6 +22,7 @@ ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 PICTURES = sorted((DOCS / "pictures").glob("*.svg"))
 PAGE = (DOCS / "lectures.md").read_text(encoding="utf-8")
+DECODING = (DOCS / "decoding.md").read_text(encoding="utf-8")
 
 
 def commands(page):
@@ -33,7 +35,7 @@ def commands(page):
     return found
 
 
-COMMANDS = commands(PAGE)
+COMMANDS = [*commands(PAGE), *commands(DECODING)]
 RUNS = [each for each in COMMANDS if each[0] == "run"]
 
 
@@ -57,11 +59,26 @@ def test_every_run_is_of_a_recipe_that_takes_its_overrides(words):
     read_recipe(known_recipes()[words[1]], words[2:end])
 
 
-def test_what_is_generated_comes_from_a_run_of_the_page():
-    trained = {out_of(each) for each in RUNS}
-    read = {each[1] for each in COMMANDS if each[0] in {"generate", "evaluate"}}
-    assert len(read) > 3
+@pytest.mark.parametrize("page", [PAGE, DECODING], ids=["lectures", "decoding"])
+def test_what_is_generated_comes_from_a_run_of_the_page(page):
+    trained = {out_of(each) for each in commands(page) if each[0] == "run"}
+    reading = {"generate", "evaluate", "compare"}
+    read = {each[1] for each in commands(page) if each[0] in reading}
+    assert len(read) > 1
     assert read <= trained
+
+
+def test_the_page_on_decoding_has_every_decoder_and_constraint():
+    named = set(re.findall(r"`(\w+)`", DECODING))
+    assert {*decoders.names(), *constraints.names()} <= named
+
+
+def test_what_to_choose_leads_to_a_section():
+    anchors = re.findall(r"\]\(#([\w-]+)\)", DECODING)
+    titles = [each.lower() for each in re.findall(r"^## (.+)$", DECODING, re.M)]
+    sections = {re.sub(r"[^\w -]", "", each).replace(" ", "-") for each in titles}
+    assert len(anchors) > 10
+    assert set(anchors) <= sections
 
 
 def test_every_recipe_of_the_lectures_has_its_place_on_the_page():
@@ -79,7 +96,7 @@ def test_the_table_of_ideas_leads_to_sections_and_recipes():
     assert set(re.findall(r"`([\w/]+)`", table)) <= known_recipes().keys()
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/lectures.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/lectures.md", "docs/decoding.md"])
 def test_links_lead_to_files(page):
     path = ROOT / page
     links = re.findall(r"\]\(([^)#]+)(?:#[\w-]+)?\)", path.read_text(encoding="utf-8"))
@@ -88,9 +105,18 @@ def test_links_lead_to_files(page):
         assert link.startswith("https:") or (path.parent / link).exists(), link
 
 
-def test_the_page_shows_every_picture_once():
-    shown = re.findall(r"!\[[^\]]+\]\((pictures/[^)]+)\)", PAGE)
+def test_the_pages_show_every_picture_once():
+    shown = re.findall(r"!\[[^\]]+\]\((pictures/[^)]+)\)", PAGE + DECODING)
     assert sorted(shown) == [each.relative_to(DOCS).as_posix() for each in PICTURES]
+
+
+def test_pages_have_a_place_for_each_table_of_the_benchmarks(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    import decoding_tables
+
+    text = DECODING + (DOCS / "results.md").read_text(encoding="utf-8")
+    places = re.findall(r"^<!-- figures: (\w+) -->\n\|", text, re.M)
+    assert sorted(places) == sorted([*decoding_tables.OF_TEXT, *decoding_tables.OF_ANSWERS])
 
 
 @pytest.mark.parametrize("path", PICTURES, ids=lambda path: path.stem)
@@ -106,8 +132,10 @@ def test_pictures_are_small_and_say_in_words_what_they_show(path):
 def test_pictures_are_drawn_from_runs_of_the_page(monkeypatch):
     monkeypatch.syspath_prepend(DOCS / "pictures")
     import make
+    import of_decoding
 
-    assert {f"{each}.svg" for each in make.PICTURES} == {each.name for each in PICTURES}
+    drawn = {*make.PICTURES, *of_decoding.OF_TEXT, *of_decoding.OF_ANSWERS}
+    assert {f"{each}.svg" for each in drawn} == {each.name for each in PICTURES}
     assert {run for _, needed in make.PICTURES.values() for run in needed} == make.RUNS.keys()
     for name, run in make.RUNS.items():
         assert [*shlex.split(run), "--out", f"runs/{name}"] in [each[1:] for each in RUNS]

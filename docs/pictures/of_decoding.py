@@ -61,7 +61,8 @@ def diversity(document: Document) -> Picture:
     left.upright(held_out, "held-out text")
     left.curve([_place(each) for each in drawn], "blue")
     for each in drawn:
-        _beside(left, _place(each), f"{each['decoder']['temperature']:g}", "blue", 10)
+        at = each["decoder"]["temperature"]
+        _beside(left, _place(each), f"{at:g}", "blue", -10 if at < 1 else 10)
     for each in searches:
         size = each["decoder"].get("beam_size")
         picture.dot(*left.at(*_place(each)), 3.5, "orange" if size else "ink")
@@ -75,13 +76,11 @@ def diversity(document: Document) -> Picture:
     right.curve([_place(each) for each in inside], "muted", dots=False)
     for name, (option, style, side) in TRUNCATIONS.items():
         for number, each in enumerate(_of(document, name)):
-            x, y = right.at(*_place(each))
-            picture.dot(x, y, 6 if name == "typical" else 4, style)
+            where = right.at(*_place(each))
+            picture.dot(*where, 6 if name == "typical" else 4, style)
             if side:
                 beside = -side if name == "top_k" and number % 2 else side  # they are near
-                anchor = "start" if beside > 0 else "end"
-                said = f"{each['decoder'][option]:g}"
-                picture.text(x + beside, y + 4, said, f"{style} small", anchor)
+                _beside(right, _place(each), f"{each['decoder'][option]:g}", style, beside)
     values = ", ".join(f"{each['decoder']['p']:g}" for each in _of(document, "typical"))
     entries = [(name, style) for name, (_, style, side) in TRUNCATIONS.items() if side]
     _legend(picture, 388, [*entries, ("temperatures", "muted")], left=484)
@@ -103,16 +102,17 @@ def beams(documents: Mapping[str, Document]) -> Picture:
     for place, (name, measure, title) in enumerate(columns):
         document = documents[name]
         curves = {each: _by_size(document, each, measure) for each in FORMULAS}
+        spans = _spans_by_size(document, measure)
         values = [y for points in curves.values() for _, y in points]
-        panel = _by_log(
-            picture, 60 + place * 293, 225, curves["none"], _axis(document, measure, values)
-        )
+        axis = _axis(document, measure, [*values, *(y for _, span in spans for y in span)])
+        panel = _by_log(picture, 60 + place * 293, 225, curves["none"], axis)
         panel.draw(title)
-        for formula, points in curves.items():
-            panel.curve(points, FORMULAS[formula])
-    _legend(
-        picture, 314, [(f"length normalisation {name}", each) for name, each in FORMULAS.items()]
-    )
+        for size, (low, high) in spans:
+            picture.line([panel.at(size, low), panel.at(size, high)], "muted-line")
+        for formula in reversed(FORMULAS):  # the first one on top
+            panel.curve(curves[formula], FORMULAS[formula])
+    entries = [(f"length normalisation {name}", each) for name, each in FORMULAS.items()]
+    _legend(picture, 314, [*entries, ("upright: interval at 95 %, without one", "muted")])
     return picture
 
 
@@ -169,7 +169,7 @@ def best_of(documents: Mapping[str, Document]) -> Picture:
             for way, style in (("by_score", "blue"), ("oracle", "green"))
         }
         [beam] = [each for each in _beams(document, "none") if each["decoder"]["beam_size"] == 5]
-        level = beam["values"][quality]["value"]
+        level = _searched(document, beam)["quality"][quality]  # of as many inputs, the same ones
         values = [level, *(y for points in curves.values() for _, y in points)]
         axis = _axis(document, quality, values)
         panel = _by_log(picture, 60 + place * 450, 380, curves["blue"], axis, "draws")
@@ -249,18 +249,29 @@ def _by_size(document: Document, formula: str, measure: str) -> list[Point]:
     return [(size, each["values"][measure]["value"]) for size, each in found]
 
 
+def _spans_by_size(document: Document, measure: str) -> list[tuple[float, Point]]:
+    """Of greedy and the beams without a normalisation their sizes and intervals, if there are."""
+    systems = [*_of(document, "greedy"), *_beams(document, "none")]
+    found = [(each["decoder"].get("beam_size", 1), each["values"][measure]) for each in systems]
+    return [(size, (value["low"], value["high"])) for size, value in found if "low" in value]
+
+
 def _missed(document: Document) -> list[Point]:
     """Of greedy and the beams without a normalisation their sizes and what they missed."""
-    [run] = document["search"]["by_run"]
-    missed = {each["label"]: each["missed"] for each in run["systems"]}
     systems = [*_of(document, "greedy"), *_beams(document, "none")]
-    return [(each["decoder"].get("beam_size", 1), missed[each["label"]]) for each in systems]
+    sizes = [each["decoder"].get("beam_size", 1) for each in systems]
+    missed = [_searched(document, each)["missed"] for each in systems]
+    return [*zip(sizes, missed, strict=True)]
+
+
+def _searched(document: Document, system: System) -> Mapping[str, Any]:
+    """What the exact search says of a system."""
+    [run] = document["search"]["by_run"]
+    return next(each for each in run["systems"] if each["label"] == system["label"])
 
 
 def _wrong(document: Document) -> list[tuple[str, Mapping[str, int]]]:
     """What is wrong of some systems, with a short name for each."""
-    [run] = document["search"]["by_run"]
-    found = {each["label"]: each for each in run["systems"]}
     wanted = [("greedy", _of(document, "greedy")[0])]
     wanted += [
         (f"beam of {each['decoder']['beam_size']}", each)
@@ -268,14 +279,15 @@ def _wrong(document: Document) -> list[tuple[str, Mapping[str, int]]]:
         if each["decoder"]["beam_size"] in (5, 50)
     ]
     wanted.append(("drawn", _of(document, "multinomial")[-1]))
-    return [(name, found[each["label"]]) for name, each in wanted]
+    return [(name, _searched(document, each)) for name, each in wanted]
 
 
 def _beside(
     panel: Panel, value: Point, text: str, style: str, right: float, down: float = 4
 ) -> None:
+    """A text to the right of a value, or to the left where `right` is negative."""
     x, y = panel.at(*value)
-    panel.picture.text(x + right, y + down, text, f"{style} small")
+    panel.picture.text(x + right, y + down, text, f"{style} small", "start" if right > 0 else "end")
 
 
 def _legend(
