@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from seqgen.answers import Wanted, alike
-from seqgen.decoders import NOBODY, Decoder, Hypothesis, Trace, Traced, watched
+from seqgen.decoders import NOBODY, Decoder, Hypothesis, Trace, Traced, held, watched
 from seqgen.generate import Generated, Generator
 
 CONSIDERED = 10
@@ -47,13 +47,16 @@ def traces(
       MOST_NODES the last ones are not, but for those that lead to an output.
 
     Log-probabilities are what the search saw, after its constraints, to six decimal places.
+
+    Errors: DecodeError; PluginError where a decoder from outside breaks its contract, or finds what
+    it did not go to step by step.
     """
     every = range(len(texts)) if numbers is None else numbers
     found: dict[int, Searched] = {}
     for places in alike([len(text) for text in texts], wanted.batch_size):
         traced = Traced(CONSIDERED)
         some, own = [texts[place] for place in places], [every[place] for place in places]
-        watching = watched(decoder, traced)
+        watching = held(watched(decoder, traced), len(generator.tokenizer))
         made = generator.generate(some, watching, wanted.max_length, wanted.samples, own)
         [trace] = traced.traces
         told = _Telling(generator, trace).all(made)

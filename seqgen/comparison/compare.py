@@ -115,7 +115,8 @@ def _measured(
         }
         for each in produced
     ]
-    measures = columns(all_measures(quality.metrics), [each["values"] for each in systems])
+    values = [each["values"] for each in systems]
+    measures = columns(all_measures(quality.metrics), values, plan.quality)
     return {
         "measures": {name: each.as_data() for name, each in measures.items()},
         "quality": quality_measure(plan.quality, measures),

@@ -58,11 +58,11 @@ def _differing(part: Part[Any]) -> dict[str, Any]:
 
 
 def _value_at(part: Part[Any], path: Path) -> Any:
-    """What an option is set to, in plain data; of a part, its name."""
-    value: Any = part.plain()
+    """What an option is set to, the parts of a list as such; of one part, its name."""
+    value: Any = part
     for step in path:
-        value = value[step]
-    return value.get("name", value) if isinstance(value, dict) else value
+        value = value.options[str(step)] if isinstance(value, Part) else value[step]
+    return value.name if isinstance(value, Part) else value
 
 
 def _text(value: Any) -> str:

@@ -61,13 +61,18 @@ def averaged(values: Sequence[float]) -> dict[str, Any]:
 
 
 def columns(
-    measures: Iterable[Measure], systems: Iterable[Mapping[str, Mapping[str, Any]]]
+    measures: Iterable[Measure],
+    systems: Iterable[Mapping[str, Mapping[str, Any]]],
+    wanted: str | None = None,
 ) -> dict[str, Measure]:
-    """Those of `measures` that some of the systems has among its values, in the order given."""
+    """Those of `measures` that some of the systems has among its values, in the order given; of
+    those in which nothing but silent values stands, only what is `wanted`."""
     values: dict[str, set[float]] = {}
     for system in systems:
         for name, found in system.items():
             values.setdefault(name, set()).add(found["value"])
     return {
-        each.id: each for each in measures if each.id in values and values[each.id] != {each.silent}
+        each.id: each
+        for each in measures
+        if each.id in values and (each.id == wanted or values[each.id] != {each.silent})
     }

@@ -105,7 +105,9 @@ def _near(case: Case) -> str:
         return f"No other is within one standard error of it; {tests}."
     named = _listed(names[:NAMED] + [f"{len(names) - NAMED} more"] * (len(names) > NAMED))
     least = "it" if case.taken is case.best else case.taken["label"]
-    rest = f"; of all these {least} takes the least work" if _rows(case.taken) else ""
+    lowest = min(map(_rows, [case.best, *case.near]))
+    work = "the least work" if _rows(case.taken) <= lowest else "hardly more than the least work"
+    rest = f"; of all these {least} takes {work}" if _rows(case.taken) else ""
     verb = "is" if len(names) == 1 else "are"
     return f"Within one standard error of it {verb} {named}{rest}; {tests}."
 

@@ -24,8 +24,7 @@ def check_for_runs(
 
     Errors: OptionError with the path in the plan, and those of runs that help.
     """
-    measures = all_measures(runs[0].built.judge().metrics)
-    quality_measure(plan.quality, {each.id: each for each in measures})
+    _check_quality(plan, runs)
     about = [f" (of the run {name})" if len(names) > 1 else "" for name in names]
     for system in systems:
         with _placing(system.origin.placed, about[system.run]):
@@ -45,6 +44,27 @@ def rehearse_decoders(plan: Plan, systems: Sequence[System]) -> None:
             rehearse_decoder(decoders.check(dict(system.spec)), plan.seed)
     with _placing(_of_best_of):
         rehearse_decoder(decoders.check(plain(plan.best_of.decoder)), plan.seed)
+
+
+def _check_quality(plan: Plan, runs: Sequence[TrainedRun]) -> None:
+    """An OptionError where there is no such measure, or none of what the plan compares."""
+    metrics = runs[0].built.judge().metrics
+    measures = all_measures(metrics)
+    quality_measure(plan.quality, {each.id: each for each in measures})
+    given = {"prompts": plan.inputs.prompts, "lines of a file": plan.inputs.file}
+    for inputs in (name for name, own in given.items() if own is not None):
+        if plan.quality in (*metrics, "unlikeness"):
+            needs = f"needs references, and {inputs} have none"
+            raise OptionError(("quality",), f"'{plan.quality}' {needs}")
+    known = {
+        "unlikeness": (any(run.built.data.continues for run in runs), "text that goes on"),
+        "finished": (any(run.built.data.ends for run in runs), "outputs that end by themselves"),
+        "copied": (plan.copies, "`copies`, which the plan has switched off"),
+        "longest_copy": (plan.copies, "`copies`, which the plan has switched off"),
+    }
+    possible, needs = known.get(plan.quality or "", (True, ""))
+    if not possible:
+        raise OptionError(("quality",), f"'{plan.quality}' needs {needs}")
 
 
 @contextmanager

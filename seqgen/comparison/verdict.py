@@ -81,7 +81,8 @@ def _near(test: Mapping[str, float] | None, level: float) -> bool:
     if test is None:
         return False
     half_width = (test["high"] - test["low"]) / 2
-    return abs(test["delta"]) <= half_width / NormalDist().inv_cdf((1 + level) / 2)
+    # By the lower tail: near 1, (1 + level) / 2 is 1 in floats, which has no quantile.
+    return abs(test["delta"]) * -NormalDist().inv_cdf((1 - level) / 2) <= half_width
 
 
 def _value(system: System, name: str | None) -> float | None:

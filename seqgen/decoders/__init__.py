@@ -21,6 +21,7 @@ from seqgen.decoders.forbid import Forbid
 from seqgen.decoders.forbidden import Forbidden
 from seqgen.decoders.forced_prefix import ForcedPrefix
 from seqgen.decoders.greedy import Greedy
+from seqgen.decoders.held import held
 from seqgen.decoders.language_model import LanguageModelFusion
 from seqgen.decoders.min_p import MinP
 from seqgen.decoders.minimum_bayes_risk import MinimumBayesRisk
@@ -82,5 +83,6 @@ __all__ = [
     "constrain",
     "constraints",
     "decoders",
+    "held",
     "watched",
 ]

@@ -11,6 +11,7 @@ from torch import Tensor
 from seqgen.decoders.base import Hypothesis
 from seqgen.decoders.paths import IMPOSSIBLE, best
 from seqgen.decoders.stepper import Start, Stepper
+from seqgen.errors import PluginError
 from seqgen.state import State
 
 NOBODY = -1
@@ -91,13 +92,22 @@ class Trace:
 
     def ends(self, source: int, found: Sequence[Hypothesis]) -> list[int]:
         """For each hypothesis of a source the node behind which its last token was chosen; NOBODY
-        for one without tokens."""
+        for one without tokens.
+
+        Errors: PluginError where the search took no steps to it, or impossible ones; ours do not.
+        """
         return [self._end(source, each.tokens) for each in found]
 
     def _end(self, source: int, tokens: Sequence[int]) -> int:
         node = NOBODY
         for token in (self.begun[source], *tokens)[: len(tokens)]:
-            node = self._numbers[source, node, token]
+            found = self._numbers.get((source, node, token))
+            if found is None:
+                raise PluginError(
+                    f"a decoder found the tokens {', '.join(map(str, tokens))}, but took no steps "
+                    f"to {token}, or was told that it is impossible there (seqgen check says more)"
+                )
+            node = found
         return node
 
     def _note(self, rows: tuple[Tensor, ...], log_probs: Tensor) -> Tensor:

@@ -30,6 +30,17 @@ from seqgen.decoders import decoders
         ),
         ("minimum_bayes_risk", ["sampler"], "minimum_bayes_risk sampler=multinomial"),
         (
+            {"name": "greedy", "constraints": [{"name": "no_repeat_ngram", "size": 3}]},
+            ["constraints"],
+            "greedy constraints=[no_repeat_ngram size=3]",
+        ),
+        (
+            {"name": "greedy", "constraints": [{"name": "no_repeat_ngram", "size": 3}]},
+            ["constraints.0.size"],
+            "greedy constraints=[no_repeat_ngram size=3] constraints.0.size=3",
+        ),
+        ("greedy", ["constraints"], "greedy constraints=[]"),
+        (
             {
                 "name": "greedy",
                 "constraints": [

@@ -42,7 +42,9 @@ def test_columns_are_what_some_system_has_in_the_order_of_the_measures():
 @pytest.mark.parametrize(("second", "shown"), [(0.0, False), (0.1, True)])
 def test_a_column_that_says_nothing_is_left_out(second, shown):
     systems = [{"impossible": {"value": 0.0}}, {"impossible": {"value": second}}]
-    assert ("impossible" in columns([measure("impossible", silent=0.0)], systems)) == shown
+    known = [measure("impossible", silent=0.0)]
+    assert ("impossible" in columns(known, systems)) == shown
+    assert "impossible" in columns(known, systems, "impossible")
 
 
 def test_what_a_report_gets_has_no_id():

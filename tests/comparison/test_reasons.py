@@ -60,6 +60,15 @@ def test_where_the_baseline_is_taken_it_is_held_against_the_best(case):
     assert cost == "It is the baseline as well, with 10.00 rows of work per input."
 
 
+def test_work_that_is_not_quite_the_least_is_not_called_so(case):
+    greedy, small, _ = case.found["systems"]
+    less = system("beam 1", 19.9, word_error_rate=0.23)
+    near = reasons(replace(case, near=[small, less]))[1]
+    assert "; of all these beam 2 takes hardly more than the least work; " in near
+    near = reasons(replace(case, taken=greedy, near=[greedy, small]))[1]
+    assert "; of all these greedy takes the least work; " in near
+
+
 def test_many_that_cannot_be_told_apart_are_counted(case):
     others = [system(f"beam {n}", n, word_error_rate=0.2) for n in range(3, 8)]
     near = reasons(replace(case, near=others))[1]

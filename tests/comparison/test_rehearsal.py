@@ -58,6 +58,31 @@ def test_right_ones_are_built_without_a_word(pairs_run):
     check_for_runs(plan, systems_of(plan, ["run"]), [run], ["run"])
 
 
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (
+            {"quality": "exact_match", "inputs": {"prompts": ["a"]}},
+            "quality: 'exact_match' needs references, and prompts have none",
+        ),
+        (
+            {"quality": "exact_match", "inputs": {"file": "a.txt"}},
+            "quality: 'exact_match' needs references, and lines of a file have none",
+        ),
+        ({"quality": "unlikeness"}, "quality: 'unlikeness' needs text that goes on"),
+        ({"quality": "copied", "copies": False}, "quality: 'copied' needs `copies`, which the"),
+    ],
+)
+def test_a_quality_that_nothing_can_have_is_told_before_decoding(more, message, pairs_run):
+    run = TrainedRun.load(pairs_run)
+    plan = plan_of({"decoder": "greedy"}, **more)
+    with pytest.raises(OptionError) as caught:
+        check_for_runs(plan, systems_of(plan, ["run"]), [run], ["run"])
+    assert str(caught.value).startswith(message)
+    possible = plan_of({"decoder": "greedy"}, quality="finished")
+    check_for_runs(possible, systems_of(possible, ["run"]), [run], ["run"])
+
+
 def test_that_of_the_best_of_n_is_built_too(pairs_run):
     run = TrainedRun.load(pairs_run)
     plan = plan_of({"decoder": "greedy"}, best_of={"decoder": {"name": "top_k", "k": 999}})

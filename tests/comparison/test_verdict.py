@@ -73,6 +73,17 @@ def test_a_measure_without_a_better_side_is_refused(wrong):
         quality_measure(wrong, MEASURES)
 
 
+@pytest.mark.parametrize("level", [1e-300, 0.5, 0.9999999999999999])
+def test_no_level_is_too_near_to_its_bounds(level):
+    systems = {"greedy": (0.25, 10), "beam": (0.2, 50)}
+
+    def against(best):
+        test = {"delta": 0.05, "low": 0.04, "high": 0.06, "p_holm": 0.5}
+        return {label: test for label in systems if label != best}
+
+    assert verdict(found(systems), against, level)["take"] in systems
+
+
 def test_the_least_work_of_those_within_a_standard_error_of_the_best():
     assert taken(GREEDY_AND_BEAMS, [("greedy", 0.02), ("beam 2", 0.011)]) == "beam 2"
     assert taken(GREEDY_AND_BEAMS, [("greedy", 0.041), ("beam 2", 0.011)]) == "greedy"
