@@ -126,7 +126,7 @@ class TextData(Data[TokenBatch]):
     def passages(
         self, name: SplitName, tokenizers: Tokenizers, prompt_size: int | None, length: int
     ) -> Sequence[Example]:
-        """As many as there is room for, evenly spread; a prompt has 50 tokens where none is said."""
+        """As many as there is room for, evenly spread; a prompt usually has 50 tokens."""
         split = self.held_out(name, tokenizers)
         if split is None:
             return ()
