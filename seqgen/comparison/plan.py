@@ -32,6 +32,8 @@ class Strategy:
     def __post_init__(self) -> None:
         if self.label is not None and not self.label.strip():
             raise ValueError("`label` must not be empty")
+        if self.label is not None and len(self.label.splitlines()) > 1:
+            raise ValueError("`label` must be one line, but has a line break in it")
 
 
 @dataclass(frozen=True)

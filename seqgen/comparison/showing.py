@@ -51,10 +51,11 @@ def traces_shown(
     places = spread(range(len(inputs.examples)), plan.traced)
     if not places:
         return []
-    found: list[dict[str, Any]] = []
+    found: list[tuple[int, dict[str, Any]]] = []  # with the places, for inputs may be alike
     texts = [inputs.texts[place] for place in places]
     for system in contest.each(contest.systems, lambda system: f"traces of {system.label}"):
         traces = workshops[system.run].traces(system, texts, places)
         own = {"label": system.label, "run": contest.names[system.run]}
-        found += [{"input": each["input"], **own, "trace": each} for each in traces]
-    return sorted(found, key=lambda each: texts.index(each["input"]))
+        told = [{"input": each["input"], **own, "trace": each} for each in traces]
+        found += zip(places, told, strict=True)
+    return [each for _, each in sorted(found, key=lambda pair: pair[0])]

@@ -139,6 +139,12 @@ class TestText:
         assert document["systems"][1]["values"]["mean_length"]["value"] == 40
         assert len(document["traces"]) == 2
 
+    def test_inputs_that_are_alike_keep_their_traces_apart(self, finished_run):
+        twice = replace(self.PLAN, inputs=InputOptions(prompts=("ab", "ab")), traced=2)
+        traces = compared(twice, finished_run)["traces"]
+        assert [each["label"] for each in traces] == ["greedy", "multinomial"] * 2
+        assert traces[1]["trace"]["outputs"] != traces[3]["trace"]["outputs"]
+
     def test_two_runs_are_told_apart(self, finished_run):
         document = compared(replace(self.PLAN, traced=0), finished_run, finished_run)
         labels = [each["label"] for each in document["systems"]]

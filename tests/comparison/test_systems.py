@@ -120,6 +120,11 @@ class TestLabels:
         with pytest.raises(OptionError, match=r"^strategies\.0: `label` must not be empty"):
             systems({"decoder": "greedy", "label": label})
 
+    @pytest.mark.parametrize("label", ["x\ny", "x\r\ny", "x\u2028y"])
+    def test_a_label_is_one_line(self, label):
+        with pytest.raises(OptionError, match=r"^strategies\.0: `label` must be one line, but has"):
+            systems({"decoder": "greedy", "label": label})
+
 
 class TestDraws:
     @pytest.mark.parametrize(

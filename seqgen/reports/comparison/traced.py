@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import groupby
 from typing import Final
 
@@ -23,11 +24,19 @@ def traced(comparison: Comparison) -> str:
         return ""
     shown = _shown(found)
     opened = next((each for each, _ in shown if string(each, "label") == comparison.take), None)
+    seen: Counter[tuple[str, str]] = Counter()
+
+    def turn(pair: tuple[Record, str]) -> tuple[str, int]:
+        """Its input, and which of the inputs that are alike; a strategy has one trace for each."""
+        text, label = string(pair[0], "input"), string(pair[0], "label")
+        seen[text, label] += 1
+        return text, seen[text, label]
+
     parts = "".join(
         f'<div class="traced"><h3 dir="auto">{beginning(text, 200)}</h3>'
         + "".join(_folded(each, inner, each is opened) for each, inner in group)
         + "</div>"
-        for text, group in groupby(shown, lambda pair: string(pair[0], "input"))
+        for (text, _), group in groupby(shown, turn)
     )
     more = len(found) - len(shown)
     rest = f'<p class="note">{counted(more, "more trace")} in compare.json.</p>' if more else ""

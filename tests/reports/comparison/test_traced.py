@@ -16,6 +16,17 @@ def test_the_traces_of_an_input_stand_together(pronounced):
     assert html.count("<summary>beam beam_size=2</summary>") == 1
 
 
+def test_inputs_that_are_alike_stand_apart(pronounced):
+    [trace] = pronounced["traces"]
+    two = [trace, {**trace, "label": "other"}]
+    pronounced["traces"] = [*two, *two]
+    html = traced(comparison_of(pronounced))
+    first, second = html.split('class="traced"')[1:]
+    for part in (first, second):
+        assert part.count("<summary>") == 2
+        assert part.count("<summary>other</summary>") == 1
+
+
 def test_more_traces_than_a_page_can_hold_are_counted(pronounced, monkeypatch):
     from seqgen.reports.comparison import traced as module
 
