@@ -68,7 +68,7 @@ def compare(
     from seqgen.comparison.compare import compare as run_comparison
     from seqgen.comparison.contest import Contest
     from seqgen.comparison.files import check_free, document_text, write
-    from seqgen.comparison.rehearsal import check_for_runs
+    from seqgen.comparison.rehearsal import check_for_runs, fitting
     from seqgen.trained import TrainedRun
 
     found = sort_words(words)
@@ -84,16 +84,17 @@ def compare(
     )
     load_plugins(plugin_files)
     options = PlanOptions(plan, decoder or (), settings or (), [*said, *found.of_plan])
-    source = options.source()
-    if source is not None:  # what is wrong with it is said before the runs are read
-        source.entered(names)
+    own = options.source()
+    if own is not None:  # what is wrong with it is said before the runs are read
+        own.entered(names)
     folder = out or Path("runs", "compare", names[0].split("/")[-1])
     check_free(folder, overwrite=overwrite)
     trained = [
         TrainedRun.load(each, device, found.of_recipes, plugin_files or []) for each in found.runs
     ]
-    source = source or options.ready(trained[0].built.data.continues)
+    source = own or options.ready(trained[0].built.data.continues)
     checked, systems = source.entered(names)
+    systems = systems if own else fitting(systems, trained)
     with source.placing(), ComparisonDisplay(to_stderr=as_json) as display:
         check_for_runs(checked, systems, trained, names)
         document = run_comparison(Contest(trained, names, systems, display.watch), checked)

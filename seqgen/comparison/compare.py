@@ -14,7 +14,7 @@ from seqgen.comparison.curves import curves
 from seqgen.comparison.inputs import Inputs, choose_inputs, unit_of
 from seqgen.comparison.measures import columns
 from seqgen.comparison.plan import Plan
-from seqgen.comparison.produced import Produced, Reference
+from seqgen.comparison.produced import Produced
 from seqgen.comparison.producing import Workshop
 from seqgen.comparison.quality import Quality, judge
 from seqgen.comparison.rounding import rounded
@@ -45,19 +45,21 @@ def compare(contest: Contest, plan: Plan) -> Document:
     inputs = choose_inputs(contest.runs, plan)
     plan = replace(plan, unit=unit_of(plan, inputs))
     workshops = [Workshop(run, plan) for run in contest.runs]
-    produced = [
-        workshops[system.run].produce(system, inputs.texts)
-        for system in contest.each(contest.systems, lambda system: system.label)
-    ]
     references = [
         [first for first, *_ in each.references(inputs.examples)] if inputs.referenced else []
         for each in workshops
+    ]
+    measurer = Measurer(contest.runs, plan, inputs.examples, references)
+    measurer.read_training_texts()  # what is wrong with one is told before the work
+    produced = [
+        workshops[system.run].produce(system, inputs.texts)
+        for system in contest.each(contest.systems, lambda system: system.label)
     ]
     metrics = contest.runs[0].built.judge().metrics
     quality = judge(produced, inputs.examples, metrics, plan.significance, plan.seed)
     found = {
         **_head(contest, plan, inputs),
-        **_measured(contest, plan, inputs, produced, quality, references),
+        **_measured(contest, plan, produced, quality, measurer),
     }
     found["search"] = searched(contest, workshops, inputs, produced, plan, metrics)
     found["curves"] = curves(contest.systems, contest.names)
@@ -94,13 +96,11 @@ def _head(contest: Contest, plan: Plan, inputs: Inputs) -> Document:
 def _measured(
     contest: Contest,
     plan: Plan,
-    inputs: Inputs,
     produced: Sequence[Produced],
     quality: Quality,
-    references: Sequence[Sequence[Reference]],
+    measurer: Measurer,
 ) -> Document:
     """The measures, and their values for the systems and, by the first run, the references."""
-    measurer = Measurer(contest.runs, plan, inputs.examples, references)
     of_references = measurer.of_references(0)
     baseline = baseline_of(plan, contest.systems, contest.names).label
     systems: list[dict[str, Any]] = [

@@ -72,6 +72,8 @@ def _every(run: TrainedRun, plan: Plan) -> tuple[Origin, Sequence[Example]]:
         lines = read_text(options.file).text.split("\n")
         return "file", [Example(line, ()) for line in (lines[:-1] if not lines[-1] else lines)]
     if options.rows is not None:
+        if built.data.continues:
+            raise RecipeError("inputs.rows: text to be continued has none; `inputs.file` may do")
         file, name = read_text(options.rows), str(options.rows)
         try:
             return "rows", built.data.given(file, name, built.tokenizers).examples

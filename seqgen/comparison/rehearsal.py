@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -32,6 +33,22 @@ def check_for_runs(
     for place, run in enumerate(runs):
         with _placing(_of_best_of, about[place]):
             run.decoder(plain(plan.best_of.decoder))
+
+
+def fitting(systems: Sequence[System], runs: Sequence[TrainedRun]) -> list[System]:
+    """Those of `systems` whose decoder can be built for its run; a warning says which cannot.
+
+    It is for a plan that nobody wrote for these runs: one may have fewer tokens than `top_k` wants.
+    """
+    found = []
+    for system in systems:
+        try:
+            runs[system.run].decoder(dict(system.spec))
+        except OptionError as error:
+            warnings.warn(f"{system.label} is left out: {error.message}", stacklevel=2)
+        else:
+            found.append(system)
+    return found
 
 
 def rehearse_decoders(plan: Plan, systems: Sequence[System]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from seqgen.answers import spread
@@ -27,13 +28,16 @@ def searched(
     """The `search` part of a comparison, on some of its inputs, evenly spread.
 
     None where the plan wants it for no input, and where outputs have no end of their own: then
-    there is no most probable one that could be looked for.
+    there is no most probable one that could be looked for. Nothing is said of references where text
+    is continued: none is the one that is right.
     """
     ends = all(run.built.data.ends for run in contest.runs)
     places = spread(range(len(inputs.examples)), plan.search.inputs) if ends else ()
     if not places:
         return None
     examples = [inputs.examples[place] for place in places]
+    if contest.runs[0].built.data.continues:
+        examples = [replace(each, references=()) for each in examples]
     found, parts = [], []
     runs = list(enumerate(contest.names))
     for run, name in contest.each(runs, lambda each: f"the most probable outputs of {each[1]}"):

@@ -45,6 +45,11 @@ class Measurer:
         wanted, unit = self.of_references(run), self.plan.diversity_unit
         return {**own, **by_seed(produced, lambda each: unlikeness(each, wanted, unit))}
 
+    def read_training_texts(self) -> None:
+        """Read them now and not when they are needed. Errors: DataError."""
+        for run in range(len(self.runs)):
+            self._training_text(run)
+
     def of_references(self, run: int) -> Values:
         """What the same measures say of the references themselves, by the model of a run; nothing
         where there are none."""

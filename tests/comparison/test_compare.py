@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -144,6 +145,33 @@ class TestText:
         traces = compared(twice, finished_run)["traces"]
         assert [each["label"] for each in traces] == ["greedy", "multinomial"] * 2
         assert traces[1]["trace"]["outputs"] != traces[3]["trace"]["outputs"]
+
+    def test_how_a_line_goes_on_is_not_called_right_or_wrong(self, train, place):
+        words = [f"{one}{other}kl" for one in "abcde" for other in "fghij"]
+        place.write("words.txt", "\n".join(words))
+        kind = "data={name: lines, path: words.txt, split: [0.6, 0.2, 0.2]}"
+        run = train(kind, "train.max_steps=5", "generation.max_length=6")
+        few = {"inputs": InputOptions(most=5), "search": SearchOptions(inputs=2)}
+        plan = replace(self.PLAN, max_length=6, copies=False, **few)
+        document = compared(plan, run)
+        assert document["quality"] == "unlikeness"
+        assert document["inputs"]["references"]
+        [search] = document["search"]["by_run"]
+        assert search["certain"] == 2
+        assert "missed" in search["systems"][0]
+        assert not {"best_is_reference", "reference_reachable"} & search.keys()
+        assert not any("wrong" in each for each in search["systems"])
+
+    def test_what_is_wrong_with_a_training_text_is_told_first(self, finished_run, pairs_run):
+        lost = seqgen.load(pairs_run)
+        lost.built.data.path = Path("nowhere.tsv")
+        told = []
+        plan = replace(self.PLAN, inputs=InputOptions(prompts=("ab",)))
+        systems = systems_of(plan, ["one", "two"])
+        contest = Contest([seqgen.load(finished_run), lost], ["one", "two"], systems, told.append)
+        with pytest.raises(DataError, match="nowhere"):
+            compare(contest, plan)
+        assert told == []
 
     def test_two_runs_are_told_apart(self, finished_run):
         document = compared(replace(self.PLAN, traced=0), finished_run, finished_run)

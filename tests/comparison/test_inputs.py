@@ -9,7 +9,7 @@ import pytest
 import seqgen
 from seqgen.comparison.inputs import choose_inputs
 from seqgen.comparison.plan import InputOptions, Plan
-from seqgen.errors import DataError
+from seqgen.errors import DataError, RecipeError
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +48,11 @@ class TestRows:
             ("ba", ("BA",)),
         ]
         assert (found.origin, found.of) == ("rows", 2)
+
+    def test_text_that_is_continued_has_no_rows(self, text, place):
+        place.write("rows.txt", "ab\n")
+        with pytest.raises(RecipeError, match=r"^inputs.rows: text to be continued has none"):
+            chosen(text, rows=Path("rows.txt"))
 
     def test_lines_of_a_file_have_none(self, pairs, place):
         place.write("lines.txt", "ab\r\nba\n")

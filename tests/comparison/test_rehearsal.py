@@ -3,7 +3,7 @@
 import pytest
 
 from seqgen.comparison.plan import Plan
-from seqgen.comparison.rehearsal import check_for_runs, rehearse_decoders
+from seqgen.comparison.rehearsal import check_for_runs, fitting, rehearse_decoders
 from seqgen.comparison.systems import systems_of
 from seqgen.options import OptionError, check_options, options_of
 from seqgen.trained import TrainedRun
@@ -81,6 +81,14 @@ def test_a_quality_that_nothing_can_have_is_told_before_decoding(more, message, 
     assert str(caught.value).startswith(message)
     possible = plan_of({"decoder": "greedy"}, quality="finished")
     check_for_runs(possible, systems_of(possible, ["run"]), [run], ["run"])
+
+
+def test_what_a_vocabulary_is_too_small_for_may_be_left_out(pairs_run):
+    run = TrainedRun.load(pairs_run)
+    plan = plan_of({"decoder": {"name": "top_k", "k": 2}, "grid": {"k": [2, 999]}})
+    with pytest.warns(UserWarning, match="^top_k k=999 is left out: `k` must be from 1 to "):
+        [system] = fitting(systems_of(plan, ["run"]), [run])
+    assert system.label == "top_k k=2"
 
 
 def test_that_of_the_best_of_n_is_built_too(pairs_run):
