@@ -61,7 +61,10 @@ def _value_at(part: Part[Any], path: Path) -> Any:
     """What an option is set to, the parts of a list as such; of one part, its name."""
     value: Any = part
     for step in path:
-        value = value.options[str(step)] if isinstance(value, Part) else value[step]
+        if isinstance(value, Part):
+            value = value.name if step == "name" else value.options[str(step)]
+        else:
+            value = value[step]
     return value.name if isinstance(value, Part) else value
 
 

@@ -40,6 +40,12 @@ from seqgen.decoders import decoders
             "greedy constraints=[no_repeat_ngram size=3] constraints.0.size=3",
         ),
         ("greedy", ["constraints"], "greedy constraints=[]"),
+        ("greedy", ["name"], "greedy name=greedy"),
+        (
+            "minimum_bayes_risk",
+            ["sampler.name"],
+            "minimum_bayes_risk sampler.name=multinomial",
+        ),
         (
             {
                 "name": "greedy",
