@@ -72,9 +72,9 @@ def without_quality(found: Part) -> list[str]:
     why = [
         "Nothing here says which output is right: there are no references, or no metric to hold "
         "outputs against them.",
-        "So look at the outputs side by side, and at the plot of how probable they are to the "
-        "model against how diverse they are: what is most probable repeats itself, what is most "
-        "diverse is noise.",
+        "So look at the outputs side by side, and in the table at how probable they are to the "
+        "model and how diverse: what is most probable repeats itself, what is most diverse is "
+        "noise.",
     ]
     return why if found["systems"] else ["No system has produced anything."]
 

@@ -148,4 +148,5 @@ def test_of_unlikeness_the_statistics_are_told():
 
 def test_where_nothing_tells_a_person_is_to_look(case):
     assert "side by side" in without_quality(case.found)[1]
+    assert "plot" not in without_quality(case.found)[1]  # a plot needs a measure of quality
     assert without_quality({"systems": []}) == ["No system has produced anything."]
