@@ -100,12 +100,12 @@ class Trace:
 
     def _end(self, source: int, tokens: Sequence[int]) -> int:
         node = NOBODY
-        for token in (self.begun[source], *tokens)[: len(tokens)]:
+        for place, token in enumerate((self.begun[source], *tokens)[: len(tokens)]):
             found = self._numbers.get((source, node, token))
             if found is None:
                 raise PluginError(
-                    f"a decoder found the tokens {', '.join(map(str, tokens))}, but took no steps "
-                    f"to {token}, or was told that it is impossible there (seqgen check says more)"
+                    f"a decoder found a sequence with the token {token} at place {place}, but took "
+                    "no step from there, or was told that it is impossible (seqgen check says more)"
                 )
             node = found
         return node
