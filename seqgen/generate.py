@@ -26,6 +26,7 @@ from seqgen.decoders import (
     Stepper,
     at_temperature,
     constrain,
+    held,
 )
 from seqgen.models import Generative, evaluating
 from seqgen.options import Count, NonNegativeFloat, PositiveFloat
@@ -102,9 +103,9 @@ class Generator:
     ) -> list[list[Generated]]:
         """For each text its outputs: `samples` times what the decoder finds.
 
-        `max_length` comes before that of the options. Random decoders draw for text i by its
-        number, i where none are given: who generates in batches numbers all texts, and gets the
-        same outputs whatever the batches are.
+        `max_length` comes before that of the options. Random decoders draw for text i by its number
+        (i): who numbers all texts gets the same outputs whatever the batches. Errors: DecodeError;
+        PluginError where a decoder from outside breaks its contract.
         """
         if not texts:
             return []
@@ -113,12 +114,10 @@ class Generator:
             limits = self.limits(batch, max_length)
             stepper, start = self.start(batch, limits, decoder.constraints)
             copies = _copies(start, samples, numbers or range(len(texts)))
-            found = decoder.decode(stepper, copies, _repeated(limits, samples))
-        rows = iter(found)
-        read = [
-            [self._read(text, each) for _ in range(samples) for each in next(rows)]
-            for text in texts
-        ]
+            safe = held(decoder, len(self.tokenizer))
+            found = safe.decode(stepper, copies, _repeated(limits, samples))
+        rows, copied = iter(found), range(samples)
+        read = [[self._read(text, each) for _ in copied for each in next(rows)] for text in texts]
         return self._without_unknown(read) if self.options.replace_unknown else read
 
     def stream(

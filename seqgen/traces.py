@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from seqgen.answers import Wanted, alike
-from seqgen.decoders import NOBODY, Decoder, Hypothesis, Trace, Traced, held, watched
+from seqgen.decoders import NOBODY, Decoder, Hypothesis, Trace, Traced, watched
 from seqgen.generate import Generated, Generator
 
 CONSIDERED = 10
@@ -56,7 +56,7 @@ def traces(
     for places in alike([len(text) for text in texts], wanted.batch_size):
         traced = Traced(CONSIDERED)
         some, own = [texts[place] for place in places], [every[place] for place in places]
-        watching = held(watched(decoder, traced), len(generator.tokenizer))
+        watching = watched(decoder, traced)
         made = generator.generate(some, watching, wanted.max_length, wanted.samples, own)
         [trace] = traced.traces
         told = _Telling(generator, trace).all(made)

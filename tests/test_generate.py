@@ -10,7 +10,8 @@ from seqgen.cells import cells
 from seqgen.data import Data, Prompts, data
 from seqgen.data.batches import PairBatch
 from seqgen.data.padding import begun, padded
-from seqgen.decoders import Beam, Greedy, Multinomial, Start
+from seqgen.decoders import Beam, Decoder, Greedy, Multinomial, Start
+from seqgen.errors import PluginError
 from seqgen.generate import SAMPLES_APART, GenerationOptions, Generator
 from seqgen.models import Generative, models
 from seqgen.tokenizers import (
@@ -540,3 +541,15 @@ class TestSources:
     def test_the_stream_of_an_output(self):
         generator = mirror("a b")
         assert "".join(generator.stream("a b b", Greedy())) == "b b a"
+
+
+class Mute(Decoder):
+    """A decoder from outside that forgets a source."""
+
+    def decode(self, stepper, start, limits):
+        return [[] for _ in range(len(start.tokens) - 1)]
+
+
+def test_a_decoder_from_outside_that_breaks_its_contract_is_named(generator):
+    with pytest.raises(PluginError, match=r"the decoder Mute .*an entry for each of 2 sources"):
+        generator.generate(["a", "b"], Mute())

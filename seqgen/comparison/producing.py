@@ -12,7 +12,7 @@ from seqgen.comparison.plan import Plan
 from seqgen.comparison.produced import Output, Produced, Reference
 from seqgen.comparison.systems import System
 from seqgen.data.base import Example
-from seqgen.decoders import Decoder, Exact, held, watched
+from seqgen.decoders import Decoder, Exact, watched
 from seqgen.decoders.counting import Counting
 from seqgen.machine import double_precision
 from seqgen.rescoring import LogProbs, rescored
@@ -50,12 +50,9 @@ class Workshop:
         return Produced(system, seeds, outputs, counting.rows)
 
     def draws(self, decoder: Decoder, texts: Sequence[str], samples: int) -> list[list[Output]]:
-        """For each text what a decoder finds in `samples` goes, the first ones first.
-
-        Errors: DecodeError; PluginError where one from outside breaks its contract."""
-        safe = held(decoder, len(self.run.built.tokenizer))
+        """For each text what a decoder finds in `samples` goes, the first ones first."""
         with self._precision():
-            found = self.run.continuations(texts, safe, self.plan.max_length, samples)
+            found = self.run.continuations(texts, decoder, self.plan.max_length, samples)
         pairs = [(each.prompt, each.hypothesis.tokens) for own in found for each in own]
         self._score(pairs)
         return [
