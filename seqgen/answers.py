@@ -136,8 +136,8 @@ def alike(lengths: Sequence[int], batch_size: int) -> Iterator[list[int]]:
         yield batch
 
 
-def spread(examples: Sequence[T], most: int | None) -> Sequence[T]:
+def spread(things: Sequence[T], most: int | None) -> Sequence[T]:
     """Up to `most` of them, evenly spread: of 10, 4 are those at 0, 2, 5 and 7."""
-    if most is None or len(examples) <= most:
-        return examples
-    return [examples[len(examples) * place // most] for place in range(most)]
+    if most is None or len(things) <= most:
+        return things
+    return [things[len(things) * place // most] for place in range(most)]

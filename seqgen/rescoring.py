@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
+from seqgen.answers import alike
 from seqgen.decoders import Limits
 from seqgen.decoders.forced import Forced
 from seqgen.generate import Generator
@@ -24,9 +25,7 @@ def rescored(
     know, has -inf. Outputs alike in length share a batch.
     """
     found: list[LogProbs] = [()] * len(texts)
-    order = sorted(range(len(texts)), key=lambda place: len(outputs[place]))
-    for begin in range(0, len(order), batch_size):
-        places = order[begin : begin + batch_size]
+    for places in alike([len(each) for each in outputs], batch_size):
         own = [outputs[place] for place in places]
         scored = _together(generator, [texts[place] for place in places], own)
         for place, log_probs in zip(places, scored, strict=True):

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from seqgen.errors import CheckpointError, SetupError
+from seqgen.json_files import read_mapping
 from seqgen.plain_values import for_json
 from seqgen.whole_files import write_whole
 
@@ -131,16 +132,7 @@ class RunDirectory:
 
     def read_json(self, path: Path) -> dict[str, Any]:
         """The mapping that `write_json` wrote. Errors: CheckpointError."""
-        try:
-            content = json.loads(path.read_bytes())
-        except FileNotFoundError:
-            raise CheckpointError(f"{path}: the file is missing") from None
-        except (OSError, ValueError, RecursionError) as error:
-            reason = " ".join(str(error).split())
-            raise CheckpointError(f"{path}: cannot be read: {reason}") from None
-        if not isinstance(content, dict):
-            raise CheckpointError(f"{path}: damaged, it does not hold a mapping")
-        return content
+        return read_mapping(path)
 
     def write(self, path: Path, text: str) -> None:
         """Write a file whole or not at all. Errors: SetupError."""

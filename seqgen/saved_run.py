@@ -56,13 +56,21 @@ def read_run(
         built.judge()  # of what cannot be measured here, this is the place to say it
     except OptionError as error:
         raise placed(error, source, [read_override(each) for each in every]) from None
-    checkpoints = Checkpoints(directory.checkpoints)
-    best = checkpoints.find("best") or checkpoints.find("last")
-    if best is None:
-        raise CheckpointError(f"{directory.folder}: no checkpoint yet")
-    load_weights(best, built.model)
+    load_weights(best_checkpoint(directory), built.model)
     built.model.eval()
     return directory, built
+
+
+def best_checkpoint(directory: RunDirectory) -> Path:
+    """The folder of the best checkpoint, the last one where none is best yet.
+
+    Errors: CheckpointError where there is none.
+    """
+    checkpoints = Checkpoints(directory.checkpoints)
+    found = checkpoints.find("best") or checkpoints.find("last")
+    if found is None:
+        raise CheckpointError(f"{directory.folder}: no checkpoint yet")
+    return found
 
 
 def runs_beside(built: Built, given: Sequence[str | Path] = ()) -> Load:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
 from seqgen.comparison.systems import System
-from seqgen.errors import CheckpointError
+from seqgen.saved_run import best_checkpoint
 from seqgen.trained import TrainedRun
-from seqgen.training.checkpoint import WEIGHTS, Checkpoints
+from seqgen.training.checkpoint import WEIGHTS
 
 T = TypeVar("T")
 
@@ -61,8 +61,5 @@ def _described(run: TrainedRun, name: str) -> dict[str, Any]:
 
 def _weights(run: TrainedRun) -> str:
     """The SHA-256 of the weights that the run was loaded with."""
-    checkpoints = Checkpoints(run.directory.checkpoints)
-    folder = checkpoints.find("best") or checkpoints.find("last")
-    if folder is None:
-        raise CheckpointError(f"{run.directory.folder}: no checkpoint yet")
-    return hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()
+    weights = best_checkpoint(run.directory) / WEIGHTS
+    return hashlib.sha256(weights.read_bytes()).hexdigest()

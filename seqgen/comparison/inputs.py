@@ -59,7 +59,7 @@ def unit_of(plan: Plan, inputs: Inputs) -> Unit:
     return "characters" if 2 * several < len(references) else "words"
 
 
-def reference_size(run: TrainedRun, plan: Plan) -> int:
+def longest_output(run: TrainedRun, plan: Plan) -> int:
     """Up to how many tokens an output may have, and so the reference of a passage."""
     return run.built.recipe.generation.max_length if plan.max_length is None else plan.max_length
 
@@ -79,7 +79,7 @@ def _every(run: TrainedRun, plan: Plan) -> tuple[Origin, Sequence[Example]]:
             return "rows", built.data.given(file, name, built.tokenizers).examples
         except ValueError as error:
             raise RecipeError(f"inputs.rows: {error}") from None
-    return options.split, _held_out(run, options, reference_size(run, plan))
+    return options.split, _held_out(run, options, longest_output(run, plan))
 
 
 def _held_out(run: TrainedRun, options: InputOptions, length: int) -> Sequence[Example]:

@@ -8,6 +8,7 @@ from itertools import cycle, islice
 from typing import Any
 
 from seqgen.answers import Wanted
+from seqgen.comparison.inputs import longest_output
 from seqgen.comparison.plan import Plan
 from seqgen.comparison.produced import Output, Produced, Reference
 from seqgen.comparison.systems import System
@@ -89,9 +90,8 @@ class Workshop:
         """How the outputs for texts are found, by the system's first seed; the texts are those of
         the inputs with these numbers. Of long outputs it is the beginning."""
         decoder = self.run.decoder(dict(system.spec), self.plan.seed)
-        usual = self.run.built.recipe.generation.max_length
-        most = usual if self.plan.max_length is None else self.plan.max_length
-        wanted = Wanted(self.batch_size, min(most, TRACED_LENGTH))
+        most = min(longest_output(self.run, self.plan), TRACED_LENGTH)
+        wanted = Wanted(self.batch_size, most)
         with self._precision():
             generator = self.run.built.generator()
             found = traces(generator, decoder, system.spec, texts, wanted, numbers)

@@ -15,6 +15,7 @@ from seqgen.data.buckets import Buckets
 from seqgen.data.files import TextFile
 from seqgen.data.line_rows import EncodedLines, Line, encode_lines, lines_in, within
 from seqgen.data.padding import padded
+from seqgen.data.passages import passage
 from seqgen.data.row_batches import RowSplit, RowTraining
 from seqgen.data.row_files import PartName, RowFiles
 from seqgen.errors import DataError
@@ -106,14 +107,8 @@ class LinesData(RowFiles[Line], Data[TokenBatch]):
         part, tokenizer = self.part(name), tokenizers["text"]
         if part is None:
             return ()
-        encoded = [tokenizer.encode(line.text).tolist() for line in part.rows]
-        size = prompt_size or 0
-        return [
-            Example(
-                tokenizer.decode(each[:size]), (tokenizer.continuation(each[:size], each[size:]),)
-            )
-            for each in encoded
-        ]
+        encoded = (tokenizer.encode(line.text).tolist() for line in part.rows)
+        return [passage(tokens, prompt_size or 0, tokenizer) for tokens in encoded]
 
     def output_text(self, prompt: str, tokens: Sequence[int], tokenizers: Tokenizers) -> str:
         """What the tokens add behind the prompt."""

@@ -17,6 +17,7 @@ from seqgen.data.batches import Prompts, TokenBatch
 from seqgen.data.corpora import CorpusFactory
 from seqgen.data.epochs import Epochs
 from seqgen.data.files import TextFile, read_text, replaced_remark
+from seqgen.data.passages import passage
 from seqgen.data.stream import StreamSplit
 from seqgen.data.windows import Lanes, RandomWindows, Window
 from seqgen.errors import DataError
@@ -135,12 +136,8 @@ class TextData(Data[TokenBatch]):
         count = len(tokens) // size
         # Of 23 tokens, 2 passages of 10 begin at 0 and 11: what is left over goes between them.
         begins = [len(tokens) * place // count for place in range(count)]
-        tokenizer = tokenizers["text"]
         return [
-            Example(
-                tokenizer.decode(tokens[begin : begin + prompt_size]),
-                (tokenizer.continuation(*_cut(tokens[begin : begin + size], prompt_size)),),
-            )
+            passage(tokens[begin : begin + size], prompt_size, tokenizers["text"])
             for begin in begins
         ]
 
@@ -180,10 +177,6 @@ class TextData(Data[TokenBatch]):
         """The text that stands before a held-out part."""
         parts = self._parts
         return parts["valid"] or parts["train"] if name == "test" else parts["train"]
-
-
-def _cut(tokens: list[int], place: int) -> tuple[list[int], list[int]]:
-    return tokens[:place], tokens[place:]
 
 
 def _encoded(text: str, tokenizers: Tokenizers) -> Tensor:

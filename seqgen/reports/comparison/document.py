@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from seqgen.errors import CheckpointError
+from seqgen.json_files import read_mapping
 from seqgen.reports.comparison.measures import Measure, Value, described, timed, valued
 from seqgen.reports.fields import Record, finite, items, number, record, records, string
 
@@ -86,15 +86,7 @@ class Comparison:
 def read_comparison(folder: Path) -> Comparison:
     """What `compare.json` in `folder` says. Errors: CheckpointError."""
     path = folder / "compare.json"
-    try:
-        content = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        raise CheckpointError(f"{path}: the file is missing") from None
-    except (OSError, ValueError, RecursionError) as error:
-        reason = " ".join(str(error).split())
-        raise CheckpointError(f"{path}: cannot be read: {reason}") from None
-    if not isinstance(content, dict):
-        raise CheckpointError(f"{path}: damaged, it does not hold a mapping")
+    content = read_mapping(path)
     if content.get("format") != FORMAT:
         raise CheckpointError(f"{path}: its format is not {FORMAT}, which this seqgen reads")
     return comparison_of(content)
