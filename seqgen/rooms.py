@@ -15,7 +15,7 @@ from seqgen.metrics import metrics
 from seqgen.models import models
 from seqgen.registry import Registry
 from seqgen.tokenizers import tokenizers
-from seqgen.training import optimizers, schedules
+from seqgen.training import averages, optimizers, schedules
 
 _ALL: tuple[Registry[Any], ...] = (
     tokenizers,
@@ -33,6 +33,7 @@ _ALL: tuple[Registry[Any], ...] = (
     metrics,
     optimizers,
     schedules,
+    averages,
 )
 
 ROOMS: dict[str, Registry[Any]] = {registry.room: registry for registry in _ALL}

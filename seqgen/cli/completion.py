@@ -9,6 +9,7 @@ from seqgen.bundled_recipes import known_plans, known_recipes
 
 ROOM_NAMES = (
     "attentions",
+    "averages",
     "bridges",
     "cells",
     "constraints",

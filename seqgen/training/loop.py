@@ -69,6 +69,7 @@ class Fit:
         self._parameters = [each for each in self.model.parameters() if each.requires_grad]
         self._optimizer = self.options.optimizer(params=self._parameters, lr=self.options.lr)
         self._schedule = self.options.schedule()
+        self._average = self.options.average(weights=self._parameters)
         self._budget = Budget(self.options, self.data.steps_per_epoch)
         self._lower = choose_precision(self.options.precision, self.device) == "bfloat16"
         self._carried: State = None
@@ -80,7 +81,7 @@ class Fit:
         load_weights(folder, self.model)
         saved = load_state(folder)
         self.counters, self._carried = snapshot.put_back(
-            saved, self.model, self._optimizer, self._schedule
+            saved, self.model, self._optimizer, self._schedule, self._average
         )
         self._saved_step = self.counters.step
 
@@ -104,6 +105,7 @@ class Fit:
                 if signals.received is not None:
                     self._save("last")
                     raise StoppedError(f"stopped at step {counters.step}", signals.received)
+        self._average.settle()
         return Outcome(
             counters.step,
             counters.tokens,
@@ -142,6 +144,7 @@ class Fit:
         counters.recent_nats += float(loss.total.detach())
         counters.recent_tokens += loss.tokens
         counters.recent_seconds += seconds
+        self._average.follow(self._progress())
 
     def _learning_rate(self) -> float:
         warmup = min(1.0, (self.counters.step + 1) / (self.options.warmup_steps + 1))
@@ -191,7 +194,8 @@ class Fit:
             counters.best_step = counters.step
             self._save("best", "last")
             return
-        figures, criterion = self.validate()
+        with self._average.held():
+            figures, criterion = self.validate()
         better = criterion < counters.best  # false for NaN
         if better:
             counters.best, counters.best_step, counters.waited = criterion, counters.step, 0
@@ -212,8 +216,10 @@ class Fit:
         ):
             return
         carried = self._carried if self.data.batch(self.counters.step).continues else None
-        state = snapshot.take(self.counters, carried, self._optimizer, self._schedule)
-        self.checkpoints.save(self.model, state, names)
+        with self._average.held() as trained:
+            parts = (self._optimizer, self._schedule, self._average)
+            state = snapshot.take(self.counters, carried, *parts, trained)
+            self.checkpoints.save(self.model, state, names)
         self._saved_step = self.counters.step
 
     def _emit(self, event: Event) -> None:

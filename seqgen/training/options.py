@@ -8,6 +8,7 @@ from torch.optim import AdamW
 
 from seqgen.machine import Precision
 from seqgen.options import Count, PositiveFloat, Steps
+from seqgen.training.averages import AverageFactory, NoAverage
 from seqgen.training.optimizers import OptimizerFactory
 from seqgen.training.schedules import Cosine, ScheduleFactory
 
@@ -25,6 +26,8 @@ class TrainOptions:
     optimizer: OptimizerFactory = AdamW
     schedule: ScheduleFactory = Cosine
     warmup_steps: Count = 0
+    average: AverageFactory = NoAverage
+    """Of the weights over the steps: what is validated, saved and generated with."""
     clip_norm: PositiveFloat | None = 1.0
     max_steps: Steps | None = None
     max_epochs: PositiveFloat | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -11,6 +12,7 @@ from torch import Tensor
 from seqgen.errors import CheckpointError
 from seqgen.models import Model
 from seqgen.state import State, batch_size_of, leaves, rebuild
+from seqgen.training.averages import Average
 from seqgen.training.optimizers import Optimizer
 from seqgen.training.schedules import Schedule
 
@@ -32,14 +34,24 @@ class Counters:
 
 
 def take(
-    counters: Counters, carried: State, optimizer: Optimizer, schedule: Schedule
+    counters: Counters,
+    carried: State,
+    optimizer: Optimizer,
+    schedule: Schedule,
+    average: Average,
+    trained: Sequence[Tensor] = (),
 ) -> dict[str, Any]:
-    """Everything as plain data, its tensors apart under `tensors`."""
+    """Everything as plain data, its tensors apart under `tensors`.
+
+    `trained` are the weights where an average stands in their place.
+    """
     tensors: dict[str, Tensor] = {"random.cpu": torch.get_rng_state()}
     if torch.cuda.is_available():
         tensors["random.cuda"] = torch.cuda.get_rng_state()
     for index, leaf in enumerate(leaves(carried)):
         tensors[f"carried.{index}"] = leaf
+    for index, weight in enumerate(trained):
+        tensors[f"trained.{index}"] = weight
     numbers: dict[str, Any] = {}
     optimizer_state = optimizer.state_dict()
     for index, entries in optimizer_state["state"].items():
@@ -54,6 +66,7 @@ def take(
         **asdict(counters),
         "rows": batch_size_of(carried) or 0,
         "schedule": schedule.memory(),
+        "averaged": average.count,
         "optimizer": {"numbers": numbers, "groups": groups},
         "tensors": tensors,
     }
@@ -64,26 +77,32 @@ def put_back(
     model: Model,
     optimizer: Optimizer,
     schedule: Schedule,
+    average: Average,
 ) -> tuple[Counters, State]:
-    """Undo `take`: restore optimizer, schedule and random streams; return counters and carry."""
+    """Undo `take`: restore optimizer, schedule, average and random streams, and the weights where
+    an average stood in their place; return counters and carry."""
     state, tensors = saved
     try:
         counters = Counters(**{each.name: state[each.name] for each in fields(Counters)})
         schedule.restore(state["schedule"])
         _restore_optimizer(optimizer, state["optimizer"], tensors)
+        average.restore(_numbered("trained", tensors), state.get("averaged", 0))
         carried: State = None
         if state["rows"]:
             like = model.initial_state(state["rows"])
-            count = sum(key.startswith("carried.") for key in tensors)
-            parts = [tensors[f"carried.{index}"] for index in range(count)]
             device = next(model.parameters()).device
-            carried = rebuild(like, [part.to(device) for part in parts])
+            carried = rebuild(like, [each.to(device) for each in _numbered("carried", tensors)])
         torch.set_rng_state(tensors["random.cpu"])
         if "random.cuda" in tensors and torch.cuda.is_available():
             torch.cuda.set_rng_state(tensors["random.cuda"])
     except (KeyError, ValueError, TypeError, RuntimeError) as error:
         raise CheckpointError(f"the training state does not fit this recipe: {error}") from None
     return counters, carried
+
+
+def _numbered(prefix: str, tensors: dict[str, Tensor]) -> list[Tensor]:
+    count = sum(key.startswith(f"{prefix}.") for key in tensors)
+    return [tensors[f"{prefix}.{index}"] for index in range(count)]
 
 
 def _restore_optimizer(

@@ -13,7 +13,7 @@ import torch
 
 from seqgen.data.batches import TokenBatch
 from seqgen.errors import DivergedError, SetupError, StoppedError
-from seqgen.training.checkpoint import Checkpoints, load_state
+from seqgen.training.checkpoint import Checkpoints, load_state, load_weights
 from seqgen.training.loop import Fit, Validation
 
 TIMES = {"seconds", "recent_seconds", "tokens_per_second"}
@@ -346,6 +346,8 @@ KINDS = {
     "sgd with momentum": ["train.optimizer={name: sgd, momentum: 0.9}", "train.lr=0.5"],
     "rmsprop": ["train.optimizer={name: rmsprop, momentum: 0.5, centered: true}"],
     "plateau": ["train.schedule={name: plateau, threshold: 0.5}", "train.validate_every=2"],
+    "exponential average": ["train.average={name: exponential, decay: 0.7}"],
+    "average of the tail": ["train.average={name: tail, begin: 0.3}", "train.validate_every=3"],
     "patience": ["train.patience=2", "train.lr=0.2", "train.validate_every=1"],
     "epochs": [
         "train.max_steps=null",
@@ -355,6 +357,46 @@ KINDS = {
     ],
     "one long batch": ["data.batch_size=1", "data.window=200", "model.embedding=one_hot"],
 }
+
+
+class TestAnAverageOfTheWeights:
+    OPTIONS = ("train.average={name: exponential, decay: 0.6}", "train.validate_every=4")
+
+    def means(self, steps):
+        """By hand, from the weights behind each step."""
+        mean = steps[0]
+        for number, each in enumerate(steps[1:], 1):
+            decay = min(0.6, number / (9 + number))
+            mean = {name: decay * mean[name] + (1 - decay) * each[name] for name in mean}
+        return mean
+
+    def test_it_is_validated_saved_and_left_in_the_model(self, make_fit, tmp_path):
+        fit = make_fit(*self.OPTIONS, EACH_STEP, folder=tmp_path)
+        steps, validated = [weights(fit)], []
+        fit.sinks = [lambda event: event["event"] == "train" and steps.append(weights(fit))]
+        validate = fit.validate
+
+        def watched():
+            validated.append(weights(fit))
+            return validate()
+
+        fit.validate = watched
+        fit.run()
+        assert len(steps) == 13
+        for number, found in zip((0, 4, 8, 12), validated, strict=True):
+            wanted = self.means(steps[: number + 1])
+            assert all(torch.allclose(found[name], wanted[name], atol=1e-6) for name in wanted)
+        assert same(weights(fit), validated[-1])
+        assert not same(steps[-1], validated[-1])
+        load_weights(fit.checkpoints.find("last"), fit.model)
+        assert same(weights(fit), validated[-1])
+
+    def test_training_itself_does_not_see_it(self, make_fit):
+        losses = []
+        for options in ((), self.OPTIONS[:1]):
+            make_fit(*options, EACH_STEP, sinks=[events := Recorder()]).run()
+            losses.append(events.values("loss"))
+        assert losses[0] == losses[1]
 
 
 class TestStopping:
