@@ -11,6 +11,8 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from seqgen.callables import place_of
+from seqgen.errors import PluginError, SeqgenError
 from seqgen.plain_values import shown
 from seqgen.registry import Registry
 
@@ -55,10 +57,13 @@ class Metric(ABC):
     def measure(self, answers: Sequence[Answer]) -> Measured:
         """What `measure_all` gives for answers that are fit to be measured.
 
-        Errors: ValueError where there is no answer, or one has no reference.
+        Errors: ValueError where there is no answer, or one has no reference; PluginError where a
+        metric from outside the package raises, or gives no number.
         """
         check_answers(answers)
-        return self.measure_all(answers)
+        if type(self).__module__.startswith("seqgen."):
+            return self.measure_all(answers)
+        return _measured_from_outside(self, answers)
 
     @abstractmethod
     def measure_all(self, answers: Sequence[Answer]) -> Measured:
@@ -107,6 +112,22 @@ def check_answers(answers: Sequence[Answer]) -> None:
         if not answer.references:
             source = shown(answer.source)
             raise ValueError(f"the answer to {source} must have at least 1 reference")
+
+
+def _measured_from_outside(metric: Metric, answers: Sequence[Answer]) -> Measured:
+    """What `measure_all` gives. Errors: PluginError where it raises, or gives no number."""
+    name = f"the metric {type(metric).__name__} ({place_of(type(metric))})"
+    try:
+        found = metric.measure_all(answers)
+    except (SeqgenError, MemoryError):
+        raise
+    except Exception as error:  # someone else's code
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise PluginError(f"{name}: `measure_all` raised {reason}") from error
+    value: Any = found.value if isinstance(found, Measured) else None
+    if not isinstance(value, float | int):
+        raise PluginError(f"{name}: `measure_all` must return Measured(value), a number")
+    return found
 
 
 MetricFactory = Annotated[Callable[..., Metric], metrics]

@@ -57,7 +57,7 @@ AverageFactory = Annotated[Callable[..., Average], averages]
 
 @averages.register("none")
 class NoAverage(Average):
-    """The weights themselves."""
+    """The weights themselves, as the last step left them."""
 
     def follow(self, progress: float) -> None:
         """Nothing."""
@@ -105,7 +105,7 @@ class Mean(Average, ABC):
 
 @averages.register("exponential")
 class Exponential(Mean):
-    """`mean = d mean + (1 - d) weights` after each step, with `decay` for d.
+    """A moving average that forgets: after each step d mean + (1 - d) weights, `decay` being d.
 
     In the first steps d is n / (9 + n) at step n, where that is less, so that the untrained weights
     are soon forgotten (as in TensorFlow's ExponentialMovingAverage). A decay of 0.999 looks back
@@ -124,7 +124,7 @@ class Exponential(Mean):
 
 @averages.register("tail")
 class Tail(Mean):
-    """The plain mean over the steps since the share `begin` of the budget was spent.
+    """The plain mean of the weights since the share `begin` of the budget was spent.
 
     Until then it is the weights themselves (Polyak and Juditsky 1992; with a rate that stays up,
     Izmailov et al. 2018 and, for language models, the ASGD of Merity et al. 2018).

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from seqgen.errors import DataError, PluginError
 from seqgen.metrics import Answer, Measured, Metric, MetricOfSums, metrics
 
 LARGEST = {
@@ -168,3 +169,40 @@ def test_many_sums_have_many_values(of_sums):
     assert found.shape == (len(SOME), 1)
     wanted = [of_sums.measure(SOME[: count + 1]).value for count in range(len(SOME))]
     assert found[:, 0] == pytest.approx(np.array(wanted), rel=1e-12, abs=1e-12)
+
+
+class TestAMetricFromOutside:
+    """Of `tests`, as one of a plugin is: whatever it does wrong is one line that names it."""
+
+    ANSWERS = (Answer("a", "b", ("c",)),)
+
+    def measured(self, measure_all):
+        kind = type("Odd", (Metric,), {"better": "lower", "measure_all": measure_all})
+        return kind().measure(self.ANSWERS)
+
+    def test_what_it_measures_is_what_it_says(self):
+        found = Measured(0.25, {"a": 1})
+        assert self.measured(lambda self, answers: found) is found
+
+    @pytest.mark.parametrize("value", [np.float64(0.5), 1, math.nan])
+    def test_any_number_is_a_value(self, value):
+        assert self.measured(lambda self, answers: Measured(value)).value is value
+
+    def test_what_it_raises_is_told_in_one_line(self):
+        with pytest.raises(PluginError) as caught:
+            self.measured(lambda self, answers: {}["a\nb"])
+        assert str(caught.value).startswith("the metric Odd (")
+        assert str(caught.value).endswith(r"`measure_all` raised KeyError: 'a\nb'")
+        assert isinstance(caught.value.__cause__, KeyError)
+
+    @pytest.mark.parametrize("found", [None, 0.5, Measured("0.5"), Measured(None)])
+    def test_no_number_is_no_value(self, found):
+        with pytest.raises(PluginError, match=r"`measure_all` must return Measured\(value\)"):
+            self.measured(lambda self, answers: found)
+
+    def test_errors_of_seqgen_pass(self):
+        def refuse(self, answers):
+            raise DataError("no tags here")
+
+        with pytest.raises(DataError, match="no tags here"):
+            self.measured(refuse)
