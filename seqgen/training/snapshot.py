@@ -66,7 +66,7 @@ def take(
         **asdict(counters),
         "rows": batch_size_of(carried) or 0,
         "schedule": schedule.memory(),
-        "averaged": average.count,
+        "average": {"kind": type(average).__name__, "count": average.count},
         "optimizer": {"numbers": numbers, "groups": groups},
         "tensors": tensors,
     }
@@ -86,7 +86,7 @@ def put_back(
         counters = Counters(**{each.name: state[each.name] for each in fields(Counters)})
         schedule.restore(state["schedule"])
         _restore_optimizer(optimizer, state["optimizer"], tensors)
-        average.restore(_numbered("trained", tensors), state.get("averaged", 0))
+        average.restore(_numbered("trained", tensors), _steps_of(average, state))
         carried: State = None
         if state["rows"]:
             like = model.initial_state(state["rows"])
@@ -98,6 +98,12 @@ def put_back(
     except (KeyError, ValueError, TypeError, RuntimeError) as error:
         raise CheckpointError(f"the training state does not fit this recipe: {error}") from None
     return counters, carried
+
+
+def _steps_of(average: Average, state: dict[str, Any]) -> int:
+    """How many steps are in `average`: none where the run had another kind, or none at all yet."""
+    saved = state.get("average", {})
+    return int(saved["count"]) if saved.get("kind") == type(average).__name__ else 0
 
 
 def _numbered(prefix: str, tensors: dict[str, Tensor]) -> list[Tensor]:

@@ -130,13 +130,28 @@ class TestAnAverage:
     def test_a_checkpoint_from_before_there_were_averages_begins_one(self):
         model, optimizer, schedule = fresh()
         saved = through_json(take(Counters(), None, optimizer, schedule, none()))
-        del saved[0]["averaged"]
+        del saved[0]["average"]
         average = averages.build("tail", weights=list(model.parameters()))
         with torch.no_grad():
             model.weight.fill_(4.0)  # loaded from the checkpoint
         put_back(saved, model, optimizer, schedule, average)
         with average.held():
             assert (model.weight == 4.0).all()
+
+    def test_one_of_another_kind_begins_anew_with_the_weights(self):
+        model, optimizer, schedule = fresh()
+        before = averages.build("exponential", weights=list(model.parameters()))
+        for _ in range(5):
+            step(model, optimizer)
+            before.follow(1.0)
+        with before.held() as trained:
+            saved = through_json(take(Counters(), None, optimizer, schedule, before, trained))
+            after = averages.build("tail", weights=list(model.parameters()))
+            put_back(saved, model, optimizer, schedule, after)
+        after.follow(1.0)
+        with after.held():
+            for one, two in zip(model.parameters(), trained, strict=True):
+                assert torch.equal(one, two)
 
     def test_weights_of_another_model_are_refused(self):
         model, optimizer, schedule = fresh()
