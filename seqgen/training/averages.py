@@ -8,16 +8,13 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Annotated
 
 import torch
-from pydantic import Field
 from torch import Tensor
 
+from seqgen.options import Share
 from seqgen.registry import Registry
 
 averages: Registry[Average] = Registry("average", supplied={"weights"})
 """Supplied: the weights that are trained, which `follow` reads after each step."""
-
-Decay = Annotated[float, Field(ge=0, lt=1)]
-Beginning = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Average(ABC):
@@ -112,7 +109,7 @@ class Exponential(Mean):
     about 1,000 steps.
     """
 
-    def __init__(self, weights: Sequence[Tensor], decay: Decay = 0.999) -> None:
+    def __init__(self, weights: Sequence[Tensor], decay: Share = 0.999) -> None:
         super().__init__(weights)
         self.decay = decay
 
@@ -130,7 +127,7 @@ class Tail(Mean):
     Izmailov et al. 2018 and, for language models, the ASGD of Merity et al. 2018).
     """
 
-    def __init__(self, weights: Sequence[Tensor], begin: Beginning = 0.5) -> None:
+    def __init__(self, weights: Sequence[Tensor], begin: Share = 0.5) -> None:
         super().__init__(weights)
         self.begin = begin
 
