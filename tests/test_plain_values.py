@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import Field
 
@@ -38,6 +38,7 @@ def test_strings_come_through(value):
 
 
 @given(plain)
+@example(2**53 + 1)
 def test_a_value_is_taken_as_it_is_or_refused_in_one_line(value):
     for annotation in (int, float, bool, str, Path, tuple[int, ...], float | None, Literal["a"]):
         try:
@@ -48,6 +49,8 @@ def test_a_value_is_taken_as_it_is_or_refused_in_one_line(value):
         else:
             tuples = tuple(value) if isinstance(value, list) else value
             wanted = Path(value) if annotation is Path else tuples
+            if isinstance(found, float):  # of an integer that no float is, the nearest one
+                wanted = float(value)
         assert found == wanted
 
 
