@@ -1,4 +1,4 @@
-"""Callables: where one is written, and what of given values its signature asks for."""
+"""Callables: where one is written and whether it is ours, and what of given values it asks for."""
 
 from __future__ import annotations
 
@@ -31,6 +31,11 @@ def place_of(factory: Callable[..., Any]) -> str:
     return (
         f"{os.path.relpath(path)}:{line}" if path.is_relative_to(Path.cwd()) else f"{path}:{line}"
     )
+
+
+def is_ours(part: object) -> bool:
+    """Whether the class of `part` is one of this package, and not from a plugin."""
+    return type(part).__module__.startswith("seqgen.")
 
 
 def _source(inner: Any) -> tuple[str, int] | None:

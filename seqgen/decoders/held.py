@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, final
 
-from seqgen.callables import place_of
+from seqgen.callables import is_ours, place_of
 from seqgen.decoders.base import Decoder, Hypothesis
 from seqgen.decoders.stepper import Limits, Start, Stepper
 from seqgen.errors import PluginError, SeqgenError
@@ -14,8 +14,7 @@ from seqgen.errors import PluginError, SeqgenError
 def held(decoder: Decoder, vocab_size: int) -> Decoder:
     """`decoder`; if it comes from outside the package, one that finds the same, but ends with a
     PluginError where it raises, or returns what no decoder may return."""
-    ours = type(decoder).__module__.startswith("seqgen.")
-    return decoder if ours else Held(decoder, vocab_size)
+    return decoder if is_ours(decoder) else Held(decoder, vocab_size)
 
 
 @final
