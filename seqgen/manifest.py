@@ -16,6 +16,7 @@ import torch
 from seqgen.build import Built
 from seqgen.data.base import Dataset
 from seqgen.errors import CheckpointError
+from seqgen.files import OPTIONS_LIMIT, read_bytes
 from seqgen.machine import choose_precision
 from seqgen.plugins import fingerprint
 from seqgen.recipe import Recipe
@@ -72,7 +73,9 @@ def check_same(directory: RunDirectory, recipe: Recipe, record: dict[str, Any]) 
     Errors: CheckpointError where model, tokenizer or data are other ones. A warning where the
     machine is another one, for the last bits of results depend on it.
     """
-    document = load_document(directory.recipe.read_bytes(), str(directory.recipe))
+    document = load_document(
+        read_bytes(directory.recipe, CheckpointError, limit=OPTIONS_LIMIT), str(directory.recipe)
+    )
     before, now = _flat(document.data), _flat(recipe.plain())
     changed = {
         key: f"{key} was {before.get(key)!r} and is {now.get(key)!r}"

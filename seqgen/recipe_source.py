@@ -9,6 +9,7 @@ from pathlib import Path
 
 from seqgen.bundled_recipes import known_recipes
 from seqgen.errors import RecipeError
+from seqgen.files import OPTIONS_LIMIT, read_bytes
 from seqgen.options import did_you_mean
 from seqgen.yaml_loader import Document, load_document
 
@@ -24,10 +25,7 @@ class RecipeSource:
     @classmethod
     def read(cls, path: Path) -> RecipeSource:
         """Read the file at `path`. Errors: RecipeError."""
-        try:
-            content = path.read_bytes()
-        except OSError as error:
-            raise RecipeError(f"{path}: cannot be read: {error.strerror}") from None
+        content = read_bytes(path, RecipeError, limit=OPTIONS_LIMIT, wanted="a YAML file")
         return cls(str(path), path.parent, load_document(content, str(path)))
 
 

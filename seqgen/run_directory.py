@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from seqgen.errors import CheckpointError, SetupError
-from seqgen.json_files import read_mapping
+from seqgen.files import read_mapping, write_file
 from seqgen.plain_values import for_json
-from seqgen.whole_files import write_whole
 
 try:
     import fcntl
@@ -136,4 +135,4 @@ class RunDirectory:
 
     def write(self, path: Path, text: str) -> None:
         """Write a file whole or not at all. Errors: SetupError."""
-        write_whole(path, text)
+        write_file(path, text)

@@ -8,9 +8,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from seqgen.data.files import TextFile, as_text, read_bytes
+from seqgen.data.files import TextFile, as_text
 from seqgen.data.rows import lines_of
 from seqgen.errors import DataError
+from seqgen.files import read_bytes
 from seqgen.tokenizers import SPECIALS, UNK
 from seqgen.trained import TrainedRun
 
@@ -90,7 +91,7 @@ def unknown_remark(unknown: Counter[str], what: str) -> str:
 def read_lines(path: Path) -> tuple[TextFile, str]:
     """A text file, or standard input for `-`, and what errors call it. Errors: DataError."""
     if str(path) != "-":
-        return as_text(read_bytes(path, "a text file"), str(path)), str(path)
+        return as_text(read_bytes(path, DataError, wanted="a text file"), str(path)), str(path)
     return as_text(_stdin().read(), STANDARD_INPUT), STANDARD_INPUT
 
 

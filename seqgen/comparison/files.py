@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from seqgen.errors import SetupError
+from seqgen.files import write_file
 from seqgen.plain_values import for_json
 from seqgen.reports.comparison import write_comparison
-from seqgen.whole_files import write_whole
 
 DOCUMENT = "compare.json"
 """What a comparison found; a folder that has it is one, and all reports are made of it."""
@@ -63,7 +63,7 @@ def write(folder: Path, document: Mapping[str, Any]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         try:
             staging.mkdir()
-            write_whole(staging / DOCUMENT, document_text(document))
+            write_file(staging / DOCUMENT, document_text(document))
             write_comparison(staging)
             for name in (PAGE, TEXT, DOCUMENT):
                 (staging / name).replace(folder / name)

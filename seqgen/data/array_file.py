@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from seqgen.data.files import read_bytes
 from seqgen.errors import DataError
+from seqgen.files import read_bytes
 
 _MAGIC = b"\x93NUMPY"
 
@@ -25,7 +25,7 @@ def read_vectors(path: Path, vector_size: int) -> tuple[Tensor, str]:
     are refused. Errors: DataError, in one line, for what is no such array, and with the number of
     the row, from 0, for one in which a number is not finite or too large for float32.
     """
-    content = read_bytes(path, "a .npy file")
+    content = read_bytes(path, DataError, wanted="a .npy file")
     array = _array(content, path)
     if array.ndim != 2:
         found = f"{array.ndim} {list(array.shape)}"

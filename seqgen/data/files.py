@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
-import stat
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from seqgen.errors import DataError
+from seqgen.files import display_path, read_bytes
 
 _REPLACEMENT = "\ufffd"
 
@@ -44,8 +43,8 @@ def read_text(path: Path, errors: Literal["strict", "replace"] = "strict") -> Te
 
     Errors: DataError, in one line, where there is no such file, or no UTF-8 text in it.
     """
-    content = read_bytes(path, "a text file")
-    return as_text(content, _name(path), errors, " (set errors: replace to go on)")
+    content = read_bytes(path, DataError, wanted="a text file")
+    return as_text(content, display_path(path), errors, " (set errors: replace to go on)")
 
 
 def as_text(
@@ -66,28 +65,3 @@ def as_text(
         text = text[1:]
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     return TextFile(text, hashlib.sha256(content).hexdigest(), replaced)
-
-
-def read_bytes(path: Path, wanted: str) -> bytes:
-    """What is in a regular file. `wanted` says for messages what it should be.
-
-    Errors: DataError, in one line, where it cannot be read.
-    """
-    try:
-        # A pipe or a device could keep us waiting for ever, and cannot be read twice.
-        kind = path.stat().st_mode
-        content = path.read_bytes() if stat.S_ISREG(kind) else None
-    except OSError as error:
-        reason = os.strerror(error.errno) if error.errno else str(error)
-        raise DataError(f"{_name(path)}: cannot be read: {reason}") from None
-    except ValueError:  # a NUL in the path
-        raise DataError(f"{_name(path)}: not a path") from None
-    if content is None:
-        what = "a directory" if stat.S_ISDIR(kind) else "not a regular file"
-        raise DataError(f"{_name(path)}: this is {what}; {wanted} is needed")
-    return content
-
-
-def _name(path: Path) -> str:
-    name = str(path)
-    return name if name.isprintable() else repr(name)

@@ -16,6 +16,7 @@ from seqgen.data.corpora import CorpusFactory
 from seqgen.data.files import TextFile, read_text, replaced_remark
 from seqgen.data.rows import divided
 from seqgen.errors import DataError
+from seqgen.files import display_path
 from seqgen.options import Seed
 
 T = TypeVar("T")
@@ -136,7 +137,7 @@ class RowFiles(ABC, Generic[T]):
     def _divided(self) -> dict[PartName, Part[T] | None]:
         """The parts of the one text."""
         if self.path is not None:
-            file, name = read_text(self.path, self.errors), _shown(self.path)
+            file, name = read_text(self.path, self.errors), display_path(self.path)
         else:
             assert self._corpus is not None
             file, name = self._corpus.read(), self._corpus.name
@@ -156,7 +157,7 @@ class RowFiles(ABC, Generic[T]):
     def _read(self, paths: Sequence[Path]) -> Part[T] | None:
         if not paths:
             return None
-        files, names = [read_text(path, self.errors) for path in paths], [*map(_shown, paths)]
+        files, names = [read_text(path, self.errors) for path in paths], [*map(display_path, paths)]
         self._hashes.update(zip(names, (file.sha256 for file in files), strict=True))
         self._replaced.update(zip(names, (file.replaced for file in files), strict=True))
         return Part(", ".join(names), self.parsed(files, names))
@@ -166,9 +167,3 @@ def _several(paths: Path | tuple[Path, ...] | None) -> tuple[Path, ...]:
     if paths is None:
         return ()
     return paths if isinstance(paths, tuple) else (paths,)
-
-
-def _shown(path: Path) -> str:
-    """The path on one line."""
-    name = str(path)
-    return name if name.isprintable() else repr(name)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from seqgen.files import write_file
 from seqgen.reports.run_files import read_run
-from seqgen.whole_files import write_whole
 
 
 def write_report(folder: Path) -> None:
@@ -17,6 +17,6 @@ def write_report(folder: Path) -> None:
     from seqgen.reports import curves, page, series
 
     shown = series.curves_of(run)
-    write_whole(folder / "loss.png", curves.as_png(shown))
-    write_whole(folder / "loss.pdf", curves.as_pdf(shown))
-    write_whole(folder / "report.html", page.page(run))
+    write_file(folder / "loss.png", curves.as_png(shown))
+    write_file(folder / "loss.pdf", curves.as_pdf(shown))
+    write_file(folder / "report.html", page.page(run))

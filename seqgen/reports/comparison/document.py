@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from seqgen.errors import CheckpointError
-from seqgen.json_files import read_mapping
+from seqgen.files import read_mapping
 from seqgen.reports.comparison.measures import Measure, Value, described, timed, valued
 from seqgen.reports.fields import Record, finite, items, number, record, records, string
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from seqgen.files import write_file
 from seqgen.reports.comparison.document import read_comparison
-from seqgen.whole_files import write_whole
 
 
 def write_comparison(folder: Path) -> None:
@@ -17,5 +17,5 @@ def write_comparison(folder: Path) -> None:
     comparison = read_comparison(folder)
     from seqgen.reports.comparison import markdown, page
 
-    write_whole(folder / "compare.html", page.page(comparison))
-    write_whole(folder / "compare.md", markdown.markdown(comparison))
+    write_file(folder / "compare.html", page.page(comparison))
+    write_file(folder / "compare.md", markdown.markdown(comparison))
