@@ -59,6 +59,29 @@ def repeat(state: S, times: int) -> S:
     return map_state(lambda tensor: tensor.repeat_interleave(times, dim=0), state)
 
 
+def concatenate(first: S, *others: State) -> S:
+    """The rows of all states, one behind the other.
+
+    Where tensors at the same place grow with the steps, so that some are longer in a dimension
+    behind the batch, the others get zeros there.
+    """
+
+    def join(*parts: Tensor) -> Tensor:
+        shapes = [part.shape[1:] for part in parts]
+        widest = [max(sizes) for sizes in zip(*shapes, strict=True)]
+        if all(list(shape) == widest for shape in shapes):
+            return torch.cat(parts)
+        joined = parts[0].new_zeros(sum(map(len, parts)), *widest)
+        at = 0
+        for part in parts:
+            inside = tuple(slice(size) for size in part.shape[1:])
+            joined[(slice(at, at + len(part)), *inside)] = part
+            at += len(part)
+        return joined
+
+    return map_state(join, first, *others)
+
+
 def detach(state: S) -> S:
     """The same values, cut off from the graph that computed them."""
     return map_state(Tensor.detach, state)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
+import torch
 from torch import Tensor
 
-from seqgen.decoders.past import Past, PastConstraint, only
+from seqgen.decoders.past import Past, PastConstraint
 
 
 class AllowedBy(PastConstraint):
@@ -22,14 +23,9 @@ class AllowedBy(PastConstraint):
 
     def change(self, log_probs: Tensor, past: Past, ends: Sequence[int]) -> Tensor:
         """-inf at all that is not allowed, `[rows, vocab]`."""
-        return only(log_probs, [self._allowed(tokens) for tokens in sequences(past)])
-
-    def _allowed(self, tokens: tuple[int, ...]) -> list[int] | None:
-        found = self.function(tokens)
-        return None if found is None else list(found)
-
-
-def sequences(past: Past) -> list[tuple[int, ...]]:
-    """The generated tokens of each row."""
-    pairs = zip(past.generated.tolist(), past.lengths.tolist(), strict=True)
-    return [tuple(tokens[:length]) for tokens, length in pairs]
+        banned = torch.ones_like(log_probs, dtype=torch.bool)
+        pairs = zip(past.generated.tolist(), past.lengths.tolist(), strict=True)
+        for row, (tokens, length) in enumerate(pairs):
+            found = self.function(tuple(tokens[:length]))
+            banned[row, slice(None) if found is None else list(found)] = False
+        return log_probs.masked_fill(banned, float("-inf"))

@@ -19,6 +19,8 @@ class Hypothesis(NamedTuple):
     stepper gave to each of the tokens. A list of hypotheses is sorted by `rank` where the decoder
     has one (a score normalised by length, say), else by `score`. `complete` is False where a search
     ran out of its budget before it could tell that no better sequence is missing above this one.
+    `satisfied` is False where nothing that the search has found satisfies all constraints; then the
+    tokens lead to where they left no token possible.
     """
 
     tokens: tuple[int, ...]
@@ -27,16 +29,21 @@ class Hypothesis(NamedTuple):
     log_probs: tuple[float, ...] = ()
     rank: float | None = None
     complete: bool = True
+    satisfied: bool = True
 
 
 class Decoder(ABC):
     """A search strategy: which sequences to follow, given the scores of the next token.
 
     `constraints` change the scores before the search sees them. They wrap the stepper, so `decode`
-    knows nothing of them: whoever makes the start applies them, with `constrain`.
+    knows nothing of them: whoever makes the start applies them, with `constrain`. Where these
+    leave a path nothing (`scores.open_rows`), it is dropped; where all are, the source has the
+    longest of them, the most probable of equals, as its one hypothesis, not `satisfied`.
     """
 
     constraints: tuple[Constraint, ...] = ()
+    draws: bool = True
+    """Whether another sample of a source may be another sequence."""
 
     @abstractmethod
     def decode(self, stepper: Stepper, start: Start, limits: Limits) -> list[list[Hypothesis]]:

@@ -23,6 +23,8 @@ class Beam(Decoder):
     token. Without one, a beam of 1 is greedy; one as wide as the space finds the true best.
     """
 
+    draws = False
+
     def __init__(
         self,
         beam_size: Size = 5,

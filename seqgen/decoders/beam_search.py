@@ -86,7 +86,8 @@ class BeamSearch:
             thresholds = self._harvest(frontier, candidates, beams)
             frontier = self._advance(frontier, candidates, thresholds)
         return [
-            merge(found[i * self.groups : (i + 1) * self.groups], self.n_best) or [self._nothing()]
+            merge(found[i * self.groups : (i + 1) * self.groups], self.n_best)
+            or [self._nothing(frontier.dead_ends.get(i))]
             for i in range(batch)
         ]
 
@@ -145,6 +146,5 @@ class BeamSearch:
         shape = (len(staying), self.groups * width)
         return frontier.advance(Growth(*(each.reshape(shape) for each in kept)), staying)
 
-    def _nothing(self) -> Hypothesis:
-        rank = None if self.normalisation.formula == "none" else 0.0
-        return Hypothesis((), 0.0, False, (), rank)
+    def _nothing(self, dead_end: Hypothesis | None) -> Hypothesis:
+        return self.normalisation.ranked(dead_end or Hypothesis((), 0.0, False))

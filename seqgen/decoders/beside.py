@@ -8,8 +8,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from seqgen.decoders.past import keep_one
-from seqgen.decoders.stepper import Limits, Start, Stepper
+from seqgen.decoders.stepper import Start, Stepper
 from seqgen.state import State
 
 Combine = Callable[[Tensor, list[Tensor]], Tensor]
@@ -32,14 +31,12 @@ class Reader(Protocol):
 def read_along(
     begun: tuple[Stepper, Start],
     others: Sequence[Reader],
-    limits: Limits,
     batch: Any,
     combine: Combine,
 ) -> tuple[Stepper, Start]:
     """A stepper and a start in which `others` read, too, and `combine` makes one score of all.
 
-    Tokens that are impossible to the first stepper stay so, and where `combine` leaves a row
-    without any, one comes back (`keep_one`).
+    Tokens that are impossible to the first stepper stay so.
     """
     stepper, start = begun
     starts = [other.start(batch) for other in others]
@@ -49,18 +46,15 @@ def read_along(
         state=(start.state, states),
         context=(start.context, tuple(each.context for each in starts)),
     )
-    return _Beside(stepper, others, limits.ends, combine), both
+    return _Beside(stepper, others, combine), both
 
 
 class _Beside:
     """A stepper with readers beside it, whose states and contexts stand beside its own."""
 
-    def __init__(
-        self, stepper: Stepper, others: Sequence[Reader], ends: Sequence[int], combine: Combine
-    ) -> None:
+    def __init__(self, stepper: Stepper, others: Sequence[Reader], combine: Combine) -> None:
         self.stepper = stepper
         self.others = others
-        self.ends = ends
         self.combine = combine
 
     def step(self, tokens: Tensor, state: Any, context: Any) -> tuple[Tensor, State]:
@@ -75,5 +69,4 @@ class _Beside:
             after.append((torch.full_like(first, -1), behind))
         combined = self.combine(log_probs, scores)
         possible = log_probs != float("-inf")  # NaN stays NaN: the search must see it
-        combined = torch.where(possible, combined, float("-inf"))
-        return keep_one(combined, log_probs, self.ends), (inner, tuple(after))
+        return torch.where(possible, combined, float("-inf")), (inner, tuple(after))

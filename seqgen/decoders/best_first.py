@@ -95,6 +95,7 @@ class BestFirst:
         self._pushed = 0
         self._next_dive: Node | None = root if room else None  # the end of the greedy path
         self._diving: Node | None = None  # the same, picked and not yet expanded
+        self._dead_end: Node | None = None  # the longest path that came to one
 
     def pick(self, count: int) -> list[Node]:
         """At most `count` nodes to `expand` next; none when the search is over."""
@@ -105,6 +106,8 @@ class BestFirst:
             picked.append(family.take())
             self._push(family)
         self.budget -= len(picked)
+        if self._diving is None and picked and not self.found.hypotheses:  # it came to a dead end
+            self._diving = picked[0]
         return picked
 
     def expand(self, node: Node, scores: Scores, is_end: NDArray[np.bool_], state: State) -> None:
@@ -124,9 +127,22 @@ class BestFirst:
             self._next_dive = family.take()
         self._push(family)
 
+    def give_up(self, node: Node) -> None:
+        """Enter that `node` is a dead end."""
+        best = self._dead_end or node
+        if (len(node.tokens), node.score) >= (len(best.tokens), best.score):
+            self._dead_end = node
+
     def results(self) -> list[Hypothesis]:
-        """The best ones, and whether each is known to stand where it belongs."""
+        """The best ones, and whether each is known to stand where it belongs; where there is none,
+        a dead end, and whether all others are."""
         hope = self._hope()
+        if not self.found.hypotheses:
+            end = self._dead_end
+            found = Hypothesis((), 0.0, False)
+            if end is not None:
+                found = Hypothesis(end.tokens, end.score, False, end.log_probs, satisfied=False)
+            return [self.normalisation.ranked(found)._replace(complete=hope == float("-inf"))]
         return [each._replace(complete=standing(each) >= hope) for each in self.found.hypotheses]
 
     def _finish(self, node: Node, scores: Scores, is_end: NDArray[np.bool_]) -> None:

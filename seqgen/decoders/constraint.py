@@ -6,8 +6,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
+import torch
+from torch import Tensor
+
+from seqgen.decoders.scores import DEAD_END, CheckedStepper
 from seqgen.decoders.stepper import Limits, Start, Stepper
 from seqgen.registry import Registry
+from seqgen.state import State
 
 constraints: Registry[Constraint] = Registry(
     "constraint", supplied={"vocab_size", "encode", "load"}
@@ -22,6 +27,9 @@ class Constraint(ABC):
 
     What must be remembered from step to step (a count, the tokens so far) goes into the wrapped
     state, a row for each path with batch on dimension 0, so a search moves it about with the rest.
+
+    A token that it forbids has -inf and stays so, whatever else is around: of several constraints
+    all hold, in any order. That nothing is left to a path is seen to in one place, `constrain`.
     """
 
     @abstractmethod
@@ -34,6 +42,11 @@ class Constraint(ABC):
         constraints that read it with a model of theirs.
         """
 
+    def least_tokens(self, batch: Any) -> int | Tensor:
+        """How many tokens a sequence needs at least to satisfy it, an end token not counted: one
+        number for all sources or one for each, `[batch]`."""
+        return 0
+
 
 ConstraintFactory = Annotated[Callable[..., Constraint], constraints]
 """Called with what the registry supplies, it returns the constraint."""
@@ -42,7 +55,34 @@ ConstraintFactory = Annotated[Callable[..., Constraint], constraints]
 def constrain(
     chosen: Sequence[Constraint], stepper: Stepper, start: Start, limits: Limits, batch: Any = None
 ) -> tuple[Stepper, Start]:
-    """Wrap `stepper` in each of the constraints `chosen`, the first one innermost."""
+    """Wrap `stepper` in each of the constraints `chosen`, the first one innermost.
+
+    Where they leave a row nothing, its path is at a dead end: the row has DEAD_END at the end
+    tokens and -inf elsewhere, or DEAD_END throughout where there are no end tokens. Where `stepper`
+    itself has nothing, or NaN, that is a DecodeError.
+    """
+    if not chosen:
+        return stepper, start
+    start = CheckedStepper.begin(start, torch.arange(len(start.tokens), device=start.tokens.device))
+    stepper = CheckedStepper(stepper)
     for each in chosen:
         stepper, start = each.wrap(stepper, start, limits, batch)
-    return stepper, start
+    return _Constrained(stepper, limits.ends), start
+
+
+class _Constrained:
+    """A stepper in which dead ends are marked."""
+
+    def __init__(self, stepper: Stepper, ends: Sequence[int]) -> None:
+        self.stepper = stepper
+        self.ends = list(ends)
+
+    def step(self, tokens: Tensor, state: State, context: State) -> tuple[Tensor, State]:
+        """`tokens: [rows]` to `[rows, vocab]`."""
+        log_probs, state = self.stepper.step(tokens, state, context)
+        nothing = log_probs.amax(-1) == float("-inf")
+        if bool(nothing.any()):
+            marked = torch.full_like(log_probs[0], float("-inf"))
+            marked[self.ends or slice(None)] = DEAD_END
+            log_probs = torch.where(nothing.unsqueeze(1), marked, log_probs)
+        return log_probs, state

@@ -24,6 +24,8 @@ class DiverseBeam(Decoder):
     then counts once.
     """
 
+    draws = False
+
     def __init__(
         self,
         beam_size: Size = 6,

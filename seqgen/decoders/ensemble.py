@@ -51,7 +51,7 @@ class Ensemble(Constraint):
     ) -> tuple[Stepper, Start]:
         """The stepper with the other models beside it."""
         others = [self.load(run) for run in self.runs]
-        return read_along((stepper, start), others, limits, batch, self._combine)
+        return read_along((stepper, start), others, batch, self._combine)
 
     def _combine(self, log_probs: Tensor, others: list[Tensor]) -> Tensor:
         # Without those of weight 0: 0 times -inf would be NaN.

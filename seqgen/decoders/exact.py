@@ -9,10 +9,10 @@ from torch import Tensor
 from seqgen.decoders.base import Decoder, Hypothesis, decoders
 from seqgen.decoders.best_first import BestFirst, Node, Scores
 from seqgen.decoders.length_normalisation import Alpha, Formula, LengthNormalisation
-from seqgen.decoders.scores import check_scores
+from seqgen.decoders.scores import open_rows
 from seqgen.decoders.stepper import Limits, Start, Stepper
 from seqgen.options import Size
-from seqgen.state import State, map_state, reorder
+from seqgen.state import State, concatenate, map_state, reorder
 
 
 @decoders.register("exact")
@@ -28,8 +28,10 @@ class Exact(Decoder):
 
     A step of the model reads up to `nodes_at_once` paths of each source, some of them in vain, to
     be faster. Each open path keeps its state: memory grows with `max_nodes`. For steppers whose
-    states have the same shape at all times, and whose scores are never above 0.
+    scores are never above 0.
     """
+
+    draws = False
 
     def __init__(
         self,
@@ -59,21 +61,19 @@ class Exact(Decoder):
             for source, search in enumerate(searches)
             for node in search.pick(self.nodes_at_once)
         ]:
-            log_probs, state = _step(stepper, start, picked)
+            log_probs, state, going = _step(stepper, start, picked)
             is_end = np.zeros(log_probs.shape[1], dtype=bool)
             is_end[list(limits.ends)] = True
             ordered = log_probs.detach().double().cpu().sort(dim=-1, descending=True, stable=True)
             tokens, values = ordered.indices.numpy(), ordered.values.numpy()
             for row, (source, node) in enumerate(picked):
+                if not going[row]:
+                    searches[source].give_up(node)
+                    continue
                 # A copy of the row: a slice would keep the states of the whole step in memory.
                 behind = map_state(lambda each, row=row: each[row : row + 1].clone(), state)
                 searches[source].expand(node, Scores(tokens[row], values[row]), is_end, behind)
-        nothing = Hypothesis((), 0.0, False, (), self._rank_of_nothing)
-        return [search.results() or [nothing] for search in searches]
-
-    @property
-    def _rank_of_nothing(self) -> float | None:
-        return None if self.normalisation.formula == "none" else 0.0
+        return [search.results() for search in searches]
 
     def _begin(self, start: Start, source: int, room: int) -> BestFirst:
         row = torch.tensor([source], device=start.tokens.device)
@@ -81,16 +81,15 @@ class Exact(Decoder):
         return BestFirst(root, room, self.n_best, self.normalisation, self.max_nodes)
 
 
-def _step(stepper: Stepper, start: Start, picked: list[tuple[int, Node]]) -> tuple[Tensor, State]:
-    """One step of all `picked` nodes, a row each: `[rows, vocab]` and the state behind it."""
+def _step(
+    stepper: Stepper, start: Start, picked: list[tuple[int, Node]]
+) -> tuple[Tensor, State, list[bool]]:
+    """One step of all `picked` nodes, a row each: `[rows, vocab]`, the state behind it, and which
+    of them are no dead ends."""
     device = start.tokens.device
     sources = torch.tensor([source for source, _ in picked], device=device)
     tokens = torch.tensor([node.last for _, node in picked], device=device)
-    first, *rest = (node.state for _, node in picked)
-    state = map_state(lambda *rows: torch.cat(rows), first, *rest)
+    state = concatenate(*(node.state for _, node in picked))
     log_probs, state = stepper.step(tokens, state, reorder(start.context, sources))
     lengths = torch.tensor([len(node.tokens) for _, node in picked], device=device)
-    for length in sorted(set(lengths.tolist())):
-        rows = (lengths == length).nonzero().squeeze(1)
-        check_scores(log_probs[rows], sources[rows], length)
-    return log_probs, state
+    return log_probs, state, open_rows(log_probs, sources, lengths).tolist()

@@ -18,6 +18,8 @@ class Forced(PathDecoder):
     recipe, but the way to ask any stepper how probable a sequence is to it.
     """
 
+    draws = False
+
     def __init__(self, sequences: Mapping[int, Sequence[int]]) -> None:
         self.sequences = sequences
 

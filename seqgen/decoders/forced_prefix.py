@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from torch import Tensor
 
 from seqgen.decoders.constraint import constraints
 from seqgen.decoders.known import check_known
-from seqgen.decoders.past import Past, PastConstraint, only
+from seqgen.decoders.past import Past, PastConstraint
 
 
 @constraints.register("forced_prefix")
@@ -33,7 +34,17 @@ class ForcedPrefix(PastConstraint):
 
     def change(self, log_probs: Tensor, past: Past, ends: Sequence[int]) -> Tensor:
         """-inf but at the token whose turn it is, `[rows, vocab]`."""
-        lengths = past.lengths.tolist()
-        if min(lengths, default=0) >= len(self.tokens):
+        lacking = len(self.tokens) - past.lengths
+        if not bool((lacking > 0).any()):
             return log_probs
-        return only(log_probs, [self.tokens[at : at + 1] or None for at in lengths])
+        tokens = past.lengths.new_tensor(self.tokens)
+        turn = tokens[past.lengths.clamp(max=len(tokens) - 1)].unsqueeze(1)
+        banned = (lacking > 0).unsqueeze(1).expand_as(log_probs)
+        # The last token cannot make up for several, nor does a sequence go on behind its end.
+        possible = ((lacking <= 1) | (past.left > 1)) & (not set(self.tokens[:-1]) & set(ends))
+        banned = banned.scatter(1, turn, (banned.gather(1, turn) & ~possible.unsqueeze(1)))
+        return log_probs.masked_fill(banned, float("-inf"))
+
+    def least_tokens(self, batch: Any) -> int:
+        """Those of the prefix."""
+        return len(self.tokens)

@@ -12,6 +12,8 @@ from seqgen.decoders.path import PathDecoder
 class Greedy(PathDecoder):
     """The token with the highest probability at each step; of equals, the lowest id."""
 
+    draws = False
+
     def choose(self, log_probs: Tensor, numbers: Tensor, moment: int) -> Tensor:
         """`argmax p(token)`, `[rows]`."""
         return log_probs.argmax(-1)

@@ -7,6 +7,7 @@ from typing import Any, final
 
 from seqgen.callables import is_ours, place_of
 from seqgen.decoders.base import Decoder, Hypothesis
+from seqgen.decoders.scores import DEAD_END
 from seqgen.decoders.stepper import Limits, Start, Stepper
 from seqgen.errors import PluginError, SeqgenError
 
@@ -25,6 +26,7 @@ class Held(Decoder):
         self.decoder = decoder
         self.vocab_size = vocab_size
         self.constraints = decoder.constraints
+        self.draws = decoder.draws
 
     def decode(self, stepper: Stepper, start: Start, limits: Limits) -> list[list[Hypothesis]]:
         """What the decoder finds. Errors: PluginError, and what it raises of seqgen's own."""
@@ -42,7 +44,8 @@ class Held(Decoder):
             raise PluginError(message) from error
         if fault:
             raise PluginError(f"{name}: {fault}{more}")
-        return found
+        cut = [[_until_dead_end(each) for each in own] for own in found]
+        return [[each for each in own if each.satisfied] or own[:1] for own in cut]
 
     def _fault(self, found: Any, lengths: list[int], ends: tuple[int, ...]) -> str:
         """What is wrong with what was found, if anything."""
@@ -73,6 +76,21 @@ class Held(Decoder):
         if len(one.tokens) > length:
             return f"a sequence has {len(one.tokens)} tokens where `max_length` is {length}"
         return "a sequence goes on behind its end token" if set(one.tokens[:-1]) & set(ends) else ""
+
+
+def _until_dead_end(found: Hypothesis) -> Hypothesis:
+    """A hypothesis that goes on behind a dead end, as `constrain` lets it, up to there."""
+    given = found.log_probs
+    size = next((place for place, each in enumerate(given) if each <= DEAD_END), None)
+    if size is None:
+        return found
+    return found._replace(
+        tokens=found.tokens[:size],
+        score=sum(given[:size]),
+        finished=False,
+        log_probs=given[:size],
+        satisfied=False,
+    )
 
 
 def _fault_of_numbers(one: Hypothesis) -> str:

@@ -34,7 +34,7 @@ class LanguageModelFusion(Constraint):
     ) -> tuple[Stepper, Start]:
         """The stepper with the second model beside it."""
         others = [self.load(self.run)] if self.weight else []  # 0 times -inf would be NaN
-        return read_along((stepper, start), others, limits, batch, self._combine)
+        return read_along((stepper, start), others, batch, self._combine)
 
     def _combine(self, log_probs: Tensor, others: list[Tensor]) -> Tensor:
         for other in others:

@@ -9,6 +9,8 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from seqgen.decoders.base import Hypothesis
+
 Formula = Literal["none", "power", "gnmt"]
 
 Alpha = Annotated[float, Field(ge=-10, le=10)]
@@ -43,6 +45,13 @@ class LengthNormalisation:
             return 1.0
         base = max(length, 1) if self.formula == "power" else (5 + length) / 6
         return float(base**self.alpha)
+
+    def ranked(self, hypothesis: Hypothesis) -> Hypothesis:
+        """`hypothesis` with its rank, where there is another one than the score."""
+        if self.formula == "none":
+            return hypothesis
+        length = len(hypothesis.tokens)
+        return hypothesis._replace(rank=hypothesis.score / self.divisor(length))
 
     def bound(self, scores: Tensor, length: int, room: Tensor) -> Tensor:
         """The highest rank that a path may still come to, `[paths]`.

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import torch
-from torch import Tensor
 
 from seqgen.decoders.base import Decoder, DecoderFactory, Hypothesis, decoders
+from seqgen.decoders.held import held
 from seqgen.decoders.multinomial import Multinomial
 from seqgen.decoders.noise import child_keys
-from seqgen.decoders.scores import check_scores
+from seqgen.decoders.scores import CheckedStepper
 from seqgen.decoders.similarity import Similarity, edit, ngram_f
 from seqgen.decoders.stepper import Limits, Start, Stepper
 from seqgen.options import Size
-from seqgen.state import State, repeat
+from seqgen.state import repeat
 
 SIMILARITIES: dict[str, Similarity] = {"edit": edit, "ngram_f": ngram_f}
 
@@ -53,7 +53,8 @@ class MinimumBayesRisk(Decoder):
         self.samples = samples
         self.n_best = n_best
         self.utility = SIMILARITIES[utility]
-        self.sampler = decoders.build(sampler, seed=seed, vocab_size=vocab_size)
+        self.sampler = held(decoders.build(sampler, seed=seed, vocab_size=vocab_size), vocab_size)
+        self.draws = self.sampler.draws
         if self.sampler.constraints:
             raise ValueError("`sampler` must have no `constraints`; give them to the decoder")
 
@@ -61,14 +62,15 @@ class MinimumBayesRisk(Decoder):
         """At most `n_best` different hypotheses for each source, ranked by their mean utility."""
         lengths = repeat(limits.lengths(start), self.samples).tolist()
         copies = _copies(start, self.samples)
-        drawn = self.sampler.decode(_NamingSources(stepper), copies, Limits(lengths, limits.ends))
+        drawn = self.sampler.decode(CheckedStepper(stepper), copies, Limits(lengths, limits.ends))
         firsts = [each[0] for each in drawn]
         return [
             self._ranked(firsts[i : i + self.samples]) for i in range(0, len(firsts), self.samples)
         ]
 
     def _ranked(self, drawn: Sequence[Hypothesis]) -> list[Hypothesis]:
-        """The best of what was `drawn` for a source."""
+        """The best of what was `drawn` for a source; what is not `satisfied` only where all is."""
+        drawn = [each for each in drawn if each.satisfied] or drawn
         contents = [each.tokens[: len(each.tokens) - each.finished] for each in drawn]
         weights = Counter(contents)
         utilities = {
@@ -85,7 +87,7 @@ class MinimumBayesRisk(Decoder):
 
 def _copies(start: Start, samples: int) -> Start:
     """`samples` sources for each one, every copy with a number of its own; the state knows whose
-    copy a row is, and how many steps it took."""
+    copy a row is, since an error names the source."""
     batch, device = len(start.tokens), start.tokens.device
     sources = torch.arange(batch, device=device)
     numbers = sources if start.numbers is None else start.numbers
@@ -93,19 +95,4 @@ def _copies(start: Start, samples: int) -> Start:
         (start.tokens, start.state, start.context, sources, numbers), samples
     )
     streams = child_keys(numbers, torch.arange(samples, device=device).repeat(batch))
-    return Start(tokens, (state, owners, torch.zeros_like(owners)), context, streams)
-
-
-class _NamingSources:
-    """A stepper whose faults are named by the source, of which the sampler sees only copies."""
-
-    def __init__(self, stepper: Stepper) -> None:
-        self.stepper = stepper
-
-    def step(self, tokens: Tensor, state: Any, context: State) -> tuple[Tensor, State]:
-        """`tokens: [rows]` to `[rows, vocab]`. Errors: DecodeError on NaN scores."""
-        inner, owners, moments = state
-        log_probs, inner = self.stepper.step(tokens, inner, context)
-        if len(owners):
-            check_scores(log_probs, owners, int(moments[0]))
-        return log_probs, (inner, owners, moments + 1)
+    return CheckedStepper.begin(Start(tokens, state, context, streams), owners)

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from seqgen.decoders.constraint import Constraint, constraints
-from seqgen.decoders.past import keep_one
 from seqgen.decoders.stepper import Limits, Start, Stepper
 from seqgen.options import Count, NonNegativeFloat
 from seqgen.state import State
@@ -33,11 +32,21 @@ class MinimumLength(Constraint):
     def wrap(
         self, stepper: Stepper, start: Start, limits: Limits, batch: Any
     ) -> tuple[Stepper, Start]:
-        """The stepper and its start, whose state has beside it how many tokens each row lacks."""
-        lacking = torch.full_like(start.tokens, self.length)
-        if self.ratio:
-            lacking = lacking.maximum((batch.lengths * self.ratio).long().to(lacking.device))
-        return _NotYet(stepper, limits.ends), start._replace(state=(start.state, lacking))
+        """The stepper and its start, whose state has beside it how many tokens each row lacks, and
+        how many it may have."""
+        least = self.least_tokens(batch)
+        lacking = torch.zeros_like(start.tokens) + (
+            least.to(start.tokens.device) if isinstance(least, Tensor) else least
+        )
+        state = (start.state, lacking, limits.lengths(start))
+        return _NotYet(stepper, limits.ends), start._replace(state=state)
+
+    def least_tokens(self, batch: Any) -> int | Tensor:
+        """`length`, or more of them for a long source."""
+        if not self.ratio:
+            return self.length
+        share: Tensor = (batch.lengths * self.ratio).long()
+        return share.clamp(min=self.length)
 
 
 class _NotYet:
@@ -45,16 +54,14 @@ class _NotYet:
 
     def __init__(self, stepper: Stepper, ends: tuple[int, ...]) -> None:
         self.stepper = stepper
-        self.ends = ends
+        self.ends = list(ends)
 
     def step(self, tokens: Tensor, state: Any, context: State) -> tuple[Tensor, State]:
         """`tokens: [rows]` to `[rows, vocab]`."""
-        inner, lacking = state
+        inner, lacking, left = state
         log_probs, inner = self.stepper.step(tokens, inner, context)
-        following = (inner, lacking - 1)
-        if not self.ends:
-            return log_probs, following
-        changed, ends = log_probs.clone(), list(self.ends)
-        early = (lacking > 0).unsqueeze(1)
-        changed[:, ends] = changed[:, ends].masked_fill(early, float("-inf"))
-        return keep_one(changed, log_probs, self.ends), following
+        following = (inner, lacking - 1, left - 1)
+        # The last token cannot make up for several.
+        banned = ((left == 1) & (lacking > 1)).unsqueeze(1).repeat(1, log_probs.shape[1])
+        banned[:, self.ends] |= (lacking > 0).unsqueeze(1)
+        return log_probs.masked_fill(banned, float("-inf")), following

@@ -17,7 +17,7 @@ class NoRepeatNgram(PastConstraint):
     """No n-gram, `size` tokens in a row, comes twice; the scores of what is possible stay.
 
     Paulus, Xiong and Socher 2018. The prompt is not looked at. Where all tokens are banned the
-    sequence ends or, where it cannot, goes on with its most probable token.
+    sequence ends there.
     """
 
     def __init__(self, size: Size) -> None:

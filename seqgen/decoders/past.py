@@ -8,68 +8,73 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from seqgen.decoders.constraint import Constraint
 from seqgen.decoders.stepper import Limits, Start, Stepper
 from seqgen.state import State
 
+FIRST_SIZE = 16
+"""How many tokens there is room for at first."""
+
 
 class Past(NamedTuple):
-    """What each path has read: `tokens: [rows, room]`, `read: [rows]` of them, -1 behind.
+    """What each path has read: `read: [rows]` tokens, of at most `most: [rows]`.
 
-    The first one is what the search began from, the others are generated. The room is the same
-    for all rows and all steps, so a search may mix paths of different lengths.
+    `shifted: [rows, size]` has them plus 1, and 0 behind them; the first one is what the search
+    began from, the others are generated. The size doubles when it is used up, so memory follows
+    the output and not the limit; rows of different sizes go together by `state.concatenate`.
     """
 
-    tokens: Tensor
+    shifted: Tensor
     read: Tensor
+    most: Tensor
 
     @classmethod
     def of(cls, start: Start, limits: Limits) -> Past:
-        """Nothing read yet, and room for all that may come."""
-        rows, device = len(start.tokens), start.tokens.device
-        # The last token is generated and never read, so the first one takes its room.
-        room = max([1, *limits.lengths(start).tolist()])
-        return cls(
-            torch.full((rows, room), -1, dtype=torch.long, device=device),
-            torch.zeros(rows, dtype=torch.long, device=device),
-        )
+        """Nothing read yet."""
+        shifted = start.tokens.new_zeros(len(start.tokens), FIRST_SIZE)
+        return cls(shifted, torch.zeros_like(start.tokens), limits.lengths(start))
 
     def reading(self, tokens: Tensor) -> Past:
         """The past with `tokens: [rows]` behind it."""
-        # A search may drag rows along that are over; what these remember does not matter.
-        place = self.read.clamp(max=self.tokens.shape[1] - 1).unsqueeze(1)
-        return Past(self.tokens.scatter(1, place, tokens.unsqueeze(1)), self.read + 1)
+        shifted, size = self.shifted, self.shifted.shape[1]
+        if len(tokens) and int(self.read.amax()) >= size:
+            shifted = pad(shifted, (0, size))
+        place = self.read.unsqueeze(1)
+        shifted = shifted.scatter(1, place, tokens.unsqueeze(1) + 1)
+        return Past(shifted, self.read + 1, self.most)
 
     @property
     def generated(self) -> Tensor:
-        """The generated tokens, `[rows, room - 1]`, -1 behind the last."""
-        return self.tokens[:, 1:]
+        """The generated tokens, `[rows, size - 1]`, -1 behind the last."""
+        return self.shifted[:, 1:] - 1
 
     @property
     def lengths(self) -> Tensor:
         """How many tokens are generated, `[rows]`."""
         return self.read - 1
 
+    @property
+    def left(self) -> Tensor:
+        """How many more tokens a path may have, `[rows]`."""
+        return self.most - self.lengths
+
     def last(self, size: int) -> Tensor:
         """The last `size` generated tokens, `[rows, size]`; -1 where there are fewer."""
         places = self.read.unsqueeze(1) + torch.arange(-size, 0, device=self.read.device)
-        inside = places.clamp(0, self.tokens.shape[1] - 1)
-        return torch.where(places >= 1, self.tokens.gather(1, inside), -1)
+        return torch.where(places >= 1, self.shifted.gather(1, places.clamp(min=0)) - 1, -1)
 
 
 class PastConstraint(Constraint, ABC):
-    """A constraint that changes the scores of a path by what it has generated so far.
-
-    A subclass says how. Where it leaves a row without any possible token, one comes back, see
-    `keep_one`.
-    """
+    """A constraint that changes the scores of a path by what it has generated so far."""
 
     @abstractmethod
     def change(self, log_probs: Tensor, past: Past, ends: Sequence[int]) -> Tensor:
         """`log_probs: [rows, vocab]` as the search shall see them; a new tensor or the same.
 
-        `ends` are the tokens that end a sequence.
+        `ends` are the tokens that end a sequence. What may not come has -inf, in all of a row where
+        nothing may.
         """
 
     def wrap(
@@ -93,35 +98,4 @@ class _Following:
         inner, past = state
         past = past.reading(tokens)
         log_probs, inner = self.stepper.step(tokens, inner, context)
-        changed = self.constraint.change(log_probs, past, self.ends)
-        return keep_one(changed, log_probs, self.ends), (inner, past)
-
-
-def keep_one(changed: Tensor, before: Tensor, ends: Sequence[int]) -> Tensor:
-    """`changed: [rows, vocab]`, in which each row has a possible token as far as `before` had one.
-
-    A row that has lost all of them keeps its most probable end token, or where there is none its
-    most probable token, with the score it had: a path comes to its end rather than to nothing.
-    """
-    lost = changed.amax(-1) == float("-inf")
-    if not bool(lost.any()):
-        return changed
-    nothing = torch.full_like(before[lost], float("-inf"))
-    choices = before[lost]
-    if ends:
-        places = torch.tensor(ends, device=before.device)
-        endings = nothing.index_copy(1, places, choices[:, places])
-        can_end = endings.amax(-1, keepdim=True) > float("-inf")
-        choices = torch.where(can_end, endings, choices)
-    best = choices.argmax(-1, keepdim=True)
-    changed = changed.clone()
-    changed[lost] = nothing.scatter(1, best, choices.gather(1, best))
-    return changed
-
-
-def only(log_probs: Tensor, allowed: Sequence[Sequence[int] | None]) -> Tensor:
-    """`log_probs: [rows, vocab]`, -inf but at the tokens `allowed` in each row (None: at all)."""
-    banned = torch.ones_like(log_probs, dtype=torch.bool)
-    for row, tokens in enumerate(allowed):
-        banned[row, slice(None) if tokens is None else list(tokens)] = False
-    return log_probs.masked_fill(banned, float("-inf"))
+        return self.constraint.change(log_probs, past, self.ends), (inner, past)

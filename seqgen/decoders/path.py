@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from seqgen.decoders.base import Decoder, Hypothesis
-from seqgen.decoders.scores import check_scores
+from seqgen.decoders.scores import open_rows
 from seqgen.decoders.stepper import Limits, Start, Stepper
 from seqgen.state import reorder
 
@@ -40,7 +40,10 @@ class PathDecoder(Decoder, ABC):
         """
 
     def walk(self, stepper: Stepper, start: Start, limits: Limits) -> Iterator[Extension]:
-        """Yield one Extension a step until every row has ended."""
+        """Yield one Extension a step until every row has ended.
+
+        A row at a dead end leaves without another token: it is neither finished nor at its limit.
+        """
         tokens, state, context, numbers = start
         room = limits.lengths(start)
         sources = torch.arange(tokens.shape[0], device=tokens.device)
@@ -56,7 +59,13 @@ class PathDecoder(Decoder, ABC):
             if not len(sources):
                 return
             log_probs, state = stepper.step(tokens, state, context)
-            check_scores(log_probs, sources, moment)
+            going = open_rows(log_probs, sources, moment)
+            if not bool(going.all()):
+                rows = going.nonzero().squeeze(1)
+                log_probs, state, context = reorder((log_probs, state, context), rows)
+                sources, numbers, room = reorder((sources, numbers, room), rows)
+            if not len(sources):
+                return
             tokens = self.choose(log_probs, numbers, moment)
             chosen = log_probs.gather(1, tokens.unsqueeze(1)).squeeze(1)
             finished = torch.isin(tokens, ends)
@@ -71,6 +80,7 @@ class PathDecoder(Decoder, ABC):
         log_probs: list[list[float]] = [[] for _ in range(batch)]
         scores = [0.0] * batch  # token by token, which `sum` would do more exactly than a beam does
         finished = [False] * batch
+        room = limits.lengths(start).tolist()
         for extension in self.walk(stepper, start, limits):
             columns = (column.tolist() for column in extension)
             for source, token, log_prob, ended in zip(*columns, strict=True):
@@ -79,6 +89,14 @@ class PathDecoder(Decoder, ABC):
                 scores[source] += log_prob
                 finished[source] = ended
         return [
-            [Hypothesis(tuple(tokens[i]), scores[i], finished[i], tuple(log_probs[i]))]
+            [
+                Hypothesis(
+                    tuple(tokens[i]),
+                    scores[i],
+                    finished[i],
+                    tuple(log_probs[i]),
+                    satisfied=finished[i] or len(tokens[i]) == room[i],
+                )
+            ]
             for i in range(batch)
         ]

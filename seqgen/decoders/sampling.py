@@ -33,6 +33,7 @@ class Sampler(PathDecoder, ABC):
             raise ValueError(f"`temperature` must be at least 0 and finite, but is {temperature}")
         self.seed = seed
         self.temperature = temperature
+        self.draws = temperature > 0
 
     @abstractmethod
     def truncate(self, log_probs: Tensor) -> Tensor:

@@ -51,7 +51,11 @@ class StochasticBeam(Decoder):
             staying = live.any(1)
             frontier = frontier.advance(kept, staying)
             noisy = Perturbed(*(each.gather(1, columns)[staying].flatten() for each in children))
-        return [each.hypotheses or [Hypothesis((), 0.0, False, (), 0.0)] for each in found]
+        nothing = Hypothesis((), 0.0, False)
+        return [
+            each.hypotheses or [frontier.dead_ends.get(source, nothing)._replace(rank=0.0)]
+            for source, each in enumerate(found)
+        ]
 
     def _pick(
         self, frontier: Frontier, noisy: Perturbed, log_probs: Tensor

@@ -26,4 +26,5 @@ def test_nothing_allowed_is_the_end(deep):
     found = decoders.build("greedy").decode(
         *constrain([nothing], deep, deep.start(4), limits), limits
     )
-    assert [each.tokens for [each] in found] == [(1, 1, 4)] * 4
+    assert [each.tokens for [each] in found] == [(1, 1)] * 4
+    assert not any(each.finished or each.satisfied for [each] in found)

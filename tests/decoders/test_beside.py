@@ -14,7 +14,7 @@ def second(log_probs, others):
 
 def test_each_reads_with_its_own_start_state_and_context(deep, other):
     batch = torch.tensor([3, 1, 0, 7, 5])
-    begun = read_along((deep, deep.start(5)), [other], LIMITS, batch, second)
+    begun = read_along((deep, deep.start(5)), [other], batch, second)
     for search in ("greedy", "beam"):
         decoder = decoders.build(search, seed=3, vocab_size=5)
         assert decoder.decode(*begun, LIMITS) == decoder.decode(other, other.start(batch), LIMITS)

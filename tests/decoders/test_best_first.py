@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from seqgen.decoders import Hypothesis
 from seqgen.decoders.best_first import BestFirst, Node, Scores
 from seqgen.decoders.length_normalisation import LengthNormalisation
 
@@ -77,4 +78,22 @@ def test_without_budget_the_greedy_path_still_comes_to_its_end(begin):
 def test_no_room_has_nothing_to_do(begin):
     search = begin(room=0)
     assert search.pick(5) == []
-    assert search.results() == []
+    assert search.results() == [Hypothesis((), 0.0, False)]
+
+
+def test_dead_ends_are_given_up_and_the_longest_one_is_what_comes_of_them(begin):
+    search = begin(max_nodes=4)
+    [root] = search.pick(1)
+    search.expand(root, scores(t0=-1.0, t1=-2.0, t2=float("-inf")), IS_END, None)
+    [first] = search.pick(1)
+    assert first.tokens == (0,)
+    search.give_up(first)
+    assert search.results() == [Hypothesis((0,), -1.0, False, (-1.0,), None, False, False)]
+    [second] = search.pick(1)  # and from there the best child comes next, as after the root
+    search.expand(second, scores(t0=-1.0, t1=-2.0, t2=float("-inf")), IS_END, None)
+    [third] = search.pick(1)
+    assert third.tokens == (1, 0)
+    search.give_up(third)
+    assert search.results()[0][:2] == ((1, 0), -3.0)
+    assert search.pick(1) == []  # the budget
+    assert not search.results()[0].complete

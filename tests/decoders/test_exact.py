@@ -109,4 +109,4 @@ def test_nothing_of_a_size_is_refused(name):
 
 def test_no_room_has_the_rank_of_nothing(deep):
     [[found]] = Exact(length_normalisation="power").decode(deep, Start(*deep.start(1)), Limits(0))
-    assert found == ((), 0.0, False, (), 0.0, True)
+    assert found == ((), 0.0, False, (), 0.0, True, True)

@@ -29,7 +29,8 @@ def test_it_may_be_longer_than_there_is_room(deep):
     limits = Limits([1, 0, 2], (2,))
     constrained = constrain([ForcedPrefix(5, digits, "1401")], deep, deep.start(3), limits)
     found = decoders.build("greedy").decode(*constrained, limits)
-    assert [each.tokens for [each] in found] == [(1,), (), (1, 4)]
+    assert [each.tokens for [each] in found] == [(), (), (1,)]
+    assert [each.satisfied for [each] in found] == [False, True, False]
 
 
 def test_what_the_stepper_cannot_say_is_not_forced(deep):
@@ -38,7 +39,8 @@ def test_what_the_stepper_cannot_say_is_not_forced(deep):
         [ForcedPrefix(5, digits, "14")], Forbid(deep, [4]), deep.start(3), limits
     )
     found = decoders.build("greedy").decode(*constrained, limits)
-    assert [each.tokens for [each] in found] == [(1, 2)] * 3
+    assert [each.tokens for [each] in found] == [(1,)] * 3
+    assert not any(each.finished or each.satisfied for [each] in found)
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,10 @@
-"""The past of paths, and the token that comes back where none is possible."""
+"""The past of paths."""
 
 import pytest
 import torch
 
 from seqgen.decoders import Limits, Past
-from seqgen.decoders.past import keep_one, only
-
-INF = float("inf")
+from seqgen.state import concatenate
 
 
 @pytest.fixture
@@ -20,7 +18,7 @@ def past(table):
 
 
 def test_it_has_what_was_generated(past):
-    assert past.generated.tolist() == [[3, 4, 0, -1], [1, 2, 3, -1]]
+    assert past.generated[:, :4].tolist() == [[3, 4, 0, -1], [1, 2, 3, -1]]
     assert past.lengths.tolist() == [3, 3]
 
 
@@ -32,30 +30,21 @@ def test_the_last_ones(past):
 
 def test_rows_of_other_lengths_may_stand_beside(past, table):
     fresh = Past.of(table.start(1), Limits(5)).reading(torch.tensor([0]))
-    both = Past(*(torch.cat(pair) for pair in zip(past, fresh, strict=True)))
+    for _ in range(20):
+        past = past.reading(torch.tensor([1, 4]))
+    both = concatenate(fresh, past)
     both = both.reading(torch.tensor([1, 4, 2]))
-    assert both.generated.tolist() == [[3, 4, 0, 1], [1, 2, 3, 4], [2, -1, -1, -1]]
-    assert both.last(2).tolist() == [[0, 1], [3, 4], [-1, 2]]
+    assert both.lengths.tolist() == [1, 24, 24]
+    assert both.generated[:, :24].tolist()[0] == [1] + [-1] * 23
+    assert both.generated[:, :24].tolist()[1] == [3, 4, 0] + [1] * 20 + [4]
+    assert both.last(2).tolist() == [[-1, 1], [1, 4], [4, 2]]
 
 
-def test_reading_on_without_room_does_no_harm(past):
-    for _ in range(5):
-        past = past.reading(torch.tensor([1, 1]))
-    assert past.generated[:, :3].tolist() == [[3, 4, 0], [1, 2, 3]]
-
-
-def test_where_all_is_lost_the_best_end_comes_back_or_the_best():
-    before = torch.tensor([[-1.0, -2, -3, -4], [-1, -2, -INF, -INF], [-INF] * 4, [-4, -3, -2, -1]])
-    changed = torch.full((4, 4), -INF)
-    changed[3, 0] = -9.0
-    found = keep_one(changed, before, (3, 2))
-    assert found.tolist() == [
-        [-INF, -INF, -3, -INF], [-1, -INF, -INF, -INF], [-INF] * 4, [-9, -INF, -INF, -INF],
-    ]  # fmt: skip
-    assert keep_one(changed, before, ())[0].tolist() == [-1, -INF, -INF, -INF]
-    assert keep_one(before, before, ()) is not changed
-
-
-def test_only_the_allowed():
-    scores = torch.zeros(3, 3)
-    assert only(scores, [[0, 2], None, []]).tolist() == [[0, -INF, 0], [0, 0, 0], [-INF] * 3]
+def test_memory_follows_what_was_read_and_not_the_limit(past, table):
+    grown = Past.of(table.start(2), Limits(10**12))
+    for _ in range(100):
+        grown = grown.reading(torch.tensor([1, 4]))
+    assert grown.generated[:, :99].tolist() == [[1] * 99, [4] * 99]
+    assert grown.generated.shape[1] < 200
+    assert past.left.tolist() == [2, 1]
+    assert grown.left.tolist() == [10**12 - 99] * 2
