@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
@@ -86,9 +87,14 @@ class Wanted(NamedTuple):
 def answer(
     generator: Generator, decoder: Decoder, examples: Sequence[Example], batch_size: int
 ) -> list[Answer]:
-    """The best output for each example, in their order."""
+    """The best output for each example, in their order; a warning with the number of those that do
+    not satisfy the decoder's constraints."""
     texts = [each.source for each in examples]
     found = outputs(generator, decoder, texts, Wanted(batch_size))
+    if remark := unsatisfied_remark(
+        sum(not best.hypothesis.satisfied for best, *_ in found), len(found)
+    ):
+        warnings.warn(remark, stacklevel=2)
     return [
         Answer(
             example.source,
@@ -99,6 +105,18 @@ def answer(
         )
         for example, [best, *_] in zip(examples, found, strict=True)
     ]
+
+
+def unsatisfied_remark(unsatisfied: int, every: int) -> str:
+    """That constraints do not hold; nothing where all do."""
+    if not unsatisfied:
+        return ""
+    what = (
+        "does not satisfy all constraints; it ends"
+        if unsatisfied == 1
+        else ("do not satisfy all constraints; they end")
+    )
+    return f"{unsatisfied} of {every} texts {what} where nothing else was possible"
 
 
 def outputs(

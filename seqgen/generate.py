@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -27,6 +28,7 @@ from seqgen.decoders import (
     at_temperature,
     constrain,
     held,
+    unmet,
 )
 from seqgen.models import Generative, evaluating
 from seqgen.options import Count, NonNegativeFloat, PositiveFloat
@@ -104,11 +106,14 @@ class Generator:
         """For each text its outputs: `samples` times what the decoder finds.
 
         `max_length` comes before that of the options. Random decoders draw for text i by its number
-        (i): who numbers all texts gets the same outputs whatever the batches. Errors: DecodeError;
-        PluginError where a decoder from outside breaks its contract.
+        (i): who numbers all texts gets the same outputs whatever the batches. A warning where all
+        samples will be the same, or `max_length` leaves no room for what a constraint wants.
+        Errors: DecodeError; PluginError where a decoder from outside breaks its contract.
         """
         if not texts:
             return []
+        if samples > 1 and not decoder.draws:
+            warnings.warn("the decoder draws nothing, so all samples are the same", stacklevel=2)
         with evaluating(self.model):
             batch = self.batch(texts)
             limits = self.limits(batch, max_length)
@@ -116,6 +121,10 @@ class Generator:
             copies = _copies(start, samples, numbers or range(len(texts)))
             safe = held(decoder, len(self.tokenizer))
             found = safe.decode(stepper, copies, _repeated(limits, samples))
+            short = unmet(decoder.constraints, start, limits, batch).tolist()
+        for place, own in enumerate(found):
+            if short[place // samples]:
+                found[place] = [each._replace(satisfied=False) for each in own]
         rows, copied = iter(found), range(samples)
         read = [[self._read(text, each) for _ in copied for each in next(rows)] for text in texts]
         return self._without_unknown(read) if self.options.replace_unknown else read
@@ -130,6 +139,7 @@ class Generator:
             batch = self.batch([text])
             limits = self.limits(batch, max_length)
             stepper, start = self.start(batch, limits, decoder.constraints)
+            unmet(decoder.constraints, start, limits, batch)
         walk = decoder.walk(stepper, start, limits)
         while True:
             # Not around the yield: the caller's own code would run without gradients.

@@ -42,7 +42,7 @@ def traces(
       it, its `log_prob`, and the most probable tokens `considered` behind it, with theirs;
     - `outputs`, those of all samples: `text`, `log_prob`, `finished`, the `node` behind which the
       token `last` was chosen (-1 for an output without tokens), `last_log_prob`; `rank` where the
-      decoder has one, and `complete` where it is not;
+      decoder has one, and `complete` and `satisfied` where they are false;
     - `left_out`, how many nodes are not told, where there are such: of a search of more than
       MOST_NODES the last ones are not, but for those that lead to an output.
 
@@ -127,7 +127,8 @@ class _Telling:
 
 def _standing(found: Hypothesis) -> dict[str, Any]:
     rank = {} if found.rank is None else {"rank": _rounded(found.rank)}
-    return rank if found.complete else {**rank, "complete": False}
+    flags = {"complete": found.complete, "satisfied": found.satisfied}
+    return rank | {name: value for name, value in flags.items() if not value}
 
 
 def _unless_zero(**counts: int) -> dict[str, int]:

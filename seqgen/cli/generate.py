@@ -117,6 +117,7 @@ def _from_prompts(
     """For each prompt its outputs."""
     import warnings
 
+    from seqgen.answers import unsatisfied_remark
     from seqgen.cli.line_answers import cut_short_remark
     from seqgen.cli.source_lines import unknown_remark
 
@@ -128,8 +129,13 @@ def _from_prompts(
         raise RecipeError(f"--prompt: {error}") from None
     flat = [each for outputs in found for each in outputs]
     cut_short = sum(not each.hypothesis.complete for each in flat)
+    unsatisfied = sum(not each.hypothesis.satisfied for each in flat)
     what = "prompts" if data.continues else "sources"
-    for remark in (unknown_remark(unknown, what), cut_short_remark(cut_short, len(flat))):
+    for remark in (
+        unknown_remark(unknown, what),
+        cut_short_remark(cut_short, len(flat)),
+        unsatisfied_remark(unsatisfied, len(flat)),
+    ):
         if remark:
             warnings.warn(remark, stacklevel=1)
     return found

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import typer
 
+from seqgen.answers import unsatisfied_remark
 from seqgen.cli.line_file import Write, line_file
 from seqgen.cli.line_formats import Format
 from seqgen.cli.source_lines import STANDARD_INPUT, Source, SourceLines, read_lines, typed_lines
@@ -43,6 +44,7 @@ class Answering:
     ask: Ask | None = None
     outputs: int = 0
     cut_short: int = 0
+    unsatisfied: int = 0
 
     def file(self, path: Path, output: Path | None) -> None:
         """Answer each line of a file, in their order. All are checked before one is answered."""
@@ -94,10 +96,15 @@ class Answering:
         flat = [each for own in found for each in own]
         self.outputs += len(flat)
         self.cut_short += sum(not each.hypothesis.complete for each in flat)
+        self.unsatisfied += sum(not each.hypothesis.satisfied for each in flat)
         return found
 
     def _warn(self, sources: SourceLines) -> None:
-        for remark in (*sources.remarks(), cut_short_remark(self.cut_short, self.outputs)):
+        ours = (
+            cut_short_remark(self.cut_short, self.outputs),
+            unsatisfied_remark(self.unsatisfied, self.outputs),
+        )
+        for remark in (*sources.remarks(), *ours):
             if remark:
                 warnings.warn(remark, stacklevel=1)
 

@@ -61,6 +61,7 @@ def as_data(output: Generated) -> dict[str, Any]:
         "rank": found.score if found.rank is None else found.rank,
         "finished": found.finished,
         "complete": found.complete,
+        "satisfied": found.satisfied,
     }
 
 

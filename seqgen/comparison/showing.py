@@ -40,6 +40,7 @@ def _output(produced: Produced, quality: Quality, place: int) -> dict[str, Any]:
         "finished": hypothesis.finished,
         # Said of a search alone that ran out of its budget: a better output may be missing.
         **({} if hypothesis.complete else {"complete": False}),
+        **({} if hypothesis.satisfied else {"satisfied": False}),
         "values": {name: value for name, value in values.items() if value is not None},
     }
 

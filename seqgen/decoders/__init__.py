@@ -13,7 +13,7 @@ from seqgen.decoders.base import (
     watched,
 )
 from seqgen.decoders.beam import Beam
-from seqgen.decoders.constraint import Constraint, ConstraintFactory, constrain, constraints
+from seqgen.decoders.constraint import Constraint, ConstraintFactory, constrain, constraints, unmet
 from seqgen.decoders.diverse_beam import DiverseBeam
 from seqgen.decoders.ensemble import Ensemble
 from seqgen.decoders.exact import Exact
@@ -84,5 +84,6 @@ __all__ = [
     "constraints",
     "decoders",
     "held",
+    "unmet",
     "watched",
 ]

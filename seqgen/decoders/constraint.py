@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
@@ -68,6 +69,27 @@ def constrain(
     for each in chosen:
         stepper, start = each.wrap(stepper, start, limits, batch)
     return _Constrained(stepper, limits.ends), start
+
+
+def unmet(chosen: Sequence[Constraint], start: Start, limits: Limits, batch: Any) -> Tensor:
+    """Which sources may not have as many tokens as one of `chosen` needs, `[batch]`; a warning
+    names the constraint."""
+    found = torch.zeros_like(start.tokens, dtype=torch.bool)
+    for each in chosen:
+        least = each.least_tokens(batch)
+        short = limits.lengths(start) < (
+            least if isinstance(least, int) else least.to(found.device)
+        )
+        if bool(short.any()):
+            own = (n for n in constraints.names() if constraints.entry(n).factory is type(each))
+            what = f"{next(own, type(each).__name__)} needs"
+            if isinstance(least, int) and isinstance(limits.max_length, int):
+                what += f" at least {least} tokens, but max_length is {limits.max_length}"
+            else:
+                what += " more tokens than some outputs may have"
+            warnings.warn(f"the constraint {what}; they will not satisfy it", stacklevel=3)
+        found |= short
+    return found
 
 
 class _Constrained:

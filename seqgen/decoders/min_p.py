@@ -9,7 +9,7 @@ from pydantic import Field
 from torch import Tensor
 
 from seqgen.decoders.base import decoders
-from seqgen.decoders.sampling import DROPPED, Sampler
+from seqgen.decoders.sampling import DROPPED, ROUNDING, Sampler
 from seqgen.options import NonNegativeFloat
 
 
@@ -18,7 +18,8 @@ class MinP(Sampler):
     """Draw from tokens that have at least `p` times the probability of the best one.
 
     By Nguyen et al. (2024): the surer the model is, the fewer tokens stay. 0 is
-    `multinomial`, 1 is greedy (but for equals, among which it draws).
+    `multinomial`, 1 is greedy (but for equals, among which it draws). A token that reaches the
+    threshold within rounding (a millionth of it) stays: 0.5 of (0.6, 0.3, 0.1) leaves two.
     """
 
     def __init__(
@@ -36,4 +37,4 @@ class MinP(Sampler):
         """Those of each row that reach the threshold, `log p` below its maximum."""
         below = torch.tensor(self.p, dtype=log_probs.dtype).log().to(log_probs.device)
         threshold = log_probs.amax(1, keepdim=True) + below
-        return log_probs.masked_fill(log_probs < threshold, DROPPED)
+        return log_probs.masked_fill(log_probs < threshold - ROUNDING, DROPPED)

@@ -17,6 +17,10 @@ from seqgen.decoders.path import PathDecoder
 
 DROPPED = float("-inf")
 
+ROUNDING = 2.0**-20
+"""Probabilities that differ by no more than this share of them, 8 units in the last place of a
+float32, are the same to a threshold: rounding must not decide whether a token reaches it."""
+
 Mass = Annotated[float, Field(gt=0, le=1)]
 
 
@@ -63,12 +67,13 @@ def at_temperature(log_probs: Tensor, temperature: float) -> Tensor:
 def keep_mass(log_probs: Tensor, order: Tensor, mass: float) -> Tensor:
     """`log_probs: [rows, vocab]`, cut to the first tokens in `order` that have `mass` together.
 
-    `order: [rows, vocab]` holds ids. The token that reaches the mass stays, so one always does.
+    `order: [rows, vocab]` holds ids. The token that reaches the mass, within ROUNDING, stays and is
+    the last one, so one always does.
     """
     if mass == 1:  # said apart, since rounding could reach 1 before the last token
         return log_probs
     ordered = log_probs.gather(1, order)
     up_to_here = ordered.exp().cumsum(1)
     before = torch.cat([torch.zeros_like(up_to_here[:, :1]), up_to_here[:, :-1]], 1)
-    cut = ordered.masked_fill(before >= mass, DROPPED)
+    cut = ordered.masked_fill(before >= mass * (1 - ROUNDING), DROPPED)
     return torch.empty_like(cut).scatter(1, order, cut)

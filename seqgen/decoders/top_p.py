@@ -14,7 +14,8 @@ class TopP(Sampler):
     """Draw from the nucleus (Holtzman et al. 2020): the fewest tokens that have probability `p`.
 
     They are the most probable ones, of equals the lowest ids, up to and with the token that
-    reaches `p`. 1 is `multinomial`, towards 0 it becomes greedy.
+    reaches `p`, within rounding (a millionth of it): 0.5 of ten equal tokens are the first five. 1
+    is `multinomial`, towards 0 it becomes greedy.
     """
 
     def __init__(self, p: Mass = 0.9, seed: int = 0, temperature: NonNegativeFloat = 1.0) -> None:

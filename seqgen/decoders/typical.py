@@ -16,7 +16,8 @@ class Typical(Sampler):
 
     Tokens come in the order of `|-log p(token) - H|`, where H is the entropy of the distribution:
     first those whose surprise is the expected one. The fewest of these that have probability `p`
-    stay; of equals, the lowest ids. 1 is `multinomial`.
+    stay, `p` being reached within rounding (a millionth of it); of equals, the lowest ids. 1 is
+    `multinomial`.
     """
 
     def __init__(self, p: Mass = 0.95, seed: int = 0, temperature: NonNegativeFloat = 1.0) -> None:

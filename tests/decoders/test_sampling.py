@@ -141,6 +141,35 @@ def test_what_a_row_draws_does_not_depend_on_the_rows_beside_it(make):
         assert torch.equal(torch.cat([sampler.choose(*part, 5) for part in parts]), whole)
 
 
+def kept_by(sampler, probabilities):
+    """Which tokens stay, of probabilities in single precision as models give them."""
+    scores = torch.tensor([probabilities, probabilities[::-1]]).log().log_softmax(-1)
+    kept = sampler.truncate(at_temperature(scores, 1.0)).isfinite()
+    assert torch.equal(kept[:1], sampler.truncate(at_temperature(scores[:1], 1.0)).isfinite())
+    return kept[0].nonzero().flatten().tolist()
+
+
+@pytest.mark.parametrize("kind", [TopP, Typical])
+@pytest.mark.parametrize("count", [3, 7, 10, 49, 100])
+def test_a_mass_is_reached_whatever_rounding_says(kind, count):
+    for size in range(1, count):
+        assert kept_by(kind(size / count), [1 / count] * count) == list(range(size))
+
+
+@pytest.mark.parametrize("best", [0.9, 0.6, 0.35, 1e-3])
+@pytest.mark.parametrize("share", [0.5, 0.1, 1 / 3, 0.7, 1.0])
+def test_so_is_a_share_of_the_best(best, share):
+    rest = [best * share, best * share * 0.999]
+    assert kept_by(MinP(share), [best, *rest]) == [0, 1]
+
+
+def test_the_examples_of_the_docstrings():
+    assert kept_by(TopP(0.5), [0.1] * 10) == [0, 1, 2, 3, 4]
+    assert kept_by(MinP(0.5), [0.6, 0.3, 0.1]) == [0, 1]
+    assert kept_by(TopP(0.5), [0.4999, 0.5001]) == [1]
+    assert kept_by(TopP(0.5), [0.499] * 2) == [0]
+
+
 @pytest.mark.parametrize("name", SAMPLERS)
 @pytest.mark.parametrize("temperature", [-0.5, float("inf"), float("nan")])
 def test_a_temperature_that_is_none_is_refused(small, name, temperature):
