@@ -10,14 +10,15 @@ from seqgen.tokenizers.utf8 import REPLACEMENT
 
 def pieces_of(text: str, tokenizer: Tokenizer) -> list[str]:
     """The tokens of `text` as a person reads them, unknown ones as they stand in the text where
-    that can be told: where tokens are words between spaces, or characters."""
+    that can be told."""
     tokens = tokenizer.encode(text).tolist()
-    raw = next((each for each in (text.split(), [*text]) if len(each) == len(tokens)), None)
     shown = [tokenizer.shown(token) for token in tokens]
-    if raw is None:
+    spans = tokenizer.spans(text) if UNK in tokens else None
+    if spans is None or len(spans) != len(tokens):
         return shown
     return [
-        own if token == UNK else piece for own, token, piece in zip(raw, tokens, shown, strict=True)
+        text[slice(*span)] if token == UNK else piece
+        for span, token, piece in zip(spans, tokens, shown, strict=True)
     ]
 
 

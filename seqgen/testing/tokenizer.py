@@ -170,6 +170,36 @@ def _continuation(case: TokenizerCase) -> None:
             raise BreachError("`continuation` must be what tokens add to the text before them")
 
 
+def _spans(case: TokenizerCase) -> None:
+    made, told = case.fitted, 0
+    for text in ("", "a the\n  word", TEXT, *prose(1).splitlines()[:20], *random_texts(40)):
+        tokens, spans = made.encode(text).tolist(), made.spans(text)
+        if spans is None:
+            continue
+        told += 1
+        if len(spans) != len(tokens):
+            raise BreachError(
+                f"`spans` returned {len(spans)} for the {len(tokens)} tokens of {text!r}; it must "
+                "return one for each, or None"
+            )
+        place = 0
+        for token, (start, end) in zip(tokens, spans, strict=True):
+            if not place <= start <= end <= len(text):
+                raise BreachError(f"`spans` are not in order, or leave the text {text!r}")
+            place = start
+            if token == UNK and UNK not in made.encode(text[start:end]):
+                raise BreachError(
+                    f"{text[start:end]!r} in {text!r} is where UNK should stand, but it is known"
+                )
+            alone = made.decode([token])
+            if token != UNK and text.startswith(alone, start) and start + len(alone) > end:
+                raise BreachError(
+                    f"a token of {text!r} has the span {text[start:end]!r}, where {alone!r} stands"
+                )
+    if not told:
+        raise NotTriedError("it does not say where its tokens stand")
+
+
 _BUILT = ("is a tokenizer",)
 _BUILDING = (
     "it must be built from options that have defaults, and learn from `fit(texts)`; this check has "
@@ -184,6 +214,7 @@ TOKENIZER_LAWS: tuple[Law[TokenizerCase], ...] = (
     Law("text that looks special stays plain", _plain_text, _CALLING, _BUILT),
     Law("what was learned comes back", _lossless, _CALLING, _BUILT),
     Law("every id is shown and decoded", _shown, _CALLING, _BUILT),
+    Law("spans are where tokens stand", _spans, _CALLING, _BUILT),
     Law("lone surrogates are refused", _surrogates, _CALLING, _BUILT),
     Law("files and restore", _saved, "`restore` must take what `files` returned", _BUILT),
     Law("the same files twice", _same_bytes, "`files` must work after `fit`", _BUILT),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -20,6 +21,9 @@ SPECIALS = ("<pad>", "<bos>", "<eos>", "<unk>")
 """How special tokens are shown. Text that looks like one is plain text, never its id."""
 
 Tokens = NDArray[np.int64]
+
+Spans = list[tuple[int, int]]
+"""Where tokens stand in a text, as `text[start:end]`."""
 
 
 class Tokenizer(ABC):
@@ -44,6 +48,22 @@ class Tokenizer(ABC):
         """The ids of `text` for an epoch of training: where `samples` is true, one of the ways to
         cut it into pieces, drawn from `seed` alone."""
         return self.encode(text)
+
+    def spans(self, text: str) -> Spans | None:
+        """Where each token of `encode(text)` stands in `text`; None where that cannot be told.
+
+        Where a character is several tokens, each has the whole of it. This finds tokens that are
+        words between spaces, or characters, and looks whether each of them alone is the same token.
+        """
+        tokens = self.encode(text).tolist()
+        words = [match.span() for match in re.finditer(r"\S+", text)]
+        for spans in (words, [(place, place + 1) for place in range(len(text))]):
+            if len(spans) == len(tokens) and all(
+                self.encode(text[start:end]).tolist() == [token]
+                for (start, end), token in zip(spans, tokens, strict=True)
+            ):
+                return spans
+        return None
 
     @abstractmethod
     def decode(self, tokens: Iterable[int]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from seqgen.tokenizers.base import SPECIALS, Tokenizer, Tokens, check_text, tokenizers
+from seqgen.tokenizers.base import SPECIALS, Spans, Tokenizer, Tokens, check_text, tokenizers
 from seqgen.tokenizers.utf8 import REPLACEMENT, shown_byte, text_so_far
 
 
@@ -25,6 +25,11 @@ class ByteTokenizer(Tokenizer):
         """One id for each byte: the byte and 4."""
         check_text(text)
         return np.frombuffer(text.encode(), dtype=np.uint8).astype(np.int64) + len(SPECIALS)
+
+    def spans(self, text: str) -> Spans:
+        """The character that each byte is part of."""
+        sizes = (len(char.encode()) for char in text)
+        return [(place, place + 1) for place, size in enumerate(sizes) for _ in range(size)]
 
     def decode(self, tokens: Iterable[int]) -> str:
         """The characters of `tokens`; one that lacks bytes at the end is nothing yet."""

@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from seqgen.tokenizers.base import SPECIALS, UNK, Tokenizer, Tokens, check_text, tokenizers
+from seqgen.tokenizers.base import SPECIALS, UNK, Spans, Tokenizer, Tokens, check_text, tokenizers
 
 
 @tokenizers.register("char")
@@ -54,6 +54,10 @@ class CharTokenizer(Tokenizer):
                 f"`text` must be of known characters, but has {text[position]!r} at {position}"
             )
         return tokens
+
+    def spans(self, text: str) -> Spans:
+        """Each character."""
+        return [(place, place + 1) for place in range(len(text))]
 
     def decode(self, tokens: Iterable[int]) -> str:
         """The characters of `tokens`; UNK is U+FFFD, begin, end and padding are nothing."""

@@ -13,13 +13,14 @@ from pydantic import Field
 
 from seqgen.options import Size
 from seqgen.tokenizers.base import (
+    Spans,
     Tokenizer,
     Tokens,
     check_text,
     tokenizers,
 )
 from seqgen.tokenizers.sentencepiece_model import load_model, packed, read_model, unpacked
-from seqgen.tokenizers.sentencepiece_pieces import NONE, SPACE, Pieces
+from seqgen.tokenizers.sentencepiece_pieces import NONE, SPACE, Pieces, piece_spans
 from seqgen.tokenizers.sentencepiece_training import ModelSize, train_model
 from seqgen.tokenizers.utf8 import text_so_far
 
@@ -78,6 +79,22 @@ class SentencePieceTokenizer(Tokenizer):
         set_random_generator_seed(seed % 2**32)
         return self._encoded(text, enable_sampling=True, alpha=self._alpha, nbest_size=-1)
 
+    def spans(self, text: str) -> Spans | None:
+        """The pieces; None for a ready model that changes what stands there."""
+        check_text(text)
+        spans: Spans = []
+        place = 0
+        for part in self._parts(text):
+            if part in self._apart:
+                found: Spans | None = [(0, 1)] * len(self._apart[part])
+            else:
+                found = piece_spans(self._model.encode_as_pieces(part), part)
+            if found is None:
+                return None
+            spans += [(place + start, place + end) for start, end in found]
+            place += len(part)
+        return spans
+
     def decode(self, tokens: Iterable[int]) -> str:
         """The text of the pieces; a character that lacks bytes at the end is nothing yet."""
         if self._ours:
@@ -106,18 +123,24 @@ class SentencePieceTokenizer(Tokenizer):
         if not self._ours:
             found = self._model.encode(text, num_threads=1, **how)
             return self._pieces.from_theirs[np.array(found, dtype=np.int64)]
-        # A line end is always its own piece and no piece goes on behind a word, so the parts can
-        # be read apart, which bounds the memory. SPACE itself is its bytes, or it would come back
-        # as a space.
-        parts = [part for line in _APART.split(text) for part in _WORDS.findall(line)]
+        parts = self._parts(text)
         plain = [part for part in parts if part not in self._apart]
         found = iter(self._model.encode(plain, num_threads=1, **how))
         each = (self._apart[part] if part in self._apart else next(found) for part in parts)
         return np.fromiter(chain.from_iterable(each), dtype=np.int64)
 
+    def _parts(self, text: str) -> list[str]:
+        """What is read apart: all at once by a model that is not ours."""
+        # A line end is always its own piece and no piece goes on behind a word, so the parts can
+        # be read apart, which bounds the memory. SPACE itself is its bytes, or it would come back
+        # as a space.
+        if not self._ours:
+            return [text]
+        return [part for line in _APART.split(text) for part in _WORDS.findall(line)]
+
     def _set(self, content: bytes, ours: bool) -> None:
         self._model = load_model(content)
         self._content, self._ours = content, ours
         self._pieces = Pieces.of(self._model)
-        if ours:
-            self._apart = {text: self._pieces.spelled(text) for text in ("\n", SPACE)}
+        apart = ("\n", SPACE) if ours else ()
+        self._apart = {text: self._pieces.spelled(text) for text in apart}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from seqgen.tokenizers.base import SPECIALS, UNK, Tokens, shown_plainly
+from seqgen.tokenizers.base import SPECIALS, UNK, Spans, Tokens, shown_plainly
 from seqgen.tokenizers.utf8 import REPLACEMENT, shown_byte
 
 SPACE = "\u2581"
@@ -54,6 +56,31 @@ class Pieces:
         return [self.shown.index(name) if name in self.shown else UNK for name in names]
 
 
+def piece_spans(pieces: Sequence[str], text: str) -> Spans | None:
+    """Where `pieces`, as a processor writes them, stand in `text`; None where they do not.
+
+    A model may put a space before the text, or leave spaces out.
+    """
+    content = text.encode()
+    # For each byte the character that it is part of, and for the end the number of characters.
+    chars = [place for place, char in enumerate(text) for _ in char.encode()] + [len(text)]
+    spans: Spans = []
+    place = 0
+    for piece in pieces:
+        byte = _BYTE.fullmatch(piece)
+        wanted = bytes([int(byte[1], 16)]) if byte else piece.replace(SPACE, " ").encode()
+        if not content.startswith(wanted, place):
+            wanted = wanted.strip(b" ")
+            place = len(content) - len(content[place:].lstrip(b" ")) if wanted else place
+            if not content.startswith(wanted, place):
+                return None
+        end = place + len(wanted)
+        spans.append((chars[place], chars[end - 1] + 1 if wanted else chars[place]))
+        place = end
+    return spans
+
+
+_BYTE = re.compile("<0x([0-9A-F]{2})>")
 _SPECIAL_CONTENT = (b"", b"", b"", REPLACEMENT.encode())
 NONE = Pieces(_SPECIAL_CONTENT, SPECIALS, (-1, -1, -1, -1), np.zeros(0, dtype=np.int64))
 """Those of a model that has not been trained."""

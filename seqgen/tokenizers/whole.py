@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from seqgen.options import Size
-from seqgen.tokenizers.base import UNK, Tokens, check_text, tokenizers
+from seqgen.tokenizers.base import UNK, Spans, Tokens, check_text, tokenizers
 from seqgen.tokenizers.frequent_pieces import PieceTokenizer, VocabSize, most_frequent
 
 
@@ -46,3 +46,7 @@ class WholeTokenizer(PieceTokenizer):
         check_text(text)
         token = self._ids.get(text.lower() if self._lower else text, UNK)
         return np.array([token] if text else [], dtype=np.int64)
+
+    def spans(self, text: str) -> Spans:
+        """All of the text."""
+        return [(0, len(text))] if text else []

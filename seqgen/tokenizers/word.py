@@ -9,9 +9,9 @@ from typing import Literal
 import numpy as np
 
 from seqgen.options import Size
-from seqgen.tokenizers.base import UNK, Tokens, check_text, tokenizers
+from seqgen.tokenizers.base import UNK, Spans, Tokens, check_text, tokenizers
 from seqgen.tokenizers.frequent_pieces import PieceTokenizer, VocabSize, most_frequent
-from seqgen.tokenizers.word_splits import SplitName, split_by_name, split_by_pattern
+from seqgen.tokenizers.word_splits import SplitName, split_by_name, split_by_pattern, word_spans
 
 
 @tokenizers.register("word")
@@ -62,6 +62,17 @@ class WordTokenizer(PieceTokenizer):
             word = words[int((tokens == UNK).argmax())]
             raise ValueError(f"`text` must be of known words, but has {word!r}")
         return tokens
+
+    def spans(self, text: str) -> Spans | None:
+        """The words; None for kinds of torchtext that change what stands there."""
+        check_text(text)
+        if not self._lower:
+            return word_spans(self._split, text)
+        # Some capitals are two characters in lower case.
+        places = [place for place, char in enumerate(text) for _ in char.lower()]
+        lower = text.lower()
+        found = word_spans(self._split, lower) if len(lower) == len(places) else None
+        return found and [(places[start], places[end - 1] + 1) for start, end in found]
 
     def _words(self, text: str) -> list[str]:
         check_text(text)

@@ -27,6 +27,9 @@ _EXACT = re.compile(r" ?\w+| ?[^\w\s]+|\s+(?!\S)|\s")
 are the text."""
 
 
+_WHITESPACE = re.compile(r"\S+")
+
+
 def split_by_name(name: SplitName) -> Split:
     """The function that splits. Errors: ValueError where a package that it needs is missing."""
     if name == "whitespace":
@@ -47,6 +50,22 @@ def split_by_pattern(pattern: str) -> Split:
         message = f"`pattern` must be a regular expression, but is {pattern!r}: {error}"
         raise ValueError(message) from None
     return partial(_matches, compiled)
+
+
+def word_spans(split: Split, text: str) -> list[tuple[int, int]] | None:
+    """Where the words that `split` finds stand in `text`; None where they do not stand there."""
+    own = _WHITESPACE if split is str.split else _EXACT
+    pattern = split.args[0] if isinstance(split, partial) else own
+    if isinstance(pattern, re.Pattern):
+        return [match.span() for match in pattern.finditer(text) if match[0]]
+    spans, place = [], 0
+    for word in split(text):
+        start = text.find(word, place) if isinstance(word, str) else -1
+        if start < 0:
+            return None
+        place = start + len(word)
+        spans.append((start, place))
+    return spans
 
 
 def _matches(pattern: re.Pattern[str], text: str) -> list[str]:

@@ -5,6 +5,8 @@ import pytest
 from seqgen.data.pieces import pieces_of, unknown_pieces, with_pieces
 from seqgen.tokenizers import tokenizers
 
+LETTERS = {"name": "word", "pattern": "[a-z]+"}  # which drops all else
+
 
 @pytest.mark.parametrize(
     ("spec", "text", "pieces", "unknown"),
@@ -16,8 +18,11 @@ from seqgen.tokenizers import tokenizers
         ("word", "a dog  a cat x", ["a", "dog", "a", "cat", "x"], ["dog", "x"]),
         ("whole", "a", ["a"], []),
         ("whole", "dog", ["dog"], ["dog"]),
-        ("whole", "a dog", ["<unk>"], ["<unk>"]),
+        ("whole", "a dog", ["a dog"], ["a dog"]),
         ("byte", "ü", ["<0xC3>", "<0xBC>"], []),
+        (LETTERS, "cat-zork 42 a", ["cat", "zork", "a"], ["zork"]),
+        (LETTERS, "zork-42 zork", ["zork", "zork"], ["zork", "zork"]),
+        ({**LETTERS, "lower": True}, "İ CAT Zork!", ["İ", "cat", "Zork"], ["İ", "Zork"]),
     ],
 )
 def test_pieces(spec, text, pieces, unknown):

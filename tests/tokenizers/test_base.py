@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -203,3 +204,66 @@ def test_vocabularies_are_the_same_bytes_in_every_process(small):
         found.add(done.stdout)
     assert len(found) == 1
     assert len(found.pop().splitlines()) == len(tokenizers.names())
+
+
+@given(text=RANDOM | st.text("abc \n\r\u2028Aßİ-1", max_size=40))
+@settings(max_examples=40, deadline=None)
+@pytest.mark.parametrize(
+    "spec",
+    [
+        *("char", "byte", "whole", "word"),
+        {"name": "word", "split": "exact"},
+        {"name": "word", "pattern": "[a-z]+|[0-9]"},
+        {"name": "word", "pattern": "(?<!1)[a-z]+"},
+        {"name": "word", "lower": True},
+        {"name": "sentencepiece", "vocab_size": 290, "algorithm": "bpe"},
+        {"name": "sentencepiece", "vocab_size": 45, "algorithm": "bpe", "byte_fallback": False},
+    ],
+    ids=str,
+)
+def test_tokens_are_where_their_spans_say(fitted, spec, text):
+    """Each one alone is the same token, where it stands for whole characters; UNK above all."""
+    made = fitted(str(spec), spec)
+    tokens, spans = made.encode(text).tolist(), made.spans(text)
+    assert len(spans) == len(tokens)
+    assert all(one[0] <= two[0] and one[1] <= two[1] for one, two in pairwise(spans))
+    for token, (start, end) in zip(tokens, spans, strict=True):
+        own = text[start:end]
+        assert own
+        if token == UNK:
+            assert set(made.encode(own).tolist()) == {UNK}
+        elif made.decode([token]) and "\ufffd" not in made.decode([token]):
+            assert made.decode([token]) == (own.lower() if "lower" in spec else own)
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    """A function from a key and a spec to a tokenizer that has learned a few words, kept."""
+    known = {}
+
+    def get(key, spec):
+        if key not in known:
+            known[key] = tokenizers.build(spec)
+            known[key].fit(["a cab, a bac; cc b-c 1", "ab abba\nccc 11 i\u0307 ss\r\n"] * 9)
+        return known[key]
+
+    return get
+
+
+def test_without_spans_of_its_own_a_tokenizer_says_them_where_each_alone_is_the_same():
+    class Plugin(Tokenizer):
+        """As one that was written before there were spans."""
+
+        def __init__(self, inner):
+            self.inner = inner
+            self.lossless = inner.lossless
+
+        fit = files = restore = decode = shown = lambda self, *given: None
+        encode = lambda self, text: self.inner.encode(text)  # noqa: E731
+        __len__ = lambda self: len(self.inner)  # noqa: E731
+
+    inner = tokenizers.build({"name": "word", "pattern": "[a-z]+"})
+    inner.fit(["cat dog"])
+    made = Plugin(inner)
+    assert made.spans("cat  zork dog") == [(0, 3), (5, 9), (10, 13)]
+    assert made.spans("cat-zork 42 dog") is None  # three words, but not those three
