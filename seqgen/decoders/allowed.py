@@ -42,6 +42,7 @@ class Allowed(Constraint):
             sequences.append(encode(text))
             check_known(sequences[-1], vocab_size, f"`texts` {text!r}")
         self.tree = tree_of(sequences)
+        self.longest = max(map(len, sequences))
 
     def wrap(
         self, stepper: Stepper, start: Start, limits: Limits, batch: Any
@@ -49,9 +50,10 @@ class Allowed(Constraint):
         """The stepper and its start, whose state has beside it where each row is in the tree (-1
         before the first step), and how many tokens it may have."""
         tree = map_state(lambda each: each.to(start.tokens.device), self.tree)
-        nodes = torch.full_like(start.tokens, -1)
-        state = (start.state, nodes, limits.lengths(start))
-        return _InTree(stepper, tree, limits.ends), start._replace(state=state)
+        nodes, left = torch.full_like(start.tokens, -1), limits.lengths(start)
+        there_is_room = bool((left >= self.longest).all())
+        inner = _InTree(stepper, tree, limits.ends, there_is_room)
+        return inner, start._replace(state=(start.state, nodes, left))
 
     def least_tokens(self, batch: Any) -> int:
         """Those of the shortest text."""
@@ -61,34 +63,46 @@ class Allowed(Constraint):
 class _InTree:
     """A stepper whose rows go down a tree."""
 
-    def __init__(self, stepper: Stepper, tree: TextTree, ends: tuple[int, ...]) -> None:
+    def __init__(
+        self, stepper: Stepper, tree: TextTree, ends: tuple[int, ...], there_is_room: bool
+    ) -> None:
         self.stepper = stepper
-        self.tree = tree
         self.ends = list(ends)
-        # Two nodes more, for rows on which there is no bond any more and for those that left the
+        self.there_is_room = there_is_room  # for each of the texts
+        # Two nodes more, for rows that are free to go on as they like and for those that left the
         # tree, which hold no path.
-        self.free = len(tree.keys)
+        self.free = len(tree.tokens)
         self.lost = self.free + 1
-        self.first = torch.cat([tree.first, tree.first[-1:], tree.first[-1:]])
-        self.whole = torch.cat([tree.whole, tree.whole.new_zeros(2)])
+        self.tree = tree._replace(
+            children_of=torch.cat([tree.children_of, tree.children_of.new_zeros(2, 2)]),
+            whole=torch.cat([tree.whole, tree.whole.new_zeros(2)]),
+        )
 
     def step(self, tokens: Tensor, state: Any, context: State) -> tuple[Tensor, State]:
         """`tokens: [rows]` to `[rows, vocab]`, -inf at the tokens with which no text goes on."""
         inner, nodes, left = state
         log_probs, inner = self.stepper.step(tokens, inner, context)
         nodes = self._follow(nodes, tokens)
-        rows, children = self.tree._replace(first=self.first).children(nodes)
-        fitting = self.tree.lacking[children] < left[rows]
-        allowed = (nodes == self.free).unsqueeze(1).repeat(1, log_probs.shape[1])
-        allowed[rows[fitting], self.tree.tokens[children[fitting]]] = True
-        allowed[:, self.ends] |= self.whole[nodes].unsqueeze(1)
-        return log_probs.masked_fill(~allowed, float("-inf")), (inner, nodes, left - 1)
+        rows, children = self.tree.children(nodes)
+        if not self.there_is_room:
+            fitting = self.tree.lacking[children] < left[rows]
+            rows, children = rows[fitting], children[fitting]
+        places = (rows, self.tree.tokens[children])
+        allowed = torch.full_like(log_probs, float("-inf"))
+        allowed[places] = log_probs[places]
+        if self.ends:
+            over = self.tree.whole[nodes].unsqueeze(1)
+            allowed[:, self.ends] = torch.where(
+                over, log_probs[:, self.ends], allowed[:, self.ends]
+            )
+        else:
+            allowed = torch.where((nodes == self.free).unsqueeze(1), log_probs, allowed)
+        return allowed, (inner, nodes, left - 1)
 
     def _follow(self, nodes: Tensor, tokens: Tensor) -> Tensor:
         """The nodes to which `tokens` lead."""
-        found = self.tree.child(nodes.clamp(ROOT, self.free - 1), tokens)
-        found = torch.where((found == ROOT) | (nodes == self.lost), self.lost, found)
-        found = torch.where(nodes < ROOT, ROOT, found)
+        found = self.tree.child(nodes, tokens)  # from -1 to ROOT, as there is no such key
+        found = found.masked_fill((found == ROOT) & (nodes >= ROOT), self.lost)
         if not self.ends:
-            found = torch.where(self.whole[found] | (nodes == self.free), self.free, found)
+            found = found.masked_fill(self.tree.whole[found] | (nodes == self.free), self.free)
         return found

@@ -65,18 +65,18 @@ class _Automaton(NamedTuple):
     @classmethod
     def of(cls, tree: TextTree) -> _Automaton:
         """From the root down, a level at a time."""
-        count = len(tree.keys)
-        parents = torch.div(tree.keys, tree.base, rounding_mode="floor")
+        count = len(tree.tokens)
+        parents = torch.arange(count).repeat_interleave(tree.children_of[:, 1])  # but for the root
         almost = torch.zeros(count, dtype=torch.bool)
-        almost[parents[1:][tree.whole[1:]]] = True
+        almost[parents[tree.whole[1:]]] = True
         found = cls(
             tree, torch.zeros(count, dtype=torch.long), torch.zeros(count, dtype=torch.long)
         )
         begin = 1
         while begin < count:
-            end = int(tree.first[begin])  # where the children of this level begin
+            end = int(tree.children_of[begin, 0])  # where those of the next level begin
             level = torch.arange(begin, end)
-            above = parents[begin:end]
+            above = parents[begin - 1 : end - 1]
             there = found.follow(found.shorter[above], tree.tokens[begin:end])
             shorter = torch.where(above == ROOT, ROOT, there)
             found.shorter[begin:end] = shorter
@@ -99,7 +99,7 @@ class _Matching:
     def __init__(self, stepper: Stepper, automaton: _Automaton) -> None:
         self.stepper = stepper
         self.automaton = automaton
-        children = automaton.tree.children(torch.zeros_like(automaton.tree.keys[:1]))[1]
+        children = automaton.tree.children(automaton.shorter[:1])[1]
         self.always = automaton.tree.tokens[children[automaton.tree.whole[children]]]
 
     def step(self, tokens: Tensor, state: Any, context: State) -> tuple[Tensor, State]:

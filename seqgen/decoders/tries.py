@@ -20,6 +20,9 @@ from seqgen.files import display_path, read_bytes
 
 ROOT = 0
 
+BASE = 1 << 24
+"""More than there are tokens in any vocabulary."""
+
 FILE_LIMIT = 1 << 28
 """Bytes at most of a file of texts: 256 MiB."""
 
@@ -28,34 +31,30 @@ class TextTree(NamedTuple):
     """Beginnings of token sequences, `[nodes]` each; node 0 is the empty one.
 
     Nodes are numbered level by level, those of a level by parent and token. So the children of a
-    node have numbers in a row, from `first[node]` to `first[node + 1]` (`first: [nodes + 1]`), and
-    `keys`, which are `parent * base + token`, rise from node to node: a look-up is a binary search.
-    `whole` says where a sequence ends, `lacking` how many tokens lead to the next such node. Being
-    a State, it goes to a device by `map_state`.
+    node have numbers in a row, and `children_of: [nodes, 2]` has the first one's and how many there
+    are. `keys: [nodes + 1]`, which are `parent * BASE + token` and a last one that is none, rise
+    from node to node: a look-up is a binary search. `whole` says where a sequence ends, `lacking`
+    how many tokens lead to the next such node. Being a State, it goes to a device by `map_state`.
     """
 
     keys: Tensor
-    base: Tensor
     tokens: Tensor
-    first: Tensor
+    children_of: Tensor
     whole: Tensor
     lacking: Tensor
 
     def child(self, nodes: Tensor, tokens: Tensor) -> Tensor:
         """Where `tokens: [rows]` lead from `nodes: [rows]`; ROOT where there is no such node."""
-        wanted = nodes * self.base + tokens
-        found = torch.searchsorted(self.keys, wanted).clamp(max=len(self.keys) - 1)
-        here = (self.keys[found] == wanted) & (tokens < self.base)
-        return torch.where(here, found, ROOT)
+        wanted = nodes * BASE + tokens
+        found = torch.searchsorted(self.keys, wanted)
+        return found * (self.keys[found] == wanted)
 
     def children(self, nodes: Tensor) -> tuple[Tensor, Tensor]:
         """All children of `nodes: [rows]`: which row each belongs to, and its number."""
-        begin = self.first[nodes]
-        counts = self.first[nodes + 1] - begin
-        rows = torch.arange(len(nodes), device=nodes.device).repeat_interleave(counts)
+        begin, counts = self.children_of[nodes].unbind(1)
+        rows = torch.repeat_interleave(counts)
         before = counts.cumsum(0) - counts
-        places = torch.arange(len(rows), device=nodes.device)
-        return rows, places + (begin - before)[rows]
+        return rows, torch.arange(len(rows), device=nodes.device) + (begin - before)[rows]
 
 
 def tree_of(sequences: Sequence[Sequence[int]]) -> TextTree:
@@ -63,20 +62,19 @@ def tree_of(sequences: Sequence[Sequence[int]]) -> TextTree:
     lengths = np.fromiter(map(len, sequences), np.int64, len(sequences))
     flat = np.fromiter(chain.from_iterable(sequences), np.int64, int(lengths.sum()))
     starts = lengths.cumsum() - lengths
-    base = int(flat.max(initial=0)) + 1
     nodes = np.zeros(len(sequences), np.int64)  # where each sequence has got to
     levels, count = [np.full(1, -1, np.int64)], 1
     active = np.arange(len(sequences))
     for depth in range(int(lengths.max(initial=0))):
         active = active[lengths[active] > depth]
         keys, places = np.unique(
-            nodes[active] * base + flat[starts[active] + depth], return_inverse=True
+            nodes[active] * BASE + flat[starts[active] + depth], return_inverse=True
         )
         nodes[active] = count + places
         levels.append(keys)
         count += len(keys)
     keys = np.concatenate(levels)
-    parents = keys // base
+    parents = keys // BASE
     whole = np.zeros(count, bool)
     whole[nodes] = True
     lacking = np.where(whole, 0, np.iinfo(np.int64).max // 2)
@@ -84,7 +82,9 @@ def tree_of(sequences: Sequence[Sequence[int]]) -> TextTree:
     for begin, end in zip(ends[-2::-1], ends[:0:-1], strict=True):  # the last level first
         np.minimum.at(lacking, parents[begin:end], lacking[begin:end] + 1)
     first = np.searchsorted(parents, np.arange(count + 1))
-    arrays = (keys, np.array(base), keys % base, first, whole, lacking)
+    children_of = np.stack([first[:-1], np.diff(first)], axis=1)
+    ended = np.append(keys, np.iinfo(np.int64).max)
+    arrays = (ended, keys % BASE, children_of, whole, lacking)
     return TextTree(*map(torch.from_numpy, arrays))
 
 
