@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -106,14 +105,12 @@ class Generator:
         """For each text its outputs: `samples` times what the decoder finds.
 
         `max_length` comes before that of the options. Random decoders draw for text i by its number
-        (i): who numbers all texts gets the same outputs whatever the batches. A warning where all
-        samples will be the same, or `max_length` leaves no room for what a constraint wants.
-        Errors: DecodeError; PluginError where a decoder from outside breaks its contract.
+        (i): who numbers all texts gets the same outputs whatever the batches. A warning where
+        `max_length` leaves no room for what a constraint wants. Errors: DecodeError; PluginError
+        where a decoder from outside breaks its contract.
         """
         if not texts:
             return []
-        if samples > 1 and not decoder.draws:
-            warnings.warn("the decoder draws nothing, so all samples are the same", stacklevel=2)
         with evaluating(self.model):
             batch = self.batch(texts)
             limits = self.limits(batch, max_length)

@@ -10,7 +10,19 @@ from seqgen.cells import cells
 from seqgen.data import Data, Prompts, data
 from seqgen.data.batches import PairBatch
 from seqgen.data.padding import begun, padded
-from seqgen.decoders import Beam, Decoder, Greedy, Multinomial, Start
+from seqgen.decoders import (
+    Allowed,
+    Beam,
+    Decoder,
+    Exact,
+    ForcedPrefix,
+    Greedy,
+    MinimumLength,
+    Multinomial,
+    NoRepeatNgram,
+    RepetitionPenalty,
+    Start,
+)
 from seqgen.errors import PluginError
 from seqgen.generate import SAMPLES_APART, GenerationOptions, Generator
 from seqgen.models import Generative, models
@@ -26,6 +38,9 @@ from seqgen.tokenizers import (
 
 CPU = torch.device("cpu")
 ALPHABET = "abcdefgh é\n\ufffd"
+LETTERS = {"vocab_size": 9, "encode": lambda text: [4 + ord(each) - 97 for each in text]}
+FORCED = ForcedPrefix(**LETTERS, text="ab")
+ALLOWED = Allowed(("abc", "bcde"), **LETTERS)
 
 
 class Sentences(Data[Any]):
@@ -123,6 +138,39 @@ def test_each_copy_has_a_number_of_its_own(generator):
     decoder = Noting()
     generator.generate(["a", "b"], decoder, 1, samples=2, numbers=[3, 4])
     assert decoder.numbers == [3, 3 + SAMPLES_APART, 4, 4 + SAMPLES_APART]
+
+
+@pytest.mark.parametrize(
+    ("constraint", "max_length", "warning"),
+    [
+        (MinimumLength(20), 5, "minimum_length needs at least 20 tokens, but max_length is 5"),
+        (MinimumLength(2, ratio=3.0), 8, "minimum_length needs more tokens than some outputs may"),
+        (FORCED, 1, "forced_prefix needs at least 2 tokens, but max_length is 1"),
+        (FORCED, 0, "forced_prefix needs at least 2 tokens, but max_length is 0"),
+        (ALLOWED, 2, "allowed needs at least 3 tokens, but max_length is 2"),
+    ],
+)
+def test_a_constraint_without_room_is_a_warning_and_its_outputs_say_so(
+    generator, constraint, max_length, warning
+):
+    decoder = Greedy()
+    decoder.constraints = (constraint,)
+    with pytest.warns(UserWarning, match=warning):
+        found = generator.generate(["a", "bad"], decoder, max_length)
+    short = isinstance(constraint, MinimumLength) and constraint.ratio > 0
+    assert [each.hypothesis.satisfied for [each] in found] == [short, False]
+    if not max_length:
+        return
+    generous = generator.generate(["a", "bad"], decoder, 30)
+    assert all(each.hypothesis.satisfied for [each] in generous)
+
+
+def test_memory_follows_the_output_and_not_the_limit(small):
+    generator = build(small, kind=Sentences())
+    for decoder in (Greedy(), Multinomial(1), Beam(3), Exact(max_nodes=50)):
+        decoder.constraints = (NoRepeatNgram(3), RepetitionPenalty(1.5), MinimumLength(1))
+        found = generator.generate(["a", "bad"], decoder, 10**12)
+        assert found == generator.generate(["a", "bad"], decoder, 5000)
 
 
 def test_no_prompts_no_texts(generator, decoder):
@@ -326,6 +374,18 @@ class TestUnknown:
     def test_a_word_of_the_vocabulary_stays_what_it_is(self):
         generator = mirror("the \ufffd sat", replace_unknown=True)
         assert texts_for(generator, "dog \ufffd the") == ["the \ufffd dog"]
+
+    @pytest.mark.parametrize(
+        ("source", "wanted"),
+        [
+            ("cat-zork 42 dog", "dog zork cat"),
+            ("zork (the) 7 Zorks", "orks the zork"),
+            ("3 moo-moo!", "moo moo"),
+        ],
+    )
+    def test_of_words_that_a_pattern_finds(self, source, wanted):
+        generator = mirror("cat dog the", WordTokenizer(pattern="[a-z]+"), replace_unknown=True)
+        assert texts_for(generator, source) == [wanted]
 
     @pytest.mark.parametrize(
         ("source", "wanted"),

@@ -10,7 +10,7 @@ from seqgen import traces as module
 from seqgen.answers import Wanted, outputs
 from seqgen.cells import cells
 from seqgen.data import data
-from seqgen.decoders import Beam, Exact, Greedy, Multinomial, decoders
+from seqgen.decoders import AllowedBy, Beam, Exact, Greedy, Multinomial, decoders
 from seqgen.generate import Generator
 from seqgen.models import models
 from seqgen.tokenizers import CharTokenizer
@@ -139,6 +139,15 @@ def test_without_room_there_is_nothing_to_tell(generator):
         assert trace["nodes"] == []
         assert trace["start"] == (trace["input"][-1:] or "<bos>")
         assert trace["outputs"] == [{"text": "", "log_prob": 0.0, "finished": False, "node": -1}]
+
+
+def test_where_constraints_leave_nothing_it_says_so(generator):
+    beam = Beam(beam_size=2)
+    beam.constraints = (AllowedBy(lambda tokens: [5] if len(tokens) < 2 else []),)
+    [trace] = told(generator, beam, ["b"])
+    assert [(each["satisfied"], each["finished"]) for each in trace["outputs"]] == [(False, False)]
+    assert [len(node["considered"]) for node in trace["nodes"]] == [1, 1, 0]
+    assert trace["outputs"][0]["node"] == 1
 
 
 def test_a_search_that_gave_up_says_so(generator):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
@@ -14,6 +15,8 @@ import typer
 from seqgen.cli.completion import runs
 from seqgen.cli.plugin_files import PluginFiles
 from seqgen.errors import RecipeError, UsageError
+
+_SAME = "this decoder draws nothing at random, so all samples are the same"
 
 
 def generate(
@@ -80,6 +83,8 @@ def generate(
         return
     options = DecoderOptions(decoder, settings or (), seed, n_best)
     chosen, continues = options.build(trained), trained.built.data.continues
+    if samples > 1 and not chosen.draws:
+        warnings.warn(f"--samples {samples}: {_SAME}", stacklevel=1)
     from_prompts = prompt is not None or (input_file is None and continues)
     if from_prompts and output_file is not None:
         raise UsageError("--output goes with --input FILE or --score FILE")
@@ -115,8 +120,6 @@ def _from_prompts(
     trained: Any, ask: Callable[[], list[list[Any]]], texts: list[str]
 ) -> list[list[Any]]:
     """For each prompt its outputs."""
-    import warnings
-
     from seqgen.answers import unsatisfied_remark
     from seqgen.cli.line_answers import cut_short_remark
     from seqgen.cli.source_lines import unknown_remark

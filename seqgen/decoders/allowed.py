@@ -38,9 +38,10 @@ class Allowed(Constraint):
             where = "`texts` must have" if file is None else f"`file` {file} must have"
             raise ValueError(f"{where} at least 1 text, but is empty")
         sequences = []
-        for text in every:
+        for place, text in enumerate(every):
             sequences.append(encode(text))
-            check_known(sequences[-1], vocab_size, f"`texts` {text!r}")
+            where = "`texts`" if place < len(texts) else f"`file` {file}:"
+            check_known(sequences[-1], vocab_size, f"{where} {text!r}")
         self.tree = tree_of(sequences)
         self.longest = max(map(len, sequences))
 

@@ -87,7 +87,7 @@ def unmet(chosen: Sequence[Constraint], start: Start, limits: Limits, batch: Any
                 what += f" at least {least} tokens, but max_length is {limits.max_length}"
             else:
                 what += " more tokens than some outputs may have"
-            warnings.warn(f"the constraint {what}; they will not satisfy it", stacklevel=3)
+            warnings.warn(f"the constraint {what}", stacklevel=3)
         found |= short
     return found
 

@@ -33,6 +33,7 @@ class TopK(Sampler):
                 f"`k` must be from 1 to {vocab_size}, the number of tokens, but is {k}"
             )
         self.k = k
+        self.draws &= k > 1
 
     def truncate(self, log_probs: Tensor) -> Tensor:
         """The `k` highest of each row."""

@@ -66,6 +66,7 @@ def test_json_is_one_document(generate):
     [found] = json.loads(generate("--prompt", "caf", "--max-length", 7, "--json"))
     assert set(found) == {
         "prompt", "text", "tokens", "pieces", "log_probs", "score", "rank", "finished", "complete",
+        "satisfied",
     }  # fmt: skip
     assert found["prompt"] == "caf"
     assert found["text"] == "".join(found["pieces"])
@@ -206,3 +207,43 @@ def test_a_search_that_gives_up_says_so(command, finished_run):
     ended = command("generate", finished_run, *words, "--json")
     assert "budget ran out: 1 of 1 texts are the best found so far" in ended.err
     assert [each["complete"] for each in json.loads(ended.out)] == [False]
+
+
+def test_what_cannot_satisfy_all_constraints_is_counted(command, finished_run):
+    constraints = "constraints=[{name: allowed, texts: [the, cat]}, {name: forbid, texts: [a, h]}]"
+    words = ("--prompt", "the", "--decoder", "greedy", "--set", constraints)
+    ended = command("generate", finished_run, *words, "--json")
+    assert "warning: 1 of 1 texts does not satisfy all constraints; it ends where" in ended.err
+    [found] = json.loads(ended.out)
+    assert found["satisfied"] is False
+    assert found["text"] in ("t", "c")
+
+
+def test_texts_come_from_a_file(command, finished_run, place):
+    place.write("words.txt", "cat\nmat\n")
+    allowed = "constraints=[{name: allowed, file: words.txt}]"
+    words = ("--prompt", "the ", "--decoder", "beam", "--max-length", 3, "--set")
+    assert command("generate", finished_run, *words, allowed).out in ("the cat\n", "the mat\n")
+    missing = allowed.replace("words", "nothing")
+    ended = command("generate", finished_run, *words, missing)
+    assert ended.code == 4
+    assert ended.err == "nothing.txt: cannot be read: No such file or directory\n"
+
+
+@pytest.mark.parametrize(
+    ("decoder", "same"),
+    [
+        (("greedy",), True),
+        (("beam",), True),
+        (("top_k", "--set", "k=1"), True),
+        (("multinomial", "--set", "temperature=0"), True),
+        (("multinomial",), False),
+        (("minimum_bayes_risk", "--set", "samples=2"), False),
+        (("minimum_bayes_risk", "--set", "samples=2", "--set", "sampler=greedy"), True),
+    ],
+)
+def test_several_samples_of_what_draws_nothing_are_a_warning(command, finished_run, decoder, same):
+    words = ("--prompt", "the", "--max-length", 2, "--samples", 3, "--decoder")
+    ended = command("generate", finished_run, *words, *decoder)
+    warning = "warning: --samples 3: this decoder draws nothing at random, so all samples are "
+    assert ended.err == (f"{warning}the same\n" if same else "")

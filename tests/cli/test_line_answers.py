@@ -74,6 +74,12 @@ class TestAFile:
         exact = ("--decoder", "exact", "--set", "max_nodes=1", "--set", "nodes_at_once=1")
         assert len(answers(["abcde"], *exact, err=warning)) == 1
 
+    def test_what_cannot_satisfy_all_constraints_is_counted(self, answers):
+        warning = "warning: 2 of 2 texts do not satisfy all constraints; they end where nothing "
+        nothing = "constraints=[{name: forbid, texts: [A, B, C]}, {name: allowed, texts: [AB]}]"
+        warning += "else was possible\n"
+        assert answers(["abc", "b"], "--set", nothing, err=warning) == ["", ""]
+
     def test_progress_at_a_terminal(self, answers, monkeypatch):
         monkeypatch.setattr(line_answers, "LINES_AT_ONCE", 2)
         monkeypatch.setattr(sys.stderr, "isatty", lambda: True)

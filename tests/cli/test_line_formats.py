@@ -66,6 +66,7 @@ def test_an_object_for_a_source():
                 "rank": -0.75,
                 "finished": True,
                 "complete": True,
+                "satisfied": True,
             }
         ],
     }

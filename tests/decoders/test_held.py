@@ -3,8 +3,10 @@
 import re
 
 import pytest
+import torch
 
 from seqgen.decoders import (
+    AllowedBy,
     Decoder,
     Greedy,
     Hypothesis,
@@ -15,6 +17,7 @@ from seqgen.decoders import (
     held,
     watched,
 )
+from seqgen.decoders.scores import check_scores
 from seqgen.errors import DecodeError, PluginError
 from seqgen.testing.tables import TableModel
 
@@ -87,3 +90,37 @@ def test_its_constraints_are_those_of_the_decoder():
     [trace] = traced.traces
     with pytest.raises(PluginError, match=r"the token \d at place 0, but took no step from there"):
         trace.ends(0, [RIGHT])
+
+
+class ForeignGreedy(Decoder):
+    """Follows the best token as one from outside may: it knows of no dead ends."""
+
+    def decode(self, stepper, start, limits):
+        tokens, state, context = start[:3]
+        taken, given = [], []
+        for step in range(limits.max_length):
+            log_probs, state = stepper.step(tokens, state, context)
+            check_scores(log_probs, torch.arange(len(tokens)), step)
+            best, tokens = log_probs.max(-1)
+            taken.append(tokens.tolist())
+            given.append(best.tolist())
+        found = []
+        for own, log_probs in zip(zip(*taken, strict=True), zip(*given, strict=True), strict=True):
+            size = own.index(2) + 1 if 2 in own else len(own)
+            score = sum(log_probs[:size])
+            found.append([Hypothesis(own[:size], score, 2 in own, log_probs[:size])])
+        return found
+
+
+@pytest.mark.parametrize("length", [0, 1, 2, 4])
+def test_where_constraints_leave_nothing_one_from_outside_ends_as_ours_do(length):
+    model = TableModel()
+    until = AllowedBy(lambda tokens: [1, 3, 4] if len(tokens) < length else [])
+    limits = Limits(4, (2,))
+    begun = constrain([until], model, model.start(3), limits)
+    found = held(ForeignGreedy(), 5).decode(*begun, limits)
+    for [one], [ours] in zip(found, Greedy().decode(*begun, limits), strict=True):
+        assert one.tokens == ours.tokens
+        assert one.score == pytest.approx(ours.score)
+        assert len(one.tokens) == length
+        assert (one.finished, one.satisfied) == (False, length == 4) == ours[2:3] + ours[-1:]

@@ -41,6 +41,7 @@ class Output(NamedTuple):
     rank: float | None
     finished: bool | None
     complete: bool
+    satisfied: bool
     node: int
     last: Candidate
 
@@ -141,6 +142,7 @@ def _output(found: Record, nodes: int) -> Output:
         rank=finite(found, "rank"),
         finished=finished if isinstance(finished, bool) else None,
         complete=found.get("complete") is not False,
+        satisfied=found.get("satisfied") is not False,
         node=_place(found.get("node"), nodes),
         last=Candidate(string(found, "last"), finite(found, "last_log_prob")),
     )

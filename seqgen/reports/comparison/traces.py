@@ -125,4 +125,6 @@ def _note(content: Told, output: Output) -> str:
         parts.append("ended by the model" if output.finished else "no end token")
     if not output.complete:
         parts.append("the search gave up, so a better one may be missing")
+    if not output.satisfied:
+        parts.append("it does not satisfy all constraints")
     return f'<p class="note">{"; ".join(parts)}</p>' if parts else ""

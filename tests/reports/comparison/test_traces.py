@@ -128,11 +128,12 @@ def test_more_outputs_than_a_page_has_room_for(branching):
 
 def test_what_is_not_told_and_what_is_not_sure_is_said(branching):
     branching["left_out"] = 3000
-    branching["outputs"][0] |= {"complete": False, "rank": -0.25}
+    branching["outputs"][0] |= {"complete": False, "satisfied": False, "rank": -0.25}
     html = trace_html(branching)
     assert "Not drawn: 3,000 paths that the search has followed." in html
     assert "ranked by \u22120.25" in html
     assert "the search gave up" in html
+    assert "does not satisfy all constraints" in html
 
 
 @pytest.mark.parametrize("place", ["token", "considered", "last", "text", "input"])
