@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import os
 import sys
+import traceback
 import warnings
 from collections.abc import Mapping, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
 
+from seqgen.callables import place_of
 from seqgen.errors import PluginError
 
 GROUP = "seqgen.plugins"
+_PREFIX = "seqgen_plugin_"
 
 
 def load_installed() -> None:
@@ -65,12 +69,32 @@ def fingerprint(path: Path) -> str:
         raise PluginError(f"plugin {path}: cannot be read: {error.strerror}") from None
 
 
+def blamed(error: Exception) -> str | None:
+    """The place of the plugin that `error` comes from, as `file:line`; None if from none.
+
+    It is the line of a plugin that ran last, or the class of an object that lacks what is asked of
+    every such part.
+    """
+    packages = {entry.module.partition(".")[0] for entry in entry_points(group=GROUP)}
+
+    def outside(module: str) -> bool:
+        return module.startswith(_PREFIX) or module.partition(".")[0] in packages
+
+    incomplete = type(error.obj) if isinstance(error, AttributeError) else object
+    place = place_of(incomplete) if outside(incomplete.__module__) else None
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        if outside(str(frame.f_globals.get("__name__", ""))):
+            path = Path(frame.f_code.co_filename)
+            place = f"{os.path.relpath(path) if path.is_relative_to(Path.cwd()) else path}:{line}"
+    return place
+
+
 def _load_file(path: Path) -> None:
     if not path.is_file():
         raise PluginError(f"plugin {path}: no such file")
     # The name keeps two files called cell.py apart; a file is imported once.
     digest = hashlib.sha256(str(path).encode()).hexdigest()[:8]
-    name = f"seqgen_plugin_{path.stem}_{digest}"
+    name = f"{_PREFIX}{path.stem}_{digest}"
     if name in sys.modules:
         return
     specification = importlib.util.spec_from_file_location(name, path)

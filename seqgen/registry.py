@@ -61,7 +61,8 @@ class Part(Generic[T]):
     def __call__(self, **supplied: Any) -> T:
         """Build the part; of `supplied` it gets what its signature asks for.
 
-        A ValueError of its constructor becomes an OptionError that knows the place.
+        A ValueError of its constructor becomes an OptionError that knows the place. Raises
+        PluginError if what is registered returns None.
         """
         entry = self.registry.entry(self.name)
         for name in entry.needed - supplied.keys():
@@ -70,12 +71,15 @@ class Part(Generic[T]):
         wanted = {name: supplied[name] for name in entry.supplied if name in supplied}
         own = {key: each for key, each in self.options.items() if key not in self.registry.common}
         try:
-            made: T = self.registry.finish(entry.factory(**own, **wanted), self.options, supplied)
+            made = entry.factory(**own, **wanted)
+            if made is None:
+                kind = self.registry.kind
+                raise PluginError(f"{entry.where}: the {kind} '{self.name}' returned None, no {kind}")
+            return self.registry.finish(made, self.options, supplied)
         except OptionError:
             raise
         except ValueError as error:
             raise OptionError(self.path, str(error)) from error
-        return made
 
     def plain(self) -> dict[str, Any]:
         """The choice as plain data, every option written out."""

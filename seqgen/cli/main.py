@@ -78,6 +78,12 @@ def main() -> NoReturn:
             _end_usage(error)
         if isinstance(error, OSError) and error.errno in _NO_ROOM:
             _end(f"{error.filename or 'a file'}: cannot be written: {error.strerror}", 7)
+        from seqgen.plugins import blamed
+
+        place = blamed(error)
+        if place:
+            file, reason = place.rpartition(":")[0], f"{type(error).__name__}: {error}"
+            _end(f"{place}: the plugin broke its contract: {reason} (seqgen check {file} says more)", 8)
         traceback.print_exc()
         _end("this is a defect of seqgen; please report it with the lines above", 1)
     if code == _INTERRUPTED:  # Typer makes an exit of Ctrl-C
