@@ -89,6 +89,12 @@ def blamed(error: Exception) -> str | None:
     return place
 
 
+def loaded_files() -> list[str]:
+    """The plugin files that have been imported."""
+    found = [each for name, each in sys.modules.items() if name.startswith(_PREFIX)]
+    return [str(each.__file__) for each in found]
+
+
 def _load_file(path: Path) -> None:
     if not path.is_file():
         raise PluginError(f"plugin {path}: no such file")

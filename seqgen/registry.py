@@ -74,7 +74,9 @@ class Part(Generic[T]):
             made = entry.factory(**own, **wanted)
             if made is None:
                 kind = self.registry.kind
-                raise PluginError(f"{entry.where}: the {kind} '{self.name}' returned None, no {kind}")
+                raise PluginError(
+                    f"{entry.where}: the {kind} '{self.name}' returned None, no {kind}"
+                )
             return self.registry.finish(made, self.options, supplied)
         except OptionError:
             raise

@@ -96,7 +96,9 @@ def test_the_table_of_ideas_leads_to_sections_and_recipes():
     assert set(re.findall(r"`([\w/]+)`", table)) <= known_recipes().keys()
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/lectures.md", "docs/decoding.md"])
+@pytest.mark.parametrize(
+    "page", ["README.md", "docs/lectures.md", "docs/decoding.md", "docs/reliability.md"]
+)
 def test_links_lead_to_files(page):
     path = ROOT / page
     links = re.findall(r"\]\(([^)#]+)(?:#[\w-]+)?\)", path.read_text(encoding="utf-8"))
@@ -183,3 +185,22 @@ def test_the_plan_of_the_page_is_one_and_every_key_is_explained(tmp_path):
     table = COMPARING[COMPARING.index("| key | | default |") : COMPARING.index("## What is meas")]
     explained = set(re.findall(r"`(\w+)`", table)) | {"description"}
     assert options_of(Plan).keys() <= explained
+
+
+RELIABILITY = (DOCS / "reliability.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.xfail(reason="the verb verify-resume is on its way")
+@pytest.mark.parametrize("words", commands(RELIABILITY), ids=" ".join)
+def test_what_proves_a_promise_is_a_command(words):
+    verbs = typer.main.get_command(app).commands
+    assert verbs[words[0]].make_context(words[0], words[1:]).params
+
+
+@pytest.mark.xfail(reason="make soak is on its way")
+def test_the_page_on_reliability_names_tests_and_targets_that_are_there():
+    for path in re.findall(r"`(tests/[\w/.]+)`", RELIABILITY):
+        assert (ROOT / path).exists(), path
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for target in re.findall(r"`make (\w+)`|^\$ make (\w+)", RELIABILITY, re.M):
+        assert f"\n{''.join(target)}:" in makefile, target

@@ -263,6 +263,14 @@ class TestAnInstalledPackage:
             "warning: plugin 'plugin_that_breaks' (plugin_that_breaks): RuntimeError: two lines\n"
         )
 
+    def test_what_it_raises_is_no_defect_of_ours(self, install, command, place):
+        register = "from seqgen.tokenizers import tokenizers\n\n\n@tokenizers.register('raises')\n"
+        install("plugin_that_raises", f"{register}def made():\n    raise OSError('gone')\n")
+        ended = command("run", "tiny.yaml", "tokenizer=raises")
+        assert ended.code == 8
+        assert "plugin_that_raises.py:6: the plugin broke its contract: OSError: gone" in ended.err
+        assert ended.err.count("\n") == 1
+
     def test_one_that_takes_a_name_is_a_warning_too(self, install):
         install("plugin_that_takes", MY_CELL.replace('"mine"', '"lstm"'))
         with pytest.warns(UserWarning, match="the cell name 'lstm' is taken by seqgen/cells/lstm"):

@@ -219,6 +219,13 @@ class TestBuild:
         with pytest.raises(OptionError, match=r"^a: boat 'raft' needs a `crew`"):
             boats.check("raft", ("a",))()
 
+    def test_nothing_is_no_part(self, boats):
+        boats.register("sunk")(lambda: None)
+        with pytest.raises(
+            PluginError, match=r"test_registry.py:\d+: the boat 'sunk' returned None"
+        ):
+            boats.build("sunk")
+
     def test_a_fault_of_the_constructor_knows_the_place(self, boats):
         with pytest.raises(OptionError, match=r"^a: `logs` must not be 13$"):
             boats.check({"name": "raft", "logs": 13}, ("a",))(crew=1)

@@ -78,14 +78,7 @@ def main() -> NoReturn:
             _end_usage(error)
         if isinstance(error, OSError) and error.errno in _NO_ROOM:
             _end(f"{error.filename or 'a file'}: cannot be written: {error.strerror}", 7)
-        from seqgen.plugins import blamed
-
-        place = blamed(error)
-        if place:
-            file, reason = place.rpartition(":")[0], f"{type(error).__name__}: {error}"
-            _end(f"{place}: the plugin broke its contract: {reason} (seqgen check {file} says more)", 8)
-        traceback.print_exc()
-        _end("this is a defect of seqgen; please report it with the lines above", 1)
+        _end_defect(error)
     if code == _INTERRUPTED:  # Typer makes an exit of Ctrl-C
         _end("interrupted", _INTERRUPTED)
     sys.exit(code if isinstance(code, int) else 0)
@@ -104,6 +97,20 @@ def _end_usage(error: Any) -> NoReturn:
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else "seqgen"
     _end(f"{command}: {message} (see {command} --help)", 2)
+
+
+def _end_defect(error: Exception) -> NoReturn:
+    """What nobody expected: a plugin's fault where its code or its object is seen in it."""
+    from seqgen.plugins import blamed, loaded_files
+
+    place = blamed(error)
+    if place:
+        file, reason = place.rpartition(":")[0], f"{type(error).__name__}: {error}"
+        _end(f"{place}: the plugin broke its contract: {reason} (seqgen check {file} says more)", 8)
+    traceback.print_exc()
+    files = "".join(f" seqgen check {file}" for file in loaded_files())
+    blame = f", or of a plugin, which{files} tells" if files else ""
+    _end(f"this is a defect of seqgen{blame}; please report it with the lines above", 1)
 
 
 def _say(message: str) -> None:

@@ -4,19 +4,24 @@ import pytest
 
 
 @pytest.fixture
-def refused(refusal):
-    """A function that runs a command which must fail with `code`, and looks at what it says.
+def refused(command, place):
+    """A function that runs a command which must fail with `code`; returns the one line it says.
 
-    `refusal` sees to one line, nothing printed and no file that came, went or changed; here the
-    line must have `says` in it, and must be neither a traceback nor the words of a library.
+    Nothing is printed besides but warnings, no file comes, goes or changes, and the line has
+    `says` in it and is neither a traceback nor the words of a library.
     """
 
     def check(code, says, *words):
-        line = refusal(code, *words)
-        assert says in line, line
-        assert "Traceback" not in line
-        assert "Value error," not in line
-        assert "Input should" not in line
-        return line
+        before = place.files()
+        ended = command(*words)
+        assert ended.code == code, ended.err
+        assert ended.out == ""
+        lines = [each for each in ended.err.splitlines() if not each.startswith("warning: ")]
+        assert len(lines) == 1, ended.err
+        assert says in lines[0]
+        assert "Value error," not in lines[0]
+        assert "Input should" not in lines[0]
+        assert place.files() == before
+        return lines[0]
 
     return check

@@ -4,7 +4,10 @@ import pytest
 
 # Files that are no recipe and no plan, and what is said of each.
 NO_FILE_OF_OPTIONS = {
-    "alias bomb": ("".join(f"a{i}: &a{i} [*a{i - 1}, *a{i - 1}]\n" for i in range(1, 30)), "anchor"),
+    "alias bomb": (
+        "".join(f"a{i}: &a{i} [*a{i - 1}, *a{i - 1}]\n" for i in range(1, 30)),
+        "anchor",
+    ),
     "recursive alias": ("a: &a [*a]", "the anchor '&a'"),
     "depth 3000": ("a: " + "[" * 3000, "nested more than 32 deep"),
     "300 KB": ("a: 1\n" * 60_000, "64 KiB"),
