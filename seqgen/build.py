@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any, cast
 import torch
 
 from seqgen.answers import Judge
+from seqgen.callables import is_ours
 from seqgen.data import Data
 from seqgen.decoders import Decoder
 from seqgen.decoders.beside import Reader
@@ -112,7 +113,9 @@ def build(
     device = choose_device(recipe.device)
     torch.manual_seed(recipe.seed)
     with memory_for("the model; it needs fewer or smaller layers"):
-        model: Model = recipe.model(**data.sizes(tokenizers)).to(device)
+        sizes = data.sizes(tokenizers)
+        model: Model = recipe.model(**sizes).to(device)
+    _check_sources(recipe, model, sizes)
     _check_replacing(recipe, model)
     built = Built(recipe, data, tokenizers, model, device, 0)
     work = built.parameters * batch_tokens
@@ -193,6 +196,15 @@ def _check_replacing(recipe: Recipe, model: Model) -> None:
     if recipe.generation.replace_unknown and not cast(Generative, model).looks_back:
         message = "needs a model that looks back at its source: seq2seq with attention"
         raise OptionError(("generation", "replace_unknown"), message)
+
+
+def _check_sources(recipe: Recipe, model: Model, sizes: Mapping[str, Any]) -> None:
+    """An OptionError where the data has sources and a model of ours reads none; where only the
+    model wants them, it cannot be built."""
+    part = cast(Part[Model], recipe.model)
+    reads = part.registry.entry(part.name).supplied
+    if "source" in sizes and is_ours(model) and "source" not in reads:
+        raise OptionError(part.path, f"{part.name} reads no sources, which this data has")
 
 
 def _any_tokens(text: str) -> list[int]:

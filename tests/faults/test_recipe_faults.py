@@ -78,3 +78,30 @@ def test_a_number_out_of_its_range_is_named_with_the_range(override, says, refus
 @pytest.mark.parametrize("verb", ["run", "validate"])
 def test_a_wrong_override_is_named(verb, override, says, refused):
     assert refused(3, says, verb, "tiny.yaml", override).startswith(f"override {override}: ")
+
+
+RECURRENT = "encoder: {name: recurrent, cell: {name: gru, hidden_size: 4}}"
+MODELS = {
+    "language_model": "{name: language_model, cell: {name: gru, hidden_size: 4}}",
+    "seq2seq": f"{{name: seq2seq, {RECURRENT}, cell: {{name: gru, hidden_size: 4}}}}",
+    "classifier": f"{{name: classifier, {RECURRENT}}}",
+}
+
+
+@pytest.mark.parametrize(
+    ("data", "model", "says"),
+    [
+        ("{name: text, path: text.txt}", "seq2seq", "'seq2seq' needs a `source`"),
+        ("{name: lines, path: text.txt}", "classifier", "'classifier' needs a `source`"),
+        ("{name: pairs, corpus: hangul}", "language_model", "language_model reads no sources"),
+        (
+            "{name: labelled, corpus: unicode_categories}",
+            "language_model",
+            "language_model reads no sources",
+        ),
+    ],
+)
+def test_a_model_that_does_not_suit_the_data_is_named(data, model, says, refused, place):
+    place.write("text.txt", "one line\nand another\n" * 500)
+    place.write("odd.yaml", f"data: {data}\nmodel: {MODELS[model]}\ntrain: {{max_steps: 1}}\n")
+    refused(3, says, "run", "odd.yaml")

@@ -45,6 +45,9 @@ RECIPES = {
         "faults/test_recipe_faults.py::test_a_number_out_of_its_range_is_named_with_the_range",
         "test_recipe.py::test_ranges",
     ],
+    "a model that does not suit the data": [
+        "faults/test_recipe_faults.py::test_a_model_that_does_not_suit_the_data_is_named",
+    ],
     "overrides to unknown places, of the wrong type, empty, `a=b=c`": [
         "faults/test_recipe_faults.py::test_a_wrong_override_is_named",
         "test_recipe.py::test_the_override_is_named",
