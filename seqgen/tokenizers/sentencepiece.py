@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import chain
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from random import Random
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field
@@ -19,9 +20,16 @@ from seqgen.tokenizers.base import (
     check_text,
     tokenizers,
 )
-from seqgen.tokenizers.sentencepiece_model import load_model, packed, read_model, unpacked
+from seqgen.tokenizers.sentencepiece_model import (
+    load_model,
+    model_record,
+    packed,
+    read_model,
+    unpacked,
+)
 from seqgen.tokenizers.sentencepiece_pieces import NONE, SPACE, Pieces, piece_spans
 from seqgen.tokenizers.sentencepiece_training import ModelSize, train_model
+from seqgen.tokenizers.subword_sampling import PieceIds, SubwordSampler, sampler_of
 from seqgen.tokenizers.utf8 import text_so_far
 
 _APART = re.compile(f"([\n{SPACE}])")
@@ -46,7 +54,7 @@ class SentencePieceTokenizer(Tokenizer):
         algorithm: Literal["unigram", "bpe"] = "unigram",
         vocab_size: Size = 2000,
         byte_fallback: bool = True,
-        character_coverage: Annotated[float, Field(gt=0, le=1)] = 0.9995,
+        character_coverage: Annotated[float, Field(ge=0.98, le=1)] = 0.9995,
         sampling_alpha: Annotated[float, Field(ge=0, le=1)] | None = None,
         model_file: Path | None = None,
     ) -> None:
@@ -56,6 +64,7 @@ class SentencePieceTokenizer(Tokenizer):
         self.samples = sampling_alpha is not None
         self.lossless = byte_fallback and model_file is None
         self._pieces = NONE
+        self._sampler: SubwordSampler | None = None
 
     def fit(self, texts: Iterable[str]) -> None:
         """Learn the pieces from `texts`, or read the model file."""
@@ -68,16 +77,22 @@ class SentencePieceTokenizer(Tokenizer):
 
     def encode(self, text: str) -> Tokens:
         """The best pieces by the model."""
-        return self._encoded(text)
+        tokens = self._encoded(text, lambda parts: self._model.encode(parts, num_threads=1))
+        return tokens if self._ours else self._pieces.from_theirs[tokens]
 
     def sample(self, text: str, seed: int) -> Tokens:
         """Pieces drawn from `seed`; those of `encode` without `sampling_alpha`."""
-        if self._alpha is None:
+        sampler = self._sampler
+        if sampler is None:
             return self.encode(text)
-        from sentencepiece import set_random_generator_seed
+        # Python promises that this generator gives the same numbers everywhere.
+        uniform = Random(seed).random
 
-        set_random_generator_seed(seed % 2**32)
-        return self._encoded(text, enable_sampling=True, alpha=self._alpha, nbest_size=-1)
+        def draw(part: str) -> list[int]:
+            written = part.replace(" ", SPACE) if self._ours else self._model.normalize(part)
+            return self._ids.encode(sampler.draw(written, uniform))
+
+        return self._encoded(text, lambda parts: map(draw, parts))
 
     def spans(self, text: str) -> Spans | None:
         """The pieces; None for a ready model that changes what stands there."""
@@ -118,14 +133,11 @@ class SentencePieceTokenizer(Tokenizer):
         """From `model.spm`, if it is whole by the hash in `model.json`."""
         self._set(*unpacked(files))
 
-    def _encoded(self, text: str, **how: Any) -> Tokens:
+    def _encoded(self, text: str, encode: Callable[[list[str]], Iterable[list[int]]]) -> Tokens:
+        """The ids of `text` from those of its parts, which `encode` gives."""
         check_text(text)
-        if not self._ours:
-            found = self._model.encode(text, num_threads=1, **how)
-            return self._pieces.from_theirs[np.array(found, dtype=np.int64)]
         parts = self._parts(text)
-        plain = [part for part in parts if part not in self._apart]
-        found = iter(self._model.encode(plain, num_threads=1, **how))
+        found = iter(encode([part for part in parts if part not in self._apart]))
         each = (self._apart[part] if part in self._apart else next(found) for part in parts)
         return np.fromiter(chain.from_iterable(each), dtype=np.int64)
 
@@ -144,3 +156,7 @@ class SentencePieceTokenizer(Tokenizer):
         self._pieces = Pieces.of(self._model)
         apart = ("\n", SPACE) if ours else ()
         self._apart = {text: self._pieces.spelled(text) for text in apart}
+        if self._alpha is not None:
+            model = model_record(content)
+            self._sampler = sampler_of(model, self._alpha)
+            self._ids = PieceIds(model, self._pieces.from_theirs.tolist())

@@ -5,12 +5,42 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import struct
+from enum import IntEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 _MODEL, _RECORD = "model.spm", "model.json"
-_NORMALIZER = 3
-"""The field of a model that comes last: one that was cut between two fields lacks it."""
+_PIECES, _TRAINER, _NORMALIZER = 1, 2, 3
+"""The fields of a model. The last comes last: one that was cut between two fields lacks it."""
+
+_ALGORITHMS = {1: "unigram", 2: "bpe", 3: "word", 4: "char"}
+
+
+class Kind(IntEnum):
+    """What a piece is for, by the numbers that a model has for it."""
+
+    NORMAL = 1
+    UNKNOWN = 2
+    CONTROL = 3
+    USER_DEFINED = 4
+    UNUSED = 5
+    BYTE = 6
+
+
+class ModelPiece(NamedTuple):
+    """A piece, its log-probability (`unigram`) or its rank as a negative number (`bpe`)."""
+
+    text: str
+    score: float
+    kind: Kind
+
+
+class ModelRecord(NamedTuple):
+    """What a model file says."""
+
+    algorithm: str
+    pieces: list[ModelPiece]
 
 
 def read_model(path: Path) -> bytes:
@@ -20,7 +50,7 @@ def read_model(path: Path) -> bytes:
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else str(error)
         raise ValueError(f"`model_file` {path} cannot be read: {reason}") from None
-    if _NORMALIZER not in _fields(content):
+    if _NORMALIZER not in dict(_fields(content)):
         raise ValueError(f"`model_file` {path} is no SentencePiece model, or was cut short")
     return content
 
@@ -55,17 +85,42 @@ def unpacked(files: dict[str, bytes]) -> tuple[bytes, bool]:
     raise ValueError(f"`{_MODEL}` must be what `{_RECORD}` has the SHA-256 of, but is not")
 
 
-def _fields(content: bytes) -> set[int]:
-    """The numbers of the fields of a protocol buffer, if all have a length and none is cut."""
-    found, place = set(), 0
+def model_record(content: bytes) -> ModelRecord:
+    """The pieces of a model with what the library does not tell of them. `content` is whole."""
+    pieces, algorithm = [], 1
+    for number, value in _fields(content):
+        if number == _PIECES and isinstance(value, bytes):
+            found = dict(_fields(value))
+            [score] = struct.unpack("<f", found.get(2, bytes(4)))
+            pieces.append(ModelPiece(found.get(1, b"").decode(), score, Kind(found.get(3, 1))))
+        if number == _TRAINER and isinstance(value, bytes):
+            algorithm = dict(_fields(value)).get(3, 1)
+    return ModelRecord(_ALGORITHMS[algorithm], pieces)
+
+
+def _fields(content: bytes) -> list[tuple[int, Any]]:
+    """The numbers and values of the fields of a protocol buffer; none at all if one is cut."""
+    found: list[tuple[int, Any]] = []
+    place = 0
     while place < len(content):
         tag, place = _varint(content, place)
-        length, place = _varint(content, place)
-        place += length
-        if tag & 7 != 2 or length < 0 or place > len(content):
-            return set()
-        found.add(tag >> 3)
+        value: bytes | int
+        if tag & 7 == 0:
+            value, place = _varint(content, place)
+        else:
+            size, place = (_FIXED[tag & 7], place) if tag & 7 in _FIXED else _varint(content, place)
+            value = content[place : place + size]
+            place += size
+            if size < 0 or tag & 7 not in (*_FIXED, 2):
+                return []
+        if tag < 0 or place > len(content) or value == -1:
+            return []
+        found.append((tag >> 3, value))
     return found
+
+
+_FIXED = {1: 8, 5: 4}
+"""The bytes of numbers by the kind of their field."""
 
 
 def _varint(content: bytes, place: int) -> tuple[int, int]:

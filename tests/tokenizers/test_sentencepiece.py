@@ -2,12 +2,15 @@
 
 import io
 import itertools
+import math
+from collections import Counter
 
 import numpy as np
 import pytest
 import sentencepiece
 
 from seqgen.options import OptionError
+from seqgen.testing.texts import random_texts
 from seqgen.tokenizers import BOS, EOS, PAD, UNK, SentencePieceTokenizer, tokenizers
 
 WORDS = ["".join(each) for each in itertools.product("bdkst", "aeio", "mnr")]
@@ -72,26 +75,60 @@ class TestSampling:
         assert len(one) > len(made.encode(TEXT))
         assert made.decode(one) == made.decode(other) == TEXT
 
+    @pytest.mark.parametrize("algorithm", ["unigram", "bpe"])
+    @pytest.mark.parametrize("byte_fallback", [True, False])
+    def test_what_is_drawn_is_the_same_text(self, algorithm, byte_fallback):
+        made = fitted(
+            algorithm=algorithm,
+            byte_fallback=byte_fallback,
+            vocab_size=290 if byte_fallback else 60,
+            sampling_alpha=0.2,
+        )
+        texts = [TEXT[:500], "", " ", "\n\n", "  the  ", " \u2581 a\u2581b", *random_texts(40)]
+        for seed, text in enumerate(texts):
+            drawn = made.sample(text, seed)
+            assert drawn.dtype == np.int64
+            assert made.decode(drawn) == (text if byte_fallback else made.decode(made.encode(text)))
+
+    def test_no_alpha_for_merges_leaves_none_out(self):
+        made = fitted(algorithm="bpe", sampling_alpha=0)
+        text = TEXT + "\u2581é 日\n"
+        assert np.array_equal(made.sample(text, 1), made.encode(text))
+
     def test_is_only_for_those_who_ask(self):
         made = fitted()
         assert not made.samples
         assert np.array_equal(made.sample(TEXT, 1), made.encode(TEXT))
 
 
-class TestModelFile:
+def trained(**how):
     """A model as others train them: unknown first, no padding, letters and spaces normalised."""
+    written = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(TEXT.split("\n")),
+        model_writer=written,
+        minloglevel=2,
+        **{"vocab_size": 50, **how},
+    )
+    return written.getvalue()
+
+
+THEIR_WAYS = (
+    {},
+    {"treat_whitespace_as_suffix": True},
+    {"split_by_whitespace": False, "vocab_size": 90},
+    {"byte_fallback": True, "vocab_size": 310},
+    {"user_defined_symbols": ["at", "▁s"]},
+)
+
+
+class TestModelFile:
+    """A model of others."""
 
     @pytest.fixture
     def made(self, tmp_path):
-        written = io.BytesIO()
-        sentencepiece.SentencePieceTrainer.train(
-            sentence_iterator=iter(TEXT.split("\n")),
-            model_writer=written,
-            vocab_size=50,
-            minloglevel=2,
-        )
         path = tmp_path / "their.model"
-        path.write_bytes(written.getvalue())
+        path.write_bytes(trained())
         return fitted(model_file=path)
 
     def test_special_tokens_get_our_ids(self, made):
@@ -110,6 +147,31 @@ class TestModelFile:
         assert np.array_equal(other.encode(TEXT), made.encode(TEXT))
         assert other.decode(other.encode("the cat")) == "the cat"
 
+    @pytest.mark.parametrize("how", THEIR_WAYS, ids=str)
+    @pytest.mark.parametrize("algorithm", ["unigram", "bpe"])
+    def test_it_samples_as_the_library_does(self, algorithm, how, tmp_path):
+        """So often is each way to cut a text drawn here, and so often by SentencePiece itself."""
+        path = tmp_path / "their.model"
+        path.write_bytes(trained(model_type=algorithm, **how))
+        made = fitted(model_file=path, sampling_alpha=0.4)
+        count = 3000
+        for text in ("rats 日日x", " cat saw", "bam"):
+            ours = Counter(tuple(made.sample(text, seed).tolist()) for seed in range(count))
+            how = {"enable_sampling": True, "alpha": 0.4, "nbest_size": -1}
+            found = [made._model.encode(text, num_threads=1, **how) for _ in range(count)]
+            theirs = Counter(tuple(made._pieces.from_theirs[each].tolist()) for each in found)
+            both = ours + theirs
+            squares = ((ours[way] - theirs[way]) ** 2 / both[way] for way in both)
+            # Their seed is another one each time: beyond 8 standard deviations is no chance.
+            assert sum(squares) < len(both) + 8 * math.sqrt(2 * len(both)) + 20
+
+    @pytest.mark.parametrize("algorithm", ["char", "word"])
+    def test_one_that_has_but_one_way_is_read_that_way(self, algorithm, tmp_path):
+        path = tmp_path / "their.model"
+        path.write_bytes(trained(model_type=algorithm, hard_vocab_limit=False))
+        made = fitted(model_file=path, sampling_alpha=0.4)
+        assert np.array_equal(made.sample(TEXT, 3), made.encode(TEXT))
+
     def test_a_broken_one_is_refused(self, tmp_path):
         (tmp_path / "broken").write_bytes(b"garbage")
         with pytest.raises(ValueError, match=r"`model_file` .*broken is no SentencePiece model"):
@@ -122,6 +184,7 @@ class TestModelFile:
         ("algorithm", "wordpiece"),
         ("vocab_size", 0),
         ("character_coverage", 0),
+        ("character_coverage", 0.9799),
         ("character_coverage", 1.1),
         ("sampling_alpha", -1),
         ("sampling_alpha", 2),
