@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -43,6 +44,7 @@ from seqgen.training import Fit, Outcome, Validation
 from seqgen.training.checkpoint import Checkpoints, load_weights
 from seqgen.training.log import MetricsLog, cut_back
 from seqgen.training.loop import Sink
+from seqgen.training.signals import Signals
 
 
 @dataclass(frozen=True)
@@ -184,7 +186,7 @@ def _training(fit: Fit, directory: RunDirectory, watch: Sequence[Sink]) -> Itera
         yield fit.run()
     finally:
         log.close()
-        if fit.counters.step:
+        if fit.counters.step and not isinstance(sys.exception(), KeyboardInterrupt):  # at once
             write_report(directory.folder)
 
 
@@ -196,4 +198,6 @@ def _conclude(
     if best is not None:
         load_weights(best, built.model)
     decoder = build_decoder(built.recipe, built.tokenizer, load=load)
-    conclude(built, dataset, decoder, directory, outcome)
+    # All of it is made again where the last of its files is not there.
+    with Signals() as signals, signals.interrupting("stopped at the evaluation after training"):
+        conclude(built, dataset, decoder, directory, outcome)

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import torch
 from torch import Tensor
@@ -74,6 +74,7 @@ class Fit:
         self._lower = choose_precision(self.options.precision, self.device) == "bfloat16"
         self._carried: State = None
         self._norm = 0.0
+        self._warned = False
         self._saved_step: int | None = None  # None: nothing has been saved or resumed yet
 
     def resume(self, folder: Path) -> None:
@@ -88,31 +89,42 @@ class Fit:
     def run(self) -> Outcome:
         """Train until the budget is spent, validation stops improving or a signal comes.
 
-        Errors: DivergedError before a step with a NaN could be taken, StoppedError on a signal
-        after a checkpoint was written.
+        A signal that comes while it validates ends that; a resumed run does it again. Raises
+        DivergedError before a step with a NaN could be taken, StoppedError on a signal after a
+        checkpoint was written.
         """
         counters = self.counters
         self.model.train()
         with memory_for("a training step; it needs a smaller batch or model"), Signals() as signals:
             if counters.step == 0 and self._saved_step is None:  # not even that was saved before
-                self._validate()
+                counters.due = True
+            self._validate_if_due(signals)
             while not self.finished():
                 before = self._progress()
                 self._step()
                 self._log()
-                if self._budget.validation_due(counters.step, before, self._progress()):
-                    self._validate()
+                counters.due = self._budget.validation_due(counters.step, before, self._progress())
+                self._validate_if_due(signals)
                 if signals.received is not None:
-                    self._save("last")
-                    raise StoppedError(f"stopped at step {counters.step}", signals.received)
+                    self._stop(signals.received)
         self._average.settle()
-        return Outcome(
-            counters.step,
-            counters.tokens,
-            counters.seconds,
-            counters.best_step,
-            counters.stopped or "the budget was spent",
-        )
+        why = counters.stopped or "the budget was spent"
+        if counters.diverged:
+            why += f"; {counters.diverged} batches brought no step, for they diverged"
+        return Outcome(counters.step, counters.tokens, counters.seconds, counters.best_step, why)
+
+    def _validate_if_due(self, signals: Signals) -> None:
+        if not self.counters.due:
+            return
+        try:
+            self._validate(signals)
+        except StoppedError as error:
+            self._saved_step = None  # a checkpoint from before would not say what is due
+            self._stop(error.signal_number)
+
+    def _stop(self, number: int) -> NoReturn:
+        self._save("last")
+        raise StoppedError(f"stopped at step {self.counters.step}", number)
 
     def finished(self) -> bool:
         """Whether there is nothing left to do."""
@@ -125,30 +137,38 @@ class Fit:
         """One batch: loss, gradients, update. All that happens here counts as training time."""
         began = time.perf_counter()
         counters = self.counters
-        for group in self._optimizer.param_groups:
-            group["lr"] = self._learning_rate()
+        self._set_learning_rate()
         batch = self.data.batch(counters.step).to(self.device)
         self.model.advance(self._progress())
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._lower):
             loss = self.model.loss(batch, self._carried if batch.continues else None)
-        self._carried = detach(loss.state)
+        fault = ""
         if loss.tokens:
             self._optimizer.zero_grad(set_to_none=True)
             (loss.total / loss.tokens).backward()  # type: ignore[no-untyped-call]
-            self._check(loss.total, self._clip())
+            self._norm = float(self._clip())
+            fault = _fault(float(loss.total.detach()), self._norm)
+        if fault:
+            self._diverge(fault)
+        elif loss.tokens:
             self._optimizer.step()
         seconds = time.perf_counter() - began
         counters.step += 1
-        counters.tokens += loss.tokens
         counters.seconds += seconds
+        counters.recent_seconds += seconds
+        if fault:
+            return
+        self._carried = detach(loss.state)
+        counters.tokens += loss.tokens
         counters.recent_nats += float(loss.total.detach())
         counters.recent_tokens += loss.tokens
-        counters.recent_seconds += seconds
         self._average.follow(self._progress())
 
-    def _learning_rate(self) -> float:
+    def _set_learning_rate(self) -> None:
         warmup = min(1.0, (self.counters.step + 1) / (self.options.warmup_steps + 1))
-        return self.options.lr * warmup * self._schedule.factor(self._progress())
+        rate = self.options.lr * warmup * self._schedule.factor(self._progress())
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate
 
     def _clip(self) -> Tensor:
         """The norm of all gradients, before clipping."""
@@ -157,15 +177,57 @@ class Fit:
             return clip_grad_norm_(self._parameters, limit)
         return get_total_norm([p.grad for p in self._parameters if p.grad is not None])
 
-    def _check(self, total: Tensor, norm: Tensor) -> None:
-        self._norm = float(norm)
-        step = self.counters.step + 1
-        for name, value in (("loss", float(total.detach())), ("gradient norm", self._norm)):
-            if not math.isfinite(value):
-                raise DivergedError(
-                    f"the {name} is {value} at step {step}, so no step was taken; the last "
-                    "checkpoint is as it was. A lower train.lr or train.clip_norm may help"
-                )
+    def _diverge(self, fault: str) -> None:
+        """Do without the batch of this step.
+
+        Raises DivergedError if that is not wanted, or was done too often.
+        """
+        counters, options = self.counters, self.options
+        step = counters.step + 1
+        if options.on_divergence == "stop":
+            raise DivergedError(
+                f"{fault} at step {step}, so no step was taken; the last checkpoint is as it was. "
+                "A lower train.lr or train.clip_norm may help; train.on_divergence=skip goes on"
+            )
+        if counters.diverged >= options.max_divergences:
+            raise DivergedError(
+                f"{fault} at step {step}, after {counters.diverged} batches that diverged, which "
+                "is what train.max_divergences allows; the last checkpoint is as it was"
+            )
+        counters.diverged += 1
+        self._carried = None  # the batch was not read, so nothing goes on behind it
+        done = "the batch is left out"
+        if options.on_divergence == "rollback":
+            done = (
+                f"back to the weights of step {self._roll_back(fault)}, and on with other batches"
+            )
+        self._emit({"event": "diverged", "step": step, "fault": fault, "done": done})
+        if not self._warned:
+            self._warned = True
+            text = f"{fault} at step {step}: {done} (metrics.jsonl has every time)"
+            warnings.warn(text, stacklevel=2)
+
+    def _roll_back(self, fault: str) -> int:
+        """Take weights, optimizer and average from the best checkpoint; returns its step.
+
+        Not from the last one, since that depends on when a run was stopped.
+        """
+        counters = self.counters
+        folder = None if self.checkpoints is None else self.checkpoints.find("best")
+        saved = None if folder is None else load_state(folder)
+        if folder is None or saved is None or saved[0].get("step") != counters.best_step:
+            raise DivergedError(
+                f"{fault} at step {counters.step + 1}, and there is no checkpoint of a good "
+                "validation to go back to"
+            )
+        memory = self._schedule.memory()
+        with torch.random.fork_rng():  # random numbers go on, and so does the schedule
+            load_weights(folder, self.model)
+            parts = (self._optimizer, self._schedule, self._average)
+            snapshot.put_back(saved, self.model, *parts)
+        self._schedule.restore(memory)
+        self._set_learning_rate()
+        return counters.best_step
 
     def _log(self) -> None:
         counters = self.counters
@@ -187,15 +249,16 @@ class Fit:
         )
         counters.recent_nats, counters.recent_tokens, counters.recent_seconds = 0.0, 0, 0.0
 
-    def _validate(self) -> None:
+    def _validate(self, signals: Signals) -> None:
         """Validate, note whether it is the best so far, and write a checkpoint."""
         counters = self.counters
         if self.validate is None:  # the latest is the best that is known
-            counters.best_step = counters.step
+            counters.best_step, counters.due = counters.step, False
             self._save("best", "last")
             return
-        with self._average.held():
+        with self._average.held(), signals.interrupting():
             figures, criterion = self.validate()
+        counters.due = False
         better = criterion < counters.best  # false for NaN
         if better:
             counters.best, counters.best_step, counters.waited = criterion, counters.step, 0
@@ -230,3 +293,11 @@ class Fit:
                 self.sinks = [each for each in self.sinks if each is not sink]
                 reason = f"{type(error).__name__}: {error}"
                 warnings.warn(f"who watched the run failed and is left out: {reason}", stacklevel=2)
+
+
+def _fault(loss: float, norm: float) -> str:
+    """Which of the two is not finite; nothing if both are."""
+    for name, value in (("loss", loss), ("gradient norm", norm)):
+        if not math.isfinite(value):
+            return f"the {name} is {value}"
+    return ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from torch.optim import AdamW
 
@@ -38,6 +39,13 @@ class TrainOptions:
     patience: Steps | None = None
     """Stop when this many validations in a row bring no better loss."""
     log_every: Steps = 50
+    on_divergence: Literal["stop", "skip", "rollback"] = "stop"
+    """What becomes of a batch whose loss or gradient is not finite; neither ever reaches weights,
+    optimizer or average. `skip` leaves the batch out, and `rollback` goes back to the weights and
+    the optimizer of the best checkpoint besides, and on with the next batches. The batch counts as
+    a step of the budget, and a carried state begins anew."""
+    max_divergences: Count = 10
+    """With `skip` and `rollback`: more than so many of them in all stop the run."""
     precision: Precision = "float32"
     """Of the forward pass, by autocast; weights and optimizer stay in float32."""
 

@@ -31,6 +31,10 @@ class Counters:
     recent_tokens: int = 0
     recent_seconds: float = 0.0
     stopped: str = ""
+    diverged: int = 0
+    """How many batches brought no step, since their loss or gradient was not finite."""
+    due: bool = False
+    """Whether the validation after this step is still to come."""
 
 
 def take(
@@ -83,6 +87,7 @@ def put_back(
     an average stood in their place; return counters and carry."""
     state, tensors = saved
     try:
+        state = {"diverged": 0, "due": False, **state}  # which runs of 0.1 may lack
         counters = Counters(**{each.name: state[each.name] for each in fields(Counters)})
         schedule.restore(state["schedule"])
         _restore_optimizer(optimizer, state["optimizer"], tensors)

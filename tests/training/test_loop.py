@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from seqgen.data.batches import TokenBatch
 from seqgen.errors import DivergedError, SetupError, StoppedError
+from seqgen.state import leaves, rebuild
 from seqgen.training.checkpoint import Checkpoints, load_state, load_weights
 from seqgen.training.loop import Fit, Validation
 
@@ -357,6 +359,206 @@ KINDS = {
     ],
     "one long batch": ["data.batch_size=1", "data.window=200", "model.embedding=one_hot"],
 }
+
+
+def poison(fit, faults):
+    """Have the loss at some steps of `fit` (the first is 1) be wrong: `nan` or `inf` with all that
+    follows from it, or `gradient`, where only the gradient is not finite."""
+    original = fit.model.loss
+    weight = next(fit.model.parameters())
+
+    def loss(batch, state):
+        found = original(batch, state)
+        kind = faults.get(fit.counters.step + 1)
+        if kind is None:
+            return found
+        if kind == "gradient":  # the root of 0 has no slope: 0 times infinity
+            return found._replace(total=found.total + (weight * 0).abs().sqrt().sum())
+        spoilt = [leaf * math.nan for leaf in leaves(found.state)]
+        return found._replace(total=found.total * float(kind), state=rebuild(found.state, spoilt))
+
+    fit.model.loss = loss
+    return fit
+
+
+def all_finite(folder):
+    """Whether all tensors of all checkpoints are finite."""
+    files = list(Path(folder).rglob("*.safetensors"))
+    tensors = [each for file in files for each in load_file(file).values()]
+    return bool(files) and all(bool(each.isfinite().all()) for each in tensors)
+
+
+FAULTS = ["nan", "inf", "-inf", "gradient"]
+POLICIES = ["skip", "rollback"]
+
+
+class TestDoingWithoutABatch:
+    @pytest.mark.parametrize("fault", FAULTS)
+    def test_it_stops_before_a_step_is_taken(self, fault, make_fit, tmp_path):
+        fit = poison(make_fit("train.validate_every=3", folder=tmp_path), {5: fault})
+        with pytest.raises(
+            DivergedError, match=r"(loss|norm) is -?(nan|inf) at step 5, so no step"
+        ):
+            fit.run()
+        assert fit.checkpoints.find("last").name == "step-00000003"
+        assert all_finite(tmp_path)
+
+    @pytest.mark.parametrize("fault", FAULTS)
+    @pytest.mark.parametrize("policy", POLICIES)
+    @pytest.mark.parametrize(
+        "options",
+        [
+            [],
+            ["train.optimizer={name: sgd, momentum: 0.9}", "train.clip_norm=null"],
+            ["train.optimizer={name: adamw, fused: true}"],
+            ["train.average={name: exponential, decay: 0.6}"],
+        ],
+        ids=str,
+    )
+    def test_nothing_of_it_reaches_what_is_saved(self, options, policy, fault, make_fit, tmp_path):
+        fit = make_fit(*options, f"train.on_divergence={policy}", folder=tmp_path)
+        poison(fit, {2: fault, 3: fault, 7: fault, 12: fault})
+        fit.sinks = [events := Recorder()]
+        with pytest.warns(UserWarning, match="at step 2: ") as said:
+            outcome = fit.run()
+        assert len(said) == 1
+        assert all_finite(tmp_path)
+        assert all(bool(each.isfinite().all()) for each in weights(fit).values())
+        assert events.steps("diverged") == [2, 3, 7, 12]
+        assert (outcome.steps, outcome.tokens) == (12, 8 * 4 * 16)
+        assert (
+            outcome.stopped == "the budget was spent; 4 batches brought no step, for they diverged"
+        )
+
+    def test_a_batch_that_is_skipped_leaves_no_trace(self, make_fit):
+        fit = poison(make_fit(EACH_STEP, "train.on_divergence=skip"), {5: "nan"})
+        seen = []
+        loss = fit.model.loss
+
+        def watched(batch, state):
+            seen.append((weights(fit), copy.deepcopy(fit._optimizer.state_dict()), state))
+            return loss(batch, state)
+
+        fit.model.loss = watched
+        with pytest.warns(UserWarning, match="the loss is nan at step 5: the batch is left out"):
+            fit.run()
+        (before, memory, state), (after, later, fresh) = seen[4:6]
+        assert same(before, after)
+        assert all(
+            torch.equal(one[key], later["state"][index][key])
+            for index, one in memory["state"].items()
+            for key in one
+        )
+        assert state is not None
+        assert fresh is None, "what goes on behind a batch that was not read begins anew"
+
+    def test_going_back_takes_the_best_weights_and_the_next_batches(self, make_fit, tmp_path):
+        options = ["train.validate_every=2", "train.on_divergence=rollback", EACH_STEP]
+        plateau = ["train.schedule={name: plateau, decay: 0.5, patience: 1, threshold: 0.9}"]
+        fit = poison(make_fit(*options, *plateau, folder=tmp_path), {9: "inf"})
+        criteria = iter([9, 8, 5, 6, 6, 4, 4])
+        fit.validate = lambda: Validation({}, next(criteria))
+        seen, steps = [], []
+        batch = fit.data.batch
+
+        def watched(step):
+            steps.append(step)
+            seen.append(weights(fit))
+            return batch(step)
+
+        fit.data.batch = watched
+        fit.sinks = [events := Recorder()]
+        with pytest.warns(UserWarning, match="step 9: back to the weights of step 4, and on with"):
+            fit.run()
+        first = {step: seen[steps.index(step)] for step in (4, 8, 9)}
+        assert same(first[9], first[4])
+        assert not same(first[8], first[4])
+        rates = events.values("learning_rate")
+        assert rates[9] == rates[8] < rates[0], "the schedule is not taken back"
+        assert events.values("step") == list(range(1, 13))
+
+    @pytest.mark.parametrize("policy", POLICIES)
+    def test_too_many_end_it(self, policy, make_fit, tmp_path):
+        options = [f"train.on_divergence={policy}", "train.max_divergences=2"]
+        fit = poison(make_fit(*options, folder=tmp_path), dict.fromkeys((2, 3, 6), "nan"))
+        message = (
+            "step 6, after 2 batches that diverged, which is what train.max_divergences allows"
+        )
+        with pytest.warns(UserWarning, match="step 2"), pytest.raises(DivergedError, match=message):
+            fit.run()
+        assert fit.checkpoints.find("last").name == "step-00000004"
+        assert all_finite(tmp_path)
+
+    def test_without_anything_good_it_does_not_go_back(self, make_fit, tmp_path):
+        for folder, criterion in ((None, 1), (tmp_path, math.nan)):
+            fit = poison(make_fit("train.on_divergence=rollback", folder=folder), {2: "nan"})
+            fit.validate = lambda: Validation({}, criterion)  # noqa: B023
+            with pytest.raises(DivergedError, match="no checkpoint of a good validation"):
+                fit.run()
+
+    @pytest.mark.filterwarnings("ignore:the loss is:UserWarning")
+    @pytest.mark.parametrize("policy", POLICIES)
+    @pytest.mark.parametrize("split", ["[0.8, 0.1, 0.1]", "[1, 0, 0]"])
+    def test_stopping_changes_no_byte(self, policy, split, make_fit, memory_folder):
+        overrides = [f"train.on_divergence={policy}", EACH_STEP, "model.dropout=0.2"]
+        overrides += ["train.average={name: tail, begin: 0.3}", f"data.split={split}"]
+        faults = {2: "nan", 3: "nan", 7: "inf", 10: "nan"}
+
+        def made(name):
+            return resumed(poison(make_fit(*overrides, folder=memory_folder / name), faults))
+
+        whole = made("whole")
+        whole.sinks = [wanted := Recorder()]
+        whole.run()
+        for number, stops in enumerate([[2, 3], [6], [7, 9, 10]]):
+            found = Recorder()
+            for stop in stops:
+                fit = made(str(number))
+                fit.sinks = [found, signal_at(stop, signal.SIGINT)]
+                with pytest.raises(StoppedError):
+                    fit.run()
+            fit = made(str(number))
+            fit.sinks = [found]
+            fit.run()
+            assert contents(memory_folder / str(number)) == contents(memory_folder / "whole")
+            assert json.dumps(found.timeless()) == json.dumps(wanted.timeless())
+
+
+class TestAnInterruptedValidation:
+    """It is left out, and done when the run goes on."""
+
+    OPTIONS = (
+        EACH_STEP,
+        "train.validate_every=4",
+        "train.schedule={name: plateau, threshold: 0.5}",
+        "train.average={name: exponential, decay: 0.7}",
+    )
+
+    @pytest.mark.parametrize("stops", [[0], [4], [12], [0, 0, 4, 4, 8, 12]])
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    def test_no_byte_changes(self, number, stops, make_fit, memory_folder):
+        whole = make_fit(
+            *self.OPTIONS, folder=memory_folder / "whole", sinks=[wanted := Recorder()]
+        )
+        whole.run()
+        found = Recorder()
+        for stop in stops:
+            fit = resumed(make_fit(*self.OPTIONS, folder=memory_folder / "c", sinks=[found]))
+            validate = fit.validate
+
+            def interrupted():
+                if fit.counters.step == stop:  # noqa: B023
+                    os.kill(os.getpid(), number)
+                    pytest.fail("it goes on")
+                return validate()  # noqa: B023
+
+            fit.validate = interrupted
+            with pytest.raises(StoppedError, match=f"stopped at step {stop}") as caught:
+                fit.run()
+            assert caught.value.exit_code == 128 + number
+        resumed(make_fit(*self.OPTIONS, folder=memory_folder / "c", sinks=[found])).run()
+        assert contents(memory_folder / "c") == contents(memory_folder / "whole")
+        assert found.timeless() == wanted.timeless()
 
 
 class TestAnAverageOfTheWeights:
