@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path as FilePath
-from typing import Any, Literal
+from typing import Any
 
 from seqgen.data import DataFactory
 from seqgen.decoders import DecoderFactory, Greedy
 from seqgen.evaluate import EvaluationOptions
 from seqgen.generate import GenerationOptions, SampleOptions
-from seqgen.machine import Device
+from seqgen.machine import Device, Threads
 from seqgen.metrics import MetricFactory
 from seqgen.models import ModelFactory
 from seqgen.option_files import checked, schema_of_file
-from seqgen.options import Seed, Size
+from seqgen.options import Seed
 from seqgen.overrides import lay_over, read_override
 from seqgen.recipe_source import RecipeSource
 from seqgen.registry import plain
@@ -43,7 +43,7 @@ class Recipe:
     samples: SampleOptions = SampleOptions()  # noqa: RUF009
     seed: Seed = 1
     device: Device = "auto"
-    threads: Size | Literal["auto"] = "auto"
+    threads: Threads = "auto"
     plugins: tuple[str, ...] = ()
     description: str = ""
 

@@ -94,6 +94,8 @@ def run(request: RunRequest, announce: Sink, watch: Sequence[Sink] = ()) -> Path
         _check_judging(built, dataset)
         fit = _fit(built, dataset, directory, load)
         record = manifest(built, dataset, source, request.command)
+        record["precision"] = fit.precision
+        record["remarks"] += [fit.remark] if fit.remark else []
     except OptionError as error:
         overrides = [read_override(text) for text in request.overrides]
         raise placed(error, source, overrides) from None

@@ -9,6 +9,7 @@ import torch
 
 from seqgen.errors import SetupError
 from seqgen.machine import (
+    Threads,
     available_cores,
     choose_device,
     choose_precision,
@@ -17,6 +18,7 @@ from seqgen.machine import (
     hardware,
     memory_for,
 )
+from seqgen.options import OptionError, check_value
 
 CPU = torch.device("cpu")
 
@@ -46,6 +48,11 @@ class TestThreads:
     @pytest.mark.parametrize("wanted", [1, 3, 64])
     def test_a_number_is_taken_as_it_is(self, wanted):
         assert choose_threads(wanted, 1, 2) == wanted
+
+    @pytest.mark.parametrize("wanted", [0, -1, 1025, 100_000, 10**30, 2.5, "many", True])
+    def test_what_no_machine_has_is_refused(self, wanted):
+        with pytest.raises(OptionError, match="must be"):
+            check_value(Threads, wanted, ("threads",))
 
     def test_little_work_takes_one(self):
         assert choose_threads("auto", 0, 64) == choose_threads("auto", 10_000, 64) == 1

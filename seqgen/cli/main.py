@@ -11,7 +11,19 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from seqgen.cli import check, compare, data, evaluate, generate, listing, new, run, schema, validate
+from seqgen.cli import (
+    check,
+    compare,
+    data,
+    evaluate,
+    generate,
+    listing,
+    new,
+    run,
+    schema,
+    validate,
+    verify,
+)
 from seqgen.errors import SeqgenError
 from seqgen.version import __version__
 
@@ -37,6 +49,7 @@ app.command("list")(listing.list_parts)
 app.command("validate")(validate.validate)
 app.command("schema")(schema.schema)
 app.command("check")(check.check)
+app.command("verify-resume")(verify.verify_resume)
 app.command("new")(new.new)
 app.add_typer(data.app, name="data")
 

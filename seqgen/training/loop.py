@@ -17,7 +17,7 @@ from torch.nn.utils import clip_grad_norm_, get_total_norm
 from seqgen.data.base import Training
 from seqgen.errors import DivergedError, StoppedError
 from seqgen.machine import choose_precision, memory_for
-from seqgen.models import Model
+from seqgen.models import Loss, Model
 from seqgen.state import State, detach
 from seqgen.training import snapshot
 from seqgen.training.budget import Budget
@@ -71,11 +71,34 @@ class Fit:
         self._schedule = self.options.schedule()
         self._average = self.options.average(weights=self._parameters)
         self._budget = Budget(self.options, self.data.steps_per_epoch)
-        self._lower = choose_precision(self.options.precision, self.device) == "bfloat16"
+        self.precision = choose_precision(self.options.precision, self.device)
+        self.remark = ""
+        """What a person should know of it; nothing where all is as the options say."""
         self._carried: State = None
         self._norm = 0.0
         self._warned = False
         self._saved_step: int | None = None  # None: nothing has been saved or resumed yet
+        if self.precision == "bfloat16":
+            self._try_bfloat16()
+
+    def _try_bfloat16(self) -> None:
+        """Fall back to float32 where this machine lacks a kernel for something the model does."""
+        try:
+            with torch.random.fork_rng():
+                self._loss(self.data.batch(0).to(self.device), None).total.backward()  # type: ignore[no-untyped-call]
+        except RuntimeError as error:
+            if "allocate" not in str(error):  # else it is about memory, which training will say
+                reason = " ".join(str(error).split()).split(". ")[0]
+                self.precision = "float32"
+                self.remark = (
+                    f"float32 in place of bfloat16, which this machine cannot do: {reason}"
+                )
+        self._optimizer.zero_grad(set_to_none=True)
+
+    def _loss(self, batch: Any, state: State) -> Loss:
+        lower = self.precision == "bfloat16"
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=lower):
+            return self.model.loss(batch, state)
 
     def resume(self, folder: Path) -> None:
         """Go on from the checkpoint in `folder`."""
@@ -140,8 +163,7 @@ class Fit:
         self._set_learning_rate()
         batch = self.data.batch(counters.step).to(self.device)
         self.model.advance(self._progress())
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self._lower):
-            loss = self.model.loss(batch, self._carried if batch.continues else None)
+        loss = self._loss(batch, self._carried if batch.continues else None)
         fault = ""
         if loss.tokens:
             self._optimizer.zero_grad(set_to_none=True)

@@ -4,14 +4,18 @@ import copy
 import json
 import math
 import os
+import random
 import shutil
 import signal
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch import nn
 
+from seqgen.cells import Cell, cells
 from seqgen.data.batches import TokenBatch
 from seqgen.errors import DivergedError, SetupError, StoppedError
 from seqgen.state import leaves, rebuild
@@ -559,6 +563,66 @@ class TestAnInterruptedValidation:
         resumed(make_fit(*self.OPTIONS, folder=memory_folder / "c", sinks=[found])).run()
         assert contents(memory_folder / "c") == contents(memory_folder / "whole")
         assert found.timeless() == wanted.timeless()
+
+
+class TestPrecision:
+    """A cell for which there is no kernel in bfloat16 stands for a machine that has none."""
+
+    @pytest.fixture
+    def picky(self, own_registries):
+        @cells.register("picky")
+        class Picky(Cell):
+            def __init__(self, input_size: int, fails: str = "forward") -> None:
+                super().__init__()
+                self.output_size = input_size
+                self.weight = nn.Parameter(torch.rand(input_size))
+                self.fails = fails
+
+            def initial_state(self, batch_size):
+                return torch.zeros(batch_size, self.output_size)
+
+            def step(self, x, state):
+                output = torch.tanh(x * self.weight + state)
+                if torch.is_autocast_enabled("cpu"):
+                    if self.fails == "forward":
+                        raise RuntimeError("could not create a primitive. More\nof it")
+                    output.register_hook(self.refuse)
+                return output, output
+
+            def refuse(self, gradient):
+                raise RuntimeError("no backward here")
+
+    @pytest.mark.parametrize(
+        ("fails", "reason"),
+        [("forward", "could not create a primitive"), ("backward", "no backward here")],
+    )
+    def test_it_falls_back_where_there_is_no_kernel(self, fails, reason, picky, make_fit):
+        cell = f"model.cell={{name: picky, fails: {fails}}}"
+        fit = make_fit(cell, "train.precision=bfloat16")
+        assert fit.precision == "float32"
+        wanted = f"float32 in place of bfloat16, which this machine cannot do: {reason}"
+        assert fit.remark == wanted
+        other = make_fit(cell)
+        assert other.remark == ""
+        for each in (fit, other):
+            each.run()
+        assert same(weights(fit), weights(other)), "the trial has left nothing behind"
+
+    def test_it_is_what_is_asked_for_where_there_is_one(self, make_fit):
+        fit = make_fit("train.precision=bfloat16", "model.cell={name: gru, hidden_size: 8}")
+        assert (fit.precision, fit.remark) == ("bfloat16", "")
+
+
+def test_what_was_drawn_before_changes_nothing(make_fit, memory_folder):
+    """A program may have drawn numbers, and may have other defaults."""
+    for name in ("fresh", "used"):
+        if name == "used":
+            random.seed(7)
+            np.random.seed(7)
+            torch.manual_seed(7)
+            torch.rand(3)
+        make_fit("model.dropout=0.3", folder=memory_folder / name).run()
+    assert contents(memory_folder / "fresh") == contents(memory_folder / "used")
 
 
 class TestAnAverageOfTheWeights:
