@@ -1,8 +1,14 @@
 """The rooms: every registry by its name, and what each of its parts must have."""
 
 import importlib
+import json
+import os
+import random
+import subprocess
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from seqgen.cli.completion import ROOM_NAMES
@@ -40,3 +46,125 @@ def test_a_part_says_what_it_is_and_where_it_stands(room, name):
     if file.startswith("seqgen/"):
         lines = (PACKAGE.parent / file).read_text(encoding="utf-8").splitlines()
         assert f'register("{name}")' in lines[int(line) - 1]
+
+
+DRAWING = """import dataclasses, hashlib, json, sys
+import numpy as np
+import torch
+from torch import Tensor
+from seqgen.cells import cells
+from seqgen.data import data
+from seqgen.dropout import Dropout
+from seqgen.embeddings import embeddings
+from seqgen.heads import heads
+from seqgen.models import models
+from seqgen.rooms import ROOMS
+from seqgen.state import leaves
+from seqgen.tokenizers import tokenizers
+from seqgen.trained import TrainedRun
+
+small, run, used = json.load(sys.stdin)
+if used:  # a program that has drawn numbers before is none the worse
+    torch.manual_seed(5), torch.rand(7)
+torch.set_num_threads(1)
+found = {}
+
+def plain(value):
+    if isinstance(value, Tensor):
+        return [str(value.dtype), value.tolist()]
+    if dataclasses.is_dataclass(value):
+        return [plain(each) for each in vars(value).values()]
+    if isinstance(value, tuple | list):
+        return [plain(each) for each in value]
+    return repr(value)
+
+def note(room, name, *values):
+    found[f"{room}.{name}"] = hashlib.sha256(repr(plain(values)).encode()).hexdigest()
+
+def spec(room, name):
+    return {"name": name, **small.get(room, {}).get(name, {})}
+
+text = open("text.txt").read()
+for name in tokenizers.names():
+    made = tokenizers.build(spec("tokenizers", name))
+    made.fit([text])
+    note("tokenizers", name, made.fingerprint(), made.sample(text, 1).tolist())
+for algorithm in ("unigram", "bpe"):
+    made = tokenizers.build({"name": "sentencepiece", "algorithm": algorithm, "vocab_size": 280,
+                             "sampling_alpha": 0.3})
+    made.fit([text])
+    note("tokenizers", algorithm, *(made.sample(text, seed).tolist() for seed in (1, 2)))
+for name in data.names():
+    made = data.build(spec("data", name), seed=3)
+    pieces = {"name": "sentencepiece", "algorithm": "bpe", "sampling_alpha": 0.5}
+    size = {"text": 285, "lines": 270, "vectors": 270}.get(name)
+    cut = {**pieces, "vocab_size": size} if size else "char"
+    usual = made.usual_tokenizers
+    fitted = {role: tokenizers.build(usual.get(role, cut)) for role in made.roles}
+    for role, each in fitted.items():
+        each.fit(made.training_texts()[role])
+    train = made.encode(fitted).train
+    steps = [0, 1, train.steps_per_epoch, 2 * train.steps_per_epoch + 1]
+    note("data", name, *(train.batch(step) for step in steps))
+for room, registry, sizes in (
+    ("cells", cells, {"input_size": 6}),
+    ("embeddings", embeddings, {"vocab_size": 9}),
+    ("heads", heads, {"input_size": 6, "vocab_size": 9, "table": lambda: torch.ones(9, 6)}),
+    ("models", models, {"vocab_size": 9, "source": {"vocab_size": 9}}),
+):
+    for name in registry.names():
+        torch.manual_seed(3)
+        made = registry.build(spec(room, name), **sizes)
+        drawn = [plain(list(made.state_dict().values()))]
+        if room == "cells":
+            made.train()
+            outputs, state = made(torch.rand(2, 5, 6), made.initial_state(2), None)
+            drawn += [outputs, *leaves(state)]
+        note(room, name, *drawn)
+torch.manual_seed(3)
+note("dropout", "dropout", Dropout(0.5)(torch.ones(40)))
+trained = TrainedRun.load(run)
+for name in ROOMS["decoders"].names():
+    texts = trained.continuations(["the ", "a c"], trained.decoder(spec("decoders", name)), 6)
+    note("decoders", name, *([each.text for each in own] for own in texts))
+print(json.dumps(found))
+"""
+
+
+def test_what_parts_draw_is_the_same_in_every_process(place, finished_run, small):
+    """Whatever the order of sets in it, and whatever has been drawn there before."""
+    draw = random.Random(1)
+    words = ["".join(draw.choices("abcde", k=draw.randint(1, 5))) for _ in range(60)]
+    place.write("pairs.tsv", "".join(f"{word}\t{word[::-1]}\n" for word in words))
+    place.write("lines.txt", "".join(f"{word} {word}\n" for word in words))
+    place.write("tagged.txt", "".join(f"{word}\t{word[0]}\n\n" for word in words))
+    np.save("lines.npy", np.ones((60, 3), dtype=np.float32))
+    place.write("vectors.txt", "the 1 2 3 4 5 6\ncat 6 5 4 3 2 1\n")
+    specs = {
+        room: {name: small(ROOMS[room], name) for name in ROOMS[room].names()}
+        for room in ("tokenizers", "cells", "embeddings", "heads", "models", "decoders")
+    }
+    specs["data"] = {
+        "text": {"path": "text.txt", "batch_size": 4, "window": 16},
+        "pairs": {"path": "pairs.tsv", "batch_size": 4},
+        "labelled": {"path": "pairs.tsv", "batch_size": 4},
+        "lines": {"path": "lines.txt", "batch_size": 4},
+        "tagged": {"path": "tagged.txt", "batch_size": 4},
+        "vectors": {"path": "lines.txt", "vector_size": 3, "batch_size": 4},
+    }
+    found = []
+    for seed, used in (("1", False), ("2", True)):
+        environment = {**os.environ, "PYTHONHASHSEED": seed, "OMP_NUM_THREADS": "1"}
+        done = subprocess.run(
+            [sys.executable, "-c", DRAWING],
+            input=json.dumps([specs, str(finished_run), used]),
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        found.append(json.loads(done.stdout))
+    one, other = found
+    assert {"data.text", "cells.zoneout", "tokenizers.bpe", "decoders.top_p"} <= one.keys()
+    assert [part for part in one if one[part] != other[part]] == []
