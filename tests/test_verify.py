@@ -66,7 +66,7 @@ class TestItPasses:
             "train.patience=1",
         ]
         proof = verify(*parts, at=[1, 4])
-        assert proof.epoch < 4
+        assert proof.epoch == 4
         assert (proof.steps, proof.stops, proof.first) == (6, (1, 4), None)
         what = [each.what for each in proof.compared]
         assert what[0] == "log"
@@ -140,7 +140,6 @@ class TestItFinds:
         ],
         ids=[
             "a counter outside of the state",
-            "a generator of its own",
             "random numbers of Python",
         ],
     )
