@@ -14,7 +14,7 @@ from seqgen.data.batches import TokenBatch
 from seqgen.data.files import TextFile
 from seqgen.data.padding import begun, ended, padded
 from seqgen.data.row_batches import EncodedRows, text_size
-from seqgen.data.rows import lines_of, some_lines
+from seqgen.data.rows import Layout, lines_of, read_table, some_lines
 from seqgen.errors import DataError
 from seqgen.tokenizers.base import Tokenizer
 
@@ -45,25 +45,35 @@ class EncodedLines(NamedTuple):
         return EncodedRows(lengths, collate, {"text": self.targets}, "text", size)
 
 
-def lines_in(file: TextFile, name: str, empty: Empty) -> tuple[list[Line], str]:
-    """The lines of a text that `empty` allows, and a remark where others were left out.
+def lines_in(
+    file: TextFile, name: str, empty: Empty, layout: Layout | None = None
+) -> tuple[list[Line], str]:
+    """The lines of a text that `empty` allows, and a remark where others were left out or something
+    was recognised; with a `layout` the texts of the one column that it reads.
 
-    A line with nothing but white space is empty. Errors: DataError, with the line where it is one.
+    A line with nothing but white space is empty. Raises DataError, with the line if it is one.
     """
-    lines = [Line(number, text) for number, text in enumerate(lines_of(file.text), 1)]
+    lines, note = [Line(number, text) for number, text in enumerate(lines_of(file.text), 1)], ""
+    if layout is not None:
+        rows, note = read_table(file, name, layout)
+        lines = [Line(row.line, row.texts[0] if row.texts else "") for row in rows]
+        broken = next((line.number for line in lines if "\n" in line.text), None)
+        if broken is not None:
+            raise DataError(f"{name}:{broken}: the text has an end of a line in it")
     out = [line.number for line in lines if not line.text.strip()]
     if len(out) == len(lines):
         blank = f"{len(lines)} lines, all of them empty" if lines else "an empty file"
         raise DataError(f"{name}: no lines in it ({blank})")
     if not out or empty == "keep":
-        return lines, ""
+        return lines, note
     if empty == "error":
         raise DataError(
             f"{name}:{out[0]}: the line is empty (data.empty: drop leaves such lines out, keep "
             "reads them as they are)"
         )
     left_out = f"{len(out)} of {len(lines)} lines are empty and left out ({some_lines(out)})"
-    return [line for line in lines if line.text.strip()], f"{name}: {left_out}"
+    remark = f"{note}; {left_out}" if note else f"{name}: {left_out}"
+    return [line for line in lines if line.text.strip()], remark
 
 
 def encode_lines(

@@ -18,6 +18,7 @@ from seqgen.data.padding import padded
 from seqgen.data.passages import passage
 from seqgen.data.row_batches import RowSplit, RowTraining
 from seqgen.data.row_files import PartName, RowFiles
+from seqgen.data.rows import Layout, Place, format_of
 from seqgen.errors import DataError
 from seqgen.options import Size
 from seqgen.tokenizers.base import BOS, Tokenizers
@@ -30,10 +31,12 @@ class LinesData(RowFiles[Line], Data[TokenBatch]):
 
     A model reads BOS and the line, and predicts the line and EOS. `empty` says what becomes of
     lines with nothing but spaces: they are left out with a remark (`drop`), an `error`, or kept.
-    Training leaves out lines of more than `max_length` tokens, EOS not counted; held-out ones
-    stay. A batch is `batch_size` lines, or up to `batch_tokens` tokens with the padding.
+    Training leaves out lines of more than `max_length` tokens, EOS not counted; held-out ones stay.
+    With `column`, its number or name, the texts are those of one column of a table. A batch is
+    `batch_size` lines, or up to `batch_tokens` tokens with the padding.
     """
 
+    column: Place | None = None
     empty: Empty = "drop"
     max_length: Size | None = None
     batch_size: Size = 64
@@ -48,14 +51,22 @@ class LinesData(RowFiles[Line], Data[TokenBatch]):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self._layout: Layout | None = None
+        if self.column is not None:
+            self._layout = Layout({"text": self.column}, self.format, self.header)
+        elif (self.format, self.header) != ("auto", "auto"):
+            raise ValueError("`column` must say what is read where `format` or `header` is given")
         self._remarks: dict[str, str] = {}
 
     def parsed(self, files: Sequence[TextFile], names: Sequence[str]) -> list[Line]:
         """The lines of a part, which is one file."""
         if len(files) > 1:
             raise DataError(f"{', '.join(names)}: lines must be in one file, not in {len(files)}")
-        lines, remark = lines_in(files[0], names[0], self.empty)
+        lines, remark = lines_in(files[0], names[0], self.empty, self._layout)
         self._remarks[f"empty in {names[0]}"] = remark
+        if self._layout is None and format_of(names[0]) != "tsv":
+            plain = "read as plain lines; column: NAME reads one column of the table"
+            self._remarks[f"layout of {names[0]}"] = f"{names[0]}: {plain}"
         return lines
 
     def identity(self, row: Line) -> object:
@@ -97,7 +108,7 @@ class LinesData(RowFiles[Line], Data[TokenBatch]):
 
     def given(self, file: TextFile, name: str, tokenizers: Tokenizers) -> RowSplit[TokenBatch]:
         """All lines of the text, the empty ones, too."""
-        lines, _ = lines_in(file, name, "keep")
+        lines, _ = lines_in(file, name, "keep", self._layout)
         return RowSplit(encode_lines(lines, name, tokenizers["text"]).batched(), ())
 
     def passages(

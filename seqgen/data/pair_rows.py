@@ -8,11 +8,12 @@ from typing import Literal, NamedTuple
 
 from seqgen.data.base import Example
 from seqgen.data.files import TextFile
-from seqgen.data.rows import SKIPPED, parse_parallel, parse_table, some_lines
+from seqgen.data.rows import Layout, Place, parse_parallel, parse_table, some_lines
 from seqgen.data.text_changes import TextChange, changed
 from seqgen.errors import DataError
 
-Column = Literal["source", "target", "features", "_"]
+Role = Literal["source", "target", "features"]
+Columns = tuple[Role | Literal["_"], ...] | dict[Role, Place]
 Empty = Literal["error", "drop", "keep"]
 
 
@@ -31,31 +32,34 @@ class PairRow(NamedTuple):
 
 @dataclass(frozen=True)
 class PairTable:
-    """How lines are read as pairs: the columns, and what is changed in their texts."""
+    """How lines are read as pairs: the layout, and what is changed in the texts."""
 
-    columns: tuple[Column, ...]
+    layout: Layout
     source_changes: tuple[TextChange, ...] = ()
     target_changes: tuple[TextChange, ...] = ()
 
     def __post_init__(self) -> None:
-        if sorted(self._read) not in (["source", "target"], ["features", "source", "target"]):
+        read = self.layout.read
+        if sorted(read) not in (["source", "target"], ["features", "source", "target"]):
             needed = "source and target once each, features at most once, and `_` for others"
-            raise ValueError(f"`columns` must name {needed}, but is {list(self.columns)}")
+            raise ValueError(f"`columns` must name {needed}, but is {list(self.layout.columns)}")
 
     @property
     def has_features(self) -> bool:
         """Whether there is a column of features."""
-        return "features" in self.columns
+        return "features" in self.layout.read
 
-    def parse(self, files: Sequence[TextFile], names: Sequence[str]) -> list[PairRow]:
-        """The rows of one table, or of files in parallel. Errors: DataError."""
+    def parse(self, files: Sequence[TextFile], names: Sequence[str]) -> tuple[list[PairRow], str]:
+        """The rows of one table, or of files in parallel, and the note of `read_table`.
+        Raises DataError."""
         if len(files) == 1:
-            rows = parse_table(files[0], names[0], self.columns)
+            rows, note = parse_table(files[0], names[0], self.layout)
         else:
-            rows = parse_parallel(files, names, self.columns)
-        source, target = self._read.index("source"), self._read.index("target")
-        features = self._read.index("features") if self.has_features else None
-        return [
+            rows, note = parse_parallel(files, names, self.layout), ""
+        read = self.layout.read
+        source, target = read.index("source"), read.index("target")
+        features = read.index("features") if self.has_features else None
+        pairs = [
             self._row(
                 row.line,
                 row.texts[source],
@@ -64,15 +68,12 @@ class PairTable:
             )
             for row in rows
         ]
+        return pairs, note
 
     def _row(self, line: int, source: str, features: str, target: str) -> PairRow:
         given = f"{source}\t{features}" if features else source
         changed_source = changed(source, self.source_changes)
         return PairRow(line, given, changed_source, features, changed(target, self.target_changes))
-
-    @property
-    def _read(self) -> list[str]:
-        return [column for column in self.columns if column != SKIPPED]
 
 
 def without_empty(rows: list[PairRow], name: str, empty: Empty) -> tuple[list[PairRow], str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -18,7 +18,7 @@ from seqgen.data.encoded_pairs import EncodedPairs, encode_pairs
 from seqgen.data.files import TextFile
 from seqgen.data.padding import padded
 from seqgen.data.pair_rows import (
-    Column,
+    Columns,
     Empty,
     PairRow,
     PairTable,
@@ -28,28 +28,29 @@ from seqgen.data.pair_rows import (
 )
 from seqgen.data.row_batches import RowSplit, RowTraining
 from seqgen.data.row_files import Part, RowFiles
+from seqgen.data.rows import Layout
 from seqgen.data.sources import SourceEncoder, split_features, split_source
 from seqgen.data.text_changes import TextChange, changed
 from seqgen.options import Size
 from seqgen.tokenizers.base import Tokenizers
-
-HELD_OUT: tuple[SplitName, ...] = ("valid", "test")
 
 
 @dataclass(eq=False)
 class PairedRows(RowFiles[PairRow], Data[PairBatch], ABC):
     """The options of kinds whose rows have a source and a target, and how they are read.
 
-    `columns` says what stands in the columns, or in the files in parallel; `_` is skipped. A
-    column `features` has symbols such as `N;DAT;PL`, which `feature_separator` divides: they are
-    put in front of the source, each a token of its own. `source_changes` and `target_changes` are
-    made to each text before anything reads it. `empty` says what becomes of rows without a source
-    or a target: an `error`, or they are left out with a remark (`drop`), or kept. Training leaves
-    out rows whose source has more than `max_source_length` tokens, EOS not counted; held-out rows
-    stay. Batches are of `batch_size` rows, or of up to `batch_tokens` tokens of both sides.
+    `columns` says what stands in the columns, or in the files in parallel; `_` is skipped. Where a
+    table has a header or is JSON lines, columns are found by name; `{source: english, target:
+    french}` says what theirs is, or their number from 1. A column `features` has symbols such as
+    `N;DAT;PL`, which `feature_separator` divides: they are put in front of the source, each a token
+    of its own. `source_changes` and `target_changes` are made to each text before anything reads
+    it. `empty` says what becomes of rows without a source or a target: an `error`, or they are left
+    out with a remark (`drop`), or kept. Training leaves out rows whose source has more than
+    `max_source_length` tokens, EOS not counted; held-out rows stay. Batches are of `batch_size`
+    rows, or of up to `batch_tokens` tokens of both sides.
     """
 
-    columns: tuple[Column, ...] = ("source", "target")
+    columns: Columns = ("source", "target")
     feature_separator: Annotated[str, Field(min_length=1)] = ";"
     source_changes: tuple[TextChange, ...] = ()
     target_changes: tuple[TextChange, ...] = ()
@@ -59,13 +60,18 @@ class PairedRows(RowFiles[PairRow], Data[PairBatch], ABC):
     batch_tokens: Size | None = None
     seed: int = 0
 
+    asked: ClassVar[str] = "sources"
+
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._table = PairTable(self.columns, self.source_changes, self.target_changes)
+        layout = Layout(self.columns, self.format, self.header)
+        self._table = PairTable(layout, self.source_changes, self.target_changes)
         for name, files in (("train", self.train), ("valid", self.valid), ("test", self.test)):
             if isinstance(files, tuple) and len(files) not in (1, len(self.columns)):
                 wanted = f"one file, or {len(self.columns)} in parallel ({', '.join(self.columns)})"
                 raise ValueError(f"`{name}` must be {wanted}, but is {len(files)}")
+            if isinstance(files, tuple) and len(files) > 1 and isinstance(self.columns, dict):
+                raise ValueError(f"`columns` must be a list where `{name}` is files in parallel")
         middle = ("features",) if self._table.has_features else ()
         self.roles = ("source", *middle, "target")
         self.output_role = "target"
@@ -86,13 +92,19 @@ class PairedRows(RowFiles[PairRow], Data[PairBatch], ABC):
     def parsed(self, files: Sequence[TextFile], names: Sequence[str]) -> list[PairRow]:
         """The rows, those without a source or a target as `empty` says."""
         name = ", ".join(names)
-        rows, remark = without_empty(self._table.parse(files, names), name, self.empty)
+        rows, note = self._table.parse(files, names)
+        rows, remark = without_empty(rows, name, self.empty)
+        self._remark(f"layout of {name}", note)
         self._remark(f"empty in {name}", remark)
         return rows
 
     def identity(self, row: PairRow) -> object:
         """Rows of one source stay together."""
         return row.source
+
+    def question(self, row: PairRow) -> object:
+        """The source with its features."""
+        return row.source, row.features
 
     def training_texts(self) -> dict[str, Iterable[str]]:
         """The training rows', those beyond a limit of length included."""
@@ -118,7 +130,6 @@ class PairedRows(RowFiles[PairRow], Data[PairBatch], ABC):
         every = encoded(0, part.rows)
         first, remark = every.within(self.max_source_length, self.target_limit(), part.name)
         self._remark("long", remark)
-        self._remark_shared(part)
         features = self._table.has_features
         rows = first.batched(features)
         buckets = Buckets(rows.lengths, self.batch_size, self.batch_tokens, self.seed)
@@ -141,7 +152,7 @@ class PairedRows(RowFiles[PairRow], Data[PairBatch], ABC):
 
     def given(self, file: TextFile, name: str, tokenizers: Tokenizers) -> RowSplit[PairBatch]:
         """All rows of a table, empty ones as they are."""
-        part = Part(name, self._table.parse([file], [name]))
+        part = Part(name, self._table.parse([file], [name])[0])
         encoded = self._encoded(part, tokenizers)
         return RowSplit(encoded.batched(self._table.has_features), examples_of(part.rows))
 
@@ -176,15 +187,6 @@ class PairedRows(RowFiles[PairRow], Data[PairBatch], ABC):
         """Of what has been read so far: rows left out, unknown tokens, sources that are in two
         parts, files that are not there or have faults."""
         return (*self.file_remarks(), *self._remarks.values())
-
-    def _remark_shared(self, training: Part[PairRow]) -> None:
-        known = {(row.source, row.features) for row in training.rows}
-        for name in HELD_OUT:
-            part = self.part(name)
-            own = {(row.source, row.features) for row in part.rows} if part is not None else set()
-            if part is not None and own & known:
-                both = f"{len(own & known)} of {len(own)} different sources are in training, too"
-                self._remark(f"shared {name}", f"{part.name}: of the {name} part, {both}")
 
     def _source(self, text: str) -> tuple[str, str]:
         source, features = split_source(text, self._table.has_features)

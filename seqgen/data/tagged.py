@@ -14,9 +14,10 @@ from seqgen.data.base import Data, SplitName, data
 from seqgen.data.batches import PairBatch, Sources
 from seqgen.data.buckets import Buckets
 from seqgen.data.files import TextFile
+from seqgen.data.pair_rows import Columns
 from seqgen.data.row_batches import EncodedRows, RowSplit, RowTraining
 from seqgen.data.row_files import Part, RowFiles
-from seqgen.data.rows import some_lines
+from seqgen.data.rows import Layout, some_lines
 from seqgen.data.tagged_file import TaggedSequence, parse_tagged
 from seqgen.data.tagged_rows import TaggedRows, examples_of
 from seqgen.errors import DataError
@@ -29,14 +30,17 @@ from seqgen.tokenizers.base import UNK, Tokenizers
 class TaggedData(RowFiles[TaggedSequence], Data[PairBatch]):
     """Files with a word, a tab and its tag a line, and a blank line between two sequences.
 
-    Each word is a token, and each tag. With `letters` each word is spelt, too, for the role of that
-    name; of words with more than `max_letters` the first ones are read. `unknown_rate` is the share
-    of training words that are read as UNK, others in each epoch, so that a model learns what to
-    make of a word that it does not know; its letters stay. Training leaves out sequences of more
-    than `max_length` words; held-out ones stay. A batch is `batch_size` sequences, or up to
-    `batch_tokens` words with the padding.
+    Other tables are read as `columns` says, such as `{source: 2, target: 4}` of CoNLL-U, and in
+    JSON lines each line has a list of words and one of tags. Each word is a token, and each tag.
+    With `letters` each word is spelt, too, for the role of that name; of words with more than
+    `max_letters` the first ones are read. `unknown_rate` is the share of training words that are
+    read as UNK, others in each epoch, so that a model learns what to make of a word that it does
+    not know; its letters stay. Training leaves out sequences of more than `max_length` words;
+    held-out ones stay. A batch is `batch_size` sequences, or up to `batch_tokens` words with the
+    padding.
     """
 
+    columns: Columns = ("source", "target")
     letters: bool = False
     max_letters: Size | None = None
     unknown_rate: Share = 0.0
@@ -51,6 +55,10 @@ class TaggedData(RowFiles[TaggedSequence], Data[PairBatch]):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self._layout = Layout(self.columns, self.format, self.header)
+        if sorted(self._layout.read) != ["source", "target"]:
+            needed = "source (the words) and target (the tags) once each, and `_` for others"
+            raise ValueError(f"`columns` must name {needed}, but is {list(self.columns)}")
         self.roles = ("source", "target", "letters") if self.letters else ("source", "target")
         self._remarks: dict[str, str] = {}
 
@@ -58,7 +66,10 @@ class TaggedData(RowFiles[TaggedSequence], Data[PairBatch]):
         """The sequences of a part, which is one file."""
         if len(files) > 1:
             raise DataError(f"{', '.join(names)}: words and tags must be in one file, side by side")
-        return parse_tagged(files[0], names[0])
+        sequences, note = parse_tagged(files[0], names[0], self._layout)
+        if note:
+            self._remarks[f"layout of {names[0]}"] = note
+        return sequences
 
     def identity(self, row: TaggedSequence) -> object:
         """The words."""
@@ -130,7 +141,7 @@ class TaggedData(RowFiles[TaggedSequence], Data[PairBatch]):
 
     def given(self, file: TextFile, name: str, tokenizers: Tokenizers) -> RowSplit[PairBatch]:
         """Tagged sequences, in the format of the files."""
-        part = Part(name, parse_tagged(file, name))
+        part = Part(name, parse_tagged(file, name, self._layout)[0])
         return RowSplit(self._tokens(part, tokenizers).encoded(), examples_of(part.rows))
 
     def output_lengths(self, batch: Any) -> Tensor:

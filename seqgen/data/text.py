@@ -1,23 +1,22 @@
-"""The data kind `text`: one long stream, cut into train, valid and test where it stands."""
+"""The data kind `text`: one long stream a part, cut out of one text or from files of their own."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 import numpy as np
 import torch
-from pydantic import Field
 from torch import Tensor
 
 from seqgen.data.base import Data, Example, SplitName, TextSize, Training, data
 from seqgen.data.batches import Prompts, TokenBatch
-from seqgen.data.corpora import CorpusFactory
 from seqgen.data.epochs import Epochs
-from seqgen.data.files import TextFile, read_text, replaced_remark
+from seqgen.data.files import TextFile
 from seqgen.data.passages import passage
+from seqgen.data.row_files import PART_NAMES, PartFiles, PartName
 from seqgen.data.stream import StreamSplit
 from seqgen.data.windows import Lanes, RandomWindows, Window
 from seqgen.errors import DataError
@@ -27,47 +26,35 @@ from seqgen.tokenizers.base import BOS, PAD, UNK, Tokenizers
 USUAL_PROMPT_SIZE = 50
 """Tokens of a passage that are its prompt."""
 
-Fraction = Annotated[float, Field(ge=0, le=1)]
-
 
 @data.register("text")
-class TextData(Data[TokenBatch]):
-    """One long text, from a named `corpus` or from a file (`path`, which comes first).
+@dataclass(eq=False)
+class TextData(PartFiles, Data[TokenBatch]):
+    """Running text: one that is cut into its parts where it stands, or a text for each part.
 
-    `split` says what shares of it are train, valid and test, in the order of the text. Training
-    reads `batch_size` rows of `window` tokens at a time: `windows: lanes` cuts the text into
-    `batch_size` lanes that are read side by side with the state carried from batch to batch
+    A `path` that is one file, and a named `corpus` (which a path comes before), are cut into train,
+    valid and test in the order of the text, as `split` says. `path` may also be a directory with
+    a file for each part, or `train`, `valid` and `test` name them: then each part begins anew.
+    A pattern such as `texts/*.txt` stands for all files that fit it, by name, and `train`, `valid`
+    and `test` may be lists; several files are read one behind the other.
+
+    Training reads `batch_size` rows of `window` tokens at a time: `windows: lanes` cuts the text
+    into `batch_size` lanes that are read side by side with the state carried from batch to batch
     (truncated backpropagation); `windows: random` draws windows anywhere, each from a zero state.
     """
+
+    windows: Literal["lanes", "random"] = "lanes"
+    batch_size: Size = 32
+    window: Size = 64
+    seed: int = 0
 
     ends = False
     continues = True
 
-    def __init__(
-        self,
-        corpus: CorpusFactory | None = None,
-        path: Path | None = None,
-        split: tuple[Fraction, Fraction, Fraction] = (0.8, 0.1, 0.1),
-        windows: Literal["lanes", "random"] = "lanes",
-        batch_size: Size = 32,
-        window: Size = 64,
-        errors: Literal["strict", "replace"] = "strict",
-        seed: int = 0,
-    ) -> None:
-        if corpus is None and path is None:
-            raise ValueError("`corpus` or `path` must say where the text comes from")
-        if split[0] <= 0 or round(sum(split), 6) > 1:
-            shares = list(split)
-            raise ValueError(f"`split` must be shares of 1 with some for training, but is {shares}")
-        self.corpus = corpus() if corpus is not None and path is None else None
-        self.path = path
-        self.name = self.corpus.name if self.corpus is not None else str(path)
-        self.split = split
-        self.windows = windows
-        self.batch_size = batch_size
-        self.window = window
-        self.errors = errors
-        self.seed = seed
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._names: dict[PartName, str] = {}
+        self._remarks: dict[str, str] = {}
 
     def training_texts(self) -> dict[str, Iterable[str]]:
         """The training part."""
@@ -93,14 +80,15 @@ class TextData(Data[TokenBatch]):
         needed = self.batch_size * self.window + self.window if lanes else self.window + 1
         if found < needed:
             raise DataError(
-                f"{self.name}: {found} training tokens are too few: batch_size "
+                f"{self._names['train']}: {found} training tokens are too few: batch_size "
                 f"{self.batch_size} and window {self.window} need at least {needed}"
             )
         kind = Lanes if lanes else RandomWindows
         return kind(epochs, _size(train), Window(self.batch_size, self.window), self.seed)
 
     def held_out(self, name: SplitName, tokenizers: Tokenizers) -> StreamSplit | None:
-        """The part from its first token on, which is predicted from the last one before it."""
+        """The part from its first token on, which is predicted from the last one before it; from
+        BOS where the part is a text of its own."""
         part, before = self._parts[name], self._before(name)
         if not part:
             return None
@@ -110,7 +98,9 @@ class TextData(Data[TokenBatch]):
         if not len(context):
             context = tokens.new_tensor([BOS])
         if not len(tokens):
-            raise DataError(f"{self.name}: the {name} part has no tokens ({len(part)} characters)")
+            raise DataError(
+                f"{self._names[name]}: the {name} part has no tokens ({len(part)} characters)"
+            )
         unknown = int((tokens == UNK).sum())
         return StreamSplit(torch.cat([context, tokens]), _size(part), unknown)
 
@@ -147,36 +137,52 @@ class TextData(Data[TokenBatch]):
         return tokenizer.continuation(tokenizer.encode(prompt).tolist(), tokens)
 
     def remarks(self) -> tuple[str, ...]:
-        """Faults of the encoding."""
-        count = self._file.replaced
-        return (replaced_remark(self.name, count),) if count else ()
+        """Files that are not there, are in two parts or have faults, and parts that are empty."""
+        return (*self.file_remarks(), *self._remarks.values())
 
     def fingerprint(self) -> dict[str, str]:
-        """Of the file or corpus, as bytes."""
-        return {self.name: self._file.sha256}
+        """Of each file, or of the corpus, as bytes."""
+        _ = self._parts
+        return dict(self._hashes)
 
     @cached_property
-    def _file(self) -> TextFile:
-        if self.corpus is not None:
-            return self.corpus.read()
-        assert self.path is not None
-        return read_text(self.path, self.errors)
-
-    @cached_property
-    def _parts(self) -> dict[str, str]:
-        text = self._file.text
+    def _parts(self) -> dict[PartName, str]:
+        """The text of each part, of held-out ones perhaps none. Raises DataError."""
+        if self.files is None:
+            text, name = _joined(self.read_undivided())
+            ends = [int(round(len(text) * sum(self.split[: i + 1]), 6)) for i in range(3)]
+            parts = [(text[a:b], name) for a, b in zip([0, *ends], ends, strict=False)]
+        else:
+            parts = [_joined(map(self.read, self.files[part])) for part in PART_NAMES]
+            text, name = parts[0]
         if not text.strip():
-            raise DataError(f"{self.name}: no text in it ({len(text)} characters)")
-        shares = self.split
-        ends = [int(round(len(text) * sum(shares[: i + 1]), 6)) for i in range(3)]
-        begins = [0, *ends]
-        names = ("train", "valid", "test")
-        return {n: text[a:b] for n, a, b in zip(names, begins, ends, strict=False)}
+            raise DataError(f"{name}: no text in it ({len(text)} characters)")
+        found: dict[PartName, str] = {}
+        for part, share, (text, name) in zip(PART_NAMES, self.split, parts, strict=True):
+            found[part], self._names[part] = text, name
+            # A file with nothing but white space has no text; a share of a text has what it has.
+            if not text.strip() if self.files and self.files[part] else share and not text:
+                found[part] = ""
+                self._remarks[part] = f"{name}: no text for the {part} part, so there is none"
+        return found
 
     def _before(self, name: SplitName) -> str:
         """The text that stands before a held-out part."""
         parts = self._parts
+        if self.files is not None:
+            return ""
         return parts["valid"] or parts["train"] if name == "test" else parts["train"]
+
+
+def _joined(files: Iterable[tuple[TextFile, str]]) -> tuple[str, str]:
+    """The texts one behind the other, each from the begin of a line, and their names."""
+    texts, names = [], []
+    for file, name in files:
+        texts.append(file.text)
+        names.append(name)
+    first = [text + "\n" * (not text.endswith("\n") and bool(text)) for text in texts[:-1]]
+    shown = ", ".join(names) if len(names) < 4 else f"{names[0]} and {len(names) - 1} more files"
+    return "".join([*first, *texts[-1:]]), shown
 
 
 def _encoded(text: str, tokenizers: Tokenizers) -> Tensor:

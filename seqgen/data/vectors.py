@@ -13,7 +13,7 @@ from seqgen.data.array_file import read_vectors
 from seqgen.data.base import Data, Empty, SplitName, data
 from seqgen.data.batches import PairBatch, Sources
 from seqgen.data.buckets import Buckets
-from seqgen.data.files import TextFile
+from seqgen.data.files import UTF_8, TextFile
 from seqgen.data.line_rows import lines_in
 from seqgen.data.row_batches import RowSplit, RowTraining
 from seqgen.data.row_files import Fraction, Part, PartName, RowFiles
@@ -65,6 +65,7 @@ class VectorsData(RowFiles[VectorRow], Data[PairBatch]):
         batch_size: Size = 64,
         batch_tokens: Size | None = None,
         errors: Literal["strict", "replace"] = "strict",
+        encoding: str = UTF_8,
         seed: int = 0,
     ) -> None:
         if path is None and train is None:
@@ -75,8 +76,8 @@ class VectorsData(RowFiles[VectorRow], Data[PairBatch]):
             if text is not None and text.suffix == ".npy":
                 wanted = "a file of texts, beside which its vectors are in a .npy file"
                 raise ValueError(f"`{name}` must be {wanted}, but is {text}")
-        where = {"path": path, "train": train, "valid": valid, "test": test}
-        super().__init__(None, **where, split=split, split_seed=split_seed, errors=errors)
+        where = (path, train, valid, test)
+        super().__init__(None, *where, split, errors, encoding, split_seed)
         self.vector_size = vector_size
         self.vectors = vectors
         self.empty = empty

@@ -11,8 +11,14 @@ import numpy as np
 from seqgen.options import Size
 from seqgen.tokenizers.base import UNK, Spans, Tokens, check_text, tokenizers
 from seqgen.tokenizers.frequent_pieces import PieceTokenizer, VocabSize, most_frequent
-from seqgen.tokenizers.word_splits import SplitName, split_by_name, split_by_pattern, word_spans
-
+from seqgen.tokenizers.word_splits import (
+    LINE_END,
+    SplitName,
+    by_lines,
+    split_by_name,
+    split_by_pattern,
+    word_spans,
+)
 
 @tokenizers.register("word")
 class WordTokenizer(PieceTokenizer):
@@ -23,7 +29,8 @@ class WordTokenizer(PieceTokenizer):
     expression, `pattern`, comes before it: then its matches are the words. The vocabulary is the
     words that are there `min_count` times, at most as many as make `vocab_size` ids. Other words
     become UNK, unless `unk: error` refuses them. But for `exact` text comes back with one space
-    between two words.
+    between two words. With `line_ends` each end of a line is a token, too, as in the published
+    figures of language models on WikiText or the Penn Treebank; it comes back without spaces.
     """
 
     file = "words.json"
@@ -36,6 +43,7 @@ class WordTokenizer(PieceTokenizer):
         min_count: Size = 1,
         lower: bool = False,
         unk: Literal["token", "error"] = "token",
+        line_ends: bool = False,
     ) -> None:
         exact = split == "exact" and pattern is None
         self.lossless = exact and not lower
@@ -45,6 +53,9 @@ class WordTokenizer(PieceTokenizer):
         self._min_count = min_count
         self._lower = lower
         self._unk = unk
+        self._line_ends = line_ends
+        if line_ends:
+            self._split = by_lines(self._split)
         self.set_pieces([])
 
     def fit(self, texts: Iterable[str]) -> None:
@@ -73,6 +84,18 @@ class WordTokenizer(PieceTokenizer):
         lower = text.lower()
         found = word_spans(self._split, lower) if len(lower) == len(places) else None
         return found and [(places[start], places[end - 1] + 1) for start, end in found]
+
+    def decode(self, tokens: Iterable[int]) -> str:
+        """The words with one space between two on a line; UNK is U+FFFD, other specials nothing."""
+        if not self._line_ends or not self.between:
+            return super().decode(tokens)
+        lines: list[list[str]] = [[]]
+        for token in tokens:
+            if token >= UNK and self._pieces[token] == LINE_END:
+                lines.append([])
+            elif token >= UNK:
+                lines[-1].append(self._pieces[token])
+        return LINE_END.join(self.between.join(line) for line in lines)
 
     def _words(self, text: str) -> list[str]:
         check_text(text)

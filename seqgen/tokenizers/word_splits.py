@@ -13,6 +13,8 @@ SplitName = Literal[
     "whitespace", "exact", "basic_english", "spacy", "moses", "toktok", "revtok", "subword"
 ]
 
+LINE_END = "\n"
+
 _NEEDED = {
     "spacy": "spacy",
     "moses": "sacremoses",
@@ -52,8 +54,15 @@ def split_by_pattern(pattern: str) -> Split:
     return partial(_matches, compiled)
 
 
+def by_lines(split: Split) -> Split:
+    """The function that splits each line by `split`, each end of a line being a word, too."""
+    return partial(_by_lines, split)
+
+
 def word_spans(split: Split, text: str) -> list[tuple[int, int]] | None:
     """Where the words that `split` finds stand in `text`; None where they do not stand there."""
+    if isinstance(split, partial) and split.func is _by_lines:
+        return _spans_by_lines(split.args[0], text)
     own = _WHITESPACE if split is str.split else _EXACT
     pattern = split.args[0] if isinstance(split, partial) else own
     if isinstance(pattern, re.Pattern):
@@ -66,6 +75,28 @@ def word_spans(split: Split, text: str) -> list[tuple[int, int]] | None:
         place = start + len(word)
         spans.append((start, place))
     return spans
+
+
+def _spans_by_lines(split: Split, text: str) -> list[tuple[int, int]] | None:
+    spans, begin = [], 0
+    for line in text.split(LINE_END):
+        found = word_spans(split, line)
+        if found is None:
+            return None
+        end = begin + len(line)
+        spans += [(begin + start, begin + stop) for start, stop in found]
+        spans.append((end, end + 1))
+        begin = end + 1
+    return spans[:-1]  # the text ends, its last line does not
+
+
+def _by_lines(split: Split, text: str) -> list[str]:
+    first, *others = text.split(LINE_END)
+    words = split(first)
+    for line in others:
+        words.append(LINE_END)
+        words += split(line)
+    return words
 
 
 def _matches(pattern: re.Pattern[str], text: str) -> list[str]:

@@ -1,12 +1,19 @@
 """Reading text files: what is normalised, what is refused."""
 
+import bz2
+import gzip
 import hashlib
+import importlib.util
+import lzma
 import os
+import random
 
 import pytest
 
-from seqgen.data.files import TextFile, read_text
+from seqgen.data.files import Reading, TextFile, read_text
 from seqgen.errors import DataError
+
+CAN_ZSTD = any(map(importlib.util.find_spec, ("compression", "zstandard")))
 
 
 @pytest.fixture
@@ -19,12 +26,15 @@ def write(tmp_path):
     return to_file
 
 
-def refusal(path, **options):
+def refusal(path, *reading):
     with pytest.raises(DataError) as caught:
-        read_text(path, **options)
+        read_text(path, *reading)
     message = str(caught.value)
     assert "\n" not in message
     return message
+
+
+REPLACE = Reading(errors="replace")
 
 
 class TestText:
@@ -42,33 +52,155 @@ class TestText:
     def test_is_normalised_once_and_hashed_as_it_is(self, write, content, text):
         wanted = TextFile(text, hashlib.sha256(content).hexdigest(), 0)
         assert read_text(write(content)) == wanted
-        assert read_text(write(content), "replace") == wanted
+        assert read_text(write(content), REPLACE) == wanted
+
+    @pytest.mark.parametrize("encoding", ["latin-1", "cp1252", "utf-16", "utf-16-le", "cp437"])
+    def test_may_be_in_another_encoding(self, write, encoding):
+        content = "caf\xe9\r\nna\xefve\r".encode(encoding)
+        found = read_text(write(content), Reading(encoding))
+        assert found == TextFile("café\nnaïve\n", hashlib.sha256(content).hexdigest())
 
 
 class TestEncoding:
+    """What is said of a file that is no UTF-8: what it looks like, and what would read it."""
+
+    @pytest.mark.parametrize(
+        ("content", "place", "advice"),
+        [
+            (b"a\nb\xe9c\n", "2: invalid UTF-8 at byte 3", "latin-1"),
+            (
+                "Stra\xdfe, caf\xe9\n".encode("latin-1") * 50,
+                "1: invalid UTF-8 at byte 4",
+                "latin-1",
+            ),
+            (
+                "\u201cso\u201d \u2014 how na\xefve".encode("cp1252"),
+                "1: invalid UTF-8 at byte 0",
+                "cp1252",
+            ),
+            (
+                "\u043f\u0440\u0438\u0432\u0435\u0442".encode("cp1251"),
+                "1: invalid UTF-8 at byte 0",
+                "NAME",
+            ),
+            ("\u65e5\u672c\u8a9e\n".encode("shift_jis"), "1: invalid UTF-8 at byte 0", "NAME"),
+        ],
+    )
+    def test_another_one_is_guessed_and_never_replaced(self, write, content, place, advice):
+        path = write(content)
+        with_options, without = refusal(path, Reading()), refusal(path)
+        assert with_options.startswith(f"{path}:{place}; this looks like ")
+        assert with_options.endswith(f" (encoding: {advice} reads it)")
+        assert without == with_options.replace(f"encoding: {advice} reads it", "save it as UTF-8")
+
     @pytest.mark.parametrize(
         ("content", "place"),
         [
-            (b"\xff", "1: invalid UTF-8 at byte 0"),
-            (b"a\nb\xe9c\n", "2: invalid UTF-8 at byte 3"),
-            (b"a\r\nb\rc\n\n\xc3", "5: invalid UTF-8 at byte 8"),
-            (b"\xef\xbb\xbf\xed\xa0\x80", "1: invalid UTF-8 at byte 3"),
+            ("éü\n".encode() * 3 + b"\xff", "4: invalid UTF-8 at byte 15"),
+            (b"a\r\nb\rc\n\n\xc3", "5: invalid UTF-8 at byte 8"),  # cut short
+            ("\ufeff日本\n".encode() + b"\x80", "2: invalid UTF-8 at byte 10"),
         ],
     )
-    def test_a_fault_is_named_by_line_and_byte(self, write, content, place):
+    def test_utf_8_with_faults_may_be_replaced(self, write, content, place):
         path = write(content)
-        assert refusal(path) == f"{path}:{place} (set errors: replace to go on)"
+        assert refusal(path, Reading()) == f"{path}:{place} (set errors: replace to go on)"
+        assert refusal(path) == f"{path}:{place}"
 
     def test_faults_are_counted_when_replaced(self, write):
         path = write("é\ufffd".encode() + b"\xff\r\n\xf0\x90" + "\ufffd".encode() + b"\xc3")
-        found = read_text(path, "replace")
+        found = read_text(path, REPLACE)
         assert found.text == "é\ufffd\ufffd\n\ufffd\ufffd\ufffd"
         assert found.replaced == 3
 
-    @pytest.mark.parametrize("errors", ["strict", "replace"])
-    def test_utf_16_is_refused(self, write, errors):
-        path = write("abc".encode("utf-16"))
-        assert refusal(path, errors=errors) == f"{path}: this is UTF-16; save the file as UTF-8"
+    @pytest.mark.parametrize("reading", [Reading(), REPLACE])
+    @pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "utf-16-le", "utf-16-be"])
+    def test_wide_ones_are_refused(self, write, encoding, reading):
+        path = write("a text of some words".encode(encoding))
+        wanted = (
+            f"no UTF-8 text; this looks like {encoding.upper()} (encoding: {encoding} reads it)"
+        )
+        assert refusal(path, reading) == f"{path}: {wanted}"
+
+    @pytest.mark.parametrize("name", ["latin1x", "rot13", "a\0b", ""])
+    def test_what_is_no_encoding_is_refused(self, name):
+        with pytest.raises(ValueError, match="`encoding` must be an encoding that Python knows"):
+            Reading(name)
+
+    def test_a_fault_of_another_encoding_is_named(self, write):
+        path = write(b"abc\n\x81")
+        wanted = f"{path}:2: invalid cp1252 at byte 4"
+        assert refusal(path, Reading("cp1252")) == wanted
+
+
+class TestBinary:
+    @pytest.mark.parametrize("reading", [Reading(), REPLACE, Reading("latin-1")])
+    @pytest.mark.parametrize(
+        ("content", "what"),
+        [
+            (b"%PDF-1.7\n", "a PDF document"),
+            (b"PK\x03\x04\x14\0", "a zip archive, as .docx, .xlsx and .epub files are"),
+            (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Office document"),
+            (b"\x89PNG\r\n", "a picture"),
+            (b"\x93NUMPY\x01\0", "a .npy file"),
+            (gzip.compress(b"a" * 257 + b"ustar"), "a tar archive"),
+        ],
+    )
+    def test_is_said_to_be_what_it_is(self, write, content, what, reading):
+        path = write(content)
+        assert refusal(path, reading) == f"{path}: this is {what}, not a text file"
+
+    @pytest.mark.parametrize("reading", [Reading(), REPLACE])
+    def test_nuls_are_no_text(self, write, reading):
+        assert "full of NULs" in refusal(write(b"\1\0\0\7" * 50), reading)
+
+    def test_noise_is_no_encoding(self, write):
+        message = refusal(write(bytes(range(256)) * 4), Reading())
+        assert message.endswith("; this looks like a binary file, not like text")
+
+
+def zstd(content):
+    """`content` in a frame of zstd by hand: its blocks say it as it is."""
+    block = (len(content) << 3 | 1).to_bytes(3, "little")
+    return b"\x28\xb5\x2f\xfd\x20" + bytes([len(content)]) + block + content
+
+
+class TestPacked:
+    @pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress])
+    def test_is_unpacked_whatever_its_name(self, write, pack):
+        content = pack("é\r\n".encode()) + pack(b"b")
+        assert read_text(write(content)) == TextFile("é\nb", hashlib.sha256(content).hexdigest())
+        latin = pack("é".encode("latin-1"))
+        assert read_text(write(latin), Reading("latin-1")).text == "é"
+
+    @pytest.mark.parametrize("reading", [Reading(), REPLACE])
+    @pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress])
+    def test_damage_is_said(self, write, pack, reading):
+        content = pack(random.Random(1).randbytes(5000))
+        path = write(content[:3000])
+        assert refusal(path, reading).endswith("file is cut short")
+        middle = bytes(255 - byte for byte in content[1000:1100])
+        path = write(content[:1000] + middle + content[1100:])
+        assert "file is damaged: " in refusal(path, reading)
+
+    @pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress])
+    def test_a_bomb_is_defused(self, write, pack, monkeypatch):
+        monkeypatch.setattr("seqgen.data.files.BOMB_SIZE", 1 << 20)
+        path = write(pack(bytes(5 << 20)))
+        assert "unpacks to more than" in refusal(path)
+        text = "".join(f"line {number}\n" for number in range(200_000))
+        assert read_text(write(pack(text.encode()))).text == text
+
+    @pytest.mark.skipif(CAN_ZSTD, reason="this Python reads zstd")
+    def test_zstd_says_what_it_needs(self, write):
+        path = write(zstd(b"text"))
+        wanted = "this is a zstd file; `pip install zstandard` lets seqgen read it"
+        assert refusal(path) == f"{path}: {wanted}"
+
+    @pytest.mark.skipif(not CAN_ZSTD, reason="neither Python 3.14 nor the package zstandard")
+    def test_zstd_is_unpacked(self, write):
+        content = zstd(b"text\n") + zstd(b"more")
+        assert read_text(write(content)).text == "text\nmore"
+        assert refusal(write(content[:-2])).endswith("zstd file is cut short")
 
 
 class TestPaths:

@@ -5,11 +5,14 @@ import pytest
 from seqgen.data import Example
 from seqgen.data.files import TextFile
 from seqgen.data.pair_rows import PairRow, PairTable, examples_of, rows_at, without_empty
+from seqgen.data.rows import Layout
 from seqgen.errors import DataError
 
 
 def parsed(text, columns=("source", "target"), **changes):
-    return PairTable(columns, **changes).parse([TextFile.of(text)], ["t.tsv"])
+    rows, note = PairTable(Layout(columns), **changes).parse([TextFile.of(text)], ["t.tsv"])
+    assert not note
+    return rows
 
 
 def test_columns_may_stand_in_any_order():
@@ -29,8 +32,8 @@ def test_texts_are_changed_and_what_a_person_gives_is_not():
 
 
 def test_files_in_parallel_have_a_column_each():
-    table = PairTable(("target", "source"))
-    rows = table.parse([TextFile.of("x\ny\n"), TextFile.of("a\nb\n")], ["t", "s"])
+    table = PairTable(Layout(("target", "source")))
+    rows, _ = table.parse([TextFile.of("x\ny\n"), TextFile.of("a\nb\n")], ["t", "s"])
     assert [(row.line, row.source, row.target) for row in rows] == [(1, "a", "x"), (2, "b", "y")]
 
 
@@ -46,7 +49,7 @@ def test_files_in_parallel_have_a_column_each():
 )
 def test_columns_must_name_what_is_needed_once(columns):
     with pytest.raises(ValueError, match="`columns` must name source and target once each"):
-        PairTable(columns)
+        PairTable(Layout(columns))
 
 
 class TestEmpty:

@@ -7,7 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seqgen.data.files import TextFile
-from seqgen.data.rows import Row, divided, lines_of, parse_parallel, parse_table, some_lines
+from seqgen.data.rows import (
+    Layout,
+    Row,
+    divided,
+    lines_of,
+    parse_parallel,
+    parse_table,
+    read_table,
+    some_lines,
+)
 from seqgen.errors import DataError
 
 TWO = ("source", "target")
@@ -22,12 +31,12 @@ def refusal(parse, *arguments):
 
 
 def table(text, columns=TWO):
-    return parse_table(TextFile.of(text), "t.tsv", columns)
+    return parse_table(TextFile.of(text), "t.tsv", Layout(columns)).rows
 
 
 def parallel(*texts, columns=TWO):
     names = [f"{column}.txt" for column in columns]
-    return parse_parallel([TextFile.of(text) for text in texts], names, columns)
+    return parse_parallel([TextFile.of(text) for text in texts], names, Layout(columns))
 
 
 def test_lines_end_at_newlines_alone():
@@ -67,7 +76,190 @@ class TestTable:
         assert refusal(table, text, columns).startswith(message)
 
 
+ENGLISH = {"source": "English", "target": "French"}
+
+
+class TestLayout:
+    """Other tables than TSV without a header: what is recognised is said."""
+
+    @pytest.mark.parametrize(
+        ("name", "text", "options", "rows", "note"),
+        [
+            # A first row of usual names is a header; a row of which one is none is a row.
+            ("t.tsv", "Source\tTarget\na\tb\n", {}, [(2, "a", "b")], "t.tsv:1: read with a header"),
+            ("t.tsv", "target\tid\tsource\nb\t1\ta\n", {}, [(2, "a", "b")], "t.tsv:1: read with"),
+            ("t.tsv", "text\ttexte\na\tb\n", {}, [(1, "text", "texte"), (2, "a", "b")], ""),
+            ("t.tsv", "text\ttext\n", {}, [(1, "text", "text")], ""),
+            ("t.tsv", "\n\nsource\ttarget\n\n", {"header": False}, [(3, "source", "target")], ""),
+            ("t.tsv", "Englisch\tFranz\na\tb\n", {"header": True}, [(2, "a", "b")], ""),
+            # By a name or a number.
+            ("t.tsv", "id\tFrench\tEnglish\n1\tb\ta\n", {"columns": ENGLISH}, [(2, "a", "b")], ""),
+            ("t.tsv", "1\tb\ta\n", {"columns": {"source": 3, "target": 2}}, [(1, "a", "b")], ""),
+            (
+                "t.tsv",
+                "x\ty\na\tb\n",
+                {"columns": {"source": 1, "target": "y"}},
+                [(2, "a", "b")],
+                "",
+            ),
+            # CSV: by the name of the file or by the option; quoted texts, which may have lines in
+            # them, and which lines are counted.
+            (
+                "t.csv",
+                'a,"b,""c"""\n',
+                {},
+                [(1, "a", 'b,"c"')],
+                "t.csv: read as CSV without a header",
+            ),
+            ("t.CSV.gz", "a;b\n", {}, [(1, "a", "b")], "t.CSV.gz: read as CSV without a header"),
+            (
+                "t.csv",
+                "text,label\na,b\n",
+                {},
+                [(2, "a", "b")],
+                "t.csv:1: read as CSV with a header",
+            ),
+            (
+                "t.txt",
+                'source,target\n"a\nb",c\n\nd,e\n',
+                {"format": "csv", "header": True},
+                [(2, "a\nb", "c"), (5, "d", "e")],
+                "",
+            ),
+            # JSON lines: whole numbers are labels, other keys are not read.
+            (
+                "t.jsonl",
+                '{"target": 1, "source": "a\\u00e9", "x": [null]}\n\n',
+                {},
+                [(1, "aé", "1")],
+                "t.jsonl: read as JSON lines",
+            ),
+            (
+                "t.txt",
+                '{"English": "a", "French": "b"}',
+                {"format": "jsonl", "columns": ENGLISH},
+                [(1, "a", "b")],
+                "",
+            ),
+        ],
+    )
+    def test_a_table_is_read_as_its_name_its_header_or_an_option_says(
+        self, name, text, options, rows, note
+    ):
+        found, said = read_table(TextFile.of(text), name, Layout(**{"columns": TWO, **options}))
+        assert [(row.line, *row.texts) for row in found if row.texts] == rows
+        assert said.startswith(note)
+        assert bool(said) == bool(note)
+
+    @pytest.mark.parametrize(
+        ("name", "text", "options", "message"),
+        [
+            (
+                "t.tsv",
+                "a,b\n",
+                {},
+                "t.tsv:1: 1 column instead of 2 (source, target): there is no tab (data.form",
+            ),
+            (
+                "t.tsv",
+                '{"a": 1}\n',
+                {},
+                "t.tsv:1: 1 column instead of 2 (source, target): there is no tab (data.form",
+            ),
+            (
+                "t.tsv",
+                "id\tsource\ttarget\n1\ta\tb\n2\tc\n",
+                {},
+                "t.tsv:3: 2 columns instead of 3 (id, source, t",
+            ),
+            (
+                "t.tsv",
+                "id\tEn\tFrench\n",
+                {"columns": ENGLISH},
+                "t.tsv:1: no column 'English'; there are id, En, Fr",
+            ),
+            (
+                "t.tsv",
+                "Englisch\tFrench\n",
+                {"columns": ENGLISH},
+                "t.tsv:1: no column 'English'; did you mean 'Engl",
+            ),
+            (
+                "t.tsv",
+                "French\tFrench\n",
+                {"columns": {"source": 1, "target": "french"}},
+                "t.tsv:1: 2 columns are called 'f",
+            ),
+            (
+                "t.tsv",
+                "a\tb\n",
+                {"columns": {"source": 1, "target": 3}},
+                "t.tsv:1: no column 3: there are 2",
+            ),
+            (
+                "t.tsv",
+                "id\tword\ttag\n",
+                {},
+                "t.tsv:1: no column 'source'; there are id, word, tag (data.columns={s",
+            ),
+            ("t.csv", 'a,b\n"c\nd,e\nf,g\n', {}, "t.csv:2: not CSV: unexpected end of data"),
+            ("t.csv", 'a,b\n"c\nd",e\nf\n', {}, "t.csv:4: 1 column instead of 2 (source, target)"),
+            (
+                "t.jsonl",
+                '{"source": "a", "target": "b"}\n{"source": 1.5, "target": "b"}',
+                {},
+                "t.jsonl:2: 'source' must be a text, but is 1.5",
+            ),
+            (
+                "t.jsonl",
+                '{"source": "a", "target": null}',
+                {},
+                "t.jsonl:1: 'target' must be a text, but is null",
+            ),
+            (
+                "t.jsonl",
+                '{"source": "a", "target": true}',
+                {},
+                "t.jsonl:1: 'target' must be a text, but is true",
+            ),
+            (
+                "t.jsonl",
+                '{"sorce": "a", "target": "b"}',
+                {},
+                "t.jsonl:1: has no 'source'; did you mean 'sorce'?",
+            ),
+            (
+                "t.jsonl",
+                '[{"source": "a"}]',
+                {},
+                "t.jsonl:1: must be an object, {...}, on each line, but is the lin",
+            ),
+            ("t.jsonl", "3", {}, "t.jsonl:1: must be an object, {...}, on each line, but is int"),
+            ("t.jsonl", '{"source": "a"', {}, "t.jsonl:1: not JSON: Expecting ',' delimiter"),
+            ("t.jsonl", "[" * 100_000, {}, "t.jsonl:1: not JSON: "),
+        ],
+    )
+    def test_what_is_no_such_table_is_refused_with_its_line(self, name, text, options, message):
+        layout = Layout(**{"columns": TWO, **options})
+        assert refusal(read_table, TextFile.of(text), name, layout).startswith(message)
+
+    def test_a_header_alone_is_no_row(self):
+        layout = Layout(TWO, header=True)
+        message = refusal(parse_table, TextFile.of("a\tb\n"), "t.tsv", layout)
+        assert message == "t.tsv: no rows in it (1 lines, all of them empty but the header)"
+
+    def test_names_need_a_header(self):
+        with pytest.raises(ValueError, match="`header` must not be false where `columns` names"):
+            Layout(ENGLISH, header=False)
+
+
 class TestParallel:
+    def test_with_a_header_the_first_line_of_each_is_none(self):
+        texts = [TextFile.of("source\na\n"), TextFile.of("target\nb\n")]
+        rows = parse_parallel(texts, ["s", "t"], Layout(TWO, header=True))
+        assert rows == [Row(2, ("a", "b"))]
+        assert len(parse_parallel(texts, ["s", "t"], Layout(TWO))) == 2
+
     def test_line_n_of_each_file_is_row_n(self):
         assert parallel("a\nb\n", "c d\n\n") == [Row(1, ("a", "c d")), Row(2, ("b", ""))]
         columns = ("source", "target", "features")

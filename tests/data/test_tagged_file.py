@@ -10,7 +10,9 @@ from seqgen.errors import DataError
 
 
 def parsed(text):
-    return parse_tagged(TextFile(text, "hash"), "t.tsv")
+    sequences, note = parse_tagged(TextFile(text, "hash"), "t.tsv")
+    assert not note
+    return sequences
 
 
 def test_blank_lines_stand_between_sequences():

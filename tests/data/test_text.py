@@ -152,7 +152,9 @@ class TestTooLittle:
 
 class TestOptions:
     def test_a_source_is_needed(self):
-        with pytest.raises(OptionError, match="`corpus` or `path` must say where"):
+        with pytest.raises(
+            OptionError, match="`path`, `train` or `corpus` must say where the text comes from"
+        ):
             data.build("text", seed=1)
 
     def test_a_path_comes_before_a_corpus(self, make):
