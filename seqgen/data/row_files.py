@@ -243,10 +243,8 @@ class RowFiles(PartFiles, Generic[T]):
                 continue
             own = set(map(self.question, part.rows))
             if own & known:
-                both = (
-                    f"{len(own & known)} of {len(own)} different {self.what} are in training, too"
-                )
-                yield f"{part.name}: of the {name} part, {both}"
+                both = f"{len(own & known)} of {len(own)} different {self.asked} are in training"
+                yield f"{part.name}: of the {name} part, {both}, too"
 
     @cached_property
     def _divided(self) -> dict[PartName, Part[T] | None]:
