@@ -8,10 +8,9 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
-from pydantic import Field
 
 from seqgen.data.files import PACKED_SUFFIXES, TextFile
 from seqgen.errors import DataError
@@ -20,7 +19,7 @@ from seqgen.options import did_you_mean
 T = TypeVar("T")
 Format = Literal["auto", "tsv", "csv", "jsonl"]
 Header = Literal["auto"] | bool
-Place = Annotated[int, Field(ge=1)] | Annotated[str, Field(min_length=1)]
+Place = int | str
 """A column: its number, from 1, or its name in the header."""
 
 SKIPPED = "_"
@@ -63,6 +62,10 @@ class Layout:
     def __post_init__(self) -> None:
         if self.named and self.header is False:
             raise ValueError("`header` must not be false where `columns` names columns")
+        places = self.columns.values() if isinstance(self.columns, Mapping) else ()
+        wrong = [place for place in places if not place or (isinstance(place, int) and place < 0)]
+        if wrong:
+            raise ValueError(f"`columns` must be numbers from 1 or names, but has {wrong[0]!r}")
 
     @property
     def read(self) -> tuple[str, ...]:

@@ -161,7 +161,8 @@ class TextData(PartFiles, Data[TokenBatch]):
         for part, share, (text, name) in zip(PART_NAMES, self.split, parts, strict=True):
             found[part], self._names[part] = text, name
             # A file with nothing but white space has no text; a share of a text has what it has.
-            if not text.strip() if self.files and self.files[part] else share and not text:
+            wanted, content = (self.files[part], text.strip()) if self.files else (share, text)
+            if wanted and not content:
                 found[part] = ""
                 self._remarks[part] = f"{name}: no text for the {part} part, so there is none"
         return found

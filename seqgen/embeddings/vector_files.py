@@ -60,7 +60,12 @@ def read_vectors(path: Path, words: Collection[str], size: int) -> Vectors:
         numbers = line[start + 1 :].split(b" ")
         if not all(map(_NUMBER.fullmatch, numbers)):
             raise DataError(f"{path}:{row}: must be a word and {size} numbers, but is {_few(line)}")
-        found[word] = np.array([float(each) for each in numbers], dtype=np.float32)
+        with np.errstate(over="ignore"):  # what is too large becomes infinite
+            vector = np.array([float(each) for each in numbers], dtype=np.float32)
+        if not np.isfinite(vector).all():
+            number = numbers[int(np.isinf(vector).argmax())].decode()
+            raise DataError(f"{path}:{row}: the number {number} is too large for float32")
+        found[word] = vector
     return Vectors(found, duplicates)
 
 
@@ -88,6 +93,8 @@ def _layout(path: Path) -> tuple[int, bool]:
 def _lines(path: Path) -> Iterator[bytes]:
     """The lines without their ends and without the space that fastText puts there."""
     try:
+        if path.exists() and not path.is_file() and not path.is_dir():
+            raise DataError(f"{path}: this is not a regular file; a file of vectors is needed")
         with path.open("rb") as file:
             for number, line in enumerate(file):
                 content = line if number else line.removeprefix(BOM_UTF8)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import string
 from collections.abc import Iterable
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
+from pydantic import Field
 
 from seqgen.tokenizers.base import SPECIALS, UNK, Spans, Tokenizer, Tokens, check_text, tokenizers
 
@@ -24,7 +25,9 @@ class CharTokenizer(Tokenizer):
     lossless = True
 
     def __init__(
-        self, alphabet: str | None = None, unk: Literal["token", "error"] = "token"
+        self,
+        alphabet: Annotated[str, Field(min_length=1)] | None = None,
+        unk: Literal["token", "error"] = "token",
     ) -> None:
         self.unk = unk
         self._alphabet = string.printable if alphabet == "printable" else alphabet

@@ -54,9 +54,12 @@ def most_frequent(counts: Mapping[str, int], min_count: int, vocab_size: int | N
     """The pieces that are there `min_count` times, at most as many as make `vocab_size` ids.
 
     The most frequent come first, those that are as frequent by code point: the order of `counts`
-    does not matter.
+    does not matter. Raises ValueError if none is there so often.
     """
     often = [piece for piece, count in counts.items() if count >= min_count]
+    if counts and not often:
+        most = f"at most {max(counts.values())}, as often as the most frequent is there"
+        raise ValueError(f"`min_count` must be {most}, but is {min_count}")
     often.sort(key=lambda piece: (-counts[piece], piece))
     return often if vocab_size is None else often[: vocab_size - len(SPECIALS)]
 

@@ -56,13 +56,20 @@ class WordTokenizer(PieceTokenizer):
         self._line_ends = line_ends
         if line_ends:
             self._split = by_lines(self._split)
+        self._pattern = pattern
         self.set_pieces([])
 
     def fit(self, texts: Iterable[str]) -> None:
-        """Count the words of `texts` and keep the most frequent ones."""
+        """Count the words of `texts` and keep the most frequent ones. Raises ValueError if texts
+        that are not blank leave none."""
         counts: Counter[str] = Counter()
+        blank = True
         for text in texts:
             counts.update(self._words(text))
+            blank = blank and not text.strip()
+        if not blank and not counts.keys() - {LINE_END}:
+            what = "`split`" if self._pattern is None else f"`pattern` {self._pattern!r}"
+            raise ValueError(f"{what} must find words in the training text, but finds none")
         self.set_pieces(most_frequent(counts, self._min_count, self._vocab_size))
 
     def encode(self, text: str) -> Tokens:

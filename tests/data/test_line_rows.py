@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from seqgen.data.files import TextFile
 from seqgen.data.line_rows import Line, encode_lines, lines_in, within
+from seqgen.data.rows import Layout
 from seqgen.errors import DataError
 from seqgen.tokenizers import BOS, EOS, CharTokenizer
 
@@ -121,3 +122,21 @@ def test_a_tokenizer_that_samples_cuts_each_line_by_the_seed():
     assert [4, 4, 5, 5, EOS] in rows[0]
     plain = encode_lines(lines, "f", Doubling(alphabet="ab")).targets
     assert all(torch.equal(row, torch.tensor([4, 5, EOS])) for row in plain)
+
+
+class TestColumn:
+    def lines(self, text, column, name="t.csv"):
+        found, note = lines_in(TextFile.of(text), name, "drop", Layout({"text": column}))
+        return [(line.number, line.text) for line in found], note
+
+    def test_lines_may_be_a_column(self):
+        text = 'id,title\n1,"a, b"\n\n2,\n3,c\n'
+        lines, note = self.lines(text, "title")
+        assert lines == [(2, "a, b"), (5, "c")]
+        assert note == "t.csv: read as CSV; 2 of 4 lines are empty and left out (lines 3, 4)"
+        assert self.lines('{"title": "a"}\n', "title", "t.jsonl")[0] == [(1, "a")]
+        assert self.lines("1\ta\n2\tb\n", 2, "t.tsv") == ([(1, "a"), (2, "b")], "")
+
+    def test_a_text_of_two_lines_is_none(self):
+        with pytest.raises(DataError, match=r"^t\.csv:2: the text has an end of a line in it"):
+            self.lines('title\n"a\nb"\n', "title")

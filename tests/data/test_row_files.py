@@ -1,5 +1,6 @@
 """Where rows come from: a directory, one file, files by name, files in parallel or a corpus."""
 
+import gzip
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -135,6 +136,58 @@ class TestFiles:
     def test_a_path_that_is_no_line_is_shown_on_one(self, place):
         path = place.write("two\nlines.tsv", "a\n")
         assert "two\\nlines.tsv" in Letters(train=path).part("train").name
+
+
+class TestRemarks:
+    def test_a_file_of_two_parts_is_said_once(self, folder, place):
+        place.write("parts/copy.tsv", "a\nb\n")
+        made = Letters(path=folder, valid=Path("copy.tsv"))
+        assert len(made.hashes()) == 3
+        assert made.file_remarks() == [
+            "parts/copy.tsv: of the valid part, the same as parts/train.tsv of train"
+        ]
+
+    def test_rows_of_two_parts_are_counted(self, folder, place):
+        place.write("parts/test.tsv", "x\nB\nb\n")
+        made = Letters(path=folder)
+        made.hashes()
+        both = "1 of 2 different rows are in training, too"
+        assert made.file_remarks() == [f"parts/test.tsv: of the test part, {both}"]
+
+    def test_an_empty_held_out_file_is_said(self, folder, place):
+        place.write("parts/dev.tsv", "\n \n")
+        made = Letters(path=folder)
+        made.hashes()
+        assert made.part("valid") is None
+        empty = "parts/dev.tsv: no rows for the valid part, so there is none"
+        assert made.file_remarks() == [empty]
+
+    def test_a_share_without_rows_is_said(self, place):
+        made = Letters(path=place.write("few.txt", "a\nb\nc\n"), split=(0.9, 0.1, 0))
+        made.hashes()
+        assert made.part("valid") is None
+        [remark] = made.file_remarks()
+        assert remark.endswith("few.txt: no rows for the valid part, so there is none")
+
+
+class TestNames:
+    @pytest.mark.parametrize("name", ["dev.csv", "valid.jsonl.gz", "valid.tsv"])
+    def test_files_of_a_directory_have_other_ones_too(self, folder, name):
+        content = b"c\n" if not name.endswith(".gz") else gzip.compress(b"c\n")
+        (folder / "dev.tsv").unlink()
+        (folder / name).write_bytes(content)
+        made = Letters(path=folder)
+        assert rows(made, "valid") == ["c"]
+        assert made.part("valid").name == f"parts/{name}"
+
+    def test_two_that_might_be_meant_are_refused(self, folder, place):
+        place.write("parts/train.csv", "a\n")
+        wanted = "parts: has train.tsv and train.csv; data.train=NAME says which is read"
+        assert refusal(Letters(path=folder)) == wanted
+
+    def test_rows_are_divided_from_one_file(self, folder):
+        wanted = "parts/*.tsv: fits 3 files, but rows come from one"
+        assert refusal(Letters(path=folder / "*.tsv")).endswith(wanted)
 
 
 class TestDivided:

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seqgen.data.files import TextFile
+from seqgen.data.rows import Layout
 from seqgen.data.tagged_file import TaggedSequence, parse_tagged
 from seqgen.errors import DataError
 
@@ -68,3 +69,50 @@ def test_a_file_without_sequences_is_refused(text, message):
     with pytest.raises(DataError) as caught:
         parsed(text)
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "columns", "note"),
+    [
+        (
+            "t.conllu",
+            "1\tthe\tDET\n2\tcat\tNOUN\n\n1\truns\tVERB\n",
+            {"source": 2, "target": 3},
+            False,
+        ),
+        ("t.tsv", "form\tupos\nthe\tDET\ncat\tNOUN\n\nruns\tVERB\n", ("source", "target"), True),
+        ("t.csv", "word,tag\nthe,DET\ncat,NOUN\n\nruns,VERB\n", ("source", "target"), True),
+        (
+            "t.jsonl",
+            '{"w": ["the", "cat"], "t": ["DET", "NOUN"]}\n{"w": ["runs"], "t": ["VERB"]}\n',
+            {"source": "w", "target": "t"},
+            False,
+        ),
+    ],
+)
+def test_other_tables_are_read(name, text, columns, note):
+    found, said = parse_tagged(TextFile.of(text), name, Layout(columns))
+    assert [(each.words, each.tags) for each in found] == [
+        (("the", "cat"), ("DET", "NOUN")),
+        (("runs",), ("VERB",)),
+    ]
+    assert bool(said) == note
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"source": ["a", "b"], "target": ["X"]}', "t.jsonl:1: 2 words, but 1 tags"),
+        (
+            '{"source": "a b", "target": ["X"]}',
+            "t.jsonl:1: 'source' must be a list of texts, but",
+        ),
+        ('{"source": ["a", 3], "target": ["X"]}', "t.jsonl:1: 'source' must be a list of texts"),
+        ('\n{"source": ["a b"], "target": ["X"]}', "t.jsonl:2: the word 'a b' has a space in it"),
+        ('{"source": [], "target": []}', "t.jsonl: no sequences in it (1 lines, all of them bl"),
+    ],
+)
+def test_wrong_lists_are_named(text, message):
+    with pytest.raises(DataError) as caught:
+        parse_tagged(TextFile.of(text), "t.jsonl")
+    assert str(caught.value).startswith(message)

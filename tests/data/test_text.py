@@ -1,5 +1,6 @@
 """The data kind `text`: where a text is cut, and what is too little of it."""
 
+import gzip
 import hashlib
 from fractions import Fraction
 
@@ -181,6 +182,108 @@ class TestOptions:
             make(text).training_texts()
         made = make(text, errors="replace", split=[1, 0, 0])
         assert training_text(made) == "abcdefgh\ufffd" * 30
+
+
+class TestPartsOfTheirOwn:
+    """Running text in several files: what each part is made of, and what is said of it."""
+
+    TEXTS = {"train": "abc\n" * 20, "valid": "cab\n", "test": "bca\nb"}
+
+    @pytest.fixture
+    def folder(self, place):
+        for part, text in self.TEXTS.items():
+            place.write(f"parts/{part}.txt", text)
+        return place.folder / "parts"
+
+    def parts(self, **options):
+        made = data.build({"name": "text", "batch_size": 2, "window": 4, **options}, seed=1)
+        known = of("\nabcxyz")
+        dataset = made.encode(known)
+        texts = [
+            None if each is None else known["text"].decode(each.stream[1:].tolist())
+            for each in (dataset.valid, dataset.test)
+        ]
+        return made, [training_text(made), *texts]
+
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {"path": "parts"},
+            {"path": "parts", "valid": "valid.txt"},
+            {"train": "parts/train.txt", "valid": "parts/valid.txt", "test": "parts/test.txt"},
+            {"path": "parts", "train": "tr*.txt", "test": ["test.txt"]},
+        ],
+    )
+    def test_each_has_its_files(self, folder, options):
+        made, texts = self.parts(**options)
+        assert texts == [*self.TEXTS.values()]
+        names = {f"{part}.txt" for part in self.TEXTS}
+        assert {name.split("/")[-1] for name in made.fingerprint()} == names
+        assert made.remarks() == ()
+
+    def test_each_begins_anew(self, folder):
+        made, _ = self.parts(path="parts")
+        split = made.held_out("test", of("\nabc"))
+        assert split.stream[0] == BOS
+        assert split.tokens == len(self.TEXTS["test"])
+
+    def test_packed_ones_are_found_by_the_names_that_they_had(self, folder):
+        for part in self.TEXTS:
+            plain = folder / f"{part}.txt"
+            (folder / f"{part}.txt.gz").write_bytes(gzip.compress(plain.read_bytes()))
+            plain.unlink()
+        for options in ({"path": "parts"}, {"train": "parts/train.txt", "test": "parts/test.txt"}):
+            made, texts = self.parts(**options)
+            assert texts[0] == self.TEXTS["train"]
+            assert all(name.endswith(".txt.gz") for name in made.fingerprint())
+
+    def test_several_are_read_one_behind_the_other(self, place):
+        for number, text in (("10", "c"), ("2", "\ufeffb\n"), ("1", "a")):
+            place.write(f"more/sub/{number}.txt", text * 9 if text == "c" else text)
+        options = {"split": [1, 0, 0], "batch_size": 1, "window": 2}
+        made, texts = self.parts(path="more/**/*.txt", **options)
+        assert texts == ["a\n" + "c" * 9 + "\nb\n", None, None]
+        assert [*made.fingerprint()] == [f"more/sub/{n}.txt" for n in ("1", "10", "2")]
+        made, texts = self.parts(train=["more/sub/2.txt", "more/sub/10.txt"], **options)
+        assert texts[0] == "b\n" + "c" * 9
+
+    def test_what_is_odd_is_said(self, folder, place):
+        place.write("parts/blank.txt", " \n\n")
+        made, texts = self.parts(path="parts", valid="blank.txt", test="train.txt")
+        assert texts[1:] == [None, self.TEXTS["train"]]
+        assert made.remarks() == (
+            "parts/train.txt: of the test part, the same as parts/train.txt of train",
+            "parts/blank.txt: no text for the valid part, so there is none",
+        )
+        (folder / "test.txt").unlink()
+        made, texts = self.parts(path="parts")
+        assert texts[2] is None
+        assert made.remarks() == ("parts/test.txt: not there, so there is no such part",)
+
+    def test_a_share_that_is_empty_is_said(self, make):
+        made = make("ab" * 15, split=[0.98, 0.01, 0.01])
+        dataset = made.encode(of("ab"))
+        assert dataset.valid is None
+        [remark] = made.remarks()
+        assert remark.endswith("no text for the valid part, so there is none")
+        assert make(LETTERS[:100], split=[1, 0, 0]).remarks() == ()
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            ({"path": "none/*.txt"}, r"none/\*\.txt: no file fits this pattern"),
+            ({"path": "."}, r"\.: has no train\.txt; data\.train=NAME says what is read"),
+            ({"path": "parts", "train": "valid.tx"}, "valid.tx: cannot be read: No such file"),
+            ({"path": "parts", "train": "blank.txt"}, "blank.txt: no text in it"),
+            ({"path": "two"}, r"two: has dev\.txt and valid\.txt; data\.valid=NAME says which"),
+        ],
+    )
+    def test_what_cannot_be_read_is_refused(self, folder, place, options, message):
+        place.write("parts/blank.txt", "\n")
+        for name in ("train", "dev", "valid"):
+            place.write(f"two/{name}.txt", "a")
+        with pytest.raises(DataError, match=message):
+            self.parts(**options)
 
 
 class Drawn(CharTokenizer):

@@ -1,5 +1,6 @@
 """Reading word vectors: rows, headers, words with spaces, and what is wrong with a row."""
 
+import os
 import ssl
 
 import pytest
@@ -85,6 +86,21 @@ def test_a_bad_row_is_named(write, row):
         read_vectors(path, ["a", "c", "c 5", "c "], 2)
     message = f"{path}:3: must be a word and 2 numbers, but is {row!r}"
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("number", ["1e39", "-3.5E38", "1" + "0" * 400, "1e999"])
+def test_a_number_that_float32_lacks_is_named(write, number):
+    path = write(f"a 1 2\nb 3 {number}\n")
+    with pytest.raises(DataError, match=rf"txt:2: the number {number} is too large for float32"):
+        read_vectors(path, ["b"], 2)
+    assert not read_vectors(path, ["c"], 2).found
+    assert found(write("a 1e-60 3.4e38\n"), "a")["a"] == pytest.approx([0, 3.4e38])
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(DataError, match="pipe: this is not a regular file"):
+        vector_size(tmp_path / "pipe")
 
 
 def test_rows_are_counted_with_the_header(write):

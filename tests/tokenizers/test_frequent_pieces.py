@@ -14,11 +14,16 @@ COUNTS = {"b": 2, "é": 1, "a": 2, "z": 3, "B": 2}
         (2, None, ["z", "B", "a", "b"]),
         (1, 6, ["z", "B"]),
         (3, 6, ["z"]),
-        (4, None, []),
     ],
 )
 def test_the_most_frequent_are_taken(min_count, vocab_size, wanted):
     assert most_frequent(COUNTS, min_count, vocab_size) == wanted
+
+
+def test_a_count_that_none_reaches_is_refused():
+    with pytest.raises(ValueError, match="`min_count` must be at most 3, as often as the most"):
+        most_frequent(COUNTS, 4, None)
+    assert most_frequent({}, 4, None) == []
 
 
 def test_a_file_keeps_the_order():

@@ -60,7 +60,6 @@ def test_the_order_of_the_texts_does_not_matter(texts):
     [
         ({"min_count": 2}, ["b", "a"]),
         ({"vocab_size": 5}, ["b"]),
-        ({"min_count": 4}, []),
         ({"vocab_size": 9}, ["b", "a", "c"]),
     ],
 )

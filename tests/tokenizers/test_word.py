@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seqgen.options import OptionError
-from seqgen.tokenizers import SPECIALS, UNK, WordTokenizer, tokenizers
+from seqgen.tokenizers import BOS, EOS, SPECIALS, UNK, WordTokenizer, tokenizers
 
 
 def fitted(*texts, **options):
@@ -35,7 +35,6 @@ def test_the_most_frequent_come_first_then_by_code_point():
         ({"vocab_size": 1000}, ["a", "b", "c", "d"]),
         ({"min_count": 2}, ["a", "b"]),
         ({"min_count": 2, "vocab_size": 5}, ["a"]),
-        ({"min_count": 9}, []),
     ],
 )
 def test_rare_words_are_left_out(options, words):
@@ -103,3 +102,53 @@ def test_a_damaged_vocabulary_is_refused(content):
 
 def test_the_file_is_the_words():
     assert json.loads(fitted("b é b").files()["words.json"]) == ["b", "é"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"min_count": 3}, "`min_count` must be at most 2, as often as the most frequent is there"),
+        ({"pattern": "[0-9]+"}, r"`pattern` '\[0-9\]\+' must find words in the training text, but"),
+        ({"pattern": "[0-9]+", "line_ends": True}, "must find words in the training text"),
+        ({"pattern": "x*?"}, "must find words in the training text"),
+    ],
+)
+def test_a_vocabulary_of_no_words_is_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        WordTokenizer(**options).fit(["a b", "\n", "a"])
+
+
+def test_of_nothing_it_learns_nothing():
+    made = WordTokenizer(min_count=2)
+    made.fit(["", " \n"])
+    assert len(made) == 4
+
+
+class TestLineEnds:
+    @pytest.mark.parametrize("options", [{}, {"pattern": r"\S+"}, {"split": "exact"}])
+    @given(st.lists(st.sampled_from(["a", "<eos>", "\n", " ", "\n\n", "b "]), max_size=12))
+    def test_each_is_a_token_and_comes_back(self, options, pieces):
+        text = "".join(pieces)
+        made = WordTokenizer(line_ends=True, **options)
+        made.fit(["a b\n", text])
+        tokens = made.encode(text).tolist()
+        assert [made.shown(token) for token in tokens].count("\n") == text.count("\n")
+        back = made.decode(tokens)
+        if made.lossless:
+            assert back == text
+        else:
+            lines = [" ".join(line.split()) for line in text.split("\n")]
+            assert back == "\n".join(lines)
+        for cut in range(len(tokens) + 1):
+            before, after = tokens[:cut], tokens[cut:]
+            assert made.decode(before) + made.continuation(before, after) == back
+
+    def test_unknown_words_and_specials_stand_on_their_lines(self):
+        made = WordTokenizer(line_ends=True)
+        made.fit(["a b\n"])
+        assert made.decode([BOS, *made.encode("a x\n\nb"), EOS]) == "a \ufffd\n\nb"
+
+    def test_without_them_they_are_lost(self):
+        made = WordTokenizer()
+        made.fit(["a b\n"])
+        assert made.decode(made.encode("a\nb")) == "a b"
