@@ -98,7 +98,7 @@ MISTAKES = {
     "no source of data": (
         "path: text.txt, ",
         "",
-        "2:7: data: `corpus` or `path` must say where the text comes from",
+        "2:7: data: `path`, `train` or `corpus` must say where the text comes from",
     ),
     "no split for training": (
         "batch_size: 4",

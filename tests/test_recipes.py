@@ -5,7 +5,12 @@ from pathlib import Path
 
 import pytest
 
-LECTURES = Path(__file__).parent.parent / "recipes" / "lectures"
+from seqgen.build import build_data, fit_tokenizers
+from seqgen.recipe import read_recipe
+
+RECIPES = Path(__file__).parent.parent / "recipes"
+LECTURES = RECIPES / "lectures"
+WIKITEXT = Path(__file__).resolve().parents[2] / "shared/data/wordlm/wikitext-2"
 NAMES = [("GREEK SMALL LETTER", "Ll"), ("GREEK CAPITAL LETTER", "Lu"), ("ROMAN NUMERAL", "Nl")]
 
 
@@ -31,3 +36,15 @@ def test_an_lstm_fed_at_once_learns_as_one_fed_step_by_step(place, train):
     assert len(at_once) == 21
     assert at_once[-2] < 0.8 * at_once[0]
     assert by_step == pytest.approx(at_once, abs=1e-5)
+
+
+@pytest.mark.skipif(not WIKITEXT.is_dir(), reason="WikiText-2 is not here")
+def test_wikitext_2_has_as_many_tokens_as_are_published():
+    recipe = read_recipe(RECIPES / "wikitext2_word_lstm.yaml", [f"data.path={WIKITEXT}"])
+    made = build_data(recipe)
+    tokenizers = fit_tokenizers(recipe, made)
+    assert len(tokenizers["text"]) == 33_278 + 4  # the words, `<unk>` and the end of a line; ours
+    parts = made.encode(tokenizers)
+    found = [parts.train.tokens, parts.valid.tokens, parts.test.tokens]
+    assert found == [2_088_628, 217_646, 245_569]
+    assert parts.valid.unknown == parts.test.unknown == 0

@@ -194,8 +194,7 @@ def _zstd_chunks(content: bytes, name: str) -> Iterator[bytes]:
 
 def _refuse_wide(content: bytes, name: str, reading: Reading | None) -> None:
     """A DataError for UTF-16 and UTF-32, which may be valid UTF-8, and for what is no text."""
-    first = content[:4096]
-    found = ""
+    first, seems, found = content[:4096], "is", ""
     if content.startswith((BOM_UTF32_BE, BOM_UTF32_LE)):
         found = "utf-32"
     elif content.startswith((BOM_UTF16_BE, BOM_UTF16_LE)):
@@ -204,10 +203,9 @@ def _refuse_wide(content: bytes, name: str, reading: Reading | None) -> None:
         even, odd = first[::2].count(0), first[1::2].count(0)
         if min(even, odd) * 8 > max(even, odd):
             raise DataError(f"{name}: this is a binary file, full of NULs, not a text file")
-        found = "utf-16-be" if even > odd else "utf-16-le"
+        seems, found = "looks like", "utf-16-be" if even > odd else "utf-16-le"
     if found:
-        advice = _encoding_advice(found.upper(), found, reading)
-        raise DataError(f"{name}: no UTF-8 text{advice}")
+        raise DataError(f"{name}: this {seems} {found.upper()}; {_helps(found, reading)}")
 
 
 def _advice(content: bytes, error: UnicodeError, reading: Reading | None) -> str:
@@ -221,12 +219,11 @@ def _advice(content: bytes, error: UnicodeError, reading: Reading | None) -> str
         return " (set errors: replace to go on)" if reading is not None else ""
     high = re.findall(rb"[\x80-\xff]", content)
     if len(high) * 3 > len(content) or any(map(_NOT_CP1252.match, high)):
-        return _encoding_advice("another encoding", "NAME", reading)
+        return f"; this looks like another encoding ({_helps('NAME', reading)})"
     western = "latin-1" if min(high) >= b"\xa0" else "cp1252"
-    return _encoding_advice(western, western, reading)
+    return f"; this looks like {western} ({_helps(western, reading)})"
 
 
-def _encoding_advice(looks: str, encoding: str, reading: Reading | None) -> str:
+def _helps(encoding: str, reading: Reading | None) -> str:
     """How to have a text read that is in another encoding."""
-    helps = "save it as UTF-8" if reading is None else f"encoding: {encoding} reads it"
-    return f"; this looks like {looks} ({helps})"
+    return "save the file as UTF-8" if reading is None else f"encoding: {encoding} reads it"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -35,7 +35,7 @@ class Part(Generic[T]):
 
 
 @dataclass(eq=False)
-class PartFiles:
+class PartFiles(ABC):  # noqa: B024
     """The options that say where the parts come from, for kinds of data to inherit.
 
     `path` is a directory with a file for each part, or one file that is divided. In a directory the
@@ -166,7 +166,7 @@ class PartFiles:
 
 
 @dataclass(eq=False)
-class RowFiles(PartFiles, Generic[T]):
+class RowFiles(PartFiles, ABC, Generic[T]):
     """The options that say where rows come from, for kinds of data to inherit.
 
     `train`, `valid` and `test` are each a file, or a list of files in parallel. What is divided is
