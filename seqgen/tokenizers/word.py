@@ -20,6 +20,7 @@ from seqgen.tokenizers.word_splits import (
     word_spans,
 )
 
+
 @tokenizers.register("word")
 class WordTokenizer(PieceTokenizer):
     """One token for each word, the most frequent first; words that are as frequent by code point.

@@ -133,6 +133,8 @@ class TestLineEnds:
         made.fit(["a b\n", text])
         tokens = made.encode(text).tolist()
         assert [made.shown(token) for token in tokens].count("\n") == text.count("\n")
+        shown = [made.shown(token).strip("'") for token in tokens]
+        assert [text[start:end] for start, end in made.spans(text)] == shown
         back = made.decode(tokens)
         if made.lossless:
             assert back == text
