@@ -140,7 +140,12 @@ def read_table(
             fault = miscounted(cells, count) or _miscounted(cells, count, columns, form)
             raise DataError(f"{name}:{line}: {fault}")
         rows.append(Row(line, tuple(cells[place] for place in places)))
-    return Table(rows, _note(first, name, layout, header))
+    kind = ""
+    if form == "csv" and layout.format == "auto":
+        kind = " as CSV" + {";": " with semicolons", "\t": " with tabs"}.get(
+            _delimiter(file.text), ""
+        )
+    return Table(rows, _note(first, name, layout, header and not layout.named, kind))
 
 
 def parse_table(file: TextFile, name: str, layout: Layout) -> Table:
@@ -151,7 +156,8 @@ def parse_table(file: TextFile, name: str, layout: Layout) -> Table:
     if not any(any(row.texts) for row in rows):
         lines = len(lines_of(file.text))
         header = " but the header" if lines > len(rows) else ""
-        blank = f"{lines} lines, all of them empty{header}" if lines else "an empty file"
+        number = f"{lines} line{'s' if lines > 1 else ''}"
+        blank = f"{number}, all of them empty{header}" if lines else "an empty file"
         raise DataError(f"{name}: no rows in it ({blank})")
     return Table(rows, table.note)
 
@@ -206,9 +212,8 @@ def _tsv_records(text: str, name: str) -> Iterator[tuple[int, list[str]]]:
 
 def _csv_records(text: str, name: str) -> Iterator[tuple[int, list[str]]]:
     """The line in which each record begins, and its texts, of which a blank line has none."""
-    lines = lines_of(text)
-    first = next(filter(None, lines), "")
-    reader = csv.reader((line + "\n" for line in lines), delimiter=_delimiter(first), strict=True)
+    lines = (line + "\n" for line in lines_of(text))
+    reader = csv.reader(lines, delimiter=_delimiter(text), strict=True)
     begin = 1
     try:
         for cells in reader:
@@ -218,8 +223,9 @@ def _csv_records(text: str, name: str) -> Iterator[tuple[int, list[str]]]:
         raise DataError(f"{name}:{begin}: not CSV: {error}") from None
 
 
-def _delimiter(first: str) -> str:
+def _delimiter(text: str) -> str:
     """A comma; where the first line has none, a semicolon or a tab if it has that."""
+    first = next(filter(None, lines_of(text)), "")
     return next((sign for sign in ",;\t" if sign in first), ",")
 
 
@@ -306,19 +312,18 @@ def _place_of(column: str, cells: Sequence[str], place: str) -> int:
     return names.index(wanted)
 
 
-def _note(first: tuple[int, Sequence[str]], name: str, layout: Layout, header: bool) -> str:
-    """What was recognised that no option said."""
+def _note(
+    first: tuple[int, Sequence[str]], name: str, layout: Layout, header: bool, kind: str
+) -> str:
+    """What was recognised that no option said: the `kind` of table, and its header."""
     line, cells = first
-    row, kind = ", ".join(cells[:8]), ""
-    if layout.format_of(name) == "csv" and layout.format == "auto":
-        kind = " as CSV"
-    if layout.header == "auto" and not layout.named:
-        if header:
-            what = f"with a header ({row}), not a row; header: false reads it as a row"
-            return f"{name}:{line}: read{kind} {what}"
-        if kind:
-            return f"{name}: read as CSV without a header; header: true if {row!r} is one"
-    return f"{name}: read as CSV" if kind else ""
+    row = ", ".join(cells[:8])
+    if layout.header == "auto" and header:
+        what = f"with a header ({row}), not a row; header: false reads it as a row"
+        return f"{name}:{line}: read{kind} {what}"
+    if kind and layout.header == "auto" and not layout.named:
+        return f"{name}: read{kind}, without a header; header: true if {row!r} is one"
+    return f"{name}: read{kind}" if kind else ""
 
 
 def _miscounted(cells: Sequence[str], count: int, columns: Sequence[str], form: Format) -> str:

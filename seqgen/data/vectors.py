@@ -13,7 +13,7 @@ from seqgen.data.array_file import read_vectors
 from seqgen.data.base import Data, Empty, SplitName, data
 from seqgen.data.batches import PairBatch, Sources
 from seqgen.data.buckets import Buckets
-from seqgen.data.files import UTF_8, TextFile
+from seqgen.data.files import PACKED_SUFFIXES, UTF_8, TextFile
 from seqgen.data.line_rows import lines_in
 from seqgen.data.row_batches import RowSplit, RowTraining
 from seqgen.data.row_files import Fraction, Part, PartName, RowFiles
@@ -92,7 +92,9 @@ class VectorsData(RowFiles[VectorRow], Data[PairBatch]):
         [file], [name] = files, names
         if self.vectors is not None and self.path is not None and self.path.is_dir():
             raise DataError(f"{self.path}: a directory, but `vectors` belongs to one text")
-        place = self.vectors or Path(name).with_suffix(".npy")
+        plain = Path(name)
+        plain = plain.with_suffix("") if plain.suffix in PACKED_SUFFIXES else plain
+        place = self.vectors or plain.with_suffix(".npy")
         vectors, self._hashes[str(place)] = read_vectors(place, self.vector_size)
         count = len(lines_of(file.text))
         if count != len(vectors):

@@ -109,9 +109,15 @@ class TestLayout:
                 'a,"b,""c"""\n',
                 {},
                 [(1, "a", 'b,"c"')],
-                "t.csv: read as CSV without a header",
+                "t.csv: read as CSV, without a header",
             ),
-            ("t.CSV.gz", "a;b\n", {}, [(1, "a", "b")], "t.CSV.gz: read as CSV without a header"),
+            (
+                "t.CSV.gz",
+                "a;b\n",
+                {},
+                [(1, "a", "b")],
+                "t.CSV.gz: read as CSV with semicolons, w",
+            ),
             (
                 "t.csv",
                 "text,label\na,b\n",
@@ -246,7 +252,7 @@ class TestLayout:
     def test_a_header_alone_is_no_row(self):
         layout = Layout(TWO, header=True)
         message = refusal(parse_table, TextFile.of("a\tb\n"), "t.tsv", layout)
-        assert message == "t.tsv: no rows in it (1 lines, all of them empty but the header)"
+        assert message == "t.tsv: no rows in it (1 line, all of them empty but the header)"
 
     def test_names_need_a_header(self):
         with pytest.raises(ValueError, match="`header` must not be false where `columns` names"):

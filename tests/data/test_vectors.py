@@ -1,5 +1,6 @@
 """The data kind `vectors`: a file of vectors beside a file of texts."""
 
+import gzip
 import hashlib
 
 import numpy as np
@@ -211,3 +212,10 @@ class TestFaults:
         spec = {"name": "vectors", "vector_size": 2, "path": "x.txt", **options}
         with pytest.raises(OptionError, match=message):
             data.build(spec, seed=1)
+
+
+def test_the_vectors_of_packed_texts_have_the_name_that_these_had(make, tmp_path):
+    made = make("ab\nb\n", split=[1, 0, 0], vectors=np.ones((2, 2)))
+    (tmp_path / "train.txt.gz").write_bytes(gzip.compress((tmp_path / "train.txt").read_bytes()))
+    (tmp_path / "train.txt").unlink()
+    assert [row.line.text for row in made.training_part.rows] == ["ab", "b"]
