@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, cast
 
 from seqgen.alignments import alignments
 from seqgen.answers import Judge, spread
 from seqgen.build import Built
 from seqgen.data.base import Dataset, Split
 from seqgen.decoders import Decoder
+from seqgen.errors import CheckpointError
 from seqgen.metrics import Answer
+from seqgen.models import Generative
+from seqgen.reports.fields import finite
 from seqgen.run_directory import RunDirectory
 from seqgen.samples import final_samples, sample_prompts, samples_as_text
 from seqgen.training import Outcome
@@ -46,6 +49,52 @@ def conclude(
         directory.write_json(directory.folder / "attention.json", aligned)
     _write_samples(built, dataset, directory)
     directory.write_json(directory.result, _result(built, directory, outcome, figures))
+
+
+def concluded(built: Built, dataset: Dataset[Any], directory: RunDirectory) -> bool:
+    """Whether all is there that `conclude` writes."""
+    names = ["samples.json", "samples.txt", directory.result.name]
+    split = dataset.test or dataset.valid
+    if split is not None and split.examples:
+        names += ["answers.json"] if built.recipe.metrics else []
+        names += ["attention.json"] if cast(Generative, built.model).looks_back else []
+    return all((directory.folder / name).exists() for name in names)
+
+
+def read_result(directory: RunDirectory) -> dict[str, Any]:
+    """What `result.json` says. Raises CheckpointError if it is missing, or not what `conclude`
+    wrote."""
+    result = directory.read_json(directory.result)
+    numbers: dict[str, tuple[str, ...]] = {"train": ("steps", "seconds", "tokens_per_second")}
+    splits = [name for name in ("valid", "test") if name in result]
+    numbers |= dict.fromkeys(splits, ("bits_per_char", "nats_per_token", "perplexity", "accuracy"))
+    for part, keys in numbers.items():
+        _check_figures(directory, result.get(part), part, keys)
+    for part in splits:
+        if "metrics" in result[part]:
+            _check_figures(directory, result[part], part, ("examples",))
+            metrics = result[part]["metrics"]
+            names = metrics if isinstance(metrics, dict) else ()
+            _check_figures(directory, metrics, f"{part}.metrics", names)
+    if not isinstance(result.get("stopped"), str):
+        raise _damaged(directory, "`stopped` must be a string")
+    return result
+
+
+def _check_figures(directory: RunDirectory, found: object, part: str, keys: Iterable[str]) -> None:
+    """A CheckpointError unless `found` is a mapping with finite numbers under `keys`, or null where
+    there was one that JSON cannot hold (which an accuracy never is)."""
+    if not isinstance(found, dict):
+        raise _damaged(directory, f"`{part}` must be a mapping")
+    for key in keys:
+        lost = key in found and found[key] is None and key != "accuracy"
+        if not lost and finite(found, key) is None:
+            raise _damaged(directory, f"`{part}.{key}` must be a number")
+
+
+def _damaged(directory: RunDirectory, what: str) -> CheckpointError:
+    mend = "without the file, --resume makes it again"
+    return CheckpointError(f"{directory.result}: damaged, {what} ({mend})")
 
 
 def _aligned(judge: Judge, decoder: Decoder, split: Split[Any] | None) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ reader never sees half of it.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import re
@@ -16,11 +17,11 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 from seqgen.errors import CheckpointError, SeqgenError, SetupError
 
-TEMPORARY = re.compile(r"\..*\.tmp", re.DOTALL)
+TEMPORARY = re.compile(r"\.(.+?)(?:\.\d+)?\.tmp", re.DOTALL | re.ASCII)
 """The names of files that are being written; those of a process that was killed stay behind."""
 
 OPTIONS_LIMIT = 1 << 20
@@ -28,6 +29,9 @@ OPTIONS_LIMIT = 1 << 20
 
 RECORD_LIMIT = 1 << 30
 """Bytes at most of a file of a run that is read as a whole, such as `answers.json`: 1 GiB."""
+
+MAPPING_LIMIT = 1 << 26
+"""Bytes at most of one that holds a mapping, such as `result.json`: 64 MiB."""
 
 
 def read_bytes(
@@ -38,6 +42,27 @@ def read_bytes(
     Raises `error`, in one line, if there is no such file, if it is a directory, a pipe or a device,
     or if it holds more. `wanted` says what it should be.
     """
+    with _regular_file(path, error, limit, wanted) as file:
+        # The size may say nothing (files of /proc) or grow while it is read.
+        content = file.read(-1 if limit is None else limit + 1)
+    if limit is not None and len(content) > limit:
+        raise error(_too_large(display_path(path), limit, wanted))
+    return content
+
+
+def sha256(
+    path: Path, error: type[SeqgenError] = CheckpointError, *, limit: int | None = None
+) -> str:
+    """The SHA-256 of a regular file of at most `limit` bytes. Raises `error` as `read_bytes`."""
+    with _regular_file(path, error, limit, "a file") as file:
+        return hashlib.file_digest(cast(io.BufferedReader, file), "sha256").hexdigest()
+
+
+@contextmanager
+def _regular_file(
+    path: Path, error: type[SeqgenError], limit: int | None, wanted: str
+) -> Iterator[BinaryIO]:
+    """A context that gives the open file, once its kind and its size have been looked at."""
     name = display_path(path)
     try:
         # Without O_NONBLOCK, opening a pipe waits for someone who writes into it.
@@ -56,30 +81,30 @@ def read_bytes(
         if limit is not None and status.st_size > limit:
             raise error(_too_large(name, limit, wanted))
         with os.fdopen(descriptor, "rb", closefd=False) as file:
-            # The size may say nothing (files of /proc) or grow while it is read.
-            content = file.read(-1 if limit is None else limit + 1)
+            yield file
     except OSError as fault:
         raise error(f"{name}: cannot be read: {_reason(fault)}") from None
     finally:
         os.close(descriptor)
-    if limit is not None and len(content) > limit:
-        raise error(_too_large(name, limit, wanted))
-    return content
 
 
-def read_mapping(path: Path, error: type[SeqgenError] = CheckpointError) -> dict[str, Any]:
+def read_mapping(
+    path: Path, error: type[SeqgenError] = CheckpointError, *, limit: int = RECORD_LIMIT
+) -> dict[str, Any]:
     """The mapping in a JSON file of ours. Raises `error` if it is missing or damaged."""
-    content = read_json(path, error)
+    content = read_json(path, error, limit=limit)
     if not isinstance(content, dict):
         raise error(f"{display_path(path)}: damaged, it does not hold a mapping")
     return content
 
 
-def read_json(path: Path, error: type[SeqgenError] = CheckpointError) -> Any:
+def read_json(
+    path: Path, error: type[SeqgenError] = CheckpointError, *, limit: int = RECORD_LIMIT
+) -> Any:
     """What a JSON file of ours holds. Raises `error` if it is missing or damaged."""
     if not os.path.lexists(path):
         raise error(f"{display_path(path)}: the file is missing")
-    content = read_bytes(path, error, limit=RECORD_LIMIT)
+    content = read_bytes(path, error, limit=limit)
     try:
         return json.loads(content)
     except (ValueError, RecursionError) as fault:
@@ -131,10 +156,18 @@ def new_file(path: Path, *, exclusive: bool = False) -> BinaryIO:
     return os.fdopen(os.open(path, flags, 0o666), "wb")
 
 
-def sha256(path: Path) -> str:
-    """The SHA-256 of a file. Raises OSError if it cannot be read."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def kind_of(path: Path) -> str:
+    """What lies there: `file`, `folder`, `link`, or `other` (a pipe, a device). Raises OSError."""
+    mode = path.lstat().st_mode
+    if stat.S_ISLNK(mode):
+        return "link"
+    return "file" if stat.S_ISREG(mode) else "folder" if stat.S_ISDIR(mode) else "other"
+
+
+def written_as(name: str) -> str:
+    """The name that a file will have whose temporary name `name` may be; any other as it is."""
+    match = TEMPORARY.fullmatch(name)
+    return match[1] if match else name
 
 
 def display_path(path: Path) -> str:

@@ -49,6 +49,7 @@ def manifest(
         "parameters": built.parameters,
         "vocab_size": len(built.tokenizer),
         "tokenizers": fingerprints(built.tokenizers),
+        "tokenizer_files": {role: sorted(each.files()) for role, each in built.tokenizers.items()},
         "train_tokens": dataset.train.tokens,
         "train_chars": dataset.train.size.chars,
         "longest": dataset.train.longest,
@@ -67,10 +68,10 @@ def manifest(
     }
 
 
-def check_same(directory: RunDirectory, recipe: Recipe, record: dict[str, Any]) -> None:
-    """Whether the run in `directory` may go on with `recipe`.
+def check_same(directory: RunDirectory, recipe: Recipe, record: dict[str, Any]) -> dict[str, Any]:
+    """What the manifest of the run in `directory` says, if it may go on with `recipe`.
 
-    Errors: CheckpointError where model, tokenizer or data are other ones. A warning where the
+    Raises CheckpointError if model, tokenizer or data are other ones. A warning where the
     machine is another one, for the last bits of results depend on it.
     """
     document = load_document(
@@ -88,18 +89,20 @@ def check_same(directory: RunDirectory, recipe: Recipe, record: dict[str, Any]) 
         raise CheckpointError(f"{directory.folder}: cannot be resumed: {'; '.join(refused[:3])}")
     for text in changed.values():
         warnings.warn(f"the run goes on with a change: {text}", stacklevel=2)
-    old = directory.read_json(directory.manifest)
+    old = directory.record()
     if old.get("data") != record["data"]:
         raise CheckpointError(f"{directory.folder}: cannot be resumed: the data is another one now")
     check_tokenizers(directory, record["tokenizers"])
+    hashes = old.get("plugins")
     for path, found in record["plugins"].items():
-        if old.get("plugins", {}).get(path, found) != found:
+        if isinstance(hashes, dict) and hashes.get(path, found) != found:
             warnings.warn(f"plugin {path}: the file has changed since the run began", stacklevel=2)
     for key in BITWISE:
         if old.get(key) != record[key]:
             was, now_is = old.get(key), record[key]
             text = f"{key} was {was} and is {now_is}: not the same run to the last bit"
             warnings.warn(text, stacklevel=2)
+    return old
 
 
 def fingerprints(tokenizers: Tokenizers) -> dict[str, str]:
@@ -109,7 +112,7 @@ def fingerprints(tokenizers: Tokenizers) -> dict[str, str]:
 
 def check_tokenizers(directory: RunDirectory, found: dict[str, str]) -> None:
     """A CheckpointError unless they are the run's own: others of the same size would load too."""
-    if directory.read_json(directory.manifest).get("tokenizers") != found:
+    if directory.record().get("tokenizers") != found:
         raise CheckpointError(f"{directory.tokenizer}: not what this run began with")
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from seqgen.callables import place_of
 from seqgen.errors import PluginError
+from seqgen.files import sha256
 
 GROUP = "seqgen.plugins"
 _PREFIX = "seqgen_plugin_"
@@ -62,11 +63,8 @@ def load_given(
 
 
 def fingerprint(path: Path) -> str:
-    """The SHA-256 of a plugin file. Errors: PluginError."""
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise PluginError(f"plugin {path}: cannot be read: {error.strerror}") from None
+    """The SHA-256 of a plugin file. Raises PluginError."""
+    return sha256(path, PluginError)
 
 
 def blamed(error: Exception) -> str | None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import sys
+import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -22,23 +22,23 @@ from seqgen.build import (
     save_tokenizers,
     supply_decoder,
 )
-from seqgen.conclusion import conclude
+from seqgen.conclusion import conclude, concluded
 from seqgen.data.base import Dataset, Split
-from seqgen.errors import DataError
+from seqgen.errors import DataError, SeqgenError, UsageError
 from seqgen.manifest import check_same, manifest
 from seqgen.option_files import placed
 from seqgen.options import OptionError
 from seqgen.overrides import read_override
 from seqgen.recipe import Recipe, check_recipe, named_plugins
 from seqgen.recipe_source import RecipeSource, find_recipe
-from seqgen.reports import write_report
-from seqgen.run_directory import RunDirectory
+from seqgen.reports import try_drawing, write_report
+from seqgen.run_directory import REPORT, RunDirectory
 from seqgen.samples import (
     check_samples,
     sample_prompts,
     samples_at_validation,
 )
-from seqgen.saved_run import runs_beside
+from seqgen.saved_run import runs_beside, saved_recipe
 from seqgen.tokenizers import gather_facts
 from seqgen.training import Fit, Outcome, Validation
 from seqgen.training.checkpoint import Checkpoints, load_weights
@@ -57,12 +57,16 @@ class RunRequest:
     resume: bool = False
     overwrite: bool = False
     command: Sequence[str] = field(default_factory=tuple)
+    plugins: Sequence[str | Path] = ()
 
 
-def load_recipe(wanted: str, overrides: Sequence[str]) -> tuple[Recipe, RecipeSource]:
-    """Find a recipe, import the plugins it names, and check it."""
+def load_recipe(
+    wanted: str, overrides: Sequence[str], given: Sequence[str | Path] = ()
+) -> tuple[Recipe, RecipeSource]:
+    """Find a recipe, import the plugins it names and those `given`, and check it."""
     source = RecipeSource.read(find_recipe(wanted))
-    files = [str((source.folder / each).resolve()) for each in named_plugins(source, overrides)]
+    named = [source.folder / each for each in named_plugins(source, overrides)]
+    files = list(dict.fromkeys(str(Path(each).resolve()) for each in (*named, *given)))
     plugins.load_installed()
     plugins.load_files(files)
     # With whole paths, the recipe finds its plugins from the run directory too.
@@ -75,9 +79,13 @@ def run(request: RunRequest, announce: Sink, watch: Sequence[Sink] = ()) -> Path
     `announce` is called once, with what the run will do; `watch` with every event. Errors: those
     of `seqgen.errors`; nothing is written before recipe and data have been found good.
     """
-    recipe, source = load_recipe(request.recipe, request.overrides)
-    directory = RunDirectory(request.out or default_folder(request.recipe))
-    directory.check_free(resume=request.resume, overwrite=request.overwrite)
+    directory = run_directory(request)
+    if goes_on(request):
+        recipe, source = saved_recipe(directory, request.overrides, request.plugins)
+    else:
+        recipe, source = load_recipe(request.recipe, request.overrides, request.plugins)
+    free = partial(directory.check_free, resume=request.resume, overwrite=request.overwrite)
+    free()
     resumed = request.resume and directory.exists()
     try:
         data = build_data(recipe)
@@ -102,16 +110,43 @@ def run(request: RunRequest, announce: Sink, watch: Sequence[Sink] = ()) -> Path
     except ValueError as error:  # from a tokenizer that the training text does not suit
         raise DataError(str(error)) from None
     with directory.locked():
+        free()  # once more, for a run may have come and gone meanwhile
         if resumed:
-            check_same(directory, recipe, record)
+            record["recipe"] = check_same(directory, recipe, record).get("recipe")
             _go_back(fit, directory, recipe)
         else:
-            _begin(directory, built, record, request.overwrite)
+            _begin(directory, built, record)
         announce({**record, "resumed_at": fit.counters.step if resumed else None})
-        if fit.counters.step == 0 or not directory.result.exists() or not fit.finished():
+        if not fit.counters.step or not (fit.finished() and concluded(built, dataset, directory)):
+            try_drawing()
             with _training(fit, directory, watch) as outcome:
                 _conclude(built, dataset, load, directory, outcome)
+        elif not all((directory.folder / name).exists() for name in REPORT):
+            write_report(directory.folder)
     return directory.folder
+
+
+def goes_on(request: RunRequest) -> bool:
+    """Whether the recipe that is asked for is a run directory, whose run shall go on."""
+    return request.resume and os.path.isdir(request.recipe)  # noqa: PTH112  takes any name
+
+
+def run_directory(request: RunRequest) -> RunDirectory:
+    """Where the run is, or will be.
+
+    Raises UsageError if the recipe is a run directory, and something else is asked than to resume.
+    """
+    recipe, out = Path(request.recipe), request.out
+    if goes_on(request):
+        if out is not None and out.resolve() != recipe.resolve():
+            raise UsageError(f"--out {out}: the run in {recipe} goes on where it is")
+        return RunDirectory(recipe)
+    if RunDirectory(recipe).exists() and RunDirectory(recipe).manifest.is_file():
+        raise UsageError(
+            f"{recipe}: this is a run; `seqgen run {recipe} --resume` goes on with it, and "
+            f"`seqgen run {recipe}/recipe.yaml --out NEW` begins another like it"
+        )
+    return RunDirectory(out or default_folder(request.recipe))
 
 
 def default_folder(recipe: str) -> Path:
@@ -158,11 +193,10 @@ def _check_judging(built: Built, dataset: Dataset[Any]) -> None:
         raise OptionError(("evaluation", "criterion"), str(error)) from None
 
 
-def _begin(directory: RunDirectory, built: Built, record: dict[str, Any], overwrite: bool) -> None:
-    if overwrite:
-        directory.clear()
+def _begin(directory: RunDirectory, built: Built, record: dict[str, Any]) -> None:
+    directory.clear()
+    directory.write_json(directory.manifest, record)  # first: it says whose the rest is
     save_tokenizers(built.tokenizers, directory.tokenizer)
-    directory.write_json(directory.manifest, record)
     directory.write(directory.recipe, built.recipe.text())
 
 
@@ -171,7 +205,10 @@ def _go_back(fit: Fit, directory: RunDirectory, recipe: Recipe) -> None:
 
     What of the recipe may change (the budget, say) is from now on as `recipe` has it.
     """
-    folder = Checkpoints(directory.checkpoints).find("last")
+    checkpoints = Checkpoints(directory.checkpoints)
+    folder, best = checkpoints.find("last"), checkpoints.find("best")
+    if best is not None:  # which the end of the run needs
+        load_weights(best, fit.model)
     if folder is not None:
         fit.resume(folder)
     cut_back(directory.metrics, fit.counters.step if folder is not None else -1)
@@ -180,16 +217,20 @@ def _go_back(fit: Fit, directory: RunDirectory, recipe: Recipe) -> None:
 
 @contextmanager
 def _training(fit: Fit, directory: RunDirectory, watch: Sequence[Sink]) -> Iterator[Outcome]:
-    """Train with a log beside; behind what is done with the outcome stands a report, also where
+    """Train with a log; after what is done with the outcome a report is written, also where
     training was interrupted."""
     log = MetricsLog(directory.metrics)
     fit.sinks = (log, *watch)
     try:
         yield fit.run()
+    except BaseException:
+        if fit.counters.step:
+            with suppress(SeqgenError):  # of a full disk, say: what came first is what to mend
+                write_report(directory.folder)
+        raise
     finally:
         log.close()
-        if fit.counters.step and not isinstance(sys.exception(), KeyboardInterrupt):  # at once
-            write_report(directory.folder)
+    write_report(directory.folder)
 
 
 def _conclude(

@@ -1,30 +1,69 @@
-"""The run directory: what lies where in it, and who may write there."""
+"""The run directory: what lies where in it, who may write there, and what of it may be removed."""
 
 from __future__ import annotations
 
 import json
 import os
-import re
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from seqgen.errors import CheckpointError, SetupError
-from seqgen.files import read_mapping, write_file
+from seqgen.files import MAPPING_LIMIT, kind_of, new_file, read_mapping, write_file, written_as
+from seqgen.options import did_you_mean
 from seqgen.plain_values import for_json
+from seqgen.training.checkpoint import kind_in_checkpoints
 
 try:
     import fcntl
 except ImportError:  # Windows has no flock; there a run is not protected from a second one
     fcntl = None  # type: ignore[assignment]
 
-_FIRST = {"tokenizer", "manifest.json"}
-"""What is there before recipe.yaml: a run that is killed that early may simply begin again."""
+REPORT = ("report.html", "loss.png", "loss.pdf")
+"""What is made of the other files, and can be made again."""
 
-_TEMPORARY = re.compile(r"\..*\.tmp")
+FILES = {
+    *("recipe.yaml", "manifest.json", "metrics.jsonl", "result.json"),
+    *("samples.json", "samples.txt", "answers.json", "attention.json"),
+    *REPORT,
+}
+"""All files that a run writes, but for those in `tokenizer` and `checkpoints`, and its lock."""
+
+_LOCK = ".lock"
+
+
+def kind_in_a_run(parts: tuple[str, ...]) -> str | None:
+    """What a run writes at `parts`, a path in its folder: a `file`, a `folder`, or None.
+
+    A temporary name counts as the name that its file will have. In `tokenizer` lies a folder for
+    each role, with files whose names the tokenizer chooses.
+    """
+    first, *rest = parts
+    if first == "checkpoints" and rest:
+        return kind_in_checkpoints(tuple(rest))
+    if first == "tokenizer" and rest:
+        return {1: "folder", 2: "file"}.get(len(rest))
+    if first in ("tokenizer", "checkpoints"):
+        return "folder"
+    return "file" if not rest and (first == _LOCK or written_as(first) in FILES) else None
+
+
+class _Entry(NamedTuple):
+    """Something in the folder: its path there, what it is, and what a run has at that place."""
+
+    parts: tuple[str, ...]
+    kind: str
+    wanted: str | None
+
+    @property
+    def temporary(self) -> bool:
+        """Whether it is of no use to anyone but the process that was writing it."""
+        name = self.parts[-1]
+        of_checkpoint = self.parts[0] == "checkpoints" and name.startswith(".")
+        unfinished = self.kind == "file" and written_as(name) != name
+        return self.kind == self.wanted and (unfinished or of_checkpoint)
 
 
 @dataclass(frozen=True)
@@ -40,7 +79,7 @@ class RunDirectory:
 
     @property
     def manifest(self) -> Path:
-        """Versions, seed, hashes of the data, command line."""
+        """Versions, seed, hashes of the data, command line; it says that a run made the folder."""
         return self.folder / "manifest.json"
 
     @property
@@ -71,68 +110,195 @@ class RunDirectory:
             return False
 
     def require(self) -> None:
-        """A CheckpointError unless a run has begun here."""
-        if not self.exists():
-            raise CheckpointError(f"{self.folder}: no run here (there is no recipe.yaml in it)")
+        """A CheckpointError, with runs that are near, unless a run has begun here."""
+        if self.exists():
+            return
+        above = (self.folder.parent, Path("runs"))
+        found = {each.parent for path in above for each in path.glob("*/recipe.yaml")}
+        near = did_you_mean(self.folder.name, [each.name for each in sorted(found)])
+        runs = ", ".join(map(str, sorted(found)[:8]))
+        raise CheckpointError(
+            f"{self.folder}: no run here (there is no recipe.yaml in it)"
+            + (f"{near or ';'} there are {runs}" if found else "")
+        )
+
+    def record(self) -> dict[str, Any]:
+        """What the manifest says. Raises CheckpointError if it is not the manifest of a run."""
+        record = self.read_json(self.manifest)
+        if not isinstance(record.get("seqgen"), str):
+            raise CheckpointError(f"{self.manifest}: damaged, this is not the manifest of a run")
+        for key in ("data", "tokenizers"):
+            if not isinstance(record.get(key, {}), dict):
+                raise CheckpointError(f"{self.manifest}: damaged, `{key}` must be a mapping")
+        return record
 
     def check_free(self, *, resume: bool, overwrite: bool) -> None:
-        """Refuse a directory that is taken; writes nothing. Errors: SetupError."""
+        """Refuse a folder in which the run may not write; writes nothing.
+
+        Raises CheckpointError if nothing is there that could be resumed, or if it is no run that
+        seqgen would have made; SetupError if the folder is taken, or holds what is not a run's.
+        """
         folder = self.folder
         if os.path.lexists(folder) and not os.path.isdir(folder):  # noqa: PTH112
             raise SetupError(f"{folder}: not a directory; choose another with --out")
-        taken = self.exists() or any(name not in _FIRST for name in self._names())
-        if taken and not self.exists():
-            raise SetupError(f"{folder}: not empty and not a run; choose another with --out")
-        if taken and not (resume or overwrite):
+        entries = [*self._entries()]
+        killed_early = self._record() or (entries and _is_blank(entries))
+        if resume and (self.exists() or not killed_early):
+            self.require()
+            self.record()
+        else:
+            self._check_not_taken(entries, overwrite)
+        self._check_own(entries)
+
+    def _record(self) -> dict[str, Any] | None:
+        """What the manifest says, None where it is not the manifest of a run."""
+        try:
+            return self.record()
+        except CheckpointError:
+            return None
+
+    def _check_not_taken(self, entries: list[_Entry], overwrite: bool) -> None:
+        if _is_blank(entries):
+            return
+        record = self._record()
+        if record is None:
+            raise SetupError(f"{self.folder}: not empty and not a run; choose another with --out")
+        if self.exists() and not overwrite:
             raise SetupError(
-                f"{folder}: has a run already; --resume it, --overwrite it, or choose another --out"
+                f"{self.folder}: has a run already; --resume it, --overwrite it, or choose "
+                "another --out"
+            )
+        foreign = ["/".join(each.parts) for each in entries if _is_foreign(each, record)]
+        if foreign:
+            more = f" and {len(foreign) - 4} more" if len(foreign) > 4 else ""
+            raise SetupError(
+                f"{self.folder}: holds what no run wrote: {', '.join(foreign[:4])}{more}; move it "
+                "away (only the files of a run are removed), or choose another with --out"
             )
 
+    def _check_own(self, entries: list[_Entry]) -> None:
+        """A CheckpointError where a link (or a pipe, ...) has the name of a file of the run."""
+        for parts, kind, wanted in entries:
+            # A role of the tokenizer may have any name, so of files there nothing can be said.
+            if wanted and kind != wanted and (len(parts) == 1 or kind in ("link", "other")):
+                path = self.folder.joinpath(*parts)
+                what = {"link": "a link", "other": "not a regular file"}.get(kind, f"a {kind}")
+                raise CheckpointError(f"{path}: this is {what}, where a run has a {wanted}")
+
     def clear(self) -> None:
-        """Remove what an earlier run has left; what makes it a run comes last."""
-        names = [name for name in self._names() if name != self.recipe.name]
-        for each in (*(self.folder / name for name in names), self.recipe):
-            if each.is_dir() and not each.is_symlink():
-                shutil.rmtree(each)
+        """Remove what a run has written here, and nothing else; what makes it one comes last.
+
+        Raises SetupError where something else is in the folder, and then nothing is removed.
+        """
+        entries = [*self._entries()]
+        self._check_not_taken(entries, overwrite=True)
+        last = [(self.recipe.name,), (self.manifest.name,)]
+        self._remove([each for each in entries if each.parts not in [(_LOCK,), *last]])
+        self.recipe.unlink(missing_ok=True)
+        self.manifest.unlink(missing_ok=True)
+
+    def _remove(self, entries: list[_Entry]) -> None:
+        """Files first and folders from within; a folder goes if nothing is left in it."""
+        for parts, kind, _ in sorted(entries, reverse=True):
+            path = self.folder.joinpath(*parts)
+            if kind == "folder":
+                with suppress(OSError):
+                    path.rmdir()
             else:
-                each.unlink(missing_ok=True)
+                path.unlink(missing_ok=True)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep others out while writing. Errors: SetupError where another process is in here."""
+        """Keep others out while writing, and sweep up what a killed process was writing.
+
+        Raises SetupError where another process is in here, or nothing can be written;
+        CheckpointError where something here is a link.
+        """
+        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            lock = (self.folder / ".lock").open("w")
+            self._check_own([*self._entries()])
+            lock = os.open(self.folder / _LOCK, flags, 0o666)
         except FileExistsError:
             raise SetupError(f"{self.folder}: not a directory; choose another with --out") from None
         except OSError as error:
             raise SetupError(f"{self.folder}: cannot be written: {error.strerror}") from None
-        with lock:
+        try:
             try:
                 if fcntl is not None:
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
                 raise SetupError(f"{self.folder}: another run is writing here") from None
+            self._prepare()
             yield
+        finally:
+            os.close(lock)
 
-    def _names(self) -> list[str]:
-        """What lies in the folder, but for the lock and what a killed process was writing."""
+    def _prepare(self) -> None:
+        """Sweep, and try whether files can be made in the folder and those in it."""
+        record = self._record() or {}
+        own = [each for each in self._entries() if not _is_foreign(each, record)]
+        writing = [each.parts for each in own if each.temporary and each.kind == "folder"]
+        path = self.folder
         try:
-            names = [each.name for each in self.folder.iterdir()]
-        except (FileNotFoundError, NotADirectoryError):  # it will be made, or that will be said
-            return []
+            self._remove([each for each in own if each.temporary or each.parts[:2] in writing])
+            for path in (self.recipe, self.checkpoints / "last"):
+                if path.parent.is_dir():
+                    trial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+                    new_file(trial).close()
+                    trial.unlink()
         except OSError as error:
-            raise SetupError(f"{self.folder}: cannot be read: {error.strerror}") from None
-        return [name for name in names if name != ".lock" and not _TEMPORARY.fullmatch(name)]
+            raise SetupError(f"{path.parent}: cannot be written: {error.strerror}") from None
+
+    def _entries(self) -> Iterator[_Entry]:
+        """What lies in the folder and in those folders in it that are a run's."""
+        waiting: list[tuple[str, ...]] = [()]
+        while waiting:
+            above = waiting.pop()
+            path = self.folder.joinpath(*above)
+            try:
+                found = sorted((each.name, kind_of(each)) for each in path.iterdir())
+            except (FileNotFoundError, NotADirectoryError):  # it will be made, or that will be said
+                continue
+            except OSError as error:
+                raise SetupError(f"{path}: cannot be read: {error.strerror}") from None
+            for name, kind in found:
+                parts = (*above, name)
+                wanted = kind_in_a_run(parts)
+                yield _Entry(parts, kind, wanted)
+                if kind == wanted == "folder":
+                    waiting.append(parts)
 
     def write_json(self, path: Path, content: Any) -> None:
         """Write a file whole or not at all; a number that JSON cannot hold is written as null."""
         self.write(path, json.dumps(for_json(content), indent=2, ensure_ascii=False) + "\n")
 
     def read_json(self, path: Path) -> dict[str, Any]:
-        """The mapping that `write_json` wrote. Errors: CheckpointError."""
-        return read_mapping(path)
+        """The mapping that `write_json` wrote. Raises CheckpointError."""
+        return read_mapping(path, limit=MAPPING_LIMIT)
 
     def write(self, path: Path, text: str) -> None:
-        """Write a file whole or not at all. Errors: SetupError."""
+        """Write a file whole or not at all. Raises SetupError."""
         write_file(path, text)
+
+
+def _is_blank(entries: list[_Entry]) -> bool:
+    """Whether there is nothing, or what a run leaves that was killed before it wrote a file."""
+    return all(
+        each.temporary or each.parts == (_LOCK,) or each.kind == each.wanted == "folder"
+        for each in entries
+    )
+
+
+def _is_foreign(entry: _Entry, record: Mapping[str, Any]) -> bool:
+    """Whether it is nothing that the run of that `record` wrote."""
+    if entry.kind != entry.wanted:
+        return True
+    if entry.parts[0] != "tokenizer" or len(entry.parts) == 1:
+        return False
+    role, *names = entry.parts[1:]
+    files = record.get("tokenizer_files")
+    if not isinstance(files, dict):  # of an earlier version, which left no temporary files there
+        return any(written_as(name) != name for name in names)
+    own = files.get(role)
+    return not isinstance(own, list) or any(written_as(name) not in own for name in names)

@@ -20,7 +20,7 @@ from seqgen.models import Generative
 from seqgen.option_files import placed
 from seqgen.options import OptionError
 from seqgen.overrides import read_override
-from seqgen.recipe import check_recipe, named_plugins
+from seqgen.recipe import Recipe, check_recipe, named_plugins
 from seqgen.recipe_source import RecipeSource
 from seqgen.run_directory import RunDirectory
 from seqgen.tokenizers import Tokenizers
@@ -40,14 +40,8 @@ def read_run(
     damaged; PluginError where a plugin is not given; RecipeError, SetupError.
     """
     directory = RunDirectory(Path(folder))
-    directory.require()
-    source = RecipeSource.read(directory.recipe)
     every = [f"device={device}", *overrides]
-    plugins.load_installed()
-    recorded = directory.read_json(directory.manifest).get("plugins")
-    hashes = recorded if isinstance(recorded, dict) else {}  # an older run has none
-    files = plugins.load_given(given, named_plugins(source, every), hashes, str(directory.folder))
-    recipe = replace(check_recipe(source, every), plugins=files)
+    recipe, source = saved_recipe(directory, every, given)
     try:
         data = build_data(recipe)
         tokenizers = restore_tokenizers(recipe, data, directory.tokenizer)
@@ -59,6 +53,24 @@ def read_run(
     load_weights(best_checkpoint(directory), built.model)
     built.model.eval()
     return directory, built
+
+
+def saved_recipe(
+    directory: RunDirectory, overrides: Sequence[str], given: Sequence[str | Path]
+) -> tuple[Recipe, RecipeSource]:
+    """The recipe of a run, checked, with the plugins that a person gave for it.
+
+    Raises CheckpointError if there is no run in the folder, PluginError if a plugin is not given,
+    RecipeError.
+    """
+    directory.require()
+    source = RecipeSource.read(directory.recipe)
+    plugins.load_installed()
+    recorded = directory.record().get("plugins")
+    hashes = recorded if isinstance(recorded, dict) else {}  # an older run has none
+    named = named_plugins(source, overrides)
+    files = plugins.load_given(given, named, hashes, str(directory.folder))
+    return replace(check_recipe(source, overrides), plugins=files), source
 
 
 def best_checkpoint(directory: RunDirectory) -> Path:

@@ -11,6 +11,7 @@ from typing import Any
 from seqgen.alignments import Alignment, alignments
 from seqgen.answers import Wanted, answer, outputs
 from seqgen.build import Built, supply_decoder
+from seqgen.conclusion import read_result
 from seqgen.data.base import SplitName
 from seqgen.data.files import TextFile
 from seqgen.decoders import Decoder, decoders
@@ -52,11 +53,10 @@ class TrainedRun:
 
     @property
     def result(self) -> dict[str, Any]:
-        """The figures of the run, as in `result.json`. Errors: CheckpointError."""
+        """The figures of the run, as in `result.json`. Raises CheckpointError."""
         if not self.directory.result.exists():
             raise CheckpointError(f"{self.directory.folder}: the run has not come to its end")
-        result: dict[str, Any] = self.directory.read_json(self.directory.result)
-        return result
+        return read_result(self.directory)
 
     def in_double_precision(self) -> TrainedRun:
         """The same run with weights in float64, for use in `machine.double_precision`.
@@ -152,5 +152,4 @@ class TrainedRun:
 
     def data_is_the_same(self) -> bool:
         """Whether the data is what the run was trained on, byte for byte."""
-        recorded = self.directory.read_json(self.directory.manifest)
-        return bool(recorded["data"] == self.built.data.fingerprint())
+        return bool(self.directory.record().get("data") == self.built.data.fingerprint())

@@ -11,12 +11,17 @@ from typing import Annotated
 import typer
 
 from seqgen.cli.completion import recipes
+from seqgen.cli.plugin_files import PluginFiles
 from seqgen.errors import StoppedError, UsageError
 
 
 def run(
     recipe: Annotated[
-        str, typer.Argument(help="A recipe's path or bare name.", autocompletion=recipes)
+        str,
+        typer.Argument(
+            help="A recipe's path or bare name; with --resume, a run directory will do.",
+            autocompletion=recipes,
+        ),
     ],
     overrides: Annotated[
         list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="e.g. train.lr=3e-3")
@@ -30,6 +35,7 @@ def run(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Remove the run that is there.")
     ] = False,
+    plugin_files: PluginFiles = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print result.json; progress goes to standard error.")
     ] = False,
@@ -41,26 +47,22 @@ def run(
     from seqgen.machine import keep_freed_memory
 
     keep_freed_memory()
-    from seqgen.run import RunRequest, default_folder
+    from seqgen.conclusion import read_result
+    from seqgen.run import RunRequest, run_directory
     from seqgen.run import run as run_recipe
 
-    folder = out or default_folder(recipe)
-    request = RunRequest(recipe, overrides or [], folder, resume, overwrite, sys.argv)
+    given = tuple(plugin_files or ())
+    request = RunRequest(recipe, overrides or [], out, resume, overwrite, sys.argv, given)
+    directory = run_directory(request)
     with Display(to_stderr=as_json) as display:
         try:
             run_recipe(request, display.announce, [display.event])
         except StoppedError as error:
-            again = [
-                "seqgen",
-                "run",
-                recipe,
-                *(overrides or []),
-                *(["--out", str(out)] if out else []),
-            ]
-            message = f"{error}; go on with: {shlex.join(again)} --resume"
-            raise StoppedError(message, error.signal_number) from None
-    result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+            files = [f"--plugin={each}" for each in directory.record().get("plugins", ())]
+            again = shlex.join(["seqgen", "run", str(directory.folder), "--resume", *files])
+            raise StoppedError(f"{error}; go on with: {again}", error.signal_number) from None
+    result = read_result(directory)
     if as_json:
         typer.echo(json.dumps(result, indent=2))
     else:
-        display.conclude(result, folder)
+        display.conclude(result, directory.folder)

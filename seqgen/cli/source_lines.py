@@ -39,8 +39,8 @@ class SourceLines:
         self.data, self.tokenizers = trained.built.data, trained.built.tokenizers
         self.name = name
         self.unknown: Counter[str] = Counter()
-        directory = trained.directory
-        self.longest: int | None = directory.read_json(directory.manifest).get("longest")
+        longest = trained.directory.record().get("longest")
+        self.longest = longest if isinstance(longest, int) else None
         self.longer = 0
 
     def every(self, lines: Sequence[str]) -> list[Source]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
 from seqgen.comparison.systems import System
+from seqgen.files import sha256
 from seqgen.saved_run import best_checkpoint
 from seqgen.trained import TrainedRun
 from seqgen.training.checkpoint import WEIGHTS
@@ -48,7 +48,7 @@ class Contest:
 
 
 def _described(run: TrainedRun, name: str) -> dict[str, Any]:
-    record = run.directory.read_json(run.directory.manifest)
+    record = run.directory.record()
     return {
         "name": name,
         "recipe": record.get("recipe"),
@@ -61,5 +61,4 @@ def _described(run: TrainedRun, name: str) -> dict[str, Any]:
 
 def _weights(run: TrainedRun) -> str:
     """The SHA-256 of the weights that the run was loaded with."""
-    weights = best_checkpoint(run.directory) / WEIGHTS
-    return hashlib.sha256(weights.read_bytes()).hexdigest()
+    return sha256(best_checkpoint(run.directory) / WEIGHTS)

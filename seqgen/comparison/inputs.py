@@ -114,8 +114,8 @@ def _warn_of_other_data(runs: Sequence[TrainedRun]) -> None:
     if not runs[0].data_is_the_same():
         what = f"{runs[0].directory.folder}: the data is not what this run was trained on"
         warnings.warn(what, stacklevel=2)
-    own = runs[0].directory.read_json(runs[0].directory.manifest)["data"]
+    own = runs[0].directory.record().get("data")
     for run in runs[1:]:
-        if run.directory.read_json(run.directory.manifest)["data"] != own:
+        if run.directory.record().get("data") != own:
             what = "was trained on other data, of which the inputs may be a part"
             warnings.warn(f"{run.directory.folder}: {what}", stacklevel=2)

@@ -4,6 +4,6 @@ A section of the page is a function from `RunFiles` to HTML, empty where it has 
 add one, write the function and name it in `SECTIONS` in `page.py`.
 """
 
-from seqgen.reports.report import write_report
+from seqgen.reports.report import try_drawing, write_report
 
-__all__ = ["write_report"]
+__all__ = ["try_drawing", "write_report"]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import BytesIO
 from textwrap import wrap
+from types import ModuleType
 from typing import TYPE_CHECKING, Final
 
 from seqgen.reports.measures import is_share, metric_label, metric_value
@@ -71,8 +74,7 @@ def _save(curves: Curves, layout: Layout, kind: str, metadata: dict[str, str | N
 @contextmanager
 def _fixed_style(layout: Layout) -> Iterator[None]:
     """matplotlib's own defaults, whatever the person's matplotlibrc says, and no random names."""
-    import matplotlib
-
+    matplotlib = _matplotlib()
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(
@@ -93,6 +95,22 @@ def _fixed_style(layout: Layout) -> Iterator[None]:
             }
         )
         yield
+
+
+def _matplotlib() -> ModuleType:
+    """The library, which could not be imported where $MPLBACKEND names a backend that is not
+    there, as a notebook hands it to its children. Our pictures need none."""
+    is_first = "matplotlib" not in sys.modules
+    wanted = os.environ.pop("MPLBACKEND", None) if is_first else None
+    try:
+        import matplotlib
+    finally:
+        if wanted is not None:
+            os.environ["MPLBACKEND"] = wanted
+    if wanted:
+        with suppress(ValueError):  # for what else this process draws
+            matplotlib.rcParams["backend"] = wanted
+    return matplotlib
 
 
 def _draw(curves: Curves, layout: Layout) -> Figure:

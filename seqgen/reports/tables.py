@@ -128,7 +128,7 @@ def manifest(run: RunFiles) -> str:
     if command:
         line = shlex.join(str(part) for part in command)
         again = f'<p>The command line:</p><div class="listing">{as_html(line)}</div>'
-    elsewhere = {"command", "remarks"} if command else {"remarks"}
+    elsewhere = {"remarks", "tokenizer_files", *(["command"] if command else [])}
     rest = {key: value for key, value in run.manifest.items() if key not in elsewhere}
     rows = "".join(
         f'<tr><th scope="row">{as_html(name)}</th><td>{as_html(value)}</td></tr>'

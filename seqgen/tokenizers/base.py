@@ -12,6 +12,8 @@ from typing import Annotated
 import numpy as np
 from numpy.typing import NDArray
 
+from seqgen.errors import CheckpointError, SetupError
+from seqgen.files import RECORD_LIMIT, read_bytes, write_file
 from seqgen.registry import Registry
 
 tokenizers: Registry[Tokenizer] = Registry("tokenizer")
@@ -95,10 +97,13 @@ class Tokenizer(ABC):
         """Take the vocabulary from what `files` returned. Errors: ValueError if it is damaged."""
 
     def save(self, folder: Path) -> None:
-        """Write the fitted vocabulary into `folder`."""
-        folder.mkdir(parents=True, exist_ok=True)
+        """Write the fitted vocabulary into `folder`. Raises SetupError if that cannot be done."""
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise SetupError(f"{folder}: cannot be written: {error.strerror}") from None
         for name, content in self.files().items():
-            (folder / name).write_bytes(content)
+            write_file(folder / name, content)
 
     def fingerprint(self) -> str:
         """The SHA-256 of what `save` writes: two tokenizers with the same one are the same."""
@@ -107,8 +112,13 @@ class Tokenizer(ABC):
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
     def load(self, folder: Path) -> None:
-        """Read what `save` wrote."""
-        self.restore({path.name: path.read_bytes() for path in sorted(folder.iterdir())})
+        """Read what `save` wrote. Raises CheckpointError if something in `folder` is no file."""
+        self.restore(
+            {
+                path.name: read_bytes(path, CheckpointError, limit=RECORD_LIMIT)
+                for path in sorted(folder.iterdir())
+            }
+        )
 
 
 Tokenizers = Mapping[str, Tokenizer]

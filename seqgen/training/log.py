@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import warnings
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
+from seqgen.errors import CheckpointError, SetupError
+from seqgen.files import RECORD_LIMIT, read_bytes, write_file
 from seqgen.plain_values import for_json
 
 Event = dict[str, Any]
@@ -18,7 +21,7 @@ class MetricsLog:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._file: TextIO | None = path.open("a", encoding="utf-8")
+        self._file: TextIO | None = os.fdopen(_open_to_append(path), "a", encoding="utf-8")
 
     def __call__(self, event: Event) -> None:
         """Write one event; numbers that JSON cannot hold are written as null."""
@@ -39,19 +42,32 @@ class MetricsLog:
             self._file = None
 
 
+def _open_to_append(path: Path) -> int:
+    """A file descriptor. What is a link, or leads to one, is not written through."""
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+    try:
+        return os.open(path, flags, 0o666)
+    except OSError as error:
+        raise SetupError(f"{path}: cannot be written: {error.strerror}") from None
+
+
 def cut_back(path: Path, step: int) -> None:
-    """Drop the events after `step`, and a last line that was cut short: they will come again."""
-    if not path.exists():
+    """Drop the events after `step`, and a last line that was cut short: they will come again.
+
+    Raises CheckpointError if the log is no regular file or too large, SetupError if it cannot be
+    written.
+    """
+    if not os.path.lexists(path):
         return
     kept = []
     # Not splitlines: a sample may hold other signs that end a line, such as U+2028.
-    for line in path.read_text(encoding="utf-8", errors="replace").split("\n"):
+    log = read_bytes(path, CheckpointError, limit=RECORD_LIMIT).decode(errors="replace")
+    for line in log.split("\n"):
         try:
             event = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
-        if isinstance(event, dict) and event.get("step", 0) <= step:
+        at = event.get("step", 0) if isinstance(event, dict) else None
+        if isinstance(at, int | float) and at <= step:
             kept.append(line + "\n")
-    beside = path.with_name(f".{path.name}.tmp")
-    beside.write_text("".join(kept), encoding="utf-8")
-    beside.replace(path)  # at once: a run that is killed here loses nothing
+    write_file(path, "".join(kept))  # at once: a run that is killed here loses nothing

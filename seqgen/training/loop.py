@@ -105,7 +105,7 @@ class Fit:
         load_weights(folder, self.model)
         saved = load_state(folder)
         self.counters, self._carried = snapshot.put_back(
-            saved, self.model, self._optimizer, self._schedule, self._average
+            saved, self.model, self._optimizer, self._schedule, self._average, str(folder)
         )
         self._saved_step = self.counters.step
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -11,30 +11,59 @@ from torch import Tensor
 
 from seqgen.errors import CheckpointError
 from seqgen.models import Model
+from seqgen.options import Count, NonNegativeFloat, check_value
+from seqgen.plain_values import shown
 from seqgen.state import State, batch_size_of, leaves, rebuild
 from seqgen.training.averages import Average
 from seqgen.training.optimizers import Optimizer
 from seqgen.training.schedules import Schedule
+
+Plain = bool | int | float | str | None
 
 
 @dataclass
 class Counters:
     """Where training is, and what has gathered since the last line of the log."""
 
-    step: int = 0
-    tokens: int = 0
-    seconds: float = 0.0
+    step: Count = 0
+    tokens: Count = 0
+    seconds: NonNegativeFloat = 0.0
     best: float = float("inf")
-    best_step: int = 0
-    waited: int = 0
+    best_step: Count = 0
+    waited: Count = 0
     recent_nats: float = 0.0
-    recent_tokens: int = 0
-    recent_seconds: float = 0.0
+    recent_tokens: Count = 0
+    recent_seconds: NonNegativeFloat = 0.0
     stopped: str = ""
-    diverged: int = 0
+    diverged: Count = 0
     """How many batches brought no step, since their loss or gradient was not finite."""
     due: bool = False
     """Whether the validation after this step is still to come."""
+
+
+@dataclass(frozen=True)
+class _OptimizerState:
+    """What of an optimizer is not a tensor."""
+
+    numbers: Mapping[str, Plain]
+    groups: tuple[Mapping[str, Any], ...]
+
+
+@dataclass(frozen=True)
+class _AverageState:
+    kind: str = ""
+    count: Count = 0
+
+
+@dataclass(frozen=True)
+class _Saved:
+    """The types of what `take` gives besides the counters and tensors."""
+
+    step: Count
+    rows: Count
+    schedule: Mapping[str, Any]
+    optimizer: _OptimizerState
+    average: _AverageState = _AverageState()
 
 
 def take(
@@ -82,33 +111,58 @@ def put_back(
     optimizer: Optimizer,
     schedule: Schedule,
     average: Average,
+    place: str = "checkpoint",
 ) -> tuple[Counters, State]:
     """Undo `take`: restore optimizer, schedule, average and random streams, and the weights where
-    an average stood in their place; return counters and carry."""
+    an average stood in their place; return counters and carry.
+
+    Raises CheckpointError, which begins with `place`, unless everything is of the type and fits.
+    """
     state, tensors = saved
     try:
-        state = {"diverged": 0, "due": False, **state}  # which runs of 0.1 may lack
-        counters = Counters(**{each.name: state[each.name] for each in fields(Counters)})
-        schedule.restore(state["schedule"])
-        _restore_optimizer(optimizer, state["optimizer"], tensors)
-        average.restore(_numbered("trained", tensors), _steps_of(average, state))
+        counters, typed = _checked(state, tensors)
+        _restore_schedule(schedule, typed.schedule)
+        _restore_optimizer(optimizer, typed.optimizer, tensors)
+        # None where the run had another kind of average, or none at all yet.
+        is_same = typed.average.kind == type(average).__name__
+        average.restore(_numbered("trained", tensors), typed.average.count if is_same else 0)
         carried: State = None
-        if state["rows"]:
-            like = model.initial_state(state["rows"])
+        if typed.rows:
+            like = model.initial_state(typed.rows)
             device = next(model.parameters()).device
             carried = rebuild(like, [each.to(device) for each in _numbered("carried", tensors)])
         torch.set_rng_state(tensors["random.cpu"])
         if "random.cuda" in tensors and torch.cuda.is_available():
             torch.cuda.set_rng_state(tensors["random.cuda"])
-    except (KeyError, ValueError, TypeError, RuntimeError) as error:
-        raise CheckpointError(f"the training state does not fit this recipe: {error}") from None
+    except (KeyError, ValueError, TypeError, RuntimeError, OverflowError) as error:
+        reason = " ".join(str(error).split())
+        raise CheckpointError(
+            f"{place}: the training state does not fit this recipe: {reason}"
+        ) from None
     return counters, carried
 
 
-def _steps_of(average: Average, state: dict[str, Any]) -> int:
-    """How many steps are in `average`: none where the run had another kind, or none at all yet."""
-    saved = state.get("average", {})
-    return int(saved["count"]) if saved.get("kind") == type(average).__name__ else 0
+def _checked(state: dict[str, Any], tensors: dict[str, Tensor]) -> tuple[Counters, _Saved]:
+    """The counters and the rest by their types. Raises ValueError."""
+    names = {each.name for each in fields(Counters)}
+    own = {name: value for name, value in state.items() if name in names and name != "best"}
+    counters: Counters = check_value(Counters, own, ())
+    best = state.get("best", counters.best)
+    if isinstance(best, bool) or not isinstance(best, int | float):
+        raise ValueError(f"`best` must be a number, but is {shown(best)}")  # noqa: TRY004
+    counters.best = float(best)  # which is infinite before there is one
+    rest = {name: value for name, value in state.items() if name not in names or name == "step"}
+    saved: _Saved = check_value(_Saved, rest, ())
+    if saved.rows and tensors["carried.0"].shape[:1] != (saved.rows,):  # before so many are made
+        raise ValueError(f"`rows` must be those of the carried state, but is {saved.rows}")
+    return counters, saved
+
+
+def _restore_schedule(schedule: Schedule, memory: Mapping[str, Any]) -> None:
+    """Raises ValueError unless `memory` is made of what the schedule itself would remember."""
+    fresh = schedule.memory()
+    _check_like(dict(memory), fresh, "schedule")
+    schedule.restore(dict(memory))
 
 
 def _numbered(prefix: str, tensors: dict[str, Tensor]) -> list[Tensor]:
@@ -117,15 +171,42 @@ def _numbered(prefix: str, tensors: dict[str, Tensor]) -> list[Tensor]:
 
 
 def _restore_optimizer(
-    optimizer: Optimizer, saved: dict[str, Any], tensors: dict[str, Tensor]
+    optimizer: Optimizer, saved: _OptimizerState, tensors: dict[str, Tensor]
 ) -> None:
     fresh = optimizer.state_dict()
     entries: dict[int, dict[str, Any]] = {}
-    for key, value in {**saved["numbers"], **tensors}.items():
+    for key, value in {**saved.numbers, **tensors}.items():
         if key.startswith("optimizer."):
             _, index, name = key.split(".", 2)
             entries.setdefault(int(index), {})[name] = value
-    for group, before in zip(fresh["param_groups"], saved["groups"], strict=True):
+    for group, before in zip(fresh["param_groups"], saved.groups, strict=True):
+        now = {key: value for key, value in group.items() if key != "params"}
+        _check_like(before, now, "optimizer")
         for key, value in before.items():  # JSON has no tuples: betas come back as a list
             group[key] = tuple(value) if isinstance(group.get(key), tuple) else value
     optimizer.load_state_dict({"state": entries, "param_groups": fresh["param_groups"]})
+
+
+def _check_like(value: object, fresh: object, place: str) -> None:
+    """A ValueError unless `value`, from JSON, is of the kind of `fresh`; where that is None, or a
+    key is not there, it may be any plain value."""
+    if isinstance(fresh, dict) and isinstance(value, dict):
+        if missing := fresh.keys() - value.keys():
+            raise ValueError(f"`{place}` must have {', '.join(sorted(missing))}")
+        for key, each in value.items():
+            _check_like(each, fresh.get(key), f"{place}.{key}")
+    elif isinstance(fresh, list | tuple) and isinstance(value, list | tuple):
+        if len(fresh) != len(value):
+            raise ValueError(f"`{place}` must be {len(fresh)} long, but is {len(value)}")
+        for index, (each, like) in enumerate(zip(value, fresh, strict=True)):
+            _check_like(each, like, f"{place}.{index}")
+    else:
+        kind, wanted = _json_kind(value), _json_kind(fresh)
+        if kind in (dict, list) or (fresh is not None and kind is not wanted):
+            raise ValueError(f"`{place}` must be like {shown(fresh)}, but is {shown(value)}")
+
+
+def _json_kind(value: object) -> type:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float
+    return list if isinstance(value, tuple) else type(value)
