@@ -65,6 +65,14 @@ class _Entry(NamedTuple):
         unfinished = self.kind == "file" and written_as(name) != name
         return self.kind == self.wanted and (unfinished or of_checkpoint)
 
+    @property
+    def blank(self) -> bool:
+        """Whether it is what a run leaves that was killed before it had written a file. (In
+        `tokenizer` anything may lie, as long as no manifest says what is a run's.)"""
+        if self.parts[0] == "tokenizer" or self.kind == "folder":
+            return self.kind == self.wanted == "folder"
+        return self.temporary or self.parts == (_LOCK,)
+
 
 @dataclass(frozen=True)
 class RunDirectory:
@@ -142,7 +150,7 @@ class RunDirectory:
         if os.path.lexists(folder) and not os.path.isdir(folder):  # noqa: PTH112
             raise SetupError(f"{folder}: not a directory; choose another with --out")
         entries = [*self._entries()]
-        killed_early = self._record() or (entries and _is_blank(entries))
+        killed_early = self._record() or (entries and all(each.blank for each in entries))
         if resume and (self.exists() or not killed_early):
             self.require()
             self.record()
@@ -158,7 +166,7 @@ class RunDirectory:
             return None
 
     def _check_not_taken(self, entries: list[_Entry], overwrite: bool) -> None:
-        if _is_blank(entries):
+        if all(each.blank for each in entries):
             return
         record = self._record()
         if record is None:
@@ -280,14 +288,6 @@ class RunDirectory:
     def write(self, path: Path, text: str) -> None:
         """Write a file whole or not at all. Raises SetupError."""
         write_file(path, text)
-
-
-def _is_blank(entries: list[_Entry]) -> bool:
-    """Whether there is nothing, or what a run leaves that was killed before it wrote a file."""
-    return all(
-        each.temporary or each.parts == (_LOCK,) or each.kind == each.wanted == "folder"
-        for each in entries
-    )
 
 
 def _is_foreign(entry: _Entry, record: Mapping[str, Any]) -> bool:

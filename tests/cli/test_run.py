@@ -65,11 +65,35 @@ class TestNothingIsWritten:
         line = refusal(4, "run", "tiny.yaml", "data.path=nowhere.txt")
         assert line == "nowhere.txt: cannot be read: No such file or directory"
 
-    @pytest.mark.parametrize("flags", [[], ["--resume"], ["--overwrite"]])
+    @pytest.mark.parametrize("flags", [[], ["--overwrite"]])
     def test_when_the_folder_holds_something_else(self, flags, refusal, place):
         place.write("mine/letter.txt", "dear")
         line = refusal(7, "run", "tiny.yaml", "--out", "mine", *flags)
         assert line == "mine: not empty and not a run; choose another with --out"
+
+    @pytest.mark.parametrize("folder", ["nowhere", "mine", "runs/tiny"])
+    def test_when_there_is_no_run_to_go_on_with(self, folder, copied_run, refusal, place):
+        place.write("mine/letter.txt", "dear")
+        copied_run.rename("minn")
+        line = refusal(5, "run", "tiny.yaml", "--out", folder, "--resume")
+        assert line.startswith(f"{folder}: no run here (there is no recipe.yaml in it)")
+        assert line.endswith("; did you mean 'minn'? there are minn") is (folder == "mine")
+
+    def test_when_a_run_is_named_for_a_recipe(self, copied_run, refusal):
+        for flags in ([], ["--overwrite"], ["--out", "other"]):
+            line = refusal(2, "run", copied_run, *flags)
+            assert line.startswith(f"{copied_run}: this is a run; `seqgen run {copied_run} --res")
+        line = refusal(2, "run", copied_run, "--resume", "--out", "other")
+        assert line == f"--out other: the run in {copied_run} goes on where it is"
+
+    def test_when_a_thesis_is_in_the_folder(self, refusal, place):
+        """And a recipe of one's own, in the current folder."""
+        place.write("recipe.yaml", (place.folder / "tiny.yaml").read_text(encoding="utf-8"))
+        place.write(".git/HEAD", "ref")
+        place.write("thesis.tex", "mine")
+        for flags in ([], ["--overwrite"]):
+            line = refusal(7, "run", "recipe.yaml", "--out", ".", *flags)
+            assert line == ".: not empty and not a run; choose another with --out"
 
     @pytest.mark.parametrize(
         ("folder", "line"),
@@ -134,6 +158,20 @@ def test_going_on_with_a_run_and_beginning_again(command, refusal):
     assert json.loads(ended.out)["train"]["steps"] == 6
     ended = command("run", "tiny.yaml", "train.max_steps=2", "--overwrite", "--json")
     assert json.loads(ended.out)["train"]["steps"] == 2
+
+
+def test_a_run_goes_on_without_its_recipe(command, place, monkeypatch):
+    """By its folder alone, be that by a link, with overrides of what may change."""
+    assert command("run", "tiny.yaml", "train.max_steps=3").code == 0
+    (place.folder / "tiny.yaml").unlink()
+    (place.folder / "runs/tiny").rename(place.folder / "moved")
+    (place.folder / "link").symlink_to("moved")
+    ended = command("run", "link", "train.max_steps=6", "--resume", "--json")
+    assert ended.code == 0, ended.err
+    assert "resumed at step 3" in ended.err
+    assert "\ntiny\n" in f"\n{ended.err}"
+    assert json.loads(ended.out)["train"]["steps"] == 6
+    assert json.loads(ended.out) == json.loads((place.folder / "moved/result.json").read_bytes())
 
 
 def test_it_goes_on_when_its_reader_goes(spawn, place):

@@ -2,10 +2,11 @@
 
 import json
 import math
-from pathlib import Path
+import os
 
 import pytest
 
+from seqgen.errors import CheckpointError, SetupError
 from seqgen.training.log import MetricsLog, cut_back
 
 SIGNS = 'a\u2028b\u0085c\x1cd\re\nf"é😀'
@@ -40,15 +41,21 @@ class TestMetricsLog:
         log.close()
         assert written(path) == [{"a": None, "b": [None, 1.5], "c": {"d": None}, "e": [1]}]
 
-    @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs the device /dev/full")
-    def test_a_full_disk_ends_the_log_with_one_warning(self, tmp_path):
-        path = tmp_path / "full"
-        path.symlink_to("/dev/full")
-        log = MetricsLog(path)
+    def test_a_full_disk_ends_the_log_with_one_warning(self, small_disk):
+        log = MetricsLog(small_disk(16) / "full")
         with pytest.warns(UserWarning, match="full: No space left on device; no further metrics"):
-            log({"step": 1})
+            log({"step": 1, "text": "x" * 100_000})
         log({"step": 2})
         log.close()
+
+    def test_it_is_not_written_through_a_link(self, path):
+        path.symlink_to("mine")
+        for linked in (True, False):
+            with pytest.raises(SetupError, match="cannot be written: Too many levels of symbolic"):
+                MetricsLog(path)
+            assert (path.parent / "mine").exists() is not linked
+            (path.parent / "mine").write_text("mine")
+        assert path.read_text() == "mine"
 
 
 class TestCuttingBack:
@@ -69,9 +76,16 @@ class TestCuttingBack:
         assert [each.name for each in path.parent.iterdir()] == ["metrics.jsonl"]
 
     def test_what_is_no_event_goes(self, path):
-        path.write_bytes(b'\xff\xfe\n[1]\nnull\n\n{"step": 2}\n{"event": "other"}\n')
+        lines = (b"\xff\xfe", b"[1]", b"null", b"", b"[" * 100_000, b'{"step": "2"}', b"1" * 5000)
+        good = (b'{"step": 2}', b'{"event": "other"}', b"")
+        path.write_bytes(b"\n".join([*lines, *good]))
         cut_back(path, 5)
         assert written(path) == [{"step": 2}, {"event": "other"}]
+
+    def test_what_is_no_file_is_an_error(self, path):
+        os.mkfifo(path)
+        with pytest.raises(CheckpointError, match=r"metrics\.jsonl: this is not a regular file"):
+            cut_back(path, 5)
 
     def test_nothing_is_made_where_no_log_is(self, path):
         cut_back(path, 5)
