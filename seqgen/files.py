@@ -144,7 +144,7 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
         temporary.unlink(missing_ok=True)
 
 
-def new_file(path: Path, *, exclusive: bool = False) -> BinaryIO:
+def new_file(path: Path, *, exclusive: bool = False, buffering: int = -1) -> BinaryIO:
     """A file that was made just now, open for writing, with the mode that the umask says.
 
     What has the name goes: a link, not what it points to. With `exclusive` that is a
@@ -153,7 +153,7 @@ def new_file(path: Path, *, exclusive: bool = False) -> BinaryIO:
     if not exclusive:
         path.unlink(missing_ok=True)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | _BINARY
-    return os.fdopen(os.open(path, flags, 0o666), "wb")
+    return os.fdopen(os.open(path, flags, 0o666), "wb", buffering)
 
 
 def kind_of(path: Path) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from seqgen.errors import SetupError
+from seqgen.files import new_file
 from seqgen.reports.text import visible
 
 Write = Callable[[str], None]
@@ -48,7 +49,8 @@ def _is_special(path: Path) -> bool:
 @contextmanager
 def _opened(path: Path, name: Path) -> Iterator[BinaryIO]:
     try:
-        file = path.open("wb", buffering=0)
+        # What is being written is a file that was made anew; a pipe or a device is there already.
+        file = path.open("wb", 0) if path == name else new_file(path, buffering=0)
     except OSError as error:
         raise _unwritable(name, error) from None
     with file:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from seqgen.errors import SetupError
-from seqgen.files import write_file
+from seqgen.errors import CheckpointError, SetupError
+from seqgen.files import kind_of, read_mapping, write_file, written_as
 from seqgen.plain_values import for_json
 from seqgen.reports.comparison import write_comparison
 
@@ -22,16 +21,14 @@ DOCUMENT = "compare.json"
 PAGE, TEXT = "compare.html", "compare.md"
 """The reports."""
 
-_TEMPORARY = re.compile(r"\..*\.tmp")
-
 
 def check_free(folder: Path, *, overwrite: bool) -> None:
     """Refuse a folder where something else lies, or where nothing can be written; writes nothing.
 
-    Errors: SetupError.
+    Raises SetupError.
     """
     try:
-        names = {each.name for each in folder.iterdir()}
+        kinds = {each.name: kind_of(each) for each in folder.iterdir()}
     except FileNotFoundError:
         _check_writable(folder)
         return
@@ -39,14 +36,35 @@ def check_free(folder: Path, *, overwrite: bool) -> None:
         raise SetupError(f"{folder}: not a directory; choose another with --out") from None
     except OSError as error:
         raise SetupError(f"{folder}: cannot be read: {error.strerror}") from None
-    names = {name for name in names if not _TEMPORARY.fullmatch(name)}
-    if not names <= {DOCUMENT, PAGE, TEXT} and DOCUMENT not in names:
+    kinds = {name: kind for name, kind in kinds.items() if not _is_staging(name)}
+    if kinds and not _is_ours(folder):
         raise SetupError(f"{folder}: not empty and not a comparison; choose another with --out")
-    if names and not overwrite:
+    if kinds and not overwrite:
         raise SetupError(
             f"{folder}: has a comparison already; --overwrite it, or choose another --out"
         )
+    own = (DOCUMENT, PAGE, TEXT)
+    foreign = [name for name, kind in sorted(kinds.items()) if name not in own or kind != "file"]
+    if foreign:
+        more = f" and {len(foreign) - 4} more" if len(foreign) > 4 else ""
+        raise SetupError(
+            f"{folder}: holds what no comparison wrote: {', '.join(foreign[:4])}{more}; move it "
+            "away, or choose another with --out"
+        )
     _check_writable(folder)
+
+
+def _is_staging(name: str) -> bool:
+    """Whether a folder of that name is where `write` makes its files, or one that was killed."""
+    return name != "compare" and written_as(name) == "compare"
+
+
+def _is_ours(folder: Path) -> bool:
+    """Whether the folder has a comparison, and not another file of that name."""
+    with suppress(CheckpointError):
+        found = read_mapping(folder / DOCUMENT)
+        return "format" in found and isinstance(found.get("systems"), list)
+    return False
 
 
 def document_text(document: Mapping[str, Any]) -> str:
@@ -57,15 +75,18 @@ def document_text(document: Mapping[str, Any]) -> str:
 
 def write(folder: Path, document: Mapping[str, Any]) -> None:
     """Put compare.json and the reports into `folder`, all of them or none; an older comparison
-    that is there is replaced. Errors: SetupError."""
+    that is there is replaced. Raises SetupError."""
     staging = folder / f".compare.{os.getpid()}.tmp"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         try:
+            for each in folder.iterdir():
+                if _is_staging(each.name) and kind_of(each) == "folder":
+                    shutil.rmtree(each)
             staging.mkdir()
             write_file(staging / DOCUMENT, document_text(document))
             write_comparison(staging)
-            for name in (PAGE, TEXT, DOCUMENT):
+            for name in (DOCUMENT, PAGE, TEXT):  # the first says that a comparison made the folder
                 (staging / name).replace(folder / name)
         finally:
             shutil.rmtree(staging, ignore_errors=True)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from seqgen.errors import CheckpointError
+from seqgen.files import RECORD_LIMIT, display_path, read_bytes
 from seqgen.reports.answers import Answer, read_answers
 from seqgen.reports.attention import Looked, read_attention
 from seqgen.reports.fields import Record, finite, record, records, string
@@ -71,13 +73,14 @@ def _name(manifest: Record, folder: Path) -> str:
 
 
 def _text(path: Path, remarks: list[str]) -> str:
-    try:
-        text = path.read_text(encoding="utf-8", errors="replace")
-    except FileNotFoundError:
+    if not os.path.lexists(path):
         remarks.append(f"{path.name} is missing")
         return ""
-    except OSError as error:
-        remarks.append(f"{path.name} cannot be read ({error.strerror})")
+    try:
+        text = read_bytes(path, CheckpointError, limit=RECORD_LIMIT).decode(errors="replace")
+    except CheckpointError as error:
+        reason = str(error).removeprefix(f"{display_path(path)}: ").removeprefix("cannot be read: ")
+        remarks.append(f"{path.name} cannot be read ({reason})")
         return ""
     if not text.strip():
         remarks.append(f"{path.name} is empty")
@@ -97,7 +100,7 @@ def _json(path: Path, remarks: list[str]) -> object:
 
 def _list(path: Path, remarks: list[str]) -> tuple[list[object], bool]:
     """What a file lists that need not be there, and whether it is."""
-    if not path.exists():
+    if not os.path.lexists(path):
         return [], False
     known = len(remarks)
     found = _json(path, remarks)

@@ -202,6 +202,8 @@ def _check_like(value: object, fresh: object, place: str) -> None:
             _check_like(each, like, f"{place}.{index}")
     else:
         kind, wanted = _json_kind(value), _json_kind(fresh)
+        if isinstance(value, int) and abs(value) > 2**53:
+            raise ValueError(f"`{place}` must be at most 2**53, but is {shown(value)}")
         if kind in (dict, list) or (fresh is not None and kind is not wanted):
             raise ValueError(f"`{place}` must be like {shown(fresh)}, but is {shown(value)}")
 

@@ -31,6 +31,15 @@ def test_it_takes_its_place_at_the_end(tmp_path):
     assert path.read_text(encoding="utf-8") == "a\nb\u00fc\n"
 
 
+def test_nothing_is_written_through_a_link(tmp_path):
+    (tmp_path / "mine").write_text("mine")
+    (tmp_path / "out.txt.part").symlink_to("mine")
+    with line_file(tmp_path / "out.txt") as write:
+        write("a\n")
+    assert (tmp_path / "mine").read_text() == "mine"
+    assert (tmp_path / "out.txt").read_text() == "a\n"
+
+
 def test_what_was_done_stays_beside_it(tmp_path):
     path = tmp_path / "out.txt"
     kept = pytest.warns(UserWarning, match=r"out\.txt\.part has the lines that were done")

@@ -32,7 +32,6 @@ class TestFree:
 
     def test_a_comparison_is_if_it_may_be_overwritten(self, place):
         write(place.folder / "out", DOCUMENT)
-        place.write("out/notes.txt", "mine")
         check_free(place.folder / "out", overwrite=True)
         with pytest.raises(SetupError, match=r"out: has a comparison already; --overwrite it"):
             check_free(place.folder / "out", overwrite=False)
@@ -40,8 +39,27 @@ class TestFree:
     def test_what_an_interrupted_one_left_is_no_hindrance(self, place):
         place.write("out/.compare.1.tmp/compare.json", "{")
         check_free(place.folder / "out", overwrite=False)
-        place.write("out/compare.md", "")
+        place.write("out/compare.json", document_text(DOCUMENT))
         check_free(place.folder / "out", overwrite=True)
+        write(place.folder / "out", DOCUMENT)
+        assert names(place.folder / "out") == FILES
+
+    @pytest.mark.parametrize("name", ["notes.txt", ".git/HEAD", "compare.html/x", "checkpoints/x"])
+    def test_what_lies_there_too_is_named_and_stays(self, name, place):
+        write(place.folder / "out", DOCUMENT)
+        if name.startswith("compare"):
+            (place.folder / "out/compare.html").unlink()
+        place.write(f"out/{name}", "mine")
+        before, named = place.files(), name.split("/")[0]
+        with pytest.raises(SetupError, match=f"out: holds what no comparison wrote: {named}; move"):
+            check_free(place.folder / "out", overwrite=True)
+        assert place.files() == before
+
+    @pytest.mark.parametrize("content", ["", "{", "[]", '{"format": 1}', '{"systems": []}'])
+    def test_a_file_of_the_same_name_is_no_comparison(self, content, place):
+        place.write("out/compare.json", content)
+        with pytest.raises(SetupError, match=r"out: not empty and not a comparison"):
+            check_free(place.folder / "out", overwrite=True)
 
     @pytest.mark.parametrize("overwrite", [True, False])
     def test_something_else_never_is(self, place, overwrite):

@@ -1,4 +1,5 @@
 import math
+import os
 import re
 import shutil
 import subprocess
@@ -161,6 +162,44 @@ def test_a_person_s_own_matplotlib_style_changes_nothing(write_run: Writer) -> N
     with matplotlib.rc_context({"font.size": 30, "axes.facecolor": "red", "text.usetex": True}):
         assert html_of(folder) == before
         assert matplotlib.rcParams["font.size"] == 30
+
+
+@pytest.mark.parametrize(
+    "backend", ["nonsense", "module://matplotlib_inline.backend_inline", "tkagg", ""]
+)
+def test_the_backend_of_a_notebook_is_none_of_ours(write_run: Writer, backend: str) -> None:
+    """What else the process draws has it, if there is such a one."""
+    folder = write_run()
+    (folder / "matplotlibrc").write_text("backend: nonsense\nfont.size: x\n")
+    code = (
+        "import os, pathlib, sys\n"
+        "from seqgen.reports import try_drawing, write_report\n"
+        "try_drawing()\n"
+        "write_report(pathlib.Path('.'))\n"
+        "import matplotlib\n"
+        "print(os.environ['MPLBACKEND'], matplotlib.rcParams._get('backend'))\n"
+    )
+    environment = {**os.environ, "MPLBACKEND": backend}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env=environment, cwd=folder, check=True, stdout=subprocess.PIPE)
+    found, *_ = done.stdout.decode().split()
+    assert found == backend or not backend
+    assert (b"tkagg tkagg" in done.stdout) is (backend == "tkagg")
+    assert (folder / "loss.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_pictures_that_cannot_be_drawn_are_said_at_the_start(write_run: Writer) -> None:
+    folder = write_run()
+    code = (
+        "import sys\nsys.modules['matplotlib.figure'] = None\n"
+        "from seqgen.reports import try_drawing\n"
+        "from seqgen.errors import SetupError\n"
+        "try:\n    try_drawing()\nexcept SetupError as error:\n    print(error)\n"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=Path(__file__).parents[2], check=True, capture_output=True)
+    assert done.stdout.startswith(b"the pictures of the report cannot be drawn: ModuleNotFoundErr")
+    assert not list(folder.glob("*.png"))
 
 
 def test_a_report_that_cannot_be_written(write_run: Writer) -> None:

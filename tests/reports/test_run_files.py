@@ -1,3 +1,4 @@
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -72,6 +73,21 @@ def test_a_directory_in_place_of_a_file(write_run: Writer) -> None:
     folder = write_run(recipe=None)
     (folder / "recipe.yaml").mkdir()
     assert "recipe.yaml cannot be read" in read_run(folder).remarks[0]
+
+
+@pytest.mark.parametrize("name", ["recipe.yaml", "metrics.jsonl", "result.json", "answers.json"])
+def test_what_is_endless_or_huge_is_not_read(write_judged: Writer, name: str) -> None:
+    folder = write_judged()
+    for make, fault in (
+        (os.mkfifo, "this is not a regular file; a file is needed"),
+        (lambda path: path.symlink_to("/dev/zero"), "this is not a regular file; a file is needed"),
+        (lambda path: path.symlink_to("nowhere"), "No such file or directory"),
+        (lambda path: [path.touch(), os.truncate(path, 1 << 40)], "larger than 1024 MiB; a file"),
+    ):
+        (folder / name).unlink(missing_ok=True)
+        make(folder / name)
+        remarks = read_run(folder).remarks
+        assert f"{name} cannot be read ({fault}" in remarks[0]
 
 
 def test_a_finished_run_with_sources(write_judged: Writer) -> None:
