@@ -223,8 +223,8 @@ def _training(fit: Fit, directory: RunDirectory, watch: Sequence[Sink]) -> Itera
     fit.sinks = (log, *watch)
     try:
         yield fit.run()
-    except BaseException:
-        if fit.counters.step:
+    except BaseException as error:
+        if fit.counters.step and not isinstance(error, KeyboardInterrupt):  # which wants an end
             with suppress(SeqgenError):  # of a full disk, say: what came first is what to mend
                 write_report(directory.folder)
         raise

@@ -140,6 +140,18 @@ class TestAFile:
         assert "plugins: must be a string" in refusal(3, "run", "tiny.yaml", "plugins=[3]")
 
 
+INTERRUPTING = (
+    MY_CELL.replace('"mine"', '"interrupting"')
+    + """
+    def project(self, xs):
+        import os
+        import signal
+
+        if self.training:
+            os.kill(os.getpid(), signal.SIGINT)
+        return xs
+"""
+)
 MARK = "\nfrom pathlib import Path\nPath('imported').touch()\n"
 
 
@@ -180,6 +192,24 @@ class TestARunDirectoryOfSomeoneElse:
         place.write("other.py", "")
         assert "give --plugin" in refusal(8, *words, "--plugin", "other.py")
         assert not Path("imported").exists()
+
+    def test_nor_does_a_run_that_goes_on(self, run, place, command, refusal):
+        """By its folder; it is the run's own recipe that names the plugin."""
+        path = place.folder / "my_cell.py"
+        assert f"give --plugin {path}" in refusal(8, "run", "run", "train.max_steps=14", "--resume")
+        assert not Path("imported").exists()
+        words = ["run", "run", "train.max_steps=14", "--resume", "--plugin", "my_cell.py"]
+        ended = command(*words)
+        assert ended.code == 0, ended.err
+        assert f"plugins: [{path}]\n" in (run / "recipe.yaml").read_text(encoding="utf-8")
+
+    def test_the_line_after_an_interruption_names_it(self, place, command, own_registries):
+        place.write("own.py", INTERRUPTING)
+        ended = command("run", "tiny.yaml", "plugins=[own.py]", "model.cell=interrupting")
+        assert ended.code == 130
+        line = ended.err.strip().split("\n")[-1]
+        path = place.folder / "own.py"
+        assert line.endswith(f"go on with: seqgen run runs/tiny --resume --plugin={path}")
 
     def test_a_file_of_the_same_name_will_do(self, stranger):
         with warnings.catch_warnings(action="error"):

@@ -60,7 +60,12 @@ RECIPES = {
     "a run directory that is taken, foreign, a file or cannot be written": [
         "test_run_directory.py::test_a_run_must_be_resumed_or_overwritten",
         "test_run_directory.py::test_what_is_no_run_is_never_touched",
+        "test_run_directory.py::test_where_something_else_is_nothing_goes",
+        "test_run_directory.py::test_in_place_of_a_file",
         "cli/test_run.py::test_when_no_folder_can_be_there",
+        "faults/test_run_directory_faults.py::test_a_read_only_one_is_said_and_read",
+        "faults/test_run_directory_faults.py::test_a_folder_of_someone_else",
+        "faults/test_run_directory_faults.py::test_the_modes_of_all_files_follow_the_umask",
     ],
     "text with markup, escape codes, bidirectional marks or NUL acts on no terminal or page": [
         "cli/test_display.py::test_samples_do_not_act_on_the_terminal",
@@ -289,6 +294,7 @@ TRAINING = {
 CHECKPOINTS = {
     "killed or stopped at any moment: the same bytes in the end": [
         "test_run.py::test_signals_and_kills_at_any_moment_change_no_byte",
+        "faults/test_run_directory_faults.py::test_what_a_killed_end_lacks_is_made_when_it_goes_on",
         "training/test_loop.py::test_at_any_moment_of_saving_costs_no_byte",
     ],
     "Ctrl-C, SIGTERM, twice": [
@@ -300,6 +306,7 @@ CHECKPOINTS = {
         "training/test_checkpoint.py::test_full_to_the_last_byte",
         "training/test_checkpoint.py::test_the_checkpoint_before_stays",
         "test_run.py::test_a_full_disk_costs_nothing_but_time",
+        "faults/test_run_directory_faults.py::test_a_full_one_keeps_the_last_checkpoint_and_says_so",
     ],
     "a flipped bit anywhere": [
         "training/test_checkpoint.py::test_a_flipped_bit_is_found_wherever_it_is",
@@ -309,6 +316,14 @@ CHECKPOINTS = {
     "files that are cut short, empty, swapped or gone": [
         "training/test_checkpoint.py::test_a_file_that_is_cut_short_is_named",
         "training/test_checkpoint.py::test_the_files_of_another_checkpoint_are_refused",
+        "faults/test_run_directory_faults.py::test_what_is_no_file_of_sane_size_keeps_nobody_waiting",
+        "faults/test_run_directory_faults.py::test_of_the_training_state",
+        "faults/test_run_directory_faults.py::test_of_the_checksums",
+        "faults/test_run_directory_faults.py::test_of_the_manifest",
+        "faults/test_run_directory_faults.py::test_of_the_result",
+        "faults/test_run_directory_faults.py::test_of_answers_and_attention",
+        "faults/test_run_directory_faults.py::test_of_a_tokenizer",
+        "faults/test_run_directory_faults.py::test_a_log_of_brackets_is_cut_back_and_remarked_on",
         "faults/test_checkpoint_faults.py::test_no_file_of_a_run_is_executed_or_believed",
         "faults/test_checkpoint_faults.py::test_a_missing_part_is_named_and_foreign_files_stay",
     ],

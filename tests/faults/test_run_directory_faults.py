@@ -15,7 +15,7 @@ import pytest
 
 from seqgen.cli.display import Display
 from seqgen.conclusion import read_result
-from seqgen.errors import CheckpointError, SeqgenError, SetupError
+from seqgen.errors import SeqgenError, SetupError
 from seqgen.reports import write_report
 from seqgen.reports.run_files import read_run
 from seqgen.run import RunRequest, run
@@ -232,14 +232,14 @@ class TestTypes:
         sums = json.loads((checkpoint / "checksums.json").read_bytes())
         content = json.loads((checkpoint / "training.json").read_bytes())
         fit, refused = None, 0
-        for changed in mutations(content, 150):
+        for changed in mutations(content, 90):
             text = json.dumps(changed).encode()
             (checkpoint / "training.json").write_bytes(text)
             sums["sha256"]["training.json"] = hashlib.sha256(text).hexdigest()
             (checkpoint / "checksums.json").write_text(json.dumps(sums))
             fit = make_fit(*overrides, "train.max_steps=13")
             refused += not attempt(lambda: (fit.resume(checkpoint), fit.run()))  # noqa: B023
-        assert 75 < refused < 150
+        assert 45 < refused < 90
 
     def test_of_the_checksums(self, make_fit, memory_folder):
         make_fit(folder=memory_folder).run()
@@ -247,26 +247,35 @@ class TestTypes:
         sums = json.loads((checkpoint / "checksums.json").read_bytes())
         for changed in mutations(sums, 25):
             (checkpoint / "checksums.json").write_text(json.dumps(changed))
-            with pytest.raises(CheckpointError):
-                make_fit().resume(checkpoint)
+            assert not attempt(lambda: make_fit().resume(checkpoint)) or changed == sums
 
-    @pytest.mark.parametrize("name", ["manifest.json", "result.json", "answers.json"])
-    def test_of_what_a_run_says_of_itself(self, name, copied_pairs, capsys):
-        content = json.loads((copied_pairs / name).read_bytes())
-        directory = RunDirectory(copied_pairs)
-
-        def show():
-            TrainedRun.load(copied_pairs).data_is_the_same()
-            with Display() as display:
-                display.conclude(read_result(directory), copied_pairs)
-
+    def test_of_the_manifest(self, copied_pairs):
+        path, directory = copied_pairs / "manifest.json", RunDirectory(copied_pairs)
         with warnings.catch_warnings(action="ignore", category=UserWarning):
-            for changed in mutations(content, 25):
-                (copied_pairs / name).write_text(json.dumps(changed))
-                attempt(show)
-                attempt(lambda: resume(copied_pairs))
+            for changed in mutations(json.loads(path.read_bytes()), 25):
+                path.write_text(json.dumps(changed))
+                attempt(lambda: TrainedRun.load(copied_pairs).data_is_the_same())
                 attempt(lambda: directory.check_free(resume=False, overwrite=True))
-            write_report(copied_pairs)
+                if isinstance(changed, list | dict) and len(changed) % 2:
+                    attempt(lambda: resume(copied_pairs))
+        write_report(copied_pairs)
+
+    def test_of_the_result(self, copied_pairs, capsys):
+        path, directory = copied_pairs / "result.json", RunDirectory(copied_pairs)
+        display, shown = Display(), 0
+        for changed in mutations(json.loads(path.read_bytes()), 120):
+            path.write_text(json.dumps(changed))
+            shown += attempt(lambda: display.conclude(read_result(directory), copied_pairs))
+            read_run(copied_pairs)
+        assert 20 < shown < 100
+
+    def test_of_answers_and_attention(self, copied_pairs):
+        for name in ("answers.json", "attention.json", "samples.json"):
+            path = copied_pairs / name
+            for changed in mutations(json.loads(path.read_bytes()), 40):
+                path.write_text(json.dumps(changed))
+                read_run(copied_pairs)
+        write_report(copied_pairs)
 
     def test_of_a_tokenizer(self, copied_run):
         [path] = (copied_run / "tokenizer").rglob("*.json")
