@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from seqgen.cli.completion import recipes
+from seqgen.cli.output import echo
 from seqgen.errors import StoppedError, UsageError
 
 
@@ -61,6 +62,6 @@ def run(
             raise StoppedError(message, error.signal_number) from None
     result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
     if as_json:
-        typer.echo(json.dumps(result, indent=2))
+        echo(json.dumps(result, indent=2))
     else:
         display.conclude(result, folder)

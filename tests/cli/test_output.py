@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from seqgen.cli.line_file import line_file
+from seqgen.cli.output import line_file
 from seqgen.errors import SetupError
 
 
