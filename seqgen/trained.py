@@ -20,7 +20,7 @@ from seqgen.errors import CheckpointError, DataError
 from seqgen.evaluate import RowScore, score_rows
 from seqgen.generate import Generated
 from seqgen.metrics import Answer
-from seqgen.options import Count, OptionError, check_value, did_you_mean
+from seqgen.options import Count, OptionError, Seed, check_value, did_you_mean
 from seqgen.overrides import Override, lay_over
 from seqgen.registry import Part
 from seqgen.run_directory import RunDirectory
@@ -109,15 +109,16 @@ class TrainedRun:
         Without a prompt it is the recipe's first, or no text. The same seed gives the same text.
         Warns of unknown tokens. Raises ValueError if a name or an option is wrong.
         """
-        changes = [Override(f"{key}={each}", (key,), each) for key, each in options.items()]
+        for name, value, kind in (("max_length", max_length, Count), ("seed", seed, Seed)):
+            if value is not None:
+                check_value(kind, value, (name,))
+        changes = [Override(f"{key}={value}", (key,), value) for key, value in options.items()]
         try:
             chosen = self.decoder(self.decoder_spec(decoder, changes), seed)
         except OptionError as error:
             own = ("prompt", "decoder", "max_length", "seed")
             near = did_you_mean(str(error.path[-1]), own) if error.at_key else ""
-            raise OptionError(error.path, error.message + near) if near else error from None
-        if max_length is not None:
-            check_value(Count, max_length, ("max_length",))
+            raise OptionError(error.path, error.message + near, at_key=error.at_key) from None
         given = self.prompts[0] if prompt is None else prompt
         [outputs] = self.continuations([given], chosen, max_length)
         for remark in self.remarks([given], outputs):

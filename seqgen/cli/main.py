@@ -99,26 +99,21 @@ def main() -> NoReturn:
 
 def _end(message: str, code: int) -> NoReturn:
     _say(message)
-    if not _can_write():
-        let_go(sys.stdout)
     sys.exit(code)
 
 
 def _end_unwritten(error: OSError) -> None:
     """End where it was standard output that could not be written, or a disk was full."""
-    if error.filename is None and not _can_write():
-        _end(f"standard output: cannot be written: {error.strerror}", 7)
-    if error.errno in _NO_ROOM:
-        _end(f"{error.filename or 'a file'}: cannot be written: {error.strerror}", 7)
-
-
-def _can_write() -> bool:
-    """Whether what is still to be written to standard output can be."""
-    try:
-        sys.stdout.flush()
-    except OSError:
-        return False
-    return True
+    name = error.filename
+    if name is None:
+        try:  # the error does not say what it was about, but trying again does
+            sys.stdout.write("\n")
+            sys.stdout.flush()
+        except OSError:
+            name = "standard output"
+            let_go(sys.stdout)
+    if name == "standard output" or error.errno in _NO_ROOM:
+        _end(f"{name or 'a file'}: cannot be written: {error.strerror}", 7)
 
 
 def _end_usage(error: Any) -> NoReturn:
