@@ -7,13 +7,14 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from seqgen.errors import CheckpointError, SetupError
 from seqgen.files import read_mapping, write_file
+from seqgen.options import did_you_mean
 from seqgen.plain_values import for_json
 
 try:
@@ -71,9 +72,16 @@ class RunDirectory:
             return False
 
     def require(self) -> None:
-        """A CheckpointError unless a run has begun here."""
-        if not self.exists():
-            raise CheckpointError(f"{self.folder}: no run here (there is no recipe.yaml in it)")
+        """A CheckpointError, which names the runs nearby, unless a run has begun here."""
+        if self.exists():
+            return
+        found = runs_near(self.folder)
+        near = did_you_mean(self.folder.name, [each.name for each in found])
+        some = ", ".join(map(str, found[:8])) + (", ..." if len(found) > 8 else "")
+        raise CheckpointError(
+            f"{self.folder}: no run here (there is no recipe.yaml in it)"
+            + (f"{near or ';'} there are {some}" if found else "")
+        )
 
     def check_free(self, *, resume: bool, overwrite: bool) -> None:
         """Refuse a directory that is taken; writes nothing. Errors: SetupError."""
@@ -136,3 +144,16 @@ class RunDirectory:
     def write(self, path: Path, text: str) -> None:
         """Write a file whole or not at all. Errors: SetupError."""
         write_file(path, text)
+
+
+def runs_near(folder: Path) -> list[Path]:
+    """The run that `folder` is in, or those in it, or else those beside it and in `runs`."""
+    if RunDirectory(folder.parent).exists():
+        return [folder.parent]
+    found: set[Path] = set()
+    for places in ([folder], [folder.parent, Path("runs")]):
+        with suppress(OSError, ValueError):  # a name that no file can have, nothing to be read
+            found |= {each.parent for place in places for each in place.glob("*/recipe.yaml")}
+        if found:
+            break
+    return sorted(found)
