@@ -101,7 +101,6 @@ def piped_lines() -> Iterator[str] | None:
         return None
     if not (stat.S_ISFIFO(mode) or stat.S_ISREG(mode) or stat.S_ISSOCK(mode)):
         return None
-    _say_if_nothing_comes()
     lines = typed_lines()
     first = next(lines, None)
     return None if first is None else chain([first], lines)
@@ -120,6 +119,8 @@ def _say_if_nothing_comes() -> None:
 def typed_lines() -> Iterator[str]:
     """The lines of standard input as they come. Errors: DataError."""
     stdin = _stdin()
+    if not is_terminal():
+        _say_if_nothing_comes()
     number = 1
     while raw := stdin.readline():
         try:
