@@ -7,7 +7,7 @@ import select
 import stat
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -84,7 +84,7 @@ def read_lines(path: Path) -> tuple[TextFile, str]:
     """A text file, or standard input for `-`, and what errors call it. Errors: DataError."""
     if str(path) != "-":
         return as_text(read_bytes(path, DataError, wanted="a text file"), str(path)), str(path)
-    return as_text(_stdin().read(), STANDARD_INPUT), STANDARD_INPUT
+    return as_text(_read(_stdin().read), STANDARD_INPUT), STANDARD_INPUT
 
 
 def is_terminal() -> bool:
@@ -122,7 +122,7 @@ def typed_lines() -> Iterator[str]:
     if not is_terminal():
         _say_if_nothing_comes()
     number = 1
-    while raw := stdin.readline():
+    while raw := _read(stdin.readline):
         try:
             text = raw.decode()
         except UnicodeDecodeError as error:
@@ -138,3 +138,10 @@ def _stdin() -> BinaryIO:
     if sys.stdin is None:
         raise DataError(f"{STANDARD_INPUT}: closed")
     return sys.stdin.buffer
+
+
+def _read(read: Callable[[], bytes]) -> bytes:
+    try:
+        return read()
+    except OSError as error:
+        raise DataError(f"{STANDARD_INPUT}: cannot be read: {error.strerror or error}") from None

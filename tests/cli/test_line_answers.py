@@ -177,6 +177,13 @@ class TestStandardInput:
         monkeypatch.setattr(sys, "stdin", None)
         assert refusal(4, "generate", pairs_run) == "standard input: closed"
 
+    def test_one_that_cannot_be_read(self, refusal, pairs_run, finished_run, monkeypatch, place):
+        with os.fdopen(os.open(place.write("f", ""), os.O_WRONLY)) as stdin:
+            monkeypatch.setattr(sys, "stdin", stdin)
+            said = "standard input: cannot be read: Bad file descriptor"
+            for words in ([pairs_run], [pairs_run, "--input", "-"], [finished_run]):
+                assert refusal(4, "generate", *words) == said
+
     def test_at_a_terminal(self, command, pairs_run, monkeypatch):
         """Who types is told what to do, and goes on after a line that is wrong."""
         master, slave = pty.openpty()
