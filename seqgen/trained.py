@@ -109,7 +109,8 @@ class TrainedRun:
         Without a prompt it is the recipe's first, or no text. The same seed gives the same text.
         Warns of unknown tokens. Raises ValueError if a name or an option is wrong.
         """
-        for name, value, kind in (("max_length", max_length, Count), ("seed", seed, Seed)):
+        kinds = {"prompt": (str, prompt), "max_length": (Count, max_length), "seed": (Seed, seed)}
+        for name, (kind, value) in kinds.items():
             if value is not None:
                 check_value(kind, value, (name,))
         changes = [Override(f"{key}={value}", (key,), value) for key, value in options.items()]

@@ -158,6 +158,7 @@ class TestGenerating:
             ({"max_length": -1}, "max_length: must be"),
             ({"max_length": "9"}, "max_length: must be"),
             ({"seed": -1}, "seed: must be"),
+            ({"prompt": ["a", "b"]}, "prompt: must be"),
             ({"name": "gredy"}, "did you mean 'greedy'"),
             ({"temperature": -1}, "must be at least 0, but is -1"),
             ({"decoder": "greedy", "temperature": 1}, "not an option of decoder 'greedy'"),
