@@ -22,6 +22,7 @@ from seqgen.generate import Generated
 from seqgen.metrics import Answer
 from seqgen.options import Count, OptionError, Seed, check_value, did_you_mean
 from seqgen.overrides import Override, lay_over
+from seqgen.plain_values import shown
 from seqgen.registry import Part
 from seqgen.run_directory import RunDirectory
 from seqgen.saved_run import read_run, runs_beside
@@ -109,8 +110,10 @@ class TrainedRun:
         Without a prompt it is the recipe's first, or no text. The same seed gives the same text.
         Warns of unknown tokens. Raises ValueError if a name or an option is wrong.
         """
-        kinds = {"prompt": (str, prompt), "max_length": (Count, max_length), "seed": (Seed, seed)}
-        for name, (kind, value) in kinds.items():
+        given = self.prompts[0] if prompt is None else prompt
+        if not isinstance(given, str):
+            raise OptionError(("prompt",), f"must be a text, but is {shown(given)}")
+        for name, value, kind in (("max_length", max_length, Count), ("seed", seed, Seed)):
             if value is not None:
                 check_value(kind, value, (name,))
         changes = [Override(f"{key}={value}", (key,), value) for key, value in options.items()]
@@ -120,7 +123,6 @@ class TrainedRun:
             own = ("prompt", "decoder", "max_length", "seed")
             near = did_you_mean(str(error.path[-1]), own) if error.at_key else ""
             raise OptionError(error.path, error.message + near, at_key=error.at_key) from None
-        given = self.prompts[0] if prompt is None else prompt
         [outputs] = self.continuations([given], chosen, max_length)
         for remark in self.remarks([given], outputs):
             warnings.warn(remark, stacklevel=2)
