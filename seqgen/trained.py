@@ -108,7 +108,8 @@ class TrainedRun:
 
         By the recipe's own decoder, or the one called `decoder`; `options` are options of it.
         Without a prompt it is the recipe's first, or no text. The same seed gives the same text.
-        Warns of unknown tokens. Raises ValueError if a name or an option is wrong.
+        Warns of unknown tokens, a search that gave up and constraints that are not met. Raises
+        ValueError if a name or an option is wrong.
         """
         given = self.prompts[0] if prompt is None else prompt
         if not isinstance(given, str):

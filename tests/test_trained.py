@@ -123,8 +123,8 @@ class TestGenerating:
                 {"decoder": "beam", "max_length": 9, "beam_size": 3},
             ),
             (
-                ("--set", "constraints=[{name: no_repeat_ngram, size: 2}]"),
-                {"constraints": [{"name": "no_repeat_ngram", "size": 2}]},
+                ("--set", "constraints=[{name: repetition_penalty, penalty: 2}]"),
+                {"constraints": [{"name": "repetition_penalty", "penalty": 2}]},
             ),
         ],
         ids=str,

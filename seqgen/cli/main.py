@@ -105,7 +105,7 @@ def _end(message: str, code: int) -> NoReturn:
 def _end_unwritten(error: OSError) -> None:
     """End where it was standard output that could not be written, or a disk was full."""
     name = error.filename
-    if name is None:
+    if name is None and error.errno is not None:
         try:  # the error does not say what it was about, but trying again does
             sys.stdout.write("\n")
             sys.stdout.flush()
