@@ -118,16 +118,15 @@ class RunDirectory:
             return False
 
     def require(self) -> None:
-        """A CheckpointError, with runs that are near, unless a run has begun here."""
+        """A CheckpointError, which names the runs nearby, unless a run has begun here."""
         if self.exists():
             return
-        above = (self.folder.parent, Path("runs"))
-        found = {each.parent for path in above for each in path.glob("*/recipe.yaml")}
-        near = did_you_mean(self.folder.name, [each.name for each in sorted(found)])
-        runs = ", ".join(map(str, sorted(found)[:8]))
+        found = runs_near(self.folder)
+        near = did_you_mean(self.folder.name, [each.name for each in found])
+        some = ", ".join(map(str, found[:8])) + (", ..." if len(found) > 8 else "")
         raise CheckpointError(
             f"{self.folder}: no run here (there is no recipe.yaml in it)"
-            + (f"{near or ';'} there are {runs}" if found else "")
+            + (f"{near or ';'} there are {some}" if found else "")
         )
 
     def record(self) -> dict[str, Any]:
@@ -302,3 +301,16 @@ def _is_foreign(entry: _Entry, record: Mapping[str, Any]) -> bool:
         return any(written_as(name) != name for name in names)
     own = files.get(role)
     return not isinstance(own, list) or any(written_as(name) not in own for name in names)
+
+
+def runs_near(folder: Path) -> list[Path]:
+    """The run that `folder` is in, or those in it, or else those beside it and in `runs`."""
+    if RunDirectory(folder.parent).exists():
+        return [folder.parent]
+    found: set[Path] = set()
+    for places in ([folder], [folder.parent, Path("runs")]):
+        with suppress(OSError, ValueError):  # a name that no file can have, nothing to be read
+            found |= {each.parent for place in places for each in place.glob("*/recipe.yaml")}
+        if found:
+            break
+    return sorted(found)

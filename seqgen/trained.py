@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import copy
+import warnings
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from seqgen.alignments import Alignment, alignments
-from seqgen.answers import Wanted, answer, outputs
+from seqgen.answers import Wanted, answer, outputs, unsatisfied_remark
 from seqgen.build import Built, supply_decoder
 from seqgen.conclusion import read_result
 from seqgen.data.base import SplitName
@@ -19,8 +21,16 @@ from seqgen.errors import CheckpointError, DataError
 from seqgen.evaluate import RowScore, score_rows
 from seqgen.generate import Generated
 from seqgen.metrics import Answer
+from seqgen.options import Count, OptionError, Seed, check_value, did_you_mean
+from seqgen.overrides import Override, lay_over
+from seqgen.plain_values import shown
+from seqgen.registry import Part
 from seqgen.run_directory import RunDirectory
 from seqgen.saved_run import read_run, runs_beside
+from seqgen.tokenizers import SPECIALS, UNK
+
+SHOWN = 8
+"""How many different unknown tokens a warning shows."""
 
 
 @dataclass(frozen=True)
@@ -75,38 +85,89 @@ class TrainedRun:
         load = runs_beside(self.built, self.plugins)
         return supply_decoder(part, self.built.tokenizer, seed, load)
 
+    def decoder_spec(
+        self, name: str | None = None, changes: Sequence[Override] = ()
+    ) -> dict[str, Any]:
+        """The decoder called `name`, or the recipe's own, with `changes` of its options, unchecked.
+
+        Raises RecipeError if there is no place for a change.
+        """
+        own = cast(Part[Decoder], self.built.recipe.decoder).plain()
+        spec: dict[str, Any] = lay_over(own if name is None else {"name": name}, changes)
+        return spec
+
     def generate(
         self,
-        prompt: str = "",
-        decoder: str = "multinomial",
+        prompt: str | None = None,
+        decoder: str | None = None,
         max_length: int | None = None,
         seed: int | None = None,
         **options: Any,
     ) -> str:
-        """How `prompt` goes on, by a registered decoder with its `options`.
+        """What `seqgen generate` shows: `prompt` and how it goes on, or what is made of a source.
 
-        The same seed gives the same text. Errors: ValueError for a wrong name or option.
+        By the recipe's own decoder, or the one called `decoder`; `options` are options of it.
+        Without a prompt it is the recipe's first, or no text. The same seed gives the same text.
+        Warns of unknown tokens, a search that gave up and constraints that are not met. Raises
+        ValueError if a name or an option is wrong.
         """
-        found = self.continuations(
-            [prompt], self.decoder({"name": decoder, **options}, seed), max_length
+        given = self.prompts[0] if prompt is None else prompt
+        if not isinstance(given, str):
+            raise OptionError(("prompt",), f"must be a text, but is {shown(given)}")
+        for name, value, kind in (("max_length", max_length, Count), ("seed", seed, Seed)):
+            if value is not None:
+                check_value(kind, value, (name,))
+        changes = [Override(f"{key}={value}", (key,), value) for key, value in options.items()]
+        try:
+            chosen = self.decoder(self.decoder_spec(decoder, changes), seed)
+        except OptionError as error:
+            own = ("prompt", "decoder", "max_length", "seed")
+            near = did_you_mean(str(error.path[-1]), own) if error.at_key else ""
+            raise OptionError(error.path, error.message + near, at_key=error.at_key) from None
+        [outputs] = self.continuations([given], chosen, max_length)
+        for remark in self.remarks([given], outputs):
+            warnings.warn(remark, stacklevel=2)
+        return self.shown(outputs[0])
+
+    @property
+    def prompts(self) -> tuple[str, ...]:
+        """What is continued where nothing is given."""
+        return self.built.recipe.samples.prompts or ("",)
+
+    def shown(self, output: Generated) -> str:
+        """An output for a person: behind its prompt where the data `continues`."""
+        return output.prompt + output.text if self.built.data.continues else output.text
+
+    def remarks(self, prompts: Sequence[str], found: Sequence[Generated]) -> list[str]:
+        """What of the prompts was unknown, and what outputs lack, in sentences."""
+        data, tokenizers = self.built.data, self.built.tokenizers
+        unknown = Counter(each for text in prompts for each in data.unknown(text, tokenizers))
+        cut_short = sum(not each.hypothesis.complete for each in found)
+        what = "prompts" if data.continues else "sources"
+        unsatisfied = sum(not each.hypothesis.satisfied for each in found)
+        every = (
+            unknown_remark(unknown, what),
+            cut_short_remark(cut_short, len(found)),
+            unsatisfied_remark(unsatisfied, len(found)),
         )
-        return found[0][0].text
+        return [each for each in every if each]
 
     def continuations(
         self,
         prompts: Sequence[str],
-        decoder: Decoder,
+        decoder: Decoder | None = None,
         max_length: int | None = None,
         samples: int = 1,
         numbers: Sequence[int] | None = None,
     ) -> list[list[Generated]]:
         """For each prompt (or source) what comes of it, with tokens and scores.
 
-        Random decoders draw for each by its number, its place where none are given.
+        By the recipe's own decoder where none is given. Random decoders draw for each by its
+        number, its place where none are given.
         """
         batch_size = self.built.recipe.evaluation.batch_size
         wanted = Wanted(batch_size, max_length, samples)
-        return outputs(self.built.generator(), decoder, prompts, wanted, numbers)
+        return outputs(self.built.generator(), decoder or self.decoder(), prompts, wanted, numbers)
 
     def alignments(self, found: Sequence[Generated]) -> list[Alignment]:
         """How much each token of each output looked at each one of its source; nothing where the
@@ -153,3 +214,24 @@ class TrainedRun:
     def data_is_the_same(self) -> bool:
         """Whether the data is what the run was trained on, byte for byte."""
         return bool(self.directory.record().get("data") == self.built.data.fingerprint())
+
+
+def unknown_remark(unknown: Counter[str], what: str) -> str:
+    """`3 tokens of the sources are unknown to the model (2 different: x, y)`; nothing where none
+    are."""
+    count = unknown.total()
+    if not count:
+        return ""
+    said = f"{count} token{'s' if count > 1 else ''} of the {what} {'are' if count > 1 else 'is'}"
+    different = [each for each, _ in unknown.most_common() if each != SPECIALS[UNK]]
+    some = ", ".join(map(repr, different[:SHOWN])) + (", ..." if len(different) > SHOWN else "")
+    which = f" ({len(different)} different: {some})" if different else ""
+    return f"{said} unknown to the model{which}"
+
+
+def cut_short_remark(cut_short: int, every: int) -> str:
+    """That a search gave up; nothing where none did."""
+    if not cut_short:
+        return ""
+    what = f"{cut_short} of {every} texts are the best found so far"
+    return f"the search's budget ran out: {what}"

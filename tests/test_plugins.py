@@ -61,7 +61,7 @@ class TestAFile:
         (place.folder / "elsewhere").mkdir()
         monkeypatch.chdir(place.folder / "elsewhere")
         loaded = seqgen.load("../run", plugins=["../recipes/my_cell.py"])
-        assert len(loaded.generate("the ", max_length=9)) == 9
+        assert len(loaded.generate("the ", max_length=9)) == len("the ") + 9
         plugin = ("--plugin", "../recipes/my_cell.py")
         ended = command("generate", "../run", *plugin, "--max-length", "5", "--prompt", "cat")
         assert (ended.code, ended.err) == (0, "")

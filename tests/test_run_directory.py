@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -327,3 +328,25 @@ class TestFiles:
             small.write(small.result, "x" * 100_000)
         assert small.result.read_text() == "old"
         assert [path.name for path in small.folder.iterdir()] == ["result.json"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ("runs", "; there are runs/char_lstm, runs/hangul"),
+        ("runs/charlstm", "; did you mean 'char_lstm'? there are runs/char_lstm, runs/hangul"),
+        ("char_lstm", "; did you mean 'char_lstm'? there are runs/char_lstm, runs/hangul"),
+        ("runs/hangul/report.html", "; there are runs/hangul"),
+        ("nowhere/at/all", "; there are runs/char_lstm, runs/hangul"),
+        ("other", "; there are other/one"),
+        ("x" * 300, "; there are runs/char_lstm, runs/hangul"),
+    ],
+)
+def test_runs_that_are_near_are_named(asked, told, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("runs/char_lstm", "runs/hangul", "other/one"):
+        begin(RunDirectory(Path(name)))
+    (tmp_path / "runs" / "hangul" / "report.html").touch()
+    with pytest.raises(CheckpointError) as caught:
+        RunDirectory(Path(asked)).require()
+    assert str(caught.value) == f"{asked}: no run here (there is no recipe.yaml in it){told}"

@@ -97,7 +97,7 @@ class TestGenerating:
     def test_the_same_seed_gives_the_same_text(self, run):
         one, again, other = (run.generate("the ", max_length=40, seed=seed) for seed in (5, 5, 6))
         assert one == again != other
-        assert len(one) == 40
+        assert len(one) == len("the ") + 40
 
     def test_decoders_and_their_options(self, run):
         greedy = run.generate("the ", decoder="greedy", max_length=30)
@@ -105,14 +105,61 @@ class TestGenerating:
         assert run.generate("the ", max_length=30, temperature=1e-4) == greedy
         wild = run.generate("the ", max_length=30, temperature=100, seed=1)
         assert wild != greedy
-        assert run.generate("the ", max_length=0) == ""
-        assert len(run.generate(max_length=3)) == 3
+        assert run.generate("the ", max_length=0) == "the "
+        assert len(run.generate("", max_length=3)) == 3
+
+    @pytest.mark.parametrize(
+        ("words", "how"),
+        [
+            ((), {}),
+            (("--prompt", "cat "), {"prompt": "cat "}),
+            (("--prompt", "cat ", "--seed", 5), {"prompt": "cat ", "seed": 5}),
+            (("--set", "temperature=0.3"), {"temperature": 0.3}),
+            (("--set", "temperature=0"), {"temperature": 0}),
+            (("--decoder", "greedy", "--max-length", 9), {"decoder": "greedy", "max_length": 9}),
+            (("--decoder", "top_k", "--set", "k=2"), {"decoder": "top_k", "k": 2}),
+            (
+                ("--decoder", "beam", "--max-length", 9, "--set", "beam_size=3"),
+                {"decoder": "beam", "max_length": 9, "beam_size": 3},
+            ),
+            (
+                ("--set", "constraints=[{name: repetition_penalty, penalty: 2}]"),
+                {"constraints": [{"name": "repetition_penalty", "penalty": 2}]},
+            ),
+        ],
+        ids=str,
+    )
+    def test_it_is_what_the_command_line_shows(self, words, how, run, command, finished_run):
+        assert command("generate", finished_run, *words).out == run.generate(**how) + "\n"
+
+    @pytest.mark.parametrize("decoder", [None, "greedy", "beam", "multinomial"])
+    def test_so_it_is_of_sources(self, decoder, command, pairs_run):
+        words = ("--decoder", decoder) if decoder else ()
+        ended = command("generate", pairs_run, "--prompt", "abc", *words)
+        run = seqgen.load(pairs_run)
+        assert ended.out == run.generate("abc", decoder) + "\n"
+        [[found, *_]] = run.continuations(["abc"], run.decoder(decoder))
+        assert found.text == run.generate("abc", decoder)
+
+    def test_only_what_comes_behind_the_prompt(self, run):
+        [[found]] = run.continuations(["the "])
+        assert run.generate("the ") == f"the {found.text}"
+
+    def test_what_is_unknown_is_said(self, run):
+        with pytest.warns(UserWarning, match=r"1 token of the prompts is unknown .*: 'X'"):
+            assert run.generate("X", max_length=2).startswith("X")
 
     @pytest.mark.parametrize(
         ("options", "reason"),
         [
             ({"decoder": "gredy"}, "did you mean 'greedy'"),
             ({"temprature": 1}, "did you mean 'temperature'"),
+            ({"max_lenght": 1}, "max_lenght: not an option .*; did you mean 'max_length'"),
+            ({"max_length": -1}, "max_length: must be"),
+            ({"max_length": "9"}, "max_length: must be"),
+            ({"seed": -1}, "seed: must be"),
+            ({"prompt": ["a", "b"]}, "prompt: must be"),
+            ({"name": "gredy"}, "did you mean 'greedy'"),
             ({"temperature": -1}, "must be at least 0, but is -1"),
             ({"decoder": "greedy", "temperature": 1}, "not an option of decoder 'greedy'"),
             ({"prompt": "a\ud800"}, "lone surrogate U\\+D800 at position 1"),

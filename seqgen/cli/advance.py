@@ -32,7 +32,7 @@ class Advance:
     def show(self, share: float, text: str) -> None:
         """Show that a `share` of the work is done, and what there is to say."""
         if self._bar is not None:
-            self._bar.update(self._task, completed=share, description=text)
+            self._bar.update(self._task, completed=share, description=self._console.shown(text))
             return
         if int(share * LINES) < self._lines - 1:  # the next work has begun
             self._lines = 0

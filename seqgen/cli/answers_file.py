@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from seqgen.cli.line_file import Write, line_file
 from seqgen.cli.line_formats import json_text, one_cell
+from seqgen.cli.output import Write, line_file
 from seqgen.errors import DataError, UsageError
 from seqgen.metrics import Answer
 

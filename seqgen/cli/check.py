@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from seqgen.cli.output import echo
 from seqgen.errors import PluginError, UsageError
 
 
@@ -43,7 +44,7 @@ def check(
         found = [
             {"part": each.part, "laws": [asdict(x) for x in each.findings]} for each in reports
         ]
-        typer.echo(json.dumps(found, indent=2))
+        echo(json.dumps(found, indent=2))
     else:
         for report in reports:
             _show(report)

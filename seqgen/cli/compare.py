@@ -10,6 +10,7 @@ import typer
 
 from seqgen.cli.completion import plans, runs
 from seqgen.cli.evaluate import SplitName
+from seqgen.cli.output import echo_exactly
 from seqgen.cli.plugin_files import PluginFiles, load_plugins
 from seqgen.errors import UsageError
 
@@ -100,7 +101,7 @@ def compare(
         document = run_comparison(Contest(trained, names, systems, display.watch), checked)
     write(folder, document)
     if as_json:
-        typer.echo(document_text(document), nl=False)
+        echo_exactly(document_text(document))
     else:
         display.conclude(document, folder)
 

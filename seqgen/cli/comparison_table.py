@@ -25,6 +25,8 @@ def show_table(console: Terminal, headers: Sequence[str], rows: Sequence[Sequenc
     not fit are left out. What is no terminal has room for everything; where there is not even room
     for one column, its value stands below each label.
     """
+    headers = [console.shown(each) for each in headers]
+    rows = [[console.shown(each) for each in row] for row in rows]
     columns = list(zip(headers, *rows, strict=True))
     labels = max(map(cell_len, columns[0]))
     widths = [_width(column) for column in columns[1:]]

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from seqgen.cli.output import echo
 from seqgen.cli.plugin_files import PluginFiles, load_plugins
 
 app = typer.Typer(help="The named corpora.", invoke_without_command=True)
@@ -34,11 +35,11 @@ def list_corpora(
         for name in corpora.names()
     ]
     if as_json:
-        typer.echo(json.dumps(found, indent=2))
+        echo(json.dumps(found, indent=2))
         return
     for each in found:
         state = "ready" if each["ready"] else f"not here yet: seqgen data get {each['name']}"
-        typer.echo(f"{each['name']}  ({state})\n    {each['summary']}")
+        echo(f"{each['name']}  ({state})\n    {each['summary']}")
 
 
 @app.command("get")
@@ -57,4 +58,4 @@ def get(
     except ValueError as error:
         raise UsageError(str(error)) from None
     corpus.fetch()
-    typer.echo(f"{name}: ready")
+    echo(f"{name}: ready")

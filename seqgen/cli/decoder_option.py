@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 from seqgen.decoders import Decoder, decoders
 from seqgen.errors import RecipeError, UsageError
 from seqgen.options import OptionError
-from seqgen.overrides import Override, lay_over, read_override
+from seqgen.overrides import Override, read_override
 from seqgen.trained import TrainedRun
 
 T = TypeVar("T")
@@ -32,10 +32,8 @@ class DecoderOptions(NamedTuple):
         return self._made(trained, lambda wanted: decoders.check(wanted).plain())
 
     def _made(self, trained: TrainedRun, make: Callable[[dict[str, Any]], T]) -> T:
-        recipe = trained.built.recipe
-        spec = {"name": self.name} if self.name is not None else recipe.decoder.plain()  # type: ignore[attr-defined]
         overrides = [read_override(each, "--set") for each in self.settings]
-        wanted = lay_over(spec, overrides)
+        wanted = trained.decoder_spec(self.name, overrides)
         if self.n_best is not None:
             wanted.update(_several(wanted, self.n_best, {each.path[0] for each in overrides}))
         try:

@@ -9,7 +9,6 @@ from typing import Any
 from seqgen.cli.advance import Advance
 from seqgen.cli.terminal import Terminal
 from seqgen.reports.quantities import count, duration, figure
-from seqgen.reports.text import visible
 
 Event = dict[str, Any]
 
@@ -99,7 +98,7 @@ class Display:
             between = "" if sample["continues"] else " \u2192 "
             text = f"{sample['prompt']}{between}{sample['text']}".replace("\n", "\u21b5")
             room = max(20, self.console.width - 4) if self.console.is_terminal else 100
-            self._line(f"  {visible(text)[:room]}", style="dim")
+            self._line(f"  {self.console.shown(text)[:room]}", style="dim")
 
 
 def _metrics(figures: dict[str, Any], before: str = "") -> str:

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from seqgen.cli.completion import runs
+from seqgen.cli.output import echo
 from seqgen.cli.plugin_files import PluginFiles
 from seqgen.errors import UsageError
 
@@ -71,7 +72,7 @@ def evaluate(
         with answers_into(answers_file) as write:  # before the work, for it may not be writable
             figures, answers = trained.judged(split.value, chosen, answered=True)
             write(answers)
-    typer.echo(json.dumps(figures, indent=2) if as_json else _table(figures))
+    echo(json.dumps(figures, indent=2) if as_json else _table(figures))
 
 
 def _other_data(overrides: list[str]) -> bool:

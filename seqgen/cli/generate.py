@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
+import sys
 import warnings
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from seqgen.cli.completion import runs
+from seqgen.cli.output import echo, echo_exactly
 from seqgen.cli.plugin_files import PluginFiles
 from seqgen.errors import RecipeError, UsageError
 
@@ -30,7 +30,9 @@ def generate(
     ] = None,
     input_file: Annotated[
         Path | None,
-        typer.Option("--input", metavar="FILE", help="A source a line; - is standard input."),
+        typer.Option(
+            "--input", metavar="FILE", help="A prompt or source a line; - is standard input."
+        ),
     ] = None,
     output_file: Annotated[
         Path | None,
@@ -64,7 +66,8 @@ def generate(
 ) -> None:
     """Continue prompts or answer sources with a trained run. The same seed gives the same text.
 
-    Where neither is given, the recipe's prompts, or a source a line from standard input.
+    Where neither is given, a prompt or a source a line from standard input; where there is none,
+    the recipe's prompts.
     """
     _check_together(
         {"--prompt": prompt, "--input": input_file, "--score": score},
@@ -85,27 +88,38 @@ def generate(
     chosen, continues = options.build(trained), trained.built.data.continues
     if samples > 1 and not chosen.draws:
         warnings.warn(f"--samples {samples}: {_SAME}", stacklevel=1)
-    from_prompts = prompt is not None or (input_file is None and continues)
+    lines = None if prompt is not None else _lines(input_file, continues)
+    from_prompts = lines is None and input_file is None
     if from_prompts and output_file is not None:
         raise UsageError("--output goes with --input FILE or --score FILE")
     if trace is not None and trace == output_file:
         raise UsageError("--trace and --output must be two files")
     with traced_into(trace, trained, options.spec(trained)) as ask:
         if from_prompts:
-            texts = prompt or list(trained.built.recipe.samples.prompts or ("",))
-            found = _from_prompts(trained, partial(ask, texts, chosen, max_length, samples), texts)
-            _show(found, as_json, continues)
+            texts = prompt or trained.prompts
+            _from_prompts(trained, texts, partial(ask, texts, chosen, max_length, samples), as_json)
             return
         from seqgen.cli.line_answers import Answering
         from seqgen.cli.line_formats import best_line, json_line, table
 
         several = n_best is not None or samples > 1
-        form = json_line if as_json else table if several else best_line(continues)
+        exact = continues and output_file is None and sys.stdout.isatty()
+        form = json_line if as_json else table if several else best_line(continues, exact)
         answering = Answering(trained, chosen, form, max_length, samples, ask)
-        if input_file is not None:
+        if lines is not None:
+            answering.standard_input(lines, output_file)
+        elif input_file is not None:
             answering.file(input_file, output_file)
-        else:
-            answering.standard_input(output_file)
+
+
+def _lines(input_file: Path | None, continues: bool) -> Iterator[str] | None:
+    """The lines of standard input that are answered as they come, None where there are none or
+    they come from a file."""
+    from seqgen.cli.source_lines import is_terminal, piped_lines, typed_lines
+
+    if input_file is None:
+        return piped_lines() if continues else typed_lines()
+    return typed_lines() if str(input_file) == "-" and is_terminal() else None
 
 
 def _check_together(*groups: dict[str, object]) -> None:
@@ -117,45 +131,27 @@ def _check_together(*groups: dict[str, object]) -> None:
 
 
 def _from_prompts(
-    trained: Any, ask: Callable[[], list[list[Any]]], texts: list[str]
-) -> list[list[Any]]:
-    """For each prompt its outputs."""
-    from seqgen.answers import unsatisfied_remark
-    from seqgen.cli.line_answers import cut_short_remark
-    from seqgen.cli.source_lines import unknown_remark
-
-    data, tokenizers = trained.built.data, trained.built.tokenizers
-    try:
-        unknown = Counter(each for text in texts for each in data.unknown(text, tokenizers))
-        found = ask()
-    except ValueError as error:
-        raise RecipeError(f"--prompt: {error}") from None
-    flat = [each for outputs in found for each in outputs]
-    cut_short = sum(not each.hypothesis.complete for each in flat)
-    unsatisfied = sum(not each.hypothesis.satisfied for each in flat)
-    what = "prompts" if data.continues else "sources"
-    for remark in (
-        unknown_remark(unknown, what),
-        cut_short_remark(cut_short, len(flat)),
-        unsatisfied_remark(unsatisfied, len(flat)),
-    ):
-        if remark:
-            warnings.warn(remark, stacklevel=1)
-    return found
-
-
-def _show(found: list[Any], as_json: bool, continues: bool) -> None:
-    """The outputs, with titles where there are several; as one document where JSON is wanted."""
-    from seqgen.cli.line_formats import as_data
+    trained: Any, texts: Sequence[str], ask: Callable[[], list[list[Any]]], as_json: bool
+) -> None:
+    """Show for each prompt its outputs, with titles where there are several; as one document where
+    JSON is wanted."""
+    from seqgen.cli.line_formats import as_data, json_text
     from seqgen.reports.text import visible
 
-    flat = [each for outputs in found for each in outputs]
+    try:
+        found = ask()
+        flat = [each for outputs in found for each in outputs]
+        remarks = trained.remarks(texts, flat)
+    except ValueError as error:
+        raise RecipeError(f"--prompt: {error}") from None
+    for remark in remarks:
+        warnings.warn(remark, stacklevel=1)
     if as_json:
         document = [{"prompt": each.prompt, **as_data(each)} for each in flat]
-        typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
+        echo_exactly(json_text(document, indent=2))
         return
     for outputs in found:
-        for number, each in enumerate(outputs):
+        for number, each in enumerate(outputs, 1):
             if len(flat) > 1:
-                typer.echo(f"=== {visible(each.prompt)!r} {number + 1} ===")
-            typer.echo(visible(each.prompt + each.text if continues else each.text))
+                echo(f"=== {visible(each.prompt)!r} {number} ===")
+            echo(trained.shown(each))

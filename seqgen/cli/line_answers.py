@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import typer
-
 from seqgen.answers import unsatisfied_remark
-from seqgen.cli.line_file import Write, line_file
 from seqgen.cli.line_formats import Format
-from seqgen.cli.source_lines import STANDARD_INPUT, Source, SourceLines, read_lines, typed_lines
+from seqgen.cli.output import Write, echo, line_file
+from seqgen.cli.source_lines import (
+    STANDARD_INPUT,
+    Source,
+    SourceLines,
+    is_terminal,
+    read_lines,
+)
 from seqgen.cli.trace_file import Ask
 from seqgen.data.rows import lines_of
 from seqgen.decoders import Decoder
@@ -22,8 +26,7 @@ from seqgen.errors import DataError, RecipeError
 from seqgen.generate import Generated
 from seqgen.machine import memory_for
 from seqgen.reports.quantities import count
-from seqgen.reports.text import visible
-from seqgen.trained import TrainedRun
+from seqgen.trained import TrainedRun, cut_short_remark
 
 LINES_AT_ONCE = 1000
 """How many lines of a file are answered before they are written."""
@@ -58,25 +61,27 @@ class Answering:
                 show(first + len(some))
         self._warn(sources)
 
-    def standard_input(self, output: Path | None) -> None:
+    def standard_input(self, lines: Iterable[str], output: Path | None) -> None:
         """Answer each line as it comes. At a terminal what is wrong with one is said there."""
         sources = SourceLines(self.trained, STANDARD_INPUT)
-        at_terminal = sys.stdin is not None and sys.stdin.isatty()
+        at_terminal = is_terminal()
         if at_terminal:
-            typer.echo("a source a line; Ctrl-D ends", err=True)
-            typer.echo("> ", nl=False, err=True)
-        with line_file(output) as write:
-            for number, text in enumerate(typed_lines(), 1):
-                try:
-                    self._answer([sources.one(number, text)], write)
-                except DataError as error:
-                    if not at_terminal:
-                        raise
-                    typer.echo(visible(str(error)), err=True)
-                if at_terminal:
-                    typer.echo("> ", nl=False, err=True)
-        if at_terminal:
-            typer.echo(err=True)
+            what = "prompt" if self.trained.built.data.continues else "source"
+            echo(f"a {what} a line; Ctrl-D ends\n> ", end="", err=True)
+        try:
+            with line_file(output) as write:
+                for number, text in enumerate(lines, 1):
+                    try:
+                        self._answer([sources.one(number, text)], write)
+                    except DataError as error:
+                        if not at_terminal:
+                            raise
+                        echo(str(error), err=True)
+                    if at_terminal:
+                        echo("> ", end="", err=True)
+        finally:
+            if at_terminal:  # what comes next, the shell's prompt or why it ended, has its own line
+                echo(err=True)
         self._warn(sources)
 
     def _answer(self, sources: Sequence[Source], write: Write) -> None:
@@ -116,17 +121,12 @@ def _progress(total: int, output: Path | None) -> Iterator[Callable[[int], None]
     if not total or not sys.stderr.isatty() or (lines_to_stdout and sys.stdout.isatty()):
         yield lambda done: None
         return
+
+    def show(done: int) -> None:
+        echo(end="\r", err=True)
+        echo(f"{count(done)} of {count(total)} lines", end="", err=True)
+
     try:
-        yield lambda done: typer.echo(
-            f"\r{count(done)} of {count(total)} lines", nl=False, err=True
-        )
+        yield show
     finally:
-        typer.echo(err=True)
-
-
-def cut_short_remark(cut_short: int, every: int) -> str:
-    """That a search gave up; nothing where none did."""
-    if not cut_short:
-        return ""
-    what = f"{cut_short} of {every} texts are the best found so far"
-    return f"the search's budget ran out: {what}"
+        echo(err=True)

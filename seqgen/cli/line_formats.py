@@ -23,12 +23,16 @@ _UNSAFE = {
 """What JSON would leave as it is although it ends a line, or acts on a terminal."""
 
 
-def best_line(continues: bool) -> Format:
-    """One line for each source: its best output, behind the source where the data `continues`."""
+def best_line(continues: bool, exact: bool = False) -> Format:
+    """One line for each source: its best output, behind the source where the data `continues`.
+
+    What is `exact` keeps the line breaks of an output: for a person, who reads them as text.
+    """
 
     def lines(source: Source, outputs: Sequence[Generated]) -> str:
         before = source.text if continues else ""
-        return one_line(before + outputs[0].text if outputs else before) + "\n"
+        text = before + outputs[0].text if outputs else before
+        return (text if exact else one_line(text)) + "\n"
 
     return lines
 
@@ -65,9 +69,9 @@ def as_data(output: Generated) -> dict[str, Any]:
     }
 
 
-def json_text(value: Any) -> str:
-    """A line of JSON, in which nothing acts on a terminal."""
-    return json.dumps(value, ensure_ascii=False).translate(_UNSAFE) + "\n"
+def json_text(value: Any, indent: int | None = None) -> str:
+    """A line of JSON, or several, in which nothing acts on a terminal."""
+    return json.dumps(value, ensure_ascii=False, indent=indent).translate(_UNSAFE) + "\n"
 
 
 def one_line(text: str) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import warnings
 from pathlib import Path
 
-from seqgen.cli.line_file import line_file
 from seqgen.cli.line_formats import json_text
+from seqgen.cli.output import line_file
 from seqgen.cli.source_lines import read_lines
 from seqgen.errors import UsageError
 from seqgen.evaluate import RowScore

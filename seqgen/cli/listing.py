@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from seqgen.cli.completion import rooms
+from seqgen.cli.output import echo
 from seqgen.cli.plugin_files import PluginFiles, load_plugins
 from seqgen.errors import UsageError
 
@@ -30,7 +31,7 @@ def list_parts(
     chosen = {name: ROOMS[name] for name in ([kind] if kind else ROOMS)}
     found = {name: _parts(registry) for name, registry in chosen.items()}
     if as_json:
-        typer.echo(json.dumps(found, indent=2, default=str))
+        echo(json.dumps(found, indent=2, default=str))
     else:
         _show(found)
 

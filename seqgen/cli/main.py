@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import sys
 import traceback
 import warnings
@@ -24,6 +23,7 @@ from seqgen.cli import (
     validate,
     verify,
 )
+from seqgen.cli.output import echo, let_go, prepare_streams
 from seqgen.errors import SeqgenError
 from seqgen.version import __version__
 
@@ -56,7 +56,7 @@ app.add_typer(data.app, name="data")
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"seqgen {__version__}")
+        echo(f"seqgen {__version__}")
         raise typer.Exit
 
 
@@ -71,6 +71,7 @@ def options(
 
 def main() -> NoReturn:
     """Run a verb; every expected fault is one line on standard error and an exit code."""
+    prepare_streams()
     warnings.showwarning = _show_warning
     try:
         code = app(prog_name="seqgen", standalone_mode=False)
@@ -80,17 +81,16 @@ def main() -> NoReturn:
     except (KeyboardInterrupt, typer.Abort):
         _end("interrupted", _INTERRUPTED)
     except (BrokenPipeError, SystemExit) as error:
-        # Typer and Rich make an exit of it when whoever read our output has gone.
+        # Typer and Rich make an exit of it when whoever read our output has gone: no fault.
         if isinstance(error, SystemExit) and not isinstance(error.__context__, BrokenPipeError):
             raise
-        # That is no fault, but Python would complain at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        let_go(sys.stdout)
         sys.exit(0)
     except Exception as error:
         if isinstance(error, ClickError):
             _end_usage(error)
-        if isinstance(error, OSError) and error.errno in _NO_ROOM:
-            _end(f"{error.filename or 'a file'}: cannot be written: {error.strerror}", 7)
+        if isinstance(error, OSError):
+            _end_unwritten(error)
         _end_defect(error)
     if code == _INTERRUPTED:  # Typer makes an exit of Ctrl-C
         _end("interrupted", _INTERRUPTED)
@@ -100,6 +100,20 @@ def main() -> NoReturn:
 def _end(message: str, code: int) -> NoReturn:
     _say(message)
     sys.exit(code)
+
+
+def _end_unwritten(error: OSError) -> None:
+    """End where it was standard output that could not be written, or a disk was full."""
+    name = error.filename
+    if name is None and error.errno is not None:
+        try:  # the error does not say what it was about, but trying again does
+            sys.stdout.write("\n")
+            sys.stdout.flush()
+        except OSError:
+            name = "standard output"
+            let_go(sys.stdout)
+    if name == "standard output" or error.errno in _NO_ROOM:
+        _end(f"{name or 'a file'}: cannot be written: {error.strerror}", 7)
 
 
 def _end_usage(error: Any) -> NoReturn:
@@ -127,10 +141,8 @@ def _end_defect(error: Exception) -> NoReturn:
 
 
 def _say(message: str) -> None:
-    """One line on standard error, in which nothing acts on the terminal."""
-    from seqgen.reports.text import visible
-
-    print(visible(" ".join(message.split("\n"))), file=sys.stderr)  # noqa: T201
+    """One line on standard error."""
+    echo(" ".join(message.split("\n")), err=True)
 
 
 def _show_warning(

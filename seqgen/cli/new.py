@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from seqgen.cli.output import echo
 from seqgen.errors import SetupError, UsageError
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
@@ -53,8 +54,8 @@ def new(
                 file.write(content)
         except OSError as error:
             raise SetupError(f"{path}: cannot be written: {error.strerror}") from None
-        typer.echo(f"wrote {path}")
-    typer.echo(f"next: seqgen check {name}.py    seqgen run {name}.yaml    pytest test_{name}.py")
+        echo(f"wrote {path}")
+    echo(f"next: seqgen check {name}.py    seqgen run {name}.yaml    pytest test_{name}.py")
 
 
 def written(kind: Kind, name: str) -> dict[Path, str]:

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from seqgen.cli.completion import recipes
+from seqgen.cli.output import echo
 from seqgen.cli.plugin_files import PluginFiles
 from seqgen.errors import StoppedError, UsageError
 
@@ -63,6 +64,6 @@ def run(
             raise StoppedError(f"{error}; go on with: {again}", error.signal_number) from None
     result = read_result(directory)
     if as_json:
-        typer.echo(json.dumps(result, indent=2))
+        echo(json.dumps(result, indent=2))
     else:
         display.conclude(result, directory.folder)

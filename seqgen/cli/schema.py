@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from seqgen.cli.output import echo
 from seqgen.cli.plugin_files import PluginFiles, load_plugins
 
 
@@ -21,4 +22,4 @@ def schema(
     from seqgen.recipe import recipe_schema
 
     load_plugins(plugin_files)
-    typer.echo(json.dumps(plan_schema() if plan else recipe_schema(), indent=2))
+    echo(json.dumps(plan_schema() if plan else recipe_schema(), indent=2))

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+import os
+import select
+import stat
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+from seqgen.cli.output import echo
 from seqgen.data.files import TextFile, as_text
 from seqgen.data.rows import lines_of
 from seqgen.errors import DataError
 from seqgen.files import read_bytes
-from seqgen.tokenizers import SPECIALS, UNK
-from seqgen.trained import TrainedRun
+from seqgen.trained import TrainedRun, unknown_remark
 
 STANDARD_INPUT = "standard input"
 
 LONGEST = 1 << 20
 """The most characters of a line: each is a vector, or several, while the line is read."""
 
-SHOWN = 8
-"""How many different unknown tokens a warning shows."""
+WAITING = 2.0
+"""After so many seconds without a line it is said that one is waited for."""
 
 
 class Source(NamedTuple):
@@ -76,30 +80,49 @@ class SourceLines:
         return [unknown] * bool(unknown) + [longer] * bool(self.longer)
 
 
-def unknown_remark(unknown: Counter[str], what: str) -> str:
-    """`3 tokens of the sources are unknown to the model (2 different: x, y)`."""
-    count = unknown.total()
-    if not count:
-        return ""
-    said = f"{count} token{'s' if count > 1 else ''} of the {what} {'are' if count > 1 else 'is'}"
-    different = [each for each, _ in unknown.most_common() if each != SPECIALS[UNK]]
-    some = ", ".join(map(repr, different[:SHOWN])) + (", ..." if len(different) > SHOWN else "")
-    which = f" ({len(different)} different: {some})" if different else ""
-    return f"{said} unknown to the model{which}"
-
-
 def read_lines(path: Path) -> tuple[TextFile, str]:
     """A text file, or standard input for `-`, and what errors call it. Errors: DataError."""
     if str(path) != "-":
         return as_text(read_bytes(path, DataError, wanted="a text file"), str(path)), str(path)
-    return as_text(_stdin().read(), STANDARD_INPUT), STANDARD_INPUT
+    return as_text(_read(_stdin().read), STANDARD_INPUT), STANDARD_INPUT
+
+
+def is_terminal() -> bool:
+    """Whether someone types at standard input."""
+    return sys.stdin is not None and sys.stdin.isatty()
+
+
+def piped_lines() -> Iterator[str] | None:
+    """The lines of standard input as they come, None where there are none: a terminal, a device
+    such as /dev/null, and nothing at all have none. Errors: DataError."""
+    try:
+        mode = os.fstat(sys.stdin.fileno()).st_mode
+    except (AttributeError, OSError, ValueError):  # closed, or nothing that a program could read
+        return None
+    if not (stat.S_ISFIFO(mode) or stat.S_ISREG(mode) or stat.S_ISSOCK(mode)):
+        return None
+    lines = typed_lines()
+    first = next(lines, None)
+    return None if first is None else chain([first], lines)
+
+
+def _say_if_nothing_comes() -> None:
+    """Who started us with a pipe that nobody writes to shall know what we wait for."""
+    try:
+        ready, _, _ = select.select([sys.stdin], [], [], WAITING)
+    except (OSError, ValueError):  # Windows cannot tell
+        return
+    if not ready:
+        echo("reading standard input, a line each; --prompt TEXT or </dev/null if not", err=True)
 
 
 def typed_lines() -> Iterator[str]:
     """The lines of standard input as they come. Errors: DataError."""
     stdin = _stdin()
+    if not is_terminal():
+        _say_if_nothing_comes()
     number = 1
-    while raw := stdin.readline():
+    while raw := _read(stdin.readline):
         try:
             text = raw.decode()
         except UnicodeDecodeError as error:
@@ -115,3 +138,10 @@ def _stdin() -> BinaryIO:
     if sys.stdin is None:
         raise DataError(f"{STANDARD_INPUT}: closed")
     return sys.stdin.buffer
+
+
+def _read(read: Callable[[], bytes]) -> bytes:
+    try:
+        return read()
+    except OSError as error:
+        raise DataError(f"{STANDARD_INPUT}: cannot be read: {error.strerror or error}") from None

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from seqgen.answers import Wanted
-from seqgen.cli.line_file import Write, line_file
 from seqgen.cli.line_formats import json_text
+from seqgen.cli.output import Write, line_file
 from seqgen.decoders import Decoder
 from seqgen.errors import UsageError
 from seqgen.generate import Generated

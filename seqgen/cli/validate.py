@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from seqgen.cli.completion import recipes_and_plans
+from seqgen.cli.output import echo
 from seqgen.cli.plugin_files import PluginFiles, load_named, load_plugins
 
 
@@ -30,9 +31,9 @@ def validate(
     (load_plugins if plan else load_named)(plugin_files)
     name, written_out = (_plan if plan else _recipe)(recipe, overrides or [])
     if as_json:
-        typer.echo(json.dumps(written_out, indent=2))
+        echo(json.dumps(written_out, indent=2))
     else:
-        typer.echo(f"{name}: a valid {'plan' if plan else 'recipe'}")
+        echo(f"{name}: a valid {'plan' if plan else 'recipe'}")
 
 
 def _recipe(wanted: str, overrides: list[str]) -> tuple[str, object]:

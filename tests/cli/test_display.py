@@ -123,6 +123,25 @@ def test_a_terminal_gets_a_bar(monkeypatch):
     assert "\x1b[?25h" in told, "the cursor is back"
 
 
+def test_a_terminal_without_the_letters(monkeypatch):
+    """The bar and what is measured by its width are codes from the start."""
+    raw = io.BytesIO()
+    terminal = io.TextIOWrapper(raw, encoding="cp1252", errors="strict")
+    monkeypatch.setattr(terminal, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(sys, "stdout", terminal)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "60")
+    with Display() as display:
+        display.announce({**PLAN, "recipe": "\u65e5\u202e"})
+        display.event(train(50))
+        display.event(valid("\U0001f600" * 200))
+    terminal.flush()
+    told = raw.getvalue().decode("cp1252")
+    assert "\\u65e5\\u202e" in told
+    [line] = [each for each in told.splitlines() if "\\ud83d" in each]
+    assert len(line.split("the ")[1].split("\x1b")[0]) == 52
+
+
 def test_nobody_reads_and_the_work_goes_on():
     code = (
         "import sys, time; sys.path.insert(0, '.')\n"

@@ -1,5 +1,6 @@
 """Lines in, lines out: files, standard input, and who sits at a terminal."""
 
+import io
 import json
 import os
 import pty
@@ -7,7 +8,7 @@ import sys
 
 import pytest
 
-from seqgen.cli import line_answers
+from seqgen.cli import line_answers, source_lines
 
 
 @pytest.fixture
@@ -176,6 +177,13 @@ class TestStandardInput:
         monkeypatch.setattr(sys, "stdin", None)
         assert refusal(4, "generate", pairs_run) == "standard input: closed"
 
+    def test_one_that_cannot_be_read(self, refusal, pairs_run, finished_run, monkeypatch, place):
+        with os.fdopen(os.open(place.write("f", ""), os.O_WRONLY)) as stdin:
+            monkeypatch.setattr(sys, "stdin", stdin)
+            said = "standard input: cannot be read: Bad file descriptor"
+            for words in ([pairs_run], [pairs_run, "--input", "-"], [finished_run]):
+                assert refusal(4, "generate", *words) == said
+
     def test_at_a_terminal(self, command, pairs_run, monkeypatch):
         """Who types is told what to do, and goes on after a line that is wrong."""
         master, slave = pty.openpty()
@@ -203,6 +211,142 @@ class TestStandardInput:
         process.stdin = process.stdout = None
         assert process.wait(60) == 0
         assert process.stderr.read() == ""
+
+
+@pytest.fixture
+def pipe_in(monkeypatch):
+    """A function after which standard input is a pipe that had these bytes and is closed."""
+    streams = []
+
+    def put(content):
+        reader, writer = os.pipe()
+        os.write(writer, content.encode())
+        os.close(writer)
+        streams.append(os.fdopen(reader))
+        monkeypatch.setattr(sys, "stdin", streams[-1])
+
+    yield put
+    for each in streams:
+        each.close()
+
+
+@pytest.fixture
+def prompted(command, finished_run):
+    """A function that generates a few tokens with the language model, which must work."""
+
+    def call(*words, err=""):
+        ended = command("generate", finished_run, "--max-length", 6, *words)
+        assert (ended.code, ended.err) == (0, err)
+        return ended.out
+
+    return call
+
+
+class TestPromptsOnStandardInput:
+    """A language model continues what comes by a pipe or a file, and else the recipe's prompts."""
+
+    def test_a_line_each_in_their_order(self, prompted, pipe_in, place):
+        place.write("in.txt", "cat \n\nthe \ncat ")
+        of_file = prompted("--input", "in.txt")
+        pipe_in("cat \n\nthe \ncat ")
+        assert prompted() == of_file
+        lines = of_file.splitlines()
+        assert [len(line) for line in lines] == [10, 6, 10, 10]
+        assert [line[:4] for line in lines if len(line) > 6] == ["cat ", "the ", "cat "]
+
+    def test_one_is_what_the_option_says(self, prompted, pipe_in):
+        pipe_in("cat \n")
+        assert prompted() == prompted("--prompt", "cat ")
+
+    def test_in_other_forms(self, prompted, pipe_in, place):
+        pipe_in("cat \nthe \n")
+        sources = [json.loads(line)["source"] for line in prompted("--json").splitlines()]
+        assert sources == ["cat ", "the "]
+        pipe_in("cat \nthe \n")
+        rows = [line.split("\t")[:2] for line in prompted("--samples", 2).splitlines()]
+        assert rows == [["1", "1"], ["1", "2"], ["2", "1"], ["2", "2"]]
+        pipe_in("cat \n")
+        assert prompted("--output", "out.txt") == ""
+        assert (place.folder / "out.txt").read_text().startswith("cat ")
+
+    def test_a_file(self, prompted, monkeypatch, place):
+        place.write("in.txt", "cat \nthe \n")
+        with (place.folder / "in.txt").open() as file:
+            monkeypatch.setattr(sys, "stdin", file)
+            assert prompted() == prompted("--input", "in.txt")
+
+    def test_where_nothing_comes_the_recipe_says(self, prompted, pipe_in, monkeypatch, place):
+        own = prompted("--prompt", "the ")
+        pipe_in("")
+        assert prompted() == own
+        for name in (os.devnull, place.write("empty", "")):
+            with open(name) as file:  # noqa: PTH123
+                monkeypatch.setattr(sys, "stdin", file)
+                assert prompted() == own
+        monkeypatch.setattr(sys, "stdin", None)
+        assert prompted() == own
+        monkeypatch.setattr(sys, "stdin", io.StringIO("cat "))
+        assert prompted() == own
+
+    def test_what_is_given_comes_before(self, prompted, pipe_in, place):
+        place.write("in.txt", "the ")
+        pipe_in("cat \n")
+        assert prompted("--prompt", "the ") == prompted("--input", "in.txt")
+        assert sys.stdin.read() == "cat \n"
+
+    def test_a_pipe_that_nobody_writes_to_is_waited_for_aloud(self, prompted, monkeypatch, pipe_in):
+        class Late(io.TextIOWrapper):
+            """Nothing there at first, and then a line."""
+
+            def fileno(self):
+                return reader
+
+        reader, writer = os.pipe()
+        monkeypatch.setattr(source_lines, "WAITING", 0)
+        monkeypatch.setattr(sys, "stdin", Late(io.BytesIO(b"cat \n")))
+        said = "reading standard input, a line each; --prompt TEXT or </dev/null if not\n"
+        assert prompted(err=said).startswith("cat ")
+        os.close(reader)
+        os.close(writer)
+
+    def test_someone_types(self, command, finished_run, monkeypatch):
+        """At a terminal it is the recipe's prompts, or what is typed if that is wanted."""
+        master, slave = pty.openpty()
+        os.write(master, b"cat \n\x04")
+        with os.fdopen(slave) as terminal:
+            monkeypatch.setattr(sys, "stdin", terminal)
+            assert command("generate", finished_run).out.startswith("the ")
+            ended = command("generate", finished_run, "--input", "-")
+        os.close(master)
+        assert ended.out.startswith("cat ")
+        assert ended.err == "a prompt a line; Ctrl-D ends\n> > \n"
+
+    def test_a_person_sees_the_line_breaks(self, command, place, pipe_in, train, monkeypatch):
+        place.write("text.txt", "ab\n" * 2000)
+        folder = train("samples.prompts=['a']", "decoder=greedy", "train.max_steps=60")
+        words = ("generate", folder, "--max-length", 5)
+        pipe_in("a\na\n")
+        assert command(*words).out == "ab\\nab\\n\n" * 2
+        pipe_in("a\na\n")
+        with monkeypatch.context() as patch:
+            patch.setattr(type(sys.stdout), "isatty", lambda stream: True, raising=False)
+            assert command(*words).out == "ab\nab\n\n" * 2
+
+
+def test_control_c_leaves_the_line(command, pairs_run, monkeypatch):
+    """So `interrupted` and the shell's prompt stand at the beginning of one."""
+
+    def interrupt():
+        raise KeyboardInterrupt
+        yield
+
+    monkeypatch.setattr(source_lines, "typed_lines", interrupt)
+    master, slave = pty.openpty()
+    with os.fdopen(slave) as terminal:
+        monkeypatch.setattr(sys, "stdin", terminal)
+        ended = command("generate", pairs_run)
+    os.close(master)
+    assert (ended.code, ended.err) == (130, "a source a line; Ctrl-D ends\n> \ninterrupted\n")
 
 
 @pytest.mark.parametrize(
