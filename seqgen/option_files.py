@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from seqgen.errors import RecipeError
@@ -15,7 +15,7 @@ from seqgen.options import (
     options_of,
     schema_of_options,
 )
-from seqgen.overrides import Override, lay_over
+from seqgen.overrides import Override, lay_over, nearest
 from seqgen.recipe_source import RecipeSource
 
 T = TypeVar("T")
@@ -44,7 +44,8 @@ def placed(error: OptionError, source: RecipeSource, overrides: Sequence[Overrid
         message += f"; the first is {_where(error.first, source, overrides)}"
     override = _that_set(error.path, overrides)
     if override:
-        return RecipeError(f"{override}: {message}")
+        place = override.place(error.path, at_key=error.at_key)
+        return RecipeError(f"{place}: {message}")
     document = source.document
     marks = document.keys if error.at_key else document.values
     inside = [each for each in overrides if each.path[: len(error.path)] == error.path]
@@ -52,7 +53,7 @@ def placed(error: OptionError, source: RecipeSource, overrides: Sequence[Overrid
         if error.path not in marks:  # an override made this path
             return RecipeError(f"{inside[-1]}: {message}")
         message += f" (with {' and '.join(str(each) for each in inside)})"
-    mark = _nearest(marks, error.path) or document.values[()]
+    mark = nearest(marks, error.path) or document.values[()]
     return RecipeError(f"{source.name}:{mark.line}:{mark.column}: {message}")
 
 
@@ -73,19 +74,11 @@ def _where(path: Path, source: RecipeSource, overrides: Sequence[Override]) -> s
     """Where something is that is right: `at 9:5`, or `that of --set p=1`."""
     override = _that_set(path, overrides)
     if override:
-        return f"that of {override}"
-    mark = _nearest(source.document.values, path) or source.document.values[()]
+        return f"that of {override.place(path)}"
+    mark = nearest(source.document.values, path) or source.document.values[()]
     return f"at {mark.line}:{mark.column}"
 
 
 def _that_set(path: Path, overrides: Sequence[Override]) -> Override | None:
     """The override that holds for `path`, if one does."""
     return next((each for each in reversed(overrides) if path[: len(each.path)] == each.path), None)
-
-
-def _nearest(marks: Mapping[Path, Any], path: Path) -> Any:
-    """The mark of the longest part of `path` that has one."""
-    for length in range(len(path), -1, -1):
-        if path[:length] in marks:
-            return marks[path[:length]]
-    return None

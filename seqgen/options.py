@@ -24,6 +24,7 @@ Count = Annotated[int, Field(ge=0, le=10**9)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 PositiveFloat = Annotated[float, Field(gt=0, le=1e9)]
 NonNegativeFloat = Annotated[float, Field(ge=0, le=1e9)]
+Seconds = Annotated[float, Field(ge=0.1, le=10**6)]
 Temperature = Annotated[float, Field(ge=0, le=1e9)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 

@@ -50,7 +50,8 @@ class DecoderOptions(NamedTuple):
         path = ".".join(str(step) for step in error.path)
         for override in overrides:
             if override.path[:1] == error.path[:1]:
-                return RecipeError(f"{override}: {path}: {error.message}")
+                place = override.place(error.path, at_key=error.at_key)
+                return RecipeError(f"{place}: {path}: {error.message}")
         about = f"--decoder {wanted['name']}"
         if self.n_best is not None and "n_best" in error.message:
             about = f"--n-best {self.n_best}"

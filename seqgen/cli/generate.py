@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from seqgen.cli.completion import runs
-from seqgen.cli.plugin_files import PluginFiles
+from seqgen.cli.plugin_files import PluginFiles, number
 from seqgen.errors import RecipeError, UsageError
 
 _SAME = "this decoder draws nothing at random, so all samples are the same"
@@ -45,7 +45,12 @@ def generate(
         typer.Option(metavar="FILE", help="Score given rows, such as SOURCE<tab>TARGET, instead."),
     ] = None,
     n_best: Annotated[
-        int | None, typer.Option(min=1, help="Lines of NUMBER, RANK, SCORE, TEXT; so many each.")
+        int | None,
+        typer.Option(
+            parser=number("Size"),
+            metavar="N",
+            help="Lines of NUMBER, RANK, SCORE, TEXT; so many each.",
+        ),
     ] = None,
     decoder: Annotated[
         str | None, typer.Option(help="A registered decoder; the recipe's own if not given.")
@@ -54,10 +59,21 @@ def generate(
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="An option of it.")
     ] = None,
     max_length: Annotated[
-        int | None, typer.Option(min=0, help="Tokens to generate; the recipe's own if not given.")
+        int | None,
+        typer.Option(
+            parser=number("Count"),
+            metavar="N",
+            help="Tokens to generate; the recipe's own if not given.",
+        ),
     ] = None,
-    samples: Annotated[int, typer.Option(min=1, help="Outputs of each prompt or source.")] = 1,
-    seed: Annotated[int | None, typer.Option(min=0, help="The recipe's own if not given.")] = None,
+    samples: Annotated[
+        int,
+        typer.Option(parser=number("Size"), metavar="N", help="Outputs of each prompt or source."),
+    ] = 1,
+    seed: Annotated[
+        int | None,
+        typer.Option(parser=number("Seed"), metavar="N", help="The recipe's own if not given."),
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     plugins: PluginFiles = None,
     as_json: Annotated[bool, typer.Option("--json", help="With tokens and scores.")] = False,
@@ -155,7 +171,7 @@ def _show(found: list[Any], as_json: bool, continues: bool) -> None:
         typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
         return
     for outputs in found:
-        for number, each in enumerate(outputs):
+        for place, each in enumerate(outputs, 1):
             if len(flat) > 1:
-                typer.echo(f"=== {visible(each.prompt)!r} {number + 1} ===")
+                typer.echo(f"=== {visible(each.prompt)!r} {place} ===")
             typer.echo(visible(each.prompt + each.text if continues else each.text))

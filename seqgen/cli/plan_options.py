@@ -13,7 +13,7 @@ from seqgen.comparison.plan_source import PlanSource
 from seqgen.decoders import decoders
 from seqgen.errors import RecipeError, UsageError
 from seqgen.options import did_you_mean
-from seqgen.overrides import Override, read_override
+from seqgen.overrides import Override, read_override, read_value_file
 from seqgen.recipe_source import RecipeSource
 from seqgen.yaml_loader import Document, Mark, parse_value
 
@@ -133,7 +133,7 @@ class PlanOptions(NamedTuple):
         """Each setting for each decoder that has the option."""
         seen = set()
         for text in self.settings:
-            key, values = _read_setting(text)
+            key, values, files = _read_setting(text)
             if key in seen:
                 raise UsageError(f"--set {key} is given twice; all its values go into one: 1,2,3")
             seen.add(key)
@@ -151,15 +151,23 @@ class PlanOptions(NamedTuple):
                     f"{did_you_mean(key, every)} ({', '.join(every)})"
                 )
             for place in places:
-                yield Override(text, ("strategies", place, "grid", key), values, "--set")
+                path = ("strategies", place, "grid", key)
+                yield Override(text, path, values, "--set")
+                for number, (name, document) in enumerate(files.items()):
+                    yield Override(text, (*path, number), document.data, "--set", name, document)
 
 
-def _read_setting(text: str) -> tuple[str, object]:
-    """The key and the values of `key=value,value`. Errors: RecipeError."""
+def _read_setting(text: str) -> tuple[str, object, dict[str, Document]]:
+    """The key and the values of `key=value,value` or of `key=@file,@file`, where each file holds
+    one value; and the files. Errors: RecipeError."""
     key, equals, value = text.partition("=")
     if not equals or not key.strip() or not value.strip():
         raise RecipeError(f"--set {text}: must be of the form key=value or key=value,value")
+    if value.strip().startswith("@"):
+        names = value.strip().removeprefix("@").split(",@")
+        files = {each: read_value_file(each, f"--set {text}") for each in names}
+        return key.strip(), [each.data for each in files.values()], files
     try:
-        return key.strip(), parse_value(f"[{value}]")
+        return key.strip(), parse_value(f"[{value}]"), {}
     except ValueError as error:
         raise RecipeError(f"--set {text}: {error}") from None
