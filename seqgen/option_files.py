@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+import difflib
+import functools
+import operator
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
@@ -17,6 +21,7 @@ from seqgen.options import (
 )
 from seqgen.overrides import Override, lay_over, nearest
 from seqgen.recipe_source import RecipeSource
+from seqgen.registry import plain
 
 T = TypeVar("T")
 
@@ -31,7 +36,48 @@ def checked(kind: type[T], source: RecipeSource, overrides: Sequence[Override], 
     try:
         return kind(**check_options(options_of(kind), data, (), owner))
     except OptionError as error:
-        raise placed(error, source, overrides) from None
+        raise placed(with_place_meant(error, kind, data), source, overrides) from None
+
+
+def with_place_meant(error: OptionError, kind: type[Any], data: Any) -> OptionError:
+    """The error about a key that is not known with the place of the option that it may mean, if
+    `data` has one elsewhere: for `lr` that is `train.lr`."""
+    fault, rest = error, copy.deepcopy(data)
+    for _ in range(8):  # others may be wrong as well
+        if not fault.at_key:
+            return error
+        tree = functools.reduce(operator.getitem, fault.path[:-1], rest)
+        if not isinstance(tree, dict) or fault.path[-1] not in tree:  # a part written as its name
+            return error
+        del tree[fault.path[-1]]
+        try:
+            whole = plain(kind(**check_options(options_of(kind), rest, (), "")))
+        except OptionError as another:
+            fault = another
+            continue
+        paths = leaves(whole)
+        meant = [path for path in paths if path[-1] == error.path[-1]]
+        if not meant and "did you mean" not in error.message:
+            names = [str(path[-1]) for path in paths]
+            near = difflib.get_close_matches(str(error.path[-1]), names, n=1, cutoff=0.7)
+            meant = [path for path in paths if path[-1] in near]
+        if meant:
+            head, _, known = error.message.partition(" (")
+            message = f"{head.partition(';')[0]}; did you mean '{dotted(meant[0])}'? ({known}"
+            return OptionError(error.path, message, at_key=True)
+        return error
+    return error
+
+
+def leaves(data: Any) -> list[Path]:
+    """The paths of all options in plain `data`, the outer ones first; names of parts are none."""
+    found: list[Path] = []
+    level: list[tuple[Path, Any]] = [((), data)]
+    while level:
+        items = [((*path, key), each) for path, tree in level for key, each in tree.items()]
+        found += [path for path, _ in items if path[-1] != "name"]
+        level = [(path, each) for path, each in items if isinstance(each, dict)]
+    return found
 
 
 def placed(error: OptionError, source: RecipeSource, overrides: Sequence[Override]) -> RecipeError:

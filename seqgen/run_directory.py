@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from seqgen.bundled_recipes import known_recipes
 from seqgen.errors import CheckpointError, SetupError
 from seqgen.files import read_mapping, write_file
 from seqgen.plain_values import for_json
@@ -73,7 +74,10 @@ class RunDirectory:
     def require(self) -> None:
         """A CheckpointError unless a run has begun here."""
         if not self.exists():
-            raise CheckpointError(f"{self.folder}: no run here (there is no recipe.yaml in it)")
+            message = f"{self.folder}: no run here (there is no recipe.yaml in it)"
+            if self.folder.suffix == ".yaml" or str(self.folder) in known_recipes():
+                message += f"; it is a recipe: seqgen run {self.folder} makes a run of it"
+            raise CheckpointError(message)
 
     def check_free(self, *, resume: bool, overwrite: bool) -> None:
         """Refuse a directory that is taken; writes nothing. Errors: SetupError."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import warnings
 from collections import Counter
 from collections.abc import Callable
@@ -82,6 +83,11 @@ def generate(
 
     Where neither is given, the recipe's prompts, or a source a line from standard input.
     """
+    for word in overrides or []:
+        if "=" not in word:
+            raise UsageError(
+                f"{word}: not of the form KEY=VALUE; did you mean --prompt {shlex.quote(word)}?"
+            )
     _check_together(
         {"--prompt": prompt, "--input": input_file, "--score": score},
         {"--n-best": n_best, "--samples": samples if samples > 1 else None, "--score": score},

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from seqgen.bundled_recipes import known_plans
+from seqgen.comparison.plan import Plan
 from seqgen.comparison.plan_source import PlanSource
 from seqgen.decoders import decoders
 from seqgen.errors import RecipeError, UsageError
-from seqgen.options import did_you_mean
+from seqgen.options import did_you_mean, options_of
 from seqgen.overrides import Override, read_override, read_value_file
+from seqgen.recipe import Recipe
 from seqgen.recipe_source import RecipeSource
 from seqgen.yaml_loader import Document, Mark, parse_value
 
@@ -57,11 +59,19 @@ def sort_words(words: Sequence[str]) -> Words:
         elif word.strip().startswith(PREFIX):
             whole = read_override(word)
             found.of_plan.append(replace(whole, path=whole.path[1:]))
+        elif _is_of_a_plan(word):
+            raise UsageError(f"{word} is of the plan, not of a recipe; did you mean plan.{word}?")
         else:
             found.of_recipes.append(word)
     if not found.runs:
         raise UsageError("RUN is missing: the directory of at least one run")
     return found
+
+
+def _is_of_a_plan(word: str) -> bool:
+    """Whether an override names an option that plans have and recipes have not."""
+    key = word.partition("=")[0].strip().partition(".")[0]
+    return key in options_of(Plan) and key not in options_of(Recipe)
 
 
 def flag_overrides(flags: Mapping[str, Any]) -> list[Override]:
