@@ -37,8 +37,8 @@ def suggestion(error: Any, words: Sequence[str]) -> str:
     option = getattr(error, "option_name", None)
     if option and type(error).__name__ == "NoSuchOption":
         near = _option(option, context.command, words)
-    elif hasattr(context.command, "commands"):
-        near = _verb(context.command.commands, words)
+    elif verbs := getattr(context.command, "commands", None):
+        near = _verb(verbs, words)
     else:
         near = _choice(getattr(error, "param", None), words)
     return f"; did you mean {near}?" if near else ""
