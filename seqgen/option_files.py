@@ -59,7 +59,7 @@ def with_place_meant(error: OptionError, kind: type[Any], data: Any) -> OptionEr
         meant = [path for path in paths if path[-1] == error.path[-1]]
         if not meant and "did you mean" not in error.message:
             names = [str(path[-1]) for path in paths]
-            near = difflib.get_close_matches(str(error.path[-1]), names, n=1, cutoff=0.7)
+            near = difflib.get_close_matches(str(error.path[-1]), names, n=1, cutoff=0.8)
             meant = [path for path in paths if path[-1] in near]
         if meant:
             head, _, known = error.message.partition(" (")

@@ -50,8 +50,10 @@ def find_file(wanted: str, known: Mapping[str, Path], kind: str) -> Path:
     if wanted in known:
         return known[wanted]
     if kind == "recipe" and wanted in known_plans():
-        raise RecipeError(f"{wanted}: this is a plan and no recipe (seqgen compare RUN --plan)")
+        raise RecipeError(
+            f"{wanted}: no such recipe; it is a plan (seqgen compare RUN --plan {wanted})"
+        )
     if kind == "plan" and wanted in known_recipes():
-        raise RecipeError(f"{wanted}: this is a recipe and no plan (seqgen run)")
+        raise RecipeError(f"{wanted}: no such plan; it is a recipe (seqgen run {wanted})")
     near = did_you_mean(wanted.removesuffix(".yaml").split("recipes/")[-1], known)
     raise RecipeError(f"{wanted}: no such {kind}{near} (a path, or one of {', '.join(known)})")

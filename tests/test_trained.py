@@ -113,7 +113,7 @@ class TestGenerating:
         [
             ({"decoder": "gredy"}, "did you mean 'greedy'"),
             ({"temprature": 1}, "did you mean 'temperature'"),
-            ({"temperature": -1}, "must be at least 0, but is -1"),
+            ({"temperature": -1}, "must be at least 0 and at most 1000000000, but is -1"),
             ({"decoder": "greedy", "temperature": 1}, "not an option of decoder 'greedy'"),
             ({"prompt": "a\ud800"}, "lone surrogate U\\+D800 at position 1"),
         ],

@@ -65,8 +65,12 @@ WRONG = [
     (3, "evaluate RUN --set beam_size=3 metrics=[bleu]", "these have it: beam, diverse_beam, stoc"),
     (3, "validate --plan language_model repeats=3", "did you mean 'speed.repeats'?"),
     (3, "run RUN", "this is a run and no recipe; that of the run is"),
-    (3, "run language_model", "language_model: this is a plan and no recipe"),
-    (3, "compare RUN --plan char_lstm", "char_lstm: this is a recipe and no plan"),
+    (3, "run language_model", "language_model: no such recipe; it is a plan (seqgen compare RUN"),
+    (
+        3,
+        "compare RUN --plan char_lstm",
+        "char_lstm: no such plan; it is a recipe (seqgen run char_lstm)",
+    ),
     (5, "generate char_lstm", "it is a recipe: seqgen run char_lstm makes a run of it"),
     (5, "evaluate tiny.yaml", "it is a recipe: seqgen run tiny.yaml makes a run of it"),
 ]
