@@ -179,10 +179,15 @@ def rehearse(recipe: Recipe) -> None:
     stand_in = cast(Tokenizer, range(ANY_VOCABULARY))
     sizes = data.sizes(dict.fromkeys(data.roles, stand_in))
     recipe.train.schedule()
-    with torch.device("meta"):  # shapes only, so a huge model costs nothing
-        model: Model = recipe.model(**sizes)
-        _check_replacing(recipe, model)
-        recipe.train.optimizer(params=list(model.parameters()), lr=recipe.train.lr)
+    try:
+        with torch.device("meta"):  # shapes only, so a huge model costs nothing
+            model: Model = recipe.model(**sizes)
+            recipe.train.optimizer(params=list(model.parameters()), lr=recipe.train.lr)
+    except RuntimeError as error:
+        if "overflow" not in str(error):
+            raise
+        raise OptionError(("model",), "its sizes together are beyond any memory") from None
+    _check_replacing(recipe, model)
     rehearse_decoder(recipe.decoder, recipe.seed)
 
 

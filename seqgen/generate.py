@@ -30,7 +30,7 @@ from seqgen.decoders import (
     unmet,
 )
 from seqgen.models import Generative, evaluating
-from seqgen.options import Count, NonNegativeFloat, PositiveFloat
+from seqgen.options import Count, PositiveFloat, Temperature
 from seqgen.state import reorder
 from seqgen.tokenizers import BOS, EOS, PAD, UNK, Tokenizer, Tokenizers
 
@@ -49,7 +49,7 @@ class SampleOptions:
 
     prompts: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
     length: Count = 300
-    temperatures: tuple[NonNegativeFloat, ...] = (0.0, 0.5, 0.8, 1.0)
+    temperatures: tuple[Temperature, ...] = (0.0, 0.5, 0.8, 1.0)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import copy
+import difflib
+import functools
+import operator
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from seqgen.errors import RecipeError
@@ -15,8 +19,9 @@ from seqgen.options import (
     options_of,
     schema_of_options,
 )
-from seqgen.overrides import Override, lay_over
+from seqgen.overrides import Override, lay_over, nearest
 from seqgen.recipe_source import RecipeSource
+from seqgen.registry import plain
 
 T = TypeVar("T")
 
@@ -31,7 +36,48 @@ def checked(kind: type[T], source: RecipeSource, overrides: Sequence[Override], 
     try:
         return kind(**check_options(options_of(kind), data, (), owner))
     except OptionError as error:
-        raise placed(error, source, overrides) from None
+        raise placed(with_place_meant(error, kind, data), source, overrides) from None
+
+
+def with_place_meant(error: OptionError, kind: type[Any], data: Any) -> OptionError:
+    """The error about a key that is not known with the place of the option that it may mean, if
+    `data` has one elsewhere: for `lr` that is `train.lr`."""
+    fault, rest = error, copy.deepcopy(data)
+    for _ in range(8):  # others may be wrong as well
+        if not fault.at_key:
+            return error
+        tree = functools.reduce(operator.getitem, fault.path[:-1], rest)
+        if not isinstance(tree, dict) or fault.path[-1] not in tree:  # a part written as its name
+            return error
+        del tree[fault.path[-1]]
+        try:
+            whole = plain(kind(**check_options(options_of(kind), rest, (), "")))
+        except OptionError as another:
+            fault = another
+            continue
+        paths = leaves(whole)
+        meant = [path for path in paths if path[-1] == error.path[-1]]
+        if not meant and "did you mean" not in error.message:
+            names = [str(path[-1]) for path in paths]
+            near = difflib.get_close_matches(str(error.path[-1]), names, n=1, cutoff=0.8)
+            meant = [path for path in paths if path[-1] in near]
+        if meant:
+            head, _, known = error.message.partition(" (")
+            message = f"{head.partition(';')[0]}; did you mean '{dotted(meant[0])}'? ({known}"
+            return OptionError(error.path, message, at_key=True)
+        return error
+    return error
+
+
+def leaves(data: Any) -> list[Path]:
+    """The paths of all options in plain `data`, the outer ones first; names of parts are none."""
+    found: list[Path] = []
+    level: list[tuple[Path, Any]] = [((), data)]
+    while level:
+        items = [((*path, key), each) for path, tree in level for key, each in tree.items()]
+        found += [path for path, _ in items if path[-1] != "name"]
+        level = [(path, each) for path, each in items if isinstance(each, dict)]
+    return found
 
 
 def placed(error: OptionError, source: RecipeSource, overrides: Sequence[Override]) -> RecipeError:
@@ -44,7 +90,8 @@ def placed(error: OptionError, source: RecipeSource, overrides: Sequence[Overrid
         message += f"; the first is {_where(error.first, source, overrides)}"
     override = _that_set(error.path, overrides)
     if override:
-        return RecipeError(f"{override}: {message}")
+        place = override.place(error.path, at_key=error.at_key)
+        return RecipeError(f"{place}: {message}")
     document = source.document
     marks = document.keys if error.at_key else document.values
     inside = [each for each in overrides if each.path[: len(error.path)] == error.path]
@@ -52,7 +99,7 @@ def placed(error: OptionError, source: RecipeSource, overrides: Sequence[Overrid
         if error.path not in marks:  # an override made this path
             return RecipeError(f"{inside[-1]}: {message}")
         message += f" (with {' and '.join(str(each) for each in inside)})"
-    mark = _nearest(marks, error.path) or document.values[()]
+    mark = nearest(marks, error.path) or document.values[()]
     return RecipeError(f"{source.name}:{mark.line}:{mark.column}: {message}")
 
 
@@ -73,19 +120,11 @@ def _where(path: Path, source: RecipeSource, overrides: Sequence[Override]) -> s
     """Where something is that is right: `at 9:5`, or `that of --set p=1`."""
     override = _that_set(path, overrides)
     if override:
-        return f"that of {override}"
-    mark = _nearest(source.document.values, path) or source.document.values[()]
+        return f"that of {override.place(path)}"
+    mark = nearest(source.document.values, path) or source.document.values[()]
     return f"at {mark.line}:{mark.column}"
 
 
 def _that_set(path: Path, overrides: Sequence[Override]) -> Override | None:
     """The override that holds for `path`, if one does."""
     return next((each for each in reversed(overrides) if path[: len(each.path)] == each.path), None)
-
-
-def _nearest(marks: Mapping[Path, Any], path: Path) -> Any:
-    """The mark of the longest part of `path` that has one."""
-    for length in range(len(path), -1, -1):
-        if path[:length] in marks:
-            return marks[path[:length]]
-    return None

@@ -17,11 +17,15 @@ from seqgen.plain_values import BadValueError, check_plain, schema_of_plain, sho
 Path = tuple[str | int, ...]
 
 Size = Annotated[int, Field(ge=1, le=1_000_000)]
+Few = Annotated[int, Field(ge=1, le=1000)]
+"""A number of what is made one by one, such as layers."""
 Steps = Annotated[int, Field(ge=1, le=2**53)]
-Count = Annotated[int, Field(ge=0, le=2**53)]
+Count = Annotated[int, Field(ge=0, le=10**9)]
 Share = Annotated[float, Field(ge=0, lt=1)]
-PositiveFloat = Annotated[float, Field(gt=0)]
-NonNegativeFloat = Annotated[float, Field(ge=0)]
+PositiveFloat = Annotated[float, Field(gt=0, le=1e9)]
+NonNegativeFloat = Annotated[float, Field(ge=0, le=1e9)]
+Seconds = Annotated[float, Field(ge=0.1, le=10**6)]
+Temperature = Annotated[float, Field(ge=0, le=1e9)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 
 REQUIRED: Any = inspect.Parameter.empty

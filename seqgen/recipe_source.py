@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from seqgen.bundled_recipes import known_recipes
+from seqgen.bundled_recipes import known_plans, known_recipes
 from seqgen.errors import RecipeError
 from seqgen.files import OPTIONS_LIMIT, read_bytes
 from seqgen.options import did_you_mean
@@ -43,8 +43,17 @@ def find_file(wanted: str, known: Mapping[str, Path], kind: str) -> Path:
     Errors: RecipeError with a suggestion.
     """
     if os.path.lexists(wanted):  # unlike Path.exists, it takes a name of any length
+        if Path(wanted, "recipe.yaml").is_file():
+            made_by = f"that of the run is {Path(wanted, 'recipe.yaml')}"
+            raise RecipeError(f"{wanted}: this is a run and no {kind}; {made_by}")
         return Path(wanted)
     if wanted in known:
         return known[wanted]
+    if kind == "recipe" and wanted in known_plans():
+        raise RecipeError(
+            f"{wanted}: no such recipe; it is a plan (seqgen compare RUN --plan {wanted})"
+        )
+    if kind == "plan" and wanted in known_recipes():
+        raise RecipeError(f"{wanted}: no such plan; it is a recipe (seqgen run {wanted})")
     near = did_you_mean(wanted.removesuffix(".yaml").split("recipes/")[-1], known)
     raise RecipeError(f"{wanted}: no such {kind}{near} (a path, or one of {', '.join(known)})")

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from seqgen.bundled_recipes import known_recipes
 from seqgen.errors import CheckpointError, SetupError
 from seqgen.files import MAPPING_LIMIT, kind_of, new_file, read_mapping, write_file, written_as
 from seqgen.options import did_you_mean
@@ -121,13 +122,14 @@ class RunDirectory:
         """A CheckpointError, which names the runs nearby, unless a run has begun here."""
         if self.exists():
             return
+        message = f"{self.folder}: no run here (there is no recipe.yaml in it)"
+        if self.folder.suffix == ".yaml" or str(self.folder) in known_recipes():
+            message += f"; it is a recipe: seqgen run {self.folder} makes a run of it"
+            raise CheckpointError(message)
         found = runs_near(self.folder)
         near = did_you_mean(self.folder.name, [each.name for each in found])
         some = ", ".join(map(str, found[:8])) + (", ..." if len(found) > 8 else "")
-        raise CheckpointError(
-            f"{self.folder}: no run here (there is no recipe.yaml in it)"
-            + (f"{near or ';'} there are {some}" if found else "")
-        )
+        raise CheckpointError(message + (f"{near or ';'} there are {some}" if found else ""))
 
     def record(self) -> dict[str, Any]:
         """What the manifest says. Raises CheckpointError if it is not the manifest of a run."""

@@ -49,11 +49,15 @@ class Document:
     values: Mapping[Path, Mark]
 
 
-def load_document(content: bytes, name: str) -> Document:
-    """Read a file's `content`, a mapping; `name` is what a RecipeError calls the file."""
+def load_document(content: bytes, name: str, *, mapping: bool = True) -> Document:
+    """Read a file's `content`, a `mapping` or else any value.
+
+    `name` is what a RecipeError calls the file.
+    """
     try:
         document = _Builder().build(events(decode(content)))
-        _refuse_other_than_mapping(document)
+        if mapping:
+            _refuse_other_than_mapping(document)
     except PlacedError as fault:
         place = f"{name}:{fault.mark.line}:{fault.mark.column}"
         raise RecipeError(f"{place}: {fault}") from None

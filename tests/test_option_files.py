@@ -34,6 +34,27 @@ def test_a_file_becomes_options(source):
         checked(Bicycle, source, [read_override("bell=1")], "a bicycle")
 
 
+class TestAValueFromAFile:
+    def test_is_one_of_the_file_that_it_is_laid_over(self, source, place):
+        place.write("gears.yaml", "- 1\n- 2\n")
+        over = [read_override("gears=@gears.yaml")]
+        assert checked(Bicycle, source, over, "a bicycle") == Bicycle((1, 2), "blue")
+
+    @pytest.mark.parametrize(
+        ("content", "said"),
+        [
+            ("- 1\n-   0\n", "gears.yaml:1:1: gears: must be at least 1 and at most 1000000"),
+            ("a: 1\n", "gears.yaml:1:1: gears: must be a list"),
+            ("[1", "gears.yaml:1:3: "),
+        ],
+    )
+    def test_has_its_faults_where_they_are(self, content, said, source, place):
+        place.write("gears.yaml", content)
+        with pytest.raises(RecipeError) as caught:
+            checked(Bicycle, source, [read_override("gears=@gears.yaml")], "a bicycle")
+        assert str(caught.value).startswith(said)
+
+
 def test_both_places_are_named(source):
     error = OptionError(("gears", 1), "as many as gears.0", first=("gears", 0))
     assert str(placed(error, source, [])) == (

@@ -1,5 +1,8 @@
 """Overrides: how they are read, and what they change."""
 
+import os
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -66,6 +69,52 @@ class TestReading:
 
     def test_an_endless_index_is_a_key_that_nothing_has(self):
         assert read_override("9" * 5000 + "=1").path == ("9" * 5000,)
+
+
+class TestValuesFromFiles:
+    @pytest.mark.parametrize(
+        ("content", "value"),
+        [
+            ("name: lstm\nlayers: 2\n", {"name": "lstm", "layers": 2}),
+            ("- a\n- [b]\n", ["a", ["b"]]),
+            ("3e-3\n", 0.003),
+        ],
+    )
+    def test_any_yaml_is_one(self, content, value, tmp_path):
+        path = tmp_path / "a=b,c.yaml"
+        path.write_text(content)
+        found = read_override(f"a.b=@{path}")
+        assert (found.path, found.value) == (("a", "b"), value)
+        assert found.file == str(path)
+
+    def test_a_string_that_begins_with_the_sign_is_quoted(self):
+        assert read_override("a='@x'").value == "@x"
+
+    @pytest.mark.parametrize("name", ["nowhere", ".", "", "/dev/zero", "pipe"])
+    def test_what_is_no_file_is_refused_at_once(self, name, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        os.mkfifo("pipe")
+        with pytest.raises(RecipeError) as caught:
+            read_override(f"a=@{name}", "--set")
+        assert str(caught.value).startswith(f"--set a=@{name}: {name or '.'}: ")
+        assert str(caught.value).endswith(f"(@ names a file; quote a string: '\"@{name}\"')")
+
+    def test_faults_have_their_place_in_the_file(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        Path("broken.yaml").write_text("a: 1\nb: [2\n")
+        with pytest.raises(RecipeError, match=r"^broken\.yaml:3:1: "):
+            read_override("a=@broken.yaml")
+        Path("cell.yaml").write_text("name: lstm\ninit:\n  - 0\n")
+        override = read_override("model.cell=@cell.yaml")
+        assert override.place(("model", "cell", "init")) == "cell.yaml:3:3"
+        assert override.place(("model", "cell", "init"), at_key=True) == "cell.yaml:2:1"
+        assert override.place(("model", "cell")) == "cell.yaml:1:1"
+
+    def test_later_overrides_leave_the_value_as_it_was_read(self, tmp_path):
+        (tmp_path / "cell.yaml").write_text("name: lstm\n")
+        first = read_override(f"cell=@{tmp_path / 'cell.yaml'}")
+        assert lay_over({}, [first, read_override("cell.layers=2")])["cell"]["layers"] == 2
+        assert first.value == {"name": "lstm"}
 
 
 class TestLayingOver:

@@ -11,6 +11,8 @@ from seqgen.errors import RecipeError
 from seqgen.recipe import named_plugins, read_recipe, recipe_schema
 from seqgen.recipe_source import RecipeSource, known_recipes
 
+POSITIVE = "must be greater than 0 and at most 1000000000"
+NOT_NEGATIVE = "must be at least 0 and at most 1000000000"
 BOUNDED = "must be at least 1 and at most 1000000"
 
 # What is written instead of what, the place of the mistake, and the message.
@@ -149,29 +151,29 @@ MISTAKES = {
 
 # A path in the recipe, values that it may not have, and what it must be.
 RANGES = [
-    ("train.lr", "0 -1 -1e-9", "must be greater than 0, but is"),
-    ("train.lr", ".nan .inf -.inf 1e400", "must be a finite number, but is"),
+    ("train.lr", "0 -1 -1e-9 1e300", f"{POSITIVE}, but is"),
+    ("train.lr", ".nan .inf -.inf 1e400", f"{POSITIVE}, but is"),
     ("train.lr", "x '3e-3' [1] true null", "must be a number, but is"),
     ("model.cell.hidden_size", "0 -3 1000001 99999999999999999999", f"{BOUNDED}, but is"),
     ("model.cell.hidden_size", "2.5 1e3 '8' true .nan null", "must be an integer, but is"),
-    ("model.cell.layers", "0 1000001", f"{BOUNDED}, but is"),
+    ("model.cell.layers", "0 1001", "must be at least 1 and at most 1000, but is"),
     ("model.embedding.size", "0", f"{BOUNDED}, but is"),
     ("data.batch_size", "0 -1 1000001", f"{BOUNDED}, but is"),
     ("data.window", "0 -1 1000001", f"{BOUNDED}, but is"),
-    ("data.split", "[0.8,.nan,0.1]", "must be a finite number, but is"),
+    ("data.split", "[0.8,.nan,0.1]", "must be at least 0 and at most 1, but is"),
     ("data.split", "[0.8]", "must be longer, but is"),
     ("data.path", "3", "must be a string, but is"),
     ("model.dropout", "1.5 1 -0.1", "must be at least 0 and less than 1, but is"),
-    ("model.dropout", ".nan", "must be a finite number, but is"),
-    ("decoder.temperature", "-1 -1e-9", "must be at least 0, but is"),
-    ("decoder.temperature", ".inf .nan", "must be a finite number, but is"),
-    ("samples.temperatures", "[-1]", "must be at least 0.0, but is"),
-    ("samples.length", "-1", "must be at least 0 and at most"),
+    ("model.dropout", ".nan", "must be at least 0 and less than 1, but is"),
+    ("decoder.temperature", "-1 -1e-9 1e300", f"{NOT_NEGATIVE}, but is"),
+    ("decoder.temperature", ".inf .nan", f"{NOT_NEGATIVE}, but is"),
+    ("samples.temperatures", "[-1] [1e300]", f"{NOT_NEGATIVE}, but is"),
+    ("samples.length", "-1 1000000001", f"{NOT_NEGATIVE}, but is"),
     ("samples.prompts", "[]", "must be at least 1 long, but is"),
     ("train.max_steps", "0 -5", "must be at least 1 and at most"),
-    ("train.max_epochs", "0 -1", "must be greater than 0, but is"),
-    ("train.max_seconds", ".inf", "must be a finite number, but is"),
-    ("train.clip_norm", "0 -1", "must be greater than 0, but is"),
+    ("train.max_epochs", "0 -1", f"{POSITIVE}, but is"),
+    ("train.max_seconds", ".inf", f"{POSITIVE}, but is"),
+    ("train.clip_norm", "0 -1", f"{POSITIVE}, but is"),
     ("train.warmup_steps", "-1 1.5", "must be a"),
     ("train.patience", "0", "must be at least 1 and at most"),
     ("train.log_every", "0", "must be at least 1 and at most"),
@@ -180,10 +182,10 @@ RANGES = [
     ("train.precision", "float64", "must be 'auto', 'float32' or 'bfloat16', but is 'float64'"),
     ("train.schedule.floor", "2 -0.1", "must be at least 0 and at most 1, but is"),
     ("train.optimizer.betas", "[0.9]", "must be longer, but is"),
-    ("train.optimizer.eps", ".nan", "must be a finite number, but is"),
+    ("train.optimizer.eps", ".nan", "must be at least -1e+30 and at most 1e+30, but is"),
     ("seed", "-1 9223372036854775808", "must be at least 0 and less than 9223372036854775808"),
     ("seed", "1.5 true x null", "must be an integer, but is"),
-    ("threads", "0", "must be at least 1 or 'auto', but is"),
+    ("threads", "0", f"{BOUNDED} or 'auto', but is"),
     ("threads", "atuo 2.5", "must be an integer or 'auto', but is"),
     ("device", "cdua", "must be 'auto', 'cpu' or 'cuda', but is 'cdua'"),
     ("description", "3", "must be a string, but is 3"),
@@ -394,7 +396,7 @@ class TestPaths:
         (place.folder / "folder").mkdir()
         (place.folder / "loop").symlink_to("loop")
         (place.folder / "dangling").symlink_to("nowhere")
-        assert refusal(3, "run", "folder") == "folder: cannot be read: Is a directory"
+        assert refusal(3, "run", "folder") == "folder: this is a directory; a YAML file is needed"
         assert refusal(3, "run", "dangling").endswith("cannot be read: No such file or directory")
         assert "cannot be read: Too many levels of symbolic links" in refusal(3, "run", "loop")
 

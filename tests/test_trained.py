@@ -160,7 +160,7 @@ class TestGenerating:
             ({"seed": -1}, "seed: must be"),
             ({"prompt": ["a", "b"]}, "prompt: must be"),
             ({"name": "gredy"}, "did you mean 'greedy'"),
-            ({"temperature": -1}, "must be at least 0, but is -1"),
+            ({"temperature": -1}, "must be at least 0 and at most 1000000000, but is -1"),
             ({"decoder": "greedy", "temperature": 1}, "not an option of decoder 'greedy'"),
             ({"prompt": "a\ud800"}, "lone surrogate U\\+D800 at position 1"),
         ],

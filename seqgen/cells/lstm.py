@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from seqgen.cells.base import cells
 from seqgen.cells.native import Init, NativeCell, init_layer
 from seqgen.cells.state_shape import checked_parts
-from seqgen.options import Share, Size
+from seqgen.options import Few, Share, Size
 from seqgen.state import State
 
 
@@ -39,7 +39,7 @@ class LSTM(NativeCell):
         self,
         input_size: int,
         hidden_size: Size = 256,
-        layers: Size = 1,
+        layers: Few = 1,
         dropout: Share = 0.0,
         init: Init = "uniform",
     ) -> None:

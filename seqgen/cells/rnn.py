@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from seqgen.cells.base import cells
 from seqgen.cells.native import Init, NativeCell, init_layer
-from seqgen.options import Share, Size
+from seqgen.options import Few, Share, Size
 from seqgen.state import State
 
 Nonlinearity = Literal["tanh", "relu"]
@@ -38,7 +38,7 @@ class RNN(NativeCell):
         self,
         input_size: int,
         hidden_size: Size = 256,
-        layers: Size = 1,
+        layers: Few = 1,
         dropout: Share = 0.0,
         nonlinearity: Nonlinearity = "tanh",
         init: Init = "uniform",

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from seqgen.cells.base import Cell, cells
 from seqgen.cells.state_shape import checked_parts
-from seqgen.options import Size
+from seqgen.options import Few, Size
 from seqgen.state import State
 
 ForgetGate = Literal["sigmoid", "exponential"]
@@ -53,7 +53,7 @@ class SLSTM(Cell):
         self,
         input_size: int,
         hidden_size: Size = 256,
-        heads: Size = 1,
+        heads: Few = 1,
         forget_gate: ForgetGate = "sigmoid",
     ) -> None:
         super().__init__()

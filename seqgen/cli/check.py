@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from seqgen.cli.output import echo
+from seqgen.cli.plugin_files import number
 from seqgen.errors import PluginError, UsageError
 
 
@@ -22,7 +23,12 @@ def check(
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="An option of the part.")
     ] = None,
     seconds: Annotated[
-        float, typer.Option(min=0.1, help="How long one law may take before it counts as broken.")
+        float,
+        typer.Option(
+            parser=number("Seconds"),
+            metavar="N",
+            help="How long one law may take before it counts as broken.",
+        ),
     ] = 60,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:

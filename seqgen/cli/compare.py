@@ -11,7 +11,7 @@ import typer
 from seqgen.cli.completion import plans, runs
 from seqgen.cli.evaluate import SplitName
 from seqgen.cli.output import echo_exactly
-from seqgen.cli.plugin_files import PluginFiles, load_plugins
+from seqgen.cli.plugin_files import PluginFiles, load_plugins, number
 from seqgen.errors import UsageError
 
 
@@ -44,9 +44,16 @@ def compare(
     ] = None,
     most: Annotated[
         int | None,
-        typer.Option(min=0, help="So many inputs, evenly spread; the plan's if not given."),
+        typer.Option(
+            parser=number("Count"),
+            metavar="N",
+            help="So many inputs, evenly spread; the plan's if not given.",
+        ),
     ] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="The plan's own if not given.")] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(parser=number("Seed"), metavar="N", help="The plan's own if not given."),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Where to; runs/compare/<run> if not given.")
     ] = None,

@@ -60,5 +60,5 @@ def runs(incomplete: str) -> list[str]:
 
 
 def rooms(incomplete: str) -> list[str]:
-    """The kinds of parts that can be listed."""
-    return [name for name in ROOM_NAMES if name.startswith(incomplete)]
+    """What can be listed."""
+    return [name for name in (*ROOM_NAMES, "plans", "recipes") if name.startswith(incomplete)]

@@ -46,9 +46,18 @@ class DecoderOptions(NamedTuple):
     ) -> RecipeError:
         """The error with what on the command line it is about."""
         path = ".".join(str(step) for step in error.path)
+        if error.at_key and len(error.path) == 1:
+            having = [each for each in decoders.names() if path in decoders.entry(each).options]
+            if having:
+                error = OptionError(
+                    error.path,
+                    f"{error.message}; these have it: {', '.join(having)} (--decoder)",
+                    at_key=True,
+                )
         for override in overrides:
             if override.path[:1] == error.path[:1]:
-                return RecipeError(f"{override}: {path}: {error.message}")
+                place = override.place(error.path, at_key=error.at_key)
+                return RecipeError(f"{place}: {path}: {error.message}")
         about = f"--decoder {wanted['name']}"
         if self.n_best is not None and "n_best" in error.message:
             about = f"--n-best {self.n_best}"

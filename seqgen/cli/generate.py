@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -13,7 +14,7 @@ import typer
 
 from seqgen.cli.completion import runs
 from seqgen.cli.output import echo, echo_exactly
-from seqgen.cli.plugin_files import PluginFiles
+from seqgen.cli.plugin_files import PluginFiles, number
 from seqgen.errors import RecipeError, UsageError
 
 _SAME = "this decoder draws nothing at random, so all samples are the same"
@@ -47,7 +48,12 @@ def generate(
         typer.Option(metavar="FILE", help="Score given rows, such as SOURCE<tab>TARGET, instead."),
     ] = None,
     n_best: Annotated[
-        int | None, typer.Option(min=1, help="Lines of NUMBER, RANK, SCORE, TEXT; so many each.")
+        int | None,
+        typer.Option(
+            parser=number("Size"),
+            metavar="N",
+            help="Lines of NUMBER, RANK, SCORE, TEXT; so many each.",
+        ),
     ] = None,
     decoder: Annotated[
         str | None, typer.Option(help="A registered decoder; the recipe's own if not given.")
@@ -56,10 +62,21 @@ def generate(
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="An option of it.")
     ] = None,
     max_length: Annotated[
-        int | None, typer.Option(min=0, help="Tokens to generate; the recipe's own if not given.")
+        int | None,
+        typer.Option(
+            parser=number("Count"),
+            metavar="N",
+            help="Tokens to generate; the recipe's own if not given.",
+        ),
     ] = None,
-    samples: Annotated[int, typer.Option(min=1, help="Outputs of each prompt or source.")] = 1,
-    seed: Annotated[int | None, typer.Option(min=0, help="The recipe's own if not given.")] = None,
+    samples: Annotated[
+        int,
+        typer.Option(parser=number("Size"), metavar="N", help="Outputs of each prompt or source."),
+    ] = 1,
+    seed: Annotated[
+        int | None,
+        typer.Option(parser=number("Seed"), metavar="N", help="The recipe's own if not given."),
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     plugins: PluginFiles = None,
     as_json: Annotated[bool, typer.Option("--json", help="With tokens and scores.")] = False,
@@ -69,6 +86,11 @@ def generate(
     Where neither is given, a prompt or a source a line from standard input; where there is none,
     the recipe's prompts.
     """
+    for word in overrides or []:
+        if "=" not in word:
+            raise UsageError(
+                f"{word}: not of the form KEY=VALUE; did you mean --prompt {shlex.quote(word)}?"
+            )
     _check_together(
         {"--prompt": prompt, "--input": input_file, "--score": score},
         {"--n-best": n_best, "--samples": samples if samples > 1 else None, "--score": score},
@@ -151,7 +173,7 @@ def _from_prompts(
         echo_exactly(json_text(document, indent=2))
         return
     for outputs in found:
-        for number, each in enumerate(outputs, 1):
+        for place, each in enumerate(outputs, 1):
             if len(flat) > 1:
-                echo(f"=== {visible(each.prompt)!r} {number} ===")
+                echo(f"=== {visible(each.prompt)!r} {place} ===")
             echo(trained.shown(each))

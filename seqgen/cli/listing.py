@@ -1,4 +1,4 @@
-"""The verb `list`: the registered parts, their options and where they come from."""
+"""The verb `list`: registered parts, their options and where they come from; recipes and plans."""
 
 from __future__ import annotations
 
@@ -7,33 +7,76 @@ from typing import Annotated, Any
 
 import typer
 
+from seqgen.bundled_recipes import known_plans, known_recipes
 from seqgen.cli.completion import rooms
 from seqgen.cli.output import echo
 from seqgen.cli.plugin_files import PluginFiles, load_plugins
 from seqgen.errors import UsageError
 
+FILES = {"recipes": known_recipes, "plans": known_plans}
+"""What else than parts can be listed."""
+
+BUDGETS = {"max_steps": "{:,} steps", "max_epochs": "{} epochs", "max_seconds": "{:,} s"}
+"""How a recipe says for how long it trains."""
+
 
 def list_parts(
     kind: Annotated[
-        str | None, typer.Argument(help="e.g. cells; all if not given.", autocompletion=rooms)
+        str | None,
+        typer.Argument(
+            help="e.g. cells; all kinds if not given. Or recipes, plans.", autocompletion=rooms
+        ),
     ] = None,
     plugin_files: PluginFiles = None,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
-    """List the parts that a recipe may name: options with defaults, one line, file:line."""
+    """List the parts that a recipe may name: options with defaults, one line, file:line.
+
+    `recipes` and `plans` are those that come along.
+    """
+    if kind in FILES:
+        _list_files(kind, as_json)
+        return
     from seqgen.options import did_you_mean
     from seqgen.rooms import ROOMS
 
     load_plugins(plugin_files)
     if kind is not None and kind not in ROOMS:
-        near = did_you_mean(kind, ROOMS)
-        raise UsageError(f"no kind of part named '{kind}'{near} ({', '.join(ROOMS)})")
+        near = did_you_mean(kind, [*ROOMS, *FILES])
+        every = ", ".join([*ROOMS, *FILES])
+        raise UsageError(f"no kind of part named '{kind}'{near} ({every})")
     chosen = {name: ROOMS[name] for name in ([kind] if kind else ROOMS)}
     found = {name: _parts(registry) for name, registry in chosen.items()}
     if as_json:
         echo(json.dumps(found, indent=2, default=str))
     else:
         _show(found)
+
+
+def _list_files(kind: str, as_json: bool) -> None:
+    """What comes along of a kind: names, how long the budget is, and descriptions."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from seqgen.cli.terminal import Terminal
+    from seqgen.recipe_source import RecipeSource
+
+    found = []
+    for name, path in FILES[kind]().items():
+        data: Any = RecipeSource.read(path).document.data
+        budget = {key: each for key, each in data.get("train", {}).items() if key in BUDGETS}
+        description = data.get("description", "")
+        found.append({"name": name, "budget": budget, "description": description})
+    if as_json:
+        echo(json.dumps({kind: found}, indent=2))
+        return
+    table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
+    for no_wrap in (True, True, False):
+        table.add_column(no_wrap=no_wrap)
+    for each in found:
+        times = [BUDGETS[key].format(amount) for key, amount in each["budget"].items()]
+        table.add_row(Text(each["name"], "bold"), " or ".join(times), Text(each["description"]))
+    Terminal(highlight=False, width=80).print(table)
 
 
 def _parts(registry: Any) -> list[dict[str, Any]]:

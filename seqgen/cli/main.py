@@ -121,6 +121,12 @@ def _end_usage(error: Any) -> NoReturn:
     message = error.format_message()
     if not message.strip():  # no verb was given, and the help has been printed
         sys.exit(2)
+    from seqgen.cli.suggestions import suggestion
+
+    near = suggestion(error, sys.argv[1:])
+    if near:  # better than what Typer knows
+        message = message.partition(" (Possible options:")[0].rstrip(".") + near
+    message = message.replace("Value error, ", "")  # pydantic's words, of which Typer makes use
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else "seqgen"
     _end(f"{command}: {message} (see {command} --help)", 2)

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from seqgen.bundled_recipes import known_plans
+from seqgen.comparison.plan import Plan
 from seqgen.comparison.plan_source import PlanSource
 from seqgen.decoders import decoders
 from seqgen.errors import RecipeError, UsageError
-from seqgen.options import did_you_mean
-from seqgen.overrides import Override, read_override
+from seqgen.options import did_you_mean, options_of
+from seqgen.overrides import Override, read_override, read_value_file
+from seqgen.recipe import Recipe
 from seqgen.recipe_source import RecipeSource
 from seqgen.yaml_loader import Document, Mark, parse_value
 
@@ -57,11 +59,19 @@ def sort_words(words: Sequence[str]) -> Words:
         elif word.strip().startswith(PREFIX):
             whole = read_override(word)
             found.of_plan.append(replace(whole, path=whole.path[1:]))
+        elif _is_of_a_plan(word):
+            raise UsageError(f"{word} is of the plan, not of a recipe; did you mean plan.{word}?")
         else:
             found.of_recipes.append(word)
     if not found.runs:
         raise UsageError("RUN is missing: the directory of at least one run")
     return found
+
+
+def _is_of_a_plan(word: str) -> bool:
+    """Whether an override names an option that plans have and recipes have not."""
+    key = word.partition("=")[0].strip().partition(".")[0]
+    return key in options_of(Plan) and key not in options_of(Recipe)
 
 
 def flag_overrides(flags: Mapping[str, Any]) -> list[Override]:
@@ -133,7 +143,7 @@ class PlanOptions(NamedTuple):
         """Each setting for each decoder that has the option."""
         seen = set()
         for text in self.settings:
-            key, values = _read_setting(text)
+            key, values, files = _read_setting(text)
             if key in seen:
                 raise UsageError(f"--set {key} is given twice; all its values go into one: 1,2,3")
             seen.add(key)
@@ -151,15 +161,23 @@ class PlanOptions(NamedTuple):
                     f"{did_you_mean(key, every)} ({', '.join(every)})"
                 )
             for place in places:
-                yield Override(text, ("strategies", place, "grid", key), values, "--set")
+                path = ("strategies", place, "grid", key)
+                yield Override(text, path, values, "--set")
+                for number, (name, document) in enumerate(files.items()):
+                    yield Override(text, (*path, number), document.data, "--set", name, document)
 
 
-def _read_setting(text: str) -> tuple[str, object]:
-    """The key and the values of `key=value,value`. Errors: RecipeError."""
+def _read_setting(text: str) -> tuple[str, object, dict[str, Document]]:
+    """The key and the values of `key=value,value` or of `key=@file,@file`, where each file holds
+    one value; and the files. Errors: RecipeError."""
     key, equals, value = text.partition("=")
     if not equals or not key.strip() or not value.strip():
         raise RecipeError(f"--set {text}: must be of the form key=value or key=value,value")
+    if value.strip().startswith("@"):
+        names = value.strip().removeprefix("@").split(",@")
+        files = {each: read_value_file(each, f"--set {text}") for each in names}
+        return key.strip(), [each.data for each in files.values()], files
     try:
-        return key.strip(), parse_value(f"[{value}]")
+        return key.strip(), parse_value(f"[{value}]"), {}
     except ValueError as error:
         raise RecipeError(f"--set {text}: {error}") from None

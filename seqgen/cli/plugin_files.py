@@ -1,9 +1,10 @@
-"""The option `--plugin`, which several verbs have: code runs only where a person names it."""
+"""Options that several verbs have: `--plugin` (code runs only where a person names it), numbers."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -11,6 +12,27 @@ PluginFiles = Annotated[
     list[Path] | None,
     typer.Option("--plugin", metavar="FILE", help="A Python file to import first; repeatable."),
 ]
+
+
+def number(kind: str) -> Callable[[Any], Any]:
+    """A parser for an option that is a number of a `kind` of `seqgen.options`, such as `Seed`.
+
+    So the command line reads numbers and states their ranges as recipes do.
+    """
+
+    def parse(text: Any) -> Any:
+        if not isinstance(text, str):  # the default
+            return text
+        from seqgen import options
+        from seqgen.plain_values import check_plain
+        from seqgen.yaml_loader import parse_value
+
+        try:
+            return check_plain(getattr(options, kind), parse_value(text))
+        except ValueError as error:
+            raise typer.BadParameter(str(error)) from None
+
+    return parse
 
 
 def load_plugins(files: list[Path] | None) -> None:

@@ -11,7 +11,7 @@ from seqgen.bundled_recipes import known_plans
 from seqgen.comparison.plan import Plan
 from seqgen.comparison.systems import System, baseline_of, systems_of
 from seqgen.decoders import decoders
-from seqgen.option_files import placed, schema_of_file
+from seqgen.option_files import placed, schema_of_file, with_place_meant
 from seqgen.options import REQUIRED, OptionError, Path, check_options, options_of
 from seqgen.overrides import Override, lay_over
 from seqgen.recipe_source import RecipeSource, find_file
@@ -39,7 +39,8 @@ class PlanSource:
         with self.placing():
             try:
                 return Plan(**check_options(options_of(Plan), data, (), "a plan"))
-            except OptionError as error:
+            except OptionError as fault:
+                error = with_place_meant(fault, Plan, data)
                 path = from_grids.get(error.path[:4], error.path[:4]) + error.path[4:]
                 raise OptionError(path, error.message, at_key=error.at_key) from None
 

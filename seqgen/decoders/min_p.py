@@ -10,7 +10,7 @@ from torch import Tensor
 
 from seqgen.decoders.base import decoders
 from seqgen.decoders.sampling import DROPPED, ROUNDING, Sampler
-from seqgen.options import NonNegativeFloat
+from seqgen.options import Temperature
 
 
 @decoders.register("min_p")
@@ -26,7 +26,7 @@ class MinP(Sampler):
         self,
         p: Annotated[float, Field(ge=0, le=1)] = 0.1,
         seed: int = 0,
-        temperature: NonNegativeFloat = 1.0,
+        temperature: Temperature = 1.0,
     ) -> None:
         super().__init__(seed, temperature)
         if not 0 <= p <= 1:

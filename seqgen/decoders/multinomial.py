@@ -6,7 +6,7 @@ from torch import Tensor
 
 from seqgen.decoders.base import decoders
 from seqgen.decoders.sampling import Sampler
-from seqgen.options import NonNegativeFloat
+from seqgen.options import Temperature
 
 
 @decoders.register("multinomial")
@@ -16,7 +16,7 @@ class Multinomial(Sampler):
     1 is the model's own distribution, below 1 is bolder, above 1 wilder; 0 is greedy.
     """
 
-    def __init__(self, seed: int = 0, temperature: NonNegativeFloat = 1.0) -> None:
+    def __init__(self, seed: int = 0, temperature: Temperature = 1.0) -> None:
         super().__init__(seed, temperature)
 
     def truncate(self, log_probs: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from torch import Tensor
 from seqgen.decoders.base import decoders
 from seqgen.decoders.paths import best
 from seqgen.decoders.sampling import DROPPED, Sampler
-from seqgen.options import NonNegativeFloat, Size
+from seqgen.options import Size, Temperature
 
 
 @decoders.register("top_k")
@@ -22,7 +22,7 @@ class TopK(Sampler):
         self,
         k: Size,
         seed: int = 0,
-        temperature: NonNegativeFloat = 1.0,
+        temperature: Temperature = 1.0,
         vocab_size: int | None = None,
     ) -> None:
         super().__init__(seed, temperature)

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from seqgen.decoders.base import decoders
 from seqgen.decoders.sampling import Mass, Sampler, keep_mass
-from seqgen.options import NonNegativeFloat
+from seqgen.options import Temperature
 
 
 @decoders.register("top_p")
@@ -18,7 +18,7 @@ class TopP(Sampler):
     is `multinomial`, towards 0 it becomes greedy.
     """
 
-    def __init__(self, p: Mass = 0.9, seed: int = 0, temperature: NonNegativeFloat = 1.0) -> None:
+    def __init__(self, p: Mass = 0.9, seed: int = 0, temperature: Temperature = 1.0) -> None:
         super().__init__(seed, temperature)
         if not 0 < p <= 1:
             raise ValueError(f"`p` must be above 0 and at most 1, but is {p}")

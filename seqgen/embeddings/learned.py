@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from seqgen.embeddings.base import Embedding, embeddings
@@ -15,7 +16,7 @@ class LearnedEmbedding(Embedding):
     def __init__(self, vocab_size: int, size: Size = 64, std: PositiveFloat = 1.0) -> None:
         super().__init__()
         self.output_size = size
-        self.weight = nn.Parameter(nn.init.normal_(nn.Parameter(Tensor(vocab_size, size)), std=std))
+        self.weight = nn.Parameter(torch.empty(vocab_size, size).normal_(std=std))
 
     def table(self) -> Tensor:
         """The weights, `[vocab, size]`."""

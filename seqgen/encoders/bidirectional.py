@@ -15,7 +15,7 @@ from seqgen.embeddings import EmbeddingFactory, LearnedEmbedding
 from seqgen.encoders.base import Encoded, Encoder, EncoderFactory, encoders
 from seqgen.encoders.rows import real_tokens, reverse, unless_full
 from seqgen.encoders.token_vectors import TokenVectors
-from seqgen.options import Share, Size
+from seqgen.options import Few, Share
 from seqgen.tokenizers.facts import Facts
 
 
@@ -40,7 +40,7 @@ class Bidirectional(Encoder):
         self,
         vocab_size: int,
         cell: CellFactory,
-        layers: Size = 1,
+        layers: Few = 1,
         embedding: EmbeddingFactory = LearnedEmbedding,
         letters: EncoderFactory | None = None,
         dropout: Share = 0.0,

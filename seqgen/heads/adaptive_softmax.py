@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import cast
+from typing import Annotated, cast
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from seqgen.heads.base import Head, heads
 from seqgen.heads.chunks import float32_at_least
 from seqgen.heads.cross_entropy import linear_token_losses
 from seqgen.heads.smoothed import smoothed_losses
-from seqgen.options import PositiveFloat, Share, Size
+from seqgen.options import Share, Size
 
 WORTH_CLUSTERS = 1000
 """The size of a vocabulary below which a plain softmax costs less than clusters do."""
@@ -36,7 +37,7 @@ class AdaptiveSoftmaxHead(Head):
         input_size: int,
         vocab_size: int,
         cutoffs: Sequence[Size] | None = None,
-        div_value: PositiveFloat = 4.0,
+        div_value: Annotated[float, Field(ge=1, le=1000)] = 4.0,
         label_smoothing: Share = 0.0,
     ) -> None:
         super().__init__()
@@ -51,7 +52,8 @@ class AdaptiveSoftmaxHead(Head):
         self.shortlist = nn.Linear(input_size, self.ends[0] + len(ends))
         self.clusters = nn.ModuleList()
         for i, (start, end) in enumerate(pairwise(self.ends), 1):
-            size = max(1, min(input_size, int(input_size / div_value**i)))
+            divisor = div_value ** min(i, 100)  # with more clusters it could overflow
+            size = max(1, min(input_size, int(input_size / divisor)))
             down = nn.Linear(input_size, size, bias=False)
             self.clusters.append(nn.Sequential(down, nn.Linear(size, end - start, bias=False)))
 

@@ -11,7 +11,7 @@ from pydantic import Field
 from torch import Tensor
 
 from seqgen.decoders import at_temperature
-from seqgen.options import NonNegativeFloat
+from seqgen.options import Temperature
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
@@ -38,7 +38,7 @@ class ScheduledSampling:
     curve: Literal["constant", "linear", "sigmoid"] = "linear"
     begin: Fraction = 0.0
     end: Fraction = 1.0
-    temperature: NonNegativeFloat = 1.0
+    temperature: Temperature = 1.0
 
     def __post_init__(self) -> None:
         if self.end < self.begin:

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from seqgen.bundled_recipes import known_plans, known_recipes
 from seqgen.rooms import ROOMS
 
 
@@ -61,6 +62,30 @@ def test_a_kind_that_is_none(kind, near, refusal):
     told = refusal(2, "list", kind)
     assert told.startswith(f"no kind of part named '{kind}'{near}")
     assert "tokenizers, data, corpora" in told
+
+
+@pytest.mark.parametrize("kind", ["recipes", "plans"])
+def test_what_comes_along(kind, command):
+    known = {"recipes": known_recipes, "plans": known_plans}[kind]()
+    found = json.loads(command("list", kind, "--json").out)[kind]
+    assert [each["name"] for each in found] == list(known)
+    assert all(each["description"] for each in found)
+    assert all(bool(each["budget"]) == (kind == "recipes") for each in found)
+    table = command("list", kind).out
+    assert max(map(len, table.splitlines())) <= 80
+    assert all(name in table for name in known)
+
+
+def test_a_recipe_is_told_with_its_time(command):
+    told = " ".join(command("list", "recipes").out.split())
+    assert "char_rnn 120 s A character RNN, two minutes of training" in told
+    assert "hangul_seq2seq 8 epochs Hangul letters" in told
+    assert "lectures/char_lstm 5,000 steps The lecture's character RNN, with nn.LSTM" in told
+
+
+def test_recipes_are_told_without_torch(monkeypatch, command):
+    monkeypatch.setitem(sys.modules, "seqgen.rooms", None)
+    assert "char_lstm" in command("list", "recipes").out
 
 
 def test_a_reader_that_goes_away_is_no_fault():

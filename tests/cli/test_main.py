@@ -1,12 +1,33 @@
 """The command as a whole: its help, wrong command lines, defects, and how it ends."""
 
 import sys
+import typing
 
 import pytest
 
-from seqgen.cli.main import main
+from seqgen.cli import data
+from seqgen.cli.main import app, main
 
 VERBS = ("run", "generate", "evaluate", "list", "validate", "schema", "check", "new", "data")
+
+
+STRANGE = ("-1", str(2**64), "1" + "0" * 99, "9" * 5000, "-1e300", "nan", ".nan", "'3'", "true", "")
+NUMBERS = [
+    (verb, option)
+    for verb, options in {
+        "generate": ("--seed", "--max-length", "--samples", "--n-best"),
+        "compare": ("--seed", "--most"),
+        "check": ("--seconds",),
+    }.items()
+    for option in options
+]
+
+
+def parts_of(annotation):
+    """All types that an annotation is made of."""
+    for each in typing.get_args(annotation):
+        yield each
+        yield from parts_of(each)
 
 
 class TestHelp:
@@ -56,6 +77,21 @@ class TestAWrongCommandLine:
         assert told in ended.err.lower()
         assert ended.err.count("\n") == 1
         assert ended.out == ""
+
+    @pytest.mark.parametrize("value", STRANGE, ids=lambda value: value[:12])
+    @pytest.mark.parametrize(("verb", "option"), NUMBERS)
+    def test_a_number_has_the_range_that_recipes_have(self, verb, option, value, command):
+        ended = command(verb, "nowhere", option, value)
+        digits = "malformed at character 1: an integer of 5000 digits; at most 100 are read"
+        wanted = digits if len(value) > 100 else "must be " if value else "the value is empty"
+        assert ended.err.startswith(f"seqgen {verb}: Invalid value for '{option}': {wanted}")
+        assert (ended.code, ended.err.count("\n")) == (2, 1)
+
+    def test_no_option_reads_numbers_in_another_way(self):
+        for each in (*app.registered_commands, *data.app.registered_commands):
+            for annotation in typing.get_type_hints(each.callback, include_extras=True).values():
+                if {int, float} & {annotation, *parts_of(annotation)}:
+                    assert annotation.__metadata__[0].parser is not None, each.name
 
     def test_no_words_at_all_get_the_help(self, command):
         ended = command()

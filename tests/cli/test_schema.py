@@ -62,7 +62,8 @@ def test_a_part_of_a_plugin_is_in_it(command, place):
     schema = json.loads(command("schema", "--plugin", "more.py").out)
     mine = schema["$defs"]["cells.mine"]
     assert mine["description"] == "A cell of mine."
-    assert mine["properties"]["leak"] == {"type": "number", "default": 0.5}
+    bounds = {"minimum": -1e30, "maximum": 1e30}
+    assert mine["properties"]["leak"] == {"type": "number", "default": 0.5, **bounds}
     assert '"mine"' in json.dumps(schema["$defs"]["cells"])
 
 

@@ -84,7 +84,7 @@ class TestPlans:
                 ["seq2seq", "best_of.decoder={name: beam, n_best: 9}"],
                 "override best_of.decoder={name: beam, n_best: 9}: best_of.decoder: `n_best` must",
             ),
-            (["char_lstm"], "char_lstm: no such plan (a path, or one of language_model, seq2seq)"),
+            (["char_lstm"], "char_lstm: no such plan; it is a recipe (seqgen run char_lstm)"),
             (["tiny.yaml"], "tiny.yaml:2:1: data: not an option of a plan (strategies,"),
             (
                 ["bad.yaml"],

@@ -251,7 +251,7 @@ class TestFinding:
             PlanSource.find("char_lstm")
 
     def test_a_folder_is_none_either(self, place):
-        with pytest.raises(RecipeError, match=r"cannot be read: Is a directory"):
+        with pytest.raises(RecipeError, match=r"this is a directory; a YAML file is needed"):
             PlanSource.find(str(place.folder))
 
 

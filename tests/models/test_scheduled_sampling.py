@@ -66,8 +66,11 @@ class TestOptions:
             ({"rate": -0.1}, "s.rate: must be at least 0 and at most 1, but is -0.1"),
             ({"end": 2}, "s.end: must be at least 0 and at most 1, but is 2"),
             ({"begin": 0.5, "end": 0.4}, "s: `end` must be at least `begin` (0.5), but is 0.4"),
-            ({"temperature": -1}, "s.temperature: must be at least 0, but is -1"),
-            ({"temperature": math.inf}, "s.temperature: must be a finite number"),
+            (
+                {"temperature": -1},
+                "s.temperature: must be at least 0 and at most 1000000000, but is -1",
+            ),
+            ({"temperature": math.inf}, "s.temperature: must be at least 0 and at most 1000000000"),
             ({"temperature": math.nan}, "temperature"),
             ({"curve": "steep"}, "s.curve: must be"),
         ],
