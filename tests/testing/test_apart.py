@@ -37,7 +37,7 @@ def test_a_crash_is_a_finding_with_its_place(place):
     place.write(
         "my_cell.py", CELL.replace("            pass", "            os.kill(os.getpid(), 11)")
     )
-    [report] = check_apart("my_cell.py", ["hidden_size=4"])
+    [report] = check_apart("my_cell.py", ["hidden_size=4"], seconds=60)
     [law] = report.broken
     assert law.law == "it works in float64"
     assert law.says.startswith("it crashed (SIGSEGV) at my_cell.py:18 in step")
@@ -69,7 +69,7 @@ def test_a_hang_is_a_finding_with_its_place(place):
 )
 def test_whatever_it_does_to_the_process_is_one_finding(does, law, says, place):
     first_step(place, does)
-    [report] = check_apart("my_cell.py")
+    [report] = check_apart("my_cell.py", seconds=60)
     [found] = report.broken
     assert found.law == law
     assert says in found.says
@@ -77,7 +77,7 @@ def test_whatever_it_does_to_the_process_is_one_finding(does, law, says, place):
 
 def test_what_it_prints_is_no_finding(place):
     first_step(place, "print('x' * 10**5); warnings.warn('mind this')")
-    [report] = check_apart("my_cell.py")
+    [report] = check_apart("my_cell.py", seconds=60)
     assert report.broken == ()
 
 
