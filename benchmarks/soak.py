@@ -87,7 +87,7 @@ RECIPES = {
     "labelled": LABELLED,
     "sampled_pieces": TEXT.replace(
         "model:",
-        "tokenizer: {name: sentencepiece, vocab_size: 300, sampling_alpha: 0.2}\nmodel:",
+        "tokenizer: {name: sentencepiece, vocab_size: 284, sampling_alpha: 0.2}\nmodel:",
     ),
     "average": TEXT.replace("lr: 1e-2,", "lr: 1e-2, average: {name: exponential, decay: 0.99},"),
     "masks": TEXT.replace(
