@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help demo test check lint coverage format bench browser clean
+.PHONY: help demo test check lint coverage format bench soak browser clean
 .DEFAULT_GOAL := help
 
 help:
@@ -17,6 +17,7 @@ help:
 	@echo "make coverage  the tests, and which lines they reach"
 	@echo "make format  put the code into its format"
 	@echo "make bench   the standing benchmarks; those of decoding with data: TEXT=FILE G2P=DIR TRANSLATION=DIR"
+	@echo "make soak    kills, wrong recipes, damaged runs, many steps: 30 minutes; SCALE=0.05 for two"
 	@echo "make browser install Chromium, which a test of the reports drives, if it is missing"
 	@echo "make clean   remove the environment and what tools leave behind"
 
@@ -62,6 +63,9 @@ bench: $(VENV)/installed-dev
 	@if [ -n "$(G2P)$(TRANSLATION)" ]; then $(BIN)/python benchmarks/decoding_seq2seq.py \
 		$(if $(G2P),--g2p "$(G2P)") $(if $(TRANSLATION),--translation "$(TRANSLATION)"); \
 		else echo "decoding_seq2seq.py needs pairs: make bench G2P=cmudict TRANSLATION=fra-eng-tutorial"; fi
+
+soak: $(VENV)/installed-dev
+	$(BIN)/python benchmarks/soak.py --scale $(or $(SCALE),1) --seed $(or $(SEED),1)
 
 # Where it may not be installed, the tests that need it are skipped with a reason.
 browser:

@@ -197,7 +197,6 @@ def test_what_proves_a_promise_is_a_command(words):
     assert verbs[words[0]].make_context(words[0], words[1:]).params
 
 
-@pytest.mark.xfail(reason="make soak is on its way")
 def test_the_page_on_reliability_names_tests_and_targets_that_are_there():
     for path in re.findall(r"`(tests/[\w/.]+)`", RELIABILITY):
         assert (ROOT / path).exists(), path

@@ -27,9 +27,9 @@ def check(
         typer.Option(
             parser=number("Seconds"),
             metavar="N",
-            help="How long one law may take before it counts as broken.",
+            help="How long the laws of one part may take together.",
         ),
-    ] = 60,
+    ] = 6,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Try the laws of its kind on a cell, head, tokenizer or decoder; exit code 8 if one breaks.
@@ -37,8 +37,7 @@ def check(
     It runs in a process of its own, so a crash or a hang is a finding, too.
     """
     from seqgen.overrides import read_override
-    from seqgen.testing.apart import check_apart
-    from seqgen.testing.target import split_file
+    from seqgen.testing.apart import check_apart, split_file
 
     path, _ = split_file(target)
     if path is not None and not path.is_file():
@@ -61,29 +60,39 @@ def check(
 
 
 def _show(report: Any) -> None:
-    """The laws, and of each that is broken what to do: a table in a terminal, lines on a pipe."""
+    """First what is broken and what to do, then what is kept: a table, or lines on a pipe."""
     from rich.table import Table
     from rich.text import Text
 
     from seqgen.cli.terminal import Terminal
     from seqgen.reports.text import visible
 
-    styles = {"kept": "green", "broken": "bold red", "not tried": "dim"}
+    styles = {"broken": "bold red", "kept": "green", "not tried": "dim"}
+    rows = [
+        (outcome, each.law, each.says)
+        for outcome in ("broken", "kept")
+        for each in report.findings
+        if each.outcome == outcome
+    ]
+    reasons = Counter(each.says for each in report.findings if each.outcome == "not tried")
+    for says, count in reasons.items():
+        laws = [each.law for each in report.findings if each.says == says]
+        rows.append(("not tried", f"{count} laws" if count > 1 else laws[0], says))
     console = Terminal(highlight=False)
     console.print(Text(visible(report.part), "bold"), soft_wrap=True)
     if console.is_terminal:
         table = Table(box=None, pad_edge=False, show_header=False)
         for no_wrap in (True, True, False):
             table.add_column(no_wrap=no_wrap, overflow="fold")
-        for each in report.findings:
-            outcome = Text(each.outcome, styles[each.outcome])
-            table.add_row(outcome, Text(each.law), Text(visible(each.says)))
+        for outcome, law, says in rows:
+            table.add_row(Text(outcome, styles[outcome]), Text(law), Text(visible(says)))
         console.print(table)
     else:
-        width = max(len(each.law) for each in report.findings)
-        for each in report.findings:
-            line = f"{each.outcome:9}  {each.law:{width}}  {visible(each.says)}".rstrip()
-            console.print(Text(line), soft_wrap=True)
+        width = max(len(law) for _, law, _ in rows)
+        for outcome, law, says in rows:
+            console.print(
+                Text(f"{outcome:9}  {law:{width}}  {visible(says)}".rstrip()), soft_wrap=True
+            )
     counts = Counter(each.outcome for each in report.findings)
     told = ", ".join(f"{counts[each]} {each}" for each in styles if counts[each])
     console.print(Text(f"{told}\n"))

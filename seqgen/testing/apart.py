@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -20,12 +21,18 @@ from seqgen.testing.laws import Finding, Report, short
 STARTING = 120
 """How many seconds a process may take until it begins: it imports torch."""
 
+ALONE = "nothing goes on behind it"
+"""The law that a part leaves no thread, and no copy of the process, that goes on."""
 
-def check_apart(wanted: str, settings: Sequence[str] = (), seconds: float = 60) -> list[Report]:
+LAST_WORDS = 2**20
+"""How many bytes of what a process printed are read, from the end."""
+
+
+def check_apart(wanted: str, settings: Sequence[str] = (), seconds: float = 6) -> list[Report]:
     """A report of each part that `wanted` means; see `target.find_targets`.
 
-    `settings` are options of the parts, `hidden_size=8`; `seconds` is how long one law may take.
-    Errors: UsageError where nothing of that name is there.
+    `settings` are options of the parts, `hidden_size=8`; `seconds` is how long all laws of a part
+    may take together, and the import of a file. Raises UsageError if nothing of that name is there.
     """
     with tempfile.TemporaryDirectory(prefix="seqgen-check-") as folder:
         events, said = Path(folder) / "events", Path(folder) / "said"
@@ -41,34 +48,62 @@ def check_apart(wanted: str, settings: Sequence[str] = (), seconds: float = 60) 
                 stdout=sink,
                 stderr=sink,
                 env=environment,
+                start_new_session=True,  # so that what it has forked ends with it
             )
             try:
                 in_time = _wait(process, events, seconds)
             finally:
-                process.kill()
-                process.wait()
+                _kill(process)
         lines = list(_events(events.read_text(encoding="utf-8")))
-        output = said.read_text(encoding="utf-8", errors="replace")
-    ending = _ending(process.returncode, output) if in_time else f"no end within {seconds:g} s"
+        output = _tail(said)
+    ending = _ending(process.returncode, output)
+    if not in_time:
+        ending = f"no end within {seconds:g} s (--seconds gives it longer)"
     return _reports(wanted, lines, f"{ending}{_place(output)}")
 
 
+def split_file(wanted: str) -> tuple[Path | None, str]:
+    """`my_cell.py:mine` as a path and a name; no path where no file is meant."""
+    if wanted.endswith(".py"):
+        return Path(wanted), ""
+    path, colon, name = wanted.rpartition(":")
+    return (Path(path), name) if colon and path.endswith(".py") else (None, wanted)
+
+
 def _wait(process: subprocess.Popen[bytes], events: Path, seconds: float) -> bool:
-    """Whether the process came to its end, with no law taking more than `seconds`."""
-    size, since = 0, time.monotonic()
+    """Whether the process came to its end, with no part taking more than `seconds`."""
+    begun, since = 0, time.monotonic()
     while process.poll() is None:
-        now = events.stat().st_size
-        if now > size:
-            size, since = now, time.monotonic()
-        if time.monotonic() - since > (seconds if size else STARTING):
+        now = _begun(events)
+        if now > begun:
+            begun, since = now, time.monotonic()
+        if time.monotonic() - since > (seconds if begun else STARTING):
             process.send_signal(signal.SIGABRT)  # so that it says where it is
-            try:
-                process.wait(5)
-            except subprocess.TimeoutExpired:
-                process.kill()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(1)
             return False
         time.sleep(0.02)
     return True
+
+
+def _begun(events: Path) -> int:
+    """How many parts have been begun, the import of a file among them."""
+    lines = _events(events.read_text(encoding="utf-8"))
+    return len({line["at"][0] for line in lines if "at" in line})
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """End the process and all that it has forked; nothing of a part goes on behind a check."""
+    with contextlib.suppress(AttributeError, ProcessLookupError, PermissionError):  # no Windows
+        os.killpg(process.pid, signal.SIGKILL)
+    process.kill()
+    process.wait()
+
+
+def _tail(path: Path) -> str:
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - LAST_WORDS))
+        return file.read().decode(errors="replace")
 
 
 def _events(text: str) -> Iterator[dict[str, Any]]:
@@ -93,12 +128,15 @@ def _reports(wanted: str, lines: list[dict[str, Any]], ending: str) -> list[Repo
             at = (line["at"][0], line["at"][1])
         if "found" in line:
             part, law, outcome, says = line["found"]
-            found.setdefault(part, []).append(Finding(law, outcome, says))
+            others = [each for each in found.get(part, []) if each.law != law]
+            found[part] = [*others, Finding(law, outcome, says)]  # the last word on a law counts
         ended = ended or "end" in line
     if not ended:
         part, law = at
         before = [each for each in found.get(part, []) if each.law != law]
-        found[part] = [*before, Finding(law, "broken", ending)]
+        if ALONE not in {each.law for each in before}:  # which ends the process of its own
+            before.append(Finding(law, "broken", ending))
+        found[part] = before
         for part, laws in plans.items():
             done = {each.law for each in found.setdefault(part, [])}
             gone = [law for law in laws if law not in done]

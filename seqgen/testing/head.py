@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +13,8 @@ from seqgen.embeddings import LearnedEmbedding
 from seqgen.heads import Head, heads
 from seqgen.testing.laws import BreachError, Law, Report, Watch, try_laws, unwatched
 from seqgen.testing.same import require_finite, require_same, require_shape
-from seqgen.testing.saving import require_saved
-from seqgen.testing.small_parts import require_contract, small_part
+from seqgen.testing.saving import require_registered, require_same_device, require_saved
+from seqgen.testing.small_parts import BUILT, require_contract, small_part
 
 INPUT, VOCAB = 5, 11
 SHAPES: tuple[tuple[int, ...], ...] = ((4,), (2, 3), (), (0,), (2, 0))
@@ -26,12 +26,18 @@ class HeadCase:
 
     factory: Callable[..., Any]
 
-    def make(self, seed: int = 1) -> Head:
-        """The head with weights from `seed`, beside an embedding, in evaluation mode."""
+    def make(self, seed: int = 1, **place: Any) -> Head:
+        """The head with weights from `seed`, beside an embedding, in evaluation mode.
+
+        `place` is the `device=` or the `dtype=` of both.
+        """
         torch.manual_seed(1)  # of the embedding, which is not the head's to save
-        table = LearnedEmbedding(VOCAB, INPUT).table
+        embedding = LearnedEmbedding(VOCAB, INPUT)
         torch.manual_seed(seed)
-        head: Head = self.factory(input_size=INPUT, vocab_size=VOCAB, table=table)
+        head: Head = self.factory(input_size=INPUT, vocab_size=VOCAB, table=embedding.table)
+        if place:
+            embedding.to(**place)
+            head.to(**place)
         return head.eval()
 
     def hidden(self, *shape: int) -> Tensor:
@@ -95,6 +101,23 @@ def _float32(case: HeadCase) -> None:
             )
 
 
+def _device(case: HeadCase) -> None:
+    head, hidden, targets = case.make(device="meta"), case.hidden(4), case.targets(4)
+    hidden, targets = hidden.to("meta"), targets.to("meta")
+
+    def read() -> Iterator[tuple[str, Tensor]]:
+        yield "what `log_probs` returned", head.log_probs(hidden)
+        yield "what `loss` returned", head.loss(hidden, targets)
+
+    require_same_device(read, _MADE)
+
+
+def _double(case: HeadCase) -> None:
+    head, hidden = case.make(dtype=torch.float64), case.hidden(4).double()
+    says = "numbers in float64 are not those in float32"
+    require_same(head.log_probs(hidden).float(), case.make().log_probs(case.hidden(4)), says)
+
+
 def _gradients_reach(case: HeadCase) -> None:
     head = case.make()
     head.train()
@@ -142,18 +165,24 @@ def _saved_and_loaded(case: HeadCase) -> None:
 
 _BUILT = ("is a head",)
 _SOUND = (*_BUILT, "shapes are as declared", "probabilities sum to one")
-_BUILDING = "it must be built by `input_size=`, `vocab_size=`, perhaps `table=`, and its options"
+_STABLE = (*_SOUND, "what it learns is registered", "the same twice in evaluation mode")
+_ANYWHERE = ("it works on any device",)
+_AGREE = ("loss is minus the log-probability", "gradients reach every parameter")
 _CALLING = "`log_probs(hidden)` and `loss(hidden, targets)` must take any leading dimensions"
+_MADE = "make tensors by `hidden.new_zeros(...)`, and call `register_buffer` for constants"
 
 HEAD_LAWS: tuple[Law[HeadCase], ...] = (
-    Law(_SOUND[0], _is_a_head, _BUILDING),
+    Law(_SOUND[0], _is_a_head, BUILT.format("`input_size=`, `vocab_size=`, perhaps `table=`")),
     Law(_SOUND[1], _shapes, _CALLING, _BUILT),
     Law(_SOUND[2], _sum_to_one, _CALLING, _SOUND[:2]),
-    Law("loss is minus the log-probability", _loss_is_log_prob, _CALLING, _SOUND),
-    Law("scores are float32 under autocast", _float32, _CALLING, _SOUND),
-    Law("gradients reach every parameter", _gradients_reach, _CALLING, _SOUND),
-    Law("both ways have the same gradient", _gradients_agree, _CALLING, _SOUND),
-    Law("a vector alone is the vector in a batch", _rows_alone, _CALLING, _SOUND),
-    Law("the same twice in evaluation mode", _same_twice, _CALLING, _SOUND),
-    Law("weights are saved and loaded", _saved_and_loaded, _CALLING, _SOUND),
+    Law(_STABLE[3], lambda case: require_registered(case.make()), _CALLING, _SOUND),
+    Law(_STABLE[4], _same_twice, _CALLING, _SOUND),
+    Law(_ANYWHERE[0], _device, _MADE, _STABLE),
+    Law("it works in float64", _double, _MADE, (*_STABLE, *_ANYWHERE)),
+    Law(_AGREE[0], _loss_is_log_prob, _CALLING, _STABLE),
+    Law("scores are float32 under autocast", _float32, _CALLING, _STABLE),
+    Law(_AGREE[1], _gradients_reach, _CALLING, _STABLE),
+    Law("both ways have the same gradient", _gradients_agree, _CALLING, (*_STABLE, *_AGREE)),
+    Law("a vector alone is the vector in a batch", _rows_alone, _CALLING, _STABLE),
+    Law("weights are saved and loaded", _saved_and_loaded, _CALLING, _STABLE),
 )

@@ -8,9 +8,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, Literal, TypeVar
-
-import torch
+from typing import Any, Generic, Literal, TypeVar
 
 Outcome = Literal["kept", "broken", "not tried"]
 
@@ -40,6 +38,8 @@ class Law(Generic[C]):
 
     def try_on(self, case: C) -> Finding:
         """Test the part; whatever it raises is a finding."""
+        import torch  # not above: the command line reads reports without it
+
         try:
             # What a check draws and what it does to warnings and gradients stays in here.
             with torch.random.fork_rng(devices=[]), torch.enable_grad(), warnings.catch_warnings():
@@ -51,7 +51,8 @@ class Law(Generic[C]):
         except BreachError as breach:
             return Finding(self.name, "broken", str(breach))
         except Exception as error:  # the part is someone else's code
-            return Finding(self.name, "broken", f"{told(error)}: {self.advice}")
+            says = without_super(error) or f"{told(error)}: {self.advice}"
+            return Finding(self.name, "broken", says)
         return Finding(self.name, "kept")
 
 
@@ -94,17 +95,48 @@ def unwatched(name: str, finding: Finding | None) -> None:
 
 def try_laws(part: str, laws: Sequence[Law[C]], case: C, watch: Watch) -> Report:
     """Try each of `laws`; none keeps the others from being tried, unless they need it."""
-    found: dict[str, Finding] = {}
+    found: list[Finding] = []
+    roots: dict[str, str] = {}
+    """Of each law that is broken, or waits for a broken one, the law that is to be mended."""
     for law in laws:
         watch(law.name, None)
-        missing = [name for name in law.needs if found[name].outcome != "kept"]
+        missing = [roots[name] for name in law.needs if name in roots]
         if missing:
             finding = Finding(law.name, "not tried", f"first mend: {missing[0]}")
         else:
             finding = law.try_on(case)
-        found[law.name] = finding
+        if missing or finding.outcome == "broken":
+            roots[law.name] = missing[0] if missing else law.name
+        found.append(finding)
         watch(law.name, finding)
-    return Report(part, tuple(found.values()))
+    return Report(part, tuple(found))
+
+
+def without_super(error: BaseException) -> str:
+    """That a constructor leaves out that of its base, where this is why `error` was raised."""
+    if not isinstance(error, AttributeError):
+        return ""
+    frames = traceback.walk_tb(error.__traceback__)
+    objects = [error.obj, *(frame.f_locals.get("self") for frame, _ in frames)]
+    for kind in map(type, objects):
+        culprit = _forgetful(kind)
+        if culprit:
+            return f"{culprit}.__init__ does not call super().__init__(); make that its first line"
+    if "before Module.__init__() call" in str(error):
+        return f"{told(error)}: make super().__init__() the first line of the constructor"
+    return ""
+
+
+def _forgetful(kind: type) -> str:
+    """The first class of `kind` and its bases whose constructor calls none but has one to call."""
+    constructors: list[tuple[str, Any]] = [
+        (each.__name__, vars(each)["__init__"]) for each in kind.__mro__ if "__init__" in vars(each)
+    ]
+    for name, constructor in constructors[:-2]:  # behind the last but one there is only `object`
+        code = getattr(constructor, "__code__", None)
+        if code is not None and "__init__" not in code.co_names:
+            return name
+    return ""
 
 
 def told(error: BaseException) -> str:

@@ -14,6 +14,12 @@ from seqgen.testing.laws import BreachError
 SIZES = {"hidden_size": 8, "size": 8}
 """What these options are where nothing else is said: a check needs no large part."""
 
+BUILT = (
+    "it must be built by {} and its options, which are the parameters of its constructor; give "
+    "each of them a type and a default"
+)
+"""What to do where a part cannot be built from what the program supplies."""
+
 
 def small_part(
     registry: Registry[Any], spec: object, options: dict[str, Any]
@@ -51,7 +57,11 @@ def require_contract(made: object, contract: type) -> None:
         )
 
 
-def _call(factory: Callable[..., Any], **supplied: Any) -> Any:
+def _call(factory: partial[Any], **supplied: Any) -> Any:
+    missing = sorted(getattr(factory.func, "__abstractmethods__", ()))
+    if missing:
+        methods = ", ".join(f"`{each}`" for each in missing)
+        raise BreachError(f"{factory.func.__name__} does not define {methods}")
     return factory(**asked_for(factory, supplied))
 
 

@@ -10,6 +10,7 @@ from seqgen import plugins
 from seqgen.errors import PluginError, UsageError
 from seqgen.options import did_you_mean
 from seqgen.rooms import ROOMS
+from seqgen.testing.apart import split_file
 from seqgen.testing.cell import CELL_LAWS, check_cell
 from seqgen.testing.decoder import DECODER_LAWS, check_decoder
 from seqgen.testing.head import HEAD_LAWS, check_head
@@ -50,14 +51,6 @@ def find_targets(wanted: str) -> list[Target]:
     plugins.load_installed()
     path, name = split_file(wanted)
     return [_registered(wanted)] if path is None else _of_file(path, name)
-
-
-def split_file(wanted: str) -> tuple[Path | None, str]:
-    """`my_cell.py:mine` as a path and a name; no path where no file is meant."""
-    if wanted.endswith(".py"):
-        return Path(wanted), ""
-    path, colon, name = wanted.rpartition(":")
-    return (Path(path), name) if colon and path.endswith(".py") else (None, wanted)
 
 
 def _of_file(path: Path, name: str) -> list[Target]:

@@ -70,9 +70,10 @@ def _ids(case: TokenizerCase) -> None:
     for text in ("", "t", TEXT, TEXT * 20, FAR_OFF):
         tokens: Any = made.encode(text)
         if not isinstance(tokens, np.ndarray) or tokens.ndim != 1 or tokens.dtype != np.int64:
+            kind = f"{tokens.dtype} {list(tokens.shape)}" if isinstance(tokens, np.ndarray) else ""
             raise BreachError(
                 f"`encode` must return a numpy array of int64 in one dimension, but returned "
-                f"{named(tokens)}; end with `np.array(ids, dtype=np.int64)`"
+                f"{kind or named(tokens)}; end with `np.array(ids, dtype=np.int64)`"
             )
         if len(tokens) and not (tokens.min() >= UNK and tokens.max() < len(made)):
             raise BreachError(

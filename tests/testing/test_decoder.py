@@ -91,6 +91,20 @@ class Random(Changed):
         return super().decode(Noisy(), start, limits)
 
 
+class ByPlace(Changed):
+    """The same noise each time, but for a place in the batch."""
+
+    def decode(self, stepper, start, limits):
+        generator = torch.Generator().manual_seed(1)
+
+        class Noisy:
+            def step(self, tokens, state, context):
+                log_probs, state = stepper.step(tokens, state, context)
+                return log_probs + 3 * torch.randn(log_probs.shape, generator=generator), state
+
+        return super().decode(Noisy(), start, limits)
+
+
 class LongerByOne(Changed):
     def decode(self, stepper, start, limits):
         lengths = (limits.lengths(start) + 1).tolist()
@@ -110,7 +124,7 @@ class LongerByOne(Changed):
         (OnlyOne, "each source has hypotheses", "a list of 1"),
         (Eats, "NaN and infinite scores are refused", "without a word"),
         (Random, "the same twice", "must follow from `seed`"),
-        (Random, "a source alone is the source in a batch", "depends on the batch"),
+        (ByPlace, "a source alone is the source in a batch", "depends on the batch"),
         (LongerByOne, "limits are kept", "where `max_length` is 0"),
         (Nothing, "is a decoder", "Nothing is no Decoder"),
     ],

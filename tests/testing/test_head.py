@@ -89,7 +89,7 @@ class Forgetful(Plain):
         (Detached, "gradients reach every parameter", "no gradient reaches the hidden vectors"),
         (Noisy, "the same twice in evaluation mode", "draw nothing there"),
         (Unused, "gradients reach every parameter", "no gradient reaches extra"),
-        (Forgetful, "weights are saved and loaded", "must be a parameter"),
+        (Forgetful, "what it learns is registered", "call self.register_buffer"),
         (nn.Linear, "is a head", "TypeError"),
     ],
 )

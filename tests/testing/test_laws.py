@@ -60,7 +60,7 @@ def test_what_needs_a_broken_law_is_not_tried():
     )  # fmt: skip
     assert found["b"] == ("not tried", "first mend: a")
     assert found["c"] == ("kept", "")
-    assert found["d"] == ("not tried", "first mend: b")
+    assert found["d"] == ("not tried", "first mend: a"), "the root, not what waits for it"
 
 
 def test_who_watches_sees_each_law_before_it_is_tried():

@@ -1,13 +1,11 @@
 """What a person wants checked: files and names."""
 
-from pathlib import Path
-
 import pytest
 
 from seqgen.errors import PluginError, UsageError
 from seqgen.heads import LinearHead, heads
 from seqgen.rooms import ROOMS
-from seqgen.testing.target import CHECKS, find_targets, split_file
+from seqgen.testing.target import CHECKS, find_targets
 
 TWO = """
 from seqgen.cells import LSTM, cells
@@ -70,12 +68,6 @@ def test_a_file_that_has_not_what_is_wanted(content, wanted, says, kind, place):
     place.write("two.py", content)
     with pytest.raises(kind, match=says):
         find_targets(wanted)
-
-
-def test_paths():
-    assert split_file("a/b.py") == (Path("a/b.py"), "")
-    assert split_file("a/b.py:c") == (Path("a/b.py"), "c")
-    assert split_file("cells.lstm") == (None, "cells.lstm")
 
 
 def test_every_room_with_checks_is_a_room():
