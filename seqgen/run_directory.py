@@ -123,13 +123,15 @@ class RunDirectory:
         if self.exists():
             return
         message = f"{self.folder}: no run here (there is no recipe.yaml in it)"
-        if self.folder.suffix == ".yaml" or str(self.folder) in known_recipes():
-            message += f"; it is a recipe: seqgen run {self.folder} makes a run of it"
-            raise CheckpointError(message)
         found = runs_near(self.folder)
         near = did_you_mean(self.folder.name, [each.name for each in found])
         some = ", ".join(map(str, found[:8])) + (", ..." if len(found) > 8 else "")
-        raise CheckpointError(message + (f"{near or ';'} there are {some}" if found else ""))
+        is_recipe = self.folder.suffix == ".yaml" or str(self.folder) in known_recipes()
+        if is_recipe and not near:
+            message += f"; it is a recipe: seqgen run {self.folder} makes a run of it"
+        elif found:
+            message += f"{near or ';'} there are {some}"
+        raise CheckpointError(message)
 
     def record(self) -> dict[str, Any]:
         """What the manifest says. Raises CheckpointError if it is not the manifest of a run."""

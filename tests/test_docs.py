@@ -190,7 +190,6 @@ def test_the_plan_of_the_page_is_one_and_every_key_is_explained(tmp_path):
 RELIABILITY = (DOCS / "reliability.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.xfail(reason="the verb verify-resume is on its way")
 @pytest.mark.parametrize("words", commands(RELIABILITY), ids=" ".join)
 def test_what_proves_a_promise_is_a_command(words):
     verbs = typer.main.get_command(app).commands

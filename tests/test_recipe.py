@@ -185,7 +185,7 @@ RANGES = [
     ("train.optimizer.eps", ".nan", "must be at least -1e+30 and at most 1e+30, but is"),
     ("seed", "-1 9223372036854775808", "must be at least 0 and less than 9223372036854775808"),
     ("seed", "1.5 true x null", "must be an integer, but is"),
-    ("threads", "0", f"{BOUNDED} or 'auto', but is"),
+    ("threads", "0 1025", "must be at least 1 and at most 1024 or 'auto', but is"),
     ("threads", "atuo 2.5", "must be an integer or 'auto', but is"),
     ("device", "cdua", "must be 'auto', 'cpu' or 'cuda', but is 'cdua'"),
     ("description", "3", "must be a string, but is 3"),

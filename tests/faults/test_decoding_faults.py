@@ -67,8 +67,8 @@ def test_more_than_there_is_or_nothing_is_no_fault(words, finished_run, command)
     ("setting", "says"),
     [
         ("temperature=-1", "at least 0"),
-        ("temperature=.inf", "finite"),
-        ("temperature=.nan", "finite"),
+        ("temperature=.inf", "at least 0 and at most"),
+        ("temperature=.nan", "at least 0 and at most"),
         ("temprature=1", "did you mean 'temperature'?"),
         ("constraints=[{name: minimum_length, length: -1}]", "at least 0"),
         ("constraints=[{name: minmum_length}]", "did you mean 'minimum_length'?"),

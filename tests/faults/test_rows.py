@@ -98,7 +98,7 @@ DATA = {
         "data/test_pairs.py::test_line_ends_and_a_byte_order_mark_are_no_part_of_texts",
     ],
     "invalid UTF-8: line and byte; replaced ones are counted": [
-        "data/test_files.py::test_a_fault_is_named_by_line_and_byte",
+        "data/test_files.py::test_utf_8_with_faults_may_be_replaced",
         "data/test_files.py::test_faults_are_counted_when_replaced",
     ],
     "lone surrogates": [
