@@ -223,12 +223,10 @@ class TestRepeatingWithSources:
         assert again.text() == (folder / "recipe.yaml").read_text(encoding="utf-8")
 
     def test_one_that_diverges_says_so(self, recipe, command):
-        words = ["model.sampling={rate: 1, curve: constant}", "train.lr=1e9"]
-        words += ["train.optimizer={name: sgd, momentum: 1e9}", "train.validations=1"]
+        words = ["model.sampling={rate: 1, curve: constant}", "train.lr=1e30"]
         ended = command("run", recipe, *words, "train.clip_norm=null", "--out", "run")
         assert ended.code == 6
-        fault = r"the (loss|gradient norm) is (nan|inf) at step \d+, so no step was"
-        assert re.match(fault, ended.err)
+        assert re.match(r"the (loss|gradient norm) is nan at step \d+, so no step was", ended.err)
 
 
 def wait_for_step(folder, step, running):
