@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from seqgen.cli.completion import recipes
+from seqgen.cli.plugin_files import number
 from seqgen.errors import PluginError
 
 
@@ -19,7 +20,7 @@ def verify_resume(
     ] = None,
     at: Annotated[
         list[int] | None,
-        typer.Option(min=1, max=1_000_000, metavar="STEP", help="Stop after it; repeatable."),
+        typer.Option(parser=number("Size"), metavar="STEP", help="Stop after it; repeatable."),
     ] = None,
 ) -> None:
     """Prove that stopping a run and going on gives the run that never stopped, plugins included.

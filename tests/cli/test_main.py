@@ -18,6 +18,7 @@ NUMBERS = [
         "generate": ("--seed", "--max-length", "--samples", "--n-best"),
         "compare": ("--seed", "--most"),
         "check": ("--seconds",),
+        "verify-resume": ("--at",),
     }.items()
     for option in options
 ]

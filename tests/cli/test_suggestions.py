@@ -64,7 +64,8 @@ WRONG = [
     (3, "generate RUN lenght=1", "lenght: not an option of a recipe; did you mean 'samples.length"),
     (3, "evaluate RUN --set beam_size=3 metrics=[bleu]", "these have it: beam, diverse_beam, stoc"),
     (3, "validate --plan language_model repeats=3", "did you mean 'speed.repeats'?"),
-    (3, "run RUN", "this is a run and no recipe; that of the run is"),
+    (2, "run RUN", "--resume` goes on with it"),
+    (3, "validate RUN", "this is a run and no recipe; that of the run is"),
     (3, "run language_model", "language_model: no such recipe; it is a plan (seqgen compare RUN"),
     (
         3,

@@ -200,8 +200,8 @@ class TestABudget:
         assert make_fit("train.max_epochs=100", "train.max_steps=2").run().steps == 2
         assert make_fit("train.max_seconds=1e-9", "train.max_steps=99").run().steps == 1
 
-    def test_a_budget_beyond_all_numbers_is_one(self, make_fit):
-        assert make_fit("train.max_epochs=1e308", "train.max_steps=2").run().steps == 2
+    def test_a_budget_beyond_all_steps_is_one(self, make_fit):
+        assert make_fit("train.max_epochs=1e30", "train.max_steps=2").run().steps == 2
 
 
 class TestValidation:
