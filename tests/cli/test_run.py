@@ -118,7 +118,8 @@ class TestNothingIsWritten:
         [
             (
                 b"abc\ncaf\xe9 ",
-                "text.txt:2: invalid UTF-8 at byte 7 (set errors: replace to go on)",
+                "text.txt:2: invalid UTF-8 at byte 7; this looks like latin-1 "
+                "(encoding: latin-1 reads it)",
             ),
             (
                 b"ab" * 45,
@@ -134,7 +135,7 @@ class TestNothingIsWritten:
     @pytest.mark.parametrize(
         ("override", "part"),
         [
-            ("data.path=.", ".: this is a directory"),
+            ("data.path=.", ".: has no train.txt; data.train=NAME says what is read"),
             ("data={name: text, corpus: tiny_shakespeare}", "seqgen data get tiny_shakespeare"),
             ("tokenizer={alphabet: printable, unk: error}", "of known characters, but has 'é'"),
         ],
