@@ -29,7 +29,7 @@ def check(
             metavar="N",
             help="How long the laws of one part may take together.",
         ),
-    ] = 6,
+    ] = 5,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Try the laws of its kind on a cell, head, tokenizer or decoder; exit code 8 if one breaks.

@@ -28,7 +28,7 @@ LAST_WORDS = 2**20
 """How many bytes of what a process printed are read, from the end."""
 
 
-def check_apart(wanted: str, settings: Sequence[str] = (), seconds: float = 6) -> list[Report]:
+def check_apart(wanted: str, settings: Sequence[str] = (), seconds: float = 5) -> list[Report]:
     """A report of each part that `wanted` means; see `target.find_targets`.
 
     `settings` are options of the parts, `hidden_size=8`; `seconds` is how long all laws of a part
