@@ -34,6 +34,8 @@ _FORMATS: Mapping[str, Format] = {
 _USUAL_NAMES = re.compile(
     "source|target|src|tgt|features|text|label|labels|class|category|words?|tokens?|tags?|u?pos|xpos"
     "|form|lemma|id|index|input|output|sentence|question|answer|lang|language|pronunciation|phonemes"
+    "|category|name|title|review|sentiment|english|french|german|spanish|italian|portuguese|dutch|russian"
+    "|chinese|japanese|korean|arabic|hindi|turkish|polish|czech"
 )
 """What columns are usually called: a first row of nothing else is a header."""
 

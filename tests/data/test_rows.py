@@ -88,6 +88,14 @@ class TestLayout:
             # A first row of usual names is a header; a row of which one is none is a row.
             ("t.tsv", "Source\tTarget\na\tb\n", {}, [(2, "a", "b")], "t.tsv:1: read with a header"),
             ("t.tsv", "target\tid\tsource\nb\t1\ta\n", {}, [(2, "a", "b")], "t.tsv:1: read with"),
+            (
+                "t.tsv",
+                "English\tFrench\na\tb\n",
+                {},
+                [(2, "a", "b")],
+                "t.tsv:1: read with a header",
+            ),
+            ("t.tsv", "review\tsentiment\na\tb\n", {}, [(2, "a", "b")], "t.tsv:1: read with"),
             ("t.tsv", "text\ttexte\na\tb\n", {}, [(1, "text", "texte"), (2, "a", "b")], ""),
             ("t.tsv", "text\ttext\n", {}, [(1, "text", "text")], ""),
             ("t.tsv", "\n\nsource\ttarget\n\n", {"header": False}, [(3, "source", "target")], ""),
