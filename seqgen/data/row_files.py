@@ -75,6 +75,7 @@ class PartFiles(ABC):  # noqa: B024
         self._reading = Reading(self.encoding, self.errors)
         self._corpus = self.corpus() if self.corpus is not None else None
         self._hashes: dict[str, str] = {}
+        self._texts: dict[str, str] = {}  # the hash of each file's text, however it is packed
         self._replaced: dict[str, int] = {}
 
     def read(self, path: Path) -> tuple[TextFile, str]:
@@ -112,9 +113,10 @@ class PartFiles(ABC):  # noqa: B024
         for part, paths in files.items():
             names = [display_path(_packed(path)) for path in paths]
             for name in names:
-                if self._hashes.get(name) in seen:
-                    yield name, part, seen[self._hashes[name]]
-            seen.update((self._hashes[n], f"{n} of {part}") for n in names if n in self._hashes)
+                if self._texts.get(name) in seen:
+                    yield name, part, seen[self._texts[name]]
+            own = {self._texts[name]: f"{name} of {part}" for name in names if name in self._texts}
+            seen = {**own, **seen}
 
     @cached_property
     def files(self) -> dict[PartName, tuple[Path, ...]] | None:
@@ -161,6 +163,7 @@ class PartFiles(ABC):  # noqa: B024
 
     def _kept(self, file: TextFile, name: str) -> tuple[TextFile, str]:
         self._hashes[name] = file.sha256
+        self._texts[name] = TextFile.of(file.text).sha256
         self._replaced[name] = file.replaced
         return file, name
 

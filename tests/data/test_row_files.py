@@ -147,6 +147,15 @@ class TestRemarks:
             "parts/copy.tsv: of the valid part, the same as parts/train.tsv of train"
         ]
 
+    def test_it_may_be_packed_in_one_of_them(self, folder, place):
+        place.write("parts/copy.tsv.gz", gzip.compress(b"a\r\nb\r\n"))
+        made = Letters(path=folder, valid=Path("copy.tsv"), test=Path("copy.tsv"))
+        assert len(made.hashes()) == 2
+        assert made.file_remarks() == [
+            f"parts/copy.tsv.gz: of the {part} part, the same as parts/train.tsv of train"
+            for part in ("valid", "test")
+        ]
+
     def test_rows_of_two_parts_are_counted(self, folder, place):
         place.write("parts/test.tsv", "x\nB\nb\n")
         made = Letters(path=folder)
