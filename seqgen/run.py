@@ -22,6 +22,7 @@ from seqgen.build import (
     save_tokenizers,
     supply_decoder,
 )
+from seqgen.bundled_recipes import known_recipes
 from seqgen.conclusion import conclude, concluded
 from seqgen.data.base import Dataset, Split
 from seqgen.errors import DataError, SeqgenError, UsageError
@@ -32,7 +33,7 @@ from seqgen.overrides import read_override
 from seqgen.recipe import Recipe, check_recipe, named_plugins
 from seqgen.recipe_source import RecipeSource, find_recipe
 from seqgen.reports import try_drawing, write_report
-from seqgen.run_directory import REPORT, RunDirectory
+from seqgen.run_directory import REPORT, RunDirectory, runs_near
 from seqgen.samples import (
     check_samples,
     sample_prompts,
@@ -127,8 +128,13 @@ def run(request: RunRequest, announce: Sink, watch: Sequence[Sink] = ()) -> Path
 
 
 def goes_on(request: RunRequest) -> bool:
-    """Whether the recipe that is asked for is a run directory, whose run shall go on."""
-    return request.resume and os.path.isdir(request.recipe)  # noqa: PTH112  takes any name
+    """Whether the recipe that is asked for is a run directory, whose run shall go on; or is none
+    that there is, so that a run must be meant where there are some nearby."""
+    wanted = request.recipe
+    if not request.resume or os.path.lexists(wanted):  # both take any name
+        return request.resume and os.path.isdir(wanted)  # noqa: PTH112
+    is_recipe = wanted in known_recipes() or Path(wanted).suffix == ".yaml"
+    return request.out is None and not is_recipe and bool(runs_near(Path(wanted)))
 
 
 def run_directory(request: RunRequest) -> RunDirectory:

@@ -317,6 +317,14 @@ class TestTheWorldOutside:
 
 
 class TestResuming:
+    @pytest.mark.parametrize("name", ["run", "runs/pears"])
+    def test_a_run_that_is_not_there_is_no_recipe_that_is_missing(self, name, place, copied_run):
+        (place.folder / "runs").mkdir()
+        copied_run.rename(place.folder / "runs" / "pair")
+        with pytest.raises(CheckpointError, match=r"no run here .* there are runs/pair"):
+            run(RunRequest(name, resume=True), announce=pytest.fail)
+        assert [path.name for path in place.folder.iterdir() if path.is_dir()] == ["runs"]
+
     def test_a_finished_run_is_left_as_it_is(self, copied_run, train):
         before = {path: path.read_bytes() for path in copied_run.rglob("*") if path.is_file()}
         events = []
