@@ -130,6 +130,8 @@ _WANTED = {
     "string_type": "a string",
     "tuple_type": "a list",
     "list_type": "a list",
+    "dict_type": "a mapping",
+    "mapping_type": "a mapping",
     "none_required": "null",
     "path_type": "a path",
     "range": "{words}",

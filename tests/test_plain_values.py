@@ -147,6 +147,7 @@ def even(value: int) -> int:
             3,
             "must be valid (input should be a multiple of 2)",
         ),
+        (dict[str, int] | None, ["x"], 'must be a mapping, but is ["x"]'),
         (float | Own, "x", "must be a number, but is 'x'"),
     ],
 )
