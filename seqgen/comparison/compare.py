@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from seqgen.answers import spread
+from seqgen.answers import spread, unsatisfied_remark
 from seqgen.comparison.best_of import best_of
 from seqgen.comparison.catalogue import all_measures
 from seqgen.comparison.contest import Contest
@@ -40,7 +41,7 @@ def compare(contest: Contest, plan: Plan) -> Document:
 
     But for `timings` it is the same whenever the same weights, plan and seed meet, whatever the
     batches: outputs come in double precision, and numbers are rounded to 9 digits. Errors: those of
-    `choose_inputs`, DecodeError.
+    `choose_inputs`, DecodeError. A warning for each system that breaks its own constraints.
     """
     inputs = choose_inputs(contest.runs, plan)
     plan = replace(plan, unit=unit_of(plan, inputs))
@@ -55,6 +56,8 @@ def compare(contest: Contest, plan: Plan) -> Document:
         workshops[system.run].produce(system, inputs.texts)
         for system in contest.each(contest.systems, lambda system: system.label)
     ]
+    for each in produced:
+        _warn_of_constraints(each)
     metrics = contest.runs[0].built.judge().metrics
     quality = judge(produced, inputs.examples, metrics, plan.significance, plan.seed)
     found = {
@@ -70,6 +73,14 @@ def compare(contest: Contest, plan: Plan) -> Document:
     found["outputs"] = outputs_shown(inputs, produced, quality, plan.shown)
     found["traces"] = traces_shown(contest, workshops, inputs, plan)
     return {**rounded(found), "timings": measure_speed(contest, inputs.texts, plan)}
+
+
+def _warn_of_constraints(produced: Produced) -> None:
+    """Say how many of the best outputs of a system do not satisfy its constraints."""
+    best = [own[0].generated.hypothesis for outputs in produced.outputs for own in outputs]
+    remark = unsatisfied_remark(sum(not each.satisfied for each in best), len(best))
+    if remark:
+        warnings.warn(f"{produced.system.label}: {remark}", stacklevel=3)
 
 
 def _head(contest: Contest, plan: Plan, inputs: Inputs) -> Document:

@@ -118,6 +118,13 @@ class TestSources:
         write_comparison(tmp_path)
         assert document["verdict"]["take"] in (tmp_path / "compare.html").read_text("utf-8")
 
+    def test_what_cannot_satisfy_its_constraints_is_counted(self, pairs_run):
+        some = [{"name": "allowed", "texts": ["AB"]}, {"name": "forbid", "texts": ["B"]}]
+        strategies = (strategy("greedy"), strategy("greedy", constraints=some))
+        plan = replace(PLAN, strategies=strategies, inputs=InputOptions(most=2), traced=0)
+        with pytest.warns(UserWarning, match=r"^greedy constr.*: 2 of 2 texts do not satisfy all"):
+            compared(plan, pairs_run)
+
 
 class TestText:
     PLAN = Plan(
