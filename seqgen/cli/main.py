@@ -6,6 +6,7 @@ import errno
 import sys
 import traceback
 import warnings
+from functools import partial
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -72,7 +73,7 @@ def options(
 def main() -> NoReturn:
     """Run a verb; every expected fault is one line on standard error and an exit code."""
     prepare_streams()
-    warnings.showwarning = _show_warning
+    warnings.showwarning = partial(_show_warning, set())
     try:
         code = app(prog_name="seqgen", standalone_mode=False)
         sys.stdout.flush()
@@ -152,8 +153,14 @@ def _say(message: str) -> None:
 
 
 def _show_warning(
-    message: Warning | str, category: type[Warning], *place: object, **more: object
+    shown: set[str],
+    message: Warning | str,
+    category: type[Warning],
+    *place: object,
+    **more: object,
 ) -> None:
-    """Our own warnings in one line; those of libraries are for their authors."""
-    if category is UserWarning:
-        _say(f"warning: {message}")
+    """Our own warnings in one line, each once; those of libraries are for their authors."""
+    text = f"warning: {message}"
+    if category is UserWarning and text not in shown:
+        shown.add(text)
+        _say(text)

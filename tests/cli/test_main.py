@@ -2,6 +2,7 @@
 
 import sys
 import typing
+import warnings
 
 import pytest
 
@@ -117,6 +118,17 @@ class TestHowItEnds:
 
         monkeypatch.setattr("seqgen.option_files.check_options", interrupt)
         assert command("validate", "tiny.yaml") == (130, "", "interrupted\n")
+
+    def test_a_warning_is_said_once(self, command, monkeypatch, place):
+        def warn(*any):
+            for text in ("one", "two", "one"):
+                warnings.warn(text, stacklevel=1)
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr("seqgen.option_files.check_options", warn)
+        said = "warning: one\nwarning: two\ninterrupted\n"
+        assert command("validate", "tiny.yaml") == (130, "", said)
+        assert command("validate", "tiny.yaml") == (130, "", said)
 
     def test_a_reader_that_has_gone(self, monkeypatch, tmp_path):
         """`seqgen --version | true`, in this process."""
