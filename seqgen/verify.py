@@ -250,7 +250,8 @@ def _differing_tensors(one: dict[str, torch.Tensor], other: dict[str, torch.Tens
         a, b = one[name], other[name]
         if a.shape != b.shape or a.dtype != b.dtype:
             return f"{name} is {a.dtype} {list(a.shape)} and {b.dtype} {list(b.shape)}"
-        if a.numpy().tobytes() != b.numpy().tobytes():  # so that NaN is like NaN, 0 unlike -0
+        # Bytes, so that NaN is like NaN and 0 unlike -0.
+        if not torch.equal(*(each.flatten().view(torch.uint8) for each in (a, b))):
             largest = float((a.double() - b.double()).abs().max())
             return f"{name} by up to {largest:.2g}"
     return ""

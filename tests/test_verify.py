@@ -72,6 +72,10 @@ class TestItPasses:
         assert what[0] == "log"
         assert {"best: weights", "last: weights", "samples.json", "result.json"}.issubset(what)
 
+    def test_of_a_state_in_bfloat16(self, verify):
+        proof = verify("train.precision=bfloat16", "model.cell.name=lstm", at=[2])
+        assert proof.first is None
+
     def test_of_pairs_beyond_an_epoch(self, place, verify):
         words = [a + b for a in "abcdef" for b in ("", *"abcdefgh")] * 2
         place.write("pairs.tsv", "".join(f"{word}\t{word.upper()}\n" for word in words))
