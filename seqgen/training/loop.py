@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn.utils import clip_grad_norm_, get_total_norm
 
 from seqgen.data.base import Training
-from seqgen.errors import DivergedError, StoppedError
+from seqgen.errors import DecodeError, DivergedError, StoppedError
 from seqgen.machine import choose_precision, memory_for
 from seqgen.models import Loss, Model
 from seqgen.state import State, detach
@@ -133,7 +133,7 @@ class Fit:
         self._average.settle()
         why = counters.stopped or "the budget was spent"
         if counters.diverged:
-            why += f"; {counters.diverged} batches brought no step, for they diverged"
+            why += f"; {counters.diverged} times it diverged, and went on without"
         return Outcome(counters.step, counters.tokens, counters.seconds, counters.best_step, why)
 
     def _validate_if_due(self, signals: Signals) -> None:
@@ -171,7 +171,8 @@ class Fit:
             self._norm = float(self._clip())
             fault = _fault(float(loss.total.detach()), self._norm)
         if fault:
-            self._diverge(fault)
+            fault += f" at step {counters.step + 1}"
+            self._diverge(fault, counters.step + 1, "the batch is left out")
         elif loss.tokens:
             self._optimizer.step()
         seconds = time.perf_counter() - began
@@ -199,26 +200,24 @@ class Fit:
             return clip_grad_norm_(self._parameters, limit)
         return get_total_norm([p.grad for p in self._parameters if p.grad is not None])
 
-    def _diverge(self, fault: str) -> None:
-        """Do without the batch of this step.
+    def _diverge(self, fault: str, step: int, done: str) -> None:
+        """Go on after a `fault` that came with `step`; `done` says what becomes of it by `skip`.
 
         Raises DivergedError if that is not wanted, or was done too often.
         """
         counters, options = self.counters, self.options
-        step = counters.step + 1
         if options.on_divergence == "stop":
             raise DivergedError(
-                f"{fault} at step {step}, so no step was taken; the last checkpoint is as it was. "
+                f"{fault}, so no step was taken; the last checkpoint is as it was. "
                 "A lower train.lr or train.clip_norm may help; train.on_divergence=skip goes on"
             )
         if counters.diverged >= options.max_divergences:
             raise DivergedError(
-                f"{fault} at step {step}, after {counters.diverged} batches that diverged, which "
+                f"{fault}, after {counters.diverged} batches that diverged, which "
                 "is what train.max_divergences allows; the last checkpoint is as it was"
             )
         counters.diverged += 1
         self._carried = None  # the batch was not read, so nothing goes on behind it
-        done = "the batch is left out"
         if options.on_divergence == "rollback":
             done = (
                 f"back to the weights of step {self._roll_back(fault)}, and on with other batches"
@@ -226,7 +225,7 @@ class Fit:
         self._emit({"event": "diverged", "step": step, "fault": fault, "done": done})
         if not self._warned:
             self._warned = True
-            text = f"{fault} at step {step}: {done} (metrics.jsonl has every time)"
+            text = f"{fault}: {done} (metrics.jsonl has every time)"
             warnings.warn(text, stacklevel=2)
 
     def _roll_back(self, fault: str) -> int:
@@ -239,8 +238,7 @@ class Fit:
         saved = None if folder is None else load_state(folder)
         if folder is None or saved is None or saved[0].get("step") != counters.best_step:
             raise DivergedError(
-                f"{fault} at step {counters.step + 1}, and there is no checkpoint of a good "
-                "validation to go back to"
+                f"{fault}, and there is no checkpoint of a good validation to go back to"
             )
         memory = self._schedule.memory()
         with torch.random.fork_rng():  # random numbers go on, and so does the schedule
@@ -278,8 +276,16 @@ class Fit:
             counters.best_step, counters.due = counters.step, False
             self._save("best", "last")
             return
-        with self._average.held(), signals.interrupting():
-            figures, criterion = self.validate()
+        figures: Event | None = None
+        try:
+            with self._average.held(), signals.interrupting():
+                figures, criterion = self.validate()
+        except DecodeError as error:  # the weights are finite, and what they make of a text is not
+            fault = f"validating after step {counters.step}: {error}"
+            if self.options.on_divergence == "stop":
+                raise DivergedError(f"{fault}. A lower train.lr may help") from None
+            self._diverge(fault, counters.step, "it counts as no better one")
+            criterion = float("nan")
         counters.due = False
         better = criterion < counters.best  # false for NaN
         if better:
@@ -292,7 +298,9 @@ class Fit:
         if patience is not None and counters.waited >= patience:
             counters.stopped = f"no better validation in {patience} validations"
         where = {"step": counters.step, "tokens": counters.tokens, "seconds": counters.seconds}
-        self._emit({"event": "valid", **figures, **where, "criterion": criterion, "best": better})
+        if figures is not None:
+            about = {"criterion": criterion, "best": better}
+            self._emit({"event": "valid", **figures, **where, **about})
         self._save(*(["best"] if better else []), "last")
 
     def _save(self, *names: str) -> None:

@@ -17,7 +17,7 @@ from torch import nn
 
 from seqgen.cells import Cell, cells
 from seqgen.data.batches import TokenBatch
-from seqgen.errors import DivergedError, SetupError, StoppedError
+from seqgen.errors import DecodeError, DivergedError, SetupError, StoppedError
 from seqgen.state import leaves, rebuild
 from seqgen.training.checkpoint import Checkpoints, load_state, load_weights
 from seqgen.training.loop import Fit, Validation
@@ -430,9 +430,42 @@ class TestDoingWithoutABatch:
         assert all(bool(each.isfinite().all()) for each in weights(fit).values())
         assert events.steps("diverged") == [2, 3, 7, 12]
         assert (outcome.steps, outcome.tokens) == (12, 8 * 4 * 16)
-        assert (
-            outcome.stopped == "the budget was spent; 4 batches brought no step, for they diverged"
+        assert outcome.stopped == "the budget was spent; 4 times it diverged, and went on without"
+
+    @pytest.mark.parametrize("policy", POLICIES)
+    def test_a_validation_whose_scores_are_no_numbers_is_one_too(self, policy, make_fit, tmp_path):
+        fit = make_fit(
+            f"train.on_divergence={policy}", "train.validate_every=3", EACH_STEP, folder=tmp_path
         )
+        seen = {}
+
+        def validate():
+            step = fit.counters.step
+            seen[step] = weights(fit)
+            if step == 6:
+                raise DecodeError("the model's scores have NaN")
+            return Validation({}, float(10 - step))
+
+        fit.validate = validate
+        fit.sinks = [events := Recorder()]
+        with pytest.warns(UserWarning, match="validating after step 6: the model's scores"):
+            outcome = fit.run()
+        assert (outcome.steps, outcome.best_step) == (12, 12)
+        assert events.steps("diverged") == [6]
+        assert events.steps("valid") == [0, 3, 9, 12]
+        saved = make_fit(f"train.on_divergence={policy}", folder=tmp_path)
+        saved.resume(Checkpoints(tmp_path).find("last"))
+        assert saved.counters.diverged == 1
+        assert not saved.counters.due
+
+    def test_without_a_policy_such_a_validation_ends_the_run(self, make_fit):
+        def validate():
+            raise DecodeError("the model's scores have NaN")
+
+        fit = make_fit()
+        fit.validate = validate
+        with pytest.raises(DivergedError, match="validating after step 0: the model's scores"):
+            fit.run()
 
     def test_a_batch_that_is_skipped_leaves_no_trace(self, make_fit):
         fit = poison(make_fit(EACH_STEP, "train.on_divergence=skip"), {5: "nan"})
