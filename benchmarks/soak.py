@@ -395,7 +395,9 @@ class Runs:
         verb = draw.choice(verbs)
         code, _, err = called(*verb)
         edited = any(each.startswith("recipe.yaml") for each in done)  # by a person, so it seems
-        fault = fault_of(code, err, {0, 5, 7, 8, *({3} if edited else ())})
+        # Other weights, behind checksums that fit them, may have scores that are no numbers.
+        other = any("/model.safetensors" in each for each in done)
+        fault = fault_of(code, err, {0, 5, 7, 8, *({3} if edited else ()), *({6} if other else ())})
         if self.canary.read_text() != "untouched":
             fault = "it wrote through a link"
         if fault:
