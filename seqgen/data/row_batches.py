@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,7 +13,7 @@ from seqgen.data.base import Batch, Example, Split, TextSize, Training
 from seqgen.data.buckets import Buckets
 from seqgen.state import State
 from seqgen.tokenizers.base import UNK
-from seqgen.tokenizers.facts import Counts
+from seqgen.tokenizers.facts import Counts, count_ids
 
 B = TypeVar("B", bound=Batch)
 R = TypeVar("R")
@@ -109,5 +108,4 @@ def text_size(texts: Sequence[str]) -> TextSize:
 
 
 def _counted(rows: Sequence[Tensor]) -> Counts:
-    counts: Counts = torch.bincount(torch.cat([*rows, torch.zeros(0, dtype=torch.long)])).numpy()
-    return counts.astype(np.int64, copy=False)
+    return count_ids(torch.cat([*rows, torch.zeros(0, dtype=torch.long)]).numpy())

@@ -11,7 +11,7 @@ from torch import Tensor
 from seqgen.data.base import TextSize, Training
 from seqgen.data.batches import TokenBatch
 from seqgen.data.epochs import Epochs
-from seqgen.tokenizers.facts import Counts
+from seqgen.tokenizers.facts import Counts, count_ids
 
 
 class Window(NamedTuple):
@@ -88,5 +88,4 @@ class RandomWindows(Training[TokenBatch]):
 
 def _counted(stream: Tensor) -> Counts:
     """How often each id stands in `stream`, the BOS before it apart."""
-    counts: Counts = torch.bincount(stream[1:]).numpy()
-    return counts
+    return count_ids(stream[1:].numpy())

@@ -24,18 +24,33 @@ class Facts:
     counts: Counts | None = None
 
 
+MOST_IDS = 1 << 24
+"""More than any vocabulary has: counting an id beyond would take memory for all below it."""
+
+
+def count_ids(ids: NDArray[np.int64]) -> Counts:
+    """How often each id stands in `ids: [count]`. Raises ValueError, with the place, if one is
+    negative or larger than any vocabulary."""
+    wrong = np.flatnonzero((ids < 0) | (ids >= MOST_IDS))
+    if len(wrong):
+        place = f"token {wrong[0] + 1} of the training text"
+        raise ValueError(f"the tokenizer gave the id {ids[wrong[0]]} for {place}, which none has")
+    return np.bincount(ids)
+
+
 def gather_facts(tokenizers: Tokenizers, counts: Mapping[str, Counts]) -> dict[str, Facts]:
     """The facts of each role. `counts` may end early: ids behind its end were never seen."""
     return {
         role: Facts(
             tuple(tokenizer.shown(token) for token in range(len(tokenizer))),
-            _padded(counts[role], len(tokenizer)) if role in counts else None,
+            _padded(counts[role], len(tokenizer), role) if role in counts else None,
         )
         for role, tokenizer in tokenizers.items()
     }
 
 
-def _padded(counts: Counts, size: int) -> Counts:
+def _padded(counts: Counts, size: int, role: str) -> Counts:
     if len(counts) > size:
-        raise ValueError(f"`counts` must be of at most {size} ids, but is of {len(counts)}")
+        found = f"gave the id {len(counts) - 1}, but has {size} ids (0 to {size - 1})"
+        raise ValueError(f"the tokenizer of '{role}' {found}")
     return np.pad(counts, (0, size - len(counts)))

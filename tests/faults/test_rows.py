@@ -101,6 +101,10 @@ DATA = {
         "data/test_files.py::test_utf_8_with_faults_may_be_replaced",
         "data/test_files.py::test_faults_are_counted_when_replaced",
     ],
+    "a token id that no vocabulary has: its place; one behind the vocabulary's end": [
+        "tokenizers/test_facts.py::test_an_id_that_no_vocabulary_has_is_named_with_its_place",
+        "tokenizers/test_facts.py::test_counts_of_more_ids_than_there_are_are_refused",
+    ],
     "lone surrogates": [
         "tokenizers/test_base.py::test_lone_surrogates_are_refused",
         "data/test_paired_rows.py::test_a_lone_surrogate_is_refused",

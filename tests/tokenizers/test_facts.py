@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from seqgen.tokenizers import CharTokenizer, gather_facts
+from seqgen.tokenizers.facts import count_ids
 
 
 def test_each_role_has_its_own():
@@ -20,5 +21,13 @@ def test_ids_that_were_never_seen_count_nothing():
 
 
 def test_counts_of_more_ids_than_there_are_are_refused():
-    with pytest.raises(ValueError, match="`counts` must be of at most 5 ids, but is of 6"):
+    with pytest.raises(ValueError, match="of 'text' gave the id 5, but has 5 ids"):
         gather_facts({"text": CharTokenizer(alphabet="a")}, {"text": np.zeros(6, dtype=np.int64)})
+
+
+@pytest.mark.parametrize(("wrong", "place"), [(-1, 2), (2**24, 1), (2**62, 3)])
+def test_an_id_that_no_vocabulary_has_is_named_with_its_place(wrong, place):
+    ids = np.array([4, 5, 6])
+    ids[place - 1] = wrong
+    with pytest.raises(ValueError, match=f"gave the id {wrong} for token {place} of the training"):
+        count_ids(ids)
