@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import struct
 from enum import IntEnum
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from seqgen.errors import DataError
+from seqgen.files import RECORD_LIMIT, read_bytes
 
 _MODEL, _RECORD = "model.spm", "model.json"
 _PIECES, _TRAINER, _NORMALIZER = 1, 2, 3
@@ -46,10 +48,11 @@ class ModelRecord(NamedTuple):
 def read_model(path: Path) -> bytes:
     """The content of `path`. Errors: ValueError where it is no whole model."""
     try:
-        content = path.read_bytes()
-    except OSError as error:
-        reason = os.strerror(error.errno) if error.errno else str(error)
-        raise ValueError(f"`model_file` {path} cannot be read: {reason}") from None
+        content = read_bytes(path, DataError, limit=RECORD_LIMIT, wanted="a SentencePiece model")
+    except DataError as error:
+        # As the option's own errors say it: without the colon behind the path.
+        said = str(error).replace(f"{path}: cannot be", f"{path} cannot be")
+        raise ValueError(f"`model_file` {said}") from None
     if _NORMALIZER not in dict(_fields(content)):
         raise ValueError(f"`model_file` {path} is no SentencePiece model, or was cut short")
     return content

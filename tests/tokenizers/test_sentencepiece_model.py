@@ -1,6 +1,8 @@
 """Loading a SentencePiece model: only whole ones."""
 
 import json
+import os
+from pathlib import Path
 
 import pytest
 
@@ -53,3 +55,10 @@ def test_another_model_than_the_record_says_is_refused():
     for wrong in ({**files, "model.spm": b"contenT"}, {**files, "model.json": b"{}"}, {}):
         with pytest.raises(ValueError, match=r"`model\.spm` must be what `model\.json` has"):
             unpacked(wrong)
+
+
+def test_a_pipe_or_a_device_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/zero")):
+        with pytest.raises(ValueError, match="not a regular file; a SentencePiece model is needed"):
+            read_model(path)
