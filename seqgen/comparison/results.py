@@ -117,6 +117,10 @@ class Results:
         found = (next((each for each in wish if each in self.measures), None) for wish in wishes)
         return [self.measures[name] for name in found if name]
 
+    def some(self, part: str) -> bool:
+        """Whether some value has an `interval`, or a `spread`."""
+        return any(getattr(each, part) for own in self.values.values() for each in own.values())
+
     def distinguishes(self, measure: Measure) -> bool:
         """Whether systems are ranked by the measure, or it is not the same for all of them."""
         found = {own[measure.id].value for own in self.values.values() if measure.id in own}

@@ -110,6 +110,18 @@ def share(part: float | None) -> str:
     return "<0.01 %" if shown == "0.00 %" and part > 0 else shown
 
 
+def nats(log_prob: float | None) -> str:
+    """A log-probability to two decimal places."""
+    return DASH if log_prob is None else f"{log_prob:.2f}".replace("-", "\u2212")
+
+
+def log_probability(log_prob: float | None) -> str:
+    """A log-probability in nats, and as a probability if that is not tiny."""
+    if log_prob is None or log_prob < -9:
+        return nats(log_prob)
+    return f"{nats(log_prob)} ({percent(math.exp(min(log_prob, 0)))})"
+
+
 def duration(seconds: float | None) -> str:
     """A time in its two largest units: 45 s, 5 min 12 s, 2 h 5 min."""
     if seconds is None or not math.isfinite(seconds):
@@ -169,6 +181,12 @@ def beginning(text: str, most: int = 800) -> Markup:
     return content(text[:most]) + left_out(len(text) - most)
 
 
+def markdown(text: str) -> str:
+    """The text as Markdown in which nothing acts, on one line."""
+    line = re.sub(r"[\r\n\t]", " ", visible(text))
+    return re.sub(r"([\\`*\[\]<>|#~&]|(?<![^\W_])_|_(?![^\W_]))", r"\\\1", line)
+
+
 def left_out(more: int) -> Markup:
     """What follows a text of which `more` characters or words are not shown."""
     if more <= 0:
@@ -213,10 +231,14 @@ def _code(character: str) -> str:
     return f"\\u{point:04x}" if point <= 0xFFFF else f"\\U{point:08x}"
 
 
-_NUMBERS: Final = (figure, count, counted, brief_count, percent, share, duration, small_units)
+_NUMBERS: Final = (figure, count, counted, brief_count, percent, share, duration)
 _METRIC_TEXTS: Final = (metric_label, metric_value, measure_value)
-_TEXTS: Final = (visible, content, beginning, left_out, token_label, spaces_shown)
-FILTERS: Final = {each.__name__: each for each in (*_NUMBERS, *_METRIC_TEXTS, *_TEXTS)}
+_TEXTS: Final = (visible, content, beginning, left_out, token_label, spaces_shown, small_units)
+_OF_LOG_PROBS: Final = (nats, log_probability)
+FILTERS: Final = {
+    each.__name__: each
+    for each in (*_NUMBERS, *_OF_LOG_PROBS, *_METRIC_TEXTS, *_TEXTS, markdown)
+}
 
 
 @cache

@@ -9,7 +9,11 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Final, NamedTuple
 
-from seqgen.reports.format import align, render, tint
+from markupsafe import Markup
+
+from seqgen.reports.analyses import align
+from seqgen.reports.generated import tint
+from seqgen.reports.format import percent, render
 
 MOST_TRACES: Final = 100
 """How many traces a page shows."""
@@ -18,10 +22,6 @@ MOST_NODES: Final = 500
 """How many paths of a tree are drawn; those that lead to the first output always are."""
 
 MOST_STEPS: Final = 100
-MOST_OUTPUTS: Final = 20
-MOST_TOKENS: Final = 400
-"""For how many tokens of an output the candidates are shown."""
-
 DROPPED: Final = 3
 """How many of the tokens that a step has dropped are drawn: the best of all its paths."""
 
@@ -47,6 +47,11 @@ class Candidate(NamedTuple):
     def probability(self) -> float:
         """1 where it is unknown."""
         return 1.0 if self.log_prob is None else math.exp(min(self.log_prob, 0.0))
+
+    @property
+    def chance(self) -> str:
+        """The probability in percent."""
+        return percent(None if self.log_prob is None else self.probability)
 
     @property
     def tint(self) -> int:
@@ -77,6 +82,16 @@ class Step(NamedTuple):
     considered: tuple[Candidate, ...]
     text: str = ""
 
+    @property
+    def kept(self) -> frozenset[str]:
+        """What was chosen."""
+        return frozenset([self.token.token])
+
+    @property
+    def named(self) -> list[Candidate]:
+        """The candidates that are not negligible, or were kept."""
+        return named(self.considered, self.kept)
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -101,13 +116,25 @@ class Cell:
     parent_row: int = 0
 
     @property
+    def named(self) -> list[Candidate]:
+        """The candidates that are not negligible, or were kept."""
+        return named(self.considered, self.kept)
+
+    @property
     def rank(self) -> tuple[float, bool, float]:
         """What leads to outputs first, what was dropped last, the more probable before others."""
         return self.best, self.kind == "dropped", _cost(self.total)
 
 
 class Trace:
-    """A trace as `seqgen.explain` writes it, with what is computed from it for a page."""
+    """A trace as `seqgen generate --trace` writes it, with what is computed from it for a page."""
+
+    MOST_STEPS = MOST_STEPS
+    MOST_OUTPUTS = 20
+    MOST_TOKENS = 400
+    """For how many tokens of an output the candidates are shown."""
+    PROMPT_END = 300
+    """How many characters of a prompt stand before what continues it."""
 
     def __init__(self, record: Mapping[str, Any]) -> None:
         self.record = record
@@ -131,6 +158,12 @@ class Trace:
             found.append(node)
             node = self.nodes[node].parent
         return found[::-1]
+
+    @property
+    def prompt(self) -> str:
+        """The end of the input where the outputs continue it."""
+        cut = "\u2026" if len(self.input) > self.PROMPT_END else ""
+        return cut + self.input[-self.PROMPT_END :] if self.record["continues"] else ""
 
     @cached_property
     def given_up(self) -> list[int]:
@@ -175,8 +208,33 @@ class Trace:
 def trace_page(run: str, traces: Sequence[Mapping[str, Any]], count: int) -> str:
     """The page of `seqgen generate --trace`: the traces of the run called `run`, the first ones of
     `count` that there are."""
-    shown = [Trace(each) for each in traces]
-    return render("traces.html", run=run, traces=shown, left_out=count - len(traces))
+    return render(
+        "traces.html",
+        heading=run,
+        traces=[(each["input"], trace_html(each)) for each in traces],
+        decoder=decoder_label(traces[0]["decoder"]) if traces else "",
+        left_out=count - len(traces),
+    )
+
+
+def trace_html(record: Mapping[str, Any]) -> Markup:
+    """What a search considered, kept and dropped, without a heading.
+
+    A search that gave up paths is a tree, with its outputs below; one that did not, however many it
+    followed, is its outputs, each token with what was considered in its place. The trace tells
+    which it is, whatever the decoder is called.
+    """
+    return Markup(render("trace.html", found=Trace(record)))
+
+
+def decoder_label(spec: Mapping[str, Any]) -> str:
+    """A decoder with those of its options that are set, on one line: `beam beam_size=5`."""
+    options = [
+        f"{name}=({decoder_label(value)})" if isinstance(value, dict) else f"{name}={value}"
+        for name, value in spec.items()
+        if name != "name" and value not in (None, [], {})
+    ]
+    return " ".join([str(spec.get("name", "")), *options])
 
 
 def named(candidates: Sequence[Candidate], kept: frozenset[str]) -> list[Candidate]:
