@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from seqgen.bundled_recipes import known_plans
-from seqgen.comparison.plan import Plan
-from seqgen.comparison.plan_source import PlanSource
+from seqgen.comparison import Plan, PlanSource
 from seqgen.decoders import decoders
 from seqgen.errors import RecipeError, UsageError
 from seqgen.options import did_you_mean, options_of

@@ -29,7 +29,11 @@ DIGITS = 9
 """The significant digits of a number. The bits that depend on how a sum was batched are beyond."""
 
 
-@dataclass(frozen=True, kw_only=True)
+Group = Literal["quality", "score", "diversity", "length", "work", "speed", "memory"]
+Better = Literal["lower", "higher"]
+
+
+@dataclass(frozen=True)
 class Measure:
     """What stands in a column; `about` is a sentence with the formula. The file has it by its `id`.
 
@@ -40,8 +44,8 @@ class Measure:
 
     id: str
     title: str
-    group: Literal["quality", "score", "diversity", "length", "work", "speed", "memory"]
-    better: Literal["lower", "higher"] | None
+    group: Group
+    better: Better | None
     unit: str
     about: str
 
@@ -333,9 +337,14 @@ class Document:
     timings: Timings | None
 
     @property
+    def level(self) -> float:
+        """The level of intervals and tests."""
+        return float(self.plan["significance"]["level"])
+
+    @property
     def alpha(self) -> float:
         """The p-value below which a difference is called significant."""
-        return 1 - float(self.plan["significance"]["level"])
+        return 1 - self.level
 
     def system(self, label: str | None) -> SystemResult | None:
         """The system of that label, if there is one."""
@@ -364,7 +373,7 @@ def rounded(value: T) -> T:
     elif isinstance(value, Mapping):
         found = {key: rounded(each) for key, each in value.items()}
     elif isinstance(value, list | tuple):
-        found = [rounded(each) for each in value]
+        found = type(value)(map(rounded, value))
     elif is_dataclass(value) and not isinstance(value, type):
         names = [each.name for each in fields(value)]
         found = replace(value, **{name: rounded(getattr(value, name)) for name in names})

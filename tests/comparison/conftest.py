@@ -2,7 +2,7 @@
 
 import pytest
 
-from seqgen.comparison.produced import Output, Produced
+from seqgen.comparison.decode import Output, Produced
 from seqgen.comparison.systems import System
 from seqgen.decoders import Hypothesis
 from seqgen.generate import Generated

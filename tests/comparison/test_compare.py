@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 import seqgen
-from seqgen.comparison.compare import compare
-from seqgen.comparison.contest import Contest
+from seqgen.comparison import Comparison, compare
 from seqgen.comparison.plan import (
     BestOfOptions,
     InputOptions,
@@ -52,8 +51,7 @@ def compared(plan, *folders, batch_size=None):
         runs = [in_batches_of(batch_size, run) for run in runs]
     names = [f"run{place}" for place in range(len(runs))]
     told = []
-    contest = Contest(runs, names, systems_of(plan, names), told.append)
-    document = compare(contest, plan)
+    document = compare(Comparison(runs, names, systems_of(plan, names), plan, told.append))
     assert all(0 <= each.done < each.total for each in told)
     return document
 

@@ -13,7 +13,7 @@ from seqgen.files import read_mapping
 from seqgen.reports.comparison.measures import Measure, Value, described, timed, valued
 from seqgen.reports.fields import Record, finite, items, number, record, records, string
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)

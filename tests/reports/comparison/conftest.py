@@ -283,7 +283,7 @@ def make_pronounced(inputs=12):
     systems = [system(draw, run, each) for each in STRATEGIES]
     against(systems, ("phoneme_error_rate", "word_error_rate"))
     return {
-        "format": 1,
+        "format": 2,
         "seqgen": "0.1.0",
         "description": "Which search for pronunciations?",
         "seed": 1,
