@@ -8,9 +8,7 @@ from types import TracebackType
 from seqgen.cli.advance import Advance
 from seqgen.cli.comparison_table import show_table
 from seqgen.cli.terminal import Terminal
-from seqgen.comparison import PAGE, Document, Progress
-from seqgen.comparison.document import as_data
-from seqgen.reports.comparison import terminal_rows
+from seqgen.comparison import PAGE, Document, Progress, terminal_rows
 from seqgen.reports.quantities import counted
 
 
@@ -39,7 +37,7 @@ class ComparisonDisplay:
 
     def conclude(self, document: Document, folder: Path) -> None:
         """The table, which strategy to take and why, and where the report lies."""
-        left_out = show_table(self.console, *terminal_rows(as_data(document)))
+        left_out = show_table(self.console, *terminal_rows(document))
         if left_out:
             columns = counted(left_out, "column")
             self.console.say(f"({columns} more than there is room for)", style="dim")

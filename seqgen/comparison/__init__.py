@@ -19,7 +19,9 @@ from seqgen.comparison.document import (
     document_text,
     read_document,
 )
+from seqgen.comparison.page import write_charts, write_comparison
 from seqgen.comparison.plan import Plan, Strategy
+from seqgen.comparison.results import Results, terminal_rows
 from seqgen.comparison.systems import PlanSource, System, plan_schema, systems_of
 
 __all__ = [
@@ -30,6 +32,7 @@ __all__ = [
     "Plan",
     "PlanSource",
     "Progress",
+    "Results",
     "Strategy",
     "System",
     "applicable",
@@ -41,5 +44,8 @@ __all__ = [
     "plan_schema",
     "read_document",
     "systems_of",
+    "terminal_rows",
     "write",
+    "write_charts",
+    "write_comparison",
 ]

@@ -33,6 +33,7 @@ from seqgen.comparison.document import (
     rounded,
 )
 from seqgen.comparison.measures import columns, log_prob
+from seqgen.comparison.page import write_comparison
 from seqgen.comparison.plan import Plan
 from seqgen.comparison.quality import Measurer, Quality, all_measures, best_of, judge
 from seqgen.comparison.search_errors import search
@@ -44,7 +45,6 @@ from seqgen.files import kind_of, read_mapping, sha256, write_file, written_as
 from seqgen.metrics import Metric
 from seqgen.options import OptionError
 from seqgen.registry import plain
-from seqgen.reports.comparison import write_comparison
 from seqgen.saved_run import best_checkpoint
 from seqgen.trained import TrainedRun
 from seqgen.training.checkpoint import WEIGHTS

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import json
 import re
+import zlib
+from base64 import b64encode
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -36,7 +38,7 @@ from seqgen.comparison.results import (
 from seqgen.files import write_file
 from seqgen.reports.analyses import Marked, Unit, compare, mark_differences, output_unit
 from seqgen.reports.answers import Answer
-from seqgen.reports.format import ARROWS, figure, render, share
+from seqgen.reports.format import ARROWS, figure, render, share, visible
 from seqgen.reports.traces import decoder_label, trace_html
 
 MAIN: Final = 9
@@ -45,8 +47,8 @@ MAIN: Final = 9
 MOST_TILES: Final = 6
 """How many figures of the recommended strategy stand in the verdict."""
 
-TRACES_SIZE: Final = 600_000
-"""How many characters of HTML all traces may take: a larger page is slow to open."""
+TRACES_SIZE: Final = 500_000
+"""How many characters all traces may take: a larger page is slow to open."""
 
 LAYOUTS: Final = {
     "half": plots.HALF,
@@ -83,6 +85,20 @@ class Card:
     def marked(self) -> bool:
         """Whether some output is compared with a reference."""
         return any(each.right or each.marked for each in self.made)
+
+
+@dataclass(frozen=True)
+class TraceView:
+    """A trace of the strategy `label` as HTML; it is `open`, or folded and compressed."""
+
+    label: str
+    html: Markup
+    open: bool
+
+    @property
+    def packed(self) -> str:
+        """The HTML as the page's script unpacks it; the traces of many searches are alike."""
+        return b64encode(zlib.compress(self.html.encode(), 9)).decode("ascii")
 
 
 def write_comparison(folder: Path) -> None:
@@ -221,7 +237,9 @@ def cards(results: Results) -> list[Card]:
     unit = None
     if answers and not document.inputs.continues:
         unit = output_unit(answers, qualities)
-    return [Card(each.input, each.references, grouped(results, each, unit)) for each in document.outputs]
+    return [
+        Card(each.input, each.references, grouped(results, each, unit)) for each in document.outputs
+    ]
 
 
 def grouped(results: Results, shown: ShownInput, unit: Unit | None) -> list[Made]:
@@ -246,25 +264,22 @@ def _answer(shown: ShownInput, output: str) -> Answer | None:
     return Answer(shown.input, output, references, None, True) if references else None
 
 
-def shown_traces(results: Results) -> tuple[list[tuple[str, list[tuple[str, Markup, bool]]]], int]:
-    """The inputs with the traces of each: label, HTML, and whether it is open, as the first one of
-    the recommended strategy is; and how many traces there is no room for."""
-    document = results.document
-    found: dict[tuple[str, int], list[tuple[str, Markup, bool]]] = {}
+def shown_traces(results: Results) -> tuple[list[tuple[str, list[TraceView]]], int]:
+    """The inputs with the traces of each, of which the first one of the recommended strategy is
+    open; and how many traces there is no room for."""
+    found: dict[tuple[str, int], list[TraceView]] = {}
     seen: Counter[tuple[str, str]] = Counter()  # inputs may be alike; a strategy has one trace each
-    room, opened, shown = TRACES_SIZE, False, 0
-    for each in document.traces:
-        html = trace_html(each.trace)
-        room -= len(html)
-        if room < 0:
-            break
+    size, opened, traces = 0, False, results.document.traces
+    for place, each in enumerate(traces):
         is_open = not opened and each.label == results.take
+        shown = TraceView(each.label, trace_html(each.trace), is_open)
+        size += len(shown.html if is_open else shown.packed)
+        if size > TRACES_SIZE:
+            return [(text, views) for (text, _), views in found.items()], len(traces) - place
+        opened = opened or is_open
         seen[each.input, each.label] += 1
-        turn = each.input, seen[each.input, each.label]
-        found.setdefault(turn, []).append((each.label, html, is_open))
-        opened, shown = opened or is_open, shown + 1
-    inputs = [(text, traces) for (text, _), traces in found.items()]
-    return inputs, len(document.traces) - shown
+        found.setdefault((each.input, seen[each.input, each.label]), []).append(shown)
+    return [(text, views) for (text, _), views in found.items()], 0
 
 
 def unbroken(measure: Measure) -> str:
@@ -275,7 +290,7 @@ def unbroken(measure: Measure) -> str:
 
 def breakable(label: str) -> Markup:
     """A label that may be broken where its words end."""
-    return Markup(re.sub(r"([_=.])(?=\w)", r"\1<wbr>", escape(label)))
+    return Markup(re.sub(r"([_=.])(?=\w)", r"\1<wbr>", str(escape(visible(label)))))
 
 
 def as_json(value: Mapping[str, Any], indent: int | None = None) -> str:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 HALF: Final = Layout(6.4, 4.7, letters=9.5, ticks=7)
-SLIM: Final = Layout(4.1, 4.3, letters=9, ticks=4)
+SLIM: Final = Layout(4.1, 4.3, letters=9, ticks=5)
 PANEL: Final = Layout(3.3, 2.3, letters=9, ticks=5)
 
 MOST_NAMED: Final = 12
@@ -175,7 +175,8 @@ class TradeOff:
         x, y = to_axes.transform((spot.x, spot.y))
         others = [to_axes.transform((each.x, each.y)) for each in self.spots if each is not spot]
         aligned = {"left": 1, "center": 0, "right": -1, "bottom": 1, "top": -1}
-        sides = [(ha, va) for va in ("center", "bottom", "top") for ha in ("left", "right", "center")]
+        sides = [(ha, "center") for ha in ("left", "right")]
+        sides += [(ha, va) for va in ("bottom", "top") for ha in ("left", "right", "center")]
 
         def marks_in_the_way(side: tuple[str, str]) -> int:
             across, up = x + 0.15 * aligned[side[0]], y + 0.06 * aligned[side[1]]
@@ -183,7 +184,7 @@ class TradeOff:
             met = sum(abs(a - across) < 0.17 and abs(b - up) < 0.05 for a, b in others)
             return met + len(others) * outside
 
-        ha, va = min(sides[:2] + sides[3:], key=marks_in_the_way)
+        ha, va = min(sides, key=marks_in_the_way)
         right, up = 10 * aligned[ha], 9 * aligned[va]
         look: dict[str, Any] = {"ha": ha, "va": va, "color": GREEN, "weight": "bold", "zorder": 6}
         offset = {"xytext": (right, up), "textcoords": "offset points"}
@@ -338,7 +339,8 @@ def _new_figure(layout: Layout) -> tuple[Figure, Axes]:
 def _draw_line(axes: Axes, line: Line, factor: float) -> None:
     places, found = zip(*line.points, strict=True)
     color = SERIES[line.place % len(SERIES)]
-    look: dict[str, Any] = {"color": color, "marker": MARKERS[line.place % len(MARKERS)], "ms": 5}
+    marker = MARKERS[line.place % len(MARKERS)]
+    look: dict[str, Any] = {"color": color, "marker": marker, "ms": 5, "clip_on": False}
     values = [factor * each.value for each in found]
     axes.plot(places, values, label=drawable(line.name, 40, 1), **look)
     for place, point in enumerate(zip(places, values, strict=True)):  # what a pointer finds
@@ -358,7 +360,7 @@ def _reference(axis: Axis, value: float, end: int = 1) -> None:
         axes.annotate("references", (value, 0), ha="right", **look)
     else:
         axes.axhline(value, color=MUTED, ls="--", lw=1)
-        look |= {"xycoords": axes.get_yaxis_transform(), "xytext": (0, 3)}
+        look |= {"xycoords": axes.get_yaxis_transform(), "xytext": (0 if end else 4, 3)}
         axes.annotate("references", (end, value), ha="right" if end else "left", **look)
 
 

@@ -237,8 +237,8 @@ def _speeds(timings: Timings | None, label: str) -> dict[str, Result]:
     for measure in TIMED:
         value = getattr(timing, measure.id)
         if value is not None:
-            spread = None
+            spread, inputs = None, value * seconds.median
             if measure.id.endswith("per_second") and 0 < seconds.min < seconds.max:
-                spread = (value * seconds.median / seconds.max, value * seconds.median / seconds.min)
+                spread = inputs / seconds.max, inputs / seconds.min
             found[measure.id] = Result(value, None, spread, f"{timings.repeats} repeats")
     return found

@@ -206,7 +206,7 @@ def spaces_shown(text: str) -> str:
 
 def small_units(quantity: str) -> Markup:
     """A quantity as HTML content with smaller units."""
-    return Markup(re.sub(r"(?<=\d) ([a-zA-Z%]+)", r"<i> \1</i>", escape(quantity)))
+    return Markup(re.sub(r"(?<=\d) ([a-zA-Z%]+)", r"<i> \1</i>", str(escape(quantity))))
 
 
 def is_long(text: str, lines: int = 3) -> bool:
@@ -236,8 +236,7 @@ _METRIC_TEXTS: Final = (metric_label, metric_value, measure_value)
 _TEXTS: Final = (visible, content, beginning, left_out, token_label, spaces_shown, small_units)
 _OF_LOG_PROBS: Final = (nats, log_probability)
 FILTERS: Final = {
-    each.__name__: each
-    for each in (*_NUMBERS, *_OF_LOG_PROBS, *_METRIC_TEXTS, *_TEXTS, markdown)
+    each.__name__: each for each in (*_NUMBERS, *_OF_LOG_PROBS, *_METRIC_TEXTS, *_TEXTS, markdown)
 }
 
 

@@ -134,6 +134,18 @@ function makeOutputs(outputs) {
   });
 }
 
+// The traces: a folded one is compressed, and is unpacked when it is opened.
+
+async function unpack(details) {
+  const bytes = Uint8Array.from(atob(details.dataset.packed), (letter) => letter.charCodeAt(0));
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
+  details.insertAdjacentHTML("beforeend", await new Response(stream).text());
+}
+
+for (const details of document.querySelectorAll("details[data-packed]")) {
+  details.addEventListener("toggle", () => unpack(details), { once: true });
+}
+
 const systems = document.getElementById("systems");
 if (systems) {
   makeSortable(systems);
