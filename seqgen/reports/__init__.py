@@ -1,9 +1,33 @@
 """What a run looks like to a person: `write_report` makes its page and its pictures from its files.
 
-A section of the page is a function from `RunFiles` to HTML, empty where it has nothing to say. To
-add one, write the function and name it in `SECTIONS` in `page.py`.
+`format` writes numbers and texts, `run_files` reads a run, `analyses` looks into its texts, `charts`
+draws, `run_report` is the run's page, whose templates are in `templates/`.
 """
 
-from seqgen.reports.report import try_drawing, write_report
+from seqgen.reports.format import (
+    brief_count,
+    count,
+    counted,
+    duration,
+    figure,
+    metric_label,
+    percent,
+    share,
+    visible,
+)
+from seqgen.reports.run_report import run_page, try_drawing, write_report
 
-__all__ = ["try_drawing", "write_report"]
+__all__ = [
+    "brief_count",
+    "count",
+    "counted",
+    "duration",
+    "figure",
+    "metric_label",
+    "percent",
+    "run_page",
+    "share",
+    "try_drawing",
+    "visible",
+    "write_report",
+]
