@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 from seqgen.comparison import Document as Comparison
 from seqgen.comparison import Results
 from seqgen.comparison.results import header, in_words, span, written
-from seqgen.reports.format import share
+from seqgen.reports import share
 
 TASKS = {"g2p": "pronunciation", "translation": "translation"}
 """The models that answer a source, and what they are called."""

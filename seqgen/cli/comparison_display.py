@@ -9,7 +9,7 @@ from seqgen.cli.advance import Advance
 from seqgen.cli.comparison_table import show_table
 from seqgen.cli.terminal import Terminal
 from seqgen.comparison import PAGE, Document, Progress, terminal_rows
-from seqgen.reports.quantities import counted
+from seqgen.reports import counted
 
 
 class ComparisonDisplay:

@@ -14,7 +14,7 @@ from seqgen.cli.output import Write, line_file
 from seqgen.decoders import Decoder
 from seqgen.errors import UsageError
 from seqgen.generate import Generated
-from seqgen.reports.traces import MOST_TRACES, trace_page
+from seqgen.reports import MOST_TRACES, trace_page
 from seqgen.traces import traces
 from seqgen.trained import TrainedRun
 

@@ -9,8 +9,7 @@ from seqgen.comparison.document import Measure
 from seqgen.comparison.page import heading, search_table, sentences
 from seqgen.comparison.plots import CHOICES, best_of_measures, curve_measures, curve_points
 from seqgen.comparison.results import MARKS, PlainTable, Results, header, written
-from seqgen.reports.format import render
-from seqgen.reports.traces import decoder_label
+from seqgen.reports import decoder_label, render
 
 SHOWN: Final = ("repeated_4", "looping", "rows_per_input", "sequences_per_second")
 """What stands in the table beside the leading measures and those of quality."""

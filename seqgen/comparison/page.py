@@ -36,10 +36,21 @@ from seqgen.comparison.results import (
     written,
 )
 from seqgen.files import write_file
-from seqgen.reports.analyses import Marked, Unit, compare, mark_differences, output_unit
-from seqgen.reports.answers import Answer
-from seqgen.reports.format import ARROWS, figure, render, share, visible
-from seqgen.reports.traces import decoder_label, trace_html
+from seqgen.reports import (
+    ARROWS,
+    Answer,
+    Marked,
+    Unit,
+    compare,
+    decoder_label,
+    figure,
+    mark_differences,
+    output_unit,
+    render,
+    share,
+    trace_html,
+    visible,
+)
 
 MAIN: Final = 9
 """How many columns are shown at first, at most."""

@@ -49,7 +49,7 @@ from seqgen.metrics import (
 )
 from seqgen.metrics.base import Numbers
 from seqgen.metrics.distinct import distinct
-from seqgen.reports.measures import metric_label
+from seqgen.reports import metric_label
 
 BySeed = Sequence[Sequence[Answer]]
 """The best answer to each input, seed by seed."""

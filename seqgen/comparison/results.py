@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from seqgen.comparison.document import Difference, Document, Measure, SystemResult, Timings, Value
-from seqgen.reports.format import ARROWS, DASH, brief_count, figure, share, visible
+from seqgen.reports import ARROWS, DASH, brief_count, figure, share, visible
 
 MARKS: Final = {"better": "\u25b2", "worse": "\u25bc", "different": "\u25c6"}
 """What stands after a value that differs significantly from the baseline's."""

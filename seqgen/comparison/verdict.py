@@ -20,7 +20,7 @@ from seqgen.comparison.document import (
 from seqgen.comparison.measures import COMPARED
 from seqgen.options import OptionError
 from seqgen.plain_values import shown
-from seqgen.reports.quantities import counted, figure, share
+from seqgen.reports import counted, figure, share
 
 COST_TOLERANCE = 1.05
 """Up to how many times the least work is as little: outputs of a word less save nothing."""

@@ -28,7 +28,7 @@ from xml.etree import ElementTree
 from markupsafe import Markup
 
 from seqgen.reports import format
-from seqgen.reports.series import Curves, Points
+from seqgen.reports.run_files import Curves, Points
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -110,6 +110,11 @@ def share(part: float | None) -> str:
     return "<0.01 %" if shown == "0.00 %" and part > 0 else shown
 
 
+def tint(probability: float) -> int:
+    """The class of a token's colour: of five, the smaller the probability, the higher."""
+    return sum(probability < limit for limit in (0.5, 0.2, 0.05, 0.01))
+
+
 def nats(log_prob: float | None) -> str:
     """A log-probability to two decimal places."""
     return DASH if log_prob is None else f"{log_prob:.2f}".replace("-", "\u2212")
@@ -196,7 +201,10 @@ def left_out(more: int) -> Markup:
 
 def token_label(token: str) -> Markup:
     """A token as HTML content in which its spaces and line ends show, for labels of one line."""
-    return beginning(spaces_shown(token), most=len(token))
+    shown = spaces_shown(token)
+    # A mark that belongs to the letter before gets a circle to stand on.
+    mark = shown and unicodedata.category(shown[0]).startswith("M")
+    return beginning(f"\u25cc{shown}" if mark else shown, most=len(shown) + 1)
 
 
 def spaces_shown(text: str) -> str:
@@ -231,13 +239,11 @@ def _code(character: str) -> str:
     return f"\\u{point:04x}" if point <= 0xFFFF else f"\\U{point:08x}"
 
 
-_NUMBERS: Final = (figure, count, counted, brief_count, percent, share, duration)
+_NUMBERS: Final = (figure, count, counted, brief_count, percent, share, tint, duration, small_units)
 _METRIC_TEXTS: Final = (metric_label, metric_value, measure_value)
-_TEXTS: Final = (visible, content, beginning, left_out, token_label, spaces_shown, small_units)
-_OF_LOG_PROBS: Final = (nats, log_probability)
-FILTERS: Final = {
-    each.__name__: each for each in (*_NUMBERS, *_OF_LOG_PROBS, *_METRIC_TEXTS, *_TEXTS, markdown)
-}
+_TEXTS: Final = (visible, content, beginning, left_out, token_label, spaces_shown, markdown)
+_LOG_PROBS: Final = (nats, log_probability)
+FILTERS: Final = {each.__name__: each for each in (*_NUMBERS, *_LOG_PROBS, *_METRIC_TEXTS, *_TEXTS)}
 
 
 @cache

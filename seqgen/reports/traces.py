@@ -12,8 +12,7 @@ from typing import Any, Final, NamedTuple
 from markupsafe import Markup
 
 from seqgen.reports.analyses import align
-from seqgen.reports.format import percent, render
-from seqgen.reports.generated import tint
+from seqgen.reports.format import percent, render, tint
 
 MOST_TRACES: Final = 100
 """How many traces a page shows."""
