@@ -69,12 +69,7 @@ def _curves(results: Results) -> Iterator[tuple[str, PlainTable]]:
 
 def _best_of(results: Results) -> Iterator[tuple[str, PlainTable]]:
     for run in results.document.best_of.by_run if results.document.best_of else ():
-        columns = [
-            (measure, way)
-            for measure in best_of_measures(results)
-            for way in CHOICES
-            if any(getattr(each, way).get(measure.id) is not None for each in run.points)
-        ]
+        columns = [(measure, way) for measure in best_of_measures(results) for way in CHOICES]
         headers = [f"{header(measure)} {CHOICES[way]}" for measure, way in columns]
         rows = [
             [

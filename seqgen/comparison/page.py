@@ -8,17 +8,17 @@ import re
 import zlib
 from base64 import b64encode
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from seqgen.comparison import plots
 from seqgen.comparison.document import (
     Document,
-    Measure,
     RunSearch,
     ShownInput,
     ShownOutput,
@@ -49,7 +49,6 @@ from seqgen.reports import (
     render,
     share,
     trace_html,
-    visible,
 )
 
 MAIN: Final = 9
@@ -60,13 +59,6 @@ MOST_TILES: Final = 6
 
 TRACES_SIZE: Final = 500_000
 """How many characters all traces may take: a larger page is slow to open."""
-
-LAYOUTS: Final = {
-    "half": plots.HALF,
-    "slim": plots.SLIM,
-    "panel": plots.PANEL,
-    "most_named": plots.MOST_NAMED,
-}
 
 
 @dataclass(frozen=True)
@@ -82,34 +74,6 @@ class Made:
     first: ShownOutput
     right: bool
     marked: Marked | None
-
-
-@dataclass(frozen=True)
-class Card:
-    """An input with its references and all that was made of it."""
-
-    input: str
-    references: Sequence[str]
-    made: Sequence[Made]
-
-    @property
-    def marked(self) -> bool:
-        """Whether some output is compared with a reference."""
-        return any(each.right or each.marked for each in self.made)
-
-
-@dataclass(frozen=True)
-class TraceView:
-    """A trace of the strategy `label` as HTML; it is `open`, or folded and compressed."""
-
-    label: str
-    html: Markup
-    open: bool
-
-    @property
-    def packed(self) -> str:
-        """The HTML as the page's script unpacks it; the traces of many searches are alike."""
-        return b64encode(zlib.compress(self.html.encode(), 9)).decode("ascii")
 
 
 def write_comparison(folder: Path) -> None:
@@ -142,23 +106,24 @@ def page(results: Results) -> str:
         "trade-offs": plots.trade_offs(results),
         "curves": plots.option_curves(results),
         "search": [
-            (run, sentences(results, "search", run), search_table(results, run), _most_wrong(run))
+            (run, sentences(results, "search", run), search_table(results, run))
             for run in (document.search.by_run if document.search else ())
         ],
         "best-of": plots.best_of(results),
-        "outputs": cards(results),
+        "outputs": outputs(results),
         "traces": traces,
         "method": sentences(results, "method"),
     }
-    functions = (as_json, breakable, decoder_label, in_words, span, unbroken, unit, written)
+    functions = (decoder_label, in_words, span, unit, wrong_share, written)
     return render(
         "comparison.html",
         arrows=ARROWS,
+        as_json=partial(json.dumps, ensure_ascii=False),
         best=best_values(results),
         document=document,
         heading=heading(document),
         labels_apart=lambda sentence: labels_apart(sentence, list(results.values)),
-        layouts=LAYOUTS,
+        plots=plots,
         main=main_columns(results),
         marks=MARKS,
         parts=parts,
@@ -166,7 +131,6 @@ def page(results: Results) -> str:
         summary=sentences(results, "summary")[0],
         tiles=[each for each in leading if each.id in taken][:MOST_TILES],
         traces_left_out=left_out,
-        wrong_share=wrong_share,
         **{each.__name__: each for each in functions},
     )
 
@@ -236,21 +200,15 @@ def wrong_share(system: SystemSearch, key: str = "wrong") -> float | None:
     return part / system.outputs if part is not None and system.outputs else None
 
 
-def _most_wrong(run: RunSearch) -> float:
-    return max((wrong_share(each) or 0.0 for each in run.systems), default=0.0)
-
-
-def cards(results: Results) -> list[Card]:
-    """The outputs to be shown, beside their references."""
+def outputs(results: Results) -> list[tuple[ShownInput, list[Made]]]:
+    """The inputs that are shown, with the different outputs for each."""
     document = results.document
     answers = [answer for each in document.outputs if (answer := _answer(each, ""))]
     qualities = [each.id for each in results.measures.values() if each.group == "quality"]
     unit = None
     if answers and not document.inputs.continues:
         unit = output_unit(answers, qualities)
-    return [
-        Card(each.input, each.references, grouped(results, each, unit)) for each in document.outputs
-    ]
+    return [(each, grouped(results, each, unit)) for each in document.outputs]
 
 
 def grouped(results: Results, shown: ShownInput, unit: Unit | None) -> list[Made]:
@@ -275,35 +233,23 @@ def _answer(shown: ShownInput, output: str) -> Answer | None:
     return Answer(shown.input, output, references, None, True) if references else None
 
 
-def shown_traces(results: Results) -> tuple[list[tuple[str, list[TraceView]]], int]:
-    """The inputs with the traces of each, of which the first one of the recommended strategy is
-    open; and how many traces there is no room for."""
-    found: dict[tuple[str, int], list[TraceView]] = {}
+def shown_traces(results: Results) -> tuple[list[tuple[str, list[tuple[str, Markup, str]]]], int]:
+    """The inputs with the traces of each: the label and the HTML, of the first one of the
+    recommended strategy as it is, of all others compressed, as the page's script unpacks it; and
+    how many traces there is no room for."""
+    found: dict[tuple[str, int], list[tuple[str, Markup, str]]] = {}
     seen: Counter[tuple[str, str]] = Counter()  # inputs may be alike; a strategy has one trace each
     size, opened, traces = 0, False, results.document.traces
-    for place, each in enumerate(traces):
-        is_open = not opened and each.label == results.take
-        shown = TraceView(each.label, trace_html(each.trace), is_open)
-        size += len(shown.html if is_open else shown.packed)
+    for each in traces:
+        html, packed = trace_html(each.trace), ""
+        if opened or each.label != results.take:
+            packed = b64encode(zlib.compress(html.encode(), 9)).decode("ascii")
+        size += len(packed or html)
         if size > TRACES_SIZE:
-            return [(text, views) for (text, _), views in found.items()], len(traces) - place
-        opened = opened or is_open
+            break
+        opened = opened or not packed
         seen[each.input, each.label] += 1
-        found.setdefault((each.input, seen[each.input, each.label]), []).append(shown)
-    return [(text, views) for (text, _), views in found.items()], 0
-
-
-def unbroken(measure: Measure) -> str:
-    """The title with its arrow, of which no line begins with the arrow or with the n of n-grams."""
-    title = re.sub(r"-(?=\d)", "\u2011", measure.title)
-    return title + ARROWS[measure.better or ""].replace(" ", "\u00a0")
-
-
-def breakable(label: str) -> Markup:
-    """A label that may be broken where its words end."""
-    return Markup(re.sub(r"([_=.])(?=\w)", r"\1<wbr>", str(escape(visible(label)))))
-
-
-def as_json(value: Mapping[str, Any], indent: int | None = None) -> str:
-    """Plain data as JSON."""
-    return json.dumps(value, indent=indent, ensure_ascii=False)
+        turn = each.input, seen[each.input, each.label]
+        found.setdefault(turn, []).append((each.label, html, packed))
+    shown = sum(map(len, found.values()))
+    return [(text, own) for (text, _), own in found.items()], len(traces) - shown

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from itertools import groupby
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from markupsafe import Markup
@@ -18,7 +19,6 @@ from seqgen.reports.charts import BLUE, GREEN, MARKERS, MUTED, PAPER, SERIES, La
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
 HALF: Final = Layout(6.4, 4.7, letters=9.5, ticks=7)
@@ -28,12 +28,12 @@ PANEL: Final = Layout(3.3, 2.3, letters=9, ticks=5)
 MOST_NAMED: Final = 12
 """How many strategies of a front are numbered and named."""
 
-CHOICES: Final = {"by_score": "by the model's score", "oracle": "by the references"}
-"""How the best of n draws is chosen."""
-
 SPEEDS: Final = ("sequences_per_second", "rows_per_input")
 ALONG: Final = ("log_prob_per_token", "length_ratio", "mean_length", "finished")
 """What is drawn against an option beside quality and diversity."""
+
+CHOICES: Final = {"by_score": "by the model's score", "oracle": "by the references"}
+"""How the best of n draws is chosen."""
 
 Points = Sequence[tuple[float, Result]]
 
@@ -62,7 +62,7 @@ class Panels:
 
 
 class Line(NamedTuple):
-    """A line of a panel; `place` among the lines of all panels tells its colour and marker."""
+    """A line of a panel; its `place` among the lines of all panels tells its colour and marker."""
 
     name: str
     place: int
@@ -71,7 +71,7 @@ class Line(NamedTuple):
 
 class Spot(NamedTuple):
     """Systems with the same two values, as they are drawn; `number` is their place on the front,
-    from 1, 0 where they are not on it."""
+    from 1, or 0."""
 
     x: float
     y: float
@@ -83,9 +83,7 @@ class TradeOff:
     """Quality upwards against another measure to the right, of the systems that have both."""
 
     def __init__(self, results: Results, quality: Measure, other: Measure) -> None:
-        self.results = results
-        self.quality = quality
-        self.other = other
+        self.results, self.quality, self.other = results, quality, other
         places: dict[tuple[float, float], list[SystemResult]] = {}
         for system in results.document.systems:
             x, y = results.value(system, other), results.value(system, quality)
@@ -99,11 +97,7 @@ class TradeOff:
             Spot(*place, systems, front.index(point) + 1 if point in front else 0)
             for point, (place, systems) in enumerate(places.items())
         ]
-
-    @property
-    def systems(self) -> list[SystemResult]:
-        """All systems that are drawn."""
-        return [system for spot in self.spots for system in spot.systems]
+        self.systems = [system for spot in self.spots for system in spot.systems]
 
     @property
     def front(self) -> list[Spot]:
@@ -119,7 +113,7 @@ class TradeOff:
                 for each in (self.quality, self.other)
                 if (found := self.results.value(system, each))
             )
-            names[_gid(system)] = f"{system.label}: {', '.join(values)}"
+            names[system.label] = f"{system.label}: {', '.join(values)}"
         title = f"{self.quality.title} and {self.other.title}"
         about = f"{self.quality.title} against {self.other.title} of {len(names)} strategies"
         return Chart(title[:1].upper() + title[1:], about, self._draw, names)
@@ -131,26 +125,21 @@ class TradeOff:
         axes.plot([each.x for each in front], [each.y for each in front], color=BLUE, alpha=0.5)
         for spot in sorted(self.spots, key=lambda each: bool(each.number)):
             self._mark(axes, spot)
-        axis_of = {axes.xaxis: self.other, axes.yaxis: self.quality}
-        for place, (axis, measure) in enumerate(axis_of.items()):
-            if measure.id in self.results.references:
-                _reference(axis, _factor(measure) * self.results.references[measure.id].value)
-            _scale(axis, measure, [each[place] for each in self.spots], layout)
-            axis.set_inverted(measure.better == "lower")
-            axis.set_label_text(drawable(_axis_title(axis, measure), int(9.4 * layout.width)))
-        for spot in self.spots:
-            if self.results.take in [each.label for each in spot.systems]:
-                self._point_out(axes, spot)
+        for name, measure in (("x", self.other), ("y", self.quality)):
+            _reference(axes, name, measure, self.results)
+            _scale(axes, name, measure, [getattr(each, name) for each in self.spots], layout)
+            getattr(axes, f"{name}axis").set_inverted(measure.better == "lower")
         if layout is charts.FILE:
             for each in front[:MOST_NAMED]:
-                names = ", ".join(system.label for system in each.systems)
-                axes.plot([], [], " ", label=drawable(f"{each.number}  {names}", 90, 1))
+                label = f"{each.number}  {', '.join(system.label for system in each.systems)}"
+                axes.plot([], [], " ", label=drawable(label, 90, 1))
             figure.legend(loc="outside lower left", handlelength=0)
         return figure
 
     def _mark(self, axes: Axes, spot: Spot) -> None:
         """Draw the systems of a spot, with its number on the front."""
         runs = [each.name for each in self.results.document.runs]
+        centre: dict[str, Any] = {"ha": "center", "va": "center_baseline", "zorder": 5}
         for system in spot.systems:
             taken = system.label == self.results.take
             color = GREEN if taken else BLUE if spot.number else MUTED
@@ -163,32 +152,14 @@ class TradeOff:
                 mec=color,
                 clip_on=False,
                 zorder=4 if taken else 3,
-                gid=_gid(system),
+                gid=system.label,
             )
+            if taken:
+                place, look = (spot.x, spot.y), {"color": GREEN, "weight": "bold"}
+                look |= {"xytext": (0, 13), "textcoords": "offset points"}
+                axes.annotate("recommended", place, **look, **centre)
         if 0 < spot.number <= MOST_NAMED:
-            look: dict[str, Any] = {"ha": "center", "va": "center_baseline", "zorder": 5}
-            axes.text(spot.x, spot.y, str(spot.number), size=7.5, color=PAPER, **look)
-
-    def _point_out(self, axes: Axes, spot: Spot) -> None:
-        """Name the recommended system, on the side where the fewest marks are in the way."""
-        to_axes = axes.transScale + axes.transLimits
-        x, y = to_axes.transform((spot.x, spot.y))
-        others = [to_axes.transform((each.x, each.y)) for each in self.spots if each is not spot]
-        aligned = {"left": 1, "center": 0, "right": -1, "bottom": 1, "top": -1}
-        sides = [(ha, "center") for ha in ("left", "right")]
-        sides += [(ha, va) for va in ("bottom", "top") for ha in ("left", "right", "center")]
-
-        def marks_in_the_way(side: tuple[str, str]) -> int:
-            across, up = x + 0.15 * aligned[side[0]], y + 0.06 * aligned[side[1]]
-            outside = not (0.14 <= across <= 0.86 and 0 <= up <= 1.02)
-            met = sum(abs(a - across) < 0.17 and abs(b - up) < 0.05 for a, b in others)
-            return met + len(others) * outside
-
-        ha, va = min(sides, key=marks_in_the_way)
-        right, up = 10 * aligned[ha], 9 * aligned[va]
-        look: dict[str, Any] = {"ha": ha, "va": va, "color": GREEN, "weight": "bold", "zorder": 6}
-        offset = {"xytext": (right, up), "textcoords": "offset points"}
-        axes.annotate("recommended", (spot.x, spot.y), **offset, **look)
+            axes.text(spot.x, spot.y, str(spot.number), size=7.5, color=PAPER, **centre)
 
 
 def trade_offs(results: Results) -> list[TradeOff]:
@@ -212,11 +183,7 @@ def pareto_front(points: Sequence[tuple[float, float]]) -> list[int]:
 
 def option_curves(results: Results) -> list[Panels]:
     """For each option of a decoder that was varied, the measures that it changes."""
-
-    def key(curve: Curve) -> tuple[str, str]:
-        return curve.option, curve.name
-
-    found = []
+    found, key = [], attrgetter("option", "name")
     for (option, decoder), group in groupby(sorted(results.document.curves, key=key), key=key):
         curves, shown = list(group), []
         for measure in curve_measures(results):
@@ -227,7 +194,7 @@ def option_curves(results: Results) -> list[Panels]:
             values = {result.value for line in lines for _, result in line.points}
             # An option that leaves a measure as it is would make an empty chart.
             if len(values) > 1 or (values and measure is results.quality):
-                shown.append(_panel(measure, option, lines, results.references.get(measure.id)))
+                shown.append(_panel(measure, option, lines, results))
         if shown:
             found.append(Panels(f"{option} of {decoder}", [each.run for each in curves], shown))
     return found
@@ -236,9 +203,10 @@ def option_curves(results: Results) -> list[Panels]:
 def curve_measures(results: Results) -> list[Measure]:
     """The measures that are drawn against an option."""
     wishes = (results.quality, results.diversity, *map(results.measures.get, ALONG))
-    found = list({each.id: each for each in wishes if each}.values())
-    both = {"length_ratio", "mean_length"} <= {each.id for each in found}
-    return [each for each in found if not (both and each.id == "mean_length")]
+    found = {each.id: each for each in wishes if each}
+    if "length_ratio" in found:
+        found.pop("mean_length", None)
+    return list(found.values())
 
 
 def curve_points(results: Results, curve: Curve, measure: Measure) -> Points:
@@ -270,8 +238,7 @@ def best_of_measures(results: Results) -> list[Measure]:
     """The measures of the best of n draws, the one that systems are ranked by first."""
     part = results.document.best_of
     points = [point for run in part.by_run for point in run.points] if part else []
-    values = [pair for each in points for way in CHOICES for pair in getattr(each, way).items()]
-    known = {name for name, value in values if value is not None}
+    known = {name for each in points for name in each.oracle}
     found = [each for each in results.measures.values() if each.id in known]
     return sorted(found, key=lambda each: each is not results.quality)
 
@@ -293,34 +260,37 @@ def as_pdf(results: Results) -> bytes:
 
 
 def _panel(
-    measure: Measure, option: str, lines: Sequence[Line], reference: Result | None = None
+    measure: Measure, option: str, lines: Sequence[Line], references: Results | None = None
 ) -> Chart:
     """A measure against an option. Intervals, or spreads over seeds, are bands."""
     shown = [line for line in lines if line.points]
     names, changes = {}, []
     for line in shown:
-        for place, (at, found) in enumerate(line.points):
-            value = in_words(measure, found.value)
-            names[f"point{line.place}-{place}"] = f"{line.name}, {option} {at:g}: {value}"
-        ends = dict.fromkeys((line.points[0], line.points[-1]))
-        said = [f"{in_words(measure, found.value)} at {at:g}" for at, found in ends]
-        changes.append(f"{line.name} {' to '.join(said)}")
+        said = [f"{in_words(measure, found.value)} at {at:g}" for at, found in line.points]
+        changes.append(f"{line.name} {' to '.join(dict.fromkeys((said[0], said[-1])))}")
+        for place, each in enumerate(said):
+            names[f"point{line.place}-{place}"] = f"{line.name}, {option}: {each}"
 
     def draw(layout: Layout) -> Figure:
         figure, axes = _new_figure(layout)
         axes.grid(visible=True, axis="y")
         for line in shown:
             _draw_line(axes, line, _factor(measure))
-        if reference:
-            ends = [abs(shown[0].points[end][1].value - reference.value) for end in (0, -1)]
-            _reference(axes.yaxis, _factor(measure) * reference.value, int(ends[1] > ends[0]))
+        if references:
+            _reference(axes, "y", measure, references)
         values = [end for line in shown for _, each in line.points for end in each.range]
-        _scale(axes.yaxis, measure, [_factor(measure) * each for each in values], layout)
-        _option_axis(axes, [at for line in shown for at, _ in line.points], option)
-        if layout is charts.FILE:
-            axes.set_ylabel(drawable(_axis_title(axes.yaxis, measure), 44))
-            if len(lines) > 1:
-                figure.legend(loc="outside upper left", ncols=2)
+        _scale(axes, "y", measure, [_factor(measure) * each for each in values], layout)
+        own = sorted({at for line in shown for at, _ in line.points})
+        far = own[0] > 0 and own[-1] >= 8 * own[0]
+        axes.set_xscale("log" if far else "linear")
+        ticks = own[:: -(-len(own) // 7)]  # more would run into each other
+        axes.set_xticks(ticks, [f"{each:g}" for each in ticks])
+        axes.minorticks_off()
+        axes.set_xlabel(drawable(f"{option}, log scale" if far else option, 44))
+        if layout is not charts.FILE:
+            axes.set_ylabel("")  # it is above the panel
+        elif len(lines) > 1:
+            figure.legend(loc="outside upper left", ncols=2)
         return figure
 
     title = header(measure)
@@ -338,8 +308,7 @@ def _new_figure(layout: Layout) -> tuple[Figure, Axes]:
 
 def _draw_line(axes: Axes, line: Line, factor: float) -> None:
     places, found = zip(*line.points, strict=True)
-    color = SERIES[line.place % len(SERIES)]
-    marker = MARKERS[line.place % len(MARKERS)]
+    color, marker = SERIES[line.place % len(SERIES)], MARKERS[line.place % len(MARKERS)]
     look: dict[str, Any] = {"color": color, "marker": marker, "ms": 5, "clip_on": False}
     values = [factor * each.value for each in found]
     axes.plot(places, values, label=drawable(line.name, 40, 1), **look)
@@ -350,31 +319,34 @@ def _draw_line(axes: Axes, line: Line, factor: float) -> None:
         axes.fill_between(places, lows, highs, color=color, alpha=0.15, lw=0)
 
 
-def _reference(axis: Axis, value: float, end: int = 1) -> None:
-    """A dashed line at the value of the references, with their name at its `end`, 0 or 1."""
-    axes = axis.axes
-    look: dict[str, Any] = {"color": MUTED, "size": "small", "textcoords": "offset points"}
-    if axis is axes.xaxis:
-        axes.axvline(value, color=MUTED, ls="--", lw=1)
-        look |= {"xycoords": axes.get_xaxis_transform(), "xytext": (-4, 4), "rotation": 90}
-        axes.annotate("references", (value, 0), ha="right", **look)
+def _reference(axes: Axes, name: str, measure: Measure, results: Results) -> None:
+    """A dashed line at the value of the references, where it is known."""
+    if measure.id not in results.references:
+        return
+    value = _factor(measure) * results.references[measure.id].value
+    look: dict[str, Any] = {"color": MUTED, "size": "small", "ha": "right", "va": "bottom"}
+    if name == "x":
+        axes.axvline(value, color=MUTED, ls="--", lw=1, zorder=1)
+        look |= {"transform": axes.get_xaxis_transform(), "rotation": 90}
+        axes.text(value, 0.02, "references", **look)
     else:
-        axes.axhline(value, color=MUTED, ls="--", lw=1)
-        look |= {"xycoords": axes.get_yaxis_transform(), "xytext": (0 if end else 4, 3)}
-        axes.annotate("references", (end, value), ha="right" if end else "left", **look)
+        axes.axhline(value, color=MUTED, ls="--", lw=1, zorder=1)
+        axes.text(1, value, "references", transform=axes.get_yaxis_transform(), **look)
 
 
-def _scale(axis: Axis, measure: Measure, values: Sequence[float], layout: Layout) -> None:
-    """Round ticks, where values can be; speed and work on a log scale."""
+def _scale(
+    axes: Axes, name: str, measure: Measure, values: Sequence[float], layout: Layout
+) -> None:
+    """The title and round ticks of the axis `name`; speed and work are on a log scale."""
     from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, ScalarFormatter
 
-    axes, name = axis.axes, axis.axis_name
+    axis = getattr(axes, f"{name}axis")
     log = measure.group in {"speed", "work"} and min(values) > 0
     axes.set(**{f"{name}scale": "log" if log else "linear"})
     low, high = axis.get_view_interval()
     if 0 <= min(values) < 0.15 * max(values) and not log:
         low = 0
-    if measure.unit == "share":
+    if measure.unit == "share":  # no ticks where no value can be
         low, high = max(low, 0), min(high, 100) if max(values) <= 100 else high
     axes.set(**{f"{name}lim": (low, high)})
     if log and max(values) > 8 * min(values):
@@ -382,40 +354,15 @@ def _scale(axis: Axis, measure: Measure, values: Sequence[float], layout: Layout
     else:
         axis.set_major_locator(MaxNLocator(layout.ticks, steps=[1, 2, 2.5, 5, 10]))
     axis.set_minor_locator(NullLocator())
-    formatter = ScalarFormatter(useOffset=False)
-    formatter.set_scientific(False)
-    axis.set_major_formatter(formatter)
-
-
-def _option_axis(axes: Axes, places: Sequence[float], option: str) -> None:
-    """The axis of an option: its own values are the ticks, on a log scale where they go far."""
-    own = sorted(set(places))
-    far = own[0] > 0 and own[-1] >= 8 * own[0]
-    axes.set_xscale("log" if far else "linear")
-    to_axes = axes.transScale + axes.transLimits
-    ticks: list[float] = []
-    for each in own:
-        here, before = (to_axes.transform((at, 1))[0] for at in (each, (ticks or own)[-1]))
-        if not ticks or here - before > 0.09:  # else its number runs into the one before
-            ticks.append(each)
-    axes.set_xticks(ticks, [f"{each:g}" for each in ticks])
-    axes.minorticks_off()
-    axes.set_xlabel(drawable(f"{option}, log scale" if far else option, 44))
-
-
-def _axis_title(axis: Axis, measure: Measure) -> str:
-    """The title of a measure with its unit, which way is better, and what its scale is."""
+    axis.set_major_formatter(ScalarFormatter(useOffset=False))
+    axis.get_major_formatter().set_scientific(False)
     title = f"{measure.title}, {unit(measure)}" if unit(measure) else measure.title
     if measure.better:
         better = "more diverse" if measure.group == "diversity" else "better"
         title += f" ({measure.better} is {better})"
-    return f"{title}, log scale" if axis.get_scale() == "log" else title
+    axis.set_label_text(drawable(f"{title}, log scale" if log else title, int(9.4 * layout.width)))
 
 
 def _factor(measure: Measure) -> float:
     """What a value is multiplied by to be in the unit that is shown."""
     return {"share": 100.0, "bytes": 1e-6}.get(measure.unit or "", 1.0)
-
-
-def _gid(system: SystemResult) -> str:
-    return f"system {system.label}"

@@ -12,40 +12,18 @@ from seqgen.reports import ARROWS, DASH, brief_count, figure, share, visible
 MARKS: Final = {"better": "\u25b2", "worse": "\u25bc", "different": "\u25c6"}
 """What stands after a value that differs significantly from the baseline's."""
 
+_OUTPUTS = "Outputs per second of wall-clock time: the median of the repeats."
+_TOKENS = "Tokens of outputs per second of wall-clock time: the median of the repeats."
+_CALLS = (
+    "How often the model was called for the timed inputs: one call reads a token of each row that "
+    "is followed at that time."
+)
+_BYTES = "The most memory in use while the timed inputs were decoded."
 TIMED: Final = (
-    Measure(
-        id="sequences_per_second",
-        title="sequences per second",
-        group="speed",
-        better="higher",
-        unit="",
-        about="Outputs per second of wall-clock time: the median of the repeats.",
-    ),
-    Measure(
-        id="tokens_per_second",
-        title="tokens per second",
-        group="speed",
-        better="higher",
-        unit="",
-        about="Tokens of outputs per second of wall-clock time: the median of the repeats.",
-    ),
-    Measure(
-        id="calls",
-        title="model calls",
-        group="speed",
-        better="lower",
-        unit="",
-        about="How often the model was called for the timed inputs: one call reads a token of "
-        "each row that is followed at that time.",
-    ),
-    Measure(
-        id="peak_bytes",
-        title="peak memory",
-        group="memory",
-        better="lower",
-        unit="bytes",
-        about="The most memory in use while the timed inputs were decoded.",
-    ),
+    Measure("sequences_per_second", "sequences per second", "speed", "higher", "", _OUTPUTS),
+    Measure("tokens_per_second", "tokens per second", "speed", "higher", "", _TOKENS),
+    Measure("calls", "model calls", "speed", "lower", "", _CALLS),
+    Measure("peak_bytes", "peak memory", "memory", "lower", "bytes", _BYTES),
 )
 """What the timings of a document say of each system, as measures."""
 
@@ -220,10 +198,11 @@ def _results(values: Mapping[str, Value]) -> dict[str, Result]:
     found = {}
     for name, each in values.items():
         if each.value is not None:
+            interval = None
+            if each.low is not None and each.high is not None:
+                interval = each.low, each.high
             seeds = [one for one in each.by_seed if one is not None]
             spread = (min(seeds), max(seeds)) if len(seeds) > 1 else None
-            known = each.low is not None and each.high is not None
-            interval = (each.low, each.high) if known else None
             found[name] = Result(each.value, interval, spread, f"{len(seeds)} seeds")
     return found
 

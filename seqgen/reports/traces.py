@@ -27,9 +27,6 @@ DROPPED: Final = 3
 FAINT: Final = 0.001
 """Dropped tokens that are less probable than this are not drawn."""
 
-NEGLIGIBLE: Final = 0.0001
-"""Candidates that are less probable than this are counted, not named."""
-
 SLACK: Final = 6
 """How many rows a line leaves empty above it to stay straight."""
 
@@ -81,16 +78,6 @@ class Step(NamedTuple):
     considered: tuple[Candidate, ...]
     text: str = ""
 
-    @property
-    def kept(self) -> frozenset[str]:
-        """What was chosen."""
-        return frozenset([self.token.token])
-
-    @property
-    def named(self) -> list[Candidate]:
-        """The candidates that are not negligible, or were kept."""
-        return named(self.considered, self.kept)
-
 
 @dataclass(frozen=True)
 class Cell:
@@ -114,26 +101,9 @@ class Cell:
     row: int = 0
     parent_row: int = 0
 
-    @property
-    def named(self) -> list[Candidate]:
-        """The candidates that are not negligible, or were kept."""
-        return named(self.considered, self.kept)
-
-    @property
-    def rank(self) -> tuple[float, bool, float]:
-        """What leads to outputs first, what was dropped last, the more probable before others."""
-        return self.best, self.kind == "dropped", _cost(self.total)
-
 
 class Trace:
     """A trace as `seqgen generate --trace` writes it, with what is computed from it for a page."""
-
-    MOST_STEPS = MOST_STEPS
-    MOST_OUTPUTS = 20
-    MOST_TOKENS = 400
-    """For how many tokens of an output the candidates are shown."""
-    PROMPT_END = 300
-    """How many characters of a prompt stand before what continues it."""
 
     def __init__(self, record: Mapping[str, Any]) -> None:
         self.record = record
@@ -158,12 +128,6 @@ class Trace:
             node = self.nodes[node].parent
         return found[::-1]
 
-    @property
-    def prompt(self) -> str:
-        """The end of the input where the outputs continue it."""
-        cut = "\u2026" if len(self.input) > self.PROMPT_END else ""
-        return cut + self.input[-self.PROMPT_END :] if self.record["continues"] else ""
-
     @cached_property
     def given_up(self) -> list[int]:
         """The nodes after which nothing was kept, in the order of the steps."""
@@ -175,17 +139,6 @@ class Trace:
         """The cells of the tree, the empty path first and each parent before its children; none
         where the search gave no path up, and so is no tree."""
         return _placed(_cells(self)) if self.given_up else []
-
-    @property
-    def left_out(self) -> int:
-        """How many paths that the search followed are not drawn."""
-        drawn = sum(each.kind == "kept" for each in self.cells)
-        return len(self.nodes) - drawn + int(self.record.get("left_out", 0))
-
-    @property
-    def too_deep(self) -> bool:
-        """Whether some path is longer than what is drawn."""
-        return any(each.depth >= MOST_STEPS for each in self.nodes)
 
     def steps(self, output: Mapping[str, Any]) -> list[Step]:
         """The tokens of an output; their texts are empty where it is not made of them alone."""
@@ -223,7 +176,7 @@ def trace_html(record: Mapping[str, Any]) -> Markup:
     followed, is its outputs, each token with what was considered in its place. The trace tells
     which it is, whatever the decoder is called.
     """
-    return Markup(render("trace.html", found=Trace(record)))
+    return Markup(render("trace.html", found=Trace(record), most_steps=MOST_STEPS))
 
 
 def decoder_label(spec: Mapping[str, Any]) -> str:
@@ -234,11 +187,6 @@ def decoder_label(spec: Mapping[str, Any]) -> str:
         if name != "name" and value not in (None, [], {})
     ]
     return " ".join([str(spec.get("name", "")), *options])
-
-
-def named(candidates: Sequence[Candidate], kept: frozenset[str]) -> list[Candidate]:
-    """The candidates that are named: all but those that are negligible and were not kept."""
-    return [each for each in candidates if each.probability >= NEGLIGIBLE or each.token in kept]
 
 
 def rows_of(children: Sequence[Sequence[int]]) -> list[int]:
@@ -270,7 +218,7 @@ def _placed(cells: list[Cell]) -> list[Cell]:
         if each.column:
             children[each.parent].append(place)
     for found in children:
-        found.sort(key=lambda place: cells[place].rank)
+        found.sort(key=lambda place: _rank(cells[place]))
     rows = rows_of(children)
     return [
         replace(each, row=row, parent_row=rows[each.parent])
@@ -340,6 +288,11 @@ def _after(trace: Trace, node: int, place: int, token: Candidate) -> Cell:
     """A token after a node whose cell is at `place`."""
     before = trace.nodes[node]
     return Cell("dropped", place, before.depth + 1, token, _plus(before.total, token.log_prob))
+
+
+def _rank(cell: Cell) -> tuple[float, bool, float]:
+    """What leads to outputs first, what was dropped last, the more probable before others."""
+    return cell.best, cell.kind == "dropped", _cost(cell.total)
 
 
 def _cost(total: float | None) -> float:
