@@ -155,9 +155,9 @@ class TradeOff:
                 gid=system.label,
             )
             if taken:
-                place, look = (spot.x, spot.y), {"color": GREEN, "weight": "bold"}
-                look |= {"xytext": (0, 13), "textcoords": "offset points"}
-                axes.annotate("recommended", place, **look, **centre)
+                look = {**centre, "color": GREEN, "weight": "bold", "xytext": (0, 13)}
+                place = spot.x, spot.y
+                axes.annotate("recommended", place, textcoords="offset points", **look)
         if 0 < spot.number <= MOST_NAMED:
             axes.text(spot.x, spot.y, str(spot.number), size=7.5, color=PAPER, **centre)
 
