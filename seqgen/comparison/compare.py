@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +13,7 @@ from pathlib import Path
 from seqgen.answers import spread, unsatisfied_remark
 from seqgen.build import rehearse_decoder
 from seqgen.comparison.cost import measure_cost
-from seqgen.comparison.decode import Comparison, Inputs, Produced, Runner, choose_inputs, unit_of
+from seqgen.comparison.decode import Comparison, Produced
 from seqgen.comparison.document import (
     DOCUMENT,
     FILES,
@@ -42,7 +42,6 @@ from seqgen.comparison.verdict import quality_measure, verdict
 from seqgen.decoders import decoders
 from seqgen.errors import CheckpointError, SetupError
 from seqgen.files import kind_of, read_mapping, sha256, write_file, written_as
-from seqgen.metrics import Metric
 from seqgen.options import OptionError
 from seqgen.registry import plain
 from seqgen.saved_run import best_checkpoint
@@ -63,23 +62,19 @@ def compare(comparison: Comparison) -> Document:
 
     Raises DecodeError, and what `choose_inputs` raises.
     """
-    runs, inputs = comparison.runs, choose_inputs(comparison.runs, comparison.plan)
-    plan = replace(comparison.plan, unit=unit_of(comparison.plan, inputs))
-    comparison = replace(comparison, plan=plan)
-    runners = [Runner(run, plan) for run in runs]
+    runs, plan, inputs = comparison.runs, comparison.plan, comparison.inputs
     measurers = []
-    for run, runner in zip(runs, runners, strict=True):
+    for run, runner in zip(runs, comparison.runners, strict=True):
         references = runner.references(inputs.examples) if inputs.referenced else []
         first = [each for each, *_ in references]
-        measurers.append(Measurer(run.built, plan, inputs.examples, first))
+        measurers.append(Measurer(run.built, comparison.unit, plan.copies, first))
     produced = [
-        runners[system.run].produce(system, inputs.texts)
+        comparison.runners[system.run].produce(system, inputs.texts)
         for system in comparison.each(comparison.systems, lambda system: system.label)
     ]
     for each in produced:
         _warn_of_constraints(each)
-    metrics = runs[0].built.judge().metrics
-    quality = judge(produced, inputs.examples, metrics, plan.significance, plan.seed)
+    quality = judge(produced, inputs.examples, comparison.metrics, plan.significance, plan.seed)
     baseline = baseline_of(plan, comparison.systems, comparison.names).label
     systems = [
         _result(each, measurers[each.system.run], quality, comparison.names, baseline)
@@ -92,26 +87,33 @@ def compare(comparison: Comparison) -> Document:
         seqgen=__version__,
         description=plan.description,
         seed=plan.seed,
-        plan=plain(plan),
+        plan=plain(replace(plan, unit=comparison.unit)),
         runs=[_run_info(*each) for each in zip(runs, comparison.names, strict=True)],
-        inputs=_inputs_info(inputs, runs[0]),
+        inputs=InputsInfo(
+            origin=inputs.origin,
+            count=len(inputs.examples),
+            of=inputs.of,
+            continues=runs[0].built.data.continues,
+            references=inputs.referenced,
+            ends=runs[0].built.data.ends,
+        ),
         measures=measures,
         quality=quality_measure(plan.quality, measures),
         diversity=DIVERSITY if DIVERSITY in measures else None,
         baseline=baseline,
         systems=systems,
         references=References(values=of_references) if of_references else None,
-        search=search(comparison, runners, inputs, produced, metrics),
+        search=search(comparison, produced),
         curves=curves(comparison.systems, comparison.names),
-        best_of=_best_of(comparison, runners, inputs, metrics),
+        best_of=_best_of(comparison),
         verdict=Verdict(take=None, why=[]),
-        outputs=_shown_outputs(inputs, produced, quality, plan.shown),
-        traces=_shown_traces(comparison, runners, inputs),
+        outputs=_shown_outputs(comparison, produced, quality),
+        traces=_shown_traces(comparison),
         timings=None,
     )
     best = verdict(document, lambda label: quality.against(document.quality, label))
-    document = rounded(replace(document, verdict=best))
-    return replace(document, timings=measure_cost(comparison, inputs.texts))
+    finished: Document = rounded(replace(document, verdict=best))
+    return replace(finished, timings=measure_cost(comparison, inputs.texts))
 
 
 def _warn_of_constraints(produced: Produced) -> None:
@@ -131,17 +133,6 @@ def _run_info(run: TrainedRun, name: str) -> RunInfo:
         parameters=run.built.parameters,
         weights=sha256(best_checkpoint(run.directory) / WEIGHTS),
         data=record.get("data"),
-    )
-
-
-def _inputs_info(inputs: Inputs, run: TrainedRun) -> InputsInfo:
-    return InputsInfo(
-        origin=inputs.origin,
-        count=len(inputs.examples),
-        of=inputs.of,
-        continues=run.built.data.continues,
-        references=inputs.referenced,
-        ends=run.built.data.ends,
     )
 
 
@@ -167,34 +158,28 @@ def _result(
     )
 
 
-def _best_of(
-    comparison: Comparison,
-    runners: Sequence[Runner],
-    inputs: Inputs,
-    metrics: Mapping[str, Metric],
-) -> BestOf | None:
+def _best_of(comparison: Comparison) -> BestOf | None:
     """The best of n draws for some of the inputs, evenly spread; None where none are wanted."""
     plan, options = comparison.plan, comparison.plan.best_of
-    examples = spread(inputs.examples, options.inputs)
+    examples = spread(comparison.inputs.examples, options.inputs)
     if not examples:
         return None
     spec = decoders.check(options.decoder).plain()
     texts = [each.source for each in examples]
     by_run = []
-    runs = list(zip(runners, comparison.names, strict=True))
-    for runner, name in comparison.each(runs, lambda each: f"the best of n draws of {each[1]}"):
+    for name, runner in comparison.each_run("the best of n draws"):
         draws = runner.draws(runner.run.decoder(spec, plan.seed), texts, max(options.sizes))
-        points = best_of(draws, examples, metrics, options.sizes, plan.diversity_unit)
+        points = best_of(draws, examples, comparison.metrics, options.sizes, comparison.unit)
         by_run.append(BestOfRun(run=name, points=points))
     return BestOf(decoder=spec, inputs=len(examples), by_run=by_run)
 
 
 def _shown_outputs(
-    inputs: Inputs, produced: Sequence[Produced], quality: Quality, most: int
+    comparison: Comparison, produced: Sequence[Produced], quality: Quality
 ) -> list[ShownInput]:
-    """For up to `most` inputs, evenly spread, the best output of each system by its first seed."""
-    found = []
-    for index in spread(range(len(inputs.examples)), most):
+    """For some inputs, evenly spread, the best output of each system by its first seed."""
+    inputs, found = comparison.inputs.examples, []
+    for index in spread(range(len(inputs)), comparison.plan.shown):
         by = []
         for each in produced:
             best, label = each.outputs[0][index][0], each.system.label
@@ -209,29 +194,23 @@ def _shown_outputs(
                 values=quality.single(label, index),
             )
             by.append(output)
-        example = inputs.examples[index]
+        example = inputs[index]
         found.append(ShownInput(input=example.source, references=list(example.references), by=by))
     return found
 
 
-def _shown_traces(
-    comparison: Comparison, runners: Sequence[Runner], inputs: Inputs
-) -> list[ShownTrace]:
+def _shown_traces(comparison: Comparison) -> list[ShownTrace]:
     """Traces of some inputs, evenly spread, by each system and its first seed."""
-    chosen = spread(range(len(inputs.examples)), comparison.plan.traced)
+    inputs = comparison.inputs.texts
+    chosen = spread(range(len(inputs)), comparison.plan.traced)
     if not chosen:
         return []
-    texts = [inputs.texts[index] for index in chosen]
+    texts = [inputs[index] for index in chosen]
     by_system = []
     for system in comparison.each(comparison.systems, lambda each: f"traces of {each.label}"):
-        name = comparison.names[system.run]
-        traces = runners[system.run].traces(system, texts, chosen)
-        by_system.append(
-            [
-                ShownTrace(input=each["input"], label=system.label, run=name, trace=each)
-                for each in traces
-            ]
-        )
+        about = {"label": system.label, "run": comparison.names[system.run]}
+        traces = comparison.runners[system.run].traces(system, texts, chosen)
+        by_system.append([ShownTrace(input=each["input"], trace=each, **about) for each in traces])
     return [each for of_input in zip(*by_system, strict=True) for each in of_input]
 
 

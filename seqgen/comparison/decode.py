@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import cycle, islice
 from typing import Any, Literal, NamedTuple, TypeVar
 
@@ -14,11 +15,12 @@ from seqgen.comparison.plan import Plan, Unit
 from seqgen.comparison.systems import System
 from seqgen.data import Example
 from seqgen.data.files import read_text
-from seqgen.decoders import Decoder, Exact, watched
+from seqgen.decoders import Decoder, Exact, Hypothesis, watched
 from seqgen.decoders.counting import Counting
 from seqgen.errors import DataError, RecipeError
 from seqgen.generate import Generated
 from seqgen.machine import double_precision
+from seqgen.metrics import Metric
 from seqgen.rescoring import LogProbs, rescored
 from seqgen.tokenizers import EOS
 from seqgen.traces import traces
@@ -31,48 +33,12 @@ TRACED_LENGTH = 60
 """The most tokens of a trace: each has its candidates beside it."""
 
 
-class Progress(NamedTuple):
-    """How far a part of the work is: `done` of `total`, and what is being done."""
-
-    done: int
-    total: int
-    text: str
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """What is compared by which plan. `names` are those of the `runs`, and a system's `run` is an
-    index of both; `watch` is called with the progress of all work that takes time."""
-
-    runs: Sequence[TrainedRun]
-    names: Sequence[str]
-    systems: Sequence[System]
-    plan: Plan
-    watch: Callable[[Progress], None]
-
-    def each(self, things: Sequence[T], text: Callable[[T], str]) -> Iterator[T]:
-        """The `things` one by one, each announced by its `text`."""
-        for done, thing in enumerate(things):
-            self.watch(Progress(done, len(things), text(thing)))
-            yield thing
-
-
 @dataclass(frozen=True)
 class Output:
-    """An output and the model's own `log_probs` of its tokens, without constraints, whatever the
-    search added up: -inf for a token that the model cannot generate."""
+    """An output, or a reference as if it were one, and the model's own `log_probs` of its tokens,
+    without constraints, whatever the search added up: -inf for what it cannot generate."""
 
     generated: Generated
-    log_probs: tuple[float, ...]
-
-
-@dataclass(frozen=True)
-class Reference:
-    """A correct text, its tokens with the end token where outputs have one, and the model's
-    `log_probs` of them, -inf for a token that it cannot generate."""
-
-    text: str
-    tokens: tuple[int, ...]
     log_probs: tuple[float, ...]
 
 
@@ -131,17 +97,24 @@ class Runner:
             for own in found
         ]
 
-    def references(self, examples: Sequence[Example]) -> list[list[Reference]]:
-        """The references of each example with their scores."""
-        tokens = {text: self._tokens(text) for each in examples for text in each.references}
-        self._score([(each.source, tokens[text]) for each in examples for text in each.references])
-        return [
-            [
-                Reference(text, tokens[text], self._scores[each.source, tokens[text]])
-                for text in each.references
-            ]
+    def references(self, examples: Sequence[Example]) -> list[list[Output]]:
+        """The references of each example as outputs, with the end token if outputs have one."""
+        built = self.run.built
+        end = (EOS,) if built.data.ends else ()
+        tokens = {
+            text: (*built.data.output_tokens(text, built.tokenizers), *end)
             for each in examples
-        ]
+            for text in each.references
+        }
+        self._score([(each.source, tokens[text]) for each in examples for text in each.references])
+
+        def output(source: str, text: str) -> Output:
+            scores = self._scores[source, tokens[text]]
+            pieces = tuple(built.tokenizer.shown(token) for token in tokens[text])
+            hypothesis = Hypothesis(tokens[text], sum(scores), True, scores)
+            return Output(Generated(source, text, hypothesis, pieces), scores)
+
+        return [[output(each.source, text) for text in each.references] for each in examples]
 
     def ends_at_once(self, texts: Sequence[str]) -> list[float]:
         """The log-probability of the empty output for each text."""
@@ -164,11 +137,6 @@ class Runner:
             generator = self.run.built.generator()
             found = traces(generator, decoder, system.spec, texts, wanted, ids)
         return [each.trace for each in found]
-
-    def _tokens(self, reference: str) -> tuple[int, ...]:
-        built = self.run.built
-        tokens = built.data.output_tokens(reference, built.tokenizers)
-        return (*tokens, EOS) if built.data.ends else tuple(tokens)
 
     def _score(self, pairs: Sequence[tuple[str, tuple[int, ...]]]) -> None:
         """Score what is not scored yet."""
@@ -256,15 +224,61 @@ def _every_input(run: TrainedRun, plan: Plan) -> tuple[Origin, Sequence[Example]
     return options.split, passages
 
 
-def unit_of(plan: Plan, inputs: Inputs) -> Unit:
-    """What diversity counts: what the plan says, else what the references are made of."""
-    if plan.unit is not None:
-        return plan.unit
-    references = [each.references[0] for each in inputs.examples if each.references]
-    several = sum(len(text.split()) > 1 for text in references)
-    return "characters" if 2 * several < len(references) else "words"
-
-
 def longest_output(run: TrainedRun, plan: Plan) -> int:
     """The most tokens of an output, and so of the reference of a passage."""
     return run.built.recipe.generation.max_length if plan.max_length is None else plan.max_length
+
+
+class Progress(NamedTuple):
+    """How far a part of the work is: `done` of `total`, and what is being done."""
+
+    done: int
+    total: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What is compared by which plan. `names` are those of the `runs`, and a system's `run` is an
+    index of both; `watch` is called with the progress of all work that takes time."""
+
+    runs: Sequence[TrainedRun]
+    names: Sequence[str]
+    systems: Sequence[System]
+    plan: Plan
+    watch: Callable[[Progress], None]
+
+    @cached_property
+    def inputs(self) -> Inputs:
+        """What all systems decode. Raises what `choose_inputs` raises."""
+        return choose_inputs(self.runs, self.plan)
+
+    @cached_property
+    def unit(self) -> Unit:
+        """What diversity counts: what the plan says, else what the references are made of."""
+        if self.plan.unit is not None:
+            return self.plan.unit
+        references = [each.references[0] for each in self.inputs.examples if each.references]
+        several = sum(len(text.split()) > 1 for text in references)
+        return "characters" if 2 * several < len(references) else "words"
+
+    @cached_property
+    def runners(self) -> list[Runner]:
+        """For each run what decodes by it."""
+        return [Runner(run, self.plan) for run in self.runs]
+
+    @cached_property
+    def metrics(self) -> Mapping[str, Metric]:
+        """The metrics of the first run."""
+        return self.runs[0].built.judge().metrics
+
+    def each(self, things: Sequence[T], text: Callable[[T], str]) -> Iterator[T]:
+        """The `things` one by one, each announced by its `text`."""
+        for done, thing in enumerate(things):
+            self.watch(Progress(done, len(things), text(thing)))
+            yield thing
+
+    def each_run(self, work: str) -> Iterator[tuple[str, Runner]]:
+        """The runs by name, each announced as the `work` of it."""
+        runs = list(zip(self.names, self.runners, strict=True))
+        return self.each(runs, lambda run: f"{work} of {run[0]}")

@@ -11,14 +11,12 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Any, Literal
 
-from pydantic import BeforeValidator, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from seqgen.errors import CheckpointError
 from seqgen.files import read_mapping
-
-T = TypeVar("T")
 
 FORMAT = 2
 
@@ -91,7 +89,7 @@ class SystemResult:
 
 @dataclass(frozen=True, kw_only=True)
 class RunInfo:
-    """A compared run: `weights` is the SHA-256 of its weights, `data` that of its data files."""
+    """A compared run, with the SHA-256 of its weights and of its data files."""
 
     name: str
     recipe: str | None
@@ -116,15 +114,14 @@ class InputsInfo:
 
 @dataclass(frozen=True, kw_only=True)
 class References:
-    """What the measures say of the references themselves."""
+    """The values of the references themselves."""
 
     values: Values
 
 
 @dataclass(frozen=True, kw_only=True)
 class EmptyOutput:
-    """The mean probability of the empty output, and the share of certain inputs for which it is the
-    most probable one."""
+    """Its mean probability, and for which share of certain inputs it is the most probable one."""
 
     mean_probability: float | None = None
     best: float | None = None
@@ -132,8 +129,8 @@ class EmptyOutput:
 
 @dataclass(frozen=True, kw_only=True)
 class SystemSearch:
-    """What a system missed on the certain inputs (shares, gaps in nats, its `quality` there), and
-    of all its `outputs` how many are `wrong`, by errors of the search and of the model."""
+    """What a system missed on the certain inputs (gaps in nats), and its `quality` there; and how
+    many of all its `outputs` are `wrong`, by errors of the search and of the model."""
 
     label: str
     missed: float | None = None
@@ -148,11 +145,10 @@ class SystemSearch:
 
 @dataclass(frozen=True, kw_only=True)
 class RunSearch:
-    """The most probable outputs of a run, and what its systems made of these inputs.
+    """The most probable outputs of a run, known for `certain` inputs, and what its systems missed.
 
-    For `certain` inputs it is known. The shares of them for which it is a reference, and for which
-    it is none but more probable than every reference; and the number of all inputs with a reference
-    of nonzero probability. These are None where an input has no reference.
+    `reference_reachable` counts the inputs with a reference of nonzero probability; the shares are
+    of certain inputs. All of this is None where an input has no reference.
     """
 
     run: str
@@ -167,7 +163,7 @@ class RunSearch:
 
 @dataclass(frozen=True, kw_only=True)
 class Search:
-    """The exact search of all runs on `inputs` inputs, `certain` for every one of the runs."""
+    """The exact search of all runs on `inputs` inputs, `certain` for each of the runs."""
 
     inputs: int
     certain: int
@@ -196,7 +192,7 @@ class Curve:
 
 @dataclass(frozen=True, kw_only=True)
 class BestOfPoint:
-    """Values, by measure, of the best of `n` draws: chosen by the model and by the references."""
+    """The values of the best of `n` draws, chosen by the model and by the references."""
 
     n: int
     by_score: Mapping[str, float | None]
@@ -205,7 +201,7 @@ class BestOfPoint:
 
 @dataclass(frozen=True, kw_only=True)
 class BestOfRun:
-    """The points of a run, in the order of the plan's sizes."""
+    """The points of a run."""
 
     run: str
     points: Sequence[BestOfPoint]
@@ -253,7 +249,7 @@ class ShownInput:
 
 @dataclass(frozen=True, kw_only=True)
 class ShownTrace:
-    """The trace of a system's search on an input, as `seqgen generate --trace` writes it."""
+    """How a system found its outputs for an input."""
 
     input: str
     label: str
@@ -263,7 +259,7 @@ class ShownTrace:
 
 @dataclass(frozen=True, kw_only=True)
 class Seconds:
-    """The seconds of decoding once, over the repeats."""
+    """The time of decoding once, over the repeats."""
 
     min: float
     median: float
@@ -285,7 +281,7 @@ class Timing:
 
 @dataclass(frozen=True, kw_only=True)
 class Timings:
-    """What the figures of all systems, by label, depend on, and these figures."""
+    """What systems, by label, take, and what these figures depend on."""
 
     device: str
     hardware: str
@@ -297,16 +293,6 @@ class Timings:
     warm_ups: int
     repeats: int
     systems: Mapping[str, Timing]
-
-
-def _with_ids(measures: Any) -> Any:
-    """Each measure with its key as `id`, when they are read."""
-    if not isinstance(measures, dict):
-        return measures
-    return {
-        key: {"id": key, **each} if isinstance(each, dict) else each
-        for key, each in measures.items()
-    }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -322,7 +308,7 @@ class Document:
     plan: Mapping[str, Any]
     runs: Sequence[RunInfo]
     inputs: InputsInfo
-    measures: Annotated[Mapping[str, Measure], BeforeValidator(_with_ids)]
+    measures: Mapping[str, Measure]
     quality: str | None
     diversity: str | None
     baseline: str
@@ -364,20 +350,19 @@ class Document:
         return sorted(self.systems, key=order)
 
 
-def rounded(value: T) -> T:
+def rounded(value: Any) -> Any:
     """A dataclass or plain data with each float rounded to 9 significant digits, None for NaN and
     the infinities."""
-    found: Any = value
     if isinstance(value, float):
-        found = float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None
-    elif isinstance(value, Mapping):
-        found = {key: rounded(each) for key, each in value.items()}
-    elif isinstance(value, list | tuple):
-        found = type(value)(map(rounded, value))
-    elif is_dataclass(value) and not isinstance(value, type):
+        return float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: rounded(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(map(rounded, value))
+    if is_dataclass(value) and not isinstance(value, type):
         names = [each.name for each in fields(value)]
-        found = replace(value, **{name: rounded(getattr(value, name)) for name in names})
-    return found  # type: ignore[no-any-return]  # of the same kind as `value`
+        return replace(value, **{name: rounded(getattr(value, name)) for name in names})
+    return value
 
 
 def as_data(document: Document) -> dict[str, Any]:
@@ -404,6 +389,10 @@ def read_document(folder: Path) -> Document:
     if content.get("format") != FORMAT:
         message = f"its format is {content.get('format')!r}, but this seqgen reads {FORMAT}"
         raise CheckpointError(f"{path}: {message}")
+    measures = content.get("measures")
+    for key, measure in measures.items() if isinstance(measures, dict) else ():
+        if isinstance(measure, dict):
+            measure["id"] = key
     try:
         return TypeAdapter(Document).validate_python(content)
     except ValidationError as error:

@@ -175,13 +175,9 @@ def lengths(
 
 
 def length(output: Output) -> int:
-    """The tokens of an output without the end token."""
-    return length_of(output.generated.hypothesis.tokens)
-
-
-def length_of(tokens: Sequence[int]) -> int:
-    """The number of `tokens` without the end token that they may end in."""
-    return len(tokens) - (len(tokens) > 0 and tokens[-1] == EOS)
+    """The number of tokens of an output without the end token."""
+    tokens = output.generated.hypothesis.tokens
+    return len(tokens) - (tokens[-1:] == (EOS,))
 
 
 def variety(outputs: Outputs, unit: Unit, training: TrainingText | None = None) -> dict[str, float]:

@@ -11,20 +11,19 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
 from statistics import fmean
-from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from seqgen.build import Built
-from seqgen.comparison.decode import Output, Produced, Reference
+from seqgen.comparison.decode import Output, Produced
 from seqgen.comparison.document import BestOfPoint, Difference, Measure, Value, Values
 from seqgen.comparison.measures import (
     MEASURES,
     Outputs,
     averaged,
     by_seed,
-    length_of,
+    length,
     lengths,
     log_prob,
     scores,
@@ -34,10 +33,8 @@ from seqgen.comparison.measures import (
     variety,
     work,
 )
-from seqgen.comparison.plan import Plan, SignificanceOptions, Unit
+from seqgen.comparison.plan import SignificanceOptions, Unit
 from seqgen.data import Example
-from seqgen.decoders import Hypothesis
-from seqgen.generate import Generated
 from seqgen.metrics import (
     Answer,
     Metric,
@@ -58,28 +55,6 @@ Tests = dict[str, Difference]
 """By the label of each other system how it differs."""
 
 
-@final
-class PlainMetric:
-    """A metric that does not add up: it has values by seed, no interval and no test."""
-
-    def __init__(self, metric: Metric, answers: Mapping[str, BySeed]) -> None:
-        self.metric = metric
-        self.answers = answers
-
-    def value(self, label: str) -> Value:
-        """The mean over seeds."""
-        return averaged([self.metric.measure(own).value for own in self.answers[label]])
-
-    def against(self, label: str) -> Tests:
-        """Nothing: answers of such a metric cannot be drawn again."""
-        return {}
-
-    def single(self, label: str, index: int) -> float:
-        """The value of the answer to the input of that index, by the first seed."""
-        return self.metric.measure([self.answers[label][0][index]]).value
-
-
-@final
 class AdditiveMetric:
     """A metric that adds up. Each different answer is looked at once: systems mostly agree."""
 
@@ -155,29 +130,41 @@ class AdditiveMetric:
 
 @dataclass(frozen=True)
 class Quality:
-    """What the metrics say of the best outputs of each system. Without references no metric can
-    say anything, and `metrics` is empty."""
+    """What the metrics say of the best outputs of each system, `answers`. A metric that does not
+    add up has values by seed, no interval and no test. Without references there are no `metrics`.
+    """
 
     metrics: Mapping[str, Metric]
-    judged: Mapping[str, PlainMetric | AdditiveMetric]
+    answers: Mapping[str, BySeed]
+    additive: Mapping[str, AdditiveMetric]
     _tests: dict[tuple[str, str], Tests] = field(default_factory=dict)
 
     def values(self, label: str) -> dict[str, Value]:
         """The values of a system by each metric, with an interval where it has one."""
-        return {name: judged.value(label) for name, judged in self.judged.items()}
+        return {
+            name: self.additive[name].value(label)
+            if name in self.additive
+            else averaged([metric.measure(own).value for own in self.answers[label]])
+            for name, metric in self.metrics.items()
+        }
 
     def against(self, metric: str | None, label: str) -> Tests:
         """How the other systems differ from that of `label`, by `metric`; `delta` is their value
         less its value. Empty for a metric that has no test. A result is kept."""
-        if metric is None or metric not in self.judged:
+        if metric is None or metric not in self.additive:
             return {}
         if (metric, label) not in self._tests:
-            self._tests[metric, label] = self.judged[metric].against(label)
+            self._tests[metric, label] = self.additive[metric].against(label)
         return self._tests[metric, label]
 
     def single(self, label: str, index: int) -> dict[str, float]:
         """The values of the best output for the input of that index alone, by the first seed."""
-        return {name: judged.single(label, index) for name, judged in self.judged.items()}
+        return {
+            name: self.additive[name].single(label, index)
+            if name in self.additive
+            else metric.measure([self.answers[label][0][index]]).value
+            for name, metric in self.metrics.items()
+        }
 
 
 def judge(
@@ -205,18 +192,17 @@ def judge(
     the same metric (`seqgen.metrics.holm`). All intervals and tests use the same draws, of `seed`.
     """
     if not examples or not all(each.references for each in examples):
-        return Quality({}, {})
+        return Quality({}, {}, {})
     answers = {
         each.system.label: [answers_of(each.best(i), examples) for i in range(len(each.seeds))]
         for each in produced
     }
-    judged = {
+    additive = {
         name: AdditiveMetric(metric, answers, options, seed)
-        if isinstance(metric, MetricOfSums)
-        else PlainMetric(metric, answers)
         for name, metric in metrics.items()
+        if isinstance(metric, MetricOfSums)
     }
-    return Quality(metrics, judged)
+    return Quality(metrics, answers, additive)
 
 
 def answers_of(outputs: Sequence[Output], examples: Sequence[Example]) -> list[Answer]:
@@ -259,24 +245,23 @@ def all_measures(metrics: Mapping[str, Metric]) -> list[Measure]:
 
 @dataclass
 class Measurer:
-    """Measures what the systems of a run produced, against its training text if the plan looks for
-    copies, and against the first reference of each of the `examples`, in its own tokens and by its
-    own model; `references` is empty where there are none.
+    """Measures what the systems of a run produced, against its training text if `copies` are looked
+    for, and against the first reference of each input, in its own tokens and by its own model;
+    `references` is empty where there are none. `unit` is what diversity counts.
 
     It reads the training text at once. Raises DataError if that cannot be done.
     """
 
     built: Built
-    plan: Plan
-    examples: Sequence[Example]
-    references: Sequence[Reference]
+    unit: Unit
+    copies: bool
+    references: Sequence[Output]
     training: TrainingText | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
-        if self.plan.copies:
+        if self.copies:
             texts = self.built.data.training_texts()[self.built.data.output_role]
-            unit = self.plan.diversity_unit
-            self.training = training_text(texts, unit, self.built.tokenizer)
+            self.training = training_text(texts, self.unit, self.built.tokenizer)
 
     def system(self, produced: Produced, quality: Quality) -> Values:
         """All values of a system."""
@@ -284,27 +269,20 @@ class Measurer:
         own = {**quality.values(produced.system.label), **found, **work(produced)}
         if not self.built.data.continues:  # then one answer is right
             return own
-        wanted, unit = self.of_references, self.plan.diversity_unit
-        return {**own, **by_seed(produced, lambda each: unlikeness(each, wanted, unit))}
+        wanted = self.of_references
+        return {**own, **by_seed(produced, lambda each: unlikeness(each, wanted, self.unit))}
 
     @cached_property
     def of_references(self) -> Values:
         """The same measures of the references themselves; empty where there are none."""
-        outputs = []
-        for example, each in zip(self.examples, self.references, strict=False):
-            total = sum(each.log_probs)
-            hypothesis = Hypothesis(each.tokens, total, True, each.log_probs)
-            pieces = tuple(self.built.tokenizer.shown(token) for token in each.tokens)
-            generated = Generated(example.source, each.text, hypothesis, pieces)
-            outputs.append([Output(generated, each.log_probs)])
-        found = self._measured(outputs) if outputs else {}
+        found = self._measured([[each] for each in self.references]) if self.references else {}
         return {name: Value(value=value) for name, value in found.items()}
 
     def _measured(self, outputs: Outputs) -> Mapping[str, float]:
-        sizes = [length_of(each.tokens) for each in self.references] or None
+        sizes = [length(each) for each in self.references] or None
         return {
             **scores(outputs),
-            **variety(outputs, self.plan.diversity_unit, self.training),
+            **variety(outputs, self.unit, self.training),
             **lengths(outputs, sizes, self.built.data.ends),
         }
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 
 from seqgen.answers import spread
-from seqgen.comparison.decode import Comparison, Inputs, Output, Produced, Runner
+from seqgen.comparison.decode import Comparison, Output, Produced
 from seqgen.comparison.document import EmptyOutput, RunSearch, Search, SystemSearch
 from seqgen.comparison.measures import length, log_prob
 from seqgen.comparison.quality import answers_of, measured
@@ -40,37 +40,30 @@ class Searched:
         return [i for i, each in enumerate(self.best) if each.generated.hypothesis.complete]
 
 
-def search(
-    comparison: Comparison,
-    runners: Sequence[Runner],
-    inputs: Inputs,
-    produced: Sequence[Produced],
-    metrics: Mapping[str, Metric],
-) -> Search | None:
+def search(comparison: Comparison, produced: Sequence[Produced]) -> Search | None:
     """The exact search of each run on some of the inputs, evenly spread.
 
     None where the plan wants it for no input, and where outputs have no end of their own: then
     there is no most probable one. References are left aside where text is continued: none of them
     is the right one.
     """
-    options = comparison.plan.search
+    options, inputs = comparison.plan.search, comparison.inputs.examples
     ends = all(run.built.data.ends for run in comparison.runs)
-    chosen = spread(range(len(inputs.examples)), options.inputs) if ends else ()
+    chosen = spread(range(len(inputs)), options.inputs) if ends else ()
     if not chosen:
         return None
-    examples = [inputs.examples[index] for index in chosen]
+    examples = [inputs[index] for index in chosen]
     if comparison.runs[0].built.data.continues:
         examples = [replace(each, references=()) for each in examples]
     texts = [each.source for each in examples]
-    found, by_run = [], []
-    runs = list(enumerate(comparison.names))
-    for run, name in comparison.each(runs, lambda each: f"the most probable outputs of {each[1]}"):
-        runner, own = runners[run], [each for each in produced if each.system.run == run]
+    found: list[Searched] = []
+    by_run: list[RunSearch] = []
+    for name, runner in comparison.each_run("the most probable outputs"):
         scores = [[sum(each.log_probs) for each in some] for some in runner.references(examples)]
         best = runner.exact(texts, options.max_nodes)
         found.append(Searched(name, best, runner.ends_at_once(texts), scores))
-        own = [only(each, chosen) for each in own]
-        by_run.append(search_errors(found[-1], own, examples, metrics))
+        own = [only(each, chosen) for each in produced if each.system.run == len(by_run)]
+        by_run.append(search_errors(found[-1], own, examples, comparison.metrics))
     return Search(
         inputs=len(examples),
         certain=certain_for_all(found),

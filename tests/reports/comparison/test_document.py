@@ -55,7 +55,7 @@ def test_the_best_is_first_by_whichever_way_is_better():
     [
         ("{", "cannot be read"),
         ("[]", "damaged, it does not hold a mapping"),
-        ('{"format": 2}', "its format is not 1, which this seqgen reads"),
+        ('{"format": 1}', "its format is not 2, which this seqgen reads"),
     ],
 )
 def test_a_file_that_is_no_comparison(write_document, text, reason):
