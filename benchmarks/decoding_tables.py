@@ -187,7 +187,8 @@ OF_ANSWERS: Mapping[str, Callable[[Mapping[str, Document]], str]] = {
 
 
 def _results(document: Document) -> Results:
-    return Results(TypeAdapter(Comparison).validate_python(document))
+    measures = {name: {**each, "id": name} for name, each in document["measures"].items()}
+    return Results(TypeAdapter(Comparison).validate_python({**document, "measures": measures}))
 
 
 def _best_first(document: Document) -> list[System]:
