@@ -176,7 +176,7 @@ def trace_html(record: Mapping[str, Any]) -> Markup:
     followed, is its outputs, each token with what was considered in its place. The trace tells
     which it is, whatever the decoder is called.
     """
-    return Markup(render("trace.html", found=Trace(record), most_steps=MOST_STEPS))
+    return Markup(render("trace.html", found=Trace(record), most_steps=MOST_STEPS).strip())
 
 
 def decoder_label(spec: Mapping[str, Any]) -> str:
