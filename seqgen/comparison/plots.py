@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from seqgen.comparison.document import Curve, Measure, SystemResult
 from seqgen.comparison.results import Result, Results, header, in_words, unit
-from seqgen.reports import charts
+from seqgen.reports import charts, visible
 from seqgen.reports.charts import BLUE, GREEN, MARKERS, MUTED, PAPER, SERIES, Layout, drawable
 
 if TYPE_CHECKING:
@@ -49,7 +49,8 @@ class Chart:
 
     def svg(self, layout: Layout) -> Markup:
         """The chart as an element of a page."""
-        return charts.svg(self.draw, self.about, layout=layout, titles=self.titles)
+        titles = {gid: visible(title) for gid, title in self.titles.items()}
+        return charts.svg(self.draw, visible(self.about), layout=layout, titles=titles)
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ class TradeOff:
                 for each in (self.quality, self.other)
                 if (found := self.results.value(system, each))
             )
-            names[system.label] = f"{system.label}: {', '.join(values)}"
+            names[f"system{len(names)}"] = f"{system.label}: {', '.join(values)}"
         title = f"{self.quality.title} and {self.other.title}"
         about = f"{self.quality.title} against {self.other.title} of {len(names)} strategies"
         return Chart(title[:1].upper() + title[1:], about, self._draw, names)
@@ -152,7 +153,7 @@ class TradeOff:
                 mec=color,
                 clip_on=False,
                 zorder=4 if taken else 3,
-                gid=system.label,
+                gid=f"system{self.systems.index(system)}",
             )
             if taken:
                 look = {**centre, "color": GREEN, "weight": "bold", "xytext": (0, 13)}

@@ -214,7 +214,7 @@ def spaces_shown(text: str) -> str:
 
 def small_units(quantity: str) -> Markup:
     """A quantity as HTML content with smaller units."""
-    return Markup(re.sub(r"(?<=\d) ([a-zA-Z%]+)", r"<i> \1</i>", str(escape(quantity))))
+    return Markup(re.sub(r"(?<=\d) ([a-zA-Z%]+)", r"<i> \1</i>", str(escape(visible(quantity)))))
 
 
 def is_long(text: str, lines: int = 3) -> bool:

@@ -1,7 +1,11 @@
 """Outputs and systems, written out, as tests of measures need them."""
 
+import json
+from pathlib import Path
+
 import pytest
 
+from seqgen.comparison import Results, read_document
 from seqgen.comparison.decode import Output, Produced
 from seqgen.comparison.systems import System
 from seqgen.decoders import Hypothesis
@@ -40,5 +44,79 @@ def produced():
         system = System(label, 0, {"name": label}, draws=len(seeds) > 1)
         outputs = [[listed(own) for own in seed] for seed in seeds]
         return Produced(system, range(1, len(seeds) + 1), outputs, rows)
+
+    return make
+
+
+PAGES = Path(__file__).parents[1] / "golden" / "pages"
+
+
+@pytest.fixture
+def pronounced():
+    """Fourteen strategies of a model that reads sources: a document as plain data to change."""
+    return json.loads((PAGES / "pronounced.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture
+def told():
+    """Nine strategies of a language model, without metrics, timings and search errors."""
+    return json.loads((PAGES / "told.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture
+def folder_of(tmp_path):
+    """A function that writes a document, or any text, as compare.json; returns its folder."""
+
+    def write(document):
+        text = document if isinstance(document, str) else json.dumps(document)
+        (tmp_path / "compare.json").write_text(text, encoding="utf-8")
+        return tmp_path
+
+    return write
+
+
+@pytest.fixture
+def read(folder_of):
+    """A function from a document as plain data to its results."""
+    return lambda document: Results(read_document(folder_of(document)))
+
+
+@pytest.fixture
+def small(read, pronounced):
+    """A function from systems, by label with their values, and their differences from the baseline
+    in error, to the results of a document that has nothing else but what is changed."""
+    nothing = {"search": None, "best_of": None, "references": None, "timings": None}
+    nothing |= {"curves": [], "outputs": [], "traces": []}
+    measures = {
+        "error": ("error", "quality", "lower", "share"),
+        "distinct_2": ("distinct", "diversity", "higher", ""),
+        "rows_per_input": ("work", "work", "lower", "rows"),
+    }
+
+    def make(systems, differences=(), take=None, **changed):
+        known = {name for values in systems.values() for name in values}
+        document = {**pronounced, **nothing, "baseline": "", "quality": "error"}
+        document["measures"] = {
+            name: dict(zip(("title", "group", "better", "unit"), each, strict=True), about="")
+            for name, each in measures.items()
+            if name in known or name == "error"
+        }
+        document["systems"] = [
+            {
+                "label": label,
+                "run": "g2p",
+                "decoder": {},
+                "draws": False,
+                "seeds": [1],
+                "values": {
+                    name: value if isinstance(value, dict) else {"value": value}
+                    for name, value in values.items()
+                },
+                "against_baseline": {"error": differences[label]} if label in differences else {},
+            }
+            for label, values in systems.items()
+        ]
+        document["verdict"] = {"take": take, "why": []}
+        return read({**document, **changed})
 
     return make

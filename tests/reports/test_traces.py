@@ -40,10 +40,11 @@ def branching():
 @pytest.fixture
 def one_path(branching):
     """The same without the path that was given up."""
-    branching["nodes"] = [branching["nodes"][place] for place in (0, 1, 3)]
-    branching["nodes"][2]["parent"] = 1
-    branching["outputs"][0]["node"] = 2
-    return branching
+    found = copy.deepcopy(branching)
+    found["nodes"] = [found["nodes"][place] for place in (0, 1, 3)]
+    found["nodes"][2]["parent"] = 1
+    found["outputs"][0]["node"] = 2
+    return found
 
 
 def path_of(log_probs, **output):
@@ -207,8 +208,8 @@ def test_a_page_has_room_for_so_many_outputs_and_tokens(branching, well_made):
 
 @pytest.mark.parametrize("place", ["token", "considered", "last", "text", "input"])
 def test_no_text_acts_on_the_page(branching, one_path, place, well_made):
-    for trace in (branching, copy.deepcopy(one_path)):
-        trace = copy.deepcopy(trace) | {"continues": True}
+    for found in (branching, one_path):
+        trace = copy.deepcopy(found) | {"continues": True}
         target, key = {
             "token": (trace["nodes"][-1], "token"),
             "considered": (trace["nodes"][1]["considered"][1], 0),
