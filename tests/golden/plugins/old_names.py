@@ -51,7 +51,7 @@ class OldCell(Cell):
 class OldTraining(Training[TokenBatch]):
     def __init__(self, rows, texts):
         self.rows = rows
-        self.tokens = sum(map(len, rows))
+        self.tokens = sum(row.numel() - 1 for row in rows)
         self.size = TextSize(sum(map(len, texts)), sum(len(each.encode()) for each in texts))
         self.steps_per_epoch = len(rows)
 
@@ -66,7 +66,7 @@ class OldSplit(Split[TokenBatch]):
 
     def __init__(self, rows, texts):
         self.training = OldTraining(rows, texts)
-        self.tokens = self.training.tokens - len(rows)
+        self.tokens = self.training.tokens
         self.size = self.training.size
 
     def walk(self, visit, initial_state, batch_size):
