@@ -42,6 +42,7 @@ OLD_NAMES = {
     *("remarks", "renew", "training_texts", "walk", "wrap"),
 }
 """What of plugins/old_names.py is called by a run and by generation."""
+PROMPTS = {"language_model": ["the ", "cat", ""], "seq2seq": ["abc", "de", "eabcd"]}
 CLOCK = {"seconds", "tokens_per_second"}
 """What of a log or a result a clock decides."""
 
@@ -252,19 +253,28 @@ def test_every_kind_of_data_has_its_hashes():
 def test_every_decoder_and_constraint_has_its_samples():
     from seqgen.decoders import constraints, decoders
 
-    words = " ".join(each["words"] for each in DECODING.values())
-    assert {*decoders.names(), *constraints.names()} <= set(re.findall(r"\w+", words))
+    specs = dump([each["decoder"] for each in DECODING.values()])
+    assert {*decoders.names(), *constraints.names()} <= set(re.findall(r"\w+", specs))
+
+
+@pytest.fixture(scope="module")
+def loaded(place):
+    """Both stored runs, loaded."""
+    return {name: seqgen.load(place / name) for name in RUNS}
 
 
 @pytest.mark.parametrize("name", DECODING)
-def test_decoders_choose_what_they_chose(name, place):
-    words = DECODING[name]["words"]
-    ended = run("generate", *shlex.split(words), "--json", folder=place)
-    outputs = [
-        [value for key, value in rounded(each).items() if key != "pieces"]
-        for each in json.loads(ended.out)
+def test_decoders_choose_what_they_chose(name, place, loaded, monkeypatch):
+    """Texts, tokens and scores for one seed, and whether a sequence came to its end."""
+    monkeypatch.chdir(place)
+    case = {key: each for key, each in DECODING[name].items() if key != "outputs"}
+    own = loaded[case["run"]]
+    decoder = own.decoder(case["decoder"], 5)
+    outputs = own.continuations(PROMPTS[case["run"]], decoder, 8, case["samples"])
+    found = [
+        [[one.text, *rounded(json.loads(dump(one.hypothesis)))] for one in each] for each in outputs
     ]
-    check(DECODING, name, {"words": words, "outputs": outputs})
+    check(DECODING, name, {**case, "outputs": found})
 
 
 def sha256(path):
@@ -316,13 +326,19 @@ class TestRuns:
             found["sha256"] = ENDS[name]["sha256"]  # of one machine; the numbers are of all
         check(ENDS, name, found)
 
-    def test_a_stored_run_loads_and_generates_the_same(self, name, place, monkeypatch):
+    def test_a_stored_run_generates_and_is_evaluated_the_same(
+        self, name, place, loaded, monkeypatch
+    ):
         monkeypatch.chdir(place)
-        loaded = seqgen.load(name)
-        prompts = {"language_model": ("the ", "cat"), "seq2seq": ("abc", "de")}[name]
-        texts = [loaded.generate(prompt, seed=3) for prompt in prompts]
-        texts.append(loaded.generate(prompts[0], "beam", 6, beam_size=2))
-        check(ENDS, f"{name} loaded", {"texts": texts, "test": loaded.evaluate("test")})
+        own, prompts = loaded[name], PROMPTS[name][:2]
+        texts = [own.generate(prompt, seed=3) for prompt in prompts]
+        texts.append(own.generate(prompts[0], "beam", 6, beam_size=2))
+        words = [f"--prompt={each}" for each in prompts]
+        lines = run(
+            "generate", name, *words, "--seed", 3, "--samples", 2, "--json", folder=place
+        ).out
+        found = {"texts": texts, "test": own.evaluate("test"), "json": rounded(json.loads(lines))}
+        check(ENDS, f"{name} loaded", found)
 
     def test_a_stored_run_goes_on_to_the_same_end(self, name, place):
         shutil.copytree(place / name, place / f"{name}_resumed")
