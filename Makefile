@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 
 help:
 	@echo "make demo    train recipes/char_lstm.yaml (about three minutes)"
-	@echo "make test    run the tests, and say which lines they reach"
+	@echo "make test    run the tests, a process for each core, and say which lines they reach"
 	@echo "make check   lint and test: what a change must pass"
 	@echo "make lint    format, lint, types and floors, without changing anything"
 	@echo "make format  put the code into its format"
@@ -38,7 +38,7 @@ demo: $(VENV)/installed
 	$(BIN)/seqgen run recipes/char_lstm.yaml --overwrite
 
 test: $(VENV)/installed-dev
-	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(or $(JOBS),auto) --dist loadfile --cov --cov-report=term:skip-covered
 
 check: lint test
 

@@ -10,6 +10,7 @@ import pytest
 import typer
 
 from seqgen.cli.main import app
+from seqgen.cells import cells
 from seqgen.comparison.plan import Plan
 from seqgen.comparison.plan_source import PlanSource
 from seqgen.config import bundled_recipes
@@ -37,6 +38,19 @@ def commands(page):
 
 COMMANDS = [*commands(PAGE), *commands(DECODING)]
 RUNS = [each for each in COMMANDS if each[0] == "run"]
+
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("registry", [cells, decoders, constraints], ids=lambda each: each.kind)
+def test_the_readme_counts_the_parts(registry):
+    assert f"{len(registry.names())} {registry.kind}s" in README
+
+
+def test_the_readme_is_short_and_counts_the_recipes():
+    assert f"the {len(bundled_recipes())} recipes" in README
+    assert len(README.splitlines()) <= 90
 
 
 def out_of(words):
