@@ -21,7 +21,7 @@ from seqgen.comparison.decode import Comparison, Progress
 from seqgen.comparison.document import Seconds, Timing, Timings
 from seqgen.comparison.plan import SpeedOptions
 from seqgen.decoders import Decoder, watched
-from seqgen.decoders.counting import Counting
+from seqgen.decoders.tracing import Counting
 from seqgen.machine import finish_work, hardware
 from seqgen.trained import TrainedRun
 

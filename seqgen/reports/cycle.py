@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from seqgen.metrics.loops import SHORTEST, find_loop
+from seqgen.metrics.diversity import SHORTEST, find_loop
 
 
 @dataclass(frozen=True)

@@ -4,14 +4,12 @@ import json
 
 import pytest
 
-from seqgen.bundled_recipes import known_plans
 from seqgen.comparison import PlanSource, plan_schema, systems_of
 from seqgen.comparison.systems import LONGEST, baseline_of, curves, decoder_label
-from seqgen.decoders import Decoder, decoders
-from seqgen.decoders.base import DecoderFactory
+from seqgen.config import bundled_plans, read_override
+from seqgen.decoders import Decoder, DecoderFactory, decoders
 from seqgen.errors import RecipeError
 from seqgen.options import OptionError, dotted
-from seqgen.overrides import read_override
 from seqgen.registry import plain
 
 PLAN = """\
@@ -84,7 +82,7 @@ OVERRIDES = [
     ("strategies.1.grid.beam_size.1=0",
      "override strategies.1.grid.beam_size.1=0: strategies.1.grid.beam_size.1: must be"),
     ("strategies.0.decoder=beem", "override strategies.0.decoder=beem: strategies.0.decod"),
-    ("strategies.7.label=x", "override strategies.7.label=x: there is no place for '7'"),
+    ("strategies.7.label=x", "override strategies.7.label=x: no such key '7'"),
     ("strategies=[]", "override strategies=[]: strategies: must be at least 1 long"),
     ("baseline=x", "override baseline=x: baseline: nothing is called 'x' (greedy, wide"),
     ("strategies.0.decoder={name: beam, beam_size: 5}",
@@ -171,8 +169,8 @@ class TestPlanFiles:
         assert [each.spec["k"] for each in source.expand(["run"])[1][:2]] == [5, 3]
 
     def test_the_bundled_plans(self):
-        assert known_plans().keys() == {"language_model", "seq2seq"}
-        for name in known_plans():
+        assert bundled_plans().keys() == {"language_model", "seq2seq"}
+        for name in bundled_plans():
             plan, systems = PlanSource.find(name).expand(["run"])
             assert plan.description
             assert plan.baseline == "greedy"
@@ -198,8 +196,8 @@ class TestPlanFiles:
     def test_the_schema_accepts_the_bundled_plans(self):
         validator = pytest.importorskip("jsonschema").validators.Draft202012Validator
         validator.check_schema(plan_schema())
-        for name in known_plans():
-            validator(plan_schema()).validate(PlanSource.find(name).source.document.data)
+        for name in bundled_plans():
+            validator(plan_schema()).validate(PlanSource.find(name).file.data)
 
     def test_the_schema_knows_decoders_and_asks_for_strategies(self):
         schema = json.loads(json.dumps(plan_schema()))
