@@ -9,8 +9,8 @@ from xml.etree import ElementTree
 import pytest
 import typer
 
-from seqgen.cli.main import app
 from seqgen.cells import cells
+from seqgen.cli.main import app
 from seqgen.comparison.plan import Plan
 from seqgen.comparison.plan_source import PlanSource
 from seqgen.config import bundled_recipes
