@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path as FilePath
+from pathlib import Path
 from typing import Any
 
+from seqgen.config import ConfigFile, schema_of_file
 from seqgen.data import DataFactory
 from seqgen.decoders import DecoderFactory, Greedy
 from seqgen.evaluate import EvaluationOptions
@@ -14,14 +15,11 @@ from seqgen.generate import GenerationOptions, SampleOptions
 from seqgen.machine import Device, Threads
 from seqgen.metrics import MetricFactory
 from seqgen.models import ModelFactory
-from seqgen.option_files import checked, schema_of_file
 from seqgen.options import Seed
-from seqgen.overrides import lay_over, read_override
-from seqgen.recipe_source import RecipeSource
 from seqgen.registry import plain
 from seqgen.tokenizers import CharTokenizer, TokenizerFactory
 from seqgen.training import TrainOptions
-from seqgen.yaml_loader import dump
+from seqgen.yaml_io import dump
 
 
 @dataclass(frozen=True)
@@ -57,18 +55,17 @@ class Recipe:
         return dump(self.plain())
 
 
-def check_recipe(source: RecipeSource, overrides: Sequence[str] = ()) -> Recipe:
-    """The Recipe of a file, with `key=value` overrides laid over it.
+def check_recipe(file: ConfigFile) -> Recipe:
+    """The Recipe of a file, whose plugins are imported already.
 
-    Errors: RecipeError in one line with the place, be it in the file or in an override.
+    Raises RecipeError in one line with the place, be it in the file or in an override.
     """
-    return checked(Recipe, source, [read_override(text) for text in overrides], "a recipe")
+    return file.options(Recipe, "a recipe")
 
 
-def named_plugins(source: RecipeSource, overrides: Sequence[str] = ()) -> list[str]:
+def named_plugins(file: ConfigFile) -> list[str]:
     """The plugin files that it names, before anything else of it is checked."""
-    data = lay_over(source.document.data, [read_override(text) for text in overrides])
-    named = data.get("plugins")
+    named = file.data.get("plugins")
     return [each for each in named if isinstance(each, str)] if isinstance(named, list) else []
 
 
@@ -77,6 +74,6 @@ def recipe_schema() -> dict[str, Any]:
     return schema_of_file(Recipe, "seqgen recipe")
 
 
-def read_recipe(path: FilePath, overrides: Sequence[str] = ()) -> Recipe:
-    """The Recipe of the file at `path`, whose plugins are there already."""
-    return check_recipe(RecipeSource.read(path), overrides)
+def read_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
+    """The Recipe of the file at `path`, with `key=value` overrides laid over it."""
+    return check_recipe(ConfigFile.read(path, overrides))

@@ -22,30 +22,26 @@ from seqgen.build import (
     save_tokenizers,
     supply_decoder,
 )
-from seqgen.bundled_recipes import known_recipes
-from seqgen.conclusion import conclude, concluded
-from seqgen.data.base import Dataset, Split
-from seqgen.errors import DataError, SeqgenError, UsageError
-from seqgen.manifest import check_same, manifest
-from seqgen.option_files import placed
-from seqgen.options import OptionError
-from seqgen.overrides import read_override
-from seqgen.recipe import Recipe, check_recipe, named_plugins
-from seqgen.recipe_source import RecipeSource, find_recipe
-from seqgen.reports import try_drawing, write_report
-from seqgen.run_directory import REPORT, RunDirectory, runs_near
-from seqgen.samples import (
+from seqgen.conclusion import (
     check_samples,
+    conclude,
+    concluded,
     sample_prompts,
     samples_at_validation,
 )
-from seqgen.saved_run import runs_beside, saved_recipe
+from seqgen.config import ConfigFile, bundled_recipes, find_file
+from seqgen.data import Dataset, Split
+from seqgen.errors import DataError, SeqgenError, UsageError
+from seqgen.options import OptionError
+from seqgen.recipe import Recipe, check_recipe, named_plugins
+from seqgen.reports import try_drawing, write_report
+from seqgen.run_directory import REPORT, RunDirectory, check_same, manifest, runs_near
 from seqgen.tokenizers import gather_facts
+from seqgen.trained import runs_beside, saved_recipe
 from seqgen.training import Fit, Outcome, Validation
 from seqgen.training.checkpoint import Checkpoints, load_weights
-from seqgen.training.log import MetricsLog, cut_back
+from seqgen.training.log import MetricsLog, Signals, cut_back
 from seqgen.training.loop import Sink
-from seqgen.training.signals import Signals
 
 
 @dataclass(frozen=True)
@@ -63,15 +59,15 @@ class RunRequest:
 
 def load_recipe(
     wanted: str, overrides: Sequence[str], given: Sequence[str | Path] = ()
-) -> tuple[Recipe, RecipeSource]:
+) -> tuple[Recipe, ConfigFile]:
     """Find a recipe, import the plugins it names and those `given`, and check it."""
-    source = RecipeSource.read(find_recipe(wanted))
-    named = [source.folder / each for each in named_plugins(source, overrides)]
+    file = ConfigFile.read(find_file(wanted), overrides)
+    named = [file.folder / each for each in named_plugins(file)]
     files = list(dict.fromkeys(str(Path(each).resolve()) for each in (*named, *given)))
     plugins.load_installed()
     plugins.load_files(files)
     # With whole paths, the recipe finds its plugins from the run directory too.
-    return replace(check_recipe(source, overrides), plugins=tuple(files)), source
+    return replace(check_recipe(file), plugins=tuple(files)), file
 
 
 def run(request: RunRequest, announce: Sink, watch: Sequence[Sink] = ()) -> Path:
@@ -82,9 +78,9 @@ def run(request: RunRequest, announce: Sink, watch: Sequence[Sink] = ()) -> Path
     """
     directory = run_directory(request)
     if goes_on(request):
-        recipe, source = saved_recipe(directory, request.overrides, request.plugins)
+        recipe, file = saved_recipe(directory, request.overrides, request.plugins)
     else:
-        recipe, source = load_recipe(request.recipe, request.overrides, request.plugins)
+        recipe, file = load_recipe(request.recipe, request.overrides, request.plugins)
     free = partial(directory.check_free, resume=request.resume, overwrite=request.overwrite)
     free()
     resumed = request.resume and directory.exists()
@@ -102,12 +98,11 @@ def run(request: RunRequest, announce: Sink, watch: Sequence[Sink] = ()) -> Path
         check_samples(built, sample_prompts(built, dataset.valid), load)
         _check_judging(built, dataset)
         fit = _fit(built, dataset, directory, load)
-        record = manifest(built, dataset, source, request.command)
+        record = manifest(built, dataset, file, request.command)
         record["precision"] = fit.precision
         record["remarks"] += [fit.remark] if fit.remark else []
     except OptionError as error:
-        overrides = [read_override(text) for text in request.overrides]
-        raise placed(error, source, overrides) from None
+        raise file.error(error) from None
     except ValueError as error:  # from a tokenizer that the training text does not suit
         raise DataError(str(error)) from None
     with directory.locked():
@@ -133,7 +128,7 @@ def goes_on(request: RunRequest) -> bool:
     wanted = request.recipe
     if not request.resume or os.path.lexists(wanted):  # both take any name
         return request.resume and os.path.isdir(wanted)  # noqa: PTH112
-    is_recipe = wanted in known_recipes() or Path(wanted).suffix == ".yaml"
+    is_recipe = wanted in bundled_recipes() or Path(wanted).suffix == ".yaml"
     return request.out is None and not is_recipe and bool(runs_near(Path(wanted)))
 
 

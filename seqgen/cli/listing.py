@@ -7,13 +7,13 @@ from typing import Annotated, Any
 
 import typer
 
-from seqgen.bundled_recipes import known_plans, known_recipes
 from seqgen.cli.completion import rooms
 from seqgen.cli.output import echo
 from seqgen.cli.plugin_files import PluginFiles, load_plugins
+from seqgen.config import bundled_plans, bundled_recipes
 from seqgen.errors import UsageError
 
-FILES = {"recipes": known_recipes, "plans": known_plans}
+FILES = {"recipes": bundled_recipes, "plans": bundled_plans}
 """What else than parts can be listed."""
 
 BUDGETS = {"max_steps": "{:,} steps", "max_epochs": "{} epochs", "max_seconds": "{:,} s"}
@@ -38,7 +38,7 @@ def list_parts(
         _list_files(kind, as_json)
         return
     from seqgen.options import did_you_mean
-    from seqgen.rooms import ROOMS
+    from seqgen.plugins import ROOMS
 
     load_plugins(plugin_files)
     if kind is not None and kind not in ROOMS:
@@ -59,11 +59,11 @@ def _list_files(kind: str, as_json: bool) -> None:
     from rich.text import Text
 
     from seqgen.cli.terminal import Terminal
-    from seqgen.recipe_source import RecipeSource
+    from seqgen.config import ConfigFile
 
     found = []
     for name, path in FILES[kind]().items():
-        data: Any = RecipeSource.read(path).document.data
+        data: Any = ConfigFile.read(path).data
         budget = {key: each for key, each in data.get("train", {}).items() if key in BUDGETS}
         description = data.get("description", "")
         found.append({"name": name, "budget": budget, "description": description})

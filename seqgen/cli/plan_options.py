@@ -8,15 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from seqgen.bundled_recipes import known_plans
 from seqgen.comparison import Plan, PlanSource
+from seqgen.config import ConfigFile, Override, read_override, read_value_file
 from seqgen.decoders import decoders
 from seqgen.errors import RecipeError, UsageError
 from seqgen.options import did_you_mean, options_of
-from seqgen.overrides import Override, read_override, read_value_file
 from seqgen.recipe import Recipe
-from seqgen.recipe_source import RecipeSource
-from seqgen.yaml_loader import Document, Mark, parse_value
+from seqgen.yaml_io import Document, Mark, parse_value
 
 PREFIX = "plan."
 """What overrides of the plan begin with; others are of the recipes."""
@@ -120,7 +118,7 @@ class PlanOptions(NamedTuple):
     def ready(self, continues: bool) -> PlanSource:
         """The plan that comes along, for models that continue prompts or that answer sources."""
         name = "language_model" if continues else "seq2seq"
-        return PlanSource(RecipeSource.read(known_plans()[name]), self.overrides)
+        return PlanSource.find(name, self.overrides)
 
     def _of_decoders(self) -> PlanSource:
         """A strategy for each decoder. All of it are overrides, so that errors name them."""
@@ -134,9 +132,8 @@ class PlanOptions(NamedTuple):
         said += self._grids()
         empty = [dict[str, object]() for _ in self.decoders]
         document = Document({"strategies": empty}, {}, {(): Mark(1, 1)})
-        return PlanSource(
-            RecipeSource("the command line", Path(), document), [*said, *self.overrides]
-        )
+        every = (*said, *self.overrides)
+        return PlanSource(ConfigFile("the command line", Path(), document, every))
 
     def _grids(self) -> Iterator[Override]:
         """Each setting for each decoder that has the option."""

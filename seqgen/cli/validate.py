@@ -39,27 +39,24 @@ def validate(
 def _recipe(wanted: str, overrides: list[str]) -> tuple[str, object]:
     """What errors call it, and all its options."""
     from seqgen.build import rehearse
-    from seqgen.option_files import placed
     from seqgen.options import OptionError
-    from seqgen.overrides import read_override
     from seqgen.run import load_recipe
 
-    checked, source = load_recipe(wanted, overrides)
+    checked, file = load_recipe(wanted, overrides)
     try:
         rehearse(checked)
     except OptionError as error:
-        raise placed(error, source, [read_override(each) for each in overrides]) from None
-    return source.name, checked.plain()
+        raise file.error(error) from None
+    return file.name, checked.plain()
 
 
 def _plan(wanted: str, overrides: list[str]) -> tuple[str, object]:
     """The same of a plan, whose decoders are built, too."""
     from seqgen.comparison import PlanSource, dry_run_decoders
-    from seqgen.overrides import read_override
     from seqgen.registry import plain
 
-    source = PlanSource.find(wanted, [read_override(each) for each in overrides])
+    source = PlanSource.find(wanted, overrides)
     checked, systems = source.expand(["run"])
     with source.locating_errors():
         dry_run_decoders(checked, systems)
-    return source.source.name, plain(checked)
+    return source.file.name, plain(checked)

@@ -44,8 +44,7 @@ from seqgen.errors import CheckpointError, SetupError
 from seqgen.files import kind_of, read_mapping, sha256, write_file, written_as
 from seqgen.options import OptionError
 from seqgen.registry import plain
-from seqgen.saved_run import best_checkpoint
-from seqgen.trained import TrainedRun
+from seqgen.trained import TrainedRun, best_checkpoint
 from seqgen.training.checkpoint import WEIGHTS
 from seqgen.version import __version__
 

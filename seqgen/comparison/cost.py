@@ -21,7 +21,7 @@ from seqgen.comparison.decode import Comparison, Progress
 from seqgen.comparison.document import Seconds, Timing, Timings
 from seqgen.comparison.plan import SpeedOptions
 from seqgen.decoders import Decoder, watched
-from seqgen.decoders.counting import Counting
+from seqgen.decoders.tracing import Counting
 from seqgen.machine import finish_work, hardware
 from seqgen.trained import TrainedRun
 
@@ -51,7 +51,11 @@ class Candidate(NamedTuple):
         return Decoded(len(every), sum(len(each.hypothesis.tokens) for each in every))
 
 
-def measure_cost(comparison: Comparison, texts: Sequence[str]) -> Timings | None:
+def measure_cost(
+    comparison: Comparison,
+    texts: Sequence[str],
+    clock: Callable[[], float] = time.perf_counter,
+) -> Timings | None:
     """The cost of each system for as many of the `texts` as the plan says, evenly spread; None
     where the plan has no repeats.
 
@@ -79,7 +83,7 @@ def measure_cost(comparison: Comparison, texts: Sequence[str]) -> Timings | None
         comparison.watch(Progress(next(done), total, f"{what} of {label}"))
 
     decodes = {label: partial(each.decode, texts) for label, each in candidates.items()}
-    times = take_times(decodes, options, partial(announce, "speed"))
+    times = take_times(decodes, options, partial(announce, "speed"), clock)
     systems = {}
     for label, candidate in candidates.items():
         announce("memory", label)
@@ -114,8 +118,8 @@ def measure_cost(comparison: Comparison, texts: Sequence[str]) -> Timings | None
 def take_times(
     systems: Mapping[str, Callable[[], Decoded]],
     options: SpeedOptions,
-    announce: Callable[[str], None] = lambda label: None,
-    clock: Callable[[], float] = time.perf_counter,
+    announce: Callable[[str], object],
+    clock: Callable[[], float],
 ) -> dict[str, tuple[Seconds, Decoded]]:
     """For each label the seconds of decoding once, over `repeats` rounds, and what was decoded. A
     system decodes when it is called, and returns when all of it is done.

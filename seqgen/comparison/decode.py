@@ -14,16 +14,15 @@ from seqgen.answers import Wanted, spread
 from seqgen.comparison.plan import Plan, Unit
 from seqgen.comparison.systems import System
 from seqgen.data import Example
-from seqgen.data.files import read_text
+from seqgen.data.text_files import read_text
 from seqgen.decoders import Decoder, Exact, Hypothesis, watched
-from seqgen.decoders.counting import Counting
+from seqgen.decoders.tracing import Counting
 from seqgen.errors import DataError, RecipeError
+from seqgen.explain import LogProbs, rescored, traces
 from seqgen.generate import Generated
 from seqgen.machine import double_precision
 from seqgen.metrics import Metric
-from seqgen.rescoring import LogProbs, rescored
 from seqgen.tokenizers import EOS
-from seqgen.traces import traces
 from seqgen.trained import TrainedRun
 
 T = TypeVar("T")

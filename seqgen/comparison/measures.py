@@ -15,8 +15,7 @@ from seqgen.comparison.decode import Output, Produced
 from seqgen.comparison.document import Better, Group, Measure, Value, Values
 from seqgen.comparison.plan import Unit
 from seqgen.metrics import TrainingText, diversity
-from seqgen.metrics.distinct import distinct
-from seqgen.metrics.loops import looping
+from seqgen.metrics.diversity import distinct, looping
 from seqgen.tokenizers import EOS, Tokenizer
 
 Outputs = Sequence[Sequence[Output]]

@@ -45,7 +45,7 @@ from seqgen.metrics import (
     paired_test,
 )
 from seqgen.metrics.base import Numbers
-from seqgen.metrics.distinct import distinct
+from seqgen.metrics.diversity import distinct
 from seqgen.reports import metric_label
 
 BySeed = Sequence[Sequence[Answer]]
@@ -189,7 +189,7 @@ def judge(
     sign test with sizes, and no longer exact for few.
 
     **Many tests**: `p_holm` is corrected for all systems that are tested against the same one by
-    the same metric (`seqgen.metrics.holm`). All intervals and tests use the same draws, of `seed`.
+    the same metric. All intervals and tests use the same draws, of `seed`.
     """
     if not examples or not all(each.references for each in examples):
         return Quality({}, {}, {})

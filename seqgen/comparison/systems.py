@@ -3,6 +3,7 @@ what they are called, and which of them make a curve."""
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -12,25 +13,30 @@ from itertools import product
 from math import prod
 from typing import Any, cast
 
-from seqgen.bundled_recipes import known_plans
 from seqgen.comparison.document import Curve, CurvePoint
 from seqgen.comparison.plan import Plan, Strategy
+from seqgen.config import (
+    ConfigFile,
+    Override,
+    find_file,
+    lay_over,
+    path_of,
+    schema_of_file,
+    suggest_place,
+)
 from seqgen.decoders import Decoder, decoders
 from seqgen.errors import RecipeError
-from seqgen.option_files import placed, schema_of_file, with_place_meant
 from seqgen.options import (
     REQUIRED,
+    KeyPath,
     OptionError,
-    Path,
     check_options,
     default_of,
     did_you_mean,
     dotted,
     options_of,
+    shown,
 )
-from seqgen.overrides import Override, lay_over, path_of
-from seqgen.plain_values import shown
-from seqgen.recipe_source import RecipeSource, find_file
 from seqgen.registry import Part, plain
 
 MOST = 1000
@@ -50,11 +56,11 @@ class Origin:
     """Where in a plan a decoder comes from: the path of its strategy, and for each key of the grid
     the index of its value."""
 
-    strategy: Path = ("strategies", 0)
+    strategy: KeyPath = ("strategies", 0)
     picks: Mapping[str, int] = field(default_factory=dict)
 
     @property
-    def path(self) -> Path:
+    def path(self) -> KeyPath:
         """The path of its strategy, or of the value in a grid of one key."""
         if len(self.picks) != 1:
             return self.strategy
@@ -96,28 +102,27 @@ class System:
 
 @dataclass(frozen=True)
 class PlanSource:
-    """A plan's file, and the overrides that are laid over it."""
+    """A plan's file with its overrides."""
 
-    source: RecipeSource
-    overrides: Sequence[Override] = ()
+    file: ConfigFile
 
     @classmethod
-    def find(cls, wanted: str, overrides: Sequence[Override] = ()) -> PlanSource:
+    def find(cls, wanted: str, overrides: Sequence[str | Override] = ()) -> PlanSource:
         """The plan of a path, or of the bare name of a bundled one.
 
         Raises RecipeError with a suggestion.
         """
-        return cls(RecipeSource.read(find_file(wanted, known_plans(), "plan")), overrides)
+        return cls(ConfigFile.read(find_file(wanted, "plan"), overrides))
 
     def plan(self) -> Plan:
         """The checked plan. Raises RecipeError in one line with the place."""
-        data = lay_over(self.source.document.data, self.overrides)
+        data = copy.deepcopy(self.file.data)
         from_grids = _fill_required(data)
         with self.locating_errors():
             try:
                 return Plan(**check_options(options_of(Plan), data, (), "a plan"))
             except OptionError as fault:
-                error = with_place_meant(fault, Plan, data)
+                error = suggest_place(fault, Plan, data)
                 path = from_grids.get(error.path[:4], error.path[:4]) + error.path[4:]
                 raise OptionError(path, error.message, at_key=error.at_key) from None
 
@@ -138,16 +143,16 @@ class PlanSource:
         try:
             yield
         except OptionError as error:
-            raise placed(error, self.source, self.overrides) from None
+            raise self.file.error(error) from None
 
 
-def _fill_required(data: Any) -> Mapping[Path, Path]:
+def _fill_required(data: Any) -> Mapping[KeyPath, KeyPath]:
     """Give each decoder the first values in its grid of options without a default.
 
     Returns where the values come from: for their path in the decoder that in the grid. What has the
     wrong type is left for the check.
     """
-    found: dict[Path, Path] = {}
+    found: dict[KeyPath, KeyPath] = {}
     strategies = data.get("strategies") if isinstance(data, dict) else None
     for index, strategy in enumerate(strategies if isinstance(strategies, list) else ()):
         grid = strategy.get("grid") if isinstance(strategy, dict) else None
@@ -161,7 +166,7 @@ def _fill_required(data: Any) -> Mapping[Path, Path]:
                 continue
             if isinstance(values, list) and values:
                 spec[key] = values[0]
-                where: Path = ("strategies", index)
+                where: KeyPath = ("strategies", index)
                 found[*where, "decoder", key] = (*where, "grid", key, 0)
         strategy["decoder"] = spec
     return found
@@ -188,8 +193,8 @@ def systems_of(plan: Plan, names: Sequence[str]) -> list[System]:
     ]
     if len(variants) > MOST:
         raise OptionError(("strategies",), _too_many(len(variants)))
-    decoding: dict[str, Path] = {}
-    labelled: dict[str, Path] = {}
+    decoding: dict[str, KeyPath] = {}
+    labelled: dict[str, KeyPath] = {}
     for variant in variants:
         path, label = variant.origin.path, shown(variant.label)
         same = decoding.setdefault(json.dumps(variant.spec, sort_keys=True), path)

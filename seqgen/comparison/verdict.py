@@ -18,8 +18,7 @@ from seqgen.comparison.document import (
     Verdict,
 )
 from seqgen.comparison.measures import COMPARED
-from seqgen.options import OptionError
-from seqgen.plain_values import shown
+from seqgen.options import OptionError, shown
 from seqgen.reports import counted, figure, share
 
 COST_TOLERANCE = 1.05

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from seqgen.comparison import Results, read_document
+from seqgen.comparison import Document, Plan, Results, System, read_document
 from seqgen.comparison.decode import Output, Produced
-from seqgen.comparison.systems import System
+from seqgen.comparison.document import FORMAT, InputsInfo, Verdict
 from seqgen.decoders import Hypothesis
 from seqgen.generate import Generated
+from seqgen.options import check_options, options_of
 from seqgen.tokenizers import EOS
 
 
@@ -46,6 +47,34 @@ def produced():
         return Produced(system, range(1, len(seeds) + 1), outputs, rows)
 
     return make
+
+
+@pytest.fixture
+def plan_of():
+    """A function from strategies and options to a checked plan."""
+
+    def make(*strategies, **more):
+        data = {"strategies": list(strategies), **more}
+        return Plan(**check_options(options_of(Plan), data, (), "a plan"))
+
+    return make
+
+
+@pytest.fixture
+def document_of():
+    """A function from some parts of a document to one whose other parts are empty."""
+    inputs = InputsInfo(origin="test", count=1, of=1, continues=False, references=True, ends=True)
+    nothing = dict.fromkeys(("quality", "diversity", "references", "search", "best_of", "timings"))
+    empty = {
+        **nothing,
+        **{name: [] for name in ("runs", "systems", "curves", "outputs", "traces")},
+        **{"format": FORMAT, "seqgen": "0.1.0", "description": "", "seed": 7, "inputs": inputs},
+        "plan": {"significance": {"level": 0.95}},
+        "measures": {},
+        "baseline": "greedy",
+        "verdict": Verdict(take=None, why=[]),
+    }
+    return lambda **parts: Document(**{**empty, **parts})
 
 
 PAGES = Path(__file__).parents[1] / "golden" / "pages"

@@ -1,0 +1,321 @@
+"""Recipe and plan files: finding one, laying overrides over it, and the place of what is wrong.
+
+    ConfigFile.read(find_file("char_lstm"), ["model.cell.layers=2"]).options(Recipe, "a recipe")
+
+It is light enough for a shell's completion: nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+import copy
+import difflib
+import functools
+import operator
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from seqgen.errors import RecipeError
+from seqgen.files import OPTIONS_LIMIT, read_bytes
+from seqgen.options import (
+    KeyPath,
+    OptionError,
+    check_options,
+    define_checkers,
+    did_you_mean,
+    dotted,
+    options_of,
+    schema_of_options,
+)
+from seqgen.registry import plain
+from seqgen.yaml_io import Document, Mark, load_document, parse_value
+
+PLANS = "compare"
+"""The folder among the recipes that holds plans of comparisons."""
+
+T = TypeVar("T")
+
+
+def bundled_recipes() -> dict[str, Path]:
+    """The recipes that come with seqgen, by bare name such as `lectures/char_lstm_cell`."""
+    return {name: path for name, path in _bundled_files().items() if _plan_name(name) is None}
+
+
+def bundled_plans() -> dict[str, Path]:
+    """The plans of comparisons that come with seqgen, by bare name such as `language_model`."""
+    named = ((_plan_name(name), path) for name, path in _bundled_files().items())
+    return {name: path for name, path in named if name is not None}
+
+
+def _plan_name(name: str) -> str | None:
+    return name.removeprefix(f"{PLANS}/") if name.startswith(f"{PLANS}/") else None
+
+
+def _bundled_files() -> dict[str, Path]:
+    package = Path(__file__).parent
+    # An installed package holds them inside; in a clone they are next to the package.
+    for folder in (package / "recipes", package.parent / "recipes"):
+        if folder.is_dir():
+            paths = sorted(folder.rglob("*.yaml"))
+            return {path.relative_to(folder).with_suffix("").as_posix(): path for path in paths}
+    return {}
+
+
+def find_file(wanted: str, kind: str = "recipe") -> Path:
+    """The file of a `kind` (recipe or plan) that `wanted` means: a path, or a bundled one's name.
+
+    Raises RecipeError, with a suggestion, if there is none.
+    """
+    recipes, plans = bundled_recipes(), bundled_plans()
+    known = recipes if kind == "recipe" else plans
+    if os.path.lexists(wanted):  # unlike Path.exists, it takes a name of any length
+        own_recipe = Path(wanted, "recipe.yaml")
+        if own_recipe.is_file():
+            message = f"this is a run and no {kind}; that of the run is {own_recipe}"
+            raise RecipeError(f"{wanted}: {message}")
+        return Path(wanted)
+    if wanted in known:
+        return known[wanted]
+    if wanted in plans:
+        hint = f"; it is a plan (seqgen compare RUN --plan {wanted})"
+    elif wanted in recipes:
+        hint = f"; it is a recipe (seqgen run {wanted})"
+    else:
+        near = did_you_mean(wanted.removesuffix(".yaml").split("recipes/")[-1], known)
+        hint = f"{near} (a path, or one of {', '.join(known)})"
+    raise RecipeError(f"{wanted}: no such {kind}{hint}")
+
+
+@dataclass(frozen=True)
+class Override:
+    """`text` as it was typed, the path it names and the value it gives.
+
+    `label` is what an error calls it, such as `--set`. `file` and `places` say which file the value
+    comes from, if any, and where in it things are.
+    """
+
+    text: str
+    path: KeyPath
+    value: object
+    label: str = "override"
+    file: str = ""
+    places: Document | None = field(default=None, compare=False, repr=False)
+
+    def place(self, path: KeyPath, *, at_key: bool = False) -> str:
+        """What an error about `path` begins with: the place in the file of the value, if it has
+        one, else the override itself."""
+        if self.places is None:
+            return str(self)
+        mark = _nearest(self.places, path[len(self.path) :], at_key=at_key)
+        return f"{self.file}:{mark.line}:{mark.column}"
+
+    def __str__(self) -> str:
+        return f"{self.label} {self.text}"
+
+
+def read_override(text: str, label: str = "override") -> Override:
+    """Split `a.b.c=value`; the value is YAML, or @ and the path of a YAML file.
+
+    No YAML value begins with @ unless it is quoted, so none can be meant. Raises RecipeError that
+    names the override, or the place in the file.
+    """
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise RecipeError(f"{label} {text}: must be of the form key=value")
+    if not all(key.strip().split(".")):
+        raise RecipeError(f"{label} {text}: no key; it must be of the form model.cell.layers=2")
+    if not value.strip():
+        raise RecipeError(f"{label} {text}: no value; null means none")
+    if value.strip().startswith("@"):
+        name = value.strip().removeprefix("@")
+        places = read_value_file(name, f"{label} {text}")
+        return Override(text, path_of(key), places.data, label, name, places)
+    try:
+        return Override(text, path_of(key), parse_value(value), label)
+    except ValueError as error:
+        raise RecipeError(f"{label} {text}: {error}") from None
+
+
+def read_value_file(name: str, whole: str) -> Document:
+    """The content of the YAML file that `@name` means; `whole` is all that was typed.
+
+    Raises RecipeError if it cannot be read.
+    """
+    try:
+        content = read_bytes(Path(name), RecipeError, limit=OPTIONS_LIMIT, wanted="a YAML file")
+    except RecipeError as error:
+        hint = f"(@ names a file; quote a string: '\"@{name}\"')"
+        raise RecipeError(f"{whole}: {error} {hint}") from None
+    return load_document(content, name, mapping=False)
+
+
+def path_of(key: str) -> KeyPath:
+    """`model.cells.0.name` as a path; steps that are numbers are places in lists."""
+    steps = key.strip().split(".")
+    is_index = [each.isascii() and each.isdecimal() and len(each) < 10 for each in steps]
+    return tuple(
+        int(step) if number else step for step, number in zip(steps, is_index, strict=True)
+    )
+
+
+def lay_over(data: object, overrides: Sequence[Override]) -> Any:
+    """A copy of `data` with the overrides in it; the last one for a path holds.
+
+    A part that is written as its name becomes a mapping where an override names one of its
+    options: `cell: lstm` and `model.cell.layers=2` give `cell: {name: lstm, layers: 2}`.
+    Raises RecipeError if a path leads into something that is no mapping and no list.
+    """
+    result: Any = copy.deepcopy(data)
+    for override in overrides:
+        tree = result
+        *way, last = override.path
+        for step in way:
+            key = _key_in(tree, step, override)
+            child = tree.get(key) if isinstance(tree, dict) else tree[key]
+            if child is None or isinstance(child, str):
+                child = {} if child is None else {"name": child}
+            tree[key] = child
+            tree = child
+        tree[_key_in(tree, last, override)] = copy.deepcopy(override.value)
+    return result
+
+
+def _key_in(tree: Any, step: str | int, override: Override) -> Any:
+    if isinstance(tree, dict):
+        return str(step)
+    if isinstance(tree, list) and isinstance(step, int) and step < len(tree):
+        return step
+    raise RecipeError(f"{override}: no such key '{step}'")
+
+
+@dataclass(frozen=True)
+class ConfigFile:
+    """A recipe or plan as it is written, and what is laid over it.
+
+    `name` is what errors call it; what it names is relative to `folder`.
+    """
+
+    name: str
+    folder: Path
+    document: Document
+    overrides: tuple[Override, ...] = ()
+
+    @classmethod
+    def read(cls, path: Path, overrides: Sequence[str | Override] = ()) -> ConfigFile:
+        """The file at `path` with `key=value` overrides. Raises RecipeError."""
+        content = read_bytes(path, RecipeError, limit=OPTIONS_LIMIT, wanted="a YAML file")
+        document = load_document(content, str(path))
+        read = (read_override(each) if isinstance(each, str) else each for each in overrides)
+        return cls(str(path), path.parent, document, tuple(read))
+
+    @functools.cached_property
+    def data(self) -> Any:
+        """The plain data with the overrides in it. Raises RecipeError if one has no place."""
+        return lay_over(self.document.data, self.overrides)
+
+    def options(self, kind: type[T], owner: str) -> T:
+        """The data as a `kind`, a dataclass of options, which an error calls `owner`.
+
+        Raises RecipeError in one line with the place, be it in the file or in an override.
+        """
+        try:
+            return kind(**check_options(options_of(kind), self.data, (), owner))
+        except OptionError as error:
+            raise self.error(suggest_place(error, kind, self.data)) from None
+
+    def error(self, error: OptionError) -> RecipeError:
+        """`error` with the place that its path has: the override that set it, or
+        file:line:column. Where an override changed a part of what is wrong, both are named:
+        either may be at fault.
+        """
+        message = f"{dotted(error.path)}: {error.message}" if error.path else error.message
+        if error.first is not None:
+            message += f"; the first is {self._place_of_first(error.first)}"
+        override = self._last_override(error.path)
+        if override:
+            return RecipeError(f"{override.place(error.path, at_key=error.at_key)}: {message}")
+        inside = [each for each in self.overrides if each.path[: len(error.path)] == error.path]
+        if error.path and inside:
+            marks = self.document.keys if error.at_key else self.document.values
+            if error.path not in marks:  # an override made this path
+                return RecipeError(f"{inside[-1]}: {message}")
+            message += f" (with {' and '.join(str(each) for each in inside)})"
+        mark = _nearest(self.document, error.path, at_key=error.at_key)
+        return RecipeError(f"{self.name}:{mark.line}:{mark.column}: {message}")
+
+    def _place_of_first(self, path: KeyPath) -> str:
+        override = self._last_override(path)
+        if override:
+            return f"that of {override.place(path)}"
+        mark = _nearest(self.document, path)
+        return f"at {mark.line}:{mark.column}"
+
+    def _last_override(self, path: KeyPath) -> Override | None:
+        """The override that decides what is at `path`, if one does."""
+        found = (each for each in self.overrides if path[: len(each.path)] == each.path)
+        return max(enumerate(found), default=(0, None), key=operator.itemgetter(0))[1]
+
+
+def _nearest(document: Document, path: KeyPath, *, at_key: bool = False) -> Mark:
+    """The mark of the longest part of `path` that has one."""
+    marks = document.keys if at_key else document.values
+    for length in range(len(path), -1, -1):
+        if path[:length] in marks:
+            return marks[path[:length]]
+    return document.values.get((), Mark(1, 1))
+
+
+def suggest_place(error: OptionError, kind: type[Any], data: Any) -> OptionError:
+    """The error about an unknown key, with the path of the option that it may mean, if `data` as a
+    `kind` has one elsewhere: for `lr` that is `train.lr`."""
+    fault, rest = error, copy.deepcopy(data)
+    for _ in range(8):  # others may be wrong as well
+        if not fault.at_key:
+            return error
+        tree = functools.reduce(operator.getitem, fault.path[:-1], rest)
+        if not isinstance(tree, dict) or fault.path[-1] not in tree:  # a part written as its name
+            return error
+        del tree[fault.path[-1]]
+        try:
+            whole = plain(kind(**check_options(options_of(kind), rest, (), "")))
+        except OptionError as another:
+            fault = another
+            continue
+        paths = leaves(whole)
+        meant = [path for path in paths if path[-1] == error.path[-1]]
+        if not meant and "did you mean" not in error.message:
+            names = [str(path[-1]) for path in paths]
+            near = difflib.get_close_matches(str(error.path[-1]), names, n=1, cutoff=0.8)
+            meant = [path for path in paths if path[-1] in near]
+        if not meant:
+            return error
+        head, _, known = error.message.partition(" (")
+        message = f"{head.partition(';')[0]}; did you mean '{dotted(meant[0])}'? ({known}"
+        return OptionError(error.path, message, at_key=True)
+    return error
+
+
+def leaves(data: Any) -> list[KeyPath]:
+    """The paths of all options in plain `data`, the outer ones first; names of parts are none."""
+    found: list[KeyPath] = []
+    level: list[tuple[KeyPath, Any]] = [((), data)]
+    while level:
+        items = [((*path, key), each) for path, tree in level for key, each in tree.items()]
+        found += [path for path, _ in items if path[-1] != "name"]
+        level = [(path, each) for path, each in items if isinstance(each, dict)]
+    return found
+
+
+def schema_of_file(kind: type[Any], title: str) -> dict[str, Any]:
+    """The JSON Schema of files that become a `kind`, for editors."""
+    options = options_of(kind)
+    definitions: dict[str, Any] = {}
+    define_checkers(options, definitions)
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": title,
+        **schema_of_options(options),
+        "$defs": definitions,
+    }
