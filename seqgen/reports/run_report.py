@@ -22,20 +22,8 @@ from pydantic import BaseModel, Field, ValidationError
 
 from seqgen.errors import SetupError
 from seqgen.files import write_file
-from seqgen.reports import format
-from seqgen.reports.analyses import (
-    CLASSES,
-    Compared,
-    Unit,
-    align,
-    compare,
-    errors_by_length,
-    find_cycle,
-    mark_differences,
-    output_unit,
-    source_unit,
-    words_with_tags,
-)
+from seqgen.reports import analyses, format
+from seqgen.reports.analyses import CLASSES, Compared, Unit
 from seqgen.reports.run_files import Candidate, Figures, RunFiles, Sample, read_run
 
 Part: TypeAlias = Mapping[str, Any]
@@ -85,7 +73,13 @@ def _pictures(run: RunFiles) -> dict[str, bytes]:
 
 def run_page(run: RunFiles) -> str:
     """The page as HTML."""
-    functions = (align_tokens, find_cycle, mark_differences, words_with_tags, first_candidates)
+    functions = (
+        align_tokens,
+        analyses.find_cycle,
+        analyses.mark_differences,
+        analyses.words_with_tags,
+        first_candidates,
+    )
     measured, measured_on = run.held_out
     known = run.result.parameters
     return format.render(
@@ -146,7 +140,7 @@ def _temperature(sample: Sample) -> float:
 def align_tokens(sample: Sample) -> list[tuple[str, float | None]]:
     """The stretches of the sample's text, each with its probability where that is known."""
     same = len(sample.pieces) == len(sample.log_probs)
-    stretches = align(sample.text, sample.pieces) if same else None
+    stretches = analyses.align(sample.text, sample.pieces) if same else None
     if stretches is None:
         return [(sample.text, None)] if sample.text else []
     return [
@@ -172,8 +166,8 @@ def _errors(run: RunFiles) -> Part:
     if not run.answers:
         return {}
     measured, part = run.final_metrics
-    unit = output_unit(run.answers, measured.metrics)
-    wrong = [compare(each, unit) for each in run.answers if each.wrong]
+    unit = analyses.output_unit(run.answers, measured.metrics)
+    wrong = [analyses.compare(each, unit) for each in run.answers if each.wrong]
     drawn = random.Random(SEED).sample(wrong, min(DRAWN, len(wrong))) if len(wrong) > WORST else []
     return {
         "part": part,
@@ -195,9 +189,9 @@ def _rank(each: Compared, unit: Unit) -> tuple[float, float]:
 
 def _lengths(run: RunFiles) -> Part:
     """Error rates by length, where there are several lengths and errors."""
-    unit = output_unit(run.answers, run.final_metrics[0].metrics)
-    source = source_unit(run.answers, unit)
-    bins = errors_by_length(run.answers, source, unit)
+    unit = analyses.output_unit(run.answers, run.final_metrics[0].metrics)
+    source = analyses.source_unit(run.answers, unit)
+    bins = analyses.errors_by_length(run.answers, source, unit)
     if len(bins) < 2 or not any(each.wrong for each in bins):
         return {}
     ends = [each.rate for each in bins]
