@@ -20,7 +20,7 @@ from typing import Any
 import torch
 
 from seqgen.cells import LSTM
-from seqgen.data.batches import Prompts
+from seqgen.data import Prompts
 from seqgen.decoders import Allowed, Constraint, Forbidden, Limits, constrain, decoders
 from seqgen.models import LanguageModel, evaluating
 

@@ -19,8 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from seqgen.data import TextSize
-from seqgen.data.epochs import Epochs
-from seqgen.data.windows import Lanes, Window
+from seqgen.data.text import Epochs, Lanes, Window
 from seqgen.machine import keep_freed_memory
 from seqgen.models import LanguageModel, models
 from seqgen.training import Fit, TrainOptions

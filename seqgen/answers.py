@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
-from seqgen.data.base import Example, Split
+from seqgen.data import Example, Split
 from seqgen.decoders import Decoder
 from seqgen.evaluate import evaluate
 from seqgen.generate import Generated, Generator

@@ -11,10 +11,9 @@ from typing import Any, cast
 import torch
 
 from seqgen.answers import Judge
-from seqgen.callables import is_ours
 from seqgen.data import Data
 from seqgen.decoders import Decoder
-from seqgen.decoders.beside import Reader
+from seqgen.decoders.ensemble import Reader
 from seqgen.errors import CheckpointError
 from seqgen.generate import Generator
 from seqgen.machine import available_cores, choose_device, choose_threads, memory_for
@@ -22,7 +21,7 @@ from seqgen.metrics import Metric, by_name
 from seqgen.models import Generative, Model
 from seqgen.options import OptionError
 from seqgen.recipe import Recipe
-from seqgen.registry import Part
+from seqgen.registry import Part, is_ours
 from seqgen.tokenizers import SPECIALS, Tokenizer, Tokenizers
 from seqgen.tokenizers import tokenizers as registry
 

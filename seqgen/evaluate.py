@@ -9,8 +9,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from seqgen.data.base import Split
-from seqgen.data.batches import TokenBatch
+from seqgen.data import Split, TokenBatch
 from seqgen.decoders import DecoderFactory, Greedy
 from seqgen.metrics import Tally, likelihood
 from seqgen.models import Model, evaluating

@@ -11,10 +11,9 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from seqgen.data.base import Data
-from seqgen.data.batches import PairBatch
-from seqgen.data.padding import begun, padded
-from seqgen.data.pieces import with_pieces
+from seqgen.data import Data, PairBatch
+from seqgen.data.base import with_pieces
+from seqgen.data.batches import begun, padded
 from seqgen.decoders import (
     Constraint,
     Decoder,

@@ -4,17 +4,278 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
 import inspect
+import json
+import math
+import operator
+import types
 import typing
-from collections.abc import Callable, Iterable, Mapping
-from typing import Annotated, Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Annotated, Any, Protocol, runtime_checkable
 
-from pydantic import Field
+from pydantic import (
+    ConfigDict,
+    Field,
+    PydanticSchemaGenerationError,
+    TypeAdapter,
+    ValidationError,
+    WrapValidator,
+)
+from pydantic_core import PydanticCustomError
 
-from seqgen.annotations import any_list, checker_of, item_of, value_of, without_none
-from seqgen.plain_values import BadValueError, check_plain, schema_of_plain, shown
+# What an annotation says of an option: who checks it, what it is a list or a mapping of.
 
-Path = tuple[str | int, ...]
+
+@runtime_checkable
+class Checker(Protocol):
+    """What an annotation carries to check its own values: `Annotated[..., checker]`."""
+
+    def check(self, value: object, path: tuple[str | int, ...]) -> Any:
+        """The checked value; an OptionError that knows `path` otherwise."""
+        ...
+
+    def schema(self) -> dict[str, Any]:
+        """The JSON Schema of what `check` accepts, which may refer to `$defs`."""
+        ...
+
+    def schema_without_name(self, default: object) -> dict[str, Any]:
+        """The JSON Schema of options alone, which mean those of `default`."""
+        ...
+
+    def define(self, definitions: dict[str, Any]) -> None:
+        """Put what `schema` refers to into `definitions`."""
+        ...
+
+
+def checker_of(annotation: Any) -> Checker | None:
+    """The checker in `Annotated[X, checker]` or `Annotated[X, checker] | None`."""
+    extras = getattr(without_none(annotation), "__metadata__", ())
+    return next((extra for extra in extras if isinstance(extra, Checker)), None)
+
+
+def without_none(annotation: Any) -> Any:
+    """X of `X | None`; any other annotation as it is."""
+    if typing.get_origin(annotation) not in (typing.Union, types.UnionType):
+        return annotation
+    rest = [each for each in typing.get_args(annotation) if each is not type(None)]
+    return rest[0] if len(rest) == 1 else annotation
+
+
+def item_of(annotation: Any) -> Any:
+    """The item type of a list whose items are parts or sections, else None; bounds of its length,
+    as in `Annotated[tuple[X, ...], Field(min_length=1)]`, are looked through."""
+    bare = _without_bounds(annotation)
+    if typing.get_origin(bare) not in (list, tuple, Sequence):
+        return None
+    item = next(iter(typing.get_args(bare)), None)
+    return item if checker_of(item) or dataclasses.is_dataclass(item) else None
+
+
+def any_list(annotation: Any) -> Any:
+    """A list of anything, with the bounds that `annotation` has for its length."""
+    bounds = getattr(annotation, "__metadata__", ())
+    return Annotated[(list[Any], *bounds)] if bounds else list[Any]
+
+
+def value_of(annotation: Any) -> Any:
+    """The type of the values of a mapping, else None."""
+    if typing.get_origin(annotation) not in (dict, Mapping):
+        return None
+    return next(iter(typing.get_args(annotation)[1:]), None)
+
+
+def _without_bounds(annotation: Any) -> Any:
+    if typing.get_origin(annotation) is not Annotated or checker_of(annotation):
+        return annotation
+    return typing.get_args(annotation)[0]
+
+
+# Plain values (numbers, strings, lists of them): whether one fits a type, and what would.
+#
+# Every number has a range. What an annotation does not bound is bounded here: integers by what a
+# double holds exactly, floats by what float32 holds with room for a product or two.
+
+
+_ENDLESS = 10_000
+"""Bits of an integer of about 3,000 digits; Python writes out up to 4,300."""
+
+RANGES: dict[type, tuple[float, float]] = {int: (-(2**53), 2**53), float: (-1e30, 1e30)}
+"""The least and the greatest number where an annotation says nothing else."""
+
+
+class BadValueError(ValueError):
+    """A value that a type cannot take; the message says what it must be."""
+
+
+def check_plain(annotation: Any, value: object) -> Any:
+    """`value` as the type of `annotation`, or a BadValueError that says what it must be.
+
+    By pydantic, strictly (no "3" for 3), in its JSON mode (a list may become a tuple).
+    """
+    try:
+        adapter = _adapter(annotation)
+    except PydanticSchemaGenerationError:
+        return value
+    try:
+        return adapter.validate_json(_json(value), strict=True)
+    except ValidationError as error:
+        errors = error.errors()
+        # No value of a recipe is an object of some class: what else it may be is what helps.
+        classes = ("is_instance_of", "needs_python_object")
+        helpful = [each for each in errors if each["type"] not in classes] or errors
+        wanted = " or ".join(dict.fromkeys(map(_wanted, helpful)))
+        raise BadValueError(f"must be {wanted}, but is {shown(value)}") from None
+
+
+def schema_of_plain(annotation: Any) -> dict[str, Any]:
+    """The JSON Schema of what `check_plain` accepts."""
+    try:
+        return _adapter(annotation).json_schema()
+    except Exception:  # a type of the owner's own has no JSON Schema: say nothing about it
+        return {}
+
+
+def for_json(value: Any) -> Any:
+    """`value` with null for each number that JSON cannot hold (NaN and the infinities)."""
+    if isinstance(value, dict):
+        return {key: for_json(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [for_json(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def shown(value: object) -> str:
+    """`value` as an error shows it: short, on one line."""
+    if isinstance(value, int) and value.bit_length() > _ENDLESS:
+        return "an integer of thousands of digits"
+    text = repr(value) if isinstance(value, str) else _json(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _json(value: object) -> str:
+    """`value` as JSON. Integers that Python would not write out are cut to what no range has."""
+    try:
+        return json.dumps(value, default=str)
+    except ValueError:
+        return json.dumps(_cut(value), default=str)
+
+
+def _cut(value: object) -> object:
+    if isinstance(value, dict):
+        return {key: _cut(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_cut(each) for each in value]
+    if isinstance(value, int) and value.bit_length() > _ENDLESS:
+        return 10**400 if value > 0 else -(10**400)
+    return value
+
+
+def _adapter(annotation: Any) -> TypeAdapter[Any]:
+    config = ConfigDict(allow_inf_nan=False, arbitrary_types_allowed=True)
+    return TypeAdapter(_bounded(annotation), config=config)
+
+
+def _bounded(annotation: Any) -> Any:
+    """`annotation` with a range for each number in it, which an error names as a whole."""
+    origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
+    if annotation in (int, float):
+        return _number(annotation, ())
+    if origin is Annotated:
+        bare, *extras = inner
+        if bare in (int, float):
+            return _number(bare, extras)
+        return Annotated[(_bounded(bare), *extras)]
+    if origin in (typing.Union, types.UnionType):
+        return functools.reduce(operator.or_, map(_bounded, inner))
+    if origin is typing.Literal or not isinstance(origin, type):
+        return annotation
+    generic: Any = origin
+    return generic[tuple(map(_bounded, inner))] if inner else annotation
+
+
+_WANTED = {
+    "int_type": "an integer",
+    "int_from_float": "an integer",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "string_type": "a string",
+    "tuple_type": "a list",
+    "list_type": "a list",
+    "dict_type": "a mapping",
+    "mapping_type": "a mapping",
+    "none_required": "null",
+    "path_type": "a path",
+    "range": "{words}",
+    "literal_error": "{expected}",
+    "too_short": "at least {min_length} long",
+    "too_long": "at most {max_length} long",
+    "string_too_short": "at least {min_length} long",
+    "missing": "longer",
+}
+
+
+_OUT_OF_RANGE = {
+    "greater_than",
+    "greater_than_equal",
+    "less_than",
+    "less_than_equal",
+    "finite_number",
+}
+
+_BOUNDS = {"gt": "greater than", "ge": "at least", "lt": "less than", "le": "at most"}
+
+
+def _number(kind: type, extras: Iterable[Any]) -> Any:
+    """The type of numbers within the bounds among `extras`, and within the default ones."""
+    limits = [limit for extra in extras for limit in (extra, *getattr(extra, "metadata", ()))]
+    bounds = {
+        key: getattr(limit, key)
+        for key in _BOUNDS
+        for limit in limits
+        if getattr(limit, key, None) is not None
+    }
+    least, most = RANGES[kind]
+    if {"gt", "ge"} <= bounds.keys() and bounds["ge"] <= bounds["gt"]:
+        del bounds["ge"]
+    own = {"ge": least} if not bounds.keys() & {"gt", "ge"} else {}
+    own |= {"le": most} if not bounds.keys() & {"lt", "le"} else {}
+    every = {**own, **bounds}
+    words = " and ".join(
+        f"{phrase} {_brief(every[key])}" for key, phrase in _BOUNDS.items() if key in every
+    )
+
+    def check(value: Any, handler: Callable[[Any], Any]) -> Any:
+        try:
+            return handler(value)
+        except ValidationError as error:
+            found = error.errors()[0]["type"]
+            beyond_any_float = found == "float_type" and type(value) is int
+            if found in _OUT_OF_RANGE or beyond_any_float:
+                raise PydanticCustomError("range", "{words}", {"words": words}) from None
+            raise
+
+    return Annotated[
+        (kind, *extras, Field(ge=own.get("ge"), le=own.get("le")), WrapValidator(check))
+    ]
+
+
+def _brief(number: float) -> str:
+    """A bound as it is written in a recipe."""
+    return str(int(number)) if number == int(number) and abs(number) < 1e20 else f"{number:g}"
+
+
+def _wanted(error: Any) -> str:
+    """What would have been right, as words that fit behind "must be"."""
+    context = error.get("ctx", {})
+    if error["type"] in _WANTED:
+        return _WANTED[error["type"]].format(**context)
+    if isinstance(context.get("error"), Exception):  # of a validator in the annotation
+        return f"valid ({context['error']})"
+    return f"valid ({error['msg'].lower()})"
+
+
+KeyPath = tuple[str | int, ...]
 
 Size = Annotated[int, Field(ge=1, le=1_000_000)]
 Few = Annotated[int, Field(ge=1, le=1000)]
@@ -39,7 +300,7 @@ class OptionError(ValueError):
     """
 
     def __init__(
-        self, path: Path, message: str, *, at_key: bool = False, first: Path | None = None
+        self, path: KeyPath, message: str, *, at_key: bool = False, first: KeyPath | None = None
     ) -> None:
         super().__init__(f"{dotted(path)}: {message}" if path else message)
         self.path = path
@@ -57,7 +318,7 @@ class Option:
     default: Any
 
 
-def dotted(path: Path) -> str:
+def dotted(path: KeyPath) -> str:
     """`("model", "cells", 0, "name")` as `model.cells.0.name`."""
     return ".".join(str(step) for step in path)
 
@@ -81,7 +342,7 @@ def options_of(factory: Callable[..., Any]) -> dict[str, Option]:
 
 
 def check_options(
-    options: Mapping[str, Option], values: object, path: Path, owner: str
+    options: Mapping[str, Option], values: object, path: KeyPath, owner: str
 ) -> dict[str, Any]:
     """`values` checked against `options`, with the defaults filled in.
 
@@ -107,7 +368,7 @@ def check_options(
     return checked
 
 
-def default_of(option: Option, path: Path = ()) -> Any:
+def default_of(option: Option, path: KeyPath = ()) -> Any:
     """The checked default: a part may be written as its name, a section as nothing at all."""
     annotation, default, place = option.annotation, option.default, path or (option.name,)
     if default is None:
@@ -130,7 +391,7 @@ def _with_default_name(option: Option, value: object) -> object:
     return {"name": checker.check(option.default, ()).name, **value}
 
 
-def check_value(annotation: Any, value: object, path: Path) -> Any:
+def check_value(annotation: Any, value: object, path: KeyPath) -> Any:
     """`value` as the type that `annotation` says; an OptionError names the range otherwise."""
     if value is None and type(None) in typing.get_args(annotation):
         return None
@@ -158,7 +419,7 @@ def check_value(annotation: Any, value: object, path: Path) -> Any:
     return _check_plain(annotation, value, path)
 
 
-def _check_plain(annotation: Any, value: object, path: Path) -> Any:
+def _check_plain(annotation: Any, value: object, path: KeyPath) -> Any:
     try:
         return check_plain(annotation, value)
     except BadValueError as error:

@@ -11,10 +11,22 @@ import warnings
 from collections.abc import Mapping, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
+from typing import Any
 
-from seqgen.callables import place_of
+from seqgen.attentions import attentions
+from seqgen.cells import cells
+from seqgen.data import corpora, data
+from seqgen.decoders import constraints, decoders
+from seqgen.embeddings import embeddings
+from seqgen.encoders import bridges, encoders
 from seqgen.errors import PluginError
 from seqgen.files import sha256
+from seqgen.heads import heads
+from seqgen.metrics import metrics
+from seqgen.models import models
+from seqgen.registry import Registry, place_of
+from seqgen.tokenizers import tokenizers
+from seqgen.training import averages, optimizers, schedules
 
 GROUP = "seqgen.plugins"
 _PREFIX = "seqgen_plugin_"
@@ -115,3 +127,28 @@ def _load_file(path: Path) -> None:
         del sys.modules[name]
         reason = f"{type(error).__name__}: {error}"
         raise PluginError(f"plugin {path}: cannot be imported: {reason}") from error
+
+
+# Every registry, by the name of its room.
+
+
+_ALL: tuple[Registry[Any], ...] = (
+    tokenizers,
+    data,
+    corpora,
+    embeddings,
+    cells,
+    heads,
+    encoders,
+    bridges,
+    attentions,
+    models,
+    decoders,
+    constraints,
+    metrics,
+    optimizers,
+    schedules,
+    averages,
+)
+
+ROOMS: dict[str, Registry[Any]] = {registry.room: registry for registry in _ALL}

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path as FilePath
+from pathlib import Path
 from typing import Any
 
+from seqgen.config import RecipeSource, checked, lay_over, read_override, schema_of_file
 from seqgen.data import DataFactory
 from seqgen.decoders import DecoderFactory, Greedy
 from seqgen.evaluate import EvaluationOptions
@@ -14,14 +15,11 @@ from seqgen.generate import GenerationOptions, SampleOptions
 from seqgen.machine import Device, Threads
 from seqgen.metrics import MetricFactory
 from seqgen.models import ModelFactory
-from seqgen.option_files import checked, schema_of_file
 from seqgen.options import Seed
-from seqgen.overrides import lay_over, read_override
-from seqgen.recipe_source import RecipeSource
 from seqgen.registry import plain
 from seqgen.tokenizers import CharTokenizer, TokenizerFactory
 from seqgen.training import TrainOptions
-from seqgen.yaml_loader import dump
+from seqgen.yaml_io import dump
 
 
 @dataclass(frozen=True)
@@ -77,6 +75,6 @@ def recipe_schema() -> dict[str, Any]:
     return schema_of_file(Recipe, "seqgen recipe")
 
 
-def read_recipe(path: FilePath, overrides: Sequence[str] = ()) -> Recipe:
+def read_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     """The Recipe of the file at `path`, whose plugins are there already."""
     return check_recipe(RecipeSource.read(path), overrides)

@@ -3,26 +3,66 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
-from pathlib import Path as FilePath
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
-from seqgen.callables import asked_for, place_of
 from seqgen.errors import PluginError
 from seqgen.options import (
     REQUIRED,
+    KeyPath,
     Option,
     OptionError,
-    Path,
     check_options,
     define_checkers,
     did_you_mean,
     options_of,
     schema_of_options,
+    shown,
 )
-from seqgen.plain_values import shown
+
+# Callables: where one is written and whether it is ours, and what of given values it asks for.
+
+
+def asked_for(factory: Callable[..., Any], supplied: dict[str, Any]) -> dict[str, Any]:
+    """Those of `supplied` that the signature of `factory` names."""
+    parameters = inspect.signature(factory).parameters
+    if any(each.kind is each.VAR_KEYWORD for each in parameters.values()):
+        return supplied
+    return {name: value for name, value in supplied.items() if name in parameters}
+
+
+def place_of(factory: Callable[..., Any]) -> str:
+    """`seqgen/cells/native.py:21` for ours; for others the path from the current folder."""
+    inner = inspect.unwrap(factory)
+    found = _source(inner) or _source(getattr(inner, "__init__", None))
+    if found is None:
+        return "<interactive>"
+    source, line = found
+    package = Path(__file__).parent.parent
+    path = Path(source).resolve()
+    if path.is_relative_to(package):
+        return f"{path.relative_to(package).as_posix()}:{line}"
+    return (
+        f"{os.path.relpath(path)}:{line}" if path.is_relative_to(Path.cwd()) else f"{path}:{line}"
+    )
+
+
+def is_ours(part: object) -> bool:
+    """Whether the class of `part` is one of this package, and not from a plugin."""
+    return type(part).__module__.startswith("seqgen.")
+
+
+def _source(inner: Any) -> tuple[str, int] | None:
+    """File and line of a definition, as far as Python can tell."""
+    try:
+        return inspect.getsourcefile(inner) or "?", inspect.getsourcelines(inner)[1]
+    except (OSError, TypeError):  # a class that says it is from another module, or no source
+        return None
+
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
@@ -56,7 +96,7 @@ class Part(Generic[T]):
     registry: Registry[T]
     name: str
     options: Mapping[str, Any]
-    path: Path = field(default=(), compare=False)
+    path: KeyPath = field(default=(), compare=False)
 
     def __call__(self, **supplied: Any) -> T:
         """Build the part; of `supplied` it gets what its signature asks for.
@@ -164,7 +204,7 @@ class Registry(Generic[T]):
         """The place of the part, as `file:line`."""
         return self.entry(name).where
 
-    def check(self, value: object, path: Path = ()) -> Part[T]:
+    def check(self, value: object, path: KeyPath = ()) -> Part[T]:
         """A name, or a mapping with `name` and options, as a checked Part."""
         if isinstance(value, Part):
             if value.registry is not self:
@@ -227,7 +267,7 @@ class Registry(Generic[T]):
         definitions[self.room] = {"anyOf": [{"enum": list(self.names())}, *full]}
 
     def _check_options(
-        self, name: str, entry: Entry, given: dict[str, object], path: Path
+        self, name: str, entry: Entry, given: dict[str, object], path: KeyPath
     ) -> Mapping[str, Any]:
         try:
             owner = f"{self.kind} '{name}'"
@@ -253,4 +293,4 @@ def plain(value: Any) -> Any:
         return [plain(each) for each in value]
     if isinstance(value, Mapping):
         return {key: plain(each) for key, each in value.items()}
-    return str(value) if isinstance(value, FilePath) else value
+    return str(value) if isinstance(value, Path) else value

@@ -22,30 +22,26 @@ from seqgen.build import (
     save_tokenizers,
     supply_decoder,
 )
-from seqgen.bundled_recipes import known_recipes
-from seqgen.conclusion import conclude, concluded
-from seqgen.data.base import Dataset, Split
-from seqgen.errors import DataError, SeqgenError, UsageError
-from seqgen.manifest import check_same, manifest
-from seqgen.option_files import placed
-from seqgen.options import OptionError
-from seqgen.overrides import read_override
-from seqgen.recipe import Recipe, check_recipe, named_plugins
-from seqgen.recipe_source import RecipeSource, find_recipe
-from seqgen.reports import try_drawing, write_report
-from seqgen.run_directory import REPORT, RunDirectory, runs_near
-from seqgen.samples import (
+from seqgen.conclusion import (
     check_samples,
+    conclude,
+    concluded,
     sample_prompts,
     samples_at_validation,
 )
-from seqgen.saved_run import runs_beside, saved_recipe
+from seqgen.config import RecipeSource, find_recipe, known_recipes, placed, read_override
+from seqgen.data import Dataset, Split
+from seqgen.errors import DataError, SeqgenError, UsageError
+from seqgen.options import OptionError
+from seqgen.recipe import Recipe, check_recipe, named_plugins
+from seqgen.reports import try_drawing, write_report
+from seqgen.run_directory import REPORT, RunDirectory, check_same, manifest, runs_near
 from seqgen.tokenizers import gather_facts
+from seqgen.trained import runs_beside, saved_recipe
 from seqgen.training import Fit, Outcome, Validation
 from seqgen.training.checkpoint import Checkpoints, load_weights
-from seqgen.training.log import MetricsLog, cut_back
+from seqgen.training.log import MetricsLog, Signals, cut_back
 from seqgen.training.loop import Sink
-from seqgen.training.signals import Signals
 
 
 @dataclass(frozen=True)

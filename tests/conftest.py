@@ -333,7 +333,7 @@ def copied_run(finished_run, tmp_path):
 @pytest.fixture
 def own_registries():
     """What a test registers, and the plugins that it imports, are gone behind it."""
-    from seqgen.rooms import ROOMS
+    from seqgen.plugins import ROOMS
 
     tables = [
         table
@@ -357,9 +357,8 @@ def make_fit(place):
     from seqgen.build import build, build_data, fit_tokenizers
     from seqgen.evaluate import evaluate
     from seqgen.recipe import read_recipe
-    from seqgen.training import Fit
+    from seqgen.training import Fit, Validation
     from seqgen.training.checkpoint import Checkpoints
-    from seqgen.training.loop import Validation
 
     def make(*overrides, folder=None, sinks=()):
         recipe = read_recipe(Path("tiny.yaml"), overrides)

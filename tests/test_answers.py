@@ -9,8 +9,7 @@ import torch
 
 from seqgen import answers
 from seqgen.answers import FIGURES, Judge, Wanted, answer, outputs, spread
-from seqgen.data import data
-from seqgen.data.base import Example
+from seqgen.data import Example, data
 from seqgen.decoders import Beam, Greedy, Multinomial
 from seqgen.errors import RecipeError
 from seqgen.evaluate import evaluate

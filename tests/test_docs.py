@@ -9,10 +9,10 @@ from xml.etree import ElementTree
 import pytest
 import typer
 
-from seqgen.bundled_recipes import known_recipes
 from seqgen.cli.main import app
 from seqgen.comparison.plan import Plan
 from seqgen.comparison.plan_source import PlanSource
+from seqgen.config import known_recipes
 from seqgen.decoders import constraints, decoders
 from seqgen.options import options_of
 from seqgen.plugins import load_installed

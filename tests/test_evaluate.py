@@ -6,10 +6,9 @@ import pytest
 import torch
 
 from seqgen.cells import Cell, cells
-from seqgen.data import TextSize, TokenBatch
-from seqgen.data.files import TextFile
-from seqgen.data.lines import LinesData
-from seqgen.data.stream import StreamSplit
+from seqgen.data import LinesData, TextSize, TokenBatch
+from seqgen.data.text import StreamSplit
+from seqgen.data.text_files import TextFile
 from seqgen.errors import SeqgenError
 from seqgen.evaluate import evaluate, score_rows
 from seqgen.heads import heads

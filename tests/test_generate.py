@@ -7,9 +7,8 @@ import pytest
 import torch
 
 from seqgen.cells import cells
-from seqgen.data import Data, Prompts, data
-from seqgen.data.batches import PairBatch
-from seqgen.data.padding import begun, padded
+from seqgen.data import Data, PairBatch, Prompts, data
+from seqgen.data.batches import begun, padded
 from seqgen.decoders import (
     Allowed,
     Beam,

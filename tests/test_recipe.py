@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from seqgen.config import RecipeSource, known_recipes
 from seqgen.errors import RecipeError
 from seqgen.recipe import named_plugins, read_recipe, recipe_schema
-from seqgen.recipe_source import RecipeSource, known_recipes
 
 POSITIVE = "must be greater than 0 and at most 1e+30"
 NOT_NEGATIVE = "must be at least 0 and at most 1000000000"

@@ -11,8 +11,8 @@ import pytest
 
 from seqgen.errors import PluginError
 from seqgen.options import REQUIRED, OptionError, PositiveFloat, Size, check_value
+from seqgen.plugins import ROOMS
 from seqgen.registry import Part, Registry, plain
-from seqgen.rooms import ROOMS
 
 HERE = "tests/test_registry.py"
 

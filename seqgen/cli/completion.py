@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from seqgen.bundled_recipes import known_plans, known_recipes
+from seqgen.config import known_plans, known_recipes
 
 ROOM_NAMES = (
     "attentions",

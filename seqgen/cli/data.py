@@ -23,7 +23,7 @@ def list_corpora(
     if context.invoked_subcommand is not None:
         context.obj = plugin_files  # also where they are named before the verb
         return
-    from seqgen.data.corpora import corpora
+    from seqgen.data import corpora
 
     load_plugins(plugin_files)
     found = [
@@ -49,7 +49,7 @@ def get(
     plugin_files: PluginFiles = None,
 ) -> None:
     """Fetch a corpus once, check its SHA-256 and keep it in the cache."""
-    from seqgen.data.corpora import corpora
+    from seqgen.data import corpora
     from seqgen.errors import UsageError
 
     load_plugins([*(context.obj or []), *(plugin_files or [])])

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
+from seqgen.config import Override, read_override
 from seqgen.decoders import Decoder, decoders
 from seqgen.errors import RecipeError, UsageError
 from seqgen.options import OptionError
-from seqgen.overrides import Override, read_override
 from seqgen.trained import TrainedRun
 
 T = TypeVar("T")

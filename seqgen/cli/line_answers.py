@@ -20,7 +20,7 @@ from seqgen.cli.source_lines import (
     read_lines,
 )
 from seqgen.cli.trace_file import Ask
-from seqgen.data.rows import lines_of
+from seqgen.data.tables import lines_of
 from seqgen.decoders import Decoder
 from seqgen.errors import DataError, RecipeError
 from seqgen.generate import Generated

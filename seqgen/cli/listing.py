@@ -7,10 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
-from seqgen.bundled_recipes import known_plans, known_recipes
 from seqgen.cli.completion import rooms
 from seqgen.cli.output import echo
 from seqgen.cli.plugin_files import PluginFiles, load_plugins
+from seqgen.config import known_plans, known_recipes
 from seqgen.errors import UsageError
 
 FILES = {"recipes": known_recipes, "plans": known_plans}
@@ -38,7 +38,7 @@ def list_parts(
         _list_files(kind, as_json)
         return
     from seqgen.options import did_you_mean
-    from seqgen.rooms import ROOMS
+    from seqgen.plugins import ROOMS
 
     load_plugins(plugin_files)
     if kind is not None and kind not in ROOMS:
@@ -59,7 +59,7 @@ def _list_files(kind: str, as_json: bool) -> None:
     from rich.text import Text
 
     from seqgen.cli.terminal import Terminal
-    from seqgen.recipe_source import RecipeSource
+    from seqgen.config import RecipeSource
 
     found = []
     for name, path in FILES[kind]().items():

@@ -83,7 +83,7 @@ def _check_name(kind: Kind, name: str) -> None:
     """A UsageError for what cannot be the name of a module, or would hide another one."""
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name) or keyword.iskeyword(name):
         raise UsageError(f"NAME must be a Python identifier such as my_{kind}, but is {name!r}")
-    from seqgen.rooms import ROOMS
+    from seqgen.plugins import ROOMS
 
     registry = ROOMS[f"{kind}s"]
     if name in registry.names():

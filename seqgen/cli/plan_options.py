@@ -8,16 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from seqgen.bundled_recipes import known_plans
 from seqgen.comparison.plan import Plan
 from seqgen.comparison.plan_source import PlanSource
+from seqgen.config import Override, RecipeSource, known_plans, read_override, read_value_file
 from seqgen.decoders import decoders
 from seqgen.errors import RecipeError, UsageError
 from seqgen.options import did_you_mean, options_of
-from seqgen.overrides import Override, read_override, read_value_file
 from seqgen.recipe import Recipe
-from seqgen.recipe_source import RecipeSource
-from seqgen.yaml_loader import Document, Mark, parse_value
+from seqgen.yaml_io import Document, Mark, parse_value
 
 PREFIX = "plan."
 """What overrides of the plan begin with; others are of the recipes."""

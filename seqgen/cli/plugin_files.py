@@ -24,8 +24,8 @@ def number(kind: str) -> Callable[[Any], Any]:
         if not isinstance(text, str):  # the default
             return text
         from seqgen import options
-        from seqgen.plain_values import check_plain
-        from seqgen.yaml_loader import parse_value
+        from seqgen.options import check_plain
+        from seqgen.yaml_io import parse_value
 
         try:
             return check_plain(getattr(options, kind), parse_value(text))

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from seqgen.cli.output import echo
-from seqgen.data.files import TextFile, as_text
-from seqgen.data.rows import lines_of
+from seqgen.data.tables import lines_of
+from seqgen.data.text_files import TextFile, as_text
 from seqgen.errors import DataError
 from seqgen.files import read_bytes
 from seqgen.trained import TrainedRun, unknown_remark

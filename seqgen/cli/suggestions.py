@@ -45,7 +45,7 @@ def suggestion(error: Any, words: Sequence[str]) -> str:
 
 
 def _verb(verbs: Iterable[str], words: Sequence[str]) -> str:
-    from seqgen.bundled_recipes import known_recipes
+    from seqgen.config import known_recipes
 
     word = next((each for each in words if not each.startswith("-")), "")
     if word.endswith(".yaml") or word in known_recipes():
@@ -114,7 +114,7 @@ def _keys(decoders: Any, name: str) -> list[str]:
 
 def _overrides(words: Sequence[str], with_plan: bool) -> dict[str, str]:
     """By the last step of their path, the options of the recipe at hand and of plans."""
-    from seqgen.option_files import leaves
+    from seqgen.config import leaves
     from seqgen.options import dotted
 
     found: dict[str, str] = {}
@@ -132,8 +132,8 @@ def _overrides(words: Sequence[str], with_plan: bool) -> dict[str, str]:
 
 def _recipe_at_hand(words: Sequence[str]) -> dict[str, Any] | None:
     """The recipe, or that of the run, which is named first; with all its defaults."""
+    from seqgen.config import RecipeSource, find_recipe
     from seqgen.recipe import check_recipe
-    from seqgen.recipe_source import RecipeSource, find_recipe
 
     for word in (*words[1:], "char_lstm"):
         folder = Path(word)

@@ -13,9 +13,9 @@ from seqgen.cli.line_formats import json_text
 from seqgen.cli.output import Write, line_file
 from seqgen.decoders import Decoder
 from seqgen.errors import UsageError
+from seqgen.explain import traces
 from seqgen.generate import Generated
 from seqgen.reports.comparison.trace_page import MOST_TRACES, trace_page
-from seqgen.traces import traces
 from seqgen.trained import TrainedRun
 
 Ask = Callable[..., list[list[Generated]]]

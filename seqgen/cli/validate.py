@@ -39,9 +39,8 @@ def validate(
 def _recipe(wanted: str, overrides: list[str]) -> tuple[str, object]:
     """What errors call it, and all its options."""
     from seqgen.build import rehearse
-    from seqgen.option_files import placed
+    from seqgen.config import placed, read_override
     from seqgen.options import OptionError
-    from seqgen.overrides import read_override
     from seqgen.run import load_recipe
 
     checked, source = load_recipe(wanted, overrides)
@@ -56,7 +55,7 @@ def _plan(wanted: str, overrides: list[str]) -> tuple[str, object]:
     """The same of a plan, whose decoders are built, too."""
     from seqgen.comparison.plan_source import PlanSource
     from seqgen.comparison.rehearsal import rehearse_decoders
-    from seqgen.overrides import read_override
+    from seqgen.config import read_override
     from seqgen.registry import plain
 
     source = PlanSource.find(wanted, [read_override(each) for each in overrides])

@@ -15,10 +15,10 @@ from seqgen.comparison.produced import Output
 from seqgen.comparison.quality import answers_of
 from seqgen.comparison.scores import log_prob, scores
 from seqgen.comparison.variety import split
-from seqgen.data.base import Example
+from seqgen.data import Example
 from seqgen.metrics import Metric, MetricOfSums
 from seqgen.metrics.base import Numbers
-from seqgen.metrics.distinct import distinct
+from seqgen.metrics.diversity import distinct
 
 
 def best_of(

@@ -8,8 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from seqgen.comparison.systems import System
 from seqgen.files import sha256
-from seqgen.saved_run import best_checkpoint
-from seqgen.trained import TrainedRun
+from seqgen.trained import TrainedRun, best_checkpoint
 from seqgen.training.checkpoint import WEIGHTS
 
 T = TypeVar("T")

@@ -12,7 +12,7 @@ from typing import Any
 
 from seqgen.errors import CheckpointError, SetupError
 from seqgen.files import kind_of, read_mapping, write_file, written_as
-from seqgen.plain_values import for_json
+from seqgen.options import for_json
 from seqgen.reports.comparison import write_comparison
 
 DOCUMENT = "compare.json"

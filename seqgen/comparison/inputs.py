@@ -8,8 +8,8 @@ from typing import Literal, NamedTuple
 
 from seqgen.answers import spread
 from seqgen.comparison.plan import InputOptions, Plan, Unit
-from seqgen.data.base import Example
-from seqgen.data.files import read_text
+from seqgen.data import Example
+from seqgen.data.text_files import read_text
 from seqgen.errors import DataError, RecipeError
 from seqgen.trained import TrainedRun
 

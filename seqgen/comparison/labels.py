@@ -7,8 +7,8 @@ import re
 from collections.abc import Collection
 from typing import Any
 
-from seqgen.options import REQUIRED, Path, default_of
-from seqgen.overrides import path_of
+from seqgen.config import path_of
+from seqgen.options import REQUIRED, KeyPath, default_of
 from seqgen.registry import Part, plain
 
 LONGEST = 60
@@ -57,7 +57,7 @@ def _differing(part: Part[Any]) -> dict[str, Any]:
     return found
 
 
-def _value_at(part: Part[Any], path: Path) -> Any:
+def _value_at(part: Part[Any], path: KeyPath) -> Any:
     """What an option is set to, the parts of a list as such; of one part, its name."""
     value: Any = part
     for step in path:

@@ -7,14 +7,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from seqgen.bundled_recipes import known_plans
 from seqgen.comparison.plan import Plan
 from seqgen.comparison.systems import System, baseline_of, systems_of
+from seqgen.config import (
+    Override,
+    RecipeSource,
+    find_file,
+    known_plans,
+    lay_over,
+    placed,
+    schema_of_file,
+    with_place_meant,
+)
 from seqgen.decoders import decoders
-from seqgen.option_files import placed, schema_of_file, with_place_meant
-from seqgen.options import REQUIRED, OptionError, Path, check_options, options_of
-from seqgen.overrides import Override, lay_over
-from seqgen.recipe_source import RecipeSource, find_file
+from seqgen.options import REQUIRED, KeyPath, OptionError, check_options, options_of
 
 
 @dataclass(frozen=True)
@@ -72,13 +78,13 @@ def plan_schema() -> dict[str, Any]:
     return schema
 
 
-def _fill_required(data: Any) -> Mapping[Path, Path]:
+def _fill_required(data: Any) -> Mapping[KeyPath, KeyPath]:
     """Give each decoder the first values that its grid has of options without a default.
 
     Returns where the values come from: for their path in the decoder that in the grid. What is not
     as it must be is left, for it will be found.
     """
-    found: dict[Path, Path] = {}
+    found: dict[KeyPath, KeyPath] = {}
     strategies = data.get("strategies") if isinstance(data, dict) else None
     for place, strategy in enumerate(strategies if isinstance(strategies, list) else ()):
         grid = strategy.get("grid") if isinstance(strategy, dict) else None
@@ -95,7 +101,7 @@ def _fill_required(data: Any) -> Mapping[Path, Path]:
                 and values
             ):
                 spec[key] = values[0]
-                where: Path = ("strategies", place)
+                where: KeyPath = ("strategies", place)
                 found[*where, "decoder", key] = (*where, "grid", key, 0)
         strategy["decoder"] = spec
     return found

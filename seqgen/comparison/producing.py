@@ -12,13 +12,12 @@ from seqgen.comparison.inputs import longest_output
 from seqgen.comparison.plan import Plan
 from seqgen.comparison.produced import Output, Produced, Reference
 from seqgen.comparison.systems import System
-from seqgen.data.base import Example
+from seqgen.data import Example
 from seqgen.decoders import Decoder, Exact, watched
-from seqgen.decoders.counting import Counting
+from seqgen.decoders.tracing import Counting
+from seqgen.explain import LogProbs, rescored, traces
 from seqgen.machine import double_precision
-from seqgen.rescoring import LogProbs, rescored
 from seqgen.tokenizers import EOS
-from seqgen.traces import traces
 from seqgen.trained import TrainedRun
 
 TRACED_LENGTH = 60

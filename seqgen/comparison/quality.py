@@ -12,7 +12,7 @@ from seqgen.comparison.measures import Measure, Values
 from seqgen.comparison.plan import SignificanceOptions
 from seqgen.comparison.produced import Output, Produced
 from seqgen.comparison.scores import log_prob
-from seqgen.data.base import Example
+from seqgen.data import Example
 from seqgen.metrics import Answer, Metric, MetricOfSums
 from seqgen.reports.measures import metric_label
 
@@ -66,7 +66,7 @@ def judge(
     a sign test with sizes, and no longer exact for few.
 
     **Many tests**: `p_holm` is corrected for all systems that are tested against the same one by
-    the same metric (`seqgen.metrics.holm`). All intervals and tests use the same draws, of `seed`.
+    the same metric. All intervals and tests use the same draws, of `seed`.
     """
     if not examples or not all(each.references for each in examples):
         return Quality({}, {})

@@ -14,7 +14,7 @@ from seqgen.comparison.lengths import length
 from seqgen.comparison.produced import Output, Produced
 from seqgen.comparison.quality import answers_of
 from seqgen.comparison.scores import log_prob
-from seqgen.data.base import Example
+from seqgen.data import Example
 from seqgen.metrics import Metric
 
 TOLERANCE = 1e-6

@@ -13,7 +13,7 @@ from seqgen.comparison.plan import Plan
 from seqgen.comparison.produced import Produced
 from seqgen.comparison.producing import Workshop
 from seqgen.comparison.search_errors import Searched, only, search_errors, search_part
-from seqgen.data.base import Example
+from seqgen.data import Example
 from seqgen.metrics import Metric
 
 

@@ -15,7 +15,7 @@ from seqgen.comparison.memory import peak_bytes
 from seqgen.comparison.plan import Plan
 from seqgen.comparison.timing import Decoded, take_times
 from seqgen.decoders import Decoder, watched
-from seqgen.decoders.counting import Counting
+from seqgen.decoders.tracing import Counting
 from seqgen.machine import finish_work, hardware
 from seqgen.trained import TrainedRun
 

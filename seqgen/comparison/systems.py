@@ -11,11 +11,10 @@ from typing import Any, NamedTuple, cast
 
 from seqgen.comparison.labels import decoder_label, named_label
 from seqgen.comparison.plan import Plan, Strategy
+from seqgen.config import Override, lay_over, path_of
 from seqgen.decoders import Decoder, decoders
 from seqgen.errors import RecipeError
-from seqgen.options import OptionError, Path, did_you_mean, dotted
-from seqgen.overrides import Override, lay_over, path_of
-from seqgen.plain_values import shown
+from seqgen.options import KeyPath, OptionError, did_you_mean, dotted, shown
 from seqgen.registry import Part
 
 MOST = 1000
@@ -31,7 +30,7 @@ class Origin:
     picks: Mapping[str, int] = field(default_factory=dict)
 
     @property
-    def path(self) -> Path:
+    def path(self) -> KeyPath:
         """What in the plan makes it: its strategy, or the value in a grid of one key."""
         if len(self.picks) != 1:
             return ("strategies", self.strategy)
@@ -61,7 +60,7 @@ class Origin:
         path = ("strategies", self.strategy, "decoder", *error.path)
         return OptionError(path, error.message, at_key=error.at_key)
 
-    def _in_grid(self, *steps: str | int) -> Path:
+    def _in_grid(self, *steps: str | int) -> KeyPath:
         return ("strategies", self.strategy, "grid", *steps)
 
 
@@ -164,8 +163,8 @@ def _with_settings(
 
 def _check_different(variants: Sequence[_Variant]) -> None:
     """An OptionError for the second of two decoders that are equal, or are called the same."""
-    decoding: dict[str, Path] = {}
-    called: dict[str, Path] = {}
+    decoding: dict[str, KeyPath] = {}
+    called: dict[str, KeyPath] = {}
     for variant in variants:
         path, label = variant.origin.path, shown(variant.label)
         spec = json.dumps(variant.part.plain(), sort_keys=True)

@@ -11,7 +11,7 @@ from seqgen.comparison.measures import Measure, Outputs
 from seqgen.comparison.plan import Unit
 from seqgen.comparison.scores import scores
 from seqgen.comparison.variety import split
-from seqgen.metrics.distinct import distinct
+from seqgen.metrics.diversity import distinct
 
 COMPARED = ("log_prob_per_token", "distinct_1", "distinct_2", "distinct_3")
 """The measures that are looked at; all have one sign, so that they have a ratio."""

@@ -14,7 +14,7 @@ from seqgen.comparison.scores import scores
 from seqgen.comparison.unlikeness import unlikeness
 from seqgen.comparison.variety import training_text, variety
 from seqgen.comparison.work import work
-from seqgen.data.base import Example
+from seqgen.data import Example
 from seqgen.decoders import Hypothesis
 from seqgen.generate import Generated
 from seqgen.metrics import TrainingText

@@ -10,7 +10,7 @@ from seqgen.comparison.measures import Measure, Outputs
 from seqgen.comparison.plan import Unit
 from seqgen.comparison.produced import Output
 from seqgen.metrics import MORE_DIVERSE, TrainingText, diversity
-from seqgen.metrics.loops import looping
+from seqgen.metrics.diversity import looping
 from seqgen.tokenizers import Tokenizer
 
 _SIZED: Mapping[str, tuple[str, str, str]] = MappingProxyType(

@@ -9,8 +9,7 @@ from typing import Any
 
 from seqgen.comparison.measures import Measure
 from seqgen.comparison.reasons import Case, System, reasons, without_quality
-from seqgen.options import OptionError
-from seqgen.plain_values import shown
+from seqgen.options import OptionError, shown
 
 Against = Mapping[str, Mapping[str, float]]
 """The tests of all other systems against one, by their labels."""

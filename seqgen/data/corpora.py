@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import random
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from datetime import date
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, TypeVar
+from unicodedata import ucd_3_2_0 as unicode
 
-from seqgen.data.fetch import cache_folder, fetch
-from seqgen.data.files import TextFile, read_text
+from seqgen.data.text_files import TextFile, cache_folder, fetch, read_text
 from seqgen.errors import DataError
+from seqgen.options import Seed, Size
 from seqgen.registry import Registry
 
 corpora: Registry[Corpus] = Registry("corpus", room="corpora")
@@ -120,3 +123,249 @@ class TinyShakespeare(Corpus):
 
 def _shakespeare_path() -> Path:
     return cache_folder() / "tiny_shakespeare.txt"
+
+
+# Corpora made of the tables of Unicode 3.2, which every Python has and which never change.
+
+
+_FAMILIES = ("CJK UNIFIED IDEOGRAPH-", "CJK COMPATIBILITY IDEOGRAPH-", "HANGUL SYLLABLE ")
+"""Names that follow from the code point: families of thousands with one category each."""
+
+
+@corpora.register("unicode_names")
+class UnicodeNames(Corpus):
+    """The 95,156 character names of Unicode 3.2, one a line: 2.6 MB, the same in every Python."""
+
+    name = "unicode_names"
+
+    def read(self) -> TextFile:
+        """The names in the order of their code points."""
+        return TextFile.of("".join(f"{name}\n" for _, name in _named()))
+
+    def ready(self) -> bool:
+        """Always: the names come with Python."""
+        return True
+
+
+@corpora.register("unicode_categories")
+class UnicodeCategories(Corpus):
+    """Labelled: 12,886 character names of Unicode 3.2, each with its category (Lu, So, ...).
+
+    The ideographs of China, Japan and Korea and the Hangul syllables are left out: they have a
+    number or a spelling for a name, and are all of the category Lo.
+    """
+
+    name = "unicode_categories"
+
+    def read(self) -> TextFile:
+        """`GREEK SMALL LETTER ALPHA<TAB>Ll`, in the order of the code points."""
+        own = ((each, name) for each, name in _named() if not name.startswith(_FAMILIES))
+        return TextFile.of("".join(f"{name}\t{unicode.category(each)}\n" for each, name in own))
+
+    def ready(self) -> bool:
+        """Always: the categories come with Python."""
+        return True
+
+
+@corpora.register("hangul")
+class Hangul(Corpus):
+    """Pairs: the 11,172 Hangul syllables, each as its jamo, and in Latin letters as in its name."""
+
+    name = "hangul"
+
+    def read(self) -> TextFile:
+        """The jamo of a syllable without a space, a tab, and what `HANGUL SYLLABLE` is followed by
+        in its name, such as GAG; in the order of the code points."""
+        named = ((each, name) for each, name in _named() if name.startswith("HANGUL SYLLABLE "))
+        rows = (f"{jamo(each)}\t{name.split()[-1]}\n" for each, name in named)
+        return TextFile.of("".join(rows))
+
+    def ready(self) -> bool:
+        """Always: the names come with Python."""
+        return True
+
+
+def jamo(syllable: str) -> str:
+    """The two or three conjoining jamo of a Hangul syllable.
+
+    There are 19 initials, 21 vowels, and 27 finals or none, and the syllables stand in their order
+    (The Unicode Standard, section 3.12).
+    """
+    initial_vowel, final = divmod(ord(syllable) - 0xAC00, 28)
+    initial, vowel = divmod(initial_vowel, 21)
+    letters = chr(0x1100 + initial) + chr(0x1161 + vowel)
+    return letters + chr(0x11A7 + final) if final else letters
+
+
+def _named() -> Iterator[tuple[str, str]]:
+    """Each character that has a name, with it, in the order of the code points."""
+    for each in map(chr, range(0x110000)):
+        name = unicode.name(each, "")
+        if name:
+            yield each, name
+
+
+# The corpus `dates`: dates as people write them in English, and the same dates as ISO 8601.
+
+
+T = TypeVar("T")
+
+# Written out here: those of the standard library follow the locale.
+MONTHS = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+]
+WEEKDAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
+_ONES = ["first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth"]
+_TEENS = [
+    "tenth",
+    "eleventh",
+    "twelfth",
+    "thirteenth",
+    "fourteenth",
+    "fifteenth",
+    "sixteenth",
+    "seventeenth",
+    "eighteenth",
+    "nineteenth",
+]
+_TWENTIES = ["twentieth", *(f"twenty-{each}" for each in _ONES)]
+ORDINALS = [*_ONES, *_TEENS, *_TWENTIES, "thirtieth", "thirty-first"]
+
+# In these, `nth` is 3rd or third, `month` a name or an abbreviation.
+_BEGIN_WITH_DAY_OR_MONTH = (
+    "{day} {month} {year}",
+    "{day} {month}, {year}",
+    "{nth} {month} {year}",
+    "{nth} {month}, {year}",
+    "{nth} of {month} {year}",
+    "{nth} of {month}, {year}",
+    "the {nth} of {month} {year}",
+    "the {nth} of {month}, {year}",
+    "the {nth} day of {month} {year}",
+    "{month} {day} {year}",
+    "{month} {day}, {year}",
+    "{month} {nth} {year}",
+    "{month} {nth}, {year}",
+    "{month} the {nth} {year}",
+    "{month} the {nth}, {year}",
+)
+_OTHERS = (
+    "{year} {month} {day}",
+    "{year}, {month} {day}",
+    "{year}, {month} {nth}",
+    "{year}, {month} the {nth}",
+    "{day}-{short}-{year}",
+    "{year}-{short}-{day}",
+    "{d}/{m}/{year}",
+    "{d:02}/{m:02}/{year}",
+    "{d}.{m}.{year}",
+    "{d:02}.{m:02}.{year}",
+    "{d:02}-{m:02}-{year}",
+    "{year}-{m:02}-{d:02}",
+    "{year}/{m:02}/{d:02}",
+    "{year}/{m}/{d}",
+    "{year}.{m:02}.{d:02}",
+    "{year}{m:02}{d:02}",
+)
+_FORMS = _BEGIN_WITH_DAY_OR_MONTH * 2 + _OTHERS  # so that words come more often than numbers
+_WITH_WEEKDAY = (
+    "{0}",
+    "{0}",
+    "{weekday} {0}",
+    "{weekday}, {0}",
+    "{weekday:.3} {0}",
+    "{weekday:.3}, {0}",
+    "{0} ({weekday})",
+    "{0}, a {weekday}",
+)
+_CASES: tuple[Callable[[str], str], ...] = (str, str, str.lower, str.upper)
+
+_FIRST, _LAST = date(1900, 1, 1).toordinal(), date(2099, 12, 31).toordinal()
+
+
+@corpora.register("dates")
+class Dates(Corpus):
+    """Pairs: 20,000 dates, written in many English ways, and in ISO form; drawn from a seed.
+
+    The dates lie between 1900 and 2099; `count` of them are drawn. The same seed gives the same
+    rows in every Python, and no source comes twice, be it in another case. Years have four digits.
+    Where the month is a number, the day comes first, as in British English (`03/05/1984` and
+    `3.5.1984` are in May), or else the year, then the month (`1984/5/3`). Weekdays are the right
+    ones.
+    """
+
+    name = "dates"
+
+    def __init__(self, count: Size = 20_000, seed: Seed = 1) -> None:
+        self.count = count
+        self.seed = seed
+
+    def read(self) -> TextFile:
+        """`Thursday, 3rd of May 1984<TAB>1984-05-03`, in the order in which they were drawn."""
+        return TextFile.of("".join(f"{source}\t{target}\n" for source, target in self._rows()))
+
+    def ready(self) -> bool:
+        """Always: the dates are made here."""
+        return True
+
+    def _rows(self) -> Iterator[tuple[str, str]]:
+        draw, seen = _Draw(self.seed), set[str]()
+        while len(seen) < self.count:
+            day = date.fromordinal(_FIRST + draw.below(_LAST - _FIRST + 1))
+            source = _written(day, draw)
+            # Another case alone would be no new row to a model, held out or not.
+            if source.lower() not in seen:
+                seen.add(source.lower())
+                yield source, day.isoformat()
+
+
+class _Draw:
+    """Random choices by `random()` alone: no other method is promised to stay what it is."""
+
+    def __init__(self, seed: int) -> None:
+        self._random = random.Random(seed)
+
+    def below(self, end: int) -> int:
+        return int(self._random.random() * end)
+
+    def of(self, choices: Sequence[T]) -> T:
+        return choices[self.below(len(choices))]
+
+
+def _written(day: date, draw: _Draw) -> str:
+    """One of the ways to write `day`."""
+    month = MONTHS[day.month - 1]
+    short = draw.of(("Sep", "Sept")) if month == "September" else month[:3]
+    # May has no abbreviation, so no full stop.
+    dotted = month if month == "May" else f"{short}."
+    form = draw.of(_FORMS)
+    text = form.format(
+        d=day.day,
+        m=day.month,
+        year=day.year,
+        short=short,
+        day=draw.of((f"{day.day}", f"{day.day:02}")),
+        nth=draw.of((_numeral(day.day), ORDINALS[day.day - 1])),
+        month=draw.of((month, month, short, dotted)),
+    )
+    if form in _BEGIN_WITH_DAY_OR_MONTH:
+        text = draw.of(_WITH_WEEKDAY).format(text, weekday=WEEKDAYS[day.weekday()])
+    text = draw.of((text, text[0].upper() + text[1:]))
+    return draw.of(_CASES)(text)
+
+
+def _numeral(number: int) -> str:
+    """`1st`, `2nd`, `3rd`, `4th`, ... `11th`, ... `31st`."""
+    ending = "th" if number in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"

@@ -2,12 +2,168 @@
 
 from __future__ import annotations
 
+import ast
 import re
+import sys
+import sysconfig
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
 
 from seqgen.data.corpora import Corpus, CorpusFactory, PythonDocs, corpora
-from seqgen.data.files import TextFile
-from seqgen.data.prose import sentences
+from seqgen.data.text_files import TextFile
+from seqgen.errors import DataError
+
+# Prose in the text of a documentation: its sentences, without what is code, table or markup.
+
+
+_HEADING = re.compile(r"\s*([*=\-~^\"'.#_])\1+\s*")
+_CODE = re.compile(r"\s*(\+[-=]|\||>>>|\.\.\. )|.*::=")
+"""How a line begins that belongs to a table or a dialogue, or what a rule of a grammar has."""
+_ITEM = re.compile(r"\s*(\*|-|\d+\.|\[\d+\])\s+")
+_HYPHEN = re.compile(r"(?<=\w-)\n(?=\w)")
+_SENTENCE_END = re.compile(r"(?<=[.?!])(?<!e\.g\.)(?<!i\.e\.)\s+(?=[A-Z\"\u201c*(`])")
+_MARKUP = (
+    (r"\s*\[\d+\]", ""),  # a footnote's number
+    (r"(?<![\w*])\*{1,2}(\w(?:[^*]*[^*\s])?)\*{1,2}(?![\w*])", r"\1"),  # *emphasis*
+    (r"(?::\w+)?:\w+:`([^`]*)`", r"\1"),  # a role, such as :class:`int`
+    (r"``?([^`\s]+|[\w ]+)``?", r"\1"),
+    (r'"([^"\s]+|[\w ]+)"', r"\1"),
+    (r"(?<!\w)'([\w.]+)'(?!\w)", r"\1"),
+    (r"\u201c([^\u201c\u201d]*)\u201d", r"\1"),  # typographic quotation marks
+    (r"\u2018([^\u2018\u2019]*)\u2019", r"\1"),
+    ("\u2019", "'"),  # an apostrophe
+    (r"\s+\(\w[^()]*\)(?=[\s,.:;?]|$)", ""),  # an aside
+)
+
+
+def sentences(text: str) -> Iterator[list[str]]:
+    """The sentences of each paragraph of `text`, as plain text.
+
+    Headings, tables, grammars, dialogues, and what is indented below a line that ends with a colon
+    are no paragraphs. Quotation marks, emphasis, the numbers of footnotes and asides in brackets
+    are taken off; code in several words with signs in it stays as it is.
+    """
+    for paragraph in _paragraphs(text):
+        # Sentences are cut first: a quoted full stop is followed by its quotation mark.
+        yield [_plain(each) for each in _SENTENCE_END.split(paragraph)]
+
+
+def _plain(sentence: str) -> str:
+    for pattern, replacement in _MARKUP:
+        sentence = re.sub(pattern, replacement, sentence)
+    return sentence
+
+
+def _paragraphs(text: str) -> Iterator[str]:
+    """The paragraphs of prose, each on one line."""
+    code = None  # how far the code is indented that may stand here
+    for block in re.split(r"\n\s*\n", text):
+        lines = [line for line in block.split("\n") if line.strip()]
+        if not lines:
+            continue
+        indent = min(map(_indent, lines))
+        if code is not None and indent >= code:
+            continue
+        code = None
+        if _HEADING.fullmatch(lines[-1]) or any(map(_CODE.match, lines)):
+            continue
+        lines = _without_term(lines)
+        if len({_indent(line) for line in lines[1:]}) > 1:
+            continue
+        paragraph = _HYPHEN.sub("", "\n".join(map(str.strip, lines))).replace("\n", " ")
+        if paragraph.endswith(":"):
+            code = indent + 1
+        yield paragraph
+
+
+def _without_term(lines: list[str]) -> list[str]:
+    """An item of a list without its mark, a definition without the line above it."""
+    mark = _ITEM.match(lines[0])
+    if mark:
+        return [lines[0][mark.end() :], *lines[1:]]
+    if len(lines) > 1 and _indent(lines[0]) < _indent(lines[1]):
+        return lines[1:]
+    return lines
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip())
+
+
+# The corpus `python_library`: what the standard library says of itself, read and not imported.
+
+
+_LEFT_OUT = {"ensurepip", "idlelib", "lib2to3", "pydoc_data", "test", "tests", "turtledemo"}
+"""Packages that are tests, programs or tables, and those that not every Python has."""
+
+
+@corpora.register("python_library")
+class PythonLibrary(Corpus):
+    """The help topics and the docstrings of this Python's library: 2 MB of prose; no download.
+
+    The text differs a little from one release of Python to the next.
+    """
+
+    name = "python_library"
+
+    def read(self) -> TextFile:
+        """The text of `python_docs`, then the docstrings module by module; takes some seconds."""
+        docs = PythonDocs()
+        if not self.ready():
+            raise DataError(f"corpus '{self.name}': this Python comes without its library's source")
+        found = (text for path in self._modules for text in docstrings(path))
+        return TextFile.of("\n\n".join([docs.read().text, *found]))
+
+    def ready(self) -> bool:
+        """Some systems pack the library without its source."""
+        return PythonDocs().ready() and bool(self._modules)
+
+    @cached_property
+    def _modules(self) -> list[Path]:
+        return list(_modules_below(Path(sysconfig.get_path("stdlib"))))
+
+
+def docstrings(path: Path) -> Iterator[str]:
+    """The docstrings of a module, its classes and functions, as they stand in the file.
+
+    Nothing is yielded for what is no UTF-8 or no Python: some packages hold such files on purpose.
+    """
+    try:
+        tree = ast.parse(path.read_bytes())
+    except (SyntaxError, ValueError):
+        return
+    for node in _documented(tree):
+        text = ast.get_docstring(node)
+        if text:
+            # A lone surrogate, written as an escape, is no character.
+            yield text.encode(errors="replace").decode()
+
+
+def _documented(
+    tree: ast.AST,
+) -> Iterator[ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef]:
+    if isinstance(tree, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+        yield tree
+    for child in ast.iter_child_nodes(tree):
+        if isinstance(child, ast.stmt | ast.ExceptHandler):
+            yield from _documented(child)
+
+
+def _modules_below(library: Path) -> Iterator[Path]:
+    """The public modules of the library in the order of their names."""
+    for name in sorted(sys.stdlib_module_names - _LEFT_OUT):
+        if name.startswith("_"):
+            continue
+        module, package = library / f"{name}.py", library / name
+        if module.is_file():
+            yield module
+        elif package.is_dir():
+            paths = (path.relative_to(package) for path in package.rglob("*.py"))
+            for path in sorted(paths, key=lambda path: path.parts):
+                if not _LEFT_OUT & set(path.parts):
+                    yield package / path
+
 
 CASES: Mapping[str, Callable[[str], str]] = {
     "lower": str,

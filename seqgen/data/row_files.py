@@ -14,8 +14,15 @@ from typing import Annotated, ClassVar, Generic, Literal, TypeVar
 from pydantic import Field
 
 from seqgen.data.corpora import CorpusFactory
-from seqgen.data.files import PACKED_SUFFIXES, UTF_8, Reading, TextFile, read_text, replaced_remark
-from seqgen.data.rows import Format, Header, divided
+from seqgen.data.tables import Format, Header, divided
+from seqgen.data.text_files import (
+    PACKED_SUFFIXES,
+    UTF_8,
+    Reading,
+    TextFile,
+    read_text,
+    replaced_remark,
+)
 from seqgen.errors import DataError
 from seqgen.files import display_path
 from seqgen.options import Seed

@@ -3,26 +3,256 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
+import numpy as np
+import torch
 from torch import Tensor
 
-from seqgen.data.base import Data, SplitName, data
-from seqgen.data.batches import PairBatch, Sources
-from seqgen.data.buckets import Buckets
-from seqgen.data.files import TextFile
-from seqgen.data.pair_rows import Columns
-from seqgen.data.row_batches import EncodedRows, RowSplit, RowTraining
+from seqgen.data.base import Data, Example, SplitName, data
+from seqgen.data.batches import PairBatch, Sources, begun, padded
+from seqgen.data.pairs import Columns
+from seqgen.data.row_batches import Buckets, EncodedRows, RowSplit, RowTraining, text_size
 from seqgen.data.row_files import Part, RowFiles
-from seqgen.data.rows import Layout, some_lines
-from seqgen.data.tagged_file import TaggedSequence, parse_tagged
-from seqgen.data.tagged_rows import TaggedRows, examples_of
+from seqgen.data.tables import Layout, Row, json_rows, lines_of, read_table, some_lines
+from seqgen.data.text_files import TextFile
 from seqgen.errors import DataError
 from seqgen.options import Share, Size
-from seqgen.tokenizers.base import UNK, Tokenizers
+from seqgen.tokenizers import PAD, UNK, Tokenizer, Tokenizers
+
+# Reading a file of tagged sequences: a token and its tag a line, a blank line between two.
+
+
+TWO_COLUMNS = Layout(("source", "target"))
+
+
+class TaggedSequence(NamedTuple):
+    """Words and the tag of each, and the number of the line of the first one."""
+
+    line: int
+    words: tuple[str, ...]
+    tags: tuple[str, ...]
+
+
+def parse_tagged(
+    file: TextFile, name: str, layout: Layout = TWO_COLUMNS
+) -> tuple[list[TaggedSequence], str]:
+    """The sequences of a text in which each line is `word<TAB>tag`, and the note of `read_table`.
+
+    Between two sequences is a line with nothing but spaces, or several. In JSON lines each line is
+    a sequence, with a list of words and one of tags. Words have no spaces and tags no white space
+    at all, so that each sequence can be written with a space between two of them. Raises DataError
+    with the line.
+    """
+    sequences = []
+    source, target = layout.read.index("source"), layout.read.index("target")
+    if layout.format_of(name) == "jsonl":
+        note = ""
+        for line, lists in json_rows(file, name, layout, list):
+            if lists:
+                words, tags = lists[source], lists[target]
+                if len(words) != len(tags):
+                    raise DataError(f"{name}:{line}: {len(words)} words, but {len(tags)} tags")
+                pairs = [
+                    _checked(*pair, f"{name}:{line}") for pair in zip(words, tags, strict=True)
+                ]
+                if pairs:
+                    sequences.append(TaggedSequence(line, *zip(*pairs, strict=True)))
+    else:
+        rows, note = read_table(file, name, layout, _miscounted)
+        begin: int | None = None
+        pairs = []
+        for line, texts in [*rows, Row(0, ())]:
+            if texts:
+                begin = begin or line
+                pairs.append(_checked(texts[source], texts[target], f"{name}:{line}"))
+            elif begin is not None:
+                sequences.append(TaggedSequence(begin, *zip(*pairs, strict=True)))
+                begin, pairs = None, []
+    if not sequences:
+        lines = len(lines_of(file.text))
+        blank = f"{lines} lines, all of them blank" if lines else "an empty file"
+        raise DataError(f"{name}: no sequences in it ({blank})")
+    return sequences, note
+
+
+def _miscounted(cells: Sequence[str], count: int) -> str:
+    """What is wrong with a line of another number of columns than two."""
+    tabs = "no tab" if len(cells) == 1 else f"{len(cells) - 1} tabs"
+    return f"must be a word, a tab and its tag, but has {tabs}" if count == 2 else ""
+
+
+def _checked(word: str, tag: str, place: str) -> tuple[str, str]:
+    """The word and the tag of a line. Raises DataError if they are not such."""
+    if not word or not tag:
+        raise DataError(f"{place}: the {'tag' if word else 'word'} is empty")
+    if " " in word:
+        raise _spaced(place, "word", word)
+    if tag.split() != [tag]:
+        raise _spaced(place, "tag", tag)
+    return word, tag
+
+
+def _spaced(place: str, what: str, text: str) -> DataError:
+    """A space stands between two words, or tags, wherever a sequence is one text."""
+    return DataError(f"{place}: the {what} {text!r} has a space in it; write another sign there")
+
+
+# The tokens of words that are split already: one for each word, and those of its letters.
+
+
+Words = Sequence[str]
+
+
+def one_each(rows: Iterable[Words], tokenizer: Tokenizer, role: str) -> list[Tensor]:
+    """For each row `[time]`, a token for each of its words.
+
+    `role` is what they are, for messages. Errors: DataError where the tokenizer cuts one up, or
+    refuses it.
+    """
+    known: dict[str, int] = {}
+    made = []
+    for row in rows:
+        for word in row:
+            if word not in known:
+                known[word] = _the_one(word, tokenizer, role)
+        made.append(torch.tensor([known[word] for word in row], dtype=torch.long))
+    return made
+
+
+def letters_of(
+    rows: Iterable[Words], tokenizer: Tokenizer, most: int | None = None
+) -> list[list[Tensor]]:
+    """For each row the letters of each of its words, `[letter_time]`.
+
+    Of words with more than `most` characters the first ones are read.
+    """
+    known: dict[str, Tensor] = {}
+    made = []
+    for row in rows:
+        for word in row:
+            if word not in known:
+                known[word] = torch.from_numpy(tokenizer.encode(word[:most]))
+        made.append([known[word] for word in row])
+    return made
+
+
+def padded_words(rows: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """As `padded`, but never without a place: what reads words reads one of PAD at least."""
+    tokens, lengths = padded(rows)
+    if not tokens.shape[1]:
+        tokens = tokens.new_full((len(rows), 1), PAD)
+    return tokens, lengths
+
+
+def padded_letters(rows: Sequence[Sequence[Tensor]]) -> tuple[Tensor, Tensor]:
+    """The letters of each word of each row as `[batch, time, letter_time]` with PAD behind them,
+    and their number as `[batch, time]`, which is 0 where a row has no word any more.
+
+    Neither `time` nor `letter_time` is less than 1.
+    """
+    words = torch.tensor([len(row) for row in rows], dtype=torch.long)
+    time = max([1, *map(len, rows)])
+    values, counts = padded(list(chain.from_iterable(rows)))
+    real = torch.arange(time) < words.unsqueeze(1)  # [batch, time], true once for each word
+    letters = values.new_full((len(rows), time, max(1, values.shape[1])), PAD)
+    lengths = words.new_zeros(len(rows), time)
+    letters[real, : values.shape[1]] = values
+    lengths[real] = counts
+    return letters, lengths
+
+
+def _the_one(word: str, tokenizer: Tokenizer, role: str) -> int:
+    try:
+        tokens: list[int] = tokenizer.encode(word).tolist()
+    except ValueError as error:
+        raise DataError(f"the tokenizer of `{role}`: {error}") from None
+    if len(tokens) != 1:
+        raise DataError(
+            f"the tokenizer of `{role}` must give one token for each word, but gives "
+            f"{len(tokens)} for {word!r}; the tokenizer `whole` gives one"
+        )
+    return tokens[0]
+
+
+# Tagged sequences as tokens, and the batches that are made of them.
+
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class TaggedRows:
+    """For each sequence its words and its tags, `[time]`, and the letters of each word."""
+
+    sequences: Sequence[TaggedSequence]
+    words: Sequence[Tensor]
+    tags: Sequence[Tensor]
+    letters: Sequence[Sequence[Tensor]] | None = None
+
+    @classmethod
+    def of(
+        cls,
+        sequences: Sequence[TaggedSequence],
+        tokenizers: Tokenizers,
+        letters: bool,
+        max_letters: int | None,
+    ) -> TaggedRows:
+        """The tokens of `sequences`. Errors: DataError where a word or a tag is not one token."""
+        words = [sequence.words for sequence in sequences]
+        tags = [sequence.tags for sequence in sequences]
+        return cls(
+            sequences,
+            one_each(words, tokenizers["source"], "source"),
+            one_each(tags, tokenizers["target"], "target"),
+            letters_of(words, tokenizers["letters"], max_letters) if letters else None,
+        )
+
+    def lengths(self) -> list[tuple[int]]:
+        """The number of words of each."""
+        return [(len(row),) for row in self.words]
+
+    def forgetting(self, rate: float, seed: Sequence[int]) -> TaggedRows:
+        """The same where a share `rate` of the words, drawn from `seed` alone, is unknown."""
+        ends = np.cumsum([len(row) for row in self.words])
+        drawn = np.random.default_rng([*seed]).random(ends[-1]) < rate
+        masks = map(torch.from_numpy, np.split(drawn, ends[:-1]))
+        words = [row.masked_fill(mask, UNK) for row, mask in zip(self.words, masks, strict=True)]
+        return replace(self, words=words)
+
+    def encoded(self) -> EncodedRows[PairBatch]:
+        """What training and held-out parts are made of."""
+        tokens = {"source": self.words, "target": self.tags}
+        if self.letters is not None:
+            tokens["letters"] = [torch.cat([*row]) for row in self.letters]
+        size = text_size([" ".join(sequence.tags) for sequence in self.sequences])
+        return EncodedRows(self.lengths(), self.batch, tokens, "target", size)
+
+    def batch(self, numbers: Sequence[int]) -> PairBatch:
+        """Some of the sequences, by their numbers."""
+        tags = _these(self.tags, numbers)
+        targets, lengths = padded(tags)
+        sources = self.sources(numbers)
+        return PairBatch(sources, begun(tags), targets, lengths, torch.tensor([*numbers]))
+
+    def sources(self, numbers: Sequence[int]) -> Sources:
+        """The words of some of the sequences."""
+        values, lengths = padded_words(_these(self.words, numbers))
+        if self.letters is None:
+            return Sources(values, lengths)
+        return Sources(values, lengths, *padded_letters(_these(self.letters, numbers)))
+
+
+def examples_of(sequences: Sequence[TaggedSequence]) -> list[Example]:
+    """Each of them, also where its words come again: every tag of a part counts."""
+    return [Example(" ".join(each.words), (" ".join(each.tags),)) for each in sequences]
+
+
+def _these(rows: Sequence[T], numbers: Sequence[int]) -> list[T]:
+    return [rows[number] for number in numbers]
 
 
 @data.register("tagged")

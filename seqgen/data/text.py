@@ -2,26 +2,237 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from seqgen.data.base import Data, Example, SplitName, TextSize, Training, data
+from seqgen.data.base import Data, Example, Split, SplitName, TextSize, Training, data, passage
 from seqgen.data.batches import Prompts, TokenBatch
-from seqgen.data.epochs import Epochs
-from seqgen.data.files import TextFile
-from seqgen.data.passages import passage
 from seqgen.data.row_files import PART_NAMES, PartFiles, PartName
-from seqgen.data.stream import StreamSplit
-from seqgen.data.windows import Lanes, RandomWindows, Window
+from seqgen.data.text_files import TextFile
 from seqgen.errors import DataError
 from seqgen.options import Size
-from seqgen.tokenizers.base import BOS, PAD, UNK, Tokenizers
+from seqgen.state import State, leaves, reorder, select
+from seqgen.tokenizers import BOS, PAD, UNK, Tokenizers
+from seqgen.tokenizers.base import Counts, count_ids
+
+# The stream that each epoch of training reads: always the same, or other pieces of one text.
+
+
+class Epochs:
+    """A stream for each epoch, all of the length of the first.
+
+    `draw(epoch)` gives the tokens of an epoch, a function of the epoch alone; without it all
+    epochs read `first`. An epoch that has more tokens than the first loses its last ones, one that
+    has fewer begins again. Only the epoch that is read is kept.
+    """
+
+    def __init__(self, first: Tensor, draw: Callable[[int], Tensor] | None = None) -> None:
+        self.first = first
+        self._draw = draw
+        self._latest = (0, first)
+
+    def stream(self, epoch: int) -> Tensor:
+        """The tokens of `epoch`, as many as `first` has."""
+        if self._draw is None:
+            return self.first
+        if self._latest[0] != epoch:
+            self._latest = (epoch, _fitted(self._draw(epoch), len(self.first)))
+        return self._latest[1]
+
+
+def _fitted(stream: Tensor, size: int) -> Tensor:
+    repeats = -(-size // len(stream))
+    return torch.cat([stream] * repeats)[:size] if repeats > 1 else stream[:size]
+
+
+# Training batches cut out of one long stream, each a pure function of its step.
+
+
+class Window(NamedTuple):
+    """The size of a batch: `rows` of `length` tokens."""
+
+    rows: int
+    length: int
+
+
+class Lanes(Training[TokenBatch]):
+    """`rows` lanes side by side, read window by window with the state carried.
+
+    With 2 lanes and a window of 3, the stream a b c d e f g h i j k l m n o is read as
+    `[abc, ghi]` to predict `[bcd, hij]`, then `[def, jkl]` to predict `[efg, klm]`. Each epoch
+    after the first begins at another offset, drawn from the seed, so that windows do not always
+    end at the same places; n and o leave room for the largest.
+    """
+
+    def __init__(self, epochs: Epochs, size: TextSize, window: Window, seed: int) -> None:
+        self.tokens = len(epochs.first) - 1
+        self.size = size
+        self._epochs = epochs
+        self._rows, self._window = rows, length = window
+        self._seed = seed
+        # Every epoch has as many steps: lanes leave room for the largest offset, window - 1.
+        self._length = (self.tokens - (length - 1)) // rows
+        self.steps_per_epoch = -(-self._length // length)
+
+    def batch(self, step: int) -> TokenBatch:
+        """Window `step % steps_per_epoch` of all lanes; the state is carried within an epoch."""
+        epoch, index = divmod(step, self.steps_per_epoch)
+        first = self._offset(epoch)
+        size = self._rows * self._length
+        stream = self._epochs.stream(epoch)
+        inputs = stream[first : first + size].view(self._rows, self._length)
+        targets = stream[first + 1 : first + 1 + size].view(self._rows, self._length)
+        here = slice(index * self._window, (index + 1) * self._window)
+        return TokenBatch(inputs[:, here], targets[:, here], None, continues=index > 0)
+
+    def counts(self) -> dict[str, Counts]:
+        """Of `text`."""
+        return {"text": _counted(self._epochs.first)}
+
+    def _offset(self, epoch: int) -> int:
+        if epoch == 0:
+            return 0
+        return int(np.random.default_rng([self._seed, epoch]).integers(self._window))
+
+
+class RandomWindows(Training[TokenBatch]):
+    """`rows` windows anywhere in the stream, each read from the initial state."""
+
+    def __init__(self, epochs: Epochs, size: TextSize, window: Window, seed: int) -> None:
+        self.tokens = len(epochs.first) - 1
+        self.size = size
+        self.steps_per_epoch = -(-self.tokens // (window.rows * window.length))
+        self._epochs = epochs
+        self._rows = window.rows
+        self._seed = seed
+        self._window = torch.arange(window.length)
+
+    def batch(self, step: int) -> TokenBatch:
+        """Windows drawn from the seed and the step alone."""
+        last = self.tokens - len(self._window)
+        starts = np.random.default_rng([self._seed, step]).integers(last + 1, size=(self._rows, 1))
+        places = torch.from_numpy(starts) + self._window
+        stream = self._epochs.stream(step // self.steps_per_epoch)
+        return TokenBatch(stream[places], stream[places + 1])
+
+    def counts(self) -> dict[str, Counts]:
+        """Of `text`."""
+        return {"text": _counted(self._epochs.first)}
+
+
+def _counted(stream: Tensor) -> Counts:
+    """How often each id stands in `stream`, the BOS before it apart."""
+    return count_ids(stream[1:].numpy())
+
+
+# A held-out stream, read in parallel lanes that agree with reading it from end to end.
+
+
+R = TypeVar("R")
+Visit = Callable[[TokenBatch, State], tuple[R, State]]
+
+WINDOW = 256
+"""How many tokens of each lane a visit reads; it bounds the memory and changes no result."""
+
+SHORTEST_LANE = 512
+"""Lanes this long forget how they began, so that two passes over them usually suffice."""
+
+TOLERANCE = 1e-5
+"""How far two states may be apart, relative to max(1, |state|), to count as the same.
+
+Below about 2e-6 two readings of one lane differ by rounding alone: a closer look never ends.
+"""
+
+
+class StreamSplit(Split[TokenBatch]):
+    """Tokens with one before them that is read, not predicted."""
+
+    def __init__(self, tokens: Tensor, size: TextSize, unknown: int) -> None:
+        self.tokens = len(tokens) - 1
+        self.size = size
+        self.unknown = unknown
+        self.stream = tokens
+
+    def walk(
+        self, visit: Visit[R], initial_state: Callable[[int], State], batch_size: int
+    ) -> list[R]:
+        """Read the stream in up to `batch_size` lanes, each from the state that is true there.
+
+        A lane's true first state is the one that the lane before ends in, which is not known
+        before that one is read. So the first states are guessed from the lane's last 256 tokens
+        before, all lanes are read, and it is checked that each began where the one before
+        ended. Where they did not, they are read again from there. After k passes the first k
+        lanes are exact by induction; as a rule the first pass already is, since recurrent
+        states forget. The rest of the division goes behind the last lane.
+        """
+        rows = max(1, min(batch_size, self.tokens // SHORTEST_LANE))
+        length = self.tokens // rows
+        starts = initial_state(rows)
+        if rows > 1:
+            tail = max(0, length - WINDOW)
+            _, guesses = self._read(visit, starts, tail, length, rows)
+            starts = _moved_down(guesses, starts)
+        for _ in range(rows):
+            results, ends = self._read(visit, starts, 0, length, rows)
+            expected = _moved_down(ends, initial_state(rows))
+            if _same(starts, expected):
+                break
+            starts = expected
+        rest = self.tokens - rows * length
+        if rest:
+            last = reorder(ends, torch.tensor([rows - 1], device=_device(ends)))
+            result, _ = visit(self._batch(rows * length, self.tokens, 1), last)
+            results.append(result)
+        return results
+
+    def _read(
+        self, visit: Visit[R], state: State, first: int, last: int, rows: int
+    ) -> tuple[list[R], State]:
+        """Visit the tokens `first` to `last` of each lane."""
+        results = []
+        lanes = self._batch(0, rows * (self.tokens // rows), rows)
+        for begin in range(first, last, WINDOW):
+            here = slice(begin, min(begin + WINDOW, last))
+            batch = TokenBatch(lanes.inputs[:, here], lanes.targets[:, here], None, continues=True)
+            result, state = visit(batch, state)
+            results.append(result)
+        return results, state
+
+    def _batch(self, first: int, last: int, rows: int) -> TokenBatch:
+        inputs = self.stream[first:last].view(rows, -1)
+        targets = self.stream[first + 1 : last + 1].view(rows, -1)
+        return TokenBatch(inputs, targets, None, continues=True)
+
+
+def _moved_down(ends: State, initial: State) -> State:
+    """The state each lane should start in: lane 0 the initial one, lane k the end of lane k - 1."""
+    tensors = list(leaves(ends))
+    if not tensors:
+        return initial
+    rows = torch.arange(tensors[0].shape[0], device=tensors[0].device)
+    return select(rows == 0, initial, reorder(ends, (rows - 1).clamp(min=0)))
+
+
+def _same(one: State, other: State) -> bool:
+    return all(
+        bool(((a == b) | ((a - b).abs() <= TOLERANCE * b.abs().clamp(min=1))).all())
+        for a, b in zip(_doubles(one), _doubles(other), strict=True)
+    )
+
+
+def _doubles(state: State) -> list[Tensor]:
+    return [leaf.double() for leaf in leaves(state)]
+
+
+def _device(state: State) -> torch.device | None:
+    return next((leaf.device for leaf in leaves(state)), None)
+
 
 USUAL_PROMPT_SIZE = 50
 """Tokens of a passage that are its prompt."""

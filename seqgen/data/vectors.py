@@ -2,32 +2,151 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
-from seqgen.data.array_file import read_vectors
-from seqgen.data.base import Data, Empty, SplitName, data
+from seqgen.data.base import Data, Empty, Example, SplitName, data
 from seqgen.data.batches import PairBatch, Sources
-from seqgen.data.buckets import Buckets
-from seqgen.data.files import PACKED_SUFFIXES, UTF_8, TextFile
-from seqgen.data.line_rows import lines_in
-from seqgen.data.row_batches import RowSplit, RowTraining
+from seqgen.data.lines import EncodedLines, Line, encode_lines, lines_in, within
+from seqgen.data.row_batches import Buckets, EncodedRows, RowSplit, RowTraining
 from seqgen.data.row_files import Fraction, Part, PartName, RowFiles
-from seqgen.data.rows import lines_of
-from seqgen.data.vector_rows import (
-    VectorRow,
-    VectorTexts,
-    encode_texts,
-    examples_of,
-    vector_of,
-)
+from seqgen.data.tables import lines_of
+from seqgen.data.text_files import PACKED_SUFFIXES, UTF_8, TextFile
 from seqgen.errors import DataError
+from seqgen.files import read_bytes
 from seqgen.options import Seed, Size
-from seqgen.tokenizers.base import Tokenizers
+from seqgen.tokenizers import Tokenizer, Tokenizers
+
+# Reading vectors from a .npy file, a row each.
+
+
+_MAGIC = b"\x93NUMPY"
+
+
+def read_vectors(path: Path, vector_size: int) -> tuple[Tensor, str]:
+    """The array of a .npy file as float32 `[rows, vector_size]`, and the SHA-256 of the file.
+
+    Numbers of other types are converted. Nothing in the file is executed: arrays of Python objects
+    are refused. Errors: DataError, in one line, for what is no such array, and with the number of
+    the row, from 0, for one in which a number is not finite or too large for float32.
+    """
+    content = read_bytes(path, DataError, wanted="a .npy file")
+    array = _array(content, path)
+    if array.ndim != 2:
+        found = f"{array.ndim} {list(array.shape)}"
+        raise DataError(f"{path}: must have 2 dimensions, [rows, {vector_size}], but has {found}")
+    if array.dtype.kind not in "fiub":
+        raise DataError(f"{path}: must be an array of numbers, but is one of {array.dtype}")
+    if array.shape[1] != vector_size:
+        found = f"{array.shape[1]} numbers, not of the {vector_size} that `vector_size` says"
+        raise DataError(f"{path}: the vectors are of {found}")
+    with np.errstate(over="ignore"):  # what is too large becomes infinite, which is looked for
+        vectors = np.ascontiguousarray(array, dtype=np.float32)
+    bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
+    if len(bad):
+        number = array[bad[0]][~np.isfinite(vectors[bad[0]])][0]
+        raise DataError(
+            f"{path}: row {bad[0]} has the number {number}, which is no finite float32 "
+            f"({len(bad)} of {len(vectors)} rows have such numbers)"
+        )
+    return torch.from_numpy(vectors), hashlib.sha256(content).hexdigest()
+
+
+def _array(content: bytes, path: Path) -> NDArray[Any]:
+    if not content.startswith(_MAGIC):
+        raise DataError(f"{path}: this is not a .npy file (numpy.save writes such)")
+    try:
+        array: NDArray[Any] = np.load(BytesIO(content), allow_pickle=False)
+    except Exception as error:  # a damaged header is an error of any kind
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise DataError(f"{path}: this .npy file cannot be loaded: {reason}") from None
+    return array
+
+
+# Rows with a vector and a text: as tokens, as batches, and as a person reads them.
+
+
+class VectorRow(NamedTuple):
+    """A line, and the vector that it belongs to, `[vector_size]`."""
+
+    line: Line
+    vector: Tensor
+
+
+@dataclass(frozen=True)
+class VectorTexts:
+    """Rows, and their lines as tokens."""
+
+    rows: Sequence[VectorRow]
+    encoded: EncodedLines
+
+    def within(self, max_length: int | None, name: str) -> tuple[VectorTexts, str]:
+        """See `line_rows.within`."""
+        kept, remark = within(self.encoded, max_length, name)
+        numbers = {line.number for line in kept.lines}
+        return VectorTexts([row for row in self.rows if row.line.number in numbers], kept), remark
+
+    def batched(self) -> EncodedRows[PairBatch]:
+        """What training and held-out parts are made of."""
+        lines = self.encoded.batched()
+        vectors = torch.stack([row.vector for row in self.rows])
+
+        def collate(numbers: Sequence[int]) -> PairBatch:
+            batch = lines.collate(numbers)
+            places = torch.tensor([*numbers])
+            sources = Sources(vectors[places], torch.ones_like(places))
+            assert batch.lengths is not None  # lines are of any length
+            return PairBatch(sources, batch.inputs, batch.targets, batch.lengths, places)
+
+        tokens = {"target": self.encoded.targets}
+        return EncodedRows(lines.lengths, collate, tokens, "target", lines.size)
+
+
+def encode_texts(
+    part: Part[VectorRow], tokenizer: Tokenizer, seed: Sequence[int] | None = None
+) -> VectorTexts:
+    """The rows with the tokens of their lines; see `encode_lines`. Errors: DataError."""
+    lines = [row.line for row in part.rows]
+    return VectorTexts(part.rows, encode_lines(lines, part.name, tokenizer, seed))
+
+
+def examples_of(rows: Sequence[VectorRow]) -> tuple[Example, ...]:
+    """Each vector once, written out, with all its different texts, as they come first."""
+    found: dict[str, dict[str, None]] = {}
+    for row in rows:
+        found.setdefault(written(row.vector), {})[row.line.text] = None
+    return tuple(Example(source, tuple(texts)) for source, texts in found.items())
+
+
+def written(vector: Tensor) -> str:
+    """The numbers with a space between two, as few digits as tell the float32 numbers apart."""
+    return " ".join(map(str, vector.numpy()))
+
+
+def vector_of(text: str, vector_size: int) -> Tensor:
+    """The vector that is written in `text`, `[vector_size]`. Errors: ValueError."""
+    words = text.split()
+    wanted = f"{vector_size} numbers with spaces between"
+    if len(words) != vector_size:
+        raise ValueError(f"`text` must be {wanted}, but has {len(words)} words")
+    try:
+        vector = torch.tensor([float(word) for word in words], dtype=torch.float32)
+    except ValueError as error:
+        raise ValueError(f"`text` must be {wanted}, but: {error}") from None
+    if not vector.isfinite().all():
+        word = words[int((~vector.isfinite()).nonzero()[0])]
+        raise ValueError(f"`text` must be {wanted}, but {word!r} is no finite float32")
+    return vector
 
 
 @data.register("vectors")

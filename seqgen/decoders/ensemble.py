@@ -3,16 +3,78 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any, Literal
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor
 
-from seqgen.decoders.beside import Reader, read_along
-from seqgen.decoders.constraint import Constraint, constraints
-from seqgen.decoders.stepper import Limits, Start, Stepper
+from seqgen.decoders.base import Constraint, Limits, Start, Stepper, constraints
 from seqgen.options import NonNegativeFloat
+from seqgen.state import State
+
+# Steppers in which other models read along, for constraints that combine several models.
+
+
+Combine = Callable[[Tensor, list[Tensor]], Tensor]
+"""From a stepper's scores and those of the others, each `[rows, vocab]`, the scores to search by.
+All are log-probabilities; where the first one's are -inf, what is returned does not matter."""
+
+
+class Reader(Protocol):
+    """A model that can read a batch and take steps from there."""
+
+    def start(self, batch: Any) -> Start:
+        """The start of each source."""
+        ...
+
+    def step(self, tokens: Tensor, state: State, context: State) -> tuple[Tensor, State]:
+        """As that of a Stepper."""
+        ...
+
+
+def read_along(
+    begun: tuple[Stepper, Start],
+    others: Sequence[Reader],
+    batch: Any,
+    combine: Combine,
+) -> tuple[Stepper, Start]:
+    """A stepper and a start in which `others` read, too, and `combine` makes one score of all.
+
+    Tokens that are impossible to the first stepper stay so.
+    """
+    stepper, start = begun
+    starts = [other.start(batch) for other in others]
+    # What each model reads first is its own; from the second step on, all read the same.
+    states = tuple((each.tokens, each.state) for each in starts)
+    both = start._replace(
+        state=(start.state, states),
+        context=(start.context, tuple(each.context for each in starts)),
+    )
+    return _Beside(stepper, others, combine), both
+
+
+class _Beside:
+    """A stepper with readers beside it, whose states and contexts stand beside its own."""
+
+    def __init__(self, stepper: Stepper, others: Sequence[Reader], combine: Combine) -> None:
+        self.stepper = stepper
+        self.others = others
+        self.combine = combine
+
+    def step(self, tokens: Tensor, state: Any, context: Any) -> tuple[Tensor, State]:
+        """`tokens: [rows]` to `[rows, vocab]`."""
+        inner, states = state
+        own_context, contexts = context
+        log_probs, inner = self.stepper.step(tokens, inner, own_context)
+        scores, after = [], []
+        for other, (first, before), theirs in zip(self.others, states, contexts, strict=True):
+            score, behind = other.step(torch.where(first < 0, tokens, first), before, theirs)
+            scores.append(score)
+            after.append((torch.full_like(first, -1), behind))
+        combined = self.combine(log_probs, scores)
+        possible = log_probs != float("-inf")  # NaN stays NaN: the search must see it
+        return torch.where(possible, combined, float("-inf")), (inner, tuple(after))
 
 
 @constraints.register("ensemble")
@@ -62,3 +124,35 @@ class Ensemble(Constraint):
         if self.product:
             return torch.stack([weight * each for weight, each in weighed]).sum(0)
         return torch.stack([math.log(weight) + each for weight, each in weighed]).logsumexp(0)
+
+
+# The constraint `language_model`: a second model has a say in each token (shallow fusion).
+
+
+@constraints.register("language_model")
+class LanguageModelFusion(Constraint):
+    """`log p(token) + weight * log p_lm(token)`, where p_lm is the model of the directory `run`.
+
+    Gulcehre et al. 2015. The sum is not normalised again. Both runs must have the same tokens.
+    """
+
+    def __init__(
+        self, run: str, load: Callable[[str], Reader], weight: NonNegativeFloat = 0.3
+    ) -> None:
+        if not 0 <= weight < float("inf"):
+            raise ValueError(f"`weight` must be at least 0 and finite, but is {weight}")
+        self.run = run
+        self.load = load
+        self.weight = weight
+
+    def wrap(
+        self, stepper: Stepper, start: Start, limits: Limits, batch: Any
+    ) -> tuple[Stepper, Start]:
+        """The stepper with the second model beside it."""
+        others = [self.load(self.run)] if self.weight else []  # 0 times -inf would be NaN
+        return read_along((stepper, start), others, batch, self._combine)
+
+    def _combine(self, log_probs: Tensor, others: list[Tensor]) -> Tensor:
+        for other in others:
+            log_probs = log_probs + self.weight * other
+        return log_probs

@@ -3,20 +3,67 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import torch
+from rapidfuzz.distance import Levenshtein
 
-from seqgen.decoders.base import Decoder, DecoderFactory, Hypothesis, decoders
-from seqgen.decoders.held import held
-from seqgen.decoders.multinomial import Multinomial
+from seqgen.decoders.base import (
+    CheckedStepper,
+    Decoder,
+    DecoderFactory,
+    Hypothesis,
+    Limits,
+    Start,
+    Stepper,
+    decoders,
+    held,
+)
 from seqgen.decoders.noise import child_keys
-from seqgen.decoders.scores import CheckedStepper
-from seqgen.decoders.similarity import Similarity, edit, ngram_f
-from seqgen.decoders.stepper import Limits, Start, Stepper
+from seqgen.decoders.sampling import Multinomial
 from seqgen.options import Size
 from seqgen.state import repeat
+
+# How alike two sequences of tokens are, from 0 to 1.
+
+
+Similarity = Callable[[Sequence[int], Sequence[int]], float]
+
+NGRAM_SIZE = 4
+"""The longest n-grams that `ngram_f` counts."""
+
+
+def edit(one: Sequence[int], other: Sequence[int]) -> float:
+    """`1 - distance / length of the longer`, by the number of tokens to insert, delete or replace
+    (Levenshtein 1966); two empty sequences are alike."""
+    return float(Levenshtein.normalized_similarity(one, other))
+
+
+def ngram_f(one: Sequence[int], other: Sequence[int]) -> float:
+    """The harmonic mean of n-gram precision and recall, each the mean over n = 1, ..., 4.
+
+    chrF (Popovic 2015) on tokens, with precision and recall of equal weight, so it is the same
+    both ways. An n that neither sequence is long enough for is left out; two empty sequences are
+    alike.
+    """
+    precisions, recalls = [], []
+    for size in range(1, NGRAM_SIZE + 1):
+        mine, theirs = _ngrams(one, size), _ngrams(other, size)
+        if mine or theirs:
+            shared = (mine & theirs).total()
+            precisions.append(shared / max(mine.total(), 1))
+            recalls.append(shared / max(theirs.total(), 1))
+    if not precisions:
+        return 1.0
+    precision, recall = (sum(each) / len(each) for each in (precisions, recalls))
+    return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
+
+
+def _ngrams(tokens: Sequence[int], size: int) -> Counter[tuple[int, ...]]:
+    """How often each n-gram of `size` tokens comes."""
+    return Counter(tuple(tokens[i : i + size]) for i in range(len(tokens) - size + 1))
+
 
 SIMILARITIES: dict[str, Similarity] = {"edit": edit, "ngram_f": ngram_f}
 

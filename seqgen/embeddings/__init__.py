@@ -1,8 +1,6 @@
 """Embeddings, tokens to vectors. To add one: subclass `Embedding`, `@embeddings.register("x")`."""
 
-from seqgen.embeddings.base import Embedding, EmbeddingFactory, embeddings
-from seqgen.embeddings.learned import LearnedEmbedding
-from seqgen.embeddings.one_hot import OneHot
+from seqgen.embeddings.base import Embedding, EmbeddingFactory, LearnedEmbedding, OneHot, embeddings
 from seqgen.embeddings.pretrained import PretrainedEmbedding
 
 __all__ = [

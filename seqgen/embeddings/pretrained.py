@@ -2,18 +2,135 @@
 
 from __future__ import annotations
 
+import os
+import re
 import warnings
+from codecs import BOM_UTF8
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from seqgen.embeddings.base import Embedding, embeddings
-from seqgen.embeddings.vector_files import Vector, read_vectors, vector_size
 from seqgen.errors import DataError
 from seqgen.options import Size
-from seqgen.tokenizers.base import SPECIALS
-from seqgen.tokenizers.facts import Facts
+from seqgen.tokenizers import SPECIALS, Facts
+
+# Reading word vectors from a text file, as GloVe and fastText write them.
+
+
+Vector = NDArray[np.float32]
+_NUMBER = re.compile(rb"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+
+
+@dataclass(frozen=True)
+class Vectors:
+    """The vectors of some words; `duplicates` is how often one of them came again."""
+
+    found: dict[str, Vector]
+    duplicates: int
+
+
+def vector_size(path: Path) -> int:
+    """How many numbers a vector of the file has, by its first line or its header."""
+    return _layout(path)[0]
+
+
+def read_vectors(path: Path, words: Collection[str], size: int) -> Vectors:
+    """The vectors of `words`, of `size` numbers each; where a word comes twice the first one.
+
+    A row is a word and its numbers, with single spaces between. A word may have spaces itself:
+    the last `size` fields are the numbers. A header of two whole numbers (how many rows, how many
+    numbers) may come first. Of rows for other words only the number of fields is looked at.
+    Errors: DataError with the row's number.
+    """
+    found_size, header = _layout(path)
+    if found_size != size:
+        raise DataError(f"{path}: the vectors are of {found_size} numbers, not of {size}")
+    wanted = {word.encode(): word for word in words}
+    found: dict[str, Vector] = {}
+    duplicates = 0
+    for row, line in enumerate(_lines(path), 1):
+        if header and row == 1:
+            continue
+        start = _start_of_numbers(line, size)
+        if start is None:
+            raise DataError(f"{path}:{row}: must be a word and {size} numbers, but is {_few(line)}")
+        word = wanted.get(line[:start])
+        if word is None:
+            continue
+        if word in found:
+            duplicates += 1
+            continue
+        numbers = line[start + 1 :].split(b" ")
+        if not all(map(_NUMBER.fullmatch, numbers)):
+            raise DataError(f"{path}:{row}: must be a word and {size} numbers, but is {_few(line)}")
+        with np.errstate(over="ignore"):  # what is too large becomes infinite
+            vector = np.array([float(each) for each in numbers], dtype=np.float32)
+        if not np.isfinite(vector).all():
+            number = numbers[int(np.isinf(vector).argmax())].decode()
+            raise DataError(f"{path}:{row}: the number {number} is too large for float32")
+        found[word] = vector
+    return Vectors(found, duplicates)
+
+
+def _layout(path: Path) -> tuple[int, bool]:
+    """How many numbers a row has, and whether a header comes first.
+
+    `5 3` is a header if the row below has three numbers; else it is the word 5 with a vector of
+    one number.
+    """
+    lines = _lines(path)
+    first, second = next(lines, b""), next(lines, b"")
+    fields = first.split(b" ")
+    if len(fields) == 2 and fields[0].isdigit() and fields[1].isdigit():
+        size = int(fields[1])
+        if size and second.count(b" ") >= size:
+            return size, True
+    size = len(fields) - 1
+    while size and not _NUMBER.fullmatch(fields[-size]):  # a word with spaces
+        size -= 1
+    if not size:
+        raise DataError(f"{path}:1: must be a word and numbers, but is {_few(first)}")
+    return size, False
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    """The lines without their ends and without the space that fastText puts there."""
+    try:
+        if path.exists() and not path.is_file() and not path.is_dir():
+            raise DataError(f"{path}: this is not a regular file; a file of vectors is needed")
+        with path.open("rb") as file:
+            for number, line in enumerate(file):
+                content = line if number else line.removeprefix(BOM_UTF8)
+                yield content.rstrip(b"\r\n ")
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise DataError(f"{path}: cannot be read: {reason}") from None
+
+
+def _start_of_numbers(line: bytes, size: int) -> int | None:
+    """Where the space before the last `size` fields is; None where that cannot be."""
+    spaces = line.count(b" ")
+    if spaces == size:
+        return line.index(b" ")
+    if spaces < size:
+        return None
+    start = len(line)
+    for _ in range(size):
+        start = line.rindex(b" ", 0, start)
+    more = line[:start].split(b" ")[1:]
+    # A vector that is too long would look like a word with numbers in it.
+    return None if all(map(_NUMBER.fullmatch, more)) else start
+
+
+def _few(line: bytes) -> str:
+    text = line[:40].decode(errors="replace")
+    return repr(text) + ("..." if len(line) > 40 else "")
 
 
 @embeddings.register("pretrained")

@@ -3,12 +3,19 @@
 What leads from an encoder to a decoder's cell is a bridge: `@bridges.register("name")`.
 """
 
-from seqgen.encoders.base import Encoded, Encoder, EncoderFactory, encoders
-from seqgen.encoders.bidirectional import Bidirectional
-from seqgen.encoders.bridge import Bridge, BridgeFactory, LinearBridge, bridges
-from seqgen.encoders.label import Label
-from seqgen.encoders.recurrent import Recurrent
-from seqgen.encoders.vector import Vector
+from seqgen.encoders.base import (
+    Bridge,
+    BridgeFactory,
+    Encoded,
+    Encoder,
+    EncoderFactory,
+    Label,
+    LinearBridge,
+    Vector,
+    bridges,
+    encoders,
+)
+from seqgen.encoders.readers import Bidirectional, Recurrent
 
 __all__ = [
     "Bidirectional",

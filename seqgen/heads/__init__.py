@@ -2,9 +2,8 @@
 
 from seqgen.heads.adaptive_softmax import AdaptiveSoftmaxHead
 from seqgen.heads.base import Head, HeadFactory, heads
-from seqgen.heads.linear import LinearHead
 from seqgen.heads.mixture_of_softmaxes import MixtureOfSoftmaxesHead
-from seqgen.heads.tied import TiedHead
+from seqgen.heads.softmax import LinearHead, TiedHead
 
 __all__ = [
     "AdaptiveSoftmaxHead",

@@ -9,7 +9,7 @@ from typing import Annotated
 from torch import Tensor, nn
 
 from seqgen.registry import Registry
-from seqgen.tokenizers.facts import Facts
+from seqgen.tokenizers import Facts
 
 heads: Registry[Head] = Registry("head", supplied={"input_size", "vocab_size", "table"})
 

@@ -7,9 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from seqgen.heads.base import Head, heads
-from seqgen.heads.chunks import float32_at_least
-from seqgen.heads.cross_entropy import linear_token_losses
-from seqgen.heads.smoothed import smoothed_losses
+from seqgen.heads.losses import float32_at_least, linear_token_losses, smoothed_losses
 from seqgen.options import Share, Size
 
 

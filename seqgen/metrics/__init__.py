@@ -8,31 +8,36 @@ metric normalises Unicode, so NFC or NFD is for the data to choose.
 What outputs say by themselves, with no reference, is `diversity`: functions of tokens, no metrics.
 """
 
-from seqgen.metrics.accuracy import Accuracy
 from seqgen.metrics.base import (
     Answer,
     Measured,
     Metric,
     MetricFactory,
     MetricOfSums,
+    Tally,
+    by_name,
+    likelihood,
+    measure,
     metrics,
 )
-from seqgen.metrics.bleu import Bleu
-from seqgen.metrics.bootstrap import Interval, confidence_interval
-from seqgen.metrics.character_error_rate import CharacterErrorRate
-from seqgen.metrics.chrf import Chrf
-from seqgen.metrics.copies import TrainingText
-from seqgen.metrics.diversity import MORE_DIVERSE, diversity
-from seqgen.metrics.exact_match import ExactMatch
-from seqgen.metrics.holm import holm
-from seqgen.metrics.likelihood import Tally, likelihood
-from seqgen.metrics.macro_recall import MacroRecall
-from seqgen.metrics.measure import by_name, measure
-from seqgen.metrics.paired import Difference, paired_statistics, paired_test
-from seqgen.metrics.phoneme_error_rate import PhonemeErrorRate
-from seqgen.metrics.tag_accuracy import TagAccuracy
-from seqgen.metrics.tag_scores import TagScores
-from seqgen.metrics.word_error_rate import WordErrorRate
+from seqgen.metrics.classification import Accuracy, MacroRecall, TagAccuracy, TagScores
+from seqgen.metrics.diversity import MORE_DIVERSE, TrainingText, diversity
+from seqgen.metrics.significance import (
+    Difference,
+    Interval,
+    confidence_interval,
+    holm,
+    paired_statistics,
+    paired_test,
+)
+from seqgen.metrics.strings import (
+    Bleu,
+    CharacterErrorRate,
+    Chrf,
+    ExactMatch,
+    PhonemeErrorRate,
+    WordErrorRate,
+)
 
 __all__ = [
     "MORE_DIVERSE",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
@@ -11,10 +12,9 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from seqgen.callables import is_ours, place_of
 from seqgen.errors import PluginError, SeqgenError
-from seqgen.plain_values import shown
-from seqgen.registry import Registry
+from seqgen.options import OptionError, shown
+from seqgen.registry import Part, Registry, is_ours, place_of
 
 metrics: Registry[Metric] = Registry("metric")
 
@@ -131,3 +131,105 @@ def _measured_from_outside(metric: Metric, answers: Sequence[Answer]) -> Measure
 
 
 MetricFactory = Annotated[Callable[..., Metric], metrics]
+
+
+# Several metrics at once: those that a recipe lists, by name, and what they say of answers.
+
+
+def by_name(parts: Iterable[Part[Metric]]) -> dict[str, Metric]:
+    """The metrics that a recipe lists, built, in that order.
+
+    Errors: OptionError where a name comes twice, be it with other options: results go by name.
+    """
+    built: dict[str, Metric] = {}
+    for part in parts:
+        if part.name in built:
+            message = f"'{part.name}' is there already; results go by name, so each can come once"
+            raise OptionError(part.path, message)
+        built[part.name] = part()
+    return built
+
+
+def measure(metrics: Mapping[str, Metric], answers: Sequence[Answer]) -> dict[str, Measured]:
+    """What each of `metrics` says of the answers, by name.
+
+    Errors: ValueError where there is no answer, or one has no reference.
+    """
+    return {name: metric.measure(answers) for name, metric in metrics.items()}
+
+
+# Shares: what a sum is of another one, which may be nothing.
+
+
+LabelPart = tuple[str, int, int]
+"""A label, and what is added to its part and to its whole."""
+
+
+def share(part: Numbers, whole: Numbers, empty: float = 0.0) -> Numbers:
+    """`part / whole`, both `[...]`; `empty` where the whole is nothing."""
+    found = np.full(np.shape(whole), empty)
+    np.divide(part, whole, out=found, where=whole > 0)
+    return found
+
+
+def mean_share(totals: Numbers) -> Numbers:
+    """The mean `[...]` over labels of each one's share, in `[..., 2 * labels]`: the parts of all
+    labels, then their wholes.
+
+    A label whose whole is nothing is left out of the mean; where that is so for all, it is 1.
+    """
+    parts, wholes = np.split(totals, 2, axis=-1)
+    labels = np.asarray(np.sum(wholes > 0, axis=-1), dtype=np.float64)
+    return share(share(parts, wholes).sum(axis=-1), labels, empty=1.0)
+
+
+def by_label(answers: Iterable[Iterable[LabelPart]]) -> Numbers:
+    """What each answer adds, `[answers, 2 * labels]` as `mean_share` takes it, sorted by label.
+
+    It is for labels that are few beside the answers, since most of it is zeros.
+    """
+    rows = [list(parts) for parts in answers]
+    labels = sorted({label for row in rows for label, _, _ in row})
+    places = {label: place for place, label in enumerate(labels)}
+    sums = np.zeros((len(rows), 2, len(labels)))
+    for row, parts in zip(sums, rows, strict=True):
+        for label, part, whole in parts:
+            row[0, places[label]] += part
+            row[1, places[label]] += whole
+    return sums.reshape(len(rows), 2 * len(labels))
+
+
+# What teacher-forced nats say: perplexity, bits per character and per byte, accuracy.
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Sums over predicted tokens, which add up over batches: nats, hits, and how many tokens."""
+
+    nats: float
+    correct: int
+    tokens: int
+
+    def __add__(self, other: Tally) -> Tally:
+        return Tally(
+            self.nats + other.nats, self.correct + other.correct, self.tokens + other.tokens
+        )
+
+
+def likelihood(tally: Tally, chars: int, size: int) -> dict[str, float]:
+    """The figures of a text of `chars` characters and `size` bytes.
+
+    `perplexity = exp(nats / tokens)` depends on the tokenizer; `bits_per_char` and
+    `bits_per_byte`, `nats / ln 2` over characters and bytes, can be compared across tokenizers.
+    """
+    if not tally.tokens or not chars:
+        raise ValueError("`tally` must have at least 1 token, but has none")
+    per_token = tally.nats / tally.tokens
+    return {
+        "nats_per_token": per_token,
+        "perplexity": math.exp(per_token) if per_token < 700 else math.inf,
+        "bits_per_char": tally.nats / math.log(2) / chars,
+        "bits_per_byte": tally.nats / math.log(2) / size,
+        "accuracy": tally.correct / tally.tokens,
+        "tokens": tally.tokens,
+    }

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Annotated, Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from seqgen.decoders.stepper import Start
+from seqgen.decoders import Start
+from seqgen.heads import Head
 from seqgen.registry import Registry
 from seqgen.state import State
-from seqgen.tokenizers.facts import Facts
+from seqgen.tokenizers import Facts
 
 models: Registry[Model] = Registry("model", supplied={"vocab_size", "source"})
 
@@ -93,3 +95,57 @@ class Generative(Model, ABC):
 
 ModelFactory = Annotated[Callable[..., Model], models]
 """Called with `vocab_size=` and what else `Data.sizes` says, it returns the model."""
+
+
+# The context in which a trained model is used: without dropout and without gradients.
+
+
+@contextmanager
+def evaluating(model: Model) -> Iterator[None]:
+    """Switch dropout and gradients off; the model's mode is put back afterwards."""
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        model.train(was_training)
+
+
+# Masking: what stands behind the end of a row counts for nothing.
+
+
+def real(values: Tensor, lengths: Tensor | None) -> Tensor:
+    """`values: [batch, time]` with zeros behind each row's length; as they are where it is None."""
+    if lengths is None:
+        return values
+    moments = torch.arange(values.shape[1], device=values.device)
+    return values.masked_fill(moments >= lengths.unsqueeze(1), 0)
+
+
+# Scoring targets by a head, a few moments at a time.
+
+
+SCORED_AT_ONCE = 32
+"""For how many moments all log-probabilities are there at once."""
+
+
+def scored(
+    head: Head, hidden: Tensor, targets: Tensor, lengths: Tensor | None, state: State = None
+) -> Score:
+    """The Score of `targets: [batch, time]` from `hidden: [batch, time, input]`."""
+    nats, predicted = [], []
+    parts = zip(
+        torch.split(hidden, SCORED_AT_ONCE, 1), torch.split(targets, SCORED_AT_ONCE, 1), strict=True
+    )
+    for some, wanted in parts:
+        log_probs = head.log_probs(some)
+        nats.append(-log_probs.gather(-1, wanted.unsqueeze(-1)).squeeze(-1))
+        predicted.append(log_probs.argmax(-1))
+    first = torch.cat(predicted, 1)
+    return Score(
+        real(torch.cat(nats, 1), lengths),
+        real(first == targets, lengths),
+        real(first, lengths),
+        state,
+    )

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import cast
+from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
 
-from seqgen.data.batches import PairBatch, Sources
-from seqgen.decoders.stepper import Start
+from seqgen.data import PairBatch, Sources
+from seqgen.decoders import Start
 from seqgen.dropout import Dropout
-from seqgen.encoders import Encoder
+from seqgen.encoders import Encoder, EncoderFactory, encoders
 from seqgen.errors import DataError
-from seqgen.heads import HeadFactory, heads
-from seqgen.models.base import Generative, Loss, Score
-from seqgen.models.masking import real
-from seqgen.models.scoring import scored
+from seqgen.heads import HeadFactory, LinearHead, heads
+from seqgen.models.base import Generative, Loss, Score, models, real, scored
+from seqgen.options import Share
 from seqgen.state import State
-from seqgen.tokenizers import PAD
-from seqgen.tokenizers.facts import Facts
+from seqgen.tokenizers import PAD, Facts
 
 
 class Labelling(Generative, ABC):
@@ -93,3 +91,106 @@ class Labelling(Generative, ABC):
             )
         dropped: Tensor = self.dropout(hidden)
         return dropped
+
+
+# The model `tagger`: a label for each token of the source.
+
+
+@models.register("tagger")
+class Tagger(Labelling):
+    """Encoder and head, one output for each input: `p(label | the source, its place)`.
+
+    With the encoder `recurrent` a label knows the tokens up to its own, with `bidirectional` those
+    behind it too. `dropout` falls on what the head reads.
+    """
+
+    def __init__(
+        self,
+        vocab_size: int,
+        source: Mapping[str, int],
+        encoder: EncoderFactory,
+        head: HeadFactory = LinearHead,
+        dropout: Share = 0.0,
+    ) -> None:
+        made = encoders.build(encoder, **source)
+        if not made.memory_size:
+            raise ValueError("`encoder` must have an output for each token, but has none")
+        super().__init__(made, head, (made.memory_size, vocab_size), dropout)
+
+    def positions(self, sources: Sources) -> Tensor:
+        """The encoder's memory, `[batch, source_time, memory_size]`."""
+        memory: Tensor = self.encoder(sources).memory
+        return memory
+
+
+# The model `classifier`: one label for the whole source (many to one).
+
+
+@models.register("classifier")
+class Classifier(Labelling):
+    """Encoder, pooling, head: `p(label | the source)`.
+
+    `pooling` says what the head reads: with `last` the encoder's summary, which is what its cells
+    remember at the end; with `mean` and `max` that of the outputs at all tokens, number by number.
+    `dropout` falls on it.
+
+    Where some classes are much rarer than others, a model does best by hardly ever naming them.
+    With `balance` b the training loss of a row of class c counts w(c) = n(c)^-b / mean, where n is
+    how many training rows the class has and the mean is over all rows: 0 leaves all rows alike, 1
+    gives all classes the same weight together. Evaluation is not weighed.
+    """
+
+    def __init__(
+        self,
+        vocab_size: int,
+        source: Mapping[str, int],
+        encoder: EncoderFactory,
+        head: HeadFactory = LinearHead,
+        pooling: Literal["last", "mean", "max"] = "last",
+        dropout: Share = 0.0,
+        balance: Share = 0.0,
+    ) -> None:
+        made = encoders.build(encoder, **source)
+        if pooling != "last" and not made.memory_size:
+            raise ValueError(
+                f"`pooling` must be last for an encoder without outputs, but is {pooling}"
+            )
+        size = made.summary_size if pooling == "last" else made.memory_size
+        super().__init__(made, head, (size, vocab_size), dropout)
+        self.pooling = pooling
+        self.balance = balance
+        self.weights: Tensor
+        self.register_buffer("weights", torch.ones(vocab_size))
+
+    def initialise(self, facts: Mapping[str, Facts]) -> None:
+        """Also the weights of the classes, from how often they are there."""
+        super().initialise(facts)
+        counts = facts["target"].counts
+        if counts is not None and self.balance:
+            rows = torch.from_numpy(counts).to(self.weights)
+            weights = torch.where(rows > 0, rows.clamp(min=1) ** -self.balance, 0.0)
+            self.weights.copy_(weights * (rows.sum() / (weights * rows).sum()))
+
+    def weighed(self, losses: Tensor, targets: Tensor) -> Tensor:
+        """Each row by its class."""
+        return losses * self.weights[targets]
+
+    def positions(self, sources: Sources) -> Tensor:
+        """A single one, `[batch, 1, size]`; zeros for the mean or maximum of no tokens."""
+        summary, memory, mask = self.encoder(sources)
+        if self.pooling == "last":
+            pooled: Tensor = summary
+        elif self.pooling == "mean":  # the memory is zero in padding
+            pooled = memory.sum(1) / mask.sum(1, keepdim=True).clamp(min=1)
+        else:
+            pooled = _maximum(memory, mask)
+        return pooled.unsqueeze(1)
+
+
+def _maximum(memory: Tensor, mask: Tensor) -> Tensor:
+    """`[batch, size]`, the maximum over the real tokens of `memory: [batch, source_time, size]`."""
+    lowest = float("-inf")
+    # One place more, that is chosen only where there is no token: then it is 0.
+    extra = memory.new_zeros(memory.shape[0], 1, memory.shape[2])
+    extra = extra.masked_fill(mask.any(1)[:, None, None], lowest)
+    return torch.cat([memory.masked_fill(~mask.unsqueeze(2), lowest), extra], 1).amax(1)

@@ -7,17 +7,15 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from seqgen.cells import CellFactory, cells
-from seqgen.data.batches import Prompts, TokenBatch
-from seqgen.decoders.stepper import Start
+from seqgen.data import Prompts, TokenBatch
+from seqgen.decoders import Start
 from seqgen.dropout import Dropout
 from seqgen.embeddings import EmbeddingFactory, LearnedEmbedding, embeddings
 from seqgen.heads import HeadFactory, LinearHead, heads
-from seqgen.models.base import Generative, Loss, Score, models
-from seqgen.models.masking import real
-from seqgen.models.scoring import scored
+from seqgen.models.base import Generative, Loss, Score, models, real, scored
 from seqgen.options import Share
 from seqgen.state import State
-from seqgen.tokenizers.facts import Facts
+from seqgen.tokenizers import Facts
 
 
 @models.register("language_model")

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 
 from rapidfuzz.distance import Levenshtein
 
-from seqgen.metrics.loops import SHORTEST, find_loop
+from seqgen.metrics.diversity import SHORTEST, find_loop
 from seqgen.reports.run_files import Answer
 
 SHOWN: Final = 800

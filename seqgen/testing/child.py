@@ -12,11 +12,10 @@ from typing import Any, TextIO
 
 import torch
 
+from seqgen.config import lay_over, read_override
 from seqgen.errors import PluginError, UsageError
-from seqgen.overrides import lay_over, read_override
-from seqgen.testing.apart import ALONE, split_file
+from seqgen.testing.check import ALONE, CHECKS, Target, find_targets, split_file
 from seqgen.testing.laws import Finding
-from seqgen.testing.target import CHECKS, Target, find_targets
 
 IMPORTED = "is imported"
 BUILT = "its options are right"

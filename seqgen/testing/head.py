@@ -12,9 +12,17 @@ from torch import Tensor
 from seqgen.embeddings import LearnedEmbedding
 from seqgen.heads import Head, heads
 from seqgen.testing.laws import BreachError, Law, Report, Watch, try_laws, unwatched
-from seqgen.testing.same import require_finite, require_same, require_shape
-from seqgen.testing.saving import require_registered, require_same_device, require_saved
-from seqgen.testing.small_parts import BUILT, require_contract, small_part
+from seqgen.testing.small_parts import (
+    BUILT,
+    require_contract,
+    require_finite,
+    require_registered,
+    require_same,
+    require_same_device,
+    require_saved,
+    require_shape,
+    small_part,
+)
 
 INPUT, VOCAB = 5, 11
 SHAPES: tuple[tuple[int, ...], ...] = ((4,), (2, 3), (), (0,), (2, 0))

@@ -6,18 +6,17 @@ from seqgen.tokenizers.base import (
     PAD,
     SPECIALS,
     UNK,
+    Facts,
     Tokenizer,
     TokenizerFactory,
     Tokenizers,
     Tokens,
+    gather_facts,
     tokenizers,
 )
-from seqgen.tokenizers.byte import ByteTokenizer
-from seqgen.tokenizers.char import CharTokenizer
-from seqgen.tokenizers.facts import Facts, gather_facts
+from seqgen.tokenizers.char import ByteTokenizer, CharTokenizer
 from seqgen.tokenizers.sentencepiece import SentencePieceTokenizer
-from seqgen.tokenizers.whole import WholeTokenizer
-from seqgen.tokenizers.word import WordTokenizer
+from seqgen.tokenizers.word import WholeTokenizer, WordTokenizer
 
 __all__ = [
     "BOS",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -142,3 +144,72 @@ def check_text(text: str) -> None:
 def shown_plainly(piece: str) -> str:
     """`piece` as it is; in quotes where it looks like a special token, to tell it from that."""
     return f"'{piece}'" if piece.strip("'") in SPECIALS else piece
+
+
+# Facts about a vocabulary, from which a part of a new model may start: pieces and counts.
+
+
+Counts = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What `shown` gives for each id, and how often each id stands in the training tokens.
+
+    `counts: [vocab]`, or None where the kind of data does not count.
+    """
+
+    pieces: tuple[str, ...]
+    counts: Counts | None = None
+
+
+MOST_IDS = 1 << 24
+"""More than any vocabulary has: counting an id beyond would take memory for all below it."""
+
+
+def count_ids(ids: NDArray[np.int64]) -> Counts:
+    """How often each id stands in `ids: [count]`. Raises ValueError, with the place, if one is
+    negative or larger than any vocabulary."""
+    wrong = np.flatnonzero((ids < 0) | (ids >= MOST_IDS))
+    if len(wrong):
+        place = f"token {wrong[0] + 1} of the training text"
+        raise ValueError(f"the tokenizer gave the id {ids[wrong[0]]} for {place}, which none has")
+    return np.bincount(ids)
+
+
+def gather_facts(tokenizers: Tokenizers, counts: Mapping[str, Counts]) -> dict[str, Facts]:
+    """The facts of each role. `counts` may end early: ids behind its end were never seen."""
+    return {
+        role: Facts(
+            tuple(tokenizer.shown(token) for token in range(len(tokenizer))),
+            _padded(counts[role], len(tokenizer), role) if role in counts else None,
+        )
+        for role, tokenizer in tokenizers.items()
+    }
+
+
+def _padded(counts: Counts, size: int, role: str) -> Counts:
+    if len(counts) > size:
+        found = f"gave the id {len(counts) - 1}, but has {size} ids (0 to {size - 1})"
+        raise ValueError(f"the tokenizer of '{role}' {found}")
+    return np.pad(counts, (0, size - len(counts)))
+
+
+# UTF-8 that comes in pieces: the text of bytes, some of which may be missing yet.
+
+
+REPLACEMENT = "\ufffd"
+
+
+def text_so_far(content: bytes) -> str:
+    """The characters in `content`; faulty bytes are U+FFFD.
+
+    A character at the end that has not all its bytes yet is nothing, so the text of a longer
+    `content` always begins with the text of a shorter one.
+    """
+    return codecs.getincrementaldecoder("utf-8")("replace").decode(content)
+
+
+def shown_byte(byte: int) -> str:
+    """Such as `<0xE2>`, for a byte that is no character by itself."""
+    return f"<0x{byte:02X}>"

@@ -16,10 +16,8 @@ from heapq import heappop, heappush
 from itertools import accumulate, chain
 from typing import NamedTuple
 
-from seqgen.tokenizers.base import UNK
-from seqgen.tokenizers.sentencepiece_model import Kind, ModelPiece, ModelRecord
-from seqgen.tokenizers.sentencepiece_pieces import SPACE
-from seqgen.tokenizers.utf8 import shown_byte
+from seqgen.tokenizers.base import UNK, shown_byte
+from seqgen.tokenizers.pieces import SPACE, Kind, ModelPiece, ModelRecord
 
 Uniform = Callable[[], float]
 """Gives the next number, from 0 up to but not 1."""

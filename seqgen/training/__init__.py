@@ -1,9 +1,6 @@
 """Training: the loop, what it writes, and its parts (optimizers, schedules, averages)."""
 
-from seqgen.training.averages import averages
 from seqgen.training.loop import Fit, Outcome, Validation
-from seqgen.training.optimizers import optimizers
-from seqgen.training.options import TrainOptions
-from seqgen.training.schedules import schedules
+from seqgen.training.optimization import TrainOptions, averages, optimizers, schedules
 
 __all__ = ["Fit", "Outcome", "TrainOptions", "Validation", "averages", "optimizers", "schedules"]

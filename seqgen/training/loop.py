@@ -14,18 +14,21 @@ import torch
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_, get_total_norm
 
-from seqgen.data.base import Training
+from seqgen.data import Training
 from seqgen.errors import DecodeError, DivergedError, StoppedError
 from seqgen.machine import choose_precision, memory_for
 from seqgen.models import Loss, Model
 from seqgen.state import State, detach
-from seqgen.training import snapshot
-from seqgen.training.budget import Budget
-from seqgen.training.checkpoint import Checkpoints, load_state, load_weights
-from seqgen.training.log import Event
-from seqgen.training.options import TrainOptions
-from seqgen.training.signals import Signals
-from seqgen.training.snapshot import Counters
+from seqgen.training.checkpoint import (
+    Checkpoints,
+    Counters,
+    load_state,
+    load_weights,
+    put_back,
+    take,
+)
+from seqgen.training.log import Event, Signals
+from seqgen.training.optimization import Budget, TrainOptions
 
 Sink = Callable[[Event], None]
 
@@ -104,7 +107,7 @@ class Fit:
         """Go on from the checkpoint in `folder`."""
         load_weights(folder, self.model)
         saved = load_state(folder)
-        self.counters, self._carried = snapshot.put_back(
+        self.counters, self._carried = put_back(
             saved, self.model, self._optimizer, self._schedule, self._average, str(folder)
         )
         self._saved_step = self.counters.step
@@ -244,7 +247,7 @@ class Fit:
         with torch.random.fork_rng():  # random numbers go on, and so does the schedule
             load_weights(folder, self.model)
             parts = (self._optimizer, self._schedule, self._average)
-            snapshot.put_back(saved, self.model, *parts)
+            put_back(saved, self.model, *parts)
         self._schedule.restore(memory)
         self._set_learning_rate()
         return counters.best_step
@@ -311,7 +314,7 @@ class Fit:
         carried = self._carried if self.data.batch(self.counters.step).continues else None
         with self._average.held() as trained:
             parts = (self._optimizer, self._schedule, self._average)
-            state = snapshot.take(self.counters, carried, *parts, trained)
+            state = take(self.counters, carried, *parts, trained)
             self.checkpoints.save(self.model, state, names)
         self._saved_step = self.counters.step
 

@@ -8,7 +8,8 @@ from http.server import HTTPServer, SimpleHTTPRequestHandler
 
 import pytest
 
-from seqgen.data.corpora import TinyShakespeare, corpora
+from seqgen.data import corpora
+from seqgen.data.corpora import TinyShakespeare
 
 CONTENT = b"First Citizen:\nBefore we proceed any further, hear me speak.\n"
 
@@ -89,7 +90,7 @@ PLUGIN = '''
 from pathlib import Path
 
 from seqgen.data.corpora import Corpus, corpora
-from seqgen.data.files import TextFile
+from seqgen.data.text_files import TextFile
 
 
 @corpora.register("mine")

@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from seqgen.bundled_recipes import known_plans, known_recipes
-from seqgen.rooms import ROOMS
+from seqgen.config import known_plans, known_recipes
+from seqgen.plugins import ROOMS
 
 
 @pytest.mark.parametrize("kind", [None, *ROOMS])
@@ -41,7 +41,7 @@ def test_for_reading(command):
     assert lines[0] == "cells"
     assert any(line.startswith("  lstm_cell  One layer of `lstm`") for line in lines)
     assert any("hidden_size=256" in line for line in lines)
-    assert any(line.strip().startswith("seqgen/cells/lstm_cell.py:") for line in lines)
+    assert any(line.strip().startswith("seqgen/cells/native.py:") for line in lines)
     everything = command("list").out
     assert ended.out in everything
     assert all(f"\n{room}\n" in f"\n{everything}" for room in ROOMS)
@@ -84,7 +84,7 @@ def test_a_recipe_is_told_with_its_time(command):
 
 
 def test_recipes_are_told_without_torch(monkeypatch, command):
-    monkeypatch.setitem(sys.modules, "seqgen.rooms", None)
+    monkeypatch.setitem(sys.modules, "seqgen.plugins", None)
     assert "char_lstm" in command("list", "recipes").out
 
 

@@ -104,7 +104,7 @@ class TestAWrongCommandLine:
 
 class TestHowItEnds:
     def test_a_defect_is_told_from_a_mistake(self, command, monkeypatch, place):
-        monkeypatch.setattr("seqgen.option_files.check_options", lambda *any: 1 / 0)
+        monkeypatch.setattr("seqgen.config.check_options", lambda *any: 1 / 0)
         ended = command("validate", "tiny.yaml")
         assert ended.code == 1
         assert "Traceback" in ended.err
@@ -116,7 +116,7 @@ class TestHowItEnds:
         def interrupt(*any):
             raise KeyboardInterrupt
 
-        monkeypatch.setattr("seqgen.option_files.check_options", interrupt)
+        monkeypatch.setattr("seqgen.config.check_options", interrupt)
         assert command("validate", "tiny.yaml") == (130, "", "interrupted\n")
 
     def test_a_warning_is_said_once(self, command, monkeypatch, place):
@@ -125,7 +125,7 @@ class TestHowItEnds:
                 warnings.warn(text, stacklevel=1)
             raise KeyboardInterrupt
 
-        monkeypatch.setattr("seqgen.option_files.check_options", warn)
+        monkeypatch.setattr("seqgen.config.check_options", warn)
         said = "warning: one\nwarning: two\ninterrupted\n"
         assert command("validate", "tiny.yaml") == (130, "", said)
         assert command("validate", "tiny.yaml") == (130, "", said)

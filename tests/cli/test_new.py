@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 from seqgen.cli.new import Kind, class_name, written
-from seqgen.plugins import load_files
-from seqgen.rooms import ROOMS
-from seqgen.testing.target import CHECKS
+from seqgen.plugins import ROOMS, load_files
+from seqgen.testing.check import CHECKS
 
 KINDS = [str(kind) for kind in Kind]
 
@@ -96,7 +95,7 @@ def test_what_is_no_identifier(name, refusal):
 
 
 def test_names_that_are_taken(refusal):
-    assert "the cell name 'lstm' is taken by seqgen/cells/lstm.py:" in refusal(
+    assert "the cell name 'lstm' is taken by seqgen/cells/native.py:" in refusal(
         2, "new", "cell", "lstm"
     )
     assert "would hide the Python module 'json'" in refusal(2, "new", "cell", "json")

@@ -5,8 +5,7 @@ import json
 
 import pytest
 
-from seqgen.bundled_recipes import known_plans
-from seqgen.recipe_source import RecipeSource, find_recipe
+from seqgen.config import RecipeSource, find_recipe, known_plans
 
 
 def test_a_right_recipe(command, place):

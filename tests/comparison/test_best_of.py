@@ -3,7 +3,7 @@
 import pytest
 
 from seqgen.comparison.best_of import best_of
-from seqgen.data.base import Example
+from seqgen.data import Example
 from seqgen.metrics import Bleu, CharacterErrorRate, Measured, Metric, WordErrorRate
 
 EXAMPLES = [Example("1", ("a",)), Example("2", ("b",))]

@@ -21,7 +21,7 @@ from seqgen.comparison.plan import (
 from seqgen.comparison.systems import systems_of
 from seqgen.decoders import decoders
 from seqgen.errors import DataError
-from seqgen.plain_values import for_json
+from seqgen.options import for_json
 from seqgen.reports.comparison import write_comparison
 
 

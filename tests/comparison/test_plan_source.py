@@ -5,10 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from seqgen.bundled_recipes import known_plans
 from seqgen.comparison.plan_source import PlanSource, plan_schema
+from seqgen.config import known_plans, read_override
 from seqgen.errors import RecipeError
-from seqgen.overrides import read_override
 from seqgen.registry import plain
 
 PLAN = """\

@@ -9,7 +9,7 @@ import seqgen
 from seqgen.comparison.plan import Plan
 from seqgen.comparison.producing import Workshop
 from seqgen.comparison.systems import System
-from seqgen.data.base import Example
+from seqgen.data import Example
 from seqgen.decoders import decoders
 from seqgen.tokenizers import EOS
 

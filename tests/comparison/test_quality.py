@@ -4,7 +4,7 @@ import pytest
 
 from seqgen.comparison.plan import SignificanceOptions
 from seqgen.comparison.quality import answers_of, judge, measures_of
-from seqgen.data.base import Example
+from seqgen.data import Example
 from seqgen.metrics import Answer, ExactMatch, Measured, Metric, WordErrorRate, metrics
 
 OPTIONS = SignificanceOptions(resamples=50, shuffles=50)

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from seqgen.comparison.search_errors import Searched, only, search_errors, search_part
-from seqgen.data.base import Example
+from seqgen.data import Example
 from seqgen.metrics import WordErrorRate
 
 METRICS = {"word_error_rate": WordErrorRate()}

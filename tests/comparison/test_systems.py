@@ -4,8 +4,7 @@ import pytest
 
 from seqgen.comparison.plan import Plan
 from seqgen.comparison.systems import baseline_of, systems_of
-from seqgen.decoders import Decoder, decoders
-from seqgen.decoders.base import DecoderFactory
+from seqgen.decoders import Decoder, DecoderFactory, decoders
 from seqgen.options import OptionError, check_options, dotted, options_of
 
 

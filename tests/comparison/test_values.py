@@ -10,7 +10,7 @@ from seqgen.comparison.plan import Plan, SignificanceOptions, Strategy
 from seqgen.comparison.produced import Reference
 from seqgen.comparison.quality import judge
 from seqgen.comparison.values import Measurer
-from seqgen.data.base import Example
+from seqgen.data import Example
 from seqgen.decoders import decoders
 from seqgen.metrics import ExactMatch
 from seqgen.tokenizers import EOS

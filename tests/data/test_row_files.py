@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from seqgen.data import Corpus
-from seqgen.data.files import TextFile
 from seqgen.data.row_files import RowFiles
-from seqgen.data.rows import lines_of
+from seqgen.data.tables import lines_of
+from seqgen.data.text_files import TextFile
 from seqgen.errors import DataError
 
 

@@ -1,15 +1,319 @@
-"""The data kind `tagged`: words, tags and letters from files to batches."""
+"""Reading tagged sequences: what the lines mean, and what is refused with its place."""
 
 import hashlib
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from seqgen.data import Example, data
-from seqgen.data.files import TextFile
+from seqgen.data.tables import Layout
+from seqgen.data.tagged import (
+    TaggedRows,
+    TaggedSequence,
+    letters_of,
+    one_each,
+    padded_letters,
+    padded_words,
+    parse_tagged,
+)
+from seqgen.data.text_files import TextFile
 from seqgen.errors import DataError
 from seqgen.options import OptionError
-from seqgen.tokenizers import UNK, CharTokenizer, WholeTokenizer, tokenizers
+from seqgen.tokenizers import BOS, UNK, CharTokenizer, WholeTokenizer, WordTokenizer, tokenizers
+
+
+def parsed(text):
+    sequences, note = parse_tagged(TextFile(text, "hash"), "t.tsv")
+    assert not note
+    return sequences
+
+
+def test_blank_lines_stand_between_sequences():
+    assert parsed("\nthe\tDET\ncat\tNOUN\n\n  \nruns\tVERB") == [
+        TaggedSequence(2, ("the", "cat"), ("DET", "NOUN")),
+        TaggedSequence(6, ("runs",), ("VERB",)),
+    ]
+
+
+WORD = st.text(st.characters(exclude_characters=" \t\n", exclude_categories=["Cs"]), min_size=1)
+TAG = WORD.filter(lambda tag: tag.split() == [tag])
+SEQUENCES = st.lists(st.lists(st.tuples(WORD, TAG), min_size=1, max_size=4), min_size=1)
+
+
+@given(SEQUENCES)
+def test_what_is_written_is_read(sequences):
+    text = "\n\n".join("\n".join("\t".join(pair) for pair in each) for each in sequences)
+    for found, wanted in zip(parsed(text + "\n"), sequences, strict=True):
+        assert list(zip(found.words, found.tags, strict=True)) == wanted
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("cat", "must be a word, a tab and its tag, but has no tab"),
+        ("cat NOUN", "must be a word, a tab and its tag, but has no tab"),
+        ("cat\tNOUN\tx", "must be a word, a tab and its tag, but has 2 tabs"),
+        ("cat\tNOUN\t", "must be a word, a tab and its tag, but has 2 tabs"),
+        ("\tNOUN", "the word is empty"),
+        ("cat\t", "the tag is empty"),
+        ("\t", "the word is empty"),
+        ("New York\tNOUN", "the word 'New York' has a space in it; write another sign there"),
+        ("cat\tNOUN ", "the tag 'NOUN ' has a space in it"),
+        ("cat\tNO\u00a0UN", "the tag 'NO\\xa0UN' has a space in it"),
+        (" \tNOUN", "the word ' ' has a space in it"),
+    ],
+)
+def test_a_wrong_line_is_named(line, message):
+    with pytest.raises(DataError) as caught:
+        parsed(f"a\tB\n\nthe\tDET\n{line}\nend\tX\n")
+    assert str(caught.value).startswith(f"t.tsv:4: {message}")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "t.tsv: no sequences in it (an empty file)"),
+        ("\n  \n", "t.tsv: no sequences in it (2 lines, all of them blank)"),
+    ],
+)
+def test_a_file_without_sequences_is_refused(text, message):
+    with pytest.raises(DataError) as caught:
+        parsed(text)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "columns", "note"),
+    [
+        (
+            "t.conllu",
+            "1\tthe\tDET\n2\tcat\tNOUN\n\n1\truns\tVERB\n",
+            {"source": 2, "target": 3},
+            False,
+        ),
+        ("t.tsv", "form\tupos\nthe\tDET\ncat\tNOUN\n\nruns\tVERB\n", ("source", "target"), True),
+        ("t.csv", "word,tag\nthe,DET\ncat,NOUN\n\nruns,VERB\n", ("source", "target"), True),
+        (
+            "t.jsonl",
+            '{"w": ["the", "cat"], "t": ["DET", "NOUN"]}\n{"w": ["runs"], "t": ["VERB"]}\n',
+            {"source": "w", "target": "t"},
+            False,
+        ),
+    ],
+)
+def test_other_tables_are_read(name, text, columns, note):
+    found, said = parse_tagged(TextFile.of(text), name, Layout(columns))
+    assert [(each.words, each.tags) for each in found] == [
+        (("the", "cat"), ("DET", "NOUN")),
+        (("runs",), ("VERB",)),
+    ]
+    assert bool(said) == note
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"source": ["a", "b"], "target": ["X"]}', "t.jsonl:1: 2 words, but 1 tags"),
+        (
+            '{"source": "a b", "target": ["X"]}',
+            "t.jsonl:1: 'source' must be a list of texts, but",
+        ),
+        ('{"source": ["a", 3], "target": ["X"]}', "t.jsonl:1: 'source' must be a list of texts"),
+        ('\n{"source": ["a b"], "target": ["X"]}', "t.jsonl:2: the word 'a b' has a space in it"),
+        ('{"source": [], "target": []}', "t.jsonl: no sequences in it (1 lines, all of them bl"),
+    ],
+)
+def test_wrong_lists_are_named(text, message):
+    with pytest.raises(DataError) as caught:
+        parse_tagged(TextFile.of(text), "t.jsonl")
+    assert str(caught.value).startswith(message)
+
+
+# The tokens of words: one for each, and their letters where the word stands.
+
+
+ABC = CharTokenizer(alphabet="abc")
+
+
+def whole(*texts):
+    made = WholeTokenizer()
+    made.fit(texts)
+    return made
+
+
+def test_each_word_is_one_token():
+    made = one_each([["b", "new york", "?"], [], ["b"]], whole("b", "b", "new york"), "source")
+    assert [row.tolist() for row in made] == [[4, 5, UNK], [], [4]]
+    assert {row.dtype for row in made} == {torch.int64}
+
+
+@pytest.mark.parametrize(("word", "count"), [("ab", 2), ("", 0)])
+def test_a_word_that_is_cut_up_is_refused(word, count):
+    with pytest.raises(DataError) as caught:
+        one_each([["a"], ["b", word]], ABC, "source")
+    assert str(caught.value) == (
+        "the tokenizer of `source` must give one token for each word, but gives "
+        f"{count} for {word!r}; the tokenizer `whole` gives one"
+    )
+
+
+def test_what_a_tokenizer_refuses_is_one_line():
+    strict = WordTokenizer(unk="error")
+    with pytest.raises(DataError, match=r"^the tokenizer of `target`: `text` must be of known"):
+        one_each([["a"]], strict, "target")
+
+
+@pytest.mark.parametrize(
+    ("most", "letters"), [(None, [[[4, 5, 6], [4]], [[4, 5, 6]]]), (2, [[[4, 5], [4]], [[4, 5]]])]
+)
+def test_letters_are_those_of_each_word(most, letters):
+    made = letters_of([["abc", "a"], ["abc"]], ABC, most)
+    assert [[word.tolist() for word in row] for row in made] == letters
+
+
+def test_rows_without_words_have_a_place():
+    tokens, lengths = padded_words([torch.tensor([], dtype=torch.long)] * 2)
+    assert tokens.tolist() == [[0], [0]]
+    assert lengths.tolist() == [0, 0]
+    tokens, lengths = padded_words([torch.tensor([5, 6]), torch.tensor([7])])
+    assert tokens.tolist() == [[5, 6], [7, 0]]
+    assert padded_words([])[0].shape == (0, 1)
+
+
+def tensors(rows):
+    return [[torch.tensor(word, dtype=torch.long) for word in row] for row in rows]
+
+
+def test_letters_as_they_are_written():
+    letters, lengths = padded_letters(tensors([[[4, 5], [6]], [[7, 8, 9]]]))
+    assert letters.tolist() == [[[4, 5, 0], [6, 0, 0]], [[7, 8, 9], [0, 0, 0]]]
+    assert lengths.tolist() == [[2, 1], [3, 0]]
+
+
+WORD_WORD_TOKENS = st.lists(st.integers(4, 9), max_size=5)
+
+
+@given(st.lists(st.lists(WORD_WORD_TOKENS, max_size=4), max_size=4))
+def test_the_letters_of_every_word_come_back(rows):
+    letters, lengths = padded_letters(tensors(rows))
+    assert letters.shape[:2] == lengths.shape == (len(rows), max([1, *map(len, rows)]))
+    assert letters.shape[2] == max([1, *(len(word) for row in rows for word in row)])
+    assert letters.dtype == lengths.dtype == torch.long
+    for i, row in enumerate(rows):
+        back = [letters[i, j, : lengths[i, j]].tolist() for j in range(len(row))]
+        assert back == row
+        assert not lengths[i, len(row) :].any()
+    assert int((letters != 0).sum()) == int(lengths.sum())
+
+
+# Tagged sequences as batches: every word beside its tag and its letters.
+
+
+def whole_tagged_rows(texts):
+    made = WholeTokenizer()
+    made.fit(sorted(texts))
+    return made
+
+
+TOKENIZERS = {
+    "source": whole_tagged_rows({"a", "b", "ab"}),  # 4: a, 5: ab, 6: b
+    "target": whole_tagged_rows({"X", "Y"}),  # 4, 5
+    "letters": CharTokenizer(alphabet="ab"),  # 4, 5
+}
+
+
+def rows(*texts, letters=False, most=None):
+    pairs = [[word.split("/") for word in text.split()] for text in texts]
+    sequences = [TaggedSequence(i, *zip(*each, strict=True)) for i, each in enumerate(pairs)]
+    return TaggedRows.of(sequences, TOKENIZERS, letters, most)
+
+
+def test_a_batch_as_it_is_written():
+    made = rows("a/X ab/Y", "b/Y", "ba/X a/Z b/Y")
+    batch = made.batch([2, 1])
+    assert batch.sources.values.tolist() == [[UNK, 4, 6], [6, 0, 0]]
+    assert batch.sources.lengths.tolist() == batch.lengths.tolist() == [3, 1]
+    assert batch.sources.letters is None
+    assert batch.targets.tolist() == [[4, UNK, 5], [5, 0, 0]]
+    assert batch.inputs.tolist() == [[BOS, 4, UNK], [BOS, 0, 0]]
+    assert batch.numbers.tolist() == [2, 1]
+    assert (batch.tokens, batch.continues) == (4, False)
+    assert made.lengths() == [(2,), (1,), (3,)]
+
+
+def test_words_are_spelt():
+    sources = rows("a/X ab/Y", "abab/X", letters=True, most=3).sources([0, 1])
+    assert sources.letters.tolist() == [[[4, 0, 0], [4, 5, 0]], [[4, 5, 4], [0, 0, 0]]]
+    assert sources.letter_lengths.tolist() == [[1, 2], [3, 0]]
+    assert sources.to("meta").letters.device.type == "meta"
+
+
+def test_words_tags_and_letters_are_counted():
+    encoded = rows("a/X a/X ab/X", "b/Y", letters=True).encoded()
+    counts = {role: each.tolist() for role, each in encoded.counts().items()}
+    assert counts["source"] == [0, 0, 0, 0, 2, 1, 1]
+    assert counts["target"] == [0, 0, 0, 0, 3, 1]
+    assert counts["letters"] == [0, 0, 0, 0, 3, 2]
+    assert encoded.size.chars == len("X X X") + len("Y")
+    assert encoded.output_role == "target"
+
+
+SEQUENCE = st.lists(st.sampled_from(["a/X", "ab/Y", "b/X", "abab/Y"]), min_size=1, max_size=6)
+
+
+@given(st.lists(SEQUENCE, min_size=1, max_size=5))
+def test_a_sequence_does_not_depend_on_its_neighbours(sequences):
+    made = rows(*map(" ".join, sequences), letters=True)
+    together = made.batch(range(len(sequences)))
+    for row, words in enumerate(sequences):
+        alone, time = made.batch([row]), len(words)
+        assert int(together.lengths[row]) == int(together.sources.lengths[row]) == time
+        for one, other in (
+            (alone.targets, together.targets),
+            (alone.inputs, together.inputs),
+            (alone.sources.values, together.sources.values),
+            (alone.sources.letter_lengths, together.sources.letter_lengths),
+        ):
+            assert torch.equal(one[0], other[row, :time])
+            assert not other[row, time:].any()
+        longest = alone.sources.letters.shape[2]
+        assert torch.equal(alone.sources.letters[0], together.sources.letters[row, :time, :longest])
+
+
+class TestForgetting:
+    LONG = " ".join(["a/X ab/Y"] * 500)
+
+    def test_a_share_of_the_words_is_unknown(self):
+        made = rows(self.LONG, "b/Y", self.LONG, letters=True)
+        forgetting = made.forgetting(0.25, (1, 2))
+        unknown = torch.cat(forgetting.words) == UNK
+        assert 0.22 < unknown.double().mean() < 0.28
+        assert torch.equal(
+            torch.cat(forgetting.words)[~unknown], torch.cat([*made.words])[~unknown]
+        )
+        assert [len(row) for row in forgetting.words] == [1000, 1, 1000]
+        assert forgetting.tags is made.tags
+        assert forgetting.letters is made.letters
+
+    def test_which_ones_depends_on_the_seed_alone(self):
+        made = rows(self.LONG)
+        drawn = [made.forgetting(0.5, seed).words[0] for seed in ((1, 2), (1, 2), (1, 3), (2, 2))]
+        assert torch.equal(drawn[0], drawn[1])
+        assert not torch.equal(drawn[0], drawn[2])
+        assert not torch.equal(drawn[0], drawn[3])
+
+    @pytest.mark.parametrize("rate", [0.0, 0.999999])
+    def test_the_ends_of_the_scale(self, rate):
+        made = rows("a/X b/Y")
+        words = made.forgetting(rate, (5, 5)).words[0].tolist()
+        assert words == ([4, 6] if not rate else [UNK, UNK])
+
+
+# The data kind `tagged`: words, tags and letters from files to batches.
+
 
 TRAIN = "the\tD\ncat\tN\nsat\tV\n\na\tD\ncat\tN\n\nsat\tV\n\nthe\tD\nhat\tN\nsat\tV\ndown\tA\n"
 TEST = "the\tD\ndog\tN\n\nthe\tD\ncat\tX\n\nthe\tD\ndog\tN\n"

@@ -1,4 +1,4 @@
-"""The data kind `text`: where a text is cut, and what is too little of it."""
+"""The streams of epochs: as long as the first, and drawn once for each."""
 
 import gzip
 import hashlib
@@ -9,10 +9,322 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seqgen.data import data
+from seqgen.data import TextSize, data
+from seqgen.data.text import (
+    SHORTEST_LANE,
+    WINDOW,
+    Epochs,
+    Lanes,
+    RandomWindows,
+    StreamSplit,
+    Window,
+)
 from seqgen.errors import DataError
 from seqgen.options import OptionError
 from seqgen.tokenizers import BOS, UNK, CharTokenizer, WordTokenizer
+
+
+def test_without_a_draw_all_epochs_are_the_first():
+    first = torch.arange(5)
+    assert all(Epochs(first).stream(epoch) is first for epoch in (0, 1, 7))
+
+
+def test_are_trimmed_or_begin_again():
+    epochs = Epochs(torch.arange(5), lambda epoch: torch.arange(epoch * 2) + 10)
+    assert epochs.stream(1).tolist() == [10, 11, 10, 11, 10]
+    assert epochs.stream(3).tolist() == [10, 11, 12, 13, 14]
+
+
+def test_the_epoch_that_is_read_is_drawn_once():
+    drawn = []
+
+    def draw(epoch):
+        drawn.append(epoch)
+        return torch.full((4,), epoch)
+
+    epochs = Epochs(torch.zeros(4), draw)
+    for epoch in (0, 0, 1, 1, 1, 2, 1):
+        assert epochs.stream(epoch).tolist() == [epoch] * 4
+    assert drawn == [1, 2, 1]
+
+
+# Training batches out of one stream: what they cover, and that they depend on the step alone.
+
+
+SIZE = TextSize(1, 1)
+
+
+def as_text(tokens):
+    return ["".join(chr(97 + token) for token in row) for row in tokens.tolist()]
+
+
+def joined(kind, steps):
+    """Inputs and targets of some steps, lane by lane."""
+    batches = [kind.batch(step) for step in steps]
+    return torch.cat([each.inputs for each in batches], 1), torch.cat(
+        [each.targets for each in batches], 1
+    )
+
+
+sizes = st.tuples(st.integers(1, 6), st.integers(1, 7), st.integers(0, 60), st.integers(0, 9))
+
+
+def lanes(size):
+    rows, window, more, seed = size
+    count = rows * window + window - 1 + more
+    return Lanes(Epochs(torch.arange(count + 1)), SIZE, Window(rows, window), seed)
+
+
+class TestLanes:
+    def test_the_example_of_the_documentation(self):
+        made = Lanes(Epochs(torch.arange(15)), SIZE, Window(2, 3), seed=0)
+        assert made.steps_per_epoch == 2
+        for step, (inputs, targets) in enumerate(
+            [(["abc", "ghi"], ["bcd", "hij"]), (["def", "jkl"], ["efg", "klm"])]
+        ):
+            batch = made.batch(step)
+            assert (as_text(batch.inputs), as_text(batch.targets)) == (inputs, targets)
+            assert batch.lengths is None
+
+    @settings(deadline=None)
+    @given(sizes, st.integers(0, 3))
+    def test_lanes_are_contiguous_and_adjoin_one_another(self, size, epoch):
+        made = lanes(size)
+        rows, window, _, _ = size
+        steps = range(epoch * made.steps_per_epoch, (epoch + 1) * made.steps_per_epoch)
+        inputs, targets = joined(made, steps)
+        assert torch.equal(targets, inputs + 1)
+        first, last = int(inputs[0, 0]), int(targets[-1, -1])
+        assert inputs.flatten().tolist() == list(range(first, last))
+        assert 0 <= first < window
+        assert last <= made.tokens
+        assert made.tokens - (last - first) < rows + window - 1
+
+    @settings(deadline=None)
+    @given(sizes)
+    def test_windows_are_full_but_for_the_last(self, size):
+        made = lanes(size)
+        rows, window, _, _ = size
+        shapes = [tuple(made.batch(step).inputs.shape) for step in range(made.steps_per_epoch)]
+        assert shapes[:-1] == [(rows, window)] * (len(shapes) - 1)
+        assert 0 < shapes[-1][1] <= window
+
+    @settings(deadline=None)
+    @given(sizes)
+    def test_the_state_is_carried_within_an_epoch(self, size):
+        made = lanes(size)
+        continues = [made.batch(step).continues for step in range(3 * made.steps_per_epoch)]
+        assert continues == [False, *[True] * (made.steps_per_epoch - 1)] * 3
+
+    def test_epochs_begin_at_offsets_of_the_seed(self):
+        offsets = {}
+        for seed in (1, 2):
+            made = Lanes(Epochs(torch.arange(1000)), SIZE, Window(4, 16), seed)
+            firsts = [made.batch(epoch * made.steps_per_epoch) for epoch in range(300)]
+            offsets[seed] = [int(each.inputs[0, 0]) for each in firsts]
+        assert offsets[1][0] == offsets[2][0] == 0
+        assert offsets[1] != offsets[2]
+        assert set(offsets[1]) == set(offsets[2]) == set(range(16))
+
+
+class TestRandomWindows:
+    @settings(deadline=None)
+    @given(sizes)
+    def test_windows_lie_inside_and_targets_follow(self, size):
+        rows, window, more, seed = size
+        made = RandomWindows(
+            Epochs(torch.arange(window + more + 1)), SIZE, Window(rows, window), seed
+        )
+        for step in range(5):
+            batch = made.batch(step)
+            assert batch.inputs.shape == (rows, window)
+            assert torch.equal(batch.targets, batch.inputs + 1)
+            assert torch.equal(batch.inputs[:, :1] + torch.arange(window), batch.inputs)
+            assert 0 <= int(batch.inputs.min()) < int(batch.targets.max()) <= made.tokens
+            assert not batch.continues
+            assert batch.lengths is None
+
+    def test_the_first_and_the_last_places_are_drawn(self):
+        made = RandomWindows(Epochs(torch.arange(31)), SIZE, Window(8, 10), seed=3)
+        starts = {int(row[0]) for step in range(60) for row in made.batch(step).inputs}
+        assert starts == set(range(21))
+
+    def test_an_epoch_is_as_many_tokens_as_there_are(self):
+        made = RandomWindows(Epochs(torch.arange(1001)), SIZE, Window(8, 10), seed=3)
+        assert (made.tokens, made.steps_per_epoch) == (1000, 13)
+
+    def test_seeds_differ(self):
+        one, other = (
+            RandomWindows(Epochs(torch.arange(999)), SIZE, Window(8, 10), seed).batch(0)
+            for seed in (1, 2)
+        )
+        assert not torch.equal(one.inputs, other.inputs)
+
+
+@pytest.mark.parametrize("kind", [Lanes, RandomWindows])
+def test_says_what_it_holds(kind):
+    made = kind(Epochs(torch.arange(101)), TextSize(100, 250), Window(2, 3), 0)
+    assert (made.tokens, made.size) == (100, TextSize(100, 250))
+
+
+@pytest.mark.parametrize("kind", [Lanes, RandomWindows])
+def test_a_batch_is_a_function_of_its_step(kind):
+    """Whatever was read before, and in another process: so a resumed run reads the same."""
+    first, second = (kind(Epochs(torch.arange(500)), SIZE, Window(3, 8), 5) for _ in range(2))
+    forwards = [first.batch(step) for step in range(70)]
+    for step in (69, 3, 3, 0, 42):
+        again = second.batch(step)
+        assert torch.equal(again.inputs, forwards[step].inputs)
+        assert torch.equal(again.targets, forwards[step].targets)
+        assert again.continues == forwards[step].continues
+    assert not torch.equal(forwards[0].inputs, forwards[1].inputs)
+
+
+@pytest.mark.parametrize("kind", [Lanes, RandomWindows])
+def test_each_token_counts_but_not_the_one_before_them(kind):
+    made = kind(Epochs(torch.tensor([1, 4, 6, 4, 4, 5, 6, 4, 4])), SIZE, Window(1, 2), 0)
+    assert made.counts()["text"].tolist() == [0, 0, 0, 0, 5, 1, 2]
+
+
+@pytest.mark.parametrize("kind", [Lanes, RandomWindows])
+def test_epochs_may_read_other_streams(kind):
+    def draw(epoch):
+        return torch.arange(41) + 100 * epoch
+
+    epochs = Epochs(draw(0), draw)
+    made = kind(epochs, SIZE, Window(2, 4), 1)
+    for step in (0, 17, 3, 11, 2 * made.steps_per_epoch - 1, 12):
+        batch = made.batch(step)
+        assert (batch.inputs // 100).unique().tolist() == [step // made.steps_per_epoch]
+        assert torch.equal(batch.targets, batch.inputs + 1)
+        assert torch.equal(batch.inputs, kind(epochs, SIZE, Window(2, 4), 1).batch(step).inputs)
+
+
+# The held-out stream: each target once, from its true state, however many lanes are read.
+
+
+SIZE_STREAM = TextSize(1, 1)
+
+
+class Visits:
+    """A visit of a model whose state is a sum over what it has read, times `keep` each step.
+
+    `keep` 0 remembers the last token only, 1 remembers all for ever. The result of a visit is the
+    inputs, the targets and the state before.
+    """
+
+    def __init__(self, keep):
+        self.keep = keep
+        self.batches = []
+
+    def initial_state(self, rows):
+        return torch.zeros(rows, dtype=torch.float64)
+
+    def visit(self, batch, state):
+        self.batches.append(batch)
+        result = batch.inputs, batch.targets, state
+        for x in batch.inputs.unbind(1):
+            state = self.keep * state + x
+        return result, state
+
+
+def split(tokens):
+    return StreamSplit(torch.arange(tokens + 1), SIZE_STREAM, 0)
+
+
+LENGTHS = [1, 2, WINDOW, 511, 512, 1024, 1025, 5000, 4 * SHORTEST_LANE + 3]
+
+
+@pytest.mark.parametrize("tokens", LENGTHS)
+@pytest.mark.parametrize("rows", [1, 2, 3, 32])
+@pytest.mark.parametrize("keep", [0.0, 0.5, 1.0])
+def test_each_target_once_from_the_state_that_is_true_there(tokens, rows, keep):
+    visits = Visits(keep)
+    results = split(tokens).walk(visits.visit, visits.initial_state, rows)
+    true = torch.zeros(tokens + 1, dtype=torch.float64)
+    for moment in range(tokens):
+        true[moment + 1] = keep * true[moment] + moment
+    seen = []
+    for inputs, targets, before in results:
+        assert torch.equal(targets, inputs + 1)
+        assert torch.equal(inputs, inputs[:, :1] + torch.arange(inputs.shape[1]))
+        torch.testing.assert_close(before, true[inputs[:, 0]], rtol=1e-6, atol=1e-6)
+        seen += targets.flatten().tolist()
+    assert sorted(seen) == list(range(1, tokens + 1))
+
+
+@pytest.mark.parametrize("rows", [1, 2, 9, 1000])
+def test_visits_are_bounded_in_rows_and_in_time(rows):
+    visits = Visits(0.5)
+    split(5000).walk(visits.visit, visits.initial_state, rows)
+    shapes = [each.inputs.shape for each in visits.batches]
+    assert max(shape[0] for shape in shapes) == min(rows, 5000 // SHORTEST_LANE)
+    assert max(shape[1] for shape in shapes) <= WINDOW
+    assert all(each.continues and each.lengths is None for each in visits.batches)
+
+
+@pytest.mark.parametrize(("keep", "passes"), [(0.0, 1), (0.5, 1), (1.0, 8)])
+def test_a_state_that_forgets_is_read_once_and_another_as_often_as_needed(keep, passes):
+    """Besides the guess, which reads one window of each lane."""
+    visits = Visits(keep)
+    split(8 * 1024).walk(visits.visit, visits.initial_state, 8)
+    assert len(visits.batches) == 1 + passes * 1024 // WINDOW
+
+
+def test_a_model_without_a_state_is_read_once():
+    calls = []
+
+    def visit(batch, state):
+        calls.append(batch)
+        assert state is None
+        return batch.targets, None
+
+    results = split(1500).walk(visit, lambda rows: None, 2)
+    assert sorted(torch.cat([each.flatten() for each in results]).tolist()) == list(range(1, 1501))
+    assert len(calls) == 1 + 3
+
+
+def test_states_of_several_tensors_and_integers():
+    def visit(batch, state):
+        count, (last, none) = state
+        assert none is None
+        assert torch.equal(last + 1, batch.inputs[:, 0])
+        assert count.dtype == torch.long
+        return count, (count + batch.inputs.shape[1], (batch.inputs[:, -1], None))
+
+    def initial_state(rows):
+        return torch.zeros(rows, dtype=torch.long), (torch.full((rows,), -1), None)
+
+    guessed = []
+
+    def forgiving(batch, state):
+        """The guess begins in the middle of a lane, with a state from nowhere; look behind it."""
+        if len(guessed) < 1:
+            guessed.append(batch)
+            state = state[0], (batch.inputs[:, 0] - 1, None)
+        elif not torch.equal(state[0], batch.inputs[:, 0]):
+            return None, (state[0] + batch.inputs.shape[1], (batch.inputs[:, -1], None))
+        return visit(batch, state)
+
+    results = split(2 * 600 + 1).walk(forgiving, initial_state, 2)
+    assert [each.tolist() for each in results] == [[0, 600], [256, 856], [512, 1112], [1200]]
+
+
+def test_says_what_it_holds_stream():
+    made = StreamSplit(torch.tensor([1, 4, 3, 3]), TextSize(3, 7), 2)
+    assert (made.tokens, made.size, made.unknown) == (3, TextSize(3, 7), 2)
+
+
+def test_a_state_that_is_no_number_is_read_to_an_end():
+    visits = Visits(float("nan"))
+    results = split(4 * 600).walk(visits.visit, visits.initial_state, 4)
+    targets = [each.flatten() for _, each, _ in results]
+    assert sorted(torch.cat(targets).tolist()) == list(range(1, 2401))
+    assert len(visits.batches) == 1 + 4 * 3
+
+
+# The data kind `text`: where a text is cut, and what is too little of it.
+
 
 LETTERS = "".join(chr(0x4E00 + i) for i in range(3000))  # each character tells its own position
 

@@ -1,10 +1,73 @@
-"""The decoder `beam`, against enumeration and against a beam search that never stops early."""
+"""BeamSearch: what it costs, and who leaves when."""
 
 import pytest
 import torch
 
-from seqgen.decoders import Beam, Forbid, Greedy, Limits, Start, decoders
+from seqgen.decoders import Beam, DiverseBeam, Forbid, Greedy, Limits, Start, decoders
+from seqgen.decoders.beam import BeamSearch
+from seqgen.decoders.search import LengthNormalisation, best
 from seqgen.options import OptionError
+
+
+@pytest.fixture
+def counting(tables):
+    """A table in which i is almost surely followed by i + 1, modulo 5."""
+    return tables(20 * torch.eye(5).roll(1, 1))
+
+
+@pytest.fixture
+def asked():
+    """The sizes of `totals` and the counts of a search of two groups of three."""
+    return []
+
+
+def test_it_stops_when_no_path_can_win_any_more(counting):
+    Beam(2).decode(counting, counting.start(1), Limits(50, (4,)))
+    assert counting.seen == [1, 2, 2, 2]
+
+
+def test_but_goes_on_while_a_longer_one_could(counting):
+    """By the mean, a path of -20 in 4 tokens may come to -0.4 in 50, but then it ends at 8."""
+    [found] = Beam(2, 2, "power").decode(counting, counting.start(1), Limits(50, (4,)))
+    assert len(counting.seen) > 8
+    assert [each.tokens for each in found] == [(1, 2, 3, 4), (1, 2, 3, 0, 1, 2, 3, 4)]
+
+
+def test_sources_leave_when_they_are_done(counting):
+    found = Beam(2).decode(counting, counting.start(5), Limits([50, 50, 2, 50, 0], (4,)))
+    assert [each.tokens for [each] in found] == [(1, 2, 3, 4), (2, 3, 4), (3, 4), (4,), ()]
+    assert counting.seen == [4, 6, 4, 2]
+
+
+def test_no_more_rows_than_there_are_paths(tables):
+    even = tables(torch.zeros(5, 5))
+    Beam(100, 100).decode(even, even.start(2), Limits(5, (0,)))
+    assert even.seen == [2 * min(4**i, 100) for i in range(5)]
+
+
+@pytest.mark.parametrize(("ends", "count"), [((), 3), ((1,), 6), ((1, 3, 4), 12), ((1, 1), 6)])
+def test_each_group_sees_enough_to_go_on_whatever_ends(deep, asked, ends, count):
+    def pick(totals, vocab, count):
+        asked.append((tuple(totals.shape), vocab, count))
+        return best(totals, count)
+
+    BeamSearch(6, 6, LengthNormalisation(), pick, groups=2).run(
+        deep, deep.start(3), Limits(2, ends)
+    )
+    assert asked[0] == ((6, 5), 5, min(count, 5))
+    places = 5 * min(3, 5 - len(set(ends)))
+    assert asked[1] == ((6, places), 5, min(count, places))
+
+
+@pytest.mark.parametrize("groups", [0, 4, 12])
+def test_groups_of_unequal_size_are_refused(groups):
+    message = f"`groups` must divide `beam_size`, which is 6, but is {groups}"
+    with pytest.raises(ValueError, match=message):
+        BeamSearch(6, 1, LengthNormalisation(), best, groups)
+
+
+# The decoder `beam`, against enumeration and against a beam search that never stops early.
+
 
 VOCAB = 5
 NORMALISATIONS = [
@@ -197,3 +260,102 @@ def test_options_out_of_range_are_refused(options, message):
         Beam(**options)
     with pytest.raises(OptionError):
         decoders.build({"name": "beam", **options})
+
+
+# The decoder `diverse_beam`: groups that keep out of one another's way.
+
+
+NORMALISATIONS_DIVERSE_BEAM = [("none", 1.0), ("power", 1.0), ("gnmt", 0.6)]
+
+
+def plain_groups(table, start, source, length, groups, strength):
+    """Groups of one path each and no end tokens, token by token."""
+    row = torch.tensor([source])
+    paths = [([], *(each[row] for each in start[:3])) for _ in range(groups)]
+    for _ in range(length):
+        chosen, grown = [], []
+        for tokens, last, before, context in paths:
+            log_probs, state = table.step(last, before, context)
+            penalised = [
+                each - strength * chosen.count(token)
+                for token, each in enumerate(log_probs[0].double().tolist())
+            ]
+            token = penalised.index(max(penalised))
+            chosen.append(token)
+            grown.append(([*tokens, token], torch.tensor([token]), state, context))
+        paths = grown
+    return {tuple(tokens) for tokens, *_ in paths}
+
+
+@pytest.mark.parametrize("normalisation", NORMALISATIONS_DIVERSE_BEAM, ids=str)
+@pytest.mark.parametrize("strength", [0.0, 3.0])
+def test_one_group_is_beam(deep, normalisation, strength):
+    start, limits = deep.start(9), Limits([7, 0, 1, 8, 8, 8, 3, 2, 5], (2, 4))
+    wanted = Beam(4, 3, *normalisation).decode(deep, start, limits)
+    decoder = DiverseBeam(4, 1, strength, 3, *normalisation)
+    assert decoder.decode(deep, start, limits) == wanted
+
+
+@pytest.mark.parametrize("strength", [0.0, 0.5, 2.0, 1e6])
+def test_groups_of_one_path_choose_one_after_the_other(deep, strength):
+    start = deep.start(6)
+    found = DiverseBeam(4, 4, strength, 4).decode(deep, start, Limits(6))
+    for source, each in enumerate(found):
+        wanted = plain_groups(deep, start, source, 6, 4, strength)
+        assert {one.tokens for one in each} == wanted
+
+
+def test_without_a_penalty_the_groups_are_equal_and_count_once(deep):
+    start, limits = deep.start(9), Limits(7, (2,))
+    wanted = Beam(2, 2).decode(deep, start, limits)
+    assert DiverseBeam(6, 3, 0.0, 6).decode(deep, start, limits) == wanted
+
+
+def test_a_great_penalty_begins_each_group_with_other_tokens(deep):
+    [found] = DiverseBeam(4, 4, 1e6, 4).decode(deep, deep.start(1), Limits(5))
+    assert len({each.tokens[0] for each in found}) == 4
+
+
+@pytest.mark.parametrize("normalisation", NORMALISATIONS_DIVERSE_BEAM, ids=str)
+def test_more_hypotheses_do_not_change_the_first_ones_diverse_beam(deep, normalisation):
+    start, limits = deep.start(10), Limits(9, (2,))
+    most = DiverseBeam(6, 2, 1.0, 6, *normalisation).decode(deep, start, limits)
+    assert max(map(len, most)) > 3
+    for n_best in range(1, 6):
+        found = DiverseBeam(6, 2, 1.0, n_best, *normalisation).decode(deep, start, limits)
+        assert found == [each[:n_best] for each in most]
+
+
+def test_an_end_token_is_a_token_too(tables):
+    """Where the first group ends, the second one is kept from ending."""
+    table = tables(torch.tensor([[0.0, 0.0, 3.0, 2.0]] * 4))
+    [found] = DiverseBeam(2, 2, 2.0, 2).decode(table, table.start(1), Limits(2, (2,)))
+    assert [each.tokens for each in found] == [(2,), (3, 3)]
+
+
+def test_no_path_no_penalty(tables):
+    """Where a group has fewer paths than rows, the idle rows keep nobody from a token."""
+    logits = torch.full((3, 3), float("-inf"))
+    logits[:, 1] = 0.0
+    logits[:, 2] = -1.0
+    table = tables(logits)
+    [found] = DiverseBeam(8, 2, 1e-3, 8).decode(table, table.start(1), Limits(1))
+    assert [each.tokens for each in found] == [(1,), (2,)]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"groups": 4}, "`groups` must divide `beam_size`, which is 6, but is 4"),
+        ({"groups": 0}, "`groups` must divide `beam_size`, which is 6, but is 0"),
+        ({"n_best": 7}, "`n_best` must be from 1 to `beam_size`, which is 6, but is 7"),
+        ({"diversity_strength": -1.0}, "`diversity_strength` must be at least 0 and finite"),
+        ({"diversity_strength": float("inf")}, "`diversity_strength` must be at least 0 and"),
+        ({"diversity_strength": float("nan")}, "`diversity_strength` must be at least 0 and"),
+    ],
+)
+def test_options_out_of_range_are_refused_diverse_beam(options, message):
+    with pytest.raises(ValueError, match=message):
+        DiverseBeam(**options)
+    with pytest.raises(OptionError):
+        decoders.build({"name": "diverse_beam", **options})

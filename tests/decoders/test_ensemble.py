@@ -1,11 +1,30 @@
-"""The constraint `ensemble`."""
+"""Models that read along."""
 
 import pytest
 import torch
 
-from seqgen.decoders import Ensemble, Forbid, Limits, constrain, decoders
+from seqgen.decoders import Ensemble, Forbid, LanguageModelFusion, Limits, constrain, decoders
+from seqgen.decoders.ensemble import read_along
 
-LIMITS = Limits(6, (2,))
+LIMITS = Limits(7, (2,))
+
+
+def second(log_probs, others):
+    return others[0]
+
+
+def test_each_reads_with_its_own_start_state_and_context(deep, other):
+    batch = torch.tensor([3, 1, 0, 7, 5])
+    begun = read_along((deep, deep.start(5)), [other], batch, second)
+    for search in ("greedy", "beam"):
+        decoder = decoders.build(search, seed=3, vocab_size=5)
+        assert decoder.decode(*begun, LIMITS) == decoder.decode(other, other.start(batch), LIMITS)
+
+
+# The constraint `ensemble`.
+
+
+LIMITS_ENSEMBLE = Limits(6, (2,))
 
 
 @pytest.fixture
@@ -14,7 +33,7 @@ def first_scores(deep, other):
 
     def scores(ensemble):
         start, batch = deep.start(4), torch.tensor([3, 1, 0, 7])
-        stepper, begun = ensemble.wrap(Forbid(deep, [1]), start, LIMITS, batch)
+        stepper, begun = ensemble.wrap(Forbid(deep, [1]), start, LIMITS_ENSEMBLE, batch)
         members = Forbid(deep, [1]).step(*start[:3])[0], other.step(*other.start(batch)[:3])[0]
         return stepper.step(*begun[:3])[0], *members
 
@@ -49,11 +68,13 @@ def test_a_weight_of_nothing_is_no_say(deep, other, average):
 
     def found(*weights):
         ensemble = Ensemble(["other"], {"other": other}.get, weights, average)
-        begun = constrain([ensemble], deep, deep.start(8), LIMITS, batch)
-        return [each.tokens for [each] in greedy.decode(*begun, LIMITS)]
+        begun = constrain([ensemble], deep, deep.start(8), LIMITS_ENSEMBLE, batch)
+        return [each.tokens for [each] in greedy.decode(*begun, LIMITS_ENSEMBLE)]
 
-    assert found(1, 0) == [each.tokens for [each] in greedy.decode(deep, deep.start(8), LIMITS)]
-    wanted = greedy.decode(other, other.start(batch), LIMITS)
+    assert found(1, 0) == [
+        each.tokens for [each] in greedy.decode(deep, deep.start(8), LIMITS_ENSEMBLE)
+    ]
+    wanted = greedy.decode(other, other.start(batch), LIMITS_ENSEMBLE)
     assert found(0, 1) == [each.tokens for [each] in wanted]
 
 
@@ -69,3 +90,45 @@ def test_a_weight_of_nothing_is_no_say(deep, other, average):
 def test_other_weights_are_refused(weights, message):
     with pytest.raises(ValueError, match=message):
         Ensemble(["other"], {}.get, weights)
+
+
+# The constraint `language_model`.
+
+
+LIMITS_LANGUAGE_MODEL = Limits(6, (2,))
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.3, 2.0])
+def test_scores_are_sums(deep, other, weight):
+    fusion = LanguageModelFusion("other", {"other": other}.get, weight)
+    start, batch = deep.start(4), torch.tensor([3, 1, 0, 7])
+    stepper, begun = fusion.wrap(deep, start, LIMITS_LANGUAGE_MODEL, batch)
+    reading = other.start(batch)
+    state, one, two = begun.state, start.state, reading.state
+    for tokens in (None, torch.tensor([1, 0, 4, 3]), torch.tensor([0, 0, 1, 2])):
+        first, second = (start.tokens, reading.tokens) if tokens is None else (tokens, tokens)
+        found, state = stepper.step(first, state, begun.context)
+        mine, one = deep.step(first, one, start.context)
+        theirs, two = other.step(second, two, reading.context)
+        torch.testing.assert_close(found, mine + weight * theirs)
+
+
+def test_a_heavy_one_decides(deep, other):
+    greedy, batch = decoders.build("greedy"), torch.arange(8)
+    fusion = LanguageModelFusion("other", {"other": other}.get, 1e4)
+    start = deep.start(8)
+    found = greedy.decode(
+        *constrain([fusion], deep, start, LIMITS_LANGUAGE_MODEL, batch), LIMITS_LANGUAGE_MODEL
+    )
+    wanted = greedy.decode(other, other.start(batch), LIMITS_LANGUAGE_MODEL)
+    assert [each.tokens for [each] in found] == [each.tokens for [each] in wanted]
+
+
+@pytest.mark.parametrize("weight", [-0.1, float("inf"), float("nan")])
+def test_other_weights_are_refused_language_model(weight):
+    with pytest.raises(ValueError, match="`weight` must be at least 0 and finite, but is"):
+        LanguageModelFusion("other", {}.get, weight)
+
+
+def test_no_run_is_read_before_a_search_begins():
+    assert LanguageModelFusion("nowhere", {}.__getitem__).run == "nowhere"

@@ -5,7 +5,7 @@ import io
 import pytest
 import torch
 
-from seqgen.embeddings import Embedding, embeddings
+from seqgen.embeddings import Embedding, LearnedEmbedding, OneHot, embeddings
 
 VOCAB = 7
 
@@ -57,3 +57,39 @@ def test_is_saved_and_loaded(embedding, make):
     other = make()
     other.load_state_dict(torch.load(stored, weights_only=True))
     assert torch.equal(other.table(), embedding.table())
+
+
+# The embedding `learned`: a table that is a parameter.
+
+
+def test_the_table_is_the_parameter_itself():
+    made = LearnedEmbedding(vocab_size=5, size=3)
+    assert made.table() is made.weight
+    assert list(made.parameters()) == [made.weight]
+
+
+def test_size_and_std():
+    torch.manual_seed(1)
+    made = LearnedEmbedding(vocab_size=200, size=100, std=0.1)
+    assert made.output_size == 100
+    assert abs(float(made.weight.detach().std()) - 0.1) < 0.002
+    assert abs(float(made.weight.detach().mean())) < 0.002
+
+
+# The embedding `one_hot`: unit vectors, nothing learned, nothing saved.
+
+
+def test_has_a_one_at_the_token():
+    made = OneHot(vocab_size=4)
+    assert made.output_size == 4
+    assert made(torch.tensor([2, 0])).tolist() == [[0, 0, 1, 0], [1, 0, 0, 0]]
+
+
+def test_nothing_is_learned_or_saved():
+    made = OneHot(vocab_size=4)
+    assert not list(made.parameters())
+    assert not made.state_dict()
+
+
+def test_follows_the_model_to_another_type():
+    assert OneHot(vocab_size=4).double()(torch.tensor(1)).dtype == torch.float64

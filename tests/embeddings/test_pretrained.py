@@ -1,12 +1,144 @@
-"""The embedding `pretrained`: rows from a file, the others random."""
+"""Reading word vectors: rows, headers, words with spaces, and what is wrong with a row."""
+
+import os
+import ssl
 
 import numpy as np
 import pytest
 import torch
 
 from seqgen.embeddings import PretrainedEmbedding
+from seqgen.embeddings.pretrained import read_vectors, vector_size
 from seqgen.errors import DataError
 from seqgen.tokenizers import SPECIALS, Facts
+
+
+@pytest.fixture
+def write(tmp_path):
+    """A function that writes a file of vectors and returns its path."""
+
+    def call(text):
+        path = tmp_path / "vectors.txt"
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return path
+
+    return call
+
+
+def found(path, *words):
+    vectors = read_vectors(path, words, vector_size(path)).found
+    return {word: vector.tolist() for word, vector in vectors.items()}
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("the 1 2 3\nof 4 5 6\n", 3),
+        ("2 3\nthe 1 2 3\nof 4 5 6\n", 3),
+        ("2 3 \r\nthe 1 2 3 \r\nof 4 5 6 \r\n", 3),
+        ("\ufeffthe 1 2 3\nof 4 5 6", 3),
+        ("\ufeff2 3\nthe 1 2 3\nof 4 5 6", 3),
+        ("the 1\nof 4\n", 1),
+        ("5 3\nthe 1\nof 4\n", 1),
+        ("2 1\nthe 1\nof 4\n", 1),
+        ("the 1 2\nof 4 5\n", 2),
+        ("5 3 2\nthe 1 2\nof 4 5\n", 2),
+        (". . . 7 8\nthe 1 2\nof 4 5\n", 2),
+    ],
+)
+def test_headers_and_sizes(write, text, size):
+    path = write(text)
+    assert vector_size(path) == size
+    assert found(path, "the", "of", "and") == {
+        "the": [1, 2, 3][:size],
+        "of": [4, 5, 6][:size],
+    }
+
+
+def test_a_whole_number_may_be_a_word(write):
+    assert found(write("5 3\nthe 1\n"), "5") == {"5": [3]}
+    assert found(write("5 3\nthe 1 2 3\n"), "5") == {}
+
+
+def test_numbers_are_as_people_write_them(write):
+    path = write("a -1.5 +2e-1 .5 1. 3E+1\n")
+    assert found(path, "a")["a"] == pytest.approx([-1.5, 0.2, 0.5, 1, 30])
+
+
+def test_words_may_have_spaces_and_be_no_utf_8(write):
+    path = write(
+        b"the 1 2\n. . . 3 4\nat a@b.c 5 6\n\xff\xfe 7 8\ncaf\xc3\xa9 9 10\n nothing 1 2\n"
+    )
+    wanted = {". . .": [3, 4], "at a@b.c": [5, 6], "café": [9, 10], " nothing": [1, 2]}
+    assert found(path, ". . .", "at a@b.c", "café", " nothing", "at") == wanted
+
+
+def test_the_first_of_equal_words_counts(write):
+    path = write("a 1 2\nb 3 4\na 5 6\nc 0 0\nc 0 0\na x y\n")
+    vectors = read_vectors(path, ["a", "b"], 2)
+    assert vectors.found["a"].tolist() == [1, 2]
+    assert vectors.duplicates == 2
+
+
+@pytest.mark.parametrize(
+    "row",
+    ["c 5", "c", "", "c 5 x", "c nan 1", "c 1,5 2", "c 5 6 7", "c 5  6", "c inf 1", "c\t5\t6"],
+)
+def test_a_bad_row_is_named(write, row):
+    path = write(f"a 1 2\nb 3 4\n{row}\nd 7 8\n")
+    with pytest.raises(DataError) as caught:
+        read_vectors(path, ["a", "c", "c 5", "c "], 2)
+    message = f"{path}:3: must be a word and 2 numbers, but is {row!r}"
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("number", ["1e39", "-3.5E38", "1" + "0" * 400, "1e999"])
+def test_a_number_that_float32_lacks_is_named(write, number):
+    path = write(f"a 1 2\nb 3 {number}\n")
+    with pytest.raises(DataError, match=rf"txt:2: the number {number} is too large for float32"):
+        read_vectors(path, ["b"], 2)
+    assert not read_vectors(path, ["c"], 2).found
+    assert found(write("a 1e-60 3.4e38\n"), "a")["a"] == pytest.approx([0, 3.4e38])
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(DataError, match="pipe: this is not a regular file"):
+        vector_size(tmp_path / "pipe")
+
+
+def test_rows_are_counted_with_the_header(write):
+    path = write("9 2\na 1 2\n" + "b " + "x" * 50 + "\n")
+    with pytest.raises(DataError, match=r"txt:3: must be .* but is 'b x{38}'\.\.\."):
+        read_vectors(path, ["b"], 2)
+
+
+def test_another_size_is_refused(write):
+    path = write("a 1 2\nb 3 4\n")
+    with pytest.raises(DataError, match="the vectors are of 2 numbers, not of 3"):
+        read_vectors(path, ["a"], 3)
+
+
+@pytest.mark.parametrize("text", ["", "\n", "word\n", "a b c\n", b"\x1f\x8b\x08\x00", "\ufeff"])
+def test_what_is_no_file_of_vectors_is_refused(write, text):
+    with pytest.raises(DataError, match=r"vectors\.txt:1: must be a word and numbers, but is '"):
+        vector_size(write(text))
+
+
+def test_a_missing_file_is_named(tmp_path):
+    for path, reason in ((tmp_path / "none", "No such file"), (tmp_path, "Is a directory")):
+        with pytest.raises(DataError, match=f"cannot be read: {reason}"):
+            vector_size(path)
+
+
+def test_certificates_are_still_checked(write):
+    """Making torchtext's `Vectors` would end that for the whole process."""
+    before = ssl._create_default_https_context
+    found(write("a 1 2\n"), "a")
+    assert ssl._create_default_https_context is before is ssl.create_default_context
+
+
+# The embedding `pretrained`: rows from a file, the others random.
 
 
 @pytest.fixture

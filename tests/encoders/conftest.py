@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from seqgen.data.batches import Sources
+from seqgen.data import Sources
 from seqgen.encoders import encoders
 
 VOCAB, LETTERS, VECTOR = 9, 8, 3

@@ -89,25 +89,25 @@ DATA = {
         "cli/test_line_answers.py::test_by_default_they_are_an_error",
     ],
     "source and target files of different length: both counts": [
-        "data/test_rows.py::test_another_number_of_lines_is_refused_with_both",
-        "data/test_paired_rows.py::"
+        "data/test_tables.py::test_another_number_of_lines_is_refused_with_both",
+        "data/test_pairs.py::"
         "test_files_in_parallel_of_different_length_are_refused_with_both_counts",
     ],
     "line ends of any kind, no final one, a byte order mark: normalised once": [
-        "data/test_files.py::test_is_normalised_once_and_hashed_as_it_is",
+        "data/test_text_files.py::test_is_normalised_once_and_hashed_as_it_is",
         "data/test_pairs.py::test_line_ends_and_a_byte_order_mark_are_no_part_of_texts",
     ],
     "invalid UTF-8: line and byte; replaced ones are counted": [
-        "data/test_files.py::test_utf_8_with_faults_may_be_replaced",
-        "data/test_files.py::test_faults_are_counted_when_replaced",
+        "data/test_text_files.py::test_utf_8_with_faults_may_be_replaced",
+        "data/test_text_files.py::test_faults_are_counted_when_replaced",
     ],
     "a token id that no vocabulary has: its place; one behind the vocabulary's end": [
-        "tokenizers/test_facts.py::test_an_id_that_no_vocabulary_has_is_named_with_its_place",
-        "tokenizers/test_facts.py::test_counts_of_more_ids_than_there_are_are_refused",
+        "tokenizers/test_base.py::test_an_id_that_no_vocabulary_has_is_named_with_its_place",
+        "tokenizers/test_base.py::test_counts_of_more_ids_than_there_are_are_refused",
     ],
     "lone surrogates": [
         "tokenizers/test_base.py::test_lone_surrogates_are_refused",
-        "data/test_paired_rows.py::test_a_lone_surrogate_is_refused",
+        "data/test_pairs.py::test_a_lone_surrogate_is_refused",
     ],
     "unknown characters and words: counted, or refused where `unk: error` says so": [
         "cli/test_generate.py::test_unknown_characters_are_counted",
@@ -123,15 +123,14 @@ DATA = {
         "tokenizers/test_sentencepiece.py::test_a_long_line_is_read",
     ],
     "a vocabulary that is too large or too small for its text: the bound is named": [
-        "tokenizers/test_sentencepiece_training.py::test_the_maximum_is_named_and_possible",
-        "tokenizers/test_sentencepiece_training.py::test_the_minimum_is_named",
-        "tokenizers/test_sentencepiece_training.py::test_no_text",
+        "tokenizers/test_sentencepiece.py::test_the_maximum_is_named_and_possible",
+        "tokenizers/test_sentencepiece.py::test_the_minimum_is_named",
+        "tokenizers/test_sentencepiece.py::test_no_text",
     ],
     "a SentencePiece model that is cut short, empty, foreign or another one": [
-        "tokenizers/test_sentencepiece_model.py::test_every_shorter_file_is_refused",
-        "tokenizers/test_sentencepiece_model.py::test_foreign_files_are_refused",
-        "tokenizers/test_sentencepiece_model.py::"
-        "test_another_model_than_the_record_says_is_refused",
+        "tokenizers/test_pieces.py::test_every_shorter_file_is_refused",
+        "tokenizers/test_pieces.py::test_foreign_files_are_refused",
+        "tokenizers/test_pieces.py::test_another_model_than_the_record_says_is_refused",
     ],
     "random Unicode through every tokenizer and back": [
         "tokenizers/test_base.py::test_what_was_read_in_training_comes_back",
@@ -141,29 +140,29 @@ DATA = {
         "tokenizers/test_base.py::test_vocabularies_are_the_same_bytes_in_every_process",
     ],
     "word vectors with a bad row, another size, a header, words that come twice": [
-        "embeddings/test_vector_files.py::test_a_bad_row_is_named",
-        "embeddings/test_vector_files.py::test_headers_and_sizes",
-        "embeddings/test_vector_files.py::test_the_first_of_equal_words_counts",
+        "embeddings/test_pretrained.py::test_a_bad_row_is_named",
+        "embeddings/test_pretrained.py::test_headers_and_sizes",
+        "embeddings/test_pretrained.py::test_the_first_of_equal_words_counts",
     ],
     "reading vectors leaves the checking of certificates on": [
-        "embeddings/test_vector_files.py::test_certificates_are_still_checked",
+        "embeddings/test_pretrained.py::test_certificates_are_still_checked",
     ],
     "every row once an epoch; a batch is a function of the seed and the step": [
-        "data/test_buckets.py::test_each_epoch_has_every_row_once",
-        "data/test_buckets.py::test_rows_depend_on_the_seed_and_the_step_alone",
-        "data/test_windows.py::test_a_batch_is_a_function_of_its_step",
+        "data/test_row_batches.py::test_each_epoch_has_every_row_once",
+        "data/test_row_batches.py::test_rows_depend_on_the_seed_and_the_step_alone",
+        "data/test_text.py::test_a_batch_is_a_function_of_its_step",
     ],
     "the batch size changes no figure of an evaluation": [
         "test_evaluate.py::test_the_figures_are_those_of_one_reading",
-        "data/test_stream.py::test_each_target_once_from_the_state_that_is_true_there",
+        "data/test_text.py::test_each_target_once_from_the_state_that_is_true_there",
     ],
 }
 
 DECODING = {
     "nothing follows the first end token; rows that have ended leave": [
         "decoders/test_base.py::test_a_sequence_ends_with_its_first_end_token_or_at_the_limit",
-        "decoders/test_path.py::test_rows_leave_as_they_end",
-        "decoders/test_beam_search.py::test_sources_leave_when_they_are_done",
+        "decoders/test_sampling.py::test_rows_leave_as_they_end",
+        "decoders/test_beam.py::test_sources_leave_when_they_are_done",
     ],
     "a beam stops only where nothing can win any more; more results change none": [
         "decoders/test_beam.py::test_stopping_early_loses_nothing",
@@ -172,12 +171,12 @@ DECODING = {
     "the best n are those of enumeration": [
         "decoders/test_beam.py::test_a_beam_as_wide_as_the_space_is_enumeration",
         "decoders/test_exact.py::test_it_finds_the_best_of_all",
-        "decoders/test_best_first.py::test_with_a_length_normalisation_it_may",
+        "decoders/test_exact.py::test_with_a_length_normalisation_it_may",
     ],
     "length normalisation of any sign and at 0, for finished and unfinished alike": [
-        "decoders/test_length_normalisation.py::test_the_divisor",
+        "decoders/test_search.py::test_the_divisor",
         "decoders/test_beam.py::test_unfinished_ones_compete_at_the_maximum_length",
-        "decoders/test_length_normalisation.py::test_an_alpha_out_of_range_is_refused",
+        "decoders/test_search.py::test_an_alpha_out_of_range_is_refused",
     ],
     "a model that never ends costs no more than the limit": [
         "decoders/test_base.py::test_what_never_ends_costs_no_more_than_the_limit",
@@ -186,14 +185,14 @@ DECODING = {
     "a maximum of 0 or 1, a minimum above the maximum": [
         "test_generate.py::test_no_length_no_text",
         "decoders/test_base.py::test_no_length_is_nothing_at_all",
-        "decoders/test_constraint.py::test_no_room_and_no_sources",
+        "decoders/test_base.py::test_no_room_and_no_sources",
         "faults/test_decoding_faults.py::test_more_than_there_is_or_nothing_is_no_fault",
     ],
     "constraints hold together, in any order; where they leave nothing, the output says so": [
-        "decoders/test_constraint.py::test_of_several_all_hold_in_any_order",
-        "decoders/test_constraint.py::test_nothing_is_nan_and_what_was_impossible_stays_so",
-        "decoders/test_no_repeat_ngram.py::test_where_all_is_banned_the_sequence_ends",
-        "decoders/test_tries.py::test_exactly_what_still_leads_to_a_text_in_time_is_allowed",
+        "decoders/test_base.py::test_of_several_all_hold_in_any_order",
+        "decoders/test_base.py::test_nothing_is_nan_and_what_was_impossible_stays_so",
+        "decoders/test_history.py::test_where_all_is_banned_the_sequence_ends",
+        "decoders/test_phrases.py::test_exactly_what_still_leads_to_a_text_in_time_is_allowed",
     ],
     "thresholds that rounding would decide, or that would leave nothing": [
         "decoders/test_sampling.py::test_a_mass_is_reached_whatever_rounding_says",
@@ -205,15 +204,15 @@ DECODING = {
         "tokenizers/test_base.py::test_tokens_are_where_their_spans_say",
     ],
     "memory grows with what was read, not with the maximum": [
-        "decoders/test_past.py::test_memory_follows_what_was_read_and_not_the_limit",
+        "decoders/test_history.py::test_memory_follows_what_was_read_and_not_the_limit",
     ],
     "several end tokens, the same one twice": [
         "decoders/test_beam.py::test_the_same_end_token_twice_is_one",
-        "decoders/test_beam_search.py::test_each_group_sees_enough_to_go_on_whatever_ends",
+        "decoders/test_beam.py::test_each_group_sees_enough_to_go_on_whatever_ends",
     ],
     "temperatures of 0, almost 0, negative, infinite": [
-        "decoders/test_multinomial.py::test_zero_is_greedy_where_tokens_are_equal",
-        "decoders/test_multinomial.py::test_any_temperature_is_stable",
+        "decoders/test_sampling.py::test_zero_is_greedy_where_tokens_are_equal",
+        "decoders/test_sampling.py::test_any_temperature_is_stable",
         "faults/test_decoding_faults.py::test_settings_out_of_range_are_named",
     ],
     "scores that are NaN, infinite or all impossible: row and step, and nothing is chosen": [
@@ -221,7 +220,7 @@ DECODING = {
         "test_scores_that_are_no_numbers_end_in_one_line_with_step_and_row",
         "decoders/test_base.py::test_nan_and_infinite_scores_are_refused",
         "decoders/test_base.py::test_scores_without_any_possible_token_are_refused",
-        "decoders/test_path.py::test_a_fault_in_a_row_that_has_ended_does_not_matter",
+        "decoders/test_sampling.py::test_a_fault_in_a_row_that_has_ended_does_not_matter",
     ],
     "other neighbours, order or batch size: the same tokens": [
         "decoders/test_base.py::test_a_sequence_depends_on_its_source_and_its_number_alone",
@@ -236,11 +235,11 @@ DECODING = {
         "decoders/test_sampling.py::test_the_narrowest_truncation_is_greedy",
         "decoders/test_sampling.py::test_without_truncation_the_draws_are_those_of_multinomial",
         "decoders/test_sampling.py::test_draws_follow_the_truncated_distribution",
-        "decoders/test_multinomial.py::test_draws_follow_the_tempered_distribution",
+        "decoders/test_sampling.py::test_draws_follow_the_tempered_distribution",
     ],
     "states of any nesting move with their rows": [
         "decoders/test_base.py::test_a_nested_state_moves_as_a_whole",
-        "decoders/test_frontier.py::"
+        "decoders/test_search.py::"
         "test_what_is_read_after_any_reordering_is_what_the_path_alone_would_read",
         "test_state.py::test_reorder_takes_rows",
         "test_state.py::test_repeat_is_a_reorder",
@@ -274,13 +273,13 @@ TRAINING = {
     ],
     "a state of another shape, type or nesting, NaN in it: named, and the process lives": [
         "cells/test_base.py::test_a_malformed_state_is_a_value_error",
-        "cells/test_rehearsal.py::test_what_is_wrong_is_an_error_that_names_the_cell",
-        "testing/test_apart.py::test_a_crash_is_a_finding_with_its_place",
+        "cells/test_base.py::test_what_is_wrong_is_an_error_that_names_the_cell",
+        "testing/test_check.py::test_a_crash_is_a_finding_with_its_place",
     ],
     "a part from outside that raises, lacks a method or is nothing": [
         "faults/test_training_faults.py::"
         "test_a_part_from_outside_is_named_and_not_called_a_defect_of_ours",
-        "decoders/test_held.py::test_a_breach_is_told_with_the_place",
+        "decoders/test_base.py::test_a_breach_is_told_with_the_place",
         "faults/test_training_faults.py::"
         "test_where_only_our_code_is_seen_the_plugins_in_use_are_named",
     ],

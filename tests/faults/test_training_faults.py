@@ -19,7 +19,7 @@ USES = {
     "constraints": "decoder.constraints=[outside]",
 }
 PLUGIN = """
-from seqgen.rooms import ROOMS
+from seqgen.plugins import ROOMS
 
 
 @ROOMS["{room}"].register("outside")

@@ -10,7 +10,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seqgen.errors import DataError, PluginError
-from seqgen.metrics import Answer, Measured, Metric, MetricOfSums, metrics
+from seqgen.metrics import (
+    Answer,
+    Bleu,
+    ExactMatch,
+    Measured,
+    Metric,
+    MetricOfSums,
+    Tally,
+    by_name,
+    likelihood,
+    measure,
+    metrics,
+)
+from seqgen.metrics.base import by_label, mean_share, share
+from seqgen.options import OptionError
 
 LARGEST = {
     "bleu": 100,
@@ -206,3 +220,122 @@ class TestAMetricFromOutside:
 
         with pytest.raises(DataError, match="no tags here"):
             self.measured(refuse)
+
+
+# Several metrics at once.
+
+
+def parts(*specs):
+    return [metrics.check(spec, ("metrics", i)) for i, spec in enumerate(specs)]
+
+
+def test_metrics_go_by_name_in_the_order_of_the_recipe():
+    found = by_name(parts("exact_match", {"name": "bleu", "lowercase": True}, "chrf"))
+    assert list(found) == ["exact_match", "bleu", "chrf"]
+    assert isinstance(found["exact_match"], ExactMatch)
+    assert isinstance(found["bleu"], Bleu)
+    assert found["bleu"].lowercase
+
+
+def test_a_name_comes_once_be_it_with_other_options():
+    with pytest.raises(OptionError) as caught:
+        by_name(parts("bleu", "chrf", {"name": "bleu", "lowercase": True}))
+    wanted = "'bleu' is there already; results go by name, so each can come once"
+    assert str(caught.value) == f"metrics.2: {wanted}"
+
+
+def test_each_says_what_it_finds(answers):
+    rows = answers(("a", "a"), ("b", "c"), ("d", "d"), ("e", "e"))
+    found = measure(by_name(parts("word_error_rate", "exact_match")), rows)
+    assert found == {
+        "word_error_rate": (0.25, {"wrong": 1, "words": 4}),
+        "exact_match": (0.75, {"correct": 3, "answers": 4}),
+    }
+    assert list(found) == ["word_error_rate", "exact_match"]
+
+
+def test_without_metrics_nothing_is_measured(answers):
+    assert measure(by_name([]), answers(("a", "a"))) == {}
+
+
+def test_no_answers_are_a_value_error_measure():
+    with pytest.raises(ValueError, match="`answers` must have at least 1"):
+        measure(by_name(parts("exact_match")), [])
+
+
+# Shares of sums.
+
+
+def test_a_share_of_nothing_is_what_is_said():
+    part, whole = np.array([[1.0, 0.0], [3.0, 2.0]]), np.array([[2.0, 0.0], [4.0, 0.0]])
+    assert share(part, whole).tolist() == [[0.5, 0.0], [0.75, 0.0]]
+    assert share(part, whole, empty=1.0).tolist() == [[0.5, 1.0], [0.75, 1.0]]
+
+
+def test_a_share_of_one_number():
+    assert share(np.float64(1), np.float64(4)) == 0.25
+
+
+def test_the_mean_leaves_out_labels_that_there_are_none_of():
+    """Two labels, in three sums: 1 of 2 and 3 of 3; 1 of 2 and none; none and none."""
+    totals = np.array([[1, 3, 2, 3], [1, 0, 2, 0], [0, 0, 0, 0]], dtype=float)
+    assert mean_share(totals).tolist() == [0.75, 0.5, 1.0]
+
+
+def test_each_label_has_two_columns_parts_first():
+    answers = [[("b", 1, 1), ("a", 0, 1), ("b", 0, 1)], [], [("c", 1, 2)]]
+    assert by_label(answers).tolist() == [[0, 1, 0, 1, 2, 0], [0] * 6, [0, 0, 1, 0, 0, 2]]
+
+
+@pytest.mark.parametrize("answers", [[[]], [[], []]])
+def test_without_labels_there_are_no_columns(answers):
+    found = by_label(answers)
+    assert found.shape == (len(answers), 0)
+    assert mean_share(found).tolist() == [1.0] * len(answers)
+
+
+# The figures of teacher-forced nats.
+
+
+def test_the_formulas():
+    found = likelihood(Tally(nats=60.0, correct=5, tokens=20), chars=40, size=50)
+    assert found == pytest.approx(
+        {
+            "nats_per_token": 3.0,
+            "perplexity": math.exp(3),
+            "bits_per_char": 60 / math.log(2) / 40,
+            "bits_per_byte": 60 / math.log(2) / 50,
+            "accuracy": 0.25,
+            "tokens": 20,
+        }
+    )
+
+
+def test_a_uniform_guess_over_2_to_the_k_costs_k_bits():
+    found = likelihood(Tally(100 * 7 * math.log(2), 0, 100), chars=100, size=100)
+    assert found["bits_per_char"] == pytest.approx(7)
+    assert found["perplexity"] == pytest.approx(128)
+
+
+def test_tallies_add_up():
+    parts = [Tally(1.5, 2, 3), Tally(2.5, 0, 4), Tally(0.0, 0, 0)]
+    assert sum(parts, Tally(0.0, 0, 0)) == Tally(4.0, 2, 7)
+
+
+def test_a_hopeless_model_has_an_infinite_perplexity():
+    found = likelihood(Tally(1e6, 0, 1), chars=1, size=1)
+    assert found["perplexity"] == math.inf
+    assert found["nats_per_token"] == 1e6
+
+
+@pytest.mark.parametrize("nats", [math.nan, math.inf])
+def test_what_is_no_number_stays_none(nats):
+    found = likelihood(Tally(nats, 0, 2), chars=2, size=2)
+    assert not math.isfinite(found["nats_per_token"])
+    assert not math.isfinite(found["perplexity"])
+
+
+@pytest.mark.parametrize("tally", [Tally(0.0, 0, 0), Tally(1.0, 0, 1)])
+def test_nothing_has_no_figures(tally):
+    with pytest.raises(ValueError, match="must have at least 1"):
+        likelihood(tally, chars=0, size=0)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from seqgen.data.batches import PairBatch, Sources
+from seqgen.data import PairBatch, Sources
 
 WORDS, LETTERS, LABELS = 9, 8, 6
 LENGTHS = (3, 0, 1, 6, 4)

@@ -2,15 +2,21 @@
 
 import itertools
 import math
+from dataclasses import replace
+from functools import partial
 
+import numpy as np
 import pytest
 import torch
 
-from seqgen.cells import cells
+from seqgen.cells import GRU, cells
+from seqgen.data import Sources
 from seqgen.decoders import Beam, Greedy, Limits, decoders
+from seqgen.encoders import Recurrent
 from seqgen.errors import DataError
 from seqgen.heads import heads
-from seqgen.models import Generative, models
+from seqgen.models import Classifier, Generative, models
+from seqgen.options import OptionError
 from seqgen.tokenizers import SPECIALS, Facts
 
 LABELS = 6
@@ -306,3 +312,170 @@ class TestDecoding:
             assert sum(map(math.exp, scores)) == pytest.approx(1, abs=1e-5)
             wanted = start.context[source, 0].sort(descending=True).values.tolist()
             assert scores == pytest.approx(wanted, abs=1e-6)
+
+
+# The model `tagger`: an output for each input, which knows one way or both.
+
+
+LABELS_TAGGER = 6
+
+
+def build_tagger(source, name):
+    torch.manual_seed(1)
+    cell = {"name": "lstm", "hidden_size": 5}
+    encoder = {"name": name, "cell": cell, "embedding": {"size": 3}}
+    return models.build(
+        {"name": "tagger", "encoder": encoder}, vocab_size=LABELS_TAGGER, source=source
+    )
+
+
+def changes(model, sources):
+    """Whether the label at each place (rows) changes with the word at each place (columns)."""
+    before = model.start(sources).context[0, :-1]
+    found = []
+    for place in range(sources.values.shape[1]):
+        words = sources.values.clone()
+        words[0, place] = (words[0, place] + 1) % 8
+        after = model.start(Sources(words, sources.lengths)).context[0, :-1]
+        found.append((before - after).abs().amax(1) > 1e-6)
+    return torch.stack(found, 1).tolist()
+
+
+def test_one_way_knows_the_words_up_to_its_own(source, sources):
+    found = changes(build_tagger(source, "recurrent"), sources((4,)))
+    assert found == [[column <= row for column in range(4)] for row in range(4)]
+
+
+def test_two_ways_know_all_words(source, sources):
+    assert changes(build_tagger(source, "bidirectional"), sources((4,))) == [[True] * 4] * 4
+
+
+def test_the_head_reads_the_output_of_each_word(source, sources):
+    model, here = build_tagger(source, "bidirectional"), sources()
+    memory = model.encoder(here).memory
+    wanted = model.head.project(memory).log_softmax(2)
+    torch.testing.assert_close(model.start(here).context[:, :-1], wanted)
+
+
+@pytest.mark.parametrize("encoder", ["label", "vector"])
+def test_an_encoder_without_outputs_is_refused(source, encoder):
+    spec = {"name": "tagger", "encoder": encoder}
+    with pytest.raises(OptionError, match="`encoder` must have an output for each token"):
+        models.build(spec, vocab_size=LABELS_TAGGER, source={**source, "vector_size": 3})
+
+
+# The model `classifier`: what it reads of a source, and the lectures' two ways to feed it.
+
+
+LABELS_CLASSIFIER = 6
+
+
+def build_classifier(source, cell="lstm", **options):
+    torch.manual_seed(1)
+    encoder = {
+        "name": "recurrent",
+        "cell": {"name": cell, "hidden_size": 5},
+        "embedding": {"size": 3},
+    }
+    spec = {"name": "classifier", "encoder": encoder, **options}
+    return models.build(spec, vocab_size=LABELS_CLASSIFIER, source=source).eval()
+
+
+def log_probs_of(model, sources):
+    return model.start(sources).context[:, 0]
+
+
+def test_last_is_what_the_cell_remembers_at_the_end_of_each_row(source, sources):
+    model, here = build_classifier(source), sources()
+    summary = model.encoder(here).summary
+    assert model.head.project.in_features == 10
+    wanted = model.head.project(summary).log_softmax(1)
+    torch.testing.assert_close(log_probs_of(model, here), wanted)
+
+
+@pytest.mark.parametrize("pooling", ["mean", "max"])
+def test_mean_and_maximum_are_of_the_tokens_alone(source, sources, pooling):
+    model, here = build_classifier(source, pooling=pooling), sources()
+    memory = model.encoder(here).memory
+    assert model.head.project.in_features == 5
+    found = model.positions(here)[:, 0]
+    for row, length in enumerate(here.lengths.tolist()):
+        own = memory[row, :length]
+        if not length:
+            wanted = torch.zeros(5)
+        else:
+            wanted = own.mean(0) if pooling == "mean" else own.max(0).values
+        torch.testing.assert_close(found[row], wanted)
+
+
+def test_an_lstm_fed_at_once_is_one_fed_step_by_step(source, sources, pairs):
+    """The lectures have both, `nn.LSTM` over the sequence and `nn.LSTMCell` in a loop over time."""
+    at_once, by_step = build_classifier(source, "lstm"), build_classifier(source, "lstm_cell")
+    names = [name for name, _ in at_once.named_parameters()]
+    with torch.no_grad():
+        for to, of in zip(by_step.parameters(), at_once.parameters(), strict=True):
+            assert to.shape == of.shape
+            to.copy_(of)
+    batch = pairs(sources(), True)
+    losses = [model.loss(batch).total for model in (at_once, by_step)]
+    torch.testing.assert_close(*losses, rtol=1e-6, atol=1e-6)
+    found = [log_probs_of(model, batch.sources) for model in (at_once, by_step)]
+    torch.testing.assert_close(*found, rtol=0, atol=1e-6)
+    gradients = [
+        torch.autograd.grad(*each)
+        for each in zip(losses, ([*at_once.parameters()], [*by_step.parameters()]), strict=True)
+    ]
+    for name, one, other in zip(names, *gradients, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6, msg=name)
+
+
+def test_a_label_or_a_vector_can_be_classified_too(source, pairs, sources):
+    by_label = models.build(
+        {"name": "classifier", "encoder": "label"}, vocab_size=LABELS_CLASSIFIER, source=source
+    )
+    assert by_label.score(pairs(sources(), True)).nats.shape == (5, 1)
+    by_vector = models.build(
+        {"name": "classifier", "encoder": "vector"},
+        vocab_size=LABELS_CLASSIFIER,
+        source={"vector_size": 3},
+    )
+    vectors = Sources(torch.randn(5, 3), torch.ones(5, dtype=torch.long))
+    batch = pairs(sources(), True)
+    assert by_vector.score(
+        type(batch)(vectors, batch.inputs, batch.targets, batch.lengths, batch.numbers)
+    ).nats.all()
+
+
+@pytest.mark.parametrize("pooling", ["mean", "max"])
+def test_without_outputs_there_is_nothing_to_pool(source, pooling):
+    spec = {"name": "classifier", "encoder": "label", "pooling": pooling}
+    with pytest.raises(OptionError, match="`pooling` must be last for an encoder without outputs"):
+        models.build(spec, vocab_size=LABELS_CLASSIFIER, source=source)
+
+
+def test_a_head_that_shares_a_table_has_none_here(source):
+    with pytest.raises(OptionError, match="head 'tied' needs a `table`"):
+        build_classifier(source, head="tied")
+
+
+def test_takes_classes_and_partials_as_well_as_parts_of_recipes(source, sources):
+    encoder = partial(Recurrent, cell=partial(GRU, hidden_size=4))
+    model = Classifier(LABELS_CLASSIFIER, source, encoder)
+    assert log_probs_of(model, sources()).shape == (5, LABELS_CLASSIFIER)
+
+
+def test_rare_classes_weigh_more_where_that_is_wanted(source, sources, pairs):
+    """Of 4 and 16 rows: with a balance of 1/2 they count 2 to 1, and 1 in the mean of all rows."""
+    counts = np.array([0, 0, 0, 0, 4, 16])
+    facts = {"target": Facts(("",) * LABELS_CLASSIFIER, counts), "source": Facts(("",) * 9)}
+    batch = pairs(sources(), True)
+    batch = replace(batch, targets=torch.full_like(batch.targets, 4))
+    models = [build_classifier(source, balance=balance) for balance in (0.0, 0.5)]
+    for model in models:
+        model.initialise(facts)
+    plain, weighed = (model.train().loss(batch).total for model in models)
+    torch.testing.assert_close(weighed / plain, torch.tensor(20 / (4 * 2 + 16) * 2))
+    scores = [model.eval().score(batch).nats for model in models]
+    torch.testing.assert_close(*scores)
+    losses = [model.loss(batch).total for model in models]
+    torch.testing.assert_close(*losses)

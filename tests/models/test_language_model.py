@@ -10,7 +10,7 @@ from seqgen.data import Prompts, TokenBatch
 from seqgen.embeddings import PretrainedEmbedding, embeddings
 from seqgen.heads import LinearHead, TiedHead, heads
 from seqgen.models import Generative, LanguageModel, models
-from seqgen.models.scoring import SCORED_AT_ONCE
+from seqgen.models.base import SCORED_AT_ONCE
 from seqgen.state import leaves, reorder
 from seqgen.tokenizers import SPECIALS, Facts
 

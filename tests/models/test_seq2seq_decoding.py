@@ -7,8 +7,8 @@ import torch
 
 from seqgen.attentions import attentions
 from seqgen.cells import cells
-from seqgen.data.batches import PairBatch, Sources
-from seqgen.data.padding import begun, padded
+from seqgen.data import PairBatch, Sources
+from seqgen.data.batches import begun, padded
 from seqgen.decoders import Beam, Exact, Forbid, Greedy, Limits, Start, decoders
 from seqgen.models import models
 from seqgen.tokenizers import BOS, EOS, PAD, UNK

@@ -11,8 +11,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seqgen.tokenizers import BOS, EOS, PAD, SPECIALS, UNK, Tokenizer, tokenizers
-from seqgen.tokenizers.base import check_text
+from seqgen.tokenizers import (
+    BOS,
+    EOS,
+    PAD,
+    SPECIALS,
+    UNK,
+    CharTokenizer,
+    Tokenizer,
+    gather_facts,
+    tokenizers,
+)
+from seqgen.tokenizers.base import check_text, count_ids, shown_byte, text_so_far
 
 TEXT = "In the beginning was the wörd, 日本語, and 😀.\r\n\t<pad> <bos></s> <eos> <unk> \x00\ufffd"
 
@@ -267,3 +277,59 @@ def test_without_spans_of_its_own_a_tokenizer_says_them_where_each_alone_is_the_
     made = Plugin(inner)
     assert made.spans("cat  zork dog") == [(0, 3), (5, 9), (10, 13)]
     assert made.spans("cat-zork 42 dog") is None  # three words, but not those three
+
+
+# Facts about a vocabulary: one piece and one count for each id.
+
+
+def test_each_role_has_its_own():
+    tokenizers = {"source": CharTokenizer(alphabet="ab"), "target": CharTokenizer(alphabet="c")}
+    facts = gather_facts(tokenizers, {"target": np.array([0, 0, 0, 0, 7])})
+    assert facts["source"].pieces == ("<pad>", "<bos>", "<eos>", "<unk>", "a", "b")
+    assert facts["source"].counts is None
+    assert facts["target"].counts.tolist() == [0, 0, 0, 0, 7]
+
+
+def test_ids_that_were_never_seen_count_nothing():
+    facts = gather_facts({"text": CharTokenizer(alphabet="ab")}, {"text": np.array([0, 0, 3])})
+    assert facts["text"].counts.tolist() == [0, 0, 3, 0, 0, 0]
+
+
+def test_counts_of_more_ids_than_there_are_are_refused():
+    with pytest.raises(ValueError, match="of 'text' gave the id 5, but has 5 ids"):
+        gather_facts({"text": CharTokenizer(alphabet="a")}, {"text": np.zeros(6, dtype=np.int64)})
+
+
+@pytest.mark.parametrize(("wrong", "place"), [(-1, 2), (2**24, 1), (2**62, 3)])
+def test_an_id_that_no_vocabulary_has_is_named_with_its_place(wrong, place):
+    ids = np.array([4, 5, 6])
+    ids[place - 1] = wrong
+    with pytest.raises(ValueError, match=f"gave the id {wrong} for token {place} of the training"):
+        count_ids(ids)
+
+
+# Text from bytes that come in pieces.
+
+
+@given(st.text(max_size=20))
+def test_whole_text_comes_back(text):
+    assert text_so_far(text.encode()) == text
+
+
+def test_a_character_comes_with_its_last_byte():
+    content = "a😀".encode()
+    assert [text_so_far(content[:end]) for end in range(6)] == ["", "a", "a", "a", "a", "a😀"]
+
+
+@given(st.binary(max_size=20), st.binary(max_size=20))
+def test_what_has_come_stays(first, more):
+    assert text_so_far(first + more).startswith(text_so_far(first))
+
+
+def test_faulty_bytes_are_replaced():
+    assert text_so_far(b"a\xffb\xe2\x96c") == "a\ufffdb\ufffdc"
+
+
+def test_a_byte_is_shown_in_hexadecimal():
+    assert shown_byte(0xE2) == "<0xE2>"
+    assert shown_byte(10) == "<0x0A>"

@@ -7,8 +7,8 @@ from random import Random
 
 import pytest
 
-from seqgen.tokenizers.base import UNK
-from seqgen.tokenizers.sentencepiece_model import Kind, ModelPiece, ModelRecord
+from seqgen.tokenizers import UNK
+from seqgen.tokenizers.pieces import Kind, ModelPiece, ModelRecord
 from seqgen.tokenizers.subword_sampling import PieceIds, sampler_of
 
 SCORES = {"a": -2.0, "b": -3.0, "ab": -2.5, "ba": -4.0, "aba": -3.5, "▁": -1.0, "▁a": -1.5}

@@ -16,11 +16,11 @@ from safetensors.torch import load_file
 from torch import nn
 
 from seqgen.cells import Cell, cells
-from seqgen.data.batches import TokenBatch
+from seqgen.data import TokenBatch
 from seqgen.errors import DecodeError, DivergedError, SetupError, StoppedError
 from seqgen.state import leaves, rebuild
+from seqgen.training import Fit, Validation
 from seqgen.training.checkpoint import Checkpoints, load_state, load_weights
-from seqgen.training.loop import Fit, Validation
 
 TIMES = {"seconds", "recent_seconds", "tokens_per_second"}
 EACH_STEP = "train.log_every=1"

@@ -1,0 +1,190 @@
+"""Attentions, what is read of a source. To add one: subclass `Attention` and register it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Annotated
+
+import torch
+from torch import Tensor, nn
+
+from seqgen.options import Size
+from seqgen.registry import Registry
+
+__all__ = [
+    "AdditiveAttention",
+    "Attention",
+    "AttentionFactory",
+    "DotAttention",
+    "GeneralAttention",
+    "NoAttention",
+    "ScoredAttention",
+    "attentions",
+]
+
+
+# The contract of attention: what a decoder reads of the source at each moment.
+
+
+attentions: Registry[Attention] = Registry("attention", supplied={"query_size", "memory_size"})
+
+
+class Attention(nn.Module, ABC):
+    """Looks from a cell's output back at the memory of the source; `looks` says whether it does."""
+
+    output_size: int
+    looks: bool = True
+
+    def keys(self, memory: Tensor) -> Tensor:
+        """What of the memory can be worked out once for a source: `[batch, source_time, ...]`.
+
+        The default returns the memory itself.
+        """
+        return memory
+
+    @abstractmethod
+    def forward(
+        self, queries: Tensor, keys: Tensor, memory: Tensor, mask: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """`queries: [batch, moments, query]`, of which each moment is read for itself.
+
+        Returns what the head reads, `[batch, moments, output_size]`, and the weights `[batch,
+        moments, source_time]`, which are zero where `mask: [batch, source_time]` is false.
+        """
+
+
+AttentionFactory = Annotated[Callable[..., Attention], attentions]
+"""Called with `query_size=` and `memory_size=`, it returns the attention."""
+
+
+# Attention by scores: a softmax over the source, and what that mixes.
+
+
+class ScoredAttention(Attention, ABC):
+    """Global attention (Luong et al. 2015, equations 5 and 7)::
+
+        a = softmax over the real tokens j of score(q, m_j)      c = sum_j a_j m_j
+        read = tanh(W [c; q] + b)
+
+    with q for the cell's output and m for the memory. A subclass says what a score is. The row of
+    an empty source has weights of zero, and reads c = 0.
+    """
+
+    def __init__(self, query_size: int, memory_size: int) -> None:
+        super().__init__()
+        if not memory_size:
+            raise ValueError(
+                "attention needs an encoder with a memory to look back at, and this one has none; "
+                "attention: none reads nothing"
+            )
+        self.output_size = query_size
+        self.combine = nn.Linear(memory_size + query_size, query_size)
+
+    @abstractmethod
+    def scores(self, queries: Tensor, keys: Tensor) -> Tensor:
+        """`[batch, moments, query]` and what `keys` returned to `[batch, moments, source_time]`."""
+
+    def forward(
+        self, queries: Tensor, keys: Tensor, memory: Tensor, mask: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """As `Attention.forward`."""
+        hidden = ~mask.unsqueeze(1)
+        scores = self.scores(queries, keys)
+        # Not -inf: a row without a real token would be NaN. Its equal weights are undone below.
+        scores = scores.masked_fill(hidden, torch.finfo(scores.dtype).min)
+        weights = torch.softmax(scores, -1).masked_fill(hidden, 0)
+        read = torch.bmm(weights.to(memory.dtype), memory)
+        joined = torch.cat([read.to(queries.dtype), queries], -1)
+        return torch.tanh(self.combine(joined)), weights
+
+
+# The attention `additive`: a small network with one layer gives the score.
+
+
+@attentions.register("additive")
+class AdditiveAttention(ScoredAttention):
+    """score(q, m) = v . tanh(W q + U m + b) (Bahdanau et al. 2015, appendix A.1.2).
+
+    U m is worked out once a source. `size` is the width of the layer, that of the cell's output
+    where it is not given. In training it holds `[batch, moments, source_time, size]` at once.
+    """
+
+    def __init__(self, query_size: int, memory_size: int, size: Size | None = None) -> None:
+        super().__init__(query_size, memory_size)
+        size = query_size if size is None else size
+        self.of_query = nn.Linear(query_size, size)
+        self.of_memory = nn.Linear(memory_size, size, bias=False)
+        self.of_layer = nn.Linear(size, 1, bias=False)
+
+    def keys(self, memory: Tensor) -> Tensor:
+        """U m, `[batch, source_time, size]`."""
+        mapped: Tensor = self.of_memory(memory)
+        return mapped
+
+    def scores(self, queries: Tensor, keys: Tensor) -> Tensor:
+        """As above, for each query with each key."""
+        layer = torch.tanh(self.of_query(queries).unsqueeze(2) + keys.unsqueeze(1))
+        scores: Tensor = self.of_layer(layer).squeeze(-1)
+        return scores
+
+
+# The attention `dot`: the score is the product of the cell's output and the memory.
+
+
+@attentions.register("dot")
+class DotAttention(ScoredAttention):
+    """score(q, m) = q . m (Luong et al. 2015, equation 8), for vectors of the same size."""
+
+    def __init__(self, query_size: int, memory_size: int) -> None:
+        super().__init__(query_size, memory_size)
+        if query_size != memory_size:
+            raise ValueError(
+                f"attention `dot` needs a cell as wide as the encoder's memory, but they have "
+                f"{query_size} and {memory_size} numbers; `general` maps one to the other"
+            )
+
+    def scores(self, queries: Tensor, keys: Tensor) -> Tensor:
+        """The product of each query with each key."""
+        return torch.bmm(queries, keys.to(queries.dtype).transpose(1, 2))
+
+
+# The attention `general`: a product with a matrix between the cell's output and the memory.
+
+
+@attentions.register("general")
+class GeneralAttention(ScoredAttention):
+    """score(q, m) = q . W m (Luong et al. 2015, equation 8); W m is worked out once a source."""
+
+    def __init__(self, query_size: int, memory_size: int) -> None:
+        super().__init__(query_size, memory_size)
+        self.of_memory = nn.Linear(memory_size, query_size, bias=False)
+
+    def keys(self, memory: Tensor) -> Tensor:
+        """W m, `[batch, source_time, query]`."""
+        mapped: Tensor = self.of_memory(memory)
+        return mapped
+
+    def scores(self, queries: Tensor, keys: Tensor) -> Tensor:
+        """The product of each query with each key."""
+        return torch.bmm(queries, keys.to(queries.dtype).transpose(1, 2))
+
+
+# The attention `none`: nothing is read, the first state is all that is known of the source.
+
+
+@attentions.register("none")
+class NoAttention(Attention):
+    """The head reads the cell's output as it is (Sutskever et al. 2014)."""
+
+    looks = False
+
+    def __init__(self, query_size: int) -> None:
+        super().__init__()
+        self.output_size = query_size
+
+    def forward(
+        self, queries: Tensor, keys: Tensor, memory: Tensor, mask: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """The queries, and weights of zero."""
+        return queries, queries.new_zeros(*queries.shape[:2], mask.shape[1])

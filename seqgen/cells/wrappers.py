@@ -1,0 +1,388 @@
+"""The cell `stack`: cells on top of one another, which is a cell again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+from itertools import cycle, pairwise
+from typing import NamedTuple, cast
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from seqgen.cells.base import Cell, CellFactory, cells, checked_tensor, require_inner
+from seqgen.dropout import Dropout
+from seqgen.options import Share
+from seqgen.state import State, leaves, rebuild
+
+
+@cells.register("stack")
+class Stack(Cell):
+    """Each cell reads the outputs of the one below; the state is the tuple of their states.
+
+    `cells` lists them from the bottom up, of any kinds; `dropout` is between them. With f for a
+    cell, the next one reads of its input x::
+
+        y = x + LN(f(dropout(x)))
+
+    where `x +` is there with `residual` only, for cells whose input and output have the same size,
+    and LN, a layer normalisation of the cell's own (Ba et al. 2016), with `layer_norm` only. It
+    stands inside of the sum, so that from bottom to top there is a way on which nothing is changed
+    (He et al. 2016). The lowest cell's input has no dropout.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        cells: Sequence[CellFactory],
+        dropout: Share = 0.0,
+        residual: bool = False,
+        layer_norm: bool = False,
+    ) -> None:
+        super().__init__()
+        if not cells:
+            raise ValueError("`cells` must be at least 1 long, but is empty")
+        layers: list[Cell] = []
+        sizes = [input_size]
+        for make in cells:
+            layers.append(make(input_size=sizes[-1]))
+            sizes.append(layers[-1].output_size)
+        self.cells = nn.ModuleList(layers)
+        self.dropout = Dropout(dropout)
+        norms = [nn.LayerNorm(size) if layer_norm else nn.Identity() for size in sizes[1:]]
+        self.norms = nn.ModuleList(norms)
+        self.residual = [residual and a == b for a, b in pairwise(sizes)]
+        if residual and not any(self.residual):
+            raise ValueError(
+                "`residual` needs a cell with an output as wide as its input, but the widths are "
+                f"{', '.join(map(str, sizes))}, from the bottom up"
+            )
+        self._changes_padding = residual or layer_norm
+        self.output_size = sizes[-1]
+
+    def initial_state(self, batch_size: int) -> tuple[State, ...]:
+        """The initial state of each cell."""
+        return tuple(cell.initial_state(batch_size) for cell in self._layers())
+
+    def renew(self, state: State) -> tuple[State, ...]:
+        """The state of each cell, renewed."""
+        pairs = zip(self._layers(), self._parts(state), strict=True)
+        return tuple(cell.renew(part) for cell, part in pairs)
+
+    def summary(self, state: State) -> Tensor:
+        """Those of the cells, from the bottom up, one behind the other."""
+        pairs = zip(self._layers(), self._parts(state), strict=True)
+        return torch.cat([cell.summary(part) for cell, part in pairs], 1)
+
+    def state_from(self, summary: Tensor) -> tuple[State, ...]:
+        """Each cell's own part of the summary as its state."""
+        sizes = [each.summary_size for each in self._layers()]
+        parts = torch.split(summary, sizes, 1)
+        pairs = zip(self._layers(), parts, strict=True)
+        return tuple(cell.state_from(part) for cell, part in pairs)
+
+    def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        """`x: [batch, input]` to the top cell's output."""
+        following = []
+        for index, (cell, past) in enumerate(zip(self._layers(), self._parts(state), strict=True)):
+            output, new = cell.step_input(self.dropout(x) if index else x, past)
+            x = self._above(index, x, output)
+            following.append(new)
+        return x, tuple(following)
+
+    def forward(
+        self, xs: Tensor, state: State = None, lengths: Tensor | None = None
+    ) -> tuple[Tensor, State]:
+        """As `Cell.forward`, one cell after the other over all times, each by its fastest route."""
+        pasts = self.initial_state(xs.shape[0]) if state is None else self._parts(state)
+        following = []
+        for index, (cell, past) in enumerate(zip(self._layers(), pasts, strict=True)):
+            outputs, new = cell(self.dropout(xs) if index else xs, past, lengths)
+            xs = self._above(index, xs, outputs)
+            following.append(new)
+        if lengths is not None and self._changes_padding:
+            moments = torch.arange(xs.shape[1], device=xs.device)
+            behind = moments >= lengths.to(xs.device).unsqueeze(1)
+            xs = xs.masked_fill(behind.unsqueeze(2), 0)
+        return xs, tuple(following)
+
+    def _above(self, index: int, x: Tensor, output: Tensor) -> Tensor:
+        """What the next cell reads, of the input and the output of cell number `index`."""
+        output = cast(Tensor, self.norms[index](output))
+        return x + output if self.residual[index] else output
+
+    def _layers(self) -> list[Cell]:
+        return cast(list[Cell], list(self.cells))
+
+    def _parts(self, state: State) -> tuple[State, ...]:
+        """The state of each cell; a ValueError where one is missing."""
+        layers = self._layers()
+        if not isinstance(state, tuple) or len(state) != len(layers):
+            raise ValueError(f"`state` must be a tuple of {len(layers)} states")
+        for index, (cell, part) in enumerate(zip(layers, state, strict=True)):
+            require_inner(cell, part, str(index))
+        return state
+
+
+# The cell `variational_dropout`: around another cell, dropout with one mask for a sequence.
+
+
+class VariationalState(NamedTuple):
+    """The inner cell's state, and the masks `[batch, input]` and `[batch, output]`."""
+
+    cell: State
+    of_inputs: Tensor
+    of_outputs: Tensor
+
+
+@cells.register("variational_dropout")
+class VariationalDropout(Cell):
+    """Dropout whose mask is the same at all times of a sequence (Gal and Ghahramani 2016).
+
+    With f for the inner cell, m and n for the masks and p for the rates `input_dropout` and
+    `dropout`::
+
+        y, s' = f(m * x, s)      output = n * y      m, n = 0 with probability p, else 1 / (1 - p)
+
+    The masks are in the state, one row for each sequence: `initial_state` draws them in training,
+    `renew` draws them again, and a state that was carried, moved about or saved has its own. In
+    evaluation they are ones. What a step does follows from its state alone. All gates of a cell
+    read the same m * x (the paper's LSTM with tied weights).
+
+    Of the paper's masks the one on the recurrent way is missing. From outside of a cell it could
+    fall on the whole state only, and a state that is handed on from step to step (an LSTM's memory,
+    all of a GRU's) would be multiplied by the mask over and over. Use `weight_drop` for that way:
+    Merity et al. (2018) have both.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        cell: CellFactory,
+        input_dropout: Share = 0.2,
+        dropout: Share = 0.2,
+    ) -> None:
+        super().__init__()
+        self.cell = cells.build(cell, input_size=input_size)
+        self.input_size = input_size
+        self.output_size = self.cell.output_size
+        self.input_dropout = Dropout(input_dropout)
+        self.dropout = Dropout(dropout)
+        # Goes where the weights go, and so do the masks, also where the inner cell has no weights.
+        self.one: Tensor
+        self.register_buffer("one", torch.ones(()), persistent=False)
+
+    def initial_state(self, batch_size: int) -> VariationalState:
+        """The inner cell's, and masks."""
+        return self._with_masks(self.cell.initial_state(batch_size), batch_size)
+
+    def renew(self, state: State) -> VariationalState:
+        """The same state with other masks."""
+        past, inputs, _ = cast(VariationalState, state)
+        return self._with_masks(self.cell.renew(past), inputs.shape[0])
+
+    def summary(self, state: State) -> Tensor:
+        """The inner cell's, without the masks."""
+        return self.cell.summary(cast(VariationalState, state).cell)
+
+    def state_from(self, summary: Tensor) -> VariationalState:
+        """The inner cell's, and masks."""
+        return self._with_masks(self.cell.state_from(summary), summary.shape[0])
+
+    def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        """`x: [batch, input]` to `[batch, output]`."""
+        past, inputs, outputs = self._checked(state, x.shape[0])
+        output, following = self.cell.step_input(x * inputs.to(x.dtype), past)
+        return output * outputs.to(output.dtype), VariationalState(following, inputs, outputs)
+
+    def forward(
+        self, xs: Tensor, state: State = None, lengths: Tensor | None = None
+    ) -> tuple[Tensor, State]:
+        """As `Cell.forward`, by the inner cell's route."""
+        batch = xs.shape[0]
+        given = self.initial_state(batch) if state is None else state
+        past, inputs, outputs = self._checked(given, batch)
+        ys, following = self.cell(xs * inputs.to(xs.dtype).unsqueeze(1), past, lengths)
+        ys = ys * outputs.to(ys.dtype).unsqueeze(1)
+        return ys, VariationalState(following, inputs, outputs)
+
+    def _with_masks(self, state: State, batch: int) -> VariationalState:
+        """`state` with masks that are new in training and ones in evaluation."""
+        inputs = self.input_dropout(self.one.new_ones(batch, self.input_size))
+        outputs = self.dropout(self.one.new_ones(batch, self.output_size))
+        return VariationalState(state, inputs, outputs)
+
+    def _checked(self, state: State, batch: int) -> VariationalState:
+        """`state`, after a look at the masks' shapes; the inner cell looks at its own part."""
+        if not isinstance(state, tuple) or len(state) != 3:
+            raise ValueError("`state` must be a VariationalState: the cell's state and two masks")
+        past, inputs, outputs = state
+        require_inner(self.cell, past, "`cell`")
+        checked_tensor(inputs, batch, self.input_size)
+        checked_tensor(outputs, batch, self.output_size)
+        return cast(VariationalState, state)
+
+
+# The cell `weight_drop`: around another cell, dropout of its recurrent weights.
+
+
+@cells.register("weight_drop")
+class WeightDrop(Cell):
+    """DropConnect on recurrent weights (Wan et al. 2013; Merity et al. 2018).
+
+    In training each weight that is chosen is 0 with probability `rate`, else it is divided by
+    1 - `rate`; in evaluation the weights are what they are. A call draws once, for all rows and all
+    times that it reads: one mask for a whole `forward`, whatever the route the inner cell takes. A
+    `step` in training is a call as well, with weights drawn for that step alone.
+
+    `weights` are patterns, as for file names, of the parameters of the inner cell that are chosen.
+    A cell that this one is wrapped in should read by `forward` where one mask is wanted: put
+    `zoneout` inside of it, not around it.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        cell: CellFactory,
+        rate: Share = 0.5,
+        weights: tuple[str, ...] = ("*weight_hh*", "*recurrent*"),
+    ) -> None:
+        super().__init__()
+        self.cell = cells.build(cell, input_size=input_size)
+        self.output_size = self.cell.output_size
+        self.dropout = Dropout(rate)
+        names = [name for name, _ in self.cell.named_parameters()]
+        self.names = [
+            name for name in names if any(fnmatchcase(name, pattern) for pattern in weights)
+        ]
+        if not self.names:
+            raise ValueError(
+                f"`weights` must match a parameter of the cell, but {', '.join(weights)} match "
+                f"none of {', '.join(names)}"
+            )
+
+    def initial_state(self, batch_size: int) -> State:
+        """The inner cell's."""
+        return self.cell.initial_state(batch_size)
+
+    def renew(self, state: State) -> State:
+        """As the inner cell does; the weights are drawn at each call anyway."""
+        return self.cell.renew(state)
+
+    def summary(self, state: State) -> Tensor:
+        """The inner cell's."""
+        return self.cell.summary(state)
+
+    def state_from(self, summary: Tensor) -> State:
+        """The inner cell's."""
+        return self.cell.state_from(summary)
+
+    def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        """A step of the inner cell."""
+        if not self.training:
+            return self.cell.step_input(x, state)
+        dropped = {f"cell.{name}": weight for name, weight in self._dropped().items()}
+        result: tuple[Tensor, State] = functional_call(_Step(self.cell), dropped, (x, state))
+        return result
+
+    def forward(
+        self, xs: Tensor, state: State = None, lengths: Tensor | None = None
+    ) -> tuple[Tensor, State]:
+        """As `Cell.forward`, by the inner cell's route."""
+        weights = self._dropped() if self.training else {}
+        result: tuple[Tensor, State] = functional_call(self.cell, weights, (xs, state, lengths))
+        return result
+
+    def _dropped(self) -> dict[str, Tensor]:
+        """The chosen weights by their names, with part of them zero."""
+        return {name: self.dropout(self.cell.get_parameter(name)) for name in self.names}
+
+
+class _Step(nn.Module):
+    """The step of a cell as a module's `forward`, for `functional_call` calls nothing else."""
+
+    def __init__(self, cell: Cell) -> None:
+        super().__init__()
+        self.cell = cell
+
+    def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        """`Cell.step_input`."""
+        return self.cell.step_input(x, state)
+
+
+# The cell `zoneout`: around another cell, it keeps parts of the old state at random.
+
+
+@cells.register("zoneout")
+class Zoneout(Cell):
+    """Zoneout (Krueger et al. 2017): at each step, some numbers of the state stay what they were.
+
+    For each tensor s of the inner cell's state, s' after its step, and the tensor's rate r::
+
+        in training      s, where a draw for this number is below r, else s'
+        in evaluation    r * s + (1 - r) * s'
+
+    `rates` are in the order of the state's tensors, for an LSTM those of hidden and memory (the
+    paper has 0.05 and 0.5 on Penn Treebank); where there are fewer, they begin again, so a single
+    one is for all and two are for each layer of an LSTM. Tensors of integers are left alone. As in
+    the paper, s' of the hidden state is made of a memory of which nothing is zoned out yet.
+
+    The output is zoned out too where it is one of the state's tensors, as the hidden state is for
+    most cells. Only the top layer's is; to have it between layers, wrap each cell of a stack.
+
+    Each number of the state must mean something by itself. Those of `slstm` do not: they are scaled
+    by its stabiliser, and mixing old with new ones makes neither.
+    """
+
+    def __init__(
+        self, input_size: int, cell: CellFactory, rates: tuple[Share, ...] = (0.1,)
+    ) -> None:
+        super().__init__()
+        self.cell = cells.build(cell, input_size=input_size)
+        self.output_size = self.cell.output_size
+        self.rates = rates
+        tensors = sum(leaf.is_floating_point() for leaf in leaves(self.cell.initial_state(1)))
+        if not self.rates or tensors % len(self.rates):
+            raise ValueError(
+                f"`rates` must be one for all or one for each tensor of the state, which has "
+                f"{tensors}, but there are {len(self.rates)}"
+            )
+
+    def initial_state(self, batch_size: int) -> State:
+        """The inner cell's."""
+        return self.cell.initial_state(batch_size)
+
+    def renew(self, state: State) -> State:
+        """As the inner cell does."""
+        return self.cell.renew(state)
+
+    def summary(self, state: State) -> Tensor:
+        """The inner cell's."""
+        return self.cell.summary(state)
+
+    def state_from(self, summary: Tensor) -> State:
+        """The inner cell's."""
+        return self.cell.state_from(summary)
+
+    def project(self, xs: Tensor) -> Tensor:
+        """As the inner cell does."""
+        return self.cell.project(xs)
+
+    def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        """A step of the inner cell, part of which is undone."""
+        output, following = self.cell.step(x, state)
+        rates = cycle(self.rates)
+        before, after, zoned = leaves(state), list(leaves(following)), []
+        for old, new in zip(before, after, strict=True):
+            mixed = self._mixed(old, new, next(rates)) if new.is_floating_point() else new
+            zoned.append(mixed)
+            if output is new:
+                output = mixed
+        return output, rebuild(following, zoned)
+
+    def _mixed(self, old: Tensor, new: Tensor, rate: float) -> Tensor:
+        """`old` and `new` of one tensor, element by element."""
+        if self.training:
+            return torch.where(torch.rand(new.shape, device=new.device) < rate, old, new)
+        return rate * old + (1 - rate) * new

@@ -1,0 +1,289 @@
+"""Paths, the sequences that a search of many follows at once, and how the best are picked."""
+
+from __future__ import annotations
+
+from bisect import insort_right
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Annotated, Literal, NamedTuple, get_args
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from seqgen.decoders.base import Hypothesis, Limits, Start, Stepper, open_rows
+from seqgen.state import State, reorder, repeat
+
+IMPOSSIBLE = float("-inf")
+"""The score of a row that holds no path: it stands in where a source has fewer than others."""
+
+
+class Paths(NamedTuple):
+    """Sequences of equal length, one a row.
+
+    `tokens` and `log_probs` are `[rows, time]`, `scores: [rows]` the sums of the `log_probs`, all
+    but the tokens in float64. Being a State, they are moved about by `reorder`.
+    """
+
+    tokens: Tensor
+    log_probs: Tensor
+    scores: Tensor
+
+    @classmethod
+    def empty(cls, rows: int, device: torch.device) -> Paths:
+        """`rows` paths without a token."""
+        return cls(
+            torch.empty(rows, 0, dtype=torch.long, device=device),
+            torch.empty(rows, 0, dtype=torch.float64, device=device),
+            torch.zeros(rows, dtype=torch.float64, device=device),
+        )
+
+    @property
+    def length(self) -> int:
+        """The number of tokens that each path has."""
+        return self.tokens.shape[1]
+
+    def extend(self, growth: Growth) -> Paths:
+        """The paths that `growth` says."""
+        rows, tokens, log_probs, scores = (each.flatten() for each in growth)
+        old = reorder(self, rows)
+        return Paths(
+            torch.cat([old.tokens, tokens.unsqueeze(1)], 1),
+            torch.cat([old.log_probs, log_probs.unsqueeze(1).double()], 1),
+            scores,
+        )
+
+    def hypotheses(
+        self, growth: Growth, finished: Tensor, ranks: Tensor | None = None
+    ) -> list[Hypothesis]:
+        """The paths that `growth` says, which are over; all of it and its companions `[paths]`."""
+        grown = self.extend(growth)
+        columns = [each.tolist() for each in (grown.tokens, grown.scores, finished)]
+        tokens, scores, ends = columns
+        log_probs = grown.log_probs.tolist()
+        places = [None] * len(tokens) if ranks is None else ranks.tolist()
+        return [
+            Hypothesis(tuple(tokens[i]), scores[i], ends[i], tuple(log_probs[i]), places[i])
+            for i in range(len(tokens))
+        ]
+
+
+class Growth(NamedTuple):
+    """How paths go on, one token each, all of one shape.
+
+    `rows` says which row of the Paths goes on, with which of the `tokens`, whose `log_probs` these
+    are; `scores` are the sums with it, IMPOSSIBLE where this is no path.
+    """
+
+    rows: Tensor
+    tokens: Tensor
+    log_probs: Tensor
+    scores: Tensor
+
+    def at(self, columns: Tensor) -> Growth:
+        """Those at `columns: [rows, count]` of each row."""
+        return Growth(*(each.gather(1, columns) for each in self))
+
+
+def best(scores: Tensor, count: int) -> Tensor:
+    """The places of the `count` highest in each row of `scores: [rows, columns]`, best first.
+
+    Of equals the leftmost: `topk` may pick any of them, and another one in a batch of another size.
+    """
+    count = min(count, scores.shape[1])
+    values, columns = scores.topk(min(count + 1, scores.shape[1]))
+    if bool((values[:, count - 1 : -1] == values[:, count:]).any()):  # equals at the edge
+        columns = _leftmost(scores, values[:, count - 1 : count], count)
+    else:
+        columns = columns[:, :count].sort(1).values
+    order = scores.gather(1, columns).sort(stable=True, dim=1, descending=True).indices
+    return columns.gather(1, order)
+
+
+def _leftmost(scores: Tensor, edge: Tensor, count: int) -> Tensor:
+    """The places above `edge: [rows, 1]`, with the first ones at it to make up `count`."""
+    above, level = scores > edge, scores == edge
+    room = count - above.sum(1, keepdim=True)
+    picked = above | (level & (level.cumsum(1) <= room))
+    return picked.nonzero()[:, 1].view(-1, count)
+
+
+# Frontier, where a search of several paths a source stands: what the next step will read.
+
+
+class Frontier(NamedTuple):
+    """The live paths of the sources that are still in the batch.
+
+    `sources: [sources]` are their places in the start, `room: [sources]` their maximum lengths.
+    Each has as many `paths` as any other, its `width`, in rows side by side; `tokens: [rows]` is
+    what the next step reads, `state` has a row for each path and `context` one for each source.
+    `dead_ends` has of each source that lost a path to its constraints the longest such path.
+    """
+
+    sources: Tensor
+    room: Tensor
+    tokens: Tensor
+    paths: Paths
+    state: State
+    context: State
+    dead_ends: dict[int, Hypothesis]
+
+    @classmethod
+    def begin(cls, start: Start, limits: Limits, width: int = 1) -> Frontier:
+        """`width` times the empty path for each source that may have a token at all."""
+        room = limits.lengths(start)
+        sources = (room > 0).nonzero().squeeze(1)
+        tokens, state = repeat(reorder((start.tokens, start.state), sources), width)
+        paths = Paths.empty(len(tokens), tokens.device)
+        context = reorder(start.context, sources)
+        return cls(sources, room[sources], tokens, paths, state, context, {})
+
+    @property
+    def width(self) -> int:
+        """The number of rows for each source."""
+        return len(self.tokens) // len(self.sources)
+
+    def step(self, stepper: Stepper) -> tuple[Tensor, Frontier]:
+        """One step of all paths: `log_probs: [rows, vocab]`, and where that leaves us.
+
+        Rows that hold no path are not read, and have IMPOSSIBLE scores throughout: what a source
+        costs does not depend on those beside it. Those at a dead end have such scores, too, and
+        are noted in `dead_ends`. Errors: DecodeError on NaN.
+        """
+        sources = repeat(self.sources, self.width)
+        real = self.paths.scores != IMPOSSIBLE
+        if bool(real.all()):
+            log_probs, state = stepper.step(self.tokens, self.state, self.context)
+            going = open_rows(log_probs, sources, self.paths.length)
+            return self._without_dead_ends(log_probs, going), self._replace(state=state)
+        rows = real.nonzero().squeeze(1)
+        # Sources have different numbers of paths now, so each path gets a context of its own.
+        tokens, state = reorder((self.tokens, self.state), rows)
+        read, state = stepper.step(tokens, state, reorder(self.context, rows // self.width))
+        going = open_rows(read, sources[rows], self.paths.length)
+        log_probs = read.new_full((len(real), read.shape[1]), IMPOSSIBLE)
+        log_probs[rows] = read
+        log_probs = self._without_dead_ends(log_probs, (~real).index_put((rows,), going))
+        # Whatever state a row without a path has, no path goes on from there.
+        places = (real.cumsum(0) - 1).clamp(min=0)
+        return log_probs, self._replace(state=reorder(state, places))
+
+    def advance(self, growth: Growth, staying: Tensor) -> Frontier:
+        """Go on with the paths of `growth: [sources, new width]`, where `staying: [sources]`."""
+        sources, room, context = self.sources, self.room, self.context
+        if not bool(staying.all()):
+            kept = staying.nonzero().squeeze(1)
+            sources, room, context = reorder((sources, room, context), kept)
+            growth = reorder(growth, kept)
+        rows, tokens = growth.rows.flatten(), growth.tokens.flatten()
+        paths = self.paths.extend(growth)
+        state = reorder(self.state, rows)
+        return Frontier(sources, room, tokens, paths, state, context, self.dead_ends)
+
+    def _without_dead_ends(self, log_probs: Tensor, going: Tensor) -> Tensor:
+        """`log_probs: [rows, vocab]`, IMPOSSIBLE in the rows that are not `going: [rows]`."""
+        if bool(going.all()):
+            return log_probs
+        for row in (~going).nonzero().squeeze(1).tolist():
+            tokens, given = self.paths.tokens[row].tolist(), self.paths.log_probs[row].tolist()
+            dead = Hypothesis(
+                tuple(tokens), float(self.paths.scores[row]), False, tuple(given), satisfied=False
+            )
+            source = int(self.sources[row // self.width])
+            best = self.dead_ends.get(source, dead)
+            if (len(dead.tokens), dead.score) >= (len(best.tokens), best.score):
+                self.dead_ends[source] = dead
+        return log_probs.masked_fill(~going.unsqueeze(1), IMPOSSIBLE)
+
+
+# NBest, the best hypotheses that a search has found so far.
+
+
+def standing(hypothesis: Hypothesis) -> float:
+    """What hypotheses are sorted by: the rank, or the score where there is none."""
+    return hypothesis.score if hypothesis.rank is None else hypothesis.rank
+
+
+class NBest:
+    """At most `size` hypotheses, the best first; of equals, the one that was found first."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.hypotheses: list[Hypothesis] = []
+
+    def add(self, hypothesis: Hypothesis) -> None:
+        """Enter `hypothesis`, which may push out the last one, or be too low itself."""
+        insort_right(self.hypotheses, hypothesis, key=lambda each: -standing(each))
+        del self.hypotheses[self.size :]
+
+    @property
+    def threshold(self) -> float:
+        """The standing that one must exceed to enter."""
+        full = len(self.hypotheses) == self.size
+        return standing(self.hypotheses[-1]) if full else float("-inf")
+
+
+def merge(lists: Iterable[NBest], size: int) -> list[Hypothesis]:
+    """The `size` best of all `lists`, each sequence once."""
+    every = (hypothesis for each in lists for hypothesis in each.hypotheses)
+    distinct: dict[tuple[int, ...], Hypothesis] = {}
+    for hypothesis in sorted(every, key=standing, reverse=True):
+        distinct.setdefault(hypothesis.tokens, hypothesis)
+    return list(distinct.values())[:size]
+
+
+# Length normalisation: how sequences of different lengths compare.
+
+
+Formula = Literal["none", "power", "gnmt"]
+
+Alpha = Annotated[float, Field(ge=-10, le=10)]
+
+
+@dataclass(frozen=True)
+class LengthNormalisation:
+    """`rank = score / divisor(length)`; scores are sums of log-probabilities, so they are negative.
+
+    `none` divides by 1; `power` by `length ** alpha`, which for `alpha` 1 makes the rank the mean
+    log-probability of a token; `gnmt` by `((5 + length) / 6) ** alpha` (Wu et al. 2016). `length`
+    counts the generated tokens, an end token among them, in finished and unfinished sequences
+    alike. Above 0 `alpha` favours long sequences, at 0 it changes nothing, below 0 short ones.
+    """
+
+    formula: Formula = "none"
+    alpha: float = 1.0
+
+    def __post_init__(self) -> None:
+        formulas = get_args(Formula)
+        if self.formula not in formulas:
+            raise ValueError(
+                f"`length_normalisation` must be one of {', '.join(formulas)}, "
+                f"but is {self.formula!r}"
+            )
+        if not -10 <= self.alpha <= 10:
+            raise ValueError(f"`alpha` must be from -10 to 10, but is {self.alpha}")
+
+    def divisor(self, length: int) -> float:
+        """What the score of a sequence of `length` tokens is divided by (of none as of one)."""
+        if self.formula == "none":
+            return 1.0
+        base = max(length, 1) if self.formula == "power" else (5 + length) / 6
+        return float(base**self.alpha)
+
+    def ranked(self, hypothesis: Hypothesis) -> Hypothesis:
+        """`hypothesis` with its rank, where there is another one than the score."""
+        if self.formula == "none":
+            return hypothesis
+        length = len(hypothesis.tokens)
+        return hypothesis._replace(rank=hypothesis.score / self.divisor(length))
+
+    def bound(self, scores: Tensor, length: int, room: Tensor) -> Tensor:
+        """The highest rank that a path may still come to, `[paths]`.
+
+        It has `scores: [paths]` at `length` and grows by one token at least, to `room` tokens at
+        most. Log-probabilities only make a score fall, so none is ranked above its present score at
+        its best length; and the divisor rises with the length or falls with it, so that length is
+        the next one or the last one.
+        """
+        last = scores.new_tensor([self.divisor(each) for each in room.tolist()])
+        return torch.maximum(scores / self.divisor(length + 1), scores / last)

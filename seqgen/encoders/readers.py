@@ -1,0 +1,183 @@
+"""The encoder `recurrent`: a cell reads the source from its first token to its last."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from seqgen.cells import Cell, CellFactory, cells
+from seqgen.data import Sources
+from seqgen.dropout import Dropout
+from seqgen.embeddings import EmbeddingFactory, LearnedEmbedding, embeddings
+from seqgen.encoders.base import (
+    Encoded,
+    Encoder,
+    EncoderFactory,
+    encoders,
+    real_tokens,
+    reverse,
+    unless_full,
+)
+from seqgen.options import Few, Share
+from seqgen.tokenizers import Facts
+
+
+@encoders.register("recurrent")
+class Recurrent(Encoder):
+    """A cell reads each row up to its end; how deep it is, the cell says (`layers`, or a `stack`).
+
+    The memory are the cell's outputs, the summary is what it remembers behind the last token (for
+    an LSTM its hidden and memory of every layer). `letters` is an encoder for the letters of each
+    token, see TokenVectors. `input_dropout` falls on what the cell reads, `dropout` on the memory.
+    """
+
+    def __init__(
+        self,
+        vocab_size: int,
+        cell: CellFactory,
+        embedding: EmbeddingFactory = LearnedEmbedding,
+        letters: EncoderFactory | None = None,
+        dropout: Share = 0.0,
+        input_dropout: Share = 0.0,
+        letters_size: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.vectors = TokenVectors(vocab_size, letters_size, embedding, letters, input_dropout)
+        self.cell = cells.build(cell, input_size=self.vectors.output_size)
+        self.dropout = Dropout(dropout)
+        self.memory_size = self.cell.output_size
+        self.summary_size = self.cell.summary_size
+
+    def initialise(self, facts: Mapping[str, Facts]) -> None:
+        """What reads tokens and letters."""
+        self.vectors.initialise(facts)
+
+    def forward(self, sources: Sources) -> Encoded:
+        """A row without tokens is summed up by the cell's initial state."""
+        time = sources.values.shape[1]
+        outputs, state = self.cell(self.vectors(sources), None, unless_full(sources.lengths, time))
+        mask = real_tokens(sources.lengths, time)
+        return Encoded(self.cell.summary(state), self.dropout(outputs), mask)
+
+
+# The encoder `bidirectional`: in each layer a cell reads forwards and another one backwards.
+
+
+@encoders.register("bidirectional")
+class Bidirectional(Encoder):
+    """Two cells of one kind in each layer (Schuster and Paliwal 1997; Graves et al. 2013).
+
+    One reads a row from its first token to its last, the other from its last to its first. Their
+    outputs for a token stand side by side; the next of the `layers` reads both, so each layer has
+    seen the whole source, where a cell with layers of its own has two ways that meet at the top.
+    The memory are the outputs of the top layer.
+
+    The summary has what each cell remembers at its end, of all layers from the bottom up, forwards
+    before backwards: a bridge then learns itself what a decoder of several layers needs of it.
+
+    `letters` is an encoder for the letters of each token, see TokenVectors. `input_dropout` falls
+    on what the lowest layer reads, `dropout` on each layer's outputs: between layers, and on the
+    memory.
+    """
+
+    def __init__(
+        self,
+        vocab_size: int,
+        cell: CellFactory,
+        layers: Few = 1,
+        embedding: EmbeddingFactory = LearnedEmbedding,
+        letters: EncoderFactory | None = None,
+        dropout: Share = 0.0,
+        input_dropout: Share = 0.0,
+        letters_size: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.vectors = TokenVectors(vocab_size, letters_size, embedding, letters, input_dropout)
+        self.forwards, self.backwards = nn.ModuleList(), nn.ModuleList()
+        size, self.summary_size = self.vectors.output_size, 0
+        for _ in range(layers):
+            pair = [cells.build(cell, input_size=size) for _ in range(2)]
+            self.forwards.append(pair[0])
+            self.backwards.append(pair[1])
+            size = sum(each.output_size for each in pair)
+            self.summary_size += sum(each.summary_size for each in pair)
+        self.memory_size = size
+        self.dropout = Dropout(dropout)
+
+    def initialise(self, facts: Mapping[str, Facts]) -> None:
+        """What reads tokens and letters."""
+        self.vectors.initialise(facts)
+
+    def forward(self, sources: Sources) -> Encoded:
+        """A row without tokens is summed up by the cells' initial states."""
+        time = sources.values.shape[1]
+        lengths = unless_full(sources.lengths, time)
+        xs: Tensor = self.vectors(sources)
+        summaries = []
+        for forwards, backwards in zip(self.forwards, self.backwards, strict=True):
+            ahead, last = forwards(xs, None, lengths)
+            behind, first = backwards(reverse(xs, lengths), None, lengths)
+            xs = self.dropout(torch.cat([ahead, reverse(behind, lengths)], 2))
+            summaries += [cast(Cell, forwards).summary(last), cast(Cell, backwards).summary(first)]
+        return Encoded(torch.cat(summaries, 1), xs, real_tokens(sources.lengths, time))
+
+
+# TokenVectors, what a cell reads of each token of a source: its embedding, and how it is spelt.
+
+
+class TokenVectors(nn.Module):
+    """A vector for each token: `[batch, source_time, output_size]`.
+
+    With `letters`, an encoder of its own reads the letters of each token, and its summary is joined
+    to the embedding (Ling et al. 2015; Lample et al. 2016): so words that were rare in training, or
+    not there at all, are known by how they are spelt. `dropout` falls on the whole.
+    """
+
+    def __init__(
+        self,
+        vocab_size: int,
+        letters_size: int | None,
+        embedding: EmbeddingFactory,
+        letters: EncoderFactory | None,
+        dropout: float,
+    ) -> None:
+        super().__init__()
+        self.embedding = embeddings.build(embedding, vocab_size=vocab_size)
+        self.output_size = self.embedding.output_size
+        self.letters = None
+        if letters is not None:
+            if letters_size is None:
+                raise ValueError(
+                    "`letters` needs a source whose tokens are spelt, but this one has no letters"
+                )
+            self.letters = encoders.build(letters, vocab_size=letters_size)
+            self.output_size += self.letters.summary_size
+        self.dropout = Dropout(dropout)
+
+    def initialise(self, facts: Mapping[str, Facts]) -> None:
+        """The embedding knows the `source`; what reads letters has these as its source."""
+        self.embedding.initialise(facts["source"])
+        if self.letters is not None:
+            self.letters.initialise({"source": facts["letters"]})
+
+    def forward(self, sources: Sources) -> Tensor:
+        """Also behind the ends of rows, where the vectors mean nothing."""
+        vectors: Tensor = self.embedding(sources.values)
+        if self.letters is not None:
+            vectors = torch.cat([vectors, self._spelt(self.letters, sources)], 2)
+        dropped: Tensor = self.dropout(vectors)
+        return dropped
+
+    def _spelt(self, letters: nn.Module, sources: Sources) -> Tensor:
+        """The summary of each token's letters, `[batch, source_time, summary]`; zero in padding."""
+        if sources.letters is None or sources.letter_lengths is None:
+            raise ValueError("`sources` must have the letters of each token, but has none")
+        real = real_tokens(sources.lengths, sources.values.shape[1])
+        # Only the real tokens, as rows of a batch of their own.
+        spelt = Sources(sources.letters[real], sources.letter_lengths[real])
+        summary: Tensor = letters(spelt).summary
+        joined = summary.new_zeros(*real.shape, summary.shape[1])
+        return joined.index_put((real,), summary)

@@ -1,0 +1,360 @@
+"""The optimizers of torch, by their names in lower case, with torch's own options."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+from torch.optim import AdamW
+
+from seqgen.machine import Precision
+from seqgen.options import Count, NonNegativeFloat, PositiveFloat, Share, Size, Steps
+from seqgen.registry import Registry
+
+Optimizer = torch.optim.Optimizer
+
+optimizers: Registry[Optimizer] = Registry("optimizer", supplied={"params", "lr"})
+"""Supplied: the model's parameters and `train.lr`."""
+
+OptimizerFactory = Annotated[Callable[..., Optimizer], optimizers]
+
+
+def _fits_the_loop(kind: object) -> bool:
+    """Whether `step()` works without a closure (LBFGS's does not) and on dense gradients."""
+    if not inspect.isclass(kind) or not issubclass(kind, Optimizer) or kind is Optimizer:
+        return False
+    closure = inspect.signature(kind.step).parameters.get("closure")
+    return kind is not torch.optim.SparseAdam and (
+        closure is None or closure.default is not closure.empty
+    )
+
+
+for _name, _kind in sorted(vars(torch.optim).items()):
+    if _fits_the_loop(_kind):
+        optimizers.register(_name.lower())(_kind)
+
+
+# Schedules: the factor of the learning rate as training goes on.
+
+
+schedules: Registry[Schedule] = Registry("schedule")
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+class Schedule(ABC):
+    """A factor for the learning rate. What it must remember is plain data, saved with the run."""
+
+    @abstractmethod
+    def factor(self, progress: float) -> float:
+        """The factor when the share `progress`, 0 to 1, of the budget is spent."""
+
+    def observe(self, loss: float) -> None:  # noqa: B027  most schedules do not look
+        """Take note of a validation loss."""
+
+    def memory(self) -> dict[str, float]:
+        """What `restore` needs to go on."""
+        return {}
+
+    def restore(self, memory: dict[str, float]) -> None:  # noqa: B027  most have nothing to restore
+        """Go on from what `memory` returned."""
+
+
+ScheduleFactory = Annotated[Callable[..., Schedule], schedules]
+
+
+@schedules.register("constant")
+class Constant(Schedule):
+    """The learning rate stays as it is."""
+
+    def factor(self, progress: float) -> float:
+        """1."""
+        return 1.0
+
+
+@schedules.register("cosine")
+class Cosine(Schedule):
+    """Half a cosine from 1 down to `floor` over the budget, be it steps, epochs or seconds."""
+
+    def __init__(self, floor: Fraction = 0.0) -> None:
+        self.floor = floor
+
+    def factor(self, progress: float) -> float:
+        """`floor + (1 - floor) * (1 + cos(pi * progress)) / 2`."""
+        return self.floor + (1 - self.floor) * (1 + math.cos(math.pi * min(progress, 1.0))) / 2
+
+
+@schedules.register("linear")
+class Linear(Schedule):
+    """A straight line from 1 down to `floor` over the budget."""
+
+    def __init__(self, floor: Fraction = 0.0) -> None:
+        self.floor = floor
+
+    def factor(self, progress: float) -> float:
+        """`1 - (1 - floor) * progress`."""
+        return 1 - (1 - self.floor) * min(progress, 1.0)
+
+
+@schedules.register("plateau")
+class Plateau(Schedule):
+    """Multiply by `decay` whenever `patience` validations in a row bring no better loss."""
+
+    def __init__(
+        self,
+        decay: Annotated[float, Field(gt=0, lt=1)] = 0.5,
+        patience: Size = 1,
+        threshold: NonNegativeFloat = 1e-4,
+    ) -> None:
+        self.decay = decay
+        self.patience = patience
+        self.threshold = threshold
+        self._factor = 1.0
+        self._best = math.inf
+        self._waited = 0
+
+    def factor(self, progress: float) -> float:
+        """`decay` to the number of plateaus so far."""
+        return self._factor
+
+    def observe(self, loss: float) -> None:
+        """Better by more than `threshold` resets the count; NaN never counts as better."""
+        if loss < self._best - self.threshold:
+            self._best, self._waited = loss, 0
+            return
+        self._waited += 1
+        if self._waited >= self.patience:
+            self._factor *= self.decay
+            self._waited = 0
+
+    def memory(self) -> dict[str, float]:
+        """The factor, the best loss and the count."""
+        return {"factor": self._factor, "best": self._best, "waited": self._waited}
+
+    def restore(self, memory: dict[str, float]) -> None:
+        """From `memory`."""
+        self._factor, self._best = memory["factor"], memory["best"]
+        self._waited = int(memory["waited"])
+
+
+# Averages: a mean of the weights along training, which stands for them wherever they are used.
+
+
+averages: Registry[Average] = Registry("average", supplied={"weights"})
+"""Supplied: the weights that are trained, which `follow` reads after each step."""
+
+
+class Average(ABC):
+    """What stands in the place of `weights` where a model is validated, saved and generated with.
+
+    Training itself goes on with the weights as they are. A checkpoint holds what `held` puts in
+    their place, and beside it, for a resumed run, the weights; buffers are not averaged.
+    """
+
+    def __init__(self, weights: Sequence[Tensor]) -> None:
+        self.weights = list(weights)
+        self.count = 0
+        """Of the steps that the average has taken in, as a checkpoint stores it."""
+
+    @abstractmethod
+    def follow(self, progress: float) -> None:
+        """Take in a step; the share `progress` of the budget is spent, 0 to 1."""
+
+    @abstractmethod
+    def held(self) -> AbstractContextManager[list[Tensor]]:
+        """Where the average stands in the weights' place; gives copies of those, which come back.
+        Gives none where nothing was put in their place."""
+
+    def settle(self) -> None:  # noqa: B027  where there is no average there is nothing to do
+        """Training has ended: the average stays in the weights' place."""
+
+    def restore(self, trained: Sequence[Tensor], count: int) -> None:
+        """Go on from a checkpoint: its weights were loaded, and `held` gave `trained` when it was
+        written."""
+        self.count = count
+        if trained:
+            _copy(trained, self.weights)
+
+
+AverageFactory = Annotated[Callable[..., Average], averages]
+
+
+@averages.register("none")
+class NoAverage(Average):
+    """The weights themselves, as the last step left them."""
+
+    def follow(self, progress: float) -> None:
+        """Nothing."""
+
+    def held(self) -> AbstractContextManager[list[Tensor]]:
+        """The weights stay where they are."""
+        return nullcontext([])
+
+
+class Mean(Average, ABC):
+    """A weighted mean over steps, beside the weights: a second copy of the model in memory."""
+
+    def __init__(self, weights: Sequence[Tensor]) -> None:
+        super().__init__(weights)
+        self.means = [each.detach().clone() for each in self.weights]
+
+    @abstractmethod
+    def share(self, progress: float) -> float:
+        """Count the step; how much of the mean its weights become, 0 to 1."""
+
+    @torch.no_grad()
+    def follow(self, progress: float) -> None:
+        """`mean + share (weights - mean)`."""
+        torch._foreach_lerp_(self.means, self.weights, self.share(progress))
+
+    @contextmanager
+    def held(self) -> Iterator[list[Tensor]]:
+        """Copied there and back."""
+        trained = [each.detach().clone() for each in self.weights]
+        _copy(self.means, self.weights)
+        try:
+            yield trained
+        finally:
+            _copy(trained, self.weights)
+
+    def settle(self) -> None:
+        """Copied once."""
+        _copy(self.means, self.weights)
+
+    def restore(self, trained: Sequence[Tensor], count: int) -> None:
+        """What was loaded is the mean."""
+        _copy(self.weights, self.means)
+        super().restore(trained, count)
+
+
+@averages.register("exponential")
+class Exponential(Mean):
+    """A moving average that forgets: after each step d mean + (1 - d) weights, `decay` being d.
+
+    In the first steps d is n / (9 + n) at step n, where that is less, so that the untrained weights
+    are soon forgotten (as in TensorFlow's ExponentialMovingAverage). A decay of 0.999 looks back
+    about 1,000 steps.
+    """
+
+    def __init__(self, weights: Sequence[Tensor], decay: Share = 0.999) -> None:
+        super().__init__(weights)
+        self.decay = decay
+
+    def share(self, progress: float) -> float:
+        """1 - d."""
+        self.count += 1
+        return 1 - min(self.decay, self.count / (9 + self.count))
+
+
+@averages.register("tail")
+class Tail(Mean):
+    """The plain mean of the weights since the share `begin` of the budget was spent.
+
+    Until then it is the weights themselves (Polyak and Juditsky 1992; with a rate that stays up,
+    Izmailov et al. 2018 and, for language models, the ASGD of Merity et al. 2018).
+    """
+
+    def __init__(self, weights: Sequence[Tensor], begin: Share = 0.5) -> None:
+        super().__init__(weights)
+        self.begin = begin
+
+    def share(self, progress: float) -> float:
+        """1 / n for the n-th step of the tail, and 1 before."""
+        self.count += progress >= self.begin
+        return 1 / max(1, self.count)
+
+
+@torch.no_grad()
+def _copy(sources: Sequence[Tensor], targets: Sequence[Tensor]) -> None:
+    for source, target in zip(sources, targets, strict=True):
+        target.copy_(source)
+
+
+# The budget of a training run: how much of it is spent, and when to validate.
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Steps, epochs and seconds, whichever is spent first."""
+
+    options: TrainOptions
+    steps_per_epoch: int
+
+    def progress(self, step: int, seconds: float) -> float:
+        """The share that is spent after `step` steps and `seconds` of training, at most 1."""
+        options = self.options
+        shares = [0.0]
+        if options.max_steps is not None:
+            shares.append(step / options.max_steps)
+        if options.max_epochs is not None:
+            steps = min(options.max_epochs * self.steps_per_epoch, 2.0**53)
+            shares.append(step / max(1, math.ceil(steps)))
+        if options.max_seconds is not None:
+            shares.append(seconds / options.max_seconds)
+        return min(1.0, max(shares))
+
+    def validation_due(self, step: int, before: float, after: float) -> bool:
+        """Whether the step that moved the progress from `before` to `after` calls for validation.
+
+        The end always does. 4 validations are due as the progress passes 1/4, 2/4, 3/4, 4/4.
+        """
+        if after >= 1:
+            return True
+        if self.options.validate_every is not None:
+            return step % self.options.validate_every == 0
+        return self._validations_until(after) > self._validations_until(before)
+
+    def _validations_until(self, progress: float) -> int:
+        # A little more than nothing is added, since 5/22 * 22 is less than 5 in floats.
+        return math.floor(progress * self.options.validations + 1e-9)
+
+
+# The options of training, the recipe's section `train`.
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """How to train.
+
+    The budget is whatever of `max_steps`, `max_epochs` and `max_seconds` is spent first; the
+    schedule follows the share of it that is spent. With `max_seconds` it follows the clock of
+    training proper (validation excluded), so that systems can be compared at equal time.
+    """
+
+    lr: PositiveFloat = 2e-3
+    optimizer: OptimizerFactory = AdamW
+    schedule: ScheduleFactory = Cosine
+    warmup_steps: Count = 0
+    average: AverageFactory = NoAverage
+    """Of the weights over the steps: what is validated, saved and generated with."""
+    clip_norm: PositiveFloat | None = 1.0
+    max_steps: Steps | None = None
+    max_epochs: PositiveFloat | None = None
+    max_seconds: PositiveFloat | None = None
+    validations: Count = 10
+    """Validate this often, evenly over the budget, if `validate_every` says nothing else."""
+    validate_every: Steps | None = None
+    patience: Steps | None = None
+    """Stop when this many validations in a row bring no better loss."""
+    log_every: Steps = 50
+    on_divergence: Literal["stop", "skip", "rollback"] = "stop"
+    """What becomes of a batch whose loss or gradient is not finite; neither ever reaches weights,
+    optimizer or average. `skip` leaves the batch out, and `rollback` goes back to the weights and
+    the optimizer of the best checkpoint besides, and on with the next batches. The batch counts as
+    a step of the budget, and a carried state begins anew."""
+    max_divergences: Count = 10
+    """With `skip` and `rollback`: more than so many of them in all stop the run."""
+    precision: Precision = "float32"
+    """Of the forward pass, by autocast; weights and optimizer stay in float32."""
+
+    def __post_init__(self) -> None:
+        if self.max_steps is None and self.max_epochs is None and self.max_seconds is None:
+            raise ValueError("`max_steps`, `max_epochs` or `max_seconds` must say when to stop")

@@ -1,0 +1,265 @@
+"""Paths, and picking the best of equals in a way that no batch can change."""
+
+import itertools
+
+import pytest
+import torch
+
+from seqgen.decoders import Hypothesis, Limits
+from seqgen.decoders.search import (
+    IMPOSSIBLE,
+    Frontier,
+    Growth,
+    LengthNormalisation,
+    NBest,
+    Paths,
+    best,
+    merge,
+    standing,
+)
+from seqgen.errors import DecodeError
+from seqgen.state import reorder
+
+INF = float("inf")
+
+
+def grow(rows, tokens, log_probs, scores):
+    floats = [torch.tensor(each, dtype=torch.float64) for each in (log_probs, scores)]
+    return Growth(torch.tensor(rows), torch.tensor(tokens), *floats)
+
+
+@pytest.fixture
+def paths():
+    empty = Paths.empty(2, torch.device("cpu"))
+    return empty.extend(grow([0, 1], [7, 8], [-1.0, -2.0], [-1.0, -2.0]))
+
+
+def test_empty_paths_have_no_tokens_and_score_nothing():
+    empty = Paths.empty(3, torch.device("cpu"))
+    assert empty.length == 0
+    assert empty.scores.tolist() == [0.0] * 3
+
+
+def test_paths_go_on_from_any_row_several_times_or_never(paths):
+    grown = paths.extend(grow([[1, 1, 0]], [[5, 6, 7]], [[-0.5, -1, -3]], [[-2.5, -3, -4]]))
+    assert grown.length == 2
+    assert grown.tokens.tolist() == [[8, 5], [8, 6], [7, 7]]
+    assert grown.log_probs.tolist() == [[-2, -0.5], [-2, -1], [-1, -3]]
+    assert grown.scores.tolist() == [-2.5, -3, -4]
+    assert paths.length == 1
+
+
+def test_are_a_state(paths):
+    assert reorder(paths, torch.tensor([1, 0])).tokens.tolist() == [[8], [7]]
+
+
+def test_become_hypotheses(paths):
+    growth = grow([1, 0], [5, 6], [-0.5, -1.0], [-2.5, -2.0])
+    finished = torch.tensor([True, False])
+    assert paths.hypotheses(growth, finished, torch.tensor([-1.25, -1.0])) == [
+        Hypothesis((8, 5), -2.5, True, (-2.0, -0.5), -1.25),
+        Hypothesis((7, 6), -2.0, False, (-1.0, -1.0), -1.0),
+    ]
+    assert [each.rank for each in paths.hypotheses(growth, finished)] == [None, None]
+
+
+@pytest.mark.parametrize("kinds", [1, 2, 5, 1000])
+@pytest.mark.parametrize(("rows", "columns"), [(1, 7), (3, 64), (50, 1000), (2, 30_000)])
+def test_the_best_are_those_of_a_stable_sort(kinds, rows, columns):
+    draw = torch.Generator().manual_seed(rows)
+    scores = -torch.randint(kinds, (rows, columns), generator=draw).double()
+    scores[:, ::5] = -INF
+    wanted = scores.sort(stable=True, dim=1, descending=True).indices
+    for count in (1, 2, 7, 40, columns):
+        assert torch.equal(best(scores, count), wanted[:, :count])
+
+
+def test_there_are_no_more_than_all():
+    assert best(torch.tensor([[1.0, 3.0, 2.0]]), 9).tolist() == [[1, 2, 0]]
+
+
+def test_all_impossible_are_equals():
+    assert best(torch.full((2, 4), -INF), 3).tolist() == [[0, 1, 2]] * 2
+
+
+# Frontier: rows, states and contexts that belong together.
+
+
+LIMITS = Limits([4, 0, 4, 4])
+
+
+def growth(rows, tokens, log_probs, scores=None):
+    rows, tokens = torch.tensor(rows), torch.tensor(tokens)
+    given = log_probs[rows, tokens].double()
+    return Growth(rows, tokens, given, given if scores is None else scores)
+
+
+def test_begins_with_the_sources_that_may_have_tokens(deep):
+    frontier = Frontier.begin(deep.start(4), LIMITS, 2)
+    assert frontier.sources.tolist() == [0, 2, 3]
+    assert frontier.tokens.tolist() == [0, 0, 2, 2, 0, 0]
+    assert frontier.room.tolist() == [4, 4, 4]
+    assert frontier.width == 2
+    assert torch.equal(frontier.context, deep.start(4).context[[0, 2, 3]])
+
+
+def test_what_is_read_after_any_reordering_is_what_the_path_alone_would_read(deep):
+    start = deep.start(4)
+    log_probs, frontier = Frontier.begin(start, LIMITS).step(deep)
+    picked = growth([[0, 0], [1, 1], [2, 2]], [[4, 1], [0, 3], [2, 2]], log_probs)
+    frontier = frontier.advance(picked, torch.tensor([True, False, True]))
+    assert frontier.sources.tolist() == [0, 3]
+    log_probs, frontier = frontier.step(deep)
+    picked = growth([[1, 0, 1], [2, 3, 2]], [[0, 0, 1], [4, 1, 3]], log_probs)
+    frontier = frontier.advance(picked, torch.tensor([True, True]))
+    assert frontier.width == 3
+    assert frontier.paths.tokens[:3].tolist() == [[1, 0], [4, 0], [1, 1]]
+    log_probs, _ = frontier.step(deep)
+    for row, tokens in enumerate(frontier.paths.tokens.tolist()):
+        source = [0, 3][row // 3]
+        for token in range(5):
+            wanted = deep.rescore(start, source, [*tokens, token])
+            assert [*frontier.paths.log_probs[row].tolist(), float(log_probs[row, token])] == wanted
+
+
+class TestRowsWithoutAPath:
+    @pytest.fixture
+    def frontier(self, table):
+        """Two sources: one path and two paths."""
+        log_probs, frontier = Frontier.begin(table.start(2), Limits(4)).step(table)
+        scores = torch.tensor([[-1.0, IMPOSSIBLE], [-1.0, -2.0]])
+        picked = growth([[0, 0], [1, 1]], [[4, 3], [0, 1]], log_probs, scores)
+        return frontier.advance(picked, torch.tensor([True, True]))
+
+    def test_lead_nowhere(self, frontier, table):
+        log_probs, _ = frontier.step(table)
+        assert torch.isneginf(log_probs[1]).all()
+        assert log_probs[[0, 2, 3]].isfinite().all()
+
+    def test_are_not_read(self, frontier, table):
+        frontier.step(table)
+        assert table.seen == [2, 3]
+
+    def test_the_others_read_their_own_contexts_and_states(self, deep):
+        start = deep.start(2)
+        log_probs, frontier = Frontier.begin(start, Limits(4)).step(deep)
+        scores = torch.tensor([[-1.0, IMPOSSIBLE], [-1.0, -2.0]])
+        picked = growth([[0, 0], [1, 1]], [[4, 3], [0, 1]], log_probs, scores)
+        log_probs, frontier = frontier.advance(picked, torch.tensor([True, True])).step(deep)
+        picked = growth([[0, 0], [3, 2]], [[4, 3], [0, 1]], log_probs)
+        last, _ = frontier.advance(picked, torch.tensor([True, True])).step(deep)
+        for row, (source, tokens) in enumerate(
+            [(0, [4, 4]), (0, [4, 3]), (1, [1, 0]), (1, [0, 1])]
+        ):
+            wanted = [deep.rescore(start, source, [*tokens, token])[-1] for token in range(5)]
+            assert last[row].tolist() == pytest.approx(wanted, abs=1e-6)
+
+    def test_are_not_complained_of(self, frontier, table):
+        table.log_probs[3] = float("nan")
+        log_probs, _ = frontier.step(table)
+        assert torch.isneginf(log_probs[1]).all()
+        assert log_probs[[0, 2, 3]].isfinite().all()
+
+    def test_but_the_others_are(self, frontier, table):
+        table.log_probs[1] = float("nan")
+        with pytest.raises(DecodeError, match="row 1 at step 2 have NaN"):
+            frontier.step(table)
+
+
+# NBest: the best hypotheses so far.
+
+
+def hypothesis(token, score, rank=None):
+    return Hypothesis((token,), score, True, (score,), rank)
+
+
+def kept(size, hypotheses):
+    found = NBest(size)
+    for each in hypotheses:
+        found.add(each)
+    return found
+
+
+def test_a_rank_goes_before_a_score():
+    assert standing(hypothesis(0, -3.0)) == -3.0
+    assert standing(hypothesis(0, -3.0, -1.0)) == -1.0
+    assert standing(hypothesis(0, -3.0, 0.0)) == 0.0
+
+
+def test_keeps_the_best_in_any_order():
+    every = [hypothesis(i, -float(i)) for i in range(5)]
+    for order in itertools.permutations(every):
+        assert kept(3, order).hypotheses == every[:3]
+
+
+def test_of_equals_the_first():
+    first, second, third = (hypothesis(i, -1.0) for i in range(3))
+    assert kept(2, [second, third, first]).hypotheses == [second, third]
+
+
+def test_the_threshold_is_that_of_the_last_once_it_is_full():
+    found = kept(2, [hypothesis(0, -1.0)])
+    assert found.threshold == float("-inf")
+    found.add(hypothesis(1, -4.0))
+    assert found.threshold == -4.0
+    found.add(hypothesis(2, -2.0))
+    assert found.threshold == -2.0
+
+
+def test_merging_has_each_sequence_once():
+    one = kept(3, [hypothesis(0, -1.0), hypothesis(1, -3.0)])
+    other = kept(3, [hypothesis(2, -2.0), hypothesis(0, -1.0)])
+    assert [each.tokens for each in merge([one, other], 3)] == [(0,), (2,), (1,)]
+    assert [each.tokens for each in merge([one, other], 2)] == [(0,), (2,)]
+    assert merge([NBest(2)], 2) == []
+
+
+# Length normalisation: its formulas, and what a path may still come to.
+
+
+ALL = [
+    LengthNormalisation(),
+    *(LengthNormalisation("power", alpha) for alpha in (-1.0, 0.0, 0.5, 1.0, 3.0)),
+    *(LengthNormalisation("gnmt", alpha) for alpha in (-0.6, 0.6, 1.0)),
+]
+
+
+@pytest.mark.parametrize(
+    ("formula", "alpha", "length", "wanted"),
+    [
+        ("none", 1.0, 7, 1.0),
+        ("power", 0.0, 7, 1.0),
+        ("power", 1.0, 7, 7.0),
+        ("power", 0.5, 4, 2.0),
+        ("power", -1.0, 4, 0.25),
+        ("power", 1.0, 0, 1.0),
+        ("gnmt", 1.0, 1, 1.0),
+        ("gnmt", 1.0, 7, 2.0),
+        ("gnmt", 2.0, 7, 4.0),
+        ("gnmt", -1.0, 7, 0.5),
+    ],
+)
+def test_the_divisor(formula, alpha, length, wanted):
+    assert LengthNormalisation(formula, alpha).divisor(length) == wanted
+
+
+@pytest.mark.parametrize("normalisation", ALL, ids=repr)
+def test_the_bound_is_the_best_of_all_lengths_that_are_left(normalisation):
+    scores = torch.tensor([-3.0, -0.5, 0.0, float("-inf")], dtype=torch.float64)
+    room = torch.tensor([9, 4, 6, 9])
+    found = normalisation.bound(scores, 3, room)
+    for score, last, bound in zip(scores.tolist(), room.tolist(), found.tolist(), strict=True):
+        lengths = range(4, last + 1)
+        assert bound == max(score / normalisation.divisor(length) for length in lengths)
+
+
+@pytest.mark.parametrize("alpha", [-10.5, 11.0, float("nan"), float("inf")])
+def test_an_alpha_out_of_range_is_refused(alpha):
+    with pytest.raises(ValueError, match="`alpha` must be from -10 to 10, but is"):
+        LengthNormalisation("power", alpha)
+
+
+def test_another_formula_is_refused():
+    message = "`length_normalisation` must be one of none, power, gnmt, but is 'mean'"
+    with pytest.raises(ValueError, match=message):
+        LengthNormalisation("mean")

@@ -1,0 +1,316 @@
+"""The recipes and plans that come along, by name."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from seqgen.config import (
+    RecipeSource,
+    checked,
+    find_recipe,
+    known_plans,
+    known_recipes,
+    lay_over,
+    placed,
+    read_override,
+)
+from seqgen.errors import RecipeError
+from seqgen.options import OptionError, Size
+
+FOLDER = Path(__file__).parent.parent / "recipes"
+
+
+def test_every_file_has_its_name():
+    recipes, plans = known_recipes(), known_plans()
+    assert sorted([*recipes.values(), *plans.values()]) == sorted(FOLDER.rglob("*.yaml"))
+    for name, path in recipes.items():
+        assert FOLDER / f"{name}.yaml" == path
+    for name, path in plans.items():
+        assert FOLDER / "compare" / f"{name}.yaml" == path
+    assert "lectures/char_lstm_cell" in recipes
+    assert plans.keys() == {"language_model", "seq2seq"}
+
+
+def test_no_recipe_ends_otherwise():
+    files = [path for path in FOLDER.rglob("*") if path.is_file()]
+    assert [path for path in files if path.suffix != ".yaml"] == []
+
+
+def test_the_twins_of_the_lectures_differ_in_their_cell_alone():
+    texts = [
+        FOLDER.joinpath("lectures", name).read_text(encoding="utf-8").splitlines()
+        for name in ("classify_lstm.yaml", "classify_lstm_cell.yaml")
+    ]
+    differing = [
+        pair
+        for pair in zip(*texts, strict=True)
+        if pair[0] != pair[1] and not pair[0].startswith(("#", "description:"))
+    ]
+    assert [[each.strip() for each in pair] for pair in differing] == [
+        [
+            "cell: {name: lstm, hidden_size: 256}",
+            "cell: {name: lstm_cell, hidden_size: 256}",
+        ]
+    ]
+
+
+# Overrides: how they are read, and what they change.
+
+
+def laid(data, *texts):
+    return lay_over(data, [read_override(text) for text in texts])
+
+
+class TestReading:
+    @pytest.mark.parametrize(
+        ("text", "path", "value"),
+        [
+            ("train.lr=3e-3", ("train", "lr"), 0.003),
+            ("a=b=c", ("a",), "b=c"),
+            (" a.b = 1 ", ("a", "b"), 1),
+            ("a=null", ("a",), None),
+            ("a=''", ("a",), ""),
+            ("a=[1, no]", ("a",), [1, "no"]),
+            ("cells.0.name=lstm", ("cells", 0, "name"), "lstm"),
+            ("a.٣=1", ("a", "٣"), 1),
+            ("a.-1=1", ("a", "-1"), 1),
+        ],
+    )
+    def test_path_and_value(self, text, path, value):
+        found = read_override(text)
+        assert (found.path, found.value) == (path, value)
+        assert str(found) == f"override {text}"
+
+    @pytest.mark.parametrize(
+        ("text", "reason"),
+        [
+            ("train.lr", "must be of the form key=value"),
+            ("", "must be of the form key=value"),
+            ("=3", "no key; it must be of the form model.cell.layers=2"),
+            (".=3", "no key"),
+            ("a..b=3", "no key"),
+            ("a=", "no value; null means none"),
+            ("a= ", "no value; null means none"),
+            ("a=[1", "malformed at character"),
+            ("a=1 # one", "not one plain value"),
+            ("a=b: c", "not one plain value"),
+            ("a=1\nb", "the value must be on one line"),
+            ("a=!!python/object/apply:os.getcwd []", "malformed at character 1"),
+        ],
+    )
+    def test_refusals_name_the_override(self, text, reason):
+        with pytest.raises(RecipeError) as caught:
+            read_override(text, "--set")
+        assert str(caught.value).startswith(f"--set {text}: ")
+        assert reason in str(caught.value)
+
+    @given(st.text())
+    def test_any_text_is_read_or_refused(self, text):
+        try:
+            found = read_override(text)
+        except RecipeError as error:
+            assert text in str(error)  # noqa: PT017
+        else:
+            assert text.split("=")[0].strip() == ".".join(str(step) for step in found.path)
+
+    def test_an_endless_index_is_a_key_that_nothing_has(self):
+        assert read_override("9" * 5000 + "=1").path == ("9" * 5000,)
+
+
+class TestValuesFromFiles:
+    @pytest.mark.parametrize(
+        ("content", "value"),
+        [
+            ("name: lstm\nlayers: 2\n", {"name": "lstm", "layers": 2}),
+            ("- a\n- [b]\n", ["a", ["b"]]),
+            ("3e-3\n", 0.003),
+        ],
+    )
+    def test_any_yaml_is_one(self, content, value, tmp_path):
+        path = tmp_path / "a=b,c.yaml"
+        path.write_text(content)
+        found = read_override(f"a.b=@{path}")
+        assert (found.path, found.value) == (("a", "b"), value)
+        assert found.file == str(path)
+
+    def test_a_string_that_begins_with_the_sign_is_quoted(self):
+        assert read_override("a='@x'").value == "@x"
+
+    @pytest.mark.parametrize("name", ["nowhere", ".", "", "/dev/zero", "pipe"])
+    def test_what_is_no_file_is_refused_at_once(self, name, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        os.mkfifo("pipe")
+        with pytest.raises(RecipeError) as caught:
+            read_override(f"a=@{name}", "--set")
+        assert str(caught.value).startswith(f"--set a=@{name}: {name or '.'}: ")
+        assert str(caught.value).endswith(f"(@ names a file; quote a string: '\"@{name}\"')")
+
+    def test_faults_have_their_place_in_the_file(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        Path("broken.yaml").write_text("a: 1\nb: [2\n")
+        with pytest.raises(RecipeError, match=r"^broken\.yaml:3:1: "):
+            read_override("a=@broken.yaml")
+        Path("cell.yaml").write_text("name: lstm\ninit:\n  - 0\n")
+        override = read_override("model.cell=@cell.yaml")
+        assert override.place(("model", "cell", "init")) == "cell.yaml:3:3"
+        assert override.place(("model", "cell", "init"), at_key=True) == "cell.yaml:2:1"
+        assert override.place(("model", "cell")) == "cell.yaml:1:1"
+
+    def test_later_overrides_leave_the_value_as_it_was_read(self, tmp_path):
+        (tmp_path / "cell.yaml").write_text("name: lstm\n")
+        first = read_override(f"cell=@{tmp_path / 'cell.yaml'}")
+        assert lay_over({}, [first, read_override("cell.layers=2")])["cell"]["layers"] == 2
+        assert first.value == {"name": "lstm"}
+
+
+class TestLayingOver:
+    def test_the_last_one_holds_and_the_original_stays(self):
+        data = {"train": {"lr": 1, "steps": 5}}
+        assert laid(data, "train.lr=2", "train.lr=3") == {"train": {"lr": 3, "steps": 5}}
+        assert data == {"train": {"lr": 1, "steps": 5}}
+
+    def test_what_is_not_there_is_made(self):
+        assert laid({}, "model.cell.layers=2") == {"model": {"cell": {"layers": 2}}}
+        assert laid({"model": None}, "model.name=x") == {"model": {"name": "x"}}
+
+    def test_a_bare_name_becomes_a_mapping(self):
+        wanted = {"cell": {"name": "lstm", "layers": 2}}
+        assert laid({"cell": "lstm"}, "cell.layers=2") == wanted
+
+    def test_a_mapping_becomes_a_bare_name(self):
+        assert laid({"cell": {"name": "lstm", "layers": 2}}, "cell=gru") == {"cell": "gru"}
+
+    def test_items_of_a_list(self):
+        cells = {"cells": ["lstm", {"name": "lstm"}]}
+        changed = laid(cells, "cells.0.layers=2", "cells.1=gru")
+        assert changed == {"cells": [{"name": "lstm", "layers": 2}, "gru"]}
+
+    def test_a_number_is_a_key_where_a_mapping_is(self):
+        assert laid({"a": {"0": 1}}, "a.0=2") == {"a": {"0": 2}}
+
+    @pytest.mark.parametrize(
+        ("text", "step"),
+        [("list.2=1", "2"), ("list.x=1", "x"), ("list.-1=1", "-1"), ("one.x=1", "x")],
+    )
+    def test_there_may_be_no_place(self, text, step):
+        with pytest.raises(RecipeError) as caught:
+            laid({"list": [0, 1], "one": 1}, text)
+        assert str(caught.value) == f"override {text}: there is no place for '{step}'"
+
+
+# Finding and reading recipe files.
+
+
+class TestFinding:
+    def test_a_path(self, place):
+        assert find_recipe("tiny.yaml") == Path("tiny.yaml")
+        assert find_recipe(str(place.folder / "tiny.yaml")) == place.folder / "tiny.yaml"
+
+    def test_a_bare_name_of_one_that_comes_along(self, place):
+        for name, path in known_recipes().items():
+            assert find_recipe(name) == path
+            assert path.is_file()
+
+    def test_a_file_of_that_name_comes_first(self, place):
+        place.write("char_lstm", "{}")
+        assert find_recipe("char_lstm") == Path("char_lstm")
+
+    @pytest.mark.parametrize(
+        ("wanted", "near"),
+        [
+            ("char_lstn", "char_lstm"),
+            ("recipes/char_lstn.yaml", "char_lstm"),
+            ("lectures/char_lstm_cel", "lectures/char_lstm_cell"),
+            ("somewhere/recipes/lectures/char_onehot_lstm.yaml", "lectures/char_onehot_lstm"),
+        ],
+    )
+    def test_a_near_name_is_suggested(self, wanted, near, place):
+        with pytest.raises(RecipeError) as caught:
+            find_recipe(wanted)
+        assert f"{wanted}: no such recipe; did you mean '{near}'?" in str(caught.value)
+
+    def test_the_known_ones_are_the_files_of_the_folder(self):
+        folder = Path(__file__).parent.parent / "recipes"
+        found = {path.relative_to(folder).with_suffix("") for path in folder.rglob("*.yaml")}
+        recipes = {path for path in found if path.parts[0] != "compare"}
+        assert {Path(name) for name in known_recipes()} == recipes
+        assert "char_lstm" in known_recipes()
+
+
+class TestReading_recipe_source:
+    def test_name_folder_and_places(self, place):
+        source = RecipeSource.read(Path("tiny.yaml"))
+        assert source.name == "tiny.yaml"
+        assert source.folder == Path()
+        assert source.document.data["threads"] == 1
+        assert source.document.values["model", "cell", "name"].line == 6
+
+    def test_a_fault_names_the_file(self, place):
+        place.write("sub/bad.yaml", "a: [")
+        with pytest.raises(RecipeError) as caught:
+            RecipeSource.read(Path("sub/bad.yaml"))
+        assert str(caught.value).startswith("sub/bad.yaml:1:")
+
+
+# Option files: what an error says of something that may be there once and is there twice.
+
+
+@dataclass(frozen=True)
+class Bicycle:
+    """What such a file becomes."""
+
+    gears: tuple[Size, ...]
+    colour: str = "red"
+
+
+@pytest.fixture
+def source(place):
+    place.write("bicycle.yaml", "colour: blue\ngears:\n- 3\n- 7\n")
+    return RecipeSource.read(Path("bicycle.yaml"))
+
+
+def test_a_file_becomes_options(source):
+    assert checked(Bicycle, source, [], "a bicycle") == Bicycle((3, 7), "blue")
+    over = [read_override("gears=[1]")]
+    assert checked(Bicycle, source, over, "a bicycle") == Bicycle((1,), "blue")
+    with pytest.raises(RecipeError, match=r"^override bell=1: bell: not an option of a bicycle"):
+        checked(Bicycle, source, [read_override("bell=1")], "a bicycle")
+
+
+class TestAValueFromAFile:
+    def test_is_one_of_the_file_that_it_is_laid_over(self, source, place):
+        place.write("gears.yaml", "- 1\n- 2\n")
+        over = [read_override("gears=@gears.yaml")]
+        assert checked(Bicycle, source, over, "a bicycle") == Bicycle((1, 2), "blue")
+
+    @pytest.mark.parametrize(
+        ("content", "said"),
+        [
+            ("- 1\n-   0\n", "gears.yaml:1:1: gears: must be at least 1 and at most 1000000"),
+            ("a: 1\n", "gears.yaml:1:1: gears: must be a list"),
+            ("[1", "gears.yaml:1:3: "),
+        ],
+    )
+    def test_has_its_faults_where_they_are(self, content, said, source, place):
+        place.write("gears.yaml", content)
+        with pytest.raises(RecipeError) as caught:
+            checked(Bicycle, source, [read_override("gears=@gears.yaml")], "a bicycle")
+        assert str(caught.value).startswith(said)
+
+
+def test_both_places_are_named(source):
+    error = OptionError(("gears", 1), "as many as gears.0", first=("gears", 0))
+    assert str(placed(error, source, [])) == (
+        "bicycle.yaml:4:3: gears.1: as many as gears.0; the first is at 3:3"
+    )
+    over = [read_override("gears.0=7", "--set")]
+    assert str(placed(error, source, over)) == (
+        "bicycle.yaml:4:3: gears.1: as many as gears.0; the first is that of --set gears.0=7"
+    )
+    over = [read_override("gears=[7,7]")]
+    told = str(placed(error, source, over))
+    assert told.startswith("override gears=[7,7]: gears.1: as many as gears.0; the first is that")

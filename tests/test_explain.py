@@ -1,0 +1,281 @@
+"""Where a model looked, for each token of what it made of a source."""
+
+import json
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+
+import seqgen
+from seqgen import explain as module
+from seqgen.answers import Wanted, outputs
+from seqgen.cells import cells
+from seqgen.data import data
+from seqgen.decoders import AllowedBy, Beam, Exact, Greedy, Multinomial, decoders
+from seqgen.explain import CONSIDERED, rescored, traces
+from seqgen.generate import Generator
+from seqgen.machine import double_precision
+from seqgen.models import models
+from seqgen.tokenizers import EOS, UNK, CharTokenizer
+
+RECIPE = """\
+data: {name: pairs, path: pairs.tsv, split: [0.8, 0.1, 0.1], batch_size: 8}
+model:
+  name: seq2seq
+  encoder: {name: bidirectional, embedding: {size: 6}, cell: {name: gru, hidden_size: 6}}
+  attention: general
+  embedding: {size: 6}
+  cell: {name: lstm, hidden_size: 6}
+train: {max_steps: 3, validations: 1}
+samples: {length: 4}
+generation: {max_length: 6}
+threads: 1
+"""
+
+
+@pytest.fixture
+def run_of(place, train):
+    place.write("pairs.tsv", "".join(f"{n}\t{n:b}\n" for n in range(60)))
+    place.write("pairs.yaml", RECIPE)
+
+    def run(*overrides):
+        return seqgen.load(train(*overrides, recipe="pairs.yaml"))
+
+    return run
+
+
+def test_each_token_has_a_weight_for_each_of_the_source(run_of):
+    run = run_of()
+    sources = ["7", "123456", "58"]
+    found = [best for best, *_ in run.continuations(sources, run.decoder("beam"))]
+    aligned = run.alignments(found)
+    for source, each, alignment in zip(sources, found, aligned, strict=True):
+        assert alignment.source == (*source, "<eos>")
+        assert alignment.output == each.pieces
+        assert len(alignment.weights) == len(each.pieces) > 0
+        for row in alignment.weights:
+            assert len(row) == len(source) + 1
+            assert min(row) >= 0
+            assert sum(row) == pytest.approx(1, abs=1e-5)
+
+
+def test_a_row_does_not_depend_on_its_neighbours(run_of):
+    run = run_of()
+    found = [best for best, *_ in run.continuations(["7", "123456"], run.decoder("greedy"))]
+    [alone] = run.alignments(found[:1])
+    beside = run.alignments(found)[0]
+    assert alone[:2] == beside[:2]
+    for one, other in zip(alone.weights, beside.weights, strict=True):
+        assert one == pytest.approx(other, abs=1e-6)
+
+
+def test_without_attention_or_outputs_there_is_nothing(run_of):
+    run = run_of("model.attention=none")
+    found = [best for best, *_ in run.continuations(["7"], run.decoder("greedy"))]
+    assert run.alignments(found) == []
+    assert run.alignments([]) == []
+
+
+# Rescoring: the model's own probability of outputs, whoever has found them.
+
+
+@pytest.fixture(scope="module")
+def run(pairs_run):
+    return seqgen.load(pairs_run)
+
+
+def test_what_a_search_found_has_the_probability_that_it_said(run):
+    texts = ["a", "abcde", "ccc", "ba"]
+    found = run.continuations(texts, run.decoder({"name": "beam", "n_best": 2}))
+    flat = [each for own in found for each in own]
+    scored = rescored(
+        run.built.generator(),
+        [each.prompt for each in flat],
+        [each.hypothesis.tokens for each in flat],
+        batch_size=3,
+    )
+    for each, log_probs in zip(flat, scored, strict=True):
+        assert log_probs == pytest.approx(each.hypothesis.log_probs, abs=1e-5)
+
+
+def test_constraints_do_not_count(run):
+    prefix = {"name": "forced_prefix", "text": "EEE"}
+    penalty = {"name": "repetition_penalty", "penalty": 3.0}
+    [[plain], [penalised]] = [
+        run.continuations(["ab"], run.decoder({"name": "greedy", "constraints": own}))[0]
+        for own in ([prefix], [penalty, prefix])
+    ]
+    assert penalised.hypothesis.log_probs[1] < plain.hypothesis.log_probs[1] - 1
+    tokens = penalised.hypothesis.tokens
+    [log_probs] = rescored(run.built.generator(), ["ab"], [tokens], 8)
+    assert log_probs[:3] == pytest.approx(plain.hypothesis.log_probs[:3], abs=1e-5)
+
+
+def test_what_the_model_is_not_let_say_is_impossible(run):
+    [log_probs] = rescored(run.built.generator(), ["ab"], [(UNK, EOS)], 8)
+    assert log_probs[0] == -math.inf
+
+
+def test_nothing_has_no_score(run):
+    assert rescored(run.built.generator(), [], [], 8) == []
+    assert rescored(run.built.generator(), ["ab"], [()], 8) == [()]
+
+
+def test_in_double_precision_batches_do_not_matter(run, few_words):
+    double = run.in_double_precision()
+    texts = few_words(40, seed=3)
+    with double_precision():
+        generator = double.built.generator()
+        outputs = [each.upper() for each in texts]
+        tokens = [double.built.tokenizer.encode(each).tolist() for each in outputs]
+        one, many = (rescored(generator, texts, tokens, size) for size in (1, 32))
+    assert all(a == pytest.approx(b, abs=1e-12) for a, b in zip(one, many, strict=True))
+
+
+# How outputs were found, as plain data, for every decoder.
+
+
+TEXTS = ["b", "", "the bad face", "a\n", "hhhhhh"]
+WANTED = Wanted(batch_size=2, max_length=6)
+SPEC = {"name": "some", "size": 3}
+
+
+@pytest.fixture
+def generator(small):
+    torch.manual_seed(1)
+    tokenizer = CharTokenizer(alphabet="abcdefgh é\n")
+    spec = {"name": "language_model", "cell": small(cells, "lstm_cell")}
+    model = models.build(spec, vocab_size=len(tokenizer))
+    for each in model.parameters():
+        each.data.mul_(3)
+    kind = data.build({"name": "text", "corpus": "unicode_names"}, seed=1)
+    return Generator(model, {"text": tokenizer}, kind, torch.device("cpu"))
+
+
+def told(generator, decoder, texts=TEXTS, wanted=WANTED, numbers=None):
+    return [each.trace for each in traces(generator, decoder, SPEC, texts, wanted, numbers)]
+
+
+def way(trace, output):
+    """The pieces of an output and their log-probabilities, as the trace has them."""
+    node = output["node"]
+    steps = [(output["last"], output["last_log_prob"])]
+    while node > 0:
+        steps.append((trace["nodes"][node]["token"], trace["nodes"][node]["log_prob"]))
+        node = trace["nodes"][node]["parent"]
+    assert node == 0
+    return tuple(zip(*reversed(steps), strict=True))
+
+
+@pytest.mark.parametrize("name", decoders.names())
+def test_every_output_is_there_with_the_way_to_it(generator, small, name):
+    decoder = decoders.build(small(decoders, name), seed=3, vocab_size=len(generator.tokenizer))
+    wanted = WANTED._replace(samples=2)
+    found = traces(generator, decoder, SPEC, TEXTS, wanted, [3, 1, 4, 0, 2])
+    assert [each.outputs for each in found] == outputs(
+        generator, decoder, TEXTS, wanted, [3, 1, 4, 0, 2]
+    )
+    for text, (made, trace) in zip(TEXTS, found, strict=True):
+        assert trace["input"] == text
+        assert trace["continues"] is True
+        assert trace["decoder"] == SPEC
+        assert trace["start"] == trace["nodes"][0]["token"] == (text[-1:] or "<bos>")
+        assert json.loads(json.dumps(trace)) == trace
+        for each, output in zip(made, trace["outputs"], strict=True):
+            assert output["text"] == each.text
+            assert output["log_prob"] == pytest.approx(each.hypothesis.score, abs=1e-5)
+            assert output.get("rank") == pytest.approx(each.hypothesis.rank, abs=1e-5)
+            pieces, log_probs = way(trace, output)
+            assert pieces == each.pieces
+            assert log_probs == pytest.approx(each.hypothesis.log_probs, abs=1e-5)
+
+
+def test_nodes_are_in_the_order_of_steps_with_what_was_considered(generator):
+    [trace] = told(generator, Beam(beam_size=3), ["b"])
+    depths = []
+    for place, node in enumerate(trace["nodes"]):
+        assert node["parent"] < place
+        depths.append(0 if node["parent"] < 0 else depths[node["parent"]] + 1)
+        assert len(node["considered"]) == CONSIDERED
+        values = [log_prob for _, log_prob in node["considered"]]
+        assert values == sorted(values, reverse=True)
+        if node["parent"] >= 0:
+            before = trace["nodes"][node["parent"]]["considered"]
+            assert [node["token"], node["log_prob"]] in before
+    assert depths == [0] + [depth for depth in range(1, 6) for _ in range(3)]
+
+
+def test_a_greedy_trace_is_one_path_of_the_most_probable(generator):
+    for trace in told(generator, Greedy()):
+        assert [node["parent"] for node in trace["nodes"]] == [-1, 0, 1, 2, 3, 4]
+        [output] = trace["outputs"]
+        chosen = [node["token"] for node in trace["nodes"][1:]] + [output["last"]]
+        assert chosen == [node["considered"][0][0] for node in trace["nodes"]]
+        assert "".join(chosen) == output["text"]
+
+
+def test_a_trace_does_not_depend_on_the_batch(generator):
+    generator = replace(generator, model=generator.model.double())
+    try:
+        torch.set_default_dtype(torch.float64)
+        for decoder in (Beam(beam_size=3, n_best=3), Multinomial(seed=4), Exact(max_nodes=40)):
+            wanted = told(generator, decoder)
+            assert told(generator, decoder, wanted=WANTED._replace(batch_size=5)) == wanted
+            assert told(generator, decoder, TEXTS[2:3], numbers=[2]) == wanted[2:3]
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+def test_samples_that_begin_alike_share_what_is_told(generator):
+    [trace] = told(generator, Multinomial(seed=4), ["b"], WANTED._replace(samples=40))
+    assert len(trace["outputs"]) == 40
+    assert [node["parent"] for node in trace["nodes"]].count(-1) == 1
+    children = [(node["parent"], node["token"]) for node in trace["nodes"]]
+    assert len(set(children)) == len(children)
+
+
+def test_a_long_search_is_cut_but_not_the_ways_to_outputs(generator, monkeypatch):
+    beam = Beam(beam_size=4, n_best=2)
+    [whole] = told(generator, beam, ["b"])
+    assert "left_out" not in whole
+    monkeypatch.setattr(module, "MOST_NODES", 14)
+    [cut] = told(generator, beam, ["b"])
+    assert len(cut["nodes"]) == 14
+    assert cut["left_out"] == len(whole["nodes"]) - 14
+    assert [way(cut, each) for each in cut["outputs"]] == [
+        way(whole, each) for each in whole["outputs"]
+    ]
+    assert cut["nodes"][:6] == whole["nodes"][:6]
+    monkeypatch.setattr(module, "MOST_NODES", 1)
+    [least] = told(generator, beam, ["b"])
+    assert [way(least, each) for each in least["outputs"]] == [
+        way(whole, each) for each in whole["outputs"]
+    ]
+
+
+def test_without_room_there_is_nothing_to_tell(generator):
+    for trace in told(generator, Greedy(), wanted=WANTED._replace(max_length=0)):
+        assert trace["nodes"] == []
+        assert trace["start"] == (trace["input"][-1:] or "<bos>")
+        assert trace["outputs"] == [{"text": "", "log_prob": 0.0, "finished": False, "node": -1}]
+
+
+def test_where_constraints_leave_nothing_it_says_so(generator):
+    beam = Beam(beam_size=2)
+    beam.constraints = (AllowedBy(lambda tokens: [5] if len(tokens) < 2 else []),)
+    [trace] = told(generator, beam, ["b"])
+    assert [(each["satisfied"], each["finished"]) for each in trace["outputs"]] == [(False, False)]
+    assert [len(node["considered"]) for node in trace["nodes"]] == [1, 1, 0]
+    assert trace["outputs"][0]["node"] == 1
+
+
+def test_a_search_that_gave_up_says_so(generator):
+    [trace] = told(generator, Exact(max_nodes=3), ["b"])
+    assert [each["complete"] for each in trace["outputs"]] == [False]
+    [trace] = told(generator, Beam(beam_size=2), ["b"])
+    assert "complete" not in trace["outputs"][0]
+
+
+def test_no_texts_no_traces(generator):
+    assert told(generator, Greedy(), []) == []
