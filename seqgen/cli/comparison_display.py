@@ -11,8 +11,8 @@ from seqgen.cli.comparison_table import show_table
 from seqgen.cli.terminal import Terminal
 from seqgen.comparison.contest import Progress
 from seqgen.comparison.files import PAGE
+from seqgen.reports import counted
 from seqgen.reports.comparison import terminal_rows
-from seqgen.reports.quantities import counted
 
 
 class ComparisonDisplay:

@@ -1,7 +1,7 @@
-"""What a run looks like to a person: `write_report` makes its page and its pictures from its files.
+"""What a run looks like to a person: `write_report` makes a page and pictures from its files.
 
-`format` writes numbers and texts, `charts` draws; `run_files` reads a run, `analyses` looks into its
-texts, `curves` and `run_report` make its pictures and its page, whose templates are in `templates/`.
+`format` writes numbers and texts, and pages from `templates/`; `charts` draws. `run_files` reads a
+run, `analyses` looks into its texts, `curves` are its pictures, `run_report` is its page.
 """
 
 from seqgen.reports.format import (

@@ -250,6 +250,6 @@ def time_ticks(seconds: Points, most: int) -> list[tuple[float, float]]:
     first, last = clock[0], clock[-1]
     unit = next((unit for unit in (86400, 3600, 60) if last - first >= 2 * unit), 1)
     locator = MaxNLocator(most, steps=[1, 2, 3, 5, 6, 10])
-    times = unit * locator.tick_values(first / unit, last / unit)
+    times = unit * np.asarray(locator.tick_values(first / unit, last / unit))
     times = times[(first <= times) & (times <= last)]
     return list(zip(np.interp(times, clock, steps).tolist(), times.tolist(), strict=True))

@@ -223,9 +223,9 @@ def _confusion(run: RunFiles) -> Part:
     often = Counter[str]()
     for right, row in matrix.items():
         for came, value in row.items():
-            often.update({right: value})
-            often.update({came: value})
-    often = +often
+            often[right] += value
+            often[came] += value
+    often = +often  # without those that were never counted
     labels = sorted(label for label, _ in often.most_common(CLASSES_SHOWN))
     ordered = sorted(scores.items(), key=lambda each: (-(each[1].get("count") or 0.0), each[0]))
     part = {"labels": labels, "matrix": matrix, "classes": len(often), "scores": ordered}
@@ -251,7 +251,7 @@ def _results(run: RunFiles) -> Part:
             rows.append((f"{label}{format.ARROWS[better]}", shown))
     # What belongs with a metric that is published: how it was measured.
     signatures = {
-        name: details["signature"]
+        name: str(details["signature"])
         for part in parts.values()
         for name, details in part.details.items()
         if isinstance(details, dict) and details.get("signature")
