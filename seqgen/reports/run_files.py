@@ -83,7 +83,7 @@ class Figures(BaseModel, extra="allow", frozen=True):
     def measures(self) -> dict[str, float]:
         """All numbers by name, but those of the metrics."""
         found = {**dict(self), **(self.model_extra or {})}
-        return {name: value for name, value in found.items() if type(value) in {int, float}}
+        return {name: value for name, value in found.items() if _is_number(value)}
 
 
 class Result(BaseModel, frozen=True):
@@ -199,6 +199,11 @@ def read_run(folder: Path) -> RunFiles:
         attention=files.entries("attention.json", AttentionMap),
         remarks=files.remarks,
     )
+
+
+def _is_number(value: object) -> bool:
+    # JSON has integers of any length.
+    return type(value) is float or (type(value) is int and value.bit_length() < 1000)
 
 
 class _Files:

@@ -206,7 +206,7 @@ def _lengths(run: RunFiles) -> Part:
 class _Details(BaseModel):
     """What a metric may say of classes, or tags."""
 
-    confusion: dict[str, dict[str, Annotated[int, Field(ge=0)]]] = {}
+    confusion: dict[str, dict[str, Annotated[int, Field(ge=0, lt=2**62)]]] = {}
     """Of each right class how often each came out."""
     classes: dict[str, dict[str, float | None]] = {}
     """Precision, recall, f1 and count of each."""
@@ -229,7 +229,7 @@ def _confusion(run: RunFiles) -> Part:
     labels = sorted(label for label, _ in often.most_common(CLASSES_SHOWN))
     ordered = sorted(scores.items(), key=lambda each: (-(each[1].get("count") or 0.0), each[0]))
     part = {"labels": labels, "matrix": matrix, "classes": len(often), "scores": ordered}
-    return part if matrix or scores else {}
+    return part if labels or scores else {}
 
 
 def _results(run: RunFiles) -> Part:

@@ -1,12 +1,12 @@
 import json
 import math
-from collections.abc import Callable
-from html.parser import HTMLParser
+import os
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-VOID = {"meta", "br", "img", "link", "hr", "input", "wbr"}
 PROBABILITIES = (0.9, 0.3, 0.1, 0.02, 0.001)
 
 
@@ -187,43 +187,37 @@ def write_judged(write_run: Callable[..., Path]) -> Callable[..., Path]:
     return write
 
 
-class ReadHtml(HTMLParser):
-    """Collects what the page says, and holds that its elements nest and its ids are unique."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.ids: list[str] = []
-        self.tags: list[str] = []
-        self.links: list[str] = []
-        self.text = ""
-        self.feed(text)
-        self.close()
-        assert self.open == []
-        assert len(self.ids) == len(set(self.ids))
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        if tag not in VOID:
-            self.open.append(tag)
-        self._note(attrs)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self._note(attrs)
-
-    def _note(self, attrs: list[tuple[str, str | None]]) -> None:
-        names = dict(attrs)
-        self.ids += [names["id"] or ""] if "id" in names else []
-        self.links += [value or "" for name, value in attrs if name in {"href", "src"}]
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
+@pytest.fixture(scope="session")
+def browser() -> Iterator[object]:
+    """A Chromium, where there is one."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    names = ("chromium", "chromium-browser", "google-chrome")
+    path = next((found for name in names if (found := shutil.which(name))), None)
+    if path is None:
+        pytest.skip("no Chromium on this machine; make browser installs it where it may")
+    # Chromium refuses to run as root inside its own sandbox.
+    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+    with sync_api.sync_playwright() as playwright:
+        try:
+            started = playwright.chromium.launch(executable_path=path, args=arguments)
+        except sync_api.Error as error:
+            pytest.skip(f"Chromium does not start here: {str(error).splitlines()[0]}")
+        yield started
+        started.close()
 
 
 @pytest.fixture
-def read_html() -> type[ReadHtml]:
-    """A function that reads a page, and fails where it is not well made."""
-    return ReadHtml
+def metrics_with_a_prompt() -> list[dict[str, object]]:
+    """Validations of sources, one of whose outputs is long, and one with a prompt."""
+    long = {"prompt": "I am glad", "text": "je " * 200, "continues": False}
+    first = {**judged_valid(10, 1.5), "samples": [long]}
+    return [first if event["step"] == 10 else event for event in JUDGED_METRICS[3:]] + [
+        *JUDGED_METRICS[:3],
+        {**judged_valid(40, 0.9), "samples": [{"prompt": "Th", "text": "e end"}]},
+    ]
+
+
+@pytest.fixture
+def samples_of_all_kinds() -> list[dict[str, object]]:
+    """Samples that continue a prompt, and samples that were made of a source."""
+    return [*SAMPLES, *JUDGED_SAMPLES]
