@@ -16,47 +16,27 @@ ANY_TEXT = st.text(
 )
 
 
+LARGE, NAN = 10.0**30, math.nan
+
+
 @pytest.mark.parametrize(
-    ("write", "value", "written"),
+    ("write", "values", "written"),
     [
-        (format.figure, 1.49, "1.490"),
-        (format.figure, 0.002, "0.002"),
-        (format.figure, 12345.6, "12,346"),
-        (format.figure, 1e30, "1e+30"),
-        (format.figure, 0.0, "0"),
-        (format.figure, None, "\u2013"),
-        (format.figure, math.nan, "not a number"),
-        (format.figure, -math.inf, "-infinite"),
-        (format.duration, 0, "0 s"),
-        (format.duration, 0.25, "0.2 s"),
-        (format.duration, 9.99, "10 s"),
-        (format.duration, 59.6, "1 min"),
-        (format.duration, 312.8, "5 min 13 s"),
-        (format.duration, 3599.7, "1 h"),
-        (format.duration, 7500, "2 h 5 min"),
-        (format.duration, math.inf, "infinite"),
-        (format.duration, None, "\u2013"),
-        (format.count, 4000, "4,000"),
-        (format.count, 10.0**30, "1e+30"),
-        (format.count, math.nan, "not a number"),
-        (format.brief_count, 4000, "4,000"),
-        (format.brief_count, 923713, "924 k"),
-        (format.brief_count, 1234567, "1.23 M"),
-        (format.brief_count, 10.0**30, "1e+30"),
-        (format.brief_count, math.nan, "not a number"),
-        (format.percent, 1.0, "100.0 %"),
-        (format.percent, 0.4123, "41.2 %"),
-        (format.percent, 0.001, "0.10 %"),
-        (format.percent, 0.00001, "<0.01 %"),
-        (format.percent, 0.0, "0.00 %"),
-        (format.percent, math.nan, "not a number"),
-        (format.tint, 0.5, 0),
-        (format.tint, 0.49, 1),
-        (format.tint, 0.001, 4),
+        (format.figure, (1.49, 0.002, 12345.6, LARGE, 0.0), "1.490 0.002 12,346 1e+30 0"),
+        (format.figure, (None, -math.inf), "\u2013 -infinite"),
+        (format.duration, (0, 0.25, 9.99, 59.6), "0_s 0.2_s 10_s 1_min"),
+        (format.duration, (312.8, 3599.7, 7500), "5_min_13_s 1_h 2_h_5_min"),
+        (format.duration, (math.inf, None), "infinite \u2013"),
+        (format.count, (4000, 923713, LARGE, NAN), "4,000 923,713 1e+30 not_a_number"),
+        (format.brief_count, (4000, 923713, 1234567), "4,000 924_k 1.23_M"),
+        (format.brief_count, (LARGE, NAN), "1e+30 not_a_number"),
+        (format.percent, (1.0, 0.4123, 0.001, 0.0), "100.0_% 41.2_% 0.10_% 0.00_%"),
+        (format.percent, (0.00001, NAN), "<0.01_% not_a_number"),
+        (lambda value: str(format.tint(value)), (0.5, 0.49, 0.2, 0.04, 0.001), "0 1 1 3 4"),
     ],
 )
-def test_numbers(write, value, written):
-    assert write(value) == written
+def test_numbers(write, values, written):
+    assert [write(value).replace(" ", "_") for value in values] == written.split()
 
 
 def test_a_noun_follows_its_number():
