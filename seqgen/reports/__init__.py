@@ -1,9 +1,8 @@
 """What runs look like to a person: `write_report` makes a page and pictures of a run's files.
 
-`format` writes numbers and texts, `run_files` reads a run, `analyses` looks into its texts,
-`charts`
-draws, `traces` shows how outputs were found, `run_report` is the run's page; `templates/` has the
-templates.
+`format` writes numbers and texts, and pages from `templates/`; `charts` draws. `run_files` reads a
+run, `analyses` looks into its texts, `curves` are its pictures, `run_report` is its page. `traces`
+shows how outputs were found.
 """
 
 from seqgen.reports.analyses import (

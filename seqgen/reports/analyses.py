@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 
 from rapidfuzz.distance import Levenshtein
 
-from seqgen.metrics.loops import SHORTEST, find_loop
+from seqgen.metrics.diversity import SHORTEST, find_loop
 from seqgen.reports.run_files import Answer
 
 SHOWN: Final = 800
@@ -171,47 +171,41 @@ def align(text: str, pieces: Sequence[str]) -> list[str] | None:
     stretches: list[str] = []
     position = 0
     for piece in pieces:
-        end = _end_of(piece, text, position)
+        start, end = position, position
+        content = piece
+        if not text.startswith(piece, position):
+            content = piece.replace("\u2581", " ").strip()
+            # Only the spaces just here are passed over: the rest belongs to later pieces.
+            while start < len(text) and text[start].isspace():
+                start += 1
+        if content and text.startswith(content, start):
+            end = start + len(content)
         stretches.append(text[position:end])
         position = end
     return stretches if position == len(text) else None
 
 
-def _end_of(piece: str, text: str, position: int) -> int:
-    if text.startswith(piece, position):
-        return position + len(piece)
-    content = piece.replace("\u2581", " ").strip()
-    # Only the spaces just here are passed over: the rest of the text belongs to later pieces.
-    start = position
-    while start < len(text) and text[start].isspace():
-        start += 1
-    return start + len(content) if content and text.startswith(content, start) else position
-
-
 class Cycle(NamedTuple):
-    """From index `start` on, the text repeats `unit` to its end.
-
-    The unit begins with a word if it has one ("the first the counters to " rather than "rst the
-    counters to the fi"), so the text need not enter it at its beginning.
-    """
+    """From index `start` on, the text repeats `unit` to its end."""
 
     start: int
     unit: str
 
 
 def find_cycle(text: str) -> Cycle | None:
-    """The shortest cycle of which the end of the text, at least a third of it, consists."""
+    """The shortest cycle of which the end of the text, at least a third of it, consists.
+
+    Its unit begins with a word if it has one ("the first the counters to " rather than "rst the
+    counters to the fi"), so the text need not enter it at its beginning.
+    """
     loop = find_loop(text, max(SHORTEST, math.ceil(len(text) / 3)))
     if loop is None:
         return None
     unit = text[loop.start : loop.start + loop.period]
-    words = (
-        index
-        for index, character in enumerate(unit)
-        if unit[index - 1].isspace() and not character.isspace()  # before the first is the last
-    )
-    first = next(words, 0)
-    return Cycle(loop.start, unit[first:] + unit[:first])
+    for index, character in enumerate(unit):
+        if unit[index - 1].isspace() and not character.isspace():  # before the first is the last
+            return Cycle(loop.start, unit[index:] + unit[:index])
+    return Cycle(loop.start, unit)
 
 
 @dataclass
@@ -232,8 +226,11 @@ class Bin:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """The 95 % interval of the rate."""
-        return wilson(self.wrong, self.answers)
+        """The interval in which the rate lies with 95 % confidence (Wilson 1927)."""
+        square = Z * Z / self.answers
+        middle = self.rate + square / 2
+        side = Z * math.sqrt((self.rate * (1 - self.rate) + square / 4) / self.answers)
+        return max(0.0, (middle - side) / (1 + square)), min(1.0, (middle + side) / (1 + square))
 
     @property
     def edit_rate(self) -> float:
@@ -269,11 +266,3 @@ def bins_for(lengths: Sequence[int]) -> list[Bin]:
         return [*bins, Bin(end + 1, None)]
     bins[-1].high = ordered[-1]
     return bins
-
-
-def wilson(wrong: int, answers: int) -> tuple[float, float]:
-    """The interval in which a share lies with 95 % confidence (Wilson 1927)."""
-    part, square = wrong / answers, Z * Z / answers
-    middle = part + square / 2
-    side = Z * math.sqrt((part * (1 - part) + square / 4) / answers)
-    return max(0.0, (middle - side) / (1 + square)), min(1.0, (middle + side) / (1 + square))

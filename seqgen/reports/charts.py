@@ -1,4 +1,4 @@
-"""Everything that matplotlib draws: the style of all charts, and the learning curves.
+"""How charts are drawn: the style that all share, and matplotlib's pictures as files and in pages.
 
 A chart is a function from a `Layout` to a figure from `blank`, drawn within `style`:
 
@@ -11,13 +11,12 @@ and dark mode. An artist with a gid gets a hover title from `titles`.
 
 from __future__ import annotations
 
-import math
 import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from hashlib import sha256
 from io import BytesIO
 from textwrap import wrap
@@ -27,11 +26,7 @@ from xml.etree import ElementTree
 
 from markupsafe import Markup
 
-from seqgen.reports import format
-from seqgen.reports.run_files import Curves, Points
-
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 INK: Final = "#24292f"
@@ -50,25 +45,9 @@ SERIES: Final = (BLUE, ORANGE, GREY, PURPLE, TEAL, OCHRE)
 MARKERS: Final = ("o", "s", "^", "D", "v", "P")
 
 _VARIABLES: Final = {
-    INK: "var(--ink)",
-    MUTED: "var(--muted)",
-    GRID: "var(--line)",
-    PAPER: "var(--paper)",
-    BLUE: "var(--blue)",
-    ORANGE: "var(--orange)",
-    GREEN: "var(--green)",
-    GREY: "var(--grey)",
-    PURPLE: "var(--purple)",
-    TEAL: "var(--teal)",
-    OCHRE: "var(--ochre)",
+    **{INK: "ink", MUTED: "muted", GRID: "line", PAPER: "paper", GREEN: "green", GREY: "grey"},
+    **{BLUE: "blue", ORANGE: "orange", PURPLE: "purple", TEAL: "teal", OCHRE: "ochre"},
 }
-_ROUND_TIMES: Final = (
-    *(n / 1000 for n in (1, 2, 5, 10, 20, 50, 100, 200, 500)),
-    *(n * unit for unit in (1.0, 60.0) for n in (1, 2, 5, 10, 20, 30)),
-    *(n * 3600.0 for n in (1, 2, 3, 6, 12)),
-    *(n * 86400.0 * 10**power for power in range(12) for n in (1, 2, 5)),
-)
-"""Seconds between ticks of a clock."""
 _SVG: Final = "{http://www.w3.org/2000/svg}"
 _LINK: Final = "{http://www.w3.org/1999/xlink}href"
 
@@ -190,7 +169,8 @@ def _attribute(value: str) -> str:
     # Older matplotlibs write size and family as one `font`.
     value = re.sub(r"font: ([\d.]+px) [^;]*", r"font-size: \1", value)
     value = re.sub(r" ?font-family: [^;]*;?", "", value)
-    value = re.sub(r"#[0-9a-f]{6}", lambda found: _VARIABLES.get(found[0], found[0]), value)
+    for colour, variable in _VARIABLES.items():
+        value = value.replace(colour, f"var(--{variable})")
     value = re.sub(r"\d+\.\d{3,}", lambda found: f"{float(found[0]):.2f}", value)
     return " ".join(value.split())
 
@@ -215,127 +195,3 @@ def drawable(label: str, width: int = 14, lines: int = 2) -> str:
     """The label in lines that fit, of letters that every font has."""
     plain = "".join(letter if " " <= letter <= "~" else "?" for letter in label)
     return "\n".join(wrap(plain, width)[:lines])
-
-
-def learning_curves(curves: Curves) -> Draw:
-    """A function that draws the losses, the metric and the learning rates of a run, by steps."""
-
-    def draw(layout: Layout) -> Figure:
-        panels = [(_draw_losses, 5.0)]
-        panels += [(_draw_metric, 2.0)] if curves.measured else []
-        panels += [(_draw_rates, 1.0)] if curves.rates else []
-        figure = blank(replace(layout, height=layout.height + (1.3 if curves.measured else 0.0)))
-        ratios = [ratio for _, ratio in panels]
-        grid = figure.subplots(len(panels), 1, sharex=True, height_ratios=ratios, squeeze=False)
-        every = [axes for [axes] in grid]
-        for axes, (fill, _) in zip(every, panels, strict=True):
-            fill(axes, curves)
-            axes.grid()
-        _label_steps(every[-1], curves, layout)
-        if curves.seconds:
-            _label_times(every[0], curves.seconds, layout)
-        handles = [line for axes in every for line in axes.get_legend_handles_labels()[0]]
-        if handles:
-            figure.legend(handles=handles, loc="outside upper left", ncols=layout.legend_columns)
-        else:
-            every[0].set_axis_off()
-            every[0].text(0.5, 0.5, "no losses recorded", transform=every[0].transAxes, ha="center")
-        return figure
-
-    return draw
-
-
-def _draw_losses(axes: Axes, curves: Curves) -> None:
-    axes.set_ylabel("loss (nats per token)")
-    if len(curves.train) > 20:
-        train, smoothed = _columns(curves.train), _columns(curves.smoothed)
-        axes.plot(*train, color=BLUE, alpha=0.45, linewidth=0.8, label="training")
-        axes.plot(*smoothed, color=BLUE, linewidth=1.7, label="training, smoothed")
-    elif curves.train:
-        # Of so few points each is worth seeing, and one alone makes no line.
-        axes.plot(*_columns(curves.train), color=BLUE, marker=".", label="training")
-    if curves.valid:
-        _draw_validations(axes, curves.valid, label="validation")
-    if curves.best and not curves.measured_best:
-        step, loss = curves.best
-        _draw_best(axes, curves.best, f"best: {format.figure(loss)} at step {format.count(step)}")
-    losses = [loss for _, loss in (*curves.train, *curves.valid)]
-    if losses and min(losses) > 0 and max(losses) > 100 * min(losses):
-        # Memorised or diverged: on a linear axis all but a few points would lie on one line.
-        axes.set_yscale("log")
-        axes.set_ylabel("loss (nats per token), log scale")
-        axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
-
-
-def _draw_validations(axes: Axes, points: Points, label: str = "") -> None:
-    size = 4 if len(points) <= 60 else 0
-    axes.plot(*_columns(points), color=ORANGE, marker="o", ms=size, label=label)
-
-
-def _draw_best(axes: Axes, point: tuple[float, float], label: str) -> None:
-    [ring] = axes.plot(*_columns([point]), "o", ms=10, mfc="none", color=ORANGE, label=label)
-    ring.set(markeredgewidth=1.6, clip_on=False)
-
-
-def _draw_metric(axes: Axes, curves: Curves) -> None:
-    name = curves.metric
-    _draw_validations(axes, curves.measured)
-    if curves.measured_best:
-        step, value = curves.measured_best
-        best = f"best: {format.metric_value(name, value)} at step {format.count(step)}"
-        _draw_best(axes, curves.measured_best, best)
-    if format.is_share(name) and min(value for _, value in curves.measured) < 1:
-        # Before it has learnt to end, a model makes many times the errors that there can be.
-        bottom, top = axes.get_ylim()
-        axes.set_ylim(max(bottom, -0.05), min(top, 1.05))
-    axes.set_ylabel(drawable(format.metric_label(name)))
-    axes.locator_params(axis="y", nbins=4)
-    axes.yaxis.set_major_formatter(
-        lambda value, _: f"{100 * value:g} %" if format.is_share(name) else f"{value:g}"
-    )
-
-
-def _draw_rates(axes: Axes, curves: Curves) -> None:
-    marker = "." if len(curves.rates) == 1 else ""
-    axes.plot(*_columns(curves.rates), color=GREY, linewidth=1.3, marker=marker)
-    axes.set_ylabel("learning\nrate")
-    axes.set_ylim(bottom=min([0.0, *(rate for _, rate in curves.rates)]))
-    axes.locator_params(axis="y", nbins=2)
-    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
-
-
-def _label_steps(axes: Axes, curves: Curves, layout: Layout) -> None:
-    from matplotlib.ticker import MaxNLocator
-
-    steps = [step for step, _ in (*curves.train, *curves.valid)]
-    last = max(steps, default=1.0)
-    axes.set_xlim(min([0.0, *steps]), last + 0.02 * abs(last) + (last == 0))
-    axes.set_xlabel("steps")
-    axes.xaxis.set_major_locator(MaxNLocator(layout.ticks, integer=True, steps=[1, 2, 2.5, 5, 10]))
-    axes.xaxis.set_major_formatter(lambda value, _: format.count(value))
-
-
-def _label_times(axes: Axes, seconds: Points, layout: Layout) -> None:
-    """Label the top with the time at which a step was done: time and steps need not be in line."""
-    ticks = time_ticks(seconds, most=layout.ticks)
-    top = axes.twiny()
-    top.spines[:].set_visible(False)
-    top.tick_params(length=3)
-    top.set_xlim(axes.get_xlim())
-    top.set_xticks([step for step, _ in ticks], [format.duration(time) for _, time in ticks])
-
-
-def time_ticks(seconds: Points, most: int) -> Points:
-    """(step, time) for round times within the clock's range, `most` of them or one more."""
-    import numpy as np
-
-    steps, clock = _columns(seconds)
-    least = (clock[-1] - clock[0]) / most
-    spacing = next((time for time in _ROUND_TIMES if time >= least), least)
-    first, last = math.ceil(clock[0] / spacing), math.floor(clock[-1] / spacing)
-    times = [spacing * each for each in range(first, last + 1)]
-    return list(zip(np.interp(times, clock, steps).tolist(), times, strict=True))
-
-
-def _columns(points: Points) -> tuple[list[float], list[float]]:
-    return [step for step, _ in points], [value for _, value in points]

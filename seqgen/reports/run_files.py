@@ -1,4 +1,4 @@
-"""What the files of a run say: figures, samples, answers, attention and learning curves.
+"""What the files of a run say: figures, samples, answers and attention.
 
 A run may be unfinished, and its files cut or foreign: a file that is missing or damaged costs its
 own section of the page and a remark.
@@ -7,13 +7,12 @@ own section of the page and a remark.
 from __future__ import annotations
 
 import json
-import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from math import isfinite
 from pathlib import Path, PurePath
-from typing import Annotated, Any, Final, TypeAlias, TypeVar
+from typing import Annotated, Any, TypeAlias, TypeVar
 
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
@@ -23,13 +22,7 @@ from seqgen.reports.format import count
 
 Number: TypeAlias = float | None
 """NaN and infinity are numbers too; null stands where there was one that JSON cannot hold."""
-Points: TypeAlias = list[tuple[float, float]]
 Kind = TypeVar("Kind")
-
-BUCKETS: Final = 400
-"""More points would be finer than the pixels of a chart."""
-DRAWABLE: Final = 1e12
-"""Beyond this a loss says only that training diverged, and no axis can show it."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +52,16 @@ class Sample:
         return [-value for value in self.log_probs if value is not None]
 
 
+class Manifest(BaseModel, extra="allow", frozen=True):
+    """What a run was made of; whatever else the file says is kept."""
+
+    recipe: str = ""
+    device: str = ""
+    parameters: Number = None
+    command: list[Any] = []
+    remarks: list[str] = []
+
+
 class Figures(BaseModel, extra="allow", frozen=True):
     """What was measured: an event of metrics.jsonl, or a part of result.json."""
 
@@ -79,16 +82,12 @@ class Figures(BaseModel, extra="allow", frozen=True):
     @property
     def measures(self) -> dict[str, float]:
         """All numbers by name, but those of the metrics."""
-        fields = {**dict(self), **(self.model_extra or {})}
-        return {
-            name: value
-            for name, value in fields.items()
-            if isinstance(value, int | float) and not isinstance(value, bool)
-        }
+        found = {**dict(self), **(self.model_extra or {})}
+        return {name: value for name, value in found.items() if _is_number(value)}
 
 
 class Result(BaseModel, frozen=True):
-    """The end of a finished run."""
+    """The end of a run; that of an unfinished one says nothing."""
 
     train: Figures = Figures()
     valid: Figures | None = None
@@ -137,59 +136,42 @@ class RunFiles:
 
     name: str
     recipe: str = ""
-    manifest: Mapping[str, Any] = field(default_factory=dict)
+    manifest: Manifest = field(default_factory=Manifest)
     train: tuple[Figures, ...] = ()
     valid: tuple[Figures, ...] = ()
-    result: Result | None = None
+    result: Result = field(default_factory=Result)
+    finished: bool = False
     samples: tuple[Sample, ...] = ()
-    remarks: tuple[str, ...] = ()
+    remarks: Sequence[str] = ()
     answers: tuple[Answer, ...] = ()
     attention: tuple[AttentionMap, ...] = ()
 
     @property
-    def final_metrics(self) -> tuple[Figures | None, str]:
+    def final_metrics(self) -> tuple[Figures, str]:
         """The last part that a finished run measured, whose answers it wrote down; its name."""
-        if self.result and self.result.test:
-            return self.result.test, "test"
-        return (self.result.valid, "validation") if self.result else (None, "")
+        for part, name in ((self.result.test, "test"), (self.result.valid, "validation")):
+            if part:
+                return part, name
+        return Figures(), ""
 
     @property
     def held_out(self) -> tuple[Figures, str]:
         """The most telling measurement there is, perhaps that of the best validation; its name."""
         measured, name = self.final_metrics
         best = self.best_step
-        if measured is None and best is not None:
-            measured = next(event for event in self.valid if event.step == best)
-            name = f"validation, step {count(best)}"
-        return measured or Figures(), name
+        if name or best is None:
+            return measured, name
+        measured = next(event for event in self.valid if event.step == best)
+        return measured, f"validation, step {count(best)}"
 
     @property
     def best_step(self) -> float | None:
         """The step of the validation that the run last called its best, or else of the lowest."""
-        valid, _ = _points(self.valid, "nats_per_token")
-        marked = {event.step for event in self.valid if event.best}
-        best = [step for step, _ in valid if step in marked][-1:]
-        best += [min(valid, key=lambda point: point[1])[0]] if valid else []
-        return best[0] if best else None
-
-
-@dataclass(frozen=True)
-class Curves:
-    """The points of the learning curves are (step, value), losses in nats per token."""
-
-    train: Points
-    smoothed: Points
-    valid: Points
-    best: tuple[float, float] | None
-    rates: Points
-    seconds: Points
-    left_out: int
-    """How many losses are no finite number, or beyond what can be drawn."""
-    metric: str = ""
-    """The metric by which the best is chosen, or else the first one that there is."""
-    measured: Points = field(default_factory=list)
-    measured_best: tuple[float, float] | None = None
-    """The best as `metric` has it, where the best is chosen by it."""
+        losses = [(event.nats_per_token, event) for event in self.valid]
+        known = [(loss, event) for loss, event in losses if loss is not None and isfinite(loss)]
+        marked = [event.step for _, event in known if event.best]
+        lowest = [event.step for _, event in sorted(known, key=lambda pair: pair[0])]
+        return next(iter(marked[-1:] + lowest), None)
 
 
 def read_run(folder: Path) -> RunFiles:
@@ -198,28 +180,30 @@ def read_run(folder: Path) -> RunFiles:
         raise CheckpointError(f"{folder}: no such run directory")
     files = _Files(folder)
     recipe = files.text("recipe.yaml")
-    manifest = files.json("manifest.json", dict[str, Any]) or {}
+    manifest = files.json("manifest.json", Manifest) or Manifest()
     train, valid = _read_metrics(files)
     result = files.json("result.json", Result)
+    name = manifest.recipe or folder.resolve().name
     # Not every run has these, so that one is absent is worth no remark unless there were metrics.
-    samples = files.entries("samples.json", Sample)
     judged = result and any(part and part.metrics for part in (result.test, result.valid))
-    answers = files.entries("answers.json", Answer, optional=not judged)
-    attention = files.entries("attention.json", AttentionMap)
-    recorded = manifest.get("recipe")
-    name = recorded if recorded and isinstance(recorded, str) else folder.resolve().name
     return RunFiles(
         name=PurePath(name).stem if PurePath(name).suffix in {".yaml", ".yml"} else name,
         recipe=recipe,
         manifest=manifest,
         train=train,
         valid=valid,
-        result=result,
-        samples=samples,
-        remarks=tuple(files.remarks),
-        answers=answers,
-        attention=attention,
+        result=result or Result(),
+        finished=result is not None,
+        samples=files.entries("samples.json", Sample),
+        answers=files.entries("answers.json", Answer, optional=not judged),
+        attention=files.entries("attention.json", AttentionMap),
+        remarks=files.remarks,
     )
+
+
+def _is_number(value: object) -> bool:
+    # JSON has integers of any length.
+    return type(value) is float or (type(value) is int and value.bit_length() < 1000)
 
 
 class _Files:
@@ -285,7 +269,7 @@ def _read_metrics(files: _Files) -> tuple[tuple[Figures, ...], tuple[Figures, ..
             else:
                 damaged += 1
             continue
-        if event.step is None or not math.isfinite(event.step):
+        if event.step is None or not isfinite(event.step):
             continue
         if event.event == "resume":
             # What an interrupted run wrote after its last checkpoint did not happen: it is redone.
@@ -297,98 +281,3 @@ def _read_metrics(files: _Files) -> tuple[tuple[Figures, ...], tuple[Figures, ..
         files.remarks.append(f"{damaged} lines of metrics.jsonl are damaged, and left out")
     train, valid = (tuple(by_step[step] for step in sorted(by_step)) for by_step in found.values())
     return train, valid
-
-
-def curves_of(run: RunFiles) -> Curves:
-    """The learning curves of a run, with at most some hundreds of points each."""
-    train, train_left_out = _points(run.train, "loss")
-    valid, valid_left_out = _points(run.valid, "nats_per_token")
-    means = thin_to_means(train)
-    metric, chosen = _metric(run.valid)
-    values = [Figures(step=event.step, loss=event.metrics.get(metric)) for event in run.valid]
-    measured, _ = _points(values, "loss")
-    best = run.best_step
-    return Curves(
-        train=thin_to_extremes(train),
-        smoothed=smooth(means, reach=len(means) // 40),
-        valid=thin_to_means(valid),
-        best=next((point for point in valid if point[0] == best), None),
-        rates=thin_to_means(_points(run.train, "learning_rate")[0]),
-        seconds=_clock(run),
-        left_out=train_left_out + valid_left_out,
-        metric=metric if measured else "",
-        measured=thin_to_means(measured),
-        measured_best=next((point for point in measured if chosen and point[0] == best), None),
-    )
-
-
-def _metric(valid: Sequence[Figures]) -> tuple[str, bool]:
-    """The metric whose value, or its opposite where more is better, was each `criterion`; where
-    none was, the first one, and False."""
-    names = list(valid[-1].metrics) if valid else []
-    for name in names:
-        values = [event.metrics.get(name) for event in valid]
-        if None not in values and all(
-            event.criterion in (value, -(value or 0.0))
-            for event, value in zip(valid, values, strict=True)
-        ):
-            return name, True
-    return (names[0] if names else ""), False
-
-
-def thin_to_extremes(points: Points) -> Points:
-    """Each bucket's lowest and highest point, so that no spike is lost."""
-    thinned: Points = []
-    for bucket in _buckets(points):
-        lowest = min(bucket, key=lambda point: point[1])
-        highest = max(bucket, key=lambda point: point[1])
-        thinned += sorted({lowest, highest})
-    return thinned
-
-
-def thin_to_means(points: Points) -> Points:
-    """Each bucket's mean point."""
-    return [_mean(bucket) for bucket in _buckets(points)]
-
-
-def smooth(points: Points, reach: int) -> Points:
-    """The mean of each value with up to `reach` neighbours on either side.
-
-    Both sides count alike and shrink towards the ends: so the curve has no lag, and begins and ends
-    where the values do.
-    """
-    smoothed: Points = []
-    for index, (step, _) in enumerate(points):
-        side = min(reach, index, len(points) - 1 - index)
-        smoothed.append((step, _mean(points[index - side : index + side + 1])[1]))
-    return smoothed
-
-
-def _buckets(points: Points) -> list[Points]:
-    size = math.ceil(len(points) / BUCKETS) or 1
-    return [points[start : start + size] for start in range(0, len(points), size)]
-
-
-def _mean(points: Points) -> tuple[float, float]:
-    steps, values = zip(*points, strict=True)
-    return sum(steps) / len(points), sum(values) / len(points)
-
-
-def _points(found: Sequence[Figures], key: str) -> tuple[Points, int]:
-    """(step, value) of all events that have both, and how many cannot be drawn."""
-    pairs = [(event.step, getattr(event, key)) for event in found]
-    known = [(step, value) for step, value in pairs if step is not None and value is not None]
-    points = [
-        (step, value) for step, value in known if abs(value) < DRAWABLE and abs(step) < DRAWABLE
-    ]
-    return points, len(known) - len(points)
-
-
-def _clock(run: RunFiles) -> Points:
-    """(step, seconds since the start), empty unless time goes forward with the steps."""
-    for found in (run.train, run.valid):
-        points, _ = _points(found, "seconds")
-        forward = all(a[1] <= b[1] for a, b in pairwise(points))
-        if forward and len(points) > 1 and points[0][1] < points[-1][1]:
-            return thin_to_means(points)
-    return []

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 import random
 import shlex
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -23,31 +22,9 @@ from pydantic import BaseModel, Field, ValidationError
 
 from seqgen.errors import SetupError
 from seqgen.files import write_file
-from seqgen.reports import format
-from seqgen.reports.analyses import (
-    CLASSES,
-    Bin,
-    Compared,
-    Unit,
-    align,
-    compare,
-    errors_by_length,
-    find_cycle,
-    mark_differences,
-    output_unit,
-    source_unit,
-    words_with_tags,
-)
-from seqgen.reports.run_files import (
-    Candidate,
-    Curves,
-    Figures,
-    Result,
-    RunFiles,
-    Sample,
-    curves_of,
-    read_run,
-)
+from seqgen.reports import analyses, format
+from seqgen.reports.analyses import CLASSES, Compared, Unit
+from seqgen.reports.run_files import Candidate, Figures, RunFiles, Sample, read_run
 
 Part: TypeAlias = Mapping[str, Any]
 
@@ -70,7 +47,7 @@ def try_drawing() -> None:
     """Draw the pictures of a run that has no losses yet, so that what would end a run at its end
     does so at its start. Raises SetupError if they cannot be drawn."""
     try:
-        _pictures(Curves([], [], [], None, [], [], 0))
+        _pictures(RunFiles("nothing"))
     except Exception as error:  # of a library that is not ours, from the fonts of the machine
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise SetupError(f"the pictures of the report cannot be drawn: {reason}") from None
@@ -82,31 +59,37 @@ def write_report(folder: Path) -> None:
     The run may be unfinished, and the report may be made any number of times.
     """
     run = read_run(folder)
-    for name, content in _pictures(curves_of(run)).items():
+    for name, content in _pictures(run).items():
         write_file(folder / name, content)
     write_file(folder / "report.html", run_page(run))
 
 
-def _pictures(curves: Curves) -> dict[str, bytes]:
-    from seqgen.reports import charts
+def _pictures(run: RunFiles) -> dict[str, bytes]:
+    from seqgen.reports import charts, curves
 
-    draw = charts.learning_curves(curves)
+    draw = curves.learning_curves(curves.curves_of(run))
     return {f"loss.{kind}": charts.picture(draw, kind) for kind in ("png", "pdf")}
 
 
 def run_page(run: RunFiles) -> str:
     """The page as HTML."""
-    functions = (align_tokens, find_cycle, mark_differences, words_with_tags, first_candidates)
+    functions = (
+        align_tokens,
+        analyses.find_cycle,
+        analyses.mark_differences,
+        analyses.words_with_tags,
+        first_candidates,
+    )
     measured, measured_on = run.held_out
+    known = run.result.parameters
     return format.render(
         "run.html",
         heading=run.name,
         run=run,
         training=_training(run),
-        parameters=_parameters(run),
+        parameters=run.manifest.parameters if known is None else known,
         measured=measured,
         measured_on=measured_on,
-        notes=_strings(run.manifest.get("remarks")),
         parts={name: make(run) for name, make in PARTS.items()},
         exp=math.exp,
         **{function.__name__: function for function in functions},
@@ -115,34 +98,18 @@ def run_page(run: RunFiles) -> str:
 
 def _training(run: RunFiles) -> Figures:
     """What is known of the training: the result's figures, or the last where it is unfinished."""
-    if run.result:
+    if run.finished or not run.train:
         return run.result.train
-    last = run.train[-1] if run.train else Figures()
-    return last.model_copy(update={"steps": last.step})
-
-
-def _parameters(run: RunFiles) -> float | None:
-    known = run.result.parameters if run.result else None
-    return _as_number(run.manifest.get("parameters")) if known is None else known
-
-
-def _as_number(value: object) -> float | None:
-    known = isinstance(value, int | float) and not isinstance(value, bool)
-    # JSON has integers of any length.
-    return float(value) if known and abs(value) < sys.float_info.max else None
-
-
-def _strings(found: object) -> list[str]:
-    return [each for each in found if isinstance(each, str)] if isinstance(found, list) else []
+    return run.train[-1].model_copy(update={"steps": run.train[-1].step})
 
 
 def _curves(run: RunFiles) -> Part:
-    from seqgen.reports import charts
+    from seqgen.reports import charts, curves
 
-    curves = curves_of(run)
-    drawn = bool(curves.train or curves.valid)
-    chart = charts.responsive(charts.learning_curves(curves), "learning curves") if drawn else None
-    return {"curves": curves, "chart": chart}
+    shown = curves.curves_of(run)
+    draw = curves.learning_curves(shown)
+    drawn = len(shown.train) or len(shown.valid)
+    return {"curves": shown, "chart": charts.responsive(draw, "learning curves") if drawn else None}
 
 
 def _learning(run: RunFiles) -> Part:
@@ -173,7 +140,7 @@ def _temperature(sample: Sample) -> float:
 def align_tokens(sample: Sample) -> list[tuple[str, float | None]]:
     """The stretches of the sample's text, each with its probability where that is known."""
     same = len(sample.pieces) == len(sample.log_probs)
-    stretches = align(sample.text, sample.pieces) if same else None
+    stretches = analyses.align(sample.text, sample.pieces) if same else None
     if stretches is None:
         return [(sample.text, None)] if sample.text else []
     return [
@@ -199,8 +166,8 @@ def _errors(run: RunFiles) -> Part:
     if not run.answers:
         return {}
     measured, part = run.final_metrics
-    unit = output_unit(run.answers, measured.metrics if measured else ())
-    wrong = [compare(each, unit) for each in run.answers if each.wrong]
+    unit = analyses.output_unit(run.answers, measured.metrics)
+    wrong = [analyses.compare(each, unit) for each in run.answers if each.wrong]
     drawn = random.Random(SEED).sample(wrong, min(DRAWN, len(wrong))) if len(wrong) > WORST else []
     return {
         "part": part,
@@ -222,27 +189,24 @@ def _rank(each: Compared, unit: Unit) -> tuple[float, float]:
 
 def _lengths(run: RunFiles) -> Part:
     """Error rates by length, where there are several lengths and errors."""
-    measured, _ = run.final_metrics
-    unit = output_unit(run.answers, measured.metrics if measured else ())
-    source = source_unit(run.answers, unit)
-    bins = errors_by_length(run.answers, source, unit)
+    unit = analyses.output_unit(run.answers, run.final_metrics[0].metrics)
+    source = analyses.source_unit(run.answers, unit)
+    bins = analyses.errors_by_length(run.answers, source, unit)
     if len(bins) < 2 or not any(each.wrong for each in bins):
         return {}
-    return {"bins": bins, "source": source, "unit": unit, "scale": _scale(bins, unit)}
-
-
-def _scale(bins: Sequence[Bin], unit: Unit) -> float:
-    """The share at which the bars end: a round one that no bar exceeds."""
     ends = [each.rate for each in bins]
     ends += [each.interval[1] for each in bins if each.answers >= FEW_ANSWERS]
     ends += [each.edit_rate for each in bins if unit is not CLASSES]
-    return next((end for end in (0.01, 0.02, 0.05, 0.1, 0.2, 0.5) if end >= max(ends)), 1.0)
+    # The share at which the bars end is a round one that no bar exceeds.
+    round_shares = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
+    scale = next((each for each in round_shares if each >= max(ends)), 1.0)
+    return {"bins": bins, "source": source, "unit": unit, "scale": scale}
 
 
 class _Details(BaseModel):
     """What a metric may say of classes, or tags."""
 
-    confusion: dict[str, dict[str, Annotated[int, Field(ge=0)]]] = {}
+    confusion: dict[str, dict[str, Annotated[int, Field(ge=0, lt=2**62)]]] = {}
     """Of each right class how often each came out."""
     classes: dict[str, dict[str, float | None]] = {}
     """Precision, recall, f1 and count of each."""
@@ -251,7 +215,7 @@ class _Details(BaseModel):
 def _confusion(run: RunFiles) -> Part:
     """The confusion matrix and the scores of classes, of the first metrics that have them."""
     found = []
-    for details in (run.final_metrics[0] or Figures()).details.values():
+    for details in run.final_metrics[0].details.values():
         with suppress(ValidationError):  # a metric of a plugin may mean something else
             found.append(_Details.model_validate(details))
     matrix = next((each.confusion for each in found if any(each.confusion.values())), {})
@@ -259,24 +223,23 @@ def _confusion(run: RunFiles) -> Part:
     often = Counter[str]()
     for right, row in matrix.items():
         for came, value in row.items():
-            often.update({right: value})
-            often.update({came: value})
-    often = +often
+            often[right] += value
+            often[came] += value
+    often = +often  # without those that were never counted
     labels = sorted(label for label, _ in often.most_common(CLASSES_SHOWN))
     ordered = sorted(scores.items(), key=lambda each: (-(each[1].get("count") or 0.0), each[0]))
     part = {"labels": labels, "matrix": matrix, "classes": len(often), "scores": ordered}
-    return part if matrix or scores else {}
+    return part if labels or scores else {}
 
 
 def _results(run: RunFiles) -> Part:
     """What was measured on the validation and test data, as rows of a table."""
-    result = run.result or Result()
-    named = {"validation": result.valid, "test": result.test}
+    named = {"validation": run.result.valid, "test": run.result.test}
     parts = {name: part for name, part in named.items() if part}
     rows = []
     for name in dict.fromkeys(name for part in parts.values() for name in part.metrics):
         values = [format.metric_value(name, part.metrics.get(name)) for part in parts.values()]
-        arrow = format.ARROWS.get(result.better.get(name, ""), "")
+        arrow = format.ARROWS.get(run.result.better.get(name, ""), "")
         rows.append((f"{format.metric_label(name)}{arrow}", values))
     known = {key for key, _, _ in format.MEASURES}
     others = dict.fromkeys(key for part in parts.values() for key in part.measures)
@@ -288,7 +251,7 @@ def _results(run: RunFiles) -> Part:
             rows.append((f"{label}{format.ARROWS[better]}", shown))
     # What belongs with a metric that is published: how it was measured.
     signatures = {
-        name: details["signature"]
+        name: str(details["signature"])
         for part in parts.values()
         for name, details in part.details.items()
         if isinstance(details, dict) and details.get("signature")
@@ -298,11 +261,11 @@ def _results(run: RunFiles) -> Part:
 
 def _manifest(run: RunFiles) -> Part:
     """All that is needed to repeat the run."""
-    command = run.manifest.get("command")
-    line = shlex.join(map(str, command)) if isinstance(command, list) else ""
-    hidden = {"remarks", "tokenizer_files", *(["command"] if line else [])}
-    rest = {key: value for key, value in run.manifest.items() if key not in hidden}
-    return {"command": line, "rows": list(_flat(rest))} if run.manifest else {}
+    known = run.manifest.model_dump(exclude_unset=True)
+    hidden = {"remarks", "tokenizer_files", "command"}
+    rows = _flat({key: value for key, value in known.items() if key not in hidden})
+    command = shlex.join(map(str, run.manifest.command))
+    return {"command": command, "rows": list(rows)} if known else {}
 
 
 def _flat(values: Mapping[str, Any], path: str = "", depth: int = 0) -> Iterator[tuple[str, str]]:
@@ -312,9 +275,8 @@ def _flat(values: Mapping[str, Any], path: str = "", depth: int = 0) -> Iterator
             prefix = "SHA-256 of " if name == "data" else f"{name}: "
             yield from _flat(value, prefix, depth + 1)
             continue
-        amount = _as_number(value)
-        whole = amount is not None and math.isfinite(amount) and amount == int(amount)
-        shown = format.count(amount) if whole and key != "seed" else str(value)
+        counted = type(value) in {int, float} and key != "seed" and value % 1 == 0
+        shown = format.count(value) if counted and abs(value) < 1e15 else str(value)
         yield name if path else name.replace("_", " "), shown
 
 
