@@ -69,7 +69,10 @@ def document_of():
         **nothing,
         **{name: [] for name in ("runs", "systems", "curves", "outputs", "traces")},
         **{"format": FORMAT, "seqgen": "0.1.0", "description": "", "seed": 7, "inputs": inputs},
-        "plan": {"significance": {"level": 0.95}},
+        "plan": {
+            **{"samples": 1, "precision": "double", "unit": "words"},
+            "significance": {"level": 0.95, "resamples": 1000, "shuffles": 5000},
+        },
         "measures": {},
         "baseline": "greedy",
         "verdict": Verdict(take=None, why=[]),
