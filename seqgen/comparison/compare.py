@@ -15,6 +15,7 @@ from seqgen.build import rehearse_decoder
 from seqgen.comparison.cost import measure_cost
 from seqgen.comparison.decode import Comparison, Produced
 from seqgen.comparison.document import (
+    CHARTS,
     DOCUMENT,
     FILES,
     FORMAT,
@@ -297,7 +298,8 @@ def check_free(folder: Path, *, overwrite: bool) -> None:
         raise SetupError(
             f"{folder}: has a comparison already; --overwrite it, or choose another --out"
         )
-    foreign = [name for name, kind in sorted(kinds.items()) if name not in FILES or kind != "file"]
+    own = (*FILES, CHARTS)
+    foreign = [name for name, kind in sorted(kinds.items()) if name not in own or kind != "file"]
     if foreign:
         more = f" and {len(foreign) - 4} more" if len(foreign) > 4 else ""
         raise SetupError(
@@ -331,6 +333,7 @@ def write(folder: Path, document: Document) -> None:
             write_comparison(staging)
             for name in FILES:  # the first says that a comparison made the folder
                 (staging / name).replace(folder / name)
+            (folder / CHARTS).unlink(missing_ok=True)  # those of an older comparison
         finally:
             shutil.rmtree(staging, ignore_errors=True)
             with suppress(OSError):  # empty where nothing was written

@@ -20,6 +20,9 @@ from seqgen.files import read_mapping
 
 FORMAT = 2
 
+CHARTS = "compare.pdf"
+"""The charts, which are written only on demand."""
+
 DOCUMENT, PAGE, TEXT = FILES = ("compare.json", "compare.html", "compare.md")
 """The document, and the two reports made of it; a folder with the first one is a comparison."""
 

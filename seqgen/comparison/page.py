@@ -18,6 +18,9 @@ from markupsafe import Markup
 
 from seqgen.comparison import plots
 from seqgen.comparison.document import (
+    CHARTS,
+    PAGE,
+    TEXT,
     Document,
     RunSearch,
     ShownInput,
@@ -82,14 +85,14 @@ def write_comparison(folder: Path) -> None:
     from seqgen.comparison.markdown import markdown
 
     results = Results(read_document(folder))
-    write_file(folder / "compare.html", page(results))
-    write_file(folder / "compare.md", markdown(results))
+    write_file(folder / PAGE, page(results))
+    write_file(folder / TEXT, markdown(results))
 
 
 def write_charts(folder: Path) -> None:
     """Write all charts of the comparison in `folder` as `compare.pdf`, one a page; raises as
     `write_comparison` does."""
-    (folder / "compare.pdf").write_bytes(plots.as_pdf(Results(read_document(folder))))
+    write_file(folder / CHARTS, plots.as_pdf(Results(read_document(folder))))
 
 
 def page(results: Results) -> str:
@@ -194,16 +197,16 @@ def wrong_share(system: SystemSearch, key: str = "wrong") -> float | None:
 
 def outputs(results: Results) -> list[tuple[ShownInput, list[Made]]]:
     """The inputs that are shown, with the different outputs for each."""
-    shown, unit = results.document.outputs, None
+    shown, compared_in = results.document.outputs, None
     answers = [Answer(each.input, "", tuple(each.references)) for each in shown if each.references]
     if answers and not results.document.inputs.continues:
-        unit = output_unit(answers, [each.id for each in results.measures.values()])
-    return [(each, grouped(results, each, unit)) for each in shown]
+        compared_in = output_unit(answers, [each.id for each in results.measures.values()])
+    return [(each, grouped(results, each, compared_in)) for each in shown]
 
 
-def grouped(results: Results, shown: ShownInput, unit: Unit | None) -> list[Made]:
-    """The different outputs for an input, in the order of the best strategy that made each;
-    compared in `unit` with its references."""
+def grouped(results: Results, shown: ShownInput, compared_in: Unit | None) -> list[Made]:
+    """The different outputs for an input, in the order of the best strategy that made each, and
+    `compared_in` a unit with its references."""
     order = {system.label: place for place, system in enumerate(results.systems)}
     alike: dict[str, list[ShownOutput]] = {}
     for each in sorted(shown.by, key=lambda each: order[each.label]):
@@ -211,11 +214,10 @@ def grouped(results: Results, shown: ShownInput, unit: Unit | None) -> list[Made
     found = []
     for text, same in alike.items():
         answer, difference = Answer(shown.input, text, tuple(shown.references)), None
-        compared = unit if shown.references else None
-        if compared and answer.wrong:
-            reference = compare(answer, compared).reference
-            difference, _ = mark_differences(text, reference, compared)
-        right = compared is not None and not answer.wrong
+        right = bool(compared_in and shown.references and not answer.wrong)
+        if compared_in and shown.references and answer.wrong:
+            reference = compare(answer, compared_in).reference
+            difference, _ = mark_differences(text, reference, compared_in)
         found.append(Made(text, [each.label for each in same], same[0], right, difference))
     return found
 

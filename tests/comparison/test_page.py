@@ -7,8 +7,14 @@ from base64 import b64decode
 
 import pytest
 
+from seqgen.comparison import (
+    check_free,
+    read_document,
+    write,
+    write_charts,
+    write_comparison,
+)
 from seqgen.comparison import page as module
-from seqgen.comparison import write_charts, write_comparison
 from seqgen.comparison.page import (
     best_values,
     heading,
@@ -264,14 +270,17 @@ def test_the_reports_are_written_next_to_the_document(prose, folder_of):
     assert (folder / "compare.html").read_bytes() == first
     write_charts(folder)
     assert (folder / "compare.pdf").read_bytes().startswith(b"%PDF")
+    check_free(folder, overwrite=True)  # the charts are of the comparison
+    write(folder, read_document(folder))
+    assert not (folder / "compare.pdf").exists()
 
 
 @pytest.mark.usefixtures("without_charts")
 def test_reports_that_cannot_be_written(pronounced, folder_of):
     folder = folder_of("{")
-    for write in (write_comparison, write_charts):
+    for write_some in (write_comparison, write_charts):
         with pytest.raises(CheckpointError, match=r"compare\.json"):
-            write(folder)
+            write_some(folder)
     assert {path.name for path in folder.iterdir()} == {"compare.json"}
     folder = folder_of(pronounced)
     (folder / "compare.md").mkdir()
