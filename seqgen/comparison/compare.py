@@ -79,9 +79,25 @@ def compare(comparison: Comparison) -> Document:
         _result(each, measurers[each.system.run], quality, comparison.names, baseline)
         for each in produced
     ]
+    found = measurers[0].of_references
+    document = _document(comparison, produced, quality, systems, baseline)
+    document = replace(document, references=References(values=found) if found else None)
+    best = verdict(document, lambda label: quality.against(document.quality, label))
+    finished: Document = rounded(replace(document, verdict=best))
+    return replace(finished, timings=measure_cost(comparison, inputs.texts))
+
+
+def _document(
+    comparison: Comparison,
+    produced: Sequence[Produced],
+    quality: Quality,
+    systems: Sequence[SystemResult],
+    baseline: str,
+) -> Document:
+    """All that was found, but for what is found last."""
+    runs, plan, inputs = comparison.runs, comparison.plan, comparison.inputs
     measures = columns(all_measures(quality.metrics), [e.values for e in systems], plan.quality)
-    of_references = measurers[0].of_references
-    document = Document(
+    return Document(
         format=FORMAT,
         seqgen=__version__,
         description=plan.description,
@@ -101,7 +117,7 @@ def compare(comparison: Comparison) -> Document:
         diversity=DIVERSITY if DIVERSITY in measures else None,
         baseline=baseline,
         systems=systems,
-        references=References(values=of_references) if of_references else None,
+        references=None,
         search=search(comparison, produced),
         curves=curves(comparison.systems, comparison.names),
         best_of=_best_of(comparison),
@@ -110,9 +126,6 @@ def compare(comparison: Comparison) -> Document:
         traces=_shown_traces(comparison),
         timings=None,
     )
-    best = verdict(document, lambda label: quality.against(document.quality, label))
-    finished: Document = rounded(replace(document, verdict=best))
-    return replace(finished, timings=measure_cost(comparison, inputs.texts))
 
 
 def _warn_of_constraints(produced: Produced) -> None:

@@ -27,10 +27,6 @@ DIGITS = 9
 """The significant digits of a number. The bits that depend on how a sum was batched are beyond."""
 
 
-Group = Literal["quality", "score", "diversity", "length", "work", "speed", "memory"]
-Better = Literal["lower", "higher"]
-
-
 @dataclass(frozen=True)
 class Measure:
     """What stands in a column; `about` is a sentence with the formula. The file has it by its `id`.
@@ -42,8 +38,8 @@ class Measure:
 
     id: str
     title: str
-    group: Group
-    better: Better | None
+    group: Literal["quality", "score", "diversity", "length", "work", "speed", "memory"]
+    better: Literal["lower", "higher"] | None
     unit: str
     about: str
 

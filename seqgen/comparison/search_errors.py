@@ -130,9 +130,8 @@ def search_errors(
     for each in produced:
         seeds = [each.best(seed) for seed in range(len(each.seeds))]
         on_certain = [[outputs[index] for index in certain] for outputs in seeds]
-        missed = _missed(each.system.label, best, on_certain)
-        missed = replace(missed, quality=quality(on_certain))
-        systems.append(_with_errors(missed, searched, seeds, examples) if referenced else missed)
+        found = _missed(each.system.label, best, on_certain, quality(on_certain))
+        systems.append(_with_errors(found, searched, seeds, examples) if referenced else found)
     return RunSearch(
         run=searched.run,
         certain=len(certain),
@@ -149,7 +148,10 @@ def search_errors(
 
 
 def _missed(
-    label: str, best: Sequence[Output], outputs: Sequence[Sequence[Output]]
+    label: str,
+    best: Sequence[Output],
+    outputs: Sequence[Sequence[Output]],
+    quality: Mapping[str, float],
 ) -> SystemSearch:
     """How often a system missed the `best` outputs, and by how many nats; `outputs` are its own, by
     seed. A gap to an impossible output has no size and does not count in these."""
@@ -165,7 +167,7 @@ def _missed(
         missed=len(gaps) / len(pairs) if pairs else None,
         mean_gap=fmean(sizes) if sizes else None,
         largest_gap=max(sizes, default=None),
-        quality={},
+        quality=quality,
     )
 
 
