@@ -74,14 +74,7 @@ def compare(comparison: Comparison) -> Document:
     for each in produced:
         _warn_of_constraints(each)
     quality = judge(produced, inputs.examples, comparison.metrics, plan.significance, plan.seed)
-    baseline = baseline_of(plan, comparison.systems, comparison.names).label
-    systems = [
-        _result(each, measurers[each.system.run], quality, comparison.names, baseline)
-        for each in produced
-    ]
-    found = measurers[0].of_references
-    document = _document(comparison, produced, quality, systems, baseline)
-    document = replace(document, references=References(values=found) if found else None)
+    document = _document(comparison, produced, measurers, quality)
     best = verdict(document, lambda label: quality.against(document.quality, label))
     finished: Document = rounded(replace(document, verdict=best))
     return replace(finished, timings=measure_cost(comparison, inputs.texts))
@@ -90,12 +83,17 @@ def compare(comparison: Comparison) -> Document:
 def _document(
     comparison: Comparison,
     produced: Sequence[Produced],
+    measurers: Sequence[Measurer],
     quality: Quality,
-    systems: Sequence[SystemResult],
-    baseline: str,
 ) -> Document:
-    """All that was found, but for what is found last."""
+    """The document before the verdict and the timings."""
     runs, plan, inputs = comparison.runs, comparison.plan, comparison.inputs
+    baseline = baseline_of(plan, comparison.systems, comparison.names).label
+    systems = [
+        _result(each, measurers[each.system.run], quality, comparison.names, baseline)
+        for each in produced
+    ]
+    references = measurers[0].of_references
     measures = columns(all_measures(quality.metrics), [e.values for e in systems], plan.quality)
     return Document(
         format=FORMAT,
@@ -117,7 +115,7 @@ def _document(
         diversity=DIVERSITY if DIVERSITY in measures else None,
         baseline=baseline,
         systems=systems,
-        references=None,
+        references=References(values=references) if references else None,
         search=search(comparison, produced),
         curves=curves(comparison.systems, comparison.names),
         best_of=_best_of(comparison),
@@ -263,13 +261,13 @@ def _check_quality(plan: Plan, runs: Sequence[TrainedRun]) -> None:
             needs = f"needs references, and {inputs} have none"
             raise OptionError(("quality",), f"'{plan.quality}' {needs}")
     copies = (plan.copies, "`copies`, which the plan has switched off")
-    known = {
+    conditions = {
         "unlikeness": (any(run.built.data.continues for run in runs), "text that goes on"),
         "finished": (any(run.built.data.ends for run in runs), "outputs that end by themselves"),
         "copied": copies,
         "longest_copy": copies,
     }
-    possible, needs = known.get(plan.quality or "", (True, ""))
+    possible, needs = conditions.get(plan.quality or "", (True, ""))
     if not possible:
         raise OptionError(("quality",), f"'{plan.quality}' needs {needs}")
 
@@ -277,7 +275,7 @@ def _check_quality(plan: Plan, runs: Sequence[TrainedRun]) -> None:
 def applicable(systems: Sequence[System], runs: Sequence[TrainedRun]) -> list[System]:
     """Those of `systems` whose decoder can be built for its run; a warning says which cannot.
 
-    It is for a plan that nobody wrote for these runs: one may have fewer tokens than `top_k` wants.
+    It is for a bundled plan: a run may have fewer tokens than `top_k` wants.
     """
     found = []
     for system in systems:

@@ -29,7 +29,7 @@ T = TypeVar("T")
 Origin = Literal["prompts", "file", "rows", "valid", "test"]
 
 TRACED_LENGTH = 60
-"""The most tokens of a trace: each has its candidates beside it."""
+"""The most tokens of a trace: each is shown with its candidates."""
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,7 @@ def columns(
     measures: Iterable[Measure], systems: Sequence[Values], wanted: str | None = None
 ) -> dict[str, Measure]:
     """Those of `measures` that some of the systems has among its values, in the order given; of
-    those in which nothing but silent values stands, only what is `wanted`."""
+    those with nothing but silent values, only what is `wanted`."""
     values: dict[str, set[float | None]] = {}
     for system in systems:
         for name, found in system.items():
@@ -135,12 +135,11 @@ def variety(outputs: Outputs, unit: Unit, training: TrainingText | None = None) 
     """All that `seqgen.metrics.diversity` says of all outputs together, and with `training` what
     they copy.
 
-    `unit` is what n-grams are made of: words, which are what stands between spaces, characters, or
-    the tokens of the model as display text, without the end token.
+    `unit` is what n-grams are made of: words, separated by spaces, characters, or the tokens of the model as display text, without the end token.
     """
     every = [each for own in outputs for each in own]
     found = diversity([split(each, unit) for each in every], training)
-    # Half a word that was cut off would hide the loop that it stands in.
+    # A last word that was cut off would hide the loop that it is part of.
     uncut = (
         split(each, unit)[:-1]
         if unit == "words" and not each.generated.hypothesis.finished
@@ -178,8 +177,8 @@ def unlikeness(outputs: Outputs, references: Values, unit: Unit) -> dict[str, fl
     of generated text that its statistics be those of human text: a maximum is too probable and
     repeats itself, pure sampling from a model's tail is not probable enough. So it is measured on
     both sides, how probable the model finds a token (their perplexity), and how much of what is
-    said is different. They look at self-BLEU and repetition besides; those stand in the table
-    beside it, for they can be 0, where no ratio is defined. A mean of 0.1 is about 10 % too much
+    said is different. They look at self-BLEU and repetition as well; those have columns of their
+    own, for they can be 0, where no ratio is defined. A mean of 0.1 is about 10 % too much
     or too little.
 
     Distinct n-grams depend on how much text there is. So where an input has several outputs, the
@@ -201,6 +200,6 @@ def unlikeness(outputs: Outputs, references: Values, unit: Unit) -> dict[str, fl
 
 
 def work(produced: Produced) -> dict[str, Value]:
-    """The rows for an input, the mean over inputs and seeds; it is not known seed by seed."""
+    """The rows for an input, the mean over inputs and seeds; there is no value for each seed."""
     inputs = sum(len(outputs) for outputs in produced.outputs)
     return {"rows_per_input": Value(value=produced.rows / inputs)} if inputs else {}
