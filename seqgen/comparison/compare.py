@@ -72,11 +72,14 @@ def compare(comparison: Comparison) -> Document:
         for system in comparison.each(comparison.systems, lambda system: system.label)
     ]
     for each in produced:
-        _warn_of_constraints(each)
+        best = [own[0].generated.hypothesis for outputs in each.outputs for own in outputs]
+        remark = unsatisfied_remark(sum(not one.satisfied for one in best), len(best))
+        if remark:
+            warnings.warn(f"{each.system.label}: {remark}", stacklevel=2)
     quality = judge(produced, inputs.examples, comparison.metrics, plan.significance, plan.seed)
     document = _document(comparison, produced, measurers, quality)
-    best = verdict(document, lambda label: quality.against(document.quality, label))
-    finished: Document = rounded(replace(document, verdict=best))
+    given = verdict(document, lambda label: quality.against(document.quality, label))
+    finished: Document = rounded(replace(document, verdict=given))
     return replace(finished, timings=measure_cost(comparison, inputs.texts))
 
 
@@ -124,14 +127,6 @@ def _document(
         traces=_shown_traces(comparison),
         timings=None,
     )
-
-
-def _warn_of_constraints(produced: Produced) -> None:
-    """Say how many of the best outputs of a system do not satisfy its constraints."""
-    best = [own[0].generated.hypothesis for outputs in produced.outputs for own in outputs]
-    remark = unsatisfied_remark(sum(not each.satisfied for each in best), len(best))
-    if remark:
-        warnings.warn(f"{produced.system.label}: {remark}", stacklevel=3)
 
 
 def _run_info(run: TrainedRun, name: str) -> RunInfo:
@@ -230,11 +225,10 @@ def check_for_runs(comparison: Comparison) -> None:
 
     Raises OptionError with the path in the plan, and what auxiliary runs raise.
     """
-    runs = comparison.runs
-    _check_quality(comparison.plan, runs)
+    _check_quality(comparison)
 
     def build(system: System) -> object:
-        return runs[system.run].decoder(dict(system.spec))
+        return comparison.runs[system.run].decoder(dict(system.spec))
 
     check_decoders(comparison.plan, comparison.systems, build, comparison.names)
 
@@ -251,9 +245,10 @@ def dry_run_decoders(plan: Plan, systems: Sequence[System]) -> None:
     check_decoders(plan, systems, build)
 
 
-def _check_quality(plan: Plan, runs: Sequence[TrainedRun]) -> None:
+def _check_quality(comparison: Comparison) -> None:
     """Raises OptionError if there is no such measure, or none for what the plan compares."""
-    metrics = runs[0].built.judge().metrics
+    plan, metrics = comparison.plan, comparison.metrics
+    data = [run.built.data for run in comparison.runs]
     quality_measure(plan.quality, {each.id: each for each in all_measures(metrics)})
     given = {"prompts": plan.inputs.prompts, "lines of a file": plan.inputs.file}
     for inputs in (name for name, own in given.items() if own is not None):
@@ -262,8 +257,8 @@ def _check_quality(plan: Plan, runs: Sequence[TrainedRun]) -> None:
             raise OptionError(("quality",), f"'{plan.quality}' {needs}")
     copies = (plan.copies, "`copies`, which the plan has switched off")
     conditions = {
-        "unlikeness": (any(run.built.data.continues for run in runs), "text that goes on"),
-        "finished": (any(run.built.data.ends for run in runs), "outputs that end by themselves"),
+        "unlikeness": (any(each.continues for each in data), "text that goes on"),
+        "finished": (any(each.ends for each in data), "outputs that end by themselves"),
         "copied": copies,
         "longest_copy": copies,
     }

@@ -135,7 +135,8 @@ def variety(outputs: Outputs, unit: Unit, training: TrainingText | None = None) 
     """All that `seqgen.metrics.diversity` says of all outputs together, and with `training` what
     they copy.
 
-    `unit` is what n-grams are made of: words, separated by spaces, characters, or the tokens of the model as display text, without the end token.
+    `unit` is what n-grams are made of: words (separated by spaces), characters, or the tokens of
+    the model as display text, without the end token.
     """
     every = [each for own in outputs for each in own]
     found = diversity([split(each, unit) for each in every], training)

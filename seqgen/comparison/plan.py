@@ -21,9 +21,8 @@ class Strategy:
     """A `decoder`, once for each combination of the values in `grid`.
 
     `grid: {beam_size: [1, 5], length_normalisation: [none, average]}` makes four strategies; a key
-    may go into parts, `sampler.temperature`. `label` names it in the report, followed by
-    what the grid sets; without one its name is the decoder with its options that differ from their
-    defaults.
+    may go into parts, `sampler.temperature`. `label` names it in the report, followed by what the
+    grid sets; without one its name is the decoder and its options that are not the defaults.
     """
 
     decoder: DecoderFactory

@@ -13,6 +13,7 @@ from seqgen.comparison.document import EmptyOutput, RunSearch, Search, SystemSea
 from seqgen.comparison.measures import length, log_prob
 from seqgen.comparison.quality import answers_of, measured
 from seqgen.data import Example
+from seqgen.decoders import Exact
 from seqgen.metrics import Metric
 
 TOLERANCE = 1e-6
@@ -60,7 +61,7 @@ def search(comparison: Comparison, produced: Sequence[Produced]) -> Search | Non
     by_run: list[RunSearch] = []
     for name, runner in comparison.each_run("the most probable outputs"):
         scores = [[sum(each.log_probs) for each in some] for some in runner.references(examples)]
-        best = runner.exact(texts, options.max_nodes)
+        best = [own for [own] in runner.draws(Exact(max_nodes=options.max_nodes), texts, 1)]
         found.append(Searched(name, best, runner.ends_at_once(texts), scores))
         own = [only(each, chosen) for each in produced if each.system.run == len(by_run)]
         by_run.append(search_errors(found[-1], own, examples, comparison.metrics))

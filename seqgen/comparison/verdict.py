@@ -104,8 +104,8 @@ def _rows(system: SystemResult) -> float:
 
 @dataclass(frozen=True)
 class Case:
-    """The grounds of a verdict: the `best` system by `quality`, those that are hardly worse (`near`,
-    the best first), the one to take, and the `tests` of others against the best."""
+    """The grounds of a verdict: the `best` system by `quality`, those that are hardly worse, the
+    best first (`near`), the one to take, and the `tests` of others against the best."""
 
     document: Document
     quality: str
