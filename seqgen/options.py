@@ -34,6 +34,23 @@ KeyPath = tuple[str | int, ...]
 REQUIRED: Any = inspect.Parameter.empty
 
 
+class OptionError(ValueError):
+    """A value that an option cannot take: where in the tree, and what would be right.
+
+    `at_key` says that the key is wrong and not its value, `first` where it stands for the first
+    time what may be there only once.
+    """
+
+    def __init__(
+        self, path: KeyPath, message: str, *, at_key: bool = False, first: KeyPath | None = None
+    ) -> None:
+        super().__init__(f"{dotted(path)}: {message}" if path else message)
+        self.path = path
+        self.message = message
+        self.at_key = at_key
+        self.first = first
+
+
 class Checker(ABC):
     """What an annotation carries to check its own values, `Annotated[Cell, cells]`: a registry."""
 
@@ -100,14 +117,10 @@ RANGES: dict[type, tuple[float, float]] = {int: (-(2**53), 2**53), float: (-1e30
 holds exactly, floats that float32 holds with room for a product or two."""
 
 
-class BadValueError(ValueError):
-    """A value that a type cannot take; the message says what it must be."""
+def check_plain(annotation: Any, value: object, path: KeyPath = ()) -> Any:
+    """`value` as the type of `annotation`: strictly (no "3" for 3), but a list may become a tuple.
 
-
-def check_plain(annotation: Any, value: object) -> Any:
-    """`value` as the type of `annotation`, or a BadValueError that says what it must be.
-
-    By pydantic, strictly (no "3" for 3), in its JSON mode (a list may become a tuple).
+    Raises OptionError, which says what it must be.
     """
     try:
         adapter = _adapter(annotation)
@@ -121,7 +134,7 @@ def check_plain(annotation: Any, value: object) -> Any:
         classes = ("is_instance_of", "needs_python_object")
         helpful = [each for each in errors if each["type"] not in classes] or errors
         wanted = " or ".join(dict.fromkeys(map(_wanted, helpful)))
-        raise BadValueError(f"must be {wanted}, but is {shown(value)}") from None
+        raise OptionError(path, f"must be {wanted}, but is {shown(value)}") from None
 
 
 def schema_of_plain(annotation: Any) -> dict[str, Any]:
@@ -266,23 +279,6 @@ Temperature = Annotated[float, Field(ge=0, le=1e9)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 
 
-class OptionError(ValueError):
-    """A value that an option cannot take: where in the tree, and what would be right.
-
-    `at_key` says that the key is wrong and not its value, `first` where it stands for the first
-    time what may be there only once.
-    """
-
-    def __init__(
-        self, path: KeyPath, message: str, *, at_key: bool = False, first: KeyPath | None = None
-    ) -> None:
-        super().__init__(f"{dotted(path)}: {message}" if path else message)
-        self.path = path
-        self.message = message
-        self.at_key = at_key
-        self.first = first
-
-
 @dataclasses.dataclass(frozen=True)
 class Option:
     """One option: its name, its annotation and its default (REQUIRED where it has none)."""
@@ -383,21 +379,14 @@ def check_value(annotation: Any, value: object, path: KeyPath) -> Any:
             raise OptionError(path, str(error)) from None
     item, of_mapping = item_of(annotation), value_of(annotation)
     if item is not None:
-        _check_plain(any_list(annotation), value, path)
+        check_plain(any_list(annotation), value, path)
         items = typing.cast(list[Any], value)
         return tuple(check_value(item, each, (*path, i)) for i, each in enumerate(items))
     if of_mapping is not None:
         if not isinstance(value, dict):
             raise OptionError(path, f"must be a mapping, but is {shown(value)}")
         return {key: check_value(of_mapping, each, (*path, key)) for key, each in value.items()}
-    return _check_plain(annotation, value, path)
-
-
-def _check_plain(annotation: Any, value: object, path: KeyPath) -> Any:
-    try:
-        return check_plain(annotation, value)
-    except BadValueError as error:
-        raise OptionError(path, str(error)) from None
+    return check_plain(annotation, value, path)
 
 
 def schema_of(annotation: Any) -> dict[str, Any]:
