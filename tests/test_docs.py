@@ -11,8 +11,7 @@ import typer
 
 from seqgen.cells import cells
 from seqgen.cli.main import app
-from seqgen.comparison.plan import Plan
-from seqgen.comparison.plan_source import PlanSource
+from seqgen.comparison import Plan, PlanSource
 from seqgen.config import bundled_recipes
 from seqgen.decoders import constraints, decoders
 from seqgen.options import options_of
@@ -196,7 +195,7 @@ def test_every_comparison_is_one(words):
 def test_the_plan_of_the_page_is_one_and_every_key_is_explained(tmp_path):
     [plan] = re.findall(r"```yaml\n(strategies:.*?|.*?\nstrategies:.*?)```", COMPARING, re.DOTALL)
     (tmp_path / "plan.yaml").write_text(plan, encoding="utf-8")
-    _, systems = PlanSource.find(str(tmp_path / "plan.yaml")).entered(["run"])
+    _, systems = PlanSource.find(str(tmp_path / "plan.yaml")).expand(["run"])
     assert [each.label for each in systems][-2:] == ["nucleus p=0.8", "nucleus p=0.95"]
     table = COMPARING[COMPARING.index("| key | | default |") : COMPARING.index("## What is meas")]
     explained = set(re.findall(r"`(\w+)`", table)) | {"description"}

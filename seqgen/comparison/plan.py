@@ -127,8 +127,3 @@ class Plan:
     significance: SignificanceOptions = SignificanceOptions()
     shown: Count = 20
     traced: Count = 3
-
-    @property
-    def diversity_unit(self) -> Unit:
-        """The `unit`, once it is known what the references are."""
-        return self.unit or "words"

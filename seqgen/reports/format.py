@@ -115,6 +115,18 @@ def tint(probability: float) -> int:
     return sum(probability < limit for limit in (0.5, 0.2, 0.05, 0.01))
 
 
+def nats(log_prob: float | None) -> str:
+    """A log-probability to two decimal places."""
+    return DASH if log_prob is None else f"{log_prob:.2f}".replace("-", "\u2212")
+
+
+def log_probability(log_prob: float | None) -> str:
+    """A log-probability in nats, and as a probability if that is not tiny."""
+    if log_prob is None or log_prob < -9:
+        return nats(log_prob)
+    return f"{nats(log_prob)} ({percent(math.exp(min(log_prob, 0)))})"
+
+
 def duration(seconds: float | None) -> str:
     """A time in its two largest units: 45 s, 5 min 12 s, 2 h 5 min."""
     if seconds is None or not math.isfinite(seconds):
@@ -174,6 +186,12 @@ def beginning(text: str, most: int = 800) -> Markup:
     return content(text[:most]) + left_out(len(text) - most)
 
 
+def markdown(text: str) -> str:
+    """The text as Markdown in which nothing acts, on one line."""
+    line = re.sub(r"[\r\n\t]", " ", visible(text))
+    return re.sub(r"([\\`*\[\]<>|#~&]|(?<![^\W_])_|_(?![^\W_]))", r"\\\1", line)
+
+
 def left_out(more: int) -> Markup:
     """What follows a text of which `more` characters or words are not shown."""
     if more <= 0:
@@ -196,7 +214,7 @@ def spaces_shown(text: str) -> str:
 
 def small_units(quantity: str) -> Markup:
     """A quantity as HTML content with smaller units."""
-    return Markup(re.sub(r"(?<=\d) ([a-zA-Z%]+)", r"<i> \1</i>", str(escape(quantity))))
+    return Markup(re.sub(r"(?<=\d) ([a-zA-Z%]+)", r"<i> \1</i>", str(escape(visible(quantity)))))
 
 
 def is_long(text: str, lines: int = 3) -> bool:
@@ -223,8 +241,9 @@ def _code(character: str) -> str:
 
 _NUMBERS: Final = (figure, count, counted, brief_count, percent, share, tint, duration, small_units)
 _METRIC_TEXTS: Final = (metric_label, metric_value, measure_value)
-_TEXTS: Final = (visible, content, beginning, left_out, token_label, spaces_shown)
-FILTERS: Final = {each.__name__: each for each in (*_NUMBERS, *_METRIC_TEXTS, *_TEXTS)}
+_TEXTS: Final = (visible, content, beginning, left_out, token_label, spaces_shown, markdown)
+_LOG_PROBS: Final = (nats, log_probability)
+FILTERS: Final = {each.__name__: each for each in (*_NUMBERS, *_LOG_PROBS, *_METRIC_TEXTS, *_TEXTS)}
 
 
 @cache

@@ -1,0 +1,431 @@
+"""The page of a comparison: its parts, in a real Chromium, and as files."""
+
+import copy
+import json
+import zlib
+from base64 import b64decode
+
+import pytest
+
+from seqgen.comparison import page as module
+from seqgen.comparison import write_charts, write_comparison
+from seqgen.comparison.page import (
+    best_values,
+    heading,
+    labels_apart,
+    main_columns,
+    outputs,
+    page,
+    sentences,
+    shown_traces,
+)
+from seqgen.errors import CheckpointError, SetupError
+from seqgen.reports import charts
+
+NASTY = "[/x]\x00\x1b[31m\u202e\ud800<script>alert(1)</script>\"'&|\r\n\t" + "w" * 300
+UNKNOWN = "minimum_bayes_risk samples=16"
+"""The strategy whose phoneme error rate is unknown."""
+
+
+@pytest.fixture
+def checked(read, well_made):
+    """A function that makes the page of a document and reads it."""
+
+    def check(document):
+        found = well_made(page(read(document)))
+        assert [tag for tag, _ in found.tags].count("script") == 1
+        assert all(link.removeprefix("#") in found.ids for link in found.links)
+        return found
+
+    return check
+
+
+@pytest.fixture
+def without_charts(monkeypatch):
+    """Charts are as the installed matplotlib draws them, and take their time."""
+    monkeypatch.setattr(charts, "svg", lambda draw, title, **rest: f"[{title}]")
+
+
+def sections(found):
+    return [each["id"] for tag, each in found.tags if tag == "section"]
+
+
+@pytest.mark.usefixtures("without_charts")
+def test_the_page(read, pronounced, golden):
+    pronounced["traces"][0]["label"] = "beam beam_size=5"
+    golden("pages/compare.html", page(read(pronounced)))
+
+
+@pytest.mark.usefixtures("without_charts")
+def test_the_sections_that_a_comparison_has(checked, pronounced, told):
+    assert sections(checked(pronounced)) == [
+        *("strategies", "trade-offs", "curves", "search", "best-of", "outputs", "traces"),
+        "method",
+    ]
+    assert sections(checked(told)) == ["strategies", "trade-offs", "curves", "outputs", "method"]
+    one = {**pronounced, "systems": pronounced["systems"][:1], "curves": []}
+    one["outputs"] = [{**each, "by": each["by"][:1]} for each in one["outputs"]]
+    assert "trade-offs" not in sections(checked(one))
+
+
+@pytest.mark.usefixtures("without_charts")
+def test_sixty_strategies_of_two_runs(checked, pronounced):
+    runs = [pronounced["runs"][0] | {"name": name} for name in ("g2p", "other")]
+    systems = [
+        copy.deepcopy(each) | {"label": f"{each['label']} {run['name']} {i}", "run": run["name"]}
+        for run in runs
+        for i, each in enumerate((pronounced["systems"] * 3)[:30])
+    ]
+    found = checked(pronounced | {"systems": systems, "runs": runs, "outputs": [], "curves": []})
+    assert found.text.count("g2p 0") > 1
+    assert "60 strategies" in found.text
+    assert any("tall" in each.get("class", "") for _, each in found.tags)
+    assert "14 strategies" in checked(pronounced).text
+
+
+def test_hostile_texts_do_nothing(checked, pronounced):
+    text = json.dumps(pronounced).replace("beam beam_size=5", json.dumps(NASTY)[1:-1])
+    document = json.loads(text)
+    document |= {"description": NASTY, "curves": []}
+    document["runs"][0] |= {"description": NASTY, "data": {NASTY: NASTY}}
+    for each in document["outputs"]:
+        each |= {"input": NASTY, "references": [NASTY]}
+        each["by"][0]["text"] = NASTY + "x"
+    document["measures"]["phoneme_error_rate"] |= {"title": NASTY, "about": NASTY, "unit": NASTY}
+    found = checked(document)
+    assert "alert(1)" in found.text
+    assert not {"\x00", "\x1b", "\u202e", "\ud800"} & set(found.text)
+
+
+@pytest.mark.usefixtures("without_charts")
+def test_values_that_are_unknown(checked, pronounced):
+    for each in pronounced["systems"][:6]:
+        each["values"] = {name: {"value": None} for name in each["values"]}
+        each["against_baseline"] = {}
+    pronounced["systems"][8]["values"]["distinct_2"] = {"value": 0.0, "by_seed": [None, 0.0]}
+    pronounced["search"]["by_run"][0]["systems"][0] |= {"outputs": None, "wrong": None}
+    assert "\u2013" in checked(pronounced).text
+    del pronounced["systems"][9]["values"]["phoneme_error_rate"]
+    checked({**pronounced, "quality": None, "diversity": None})
+
+
+@pytest.mark.parametrize(
+    ("inputs", "said"),
+    [
+        ({"origin": "test", "count": 5, "of": 5}, "5 inputs of the test part"),
+        ({"origin": "valid", "count": 1, "of": 9}, "1 of 9 inputs of the validation part"),
+        ({"origin": "file", "count": 2, "of": 2}, "2 inputs of a file"),
+        ({"origin": "prompts", "count": 2, "of": 2}, "2 prompts of the plan"),
+        ({"origin": "test", "count": 1, "of": 1, "continues": True}, "1 prompt of the test part"),
+    ],
+)
+def test_which_inputs_were_decoded(read, pronounced, inputs, said):
+    pronounced["inputs"] |= inputs
+    assert sentences(read(pronounced), "summary") == [f"14 strategies of g2p on {said}."]
+
+
+def test_the_heading_is_the_description_or_the_runs(read, pronounced, told):
+    assert heading(read(pronounced).document) == "Which search for pronunciations?"
+    assert heading(read(told).document) == "shakespeare"
+    assert sentences(read(told), "summary")[0].startswith("9 strategies on 100 of 2,100 prompts")
+    told["runs"].append(told["runs"][0] | {"name": "other"})
+    assert heading(read(told).document) == "shakespeare, other"
+    assert sentences(read(told), "summary")[0].startswith("9 strategies of 2 runs on 100 of")
+
+
+def test_the_method_says_what_holds(read, pronounced, told):
+    pronounced["plan"]["samples"] = 4
+    said = sentences(read(pronounced), "method")
+    assert said[1] == (
+        "Each gave 4 outputs per input; quality is that of the best of them, diversity that of all "
+        "of them."
+    )
+    assert len(said) == 9
+    told["plan"] |= {"precision": "single", "unit": None}
+    for each in told["systems"]:
+        each["seeds"] = [1]
+    assert sentences(read(told), "method") == [
+        "All strategies decoded 100 of 2,100 prompts of the test part.",
+        "The 95 % intervals come from 1,000 bootstrap samples of the inputs.",
+        "Nothing was timed.",
+        "Made by seqgen 0.1.0 with seed 1.",
+    ]
+
+
+def test_what_is_known_of_the_most_probable_outputs(read, pronounced):
+    run = pronounced["search"]["by_run"][0] | {"best_beats_reference": None, "certain": 4}
+    run |= {"empty": {"mean_probability": 0.25, "best": 0.5}, "reference_reachable": 3}
+    pronounced["search"] |= {"inputs": 5, "by_run": [run]}
+    results = read(pronounced)
+    assert sentences(results, "search", results.document.search.by_run[0]) == [
+        "The most probable output was found for 4 of 5 inputs within 2,000 nodes.",
+        "It is a reference for 68.0 % of them.",
+        "The phoneme error rate of the most probable outputs is 7.41 %.",
+        "The empty output has a probability of 25.0 % on average, and is the most probable one for "
+        "50.0 % of the inputs.",
+        "For 3 of 5 inputs the model can produce a reference at all.",
+    ]
+    bare = {"run": "g2p", "certain": 4, "empty": {"mean_probability": 0.5}, "systems": []}
+    results = read(pronounced | {"search": pronounced["search"] | {"by_run": [bare]}})
+    assert sentences(results, "search", results.document.search.by_run[0])[1:] == [
+        "The empty output has a probability of 50.0 % on average."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("sentence", "parts"),
+    [
+        ("beam 50 is no beam 5.", ["", "beam 50", " is no ", "beam 5", "."]),
+        ("beam 5.5 and xbeam 5", ["beam 5.5 and xbeam 5"]),
+    ],
+)
+def test_a_label_is_not_marked_inside_a_longer_one(sentence, parts):
+    assert labels_apart(sentence, ["beam 5", "beam 50"]) == parts
+
+
+def test_the_columns_at_first_are_few(read, pronounced):
+    chosen = main_columns(read(pronounced))
+    assert chosen[0] == "phoneme_error_rate"
+    assert {"word_error_rate", "rows_per_input"} <= set(chosen)
+    assert len(chosen) <= 9
+
+
+def test_the_best_values_but_the_most_diverse(small):
+    systems = {"a": {"error": 0.5, "distinct_2": 0.9}, "b": {"error": 0.25, "distinct_2": 0.2}}
+    assert best_values(small(systems)) == {"error": "25.00"}
+    assert best_values(small({"a": {"error": 0.5}, "b": {"error": 0.500001}})) == {}
+
+
+def made(**texts):
+    return [
+        {"label": label, "text": text, "log_prob": -1.0, "finished": True, "values": {}}
+        for label, text in texts.items()
+    ]
+
+
+def test_those_who_made_the_same_stand_together_the_best_first(read, pronounced):
+    shown = {"input": "x", "references": ["q r s t", "a b c"]}
+    shown["by"] = made(greedy="a X c", exact="a b c")
+    shown["by"].append(shown["by"][1] | {"label": "beam beam_size=2"})
+    pronounced["outputs"] = [shown]
+    [(_, [first, second])] = outputs(read(pronounced))
+    assert (first.text, list(first.labels)) == ("a b c", ["exact", "beam beam_size=2"])
+    assert (first.right, first.marked) == (True, None)
+    assert (list(second.labels), second.right) == (["greedy"], False)
+    # What differs from the nearest reference is marked.
+    assert second.marked.stretches == [("", "a"), ("wrong", "X"), ("", "c")]
+
+
+@pytest.mark.usefixtures("without_charts")
+def test_what_goes_on_with_a_prompt_is_compared_with_nothing(read, told, well_made):
+    assert not any(each.marked or each.right for _, own in outputs(read(told)) for each in own)
+    assert "mark" not in {tag for tag, _ in well_made(page(read(told))).tags}
+
+
+@pytest.mark.usefixtures("without_charts")
+def test_an_empty_output_and_one_without_references(checked, pronounced):
+    shown = {"input": "", "references": [], "by": made(greedy="")}
+    found = checked({**pronounced, "search": None, "outputs": [shown]})
+    assert found.text.count("(empty)") == 2  # the input and its output
+    assert "mark" not in {tag for tag, _ in found.tags}
+
+
+def test_the_traces_of_an_input_stand_together(read, pronounced):
+    [trace] = pronounced["traces"]
+    best = {**trace, "label": "beam beam_size=5"}
+    pronounced["traces"] = [trace, best, {**best, "input": "<other>"}]
+    [(_, [first, second]), (other, [third])], left_out = shown_traces(read(pronounced))
+    assert (first[0], second[0], third[0], other) == (
+        *("beam beam_size=2", "beam beam_size=5", "beam beam_size=5"),
+        "<other>",
+    )
+    # The first one of the recommended strategy is open, all others are folded and compressed.
+    assert [bool(packed) for _, _, packed in (first, second, third)] == [True, False, True]
+    assert zlib.decompress(b64decode(first[2])).decode() == first[1]
+    assert left_out == 0
+
+
+def test_inputs_that_are_alike_stand_apart(read, pronounced):
+    two = [pronounced["traces"][0], {**pronounced["traces"][0], "label": "greedy"}]
+    found, _ = shown_traces(read({**pronounced, "traces": two * 2}))
+    assert [[label for label, _, _ in own] for _, own in found] == 2 * [
+        ["beam beam_size=2", "greedy"]
+    ]
+
+
+@pytest.mark.usefixtures("without_charts")
+def test_more_traces_than_a_page_can_hold_are_counted(read, pronounced, monkeypatch, checked):
+    pronounced["traces"] *= 3
+    assert "more trace" not in checked(pronounced).text
+    [(_, [(_, _, packed)]), *_], _ = shown_traces(read(pronounced))
+    monkeypatch.setattr(module, "TRACES_SIZE", len(packed))
+    assert shown_traces(read(pronounced))[1] == 2
+    assert "2 more traces in compare.json." in checked(pronounced).text
+
+
+def test_the_reports_are_written_next_to_the_document(told, folder_of):
+    folder = folder_of(told | {"curves": []})
+    write_comparison(folder)
+    assert {path.name for path in folder.iterdir()} == {
+        *("compare.json", "compare.html", "compare.md")
+    }
+    first = (folder / "compare.html").read_bytes()
+    assert b"shakespeare" in first
+    write_comparison(folder)
+    assert (folder / "compare.html").read_bytes() == first
+    write_charts(folder)
+    assert (folder / "compare.pdf").read_bytes().startswith(b"%PDF")
+
+
+@pytest.mark.usefixtures("without_charts")
+def test_reports_that_cannot_be_written(pronounced, folder_of):
+    folder = folder_of("{")
+    for write in (write_comparison, write_charts):
+        with pytest.raises(CheckpointError, match=r"compare\.json"):
+            write(folder)
+    assert {path.name for path in folder.iterdir()} == {"compare.json"}
+    folder = folder_of(pronounced)
+    (folder / "compare.md").mkdir()
+    with pytest.raises(SetupError, match=r"compare\.md: cannot be written"):
+        write_comparison(folder)
+
+
+@pytest.fixture
+def open_page(open_file, folder_of):
+    """A function that opens the page of a document."""
+
+    def open_it(document, **how):
+        folder = folder_of(document | {"curves": [], "best_of": None})  # a few charts will do
+        write_comparison(folder)
+        return open_file(folder / "compare.html", **how)
+
+    return open_it
+
+
+def labels(page):
+    """The labels of the rows that are shown, from top to bottom."""
+    script = "rows => rows.filter(r => !r.hidden).map(r => r.cells[0].dataset.label)"
+    found = page.eval_on_selector_all("#systems tbody tr", script)
+    return [label.removesuffix(" g2p") for label in found]
+
+
+def columns(page):
+    """The measures whose columns are shown."""
+    script = "heads => heads.filter(h => h.offsetWidth && h.dataset.name).map(h => h.dataset.name)"
+    return page.eval_on_selector_all("#systems thead th", script)
+
+
+def by_value(document, measure, reverse=False):
+    """The labels as a person would sort them: by value, those without one last."""
+    known = {each["label"]: each["values"].get(measure) for each in document["systems"]}
+    found = [label for label in known if known[label]]
+    found.sort(key=lambda label: known[label]["value"], reverse=reverse)
+    return found + [label for label in known if not known[label]]
+
+
+def test_the_table_is_sorted_and_filtered(open_page, pronounced):
+    for system in pronounced["systems"]:
+        if system["label"] == UNKNOWN:
+            del system["values"]["phoneme_error_rate"]
+    page = open_page(pronounced)
+    # A click sorts by value; what has none stays last.
+    head = page.locator("th[data-name=phoneme_error_rate]")
+    assert head.get_attribute("aria-sort") == "ascending"
+    assert labels(page) == by_value(pronounced, "phoneme_error_rate")
+    assert labels(page)[-1] == UNKNOWN
+    head.locator("button").click()
+    assert head.get_attribute("aria-sort") == "descending"
+    assert labels(page) == by_value(pronounced, "phoneme_error_rate", reverse=True)
+    assert labels(page)[-1] == UNKNOWN
+    head.locator("button").click()
+    assert head.get_attribute("aria-sort") == "none"
+    assert labels(page) == [each["label"] for each in pronounced["systems"]]
+    # The keyboard sorts too, and the better end comes first.
+    head = page.locator("th[data-name=sequences_per_second]")
+    head.locator("button").focus()
+    page.keyboard.press("Enter")
+    assert head.get_attribute("aria-sort") == "descending"
+    assert page.locator("th[aria-sort=descending]").count() == 1
+    speeds = pronounced["timings"]["systems"]
+    fastest = sorted(speeds, key=lambda label: -speeds[label]["sequences_per_second"])
+    assert labels(page) == fastest
+    page.locator("th.label button").click()
+    sizes = [label for label in labels(page) if label.startswith("beam beam_size=")]
+    assert sizes[0] == "beam beam_size=2"
+    assert sizes[-1] == "beam beam_size=50"  # as numbers: not between 5 and 6
+    # The filter takes words.
+    page.locator("#filter").fill("size=5 BEAM")
+    assert set(labels(page)) == {each for each in sizes if "size=5" in each} | {
+        "stochastic_beam beam_size=5"
+    }
+    assert page.locator("#count").inner_text() == f"{len(labels(page))} of 14 strategies"
+    page.locator("#filter").fill("nothing of that name")
+    assert labels(page) == []
+    assert page.locator("#no-match").is_visible()
+    page.locator("#filter").fill("")
+    assert len(labels(page)) == 14
+    assert page.locator("#count").inner_text() == "14 strategies"
+
+
+def test_groups_and_single_columns_come_and_go(open_page, pronounced):
+    page = open_page(pronounced)
+    first = columns(page)
+    assert "distinct_2" in first
+    assert "self_bleu" not in first
+    assert page.evaluate("document.querySelector('.compared').scrollWidth") <= 1280
+    group = page.locator("#groups input[data-group=diversity]")
+    assert group.evaluate("box => box.indeterminate")
+    group.check()
+    assert {"distinct_1", "distinct_2", "self_bleu", "looping"} <= set(columns(page))
+    group.uncheck()
+    assert not {"distinct_1", "distinct_2", "self_bleu", "looping"} & set(columns(page))
+    page.locator("#columns summary").click()
+    page.locator("#columns input[data-name=looping]").check()
+    assert "looping" in columns(page)
+    assert group.evaluate("box => box.indeterminate")
+    page.locator("#main-columns").click()
+    assert columns(page) == first
+
+
+def test_a_narrow_page_scrolls_in_the_table_alone(open_page, pronounced):
+    page = open_page(pronounced, width=400)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.locator("#groups input[data-group=diversity]").check()
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    box = page.locator(".compared")
+    assert box.evaluate("box => box.scrollWidth > box.clientWidth")
+    label = page.locator("#systems tbody th").first
+    before = label.bounding_box()["x"]
+    box.evaluate("box => { box.scrollLeft = 300 }")
+    assert label.bounding_box()["x"] == before  # the labels stay in sight
+    assert page.locator(".plots .slim svg").first.is_visible()
+    assert not page.locator(".plots .broad svg").first.is_visible()
+
+
+def test_outputs_are_filtered_and_traces_unpacked(open_page, pronounced):
+    page = open_page(pronounced)
+    cards = page.locator("details.input")
+    assert cards.count() == 12
+    assert page.locator("details.input[open]").count() == 5
+    page.locator("#outputs-filter").fill("multinomial temperature=1.0")
+    shown = page.eval_on_selector_all(
+        ".by > li:not(.reference):not([hidden])", "rows => rows.map(r => r.innerText)"
+    )
+    assert len(shown) == 12
+    assert not any("greedy" in text for text in shown[:5])
+    assert page.locator(".by > .reference").first.is_visible()
+    page.locator("#open-all").click()
+    assert page.locator("details.input[open]").count() == 12
+    assert page.locator(".tree").count() == 0
+    page.locator("details[data-packed] summary").click()
+    page.locator(".tree .cell.won").first.wait_for()
+
+
+def test_a_dark_screen_gets_a_dark_page(open_page, told):
+    shades = {}
+    for scheme in ("light", "dark"):
+        page = open_page(told, scheme=scheme)
+        colour = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        shades[scheme] = [int(part) for part in colour.strip("rgb()").split(",")]
+    assert min(shades["light"]) > 200
+    assert max(shades["dark"]) < 60
