@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import unicodedata
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby, zip_longest
 from statistics import median
@@ -53,21 +53,19 @@ WORDS: Final = Unit("word", str.split, " ")
 PHONEMES: Final = Unit("phoneme", str.split, " ")
 CHARACTERS: Final = Unit("character", letters)
 
-_UNITS: Final = (
-    ("accuracy", CLASSES),
-    ("macro_recall", CLASSES),
-    ("tag_accuracy", TAGS),
-    ("tag_scores", TAGS),
-    ("bleu", WORDS),
-    ("character_error_rate", CHARACTERS),
-    ("phoneme_error_rate", PHONEMES),
-)
-"""The unit that each metric tells of; the first one decides."""
+_UNITS: Final[Mapping[str, Unit]] = {
+    **dict.fromkeys(("accuracy", "macro_recall"), CLASSES),
+    **dict.fromkeys(("tag_accuracy", "tag_scores"), TAGS),
+    "bleu": WORDS,
+    "character_error_rate": CHARACTERS,
+    "phoneme_error_rate": PHONEMES,
+}
+"""The unit of the outputs that a metric judges; the first one decides."""
 
 
 def output_unit(answers: Sequence[Answer], metrics: Container[str]) -> Unit:
     """The unit of outputs, by the names of `metrics` or else by the references."""
-    for name, unit in _UNITS:
+    for name, unit in _UNITS.items():
         if name in metrics:
             return unit
     return _words_or_characters([each.references[0] for each in answers], 2)
@@ -126,32 +124,22 @@ def mark_differences(output: str, reference: str, unit: Unit) -> tuple[Marked, M
     ours, theirs = unit.split(output[:SHOWN]), unit.split(reference[:SHOWN])
     left: list[tuple[str, str]] = []
     right: list[tuple[str, str]] = []
-    for equal, found, wanted in _stretches(ours, theirs):
+    changes = Levenshtein.opcodes(theirs, ours)
+    for equal, group in groupby(changes, key=lambda change: change.tag == "equal"):
+        run = list(group)
+        found = ours[run[0].dest_start : run[-1].dest_end]
+        wanted = theirs[run[0].src_start : run[-1].src_end]
         found_text, wanted_text = unit.between.join(found), unit.between.join(wanted)
-        if equal:
-            left.append(("", found_text))
-            right.append(("", wanted_text))
-            continue
-        left.append(("wrong", found_text) if found else ("gap", wanted_text))
+        if found:
+            left.append(("" if equal else "wrong", found_text))
+        else:
+            left.append(("gap", wanted_text))
         if wanted:
-            right.append(("missed", wanted_text))
+            right.append(("" if equal else "missed", wanted_text))
     return (
         Marked(left, unit.between, len(output) - SHOWN),
         Marked(right, unit.between, len(reference) - SHOWN),
     )
-
-
-def _stretches(ours: list[str], theirs: list[str]) -> Iterator[tuple[bool, list[str], list[str]]]:
-    """Whether they are equal, and the units of both, by turns."""
-    changes = Levenshtein.opcodes(theirs, ours)
-    for equal, group in groupby(changes, key=lambda change: change.tag == "equal"):
-        first, *rest = group
-        last = rest[-1] if rest else first
-        yield (
-            equal,
-            ours[first.dest_start : last.dest_end],
-            theirs[first.src_start : last.src_end],
-        )
 
 
 def words_with_tags(compared: Compared) -> list[tuple[str, str, str]]:

@@ -16,7 +16,7 @@ def write_run(tmp_path: Path) -> Callable[..., Path]:
 
     def write(**changed: object) -> Path:
         folder = tmp_path / "run"
-        shutil.copytree(RUN, folder, ignore=shutil.ignore_patterns("page.html"))
+        shutil.copytree(RUN, folder, ignore=shutil.ignore_patterns("*.html"))
         for path in folder.iterdir():
             part = changed.get(path.stem, path)
             if part is None:
