@@ -455,29 +455,24 @@ def open_file(browser):
 
 
 class _ReadHtml(HTMLParser):
-    """Collects what a page says, and holds that its elements nest and its ids are unique."""
+    """The text of a page and its tags with their attributes; its elements nest."""
 
     def __init__(self, text):
         super().__init__()
-        self.open, self.ids, self.tags, self.links, self.text = [], [], [], [], ""
+        self.open, self.tags, self.text = [], [], ""
         self.feed(text)
         self.close()
         assert self.open == []
+        self.ids = [attributes["id"] for _, attributes in self.tags if "id" in attributes]
         assert len(self.ids) == len(set(self.ids))
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-        if tag not in {"meta", "br", "img", "link", "hr", "input", "wbr"}:
-            self.open.append(tag)
-        self._note(attrs)
+        self.links = [attributes["href"] for _, attributes in self.tags if "href" in attributes]
 
     def handle_startendtag(self, tag, attrs):
         self.tags.append((tag, dict(attrs)))
-        self._note(attrs)
 
-    def _note(self, attrs):
-        self.ids += [value for name, value in attrs if name == "id"]
-        self.links += [value for name, value in attrs if name in {"href", "src"}]
+    def handle_starttag(self, tag, attrs):
+        self.handle_startendtag(tag, attrs)
+        self.open += [] if tag in {"meta", "input", "wbr"} else [tag]
 
     def handle_endtag(self, tag):
         assert self.open.pop() == tag

@@ -117,7 +117,9 @@ class TradeOff:
         return Chart(title[:1].upper() + title[1:], about, self._draw, names)
 
     def _draw(self, layout: Layout) -> Figure:
-        figure, axes = _new_figure(layout)
+        figure = charts.blank(layout)
+        axes = figure.subplots()
+        axes.margins(0.08)
         axes.grid(visible=True)
         places = ([spot[axis] for spot in self.front] for axis in (0, 1))
         axes.plot(*places, color=BLUE, alpha=0.5)
@@ -228,7 +230,8 @@ def best_of(results: Results) -> Panels | None:
             values = [(each.n, getattr(each, way).get(measure.id)) for each in run.points]
             points = [(n, Result(value)) for n, value in values if value is not None]
             drawn.append(Line(names[place], place, points))
-        shown.append(_panel(measure, "n", drawn))
+        if any(line.points for line in drawn):
+            shown.append(_panel(measure, "n", drawn))
     return Panels("The best of n", names, shown)
 
 
@@ -270,7 +273,9 @@ def _panel(
             names[f"point{line.place}-{place}"] = f"{line.name}, {option}: {each}"
 
     def draw(layout: Layout) -> Figure:
-        figure, axes = _new_figure(layout)
+        figure = charts.blank(layout)
+        axes = figure.subplots()
+        axes.margins(0.08)
         axes.grid(visible=True, axis="y")
         for line in shown:
             _draw_line(axes, line, _factor(measure))
@@ -293,15 +298,6 @@ def _panel(
 
     title = header(measure)
     return Chart(title, f"{title} against {option}: {'; '.join(changes)}", draw, names)
-
-
-def _new_figure(layout: Layout) -> tuple[Figure, Axes]:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(layout.width, layout.height), layout="constrained")
-    axes = figure.subplots()
-    axes.margins(0.08)
-    return figure, axes
 
 
 def _draw_line(axes: Axes, line: Line, factor: float) -> None:

@@ -214,6 +214,9 @@ def test_the_best_of_n_has_a_line_for_each_way_of_choosing(pronounced, read):
     [chart] = found.charts
     assert chart.titles["point1-3"] == "by the references, n: 3.03 % at 16"
     assert len(chart.titles) == 5 + 4  # one is unknown
+    for point in pronounced["best_of"]["by_run"][0]["points"]:
+        point["oracle"]["bleu"] = point["by_score"]["word_error_rate"] = None  # known of none
+    assert len(best_of(read(pronounced)).charts) == 1
     pronounced["best_of"]["by_run"] *= 2
     assert best_of(read(pronounced)).names[2] == "g2p, by the model's score"
     assert best_of(read({**pronounced, "best_of": None})) is None
