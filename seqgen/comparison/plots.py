@@ -121,8 +121,8 @@ class TradeOff:
         axes = figure.subplots()
         axes.margins(0.08)
         axes.grid(visible=True)
-        places = ([spot[axis] for spot in self.front] for axis in (0, 1))
-        axes.plot(*places, color=BLUE, alpha=0.5)
+        front = self.front
+        axes.plot([each.x for each in front], [each.y for each in front], color=BLUE, alpha=0.5)
         for spot in sorted(self.spots, key=lambda each: bool(each.number)):
             self._mark(axes, spot)
         for name, measure in (("x", self.other), ("y", self.quality)):
@@ -130,7 +130,7 @@ class TradeOff:
             _scale(axes, name, measure, [getattr(each, name) for each in self.spots], layout)
             getattr(axes, f"{name}axis").set_inverted(measure.better == "lower")
         if layout is charts.FILE:
-            for each in self.front[:MOST_NAMED]:
+            for each in front[:MOST_NAMED]:
                 label = f"{each.number}  {', '.join(system.label for system in each.systems)}"
                 axes.plot([], [], " ", label=drawable(label, 90, 1))
             figure.legend(loc="outside lower left", handlelength=0)
@@ -317,12 +317,14 @@ def _reference(axes: Axes, name: str, measure: Measure, results: Results) -> Non
     """A dashed line at the value of the references, where it is known."""
     if measure.id in results.references:
         value = _factor(measure) * results.references[measure.id].value
-        up = name == "x"
-        (axes.axvline if up else axes.axhline)(value, color=MUTED, ls="--", lw=1, zorder=1)
-        transform = axes.get_xaxis_transform() if up else axes.get_yaxis_transform()
-        look: dict[str, Any] = {"transform": transform, "rotation": 90 if up else 0}
-        look |= {"color": MUTED, "size": "small", "ha": "right", "va": "bottom"}
-        axes.text(*((value, 0.02) if up else (1, value)), "references", **look)
+        look: dict[str, Any] = {"color": MUTED, "size": "small", "ha": "right", "va": "bottom"}
+        if name == "x":
+            axes.axvline(value, color=MUTED, ls="--", lw=1, zorder=1)
+            look |= {"transform": axes.get_xaxis_transform(), "rotation": 90}
+            axes.text(value, 0.02, "references", **look)
+        else:
+            axes.axhline(value, color=MUTED, ls="--", lw=1, zorder=1)
+            axes.text(1, value, "references", transform=axes.get_yaxis_transform(), **look)
 
 
 def _scale(
