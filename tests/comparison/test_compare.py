@@ -69,19 +69,16 @@ TEXT = Plan(
 def compared(plan, *folders, batch_size=None):
     runs = [seqgen.load(folder) for folder in folders]
     if batch_size is not None:
-        runs = [in_batches_of(batch_size, run) for run in runs]
+        recipe = runs[0].built.recipe
+        evaluation = replace(recipe.evaluation, batch_size=batch_size)
+        built = replace(runs[0].built, recipe=replace(recipe, evaluation=evaluation))
+        runs = [replace(runs[0], built=built)]
     names = [f"run{index}" for index in range(len(runs))]
     announced = []
     comparison = Comparison(runs, names, systems_of(plan, names), plan, announced.append)
     document = compare(comparison)
     assert all(0 <= each.done < each.total for each in announced)
     return document
-
-
-def in_batches_of(size, run):
-    recipe = run.built.recipe
-    recipe = replace(recipe, evaluation=replace(recipe.evaluation, batch_size=size))
-    return replace(run, built=replace(run.built, recipe=recipe))
 
 
 def value(system, measure):
@@ -367,17 +364,13 @@ class TestCheckFree:
 
 
 class TestWrite:
-    def test_all_files(self, place, small):
+    def test_all_files_in_place_of_an_older_comparison(self, place, small):
         folder = place.folder / "deep" / "out"
         write(folder, small)
         assert names(folder) == FILES
         assert (folder / "compare.json").read_text(encoding="utf-8") == document_text(small)
         assert "greedy [/x]" in (folder / "compare.html").read_text(encoding="utf-8")
-
-    def test_an_older_comparison_is_replaced_and_other_files_stay(self, place, small):
-        folder = place.folder / "out"
-        write(folder, small)
-        place.write("out/notes.txt", "mine")
+        place.write("deep/out/notes.txt", "mine")
         write(folder, replace(small, seed=8))
         assert names(folder) == {*FILES, "notes.txt"}
         assert json.loads((folder / "compare.json").read_bytes())["seed"] == 8

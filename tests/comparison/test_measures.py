@@ -89,41 +89,35 @@ class TestSeeds:
         assert math.isnan(averaged([math.nan]).value)
 
 
-class TestScores:
-    def test_tokens_count_alike_and_so_do_outputs(self, output):
+INF = math.inf
+TOKEN, SEQUENCE, OUT = "log_prob_per_token", "log_prob_per_sequence", "impossible"
+
+
+@pytest.mark.parametrize(
+    ("outputs", "wanted"),
+    [
         # 3 tokens with the end, -3 in all, and 1 token, -2: 5 nats over 4 tokens, over 2 outputs.
-        outputs = [[output("a b", [-1.0, -1.5, -0.5])], [output("", [-2.0])]]
-        assert scores(outputs) == {
-            "log_prob_per_token": -1.25,
-            "log_prob_per_sequence": -2.5,
-            "impossible": 0,
-        }
-        assert log_prob(outputs[0][0]) == pytest.approx(-3)
-
-    def test_all_outputs_of_an_input_count(self, output):
-        found = scores([[output("a", [-1.0, -1.0]), output("b", [-2.0, -2.0])]])
-        assert (found["log_prob_per_token"], found["log_prob_per_sequence"]) == (-1.5, -3)
-
-    def test_impossible_outputs_are_counted_apart(self, output):
-        impossible, possible = output("a", [-1.0, -math.inf]), output("b", [-1.0, -2.0])
-        assert scores([[impossible], [possible]]) == {
-            "log_prob_per_token": -1.5,
-            "log_prob_per_sequence": -3,
-            "impossible": 0.5,
-        }
-        assert scores([[impossible]]) == {"impossible": 1}
-
-    def test_outputs_without_tokens_have_no_value_per_token(self, output):
-        empty = output("", finished=False)
-        assert scores([[empty]]) == {"log_prob_per_sequence": 0, "impossible": 0}
-        assert scores([]) == {}
+        ([[("a b", [-1.0, -1.5, -0.5])], [("", [-2.0])]], {TOKEN: -1.25, SEQUENCE: -2.5}),
+        # All outputs of an input count.
+        ([[("a", [-1.0, -1.0]), ("b", [-2.0, -2.0])]], {TOKEN: -1.5, SEQUENCE: -3}),
+        # Impossible outputs are counted apart, and of them alone nothing else is said.
+        ([[("a", [-1.0, -INF])], [("b", [-1.0, -2.0])]], {TOKEN: -1.5, SEQUENCE: -3, OUT: 0.5}),
+        ([[("a", [-INF, -1.0])]], {OUT: 1}),
+        # Outputs without tokens have no value per token.
+        ([[("", 0.0, False)]], {SEQUENCE: 0}),
+    ],
+)
+def test_the_log_probabilities_of_outputs(outputs, wanted, output):
+    made = [[output(*each) for each in own] for own in outputs]
+    assert scores(made) == {OUT: 0, **wanted}
+    assert scores([]) == {}
+    assert log_prob(output("a b", [-1.0, -1.5, -0.5])) == pytest.approx(-3)
 
 
 class TestLengths:
     def test_end_tokens_do_not_count(self, output):
-        lengths = [length(output(text)) for text in ("a b", "")]
-        assert [*lengths, length(output("a b", finished=False))] == [2, 0, 2]
-        assert length(output("", finished=False)) == 0
+        for text, tokens in (("a b", 2), ("", 0)):
+            assert length(output(text)) == length(output(text, finished=False)) == tokens
 
     def test_beside_references(self, output):
         # 2 + 4 + 0 + 1 = 7 tokens, where references have 2 * (3 + 1) = 8.

@@ -113,12 +113,6 @@ def systems(plan_of):
 
 
 @pytest.fixture
-def labels(systems):
-    """A function from strategies to the labels of their systems."""
-    return lambda *strategies: [each.label for each in systems(*strategies)]
-
-
-@pytest.fixture
 def refusal(systems):
     """A function from strategies to the error about them."""
 
@@ -215,9 +209,10 @@ class TestPlanFiles:
 
 
 class TestGrids:
-    def test_all_combinations_in_the_order_of_the_plan(self, labels):
+    def test_all_combinations_in_the_order_of_the_plan(self, systems):
         grid = {"p": [0.5, 0.9], "temperature": [1, 0.7]}
-        assert labels({"decoder": "greedy"}, {"decoder": "top_p", "grid": grid}) == [
+        found = systems({"decoder": "greedy"}, {"decoder": "top_p", "grid": grid})
+        assert [each.label for each in found] == [
             "greedy",
             "top_p p=0.5 temperature=1.0",
             "top_p p=0.5 temperature=0.7",
@@ -325,12 +320,13 @@ class TestLabels:
         assert label.endswith("...")
         assert len(label) == len("greedy constraints=") + LONGEST
 
-    def test_one_of_the_plan_is_followed_by_the_grid(self, labels):
-        assert labels(
+    def test_one_of_the_plan_is_followed_by_the_grid(self, systems):
+        found = systems(
             {"decoder": "beam", "label": "wide beam", "grid": {"beam_size": [10, 20]}},
             {"decoder": "greedy", "label": "first"},
             {"decoder": "multinomial", "label": "plain", "grid": {"temperature": [1]}},
-        ) == [
+        )
+        assert [each.label for each in found] == [
             "wide beam beam_size=10",
             "wide beam beam_size=20",
             "first",
