@@ -15,6 +15,7 @@ from seqgen.build import rehearse_decoder
 from seqgen.comparison.cost import measure_cost
 from seqgen.comparison.decode import Comparison, Produced
 from seqgen.comparison.document import (
+    CHARTS,
     DOCUMENT,
     FILES,
     FORMAT,
@@ -72,16 +73,33 @@ def compare(comparison: Comparison) -> Document:
         for system in comparison.each(comparison.systems, lambda system: system.label)
     ]
     for each in produced:
-        _warn_of_constraints(each)
+        best = [own[0].generated.hypothesis for outputs in each.outputs for own in outputs]
+        remark = unsatisfied_remark(sum(not one.satisfied for one in best), len(best))
+        if remark:
+            warnings.warn(f"{each.system.label}: {remark}", stacklevel=2)
     quality = judge(produced, inputs.examples, comparison.metrics, plan.significance, plan.seed)
+    document = _document(comparison, produced, measurers, quality)
+    given = verdict(document, lambda label: quality.against(document.quality, label))
+    finished: Document = rounded(replace(document, verdict=given))
+    return replace(finished, timings=measure_cost(comparison, inputs.texts))
+
+
+def _document(
+    comparison: Comparison,
+    produced: Sequence[Produced],
+    measurers: Sequence[Measurer],
+    quality: Quality,
+) -> Document:
+    """The document before the verdict and the timings."""
+    runs, plan, inputs = comparison.runs, comparison.plan, comparison.inputs
     baseline = baseline_of(plan, comparison.systems, comparison.names).label
     systems = [
         _result(each, measurers[each.system.run], quality, comparison.names, baseline)
         for each in produced
     ]
+    references = measurers[0].of_references
     measures = columns(all_measures(quality.metrics), [e.values for e in systems], plan.quality)
-    of_references = measurers[0].of_references
-    document = Document(
+    return Document(
         format=FORMAT,
         seqgen=__version__,
         description=plan.description,
@@ -101,7 +119,7 @@ def compare(comparison: Comparison) -> Document:
         diversity=DIVERSITY if DIVERSITY in measures else None,
         baseline=baseline,
         systems=systems,
-        references=References(values=of_references) if of_references else None,
+        references=References(values=references) if references else None,
         search=search(comparison, produced),
         curves=curves(comparison.systems, comparison.names),
         best_of=_best_of(comparison),
@@ -110,17 +128,6 @@ def compare(comparison: Comparison) -> Document:
         traces=_shown_traces(comparison),
         timings=None,
     )
-    best = verdict(document, lambda label: quality.against(document.quality, label))
-    finished: Document = rounded(replace(document, verdict=best))
-    return replace(finished, timings=measure_cost(comparison, inputs.texts))
-
-
-def _warn_of_constraints(produced: Produced) -> None:
-    """Say how many of the best outputs of a system do not satisfy its constraints."""
-    best = [own[0].generated.hypothesis for outputs in produced.outputs for own in outputs]
-    remark = unsatisfied_remark(sum(not each.satisfied for each in best), len(best))
-    if remark:
-        warnings.warn(f"{produced.system.label}: {remark}", stacklevel=3)
 
 
 def _run_info(run: TrainedRun, name: str) -> RunInfo:
@@ -219,11 +226,10 @@ def check_for_runs(comparison: Comparison) -> None:
 
     Raises OptionError with the path in the plan, and what auxiliary runs raise.
     """
-    runs = comparison.runs
-    _check_quality(comparison.plan, runs)
+    _check_quality(comparison)
 
     def build(system: System) -> object:
-        return runs[system.run].decoder(dict(system.spec))
+        return comparison.runs[system.run].decoder(dict(system.spec))
 
     check_decoders(comparison.plan, comparison.systems, build, comparison.names)
 
@@ -240,9 +246,10 @@ def dry_run_decoders(plan: Plan, systems: Sequence[System]) -> None:
     check_decoders(plan, systems, build)
 
 
-def _check_quality(plan: Plan, runs: Sequence[TrainedRun]) -> None:
+def _check_quality(comparison: Comparison) -> None:
     """Raises OptionError if there is no such measure, or none for what the plan compares."""
-    metrics = runs[0].built.judge().metrics
+    plan, metrics = comparison.plan, comparison.metrics
+    data = [run.built.data for run in comparison.runs]
     quality_measure(plan.quality, {each.id: each for each in all_measures(metrics)})
     given = {"prompts": plan.inputs.prompts, "lines of a file": plan.inputs.file}
     for inputs in (name for name, own in given.items() if own is not None):
@@ -250,13 +257,13 @@ def _check_quality(plan: Plan, runs: Sequence[TrainedRun]) -> None:
             needs = f"needs references, and {inputs} have none"
             raise OptionError(("quality",), f"'{plan.quality}' {needs}")
     copies = (plan.copies, "`copies`, which the plan has switched off")
-    known = {
-        "unlikeness": (any(run.built.data.continues for run in runs), "text that goes on"),
-        "finished": (any(run.built.data.ends for run in runs), "outputs that end by themselves"),
+    conditions = {
+        "unlikeness": (any(each.continues for each in data), "text that goes on"),
+        "finished": (any(each.ends for each in data), "outputs that end by themselves"),
         "copied": copies,
         "longest_copy": copies,
     }
-    possible, needs = known.get(plan.quality or "", (True, ""))
+    possible, needs = conditions.get(plan.quality or "", (True, ""))
     if not possible:
         raise OptionError(("quality",), f"'{plan.quality}' needs {needs}")
 
@@ -264,7 +271,7 @@ def _check_quality(plan: Plan, runs: Sequence[TrainedRun]) -> None:
 def applicable(systems: Sequence[System], runs: Sequence[TrainedRun]) -> list[System]:
     """Those of `systems` whose decoder can be built for its run; a warning says which cannot.
 
-    It is for a plan that nobody wrote for these runs: one may have fewer tokens than `top_k` wants.
+    It is for a bundled plan: a run may have fewer tokens than `top_k` wants.
     """
     found = []
     for system in systems:
@@ -297,7 +304,8 @@ def check_free(folder: Path, *, overwrite: bool) -> None:
         raise SetupError(
             f"{folder}: has a comparison already; --overwrite it, or choose another --out"
         )
-    foreign = [name for name, kind in sorted(kinds.items()) if name not in FILES or kind != "file"]
+    own = (*FILES, CHARTS)
+    foreign = [name for name, kind in sorted(kinds.items()) if name not in own or kind != "file"]
     if foreign:
         more = f" and {len(foreign) - 4} more" if len(foreign) > 4 else ""
         raise SetupError(
@@ -331,6 +339,7 @@ def write(folder: Path, document: Document) -> None:
             write_comparison(staging)
             for name in FILES:  # the first says that a comparison made the folder
                 (staging / name).replace(folder / name)
+            (folder / CHARTS).unlink(missing_ok=True)  # those of an older comparison
         finally:
             shutil.rmtree(staging, ignore_errors=True)
             with suppress(OSError):  # empty where nothing was written

@@ -15,7 +15,7 @@ from seqgen.comparison.plan import Plan, Unit
 from seqgen.comparison.systems import System
 from seqgen.data import Example
 from seqgen.data.text_files import read_text
-from seqgen.decoders import Decoder, Exact, Hypothesis, watched
+from seqgen.decoders import Decoder, Hypothesis, watched
 from seqgen.decoders.tracing import Counting
 from seqgen.errors import DataError, RecipeError
 from seqgen.explain import LogProbs, rescored, traces
@@ -29,7 +29,7 @@ T = TypeVar("T")
 Origin = Literal["prompts", "file", "rows", "valid", "test"]
 
 TRACED_LENGTH = 60
-"""The most tokens of a trace: each has its candidates beside it."""
+"""The most tokens of a trace: each is shown with its candidates."""
 
 
 @dataclass(frozen=True)
@@ -119,10 +119,6 @@ class Runner:
         """The log-probability of the empty output for each text."""
         self._score([(text, (EOS,)) for text in texts])
         return [sum(self._scores[text, (EOS,)]) for text in texts]
-
-    def exact(self, texts: Sequence[str], max_nodes: int) -> list[Output]:
-        """The most probable output for each text, where its hypothesis is `complete`."""
-        return [own[0] for own in self.draws(Exact(max_nodes=max_nodes), texts, 1)]
 
     def traces(
         self, system: System, texts: Sequence[str], ids: Sequence[int]

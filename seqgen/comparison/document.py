@@ -20,20 +20,19 @@ from seqgen.files import read_mapping
 
 FORMAT = 2
 
+CHARTS = "compare.pdf"
+"""The charts, which are written only on demand."""
+
 DOCUMENT, PAGE, TEXT = FILES = ("compare.json", "compare.html", "compare.md")
 """The document, and the two reports made of it; a folder with the first one is a comparison."""
 
 DIGITS = 9
-"""The significant digits of a number. The bits that depend on how a sum was batched are beyond."""
-
-
-Group = Literal["quality", "score", "diversity", "length", "work", "speed", "memory"]
-Better = Literal["lower", "higher"]
+"""The significant digits of a number; further ones depend on how sums were batched."""
 
 
 @dataclass(frozen=True)
 class Measure:
-    """What stands in a column; `about` is a sentence with the formula. The file has it by its `id`.
+    """A column of the results; `about` is a sentence with the formula. Its key in the file is `id`.
 
     `better` is None where neither way is better by itself; of diversity it is the more diverse way,
     though there can be too much of it. `unit` is that of the values: `share`, `nats`, `bits`,
@@ -42,8 +41,8 @@ class Measure:
 
     id: str
     title: str
-    group: Group
-    better: Better | None
+    group: Literal["quality", "score", "diversity", "length", "work", "speed", "memory"]
+    better: Literal["lower", "higher"] | None
     unit: str
     about: str
 
@@ -297,7 +296,7 @@ class Timings:
 
 @dataclass(frozen=True, kw_only=True)
 class Document:
-    """All that a comparison found. `systems` stand in the order of the plan, `measures` in that of
+    """All that a comparison found. `systems` are in the order of the plan, `measures` in that of
     columns; `quality` and `diversity` are ids of measures, `baseline` is a label. `plan` is the
     plan as plain data, with every option. All but `timings` is the same on every machine."""
 

@@ -1,78 +1,28 @@
 """Measures: what a comparison says of the outputs of a system, besides the metrics of the run.
 
-To add one: describe it in `_COLUMNS` and `_ABOUT`, and return its value from the function that it
-belongs to. Table, plots and verdict know measures by their descriptions alone.
+To add one: describe it in `measures.yaml`, and return its value from the function that it belongs
+to. Table, plots and verdict know measures by their descriptions alone.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from importlib.resources import files
 from statistics import fmean
-from typing import Final
+from typing import Any, Final
 
 from seqgen.comparison.decode import Output, Produced
-from seqgen.comparison.document import Better, Group, Measure, Value, Values
+from seqgen.comparison.document import Measure, Value, Values
 from seqgen.comparison.plan import Unit
 from seqgen.metrics import TrainingText, diversity
 from seqgen.metrics.diversity import distinct, looping
 from seqgen.tokenizers import EOS, Tokenizer
+from seqgen.yaml_io import load_document
 
 Outputs = Sequence[Sequence[Output]]
 """For each input its outputs, by one seed."""
 
-# Id, title, group, which way is better, unit; {n} is from 1 to 4. More diverse is called better,
-# which serves a plot and is no praise: noise is most diverse.
-_COLUMNS: Final[tuple[tuple[str, str, Group, Better | None, str], ...]] = (
-    ("unlikeness", "unlikeness to held-out text", "quality", "lower", ""),
-    ("log_prob_per_token", "log-probability per token", "score", None, "nats"),
-    ("log_prob_per_sequence", "log-probability per output", "score", None, "nats"),
-    ("impossible", "impossible outputs", "score", "lower", "share"),
-    ("distinct_{n}", "distinct-{n}", "diversity", "higher", "share"),
-    ("entropy_{n}", "entropy of {n}-grams", "diversity", "higher", "bits"),
-    ("repeated_{n}", "repeated {n}-grams", "diversity", "lower", "share"),
-    ("self_bleu", "self-BLEU", "diversity", "lower", "points"),
-    ("looping", "looping", "diversity", "lower", "share"),
-    ("copied", "copied", "diversity", "lower", "share"),
-    ("longest_copy", "longest copy", "diversity", "lower", "units"),
-    ("mean_length", "mean length", "length", None, "tokens"),
-    ("length_ratio", "length to reference", "length", None, ""),
-    ("finished", "finished", "length", "higher", "share"),
-    ("rows_per_input", "rows per input", "work", "lower", "rows"),
-)
-_ABOUT: Final[Mapping[str, str]] = {
-    "unlikeness": "How far the statistics of outputs are from those of as much held-out text, 0 "
-    "for alike: the mean of |ln(value / value of the held-out text)| over the log-probability per "
-    "token and distinct-1 to distinct-3.",
-    "log_prob_per_token": "How probable the model finds what it was made to say, without any "
-    "constraint: sum of the log-probabilities of all tokens of all outputs, the end token among "
-    "them, divided by the number of these tokens; minus this is how surprised it is.",
-    "log_prob_per_sequence": "The mean over outputs of the sum of the log-probabilities of their "
-    "tokens: what a search for the most probable output makes as high as it can.",
-    "impossible": "Outputs with a token that the model gives a probability of 0, or is not let "
-    "say, divided by all outputs; the log-probabilities are those of the others.",
-    "distinct_{n}": "Different {n}-grams of all outputs together, divided by all their {n}-grams.",
-    "entropy_{n}": "How evenly outputs use their {n}-grams: - sum of p * log2 p, where p is how "
-    "often one comes, divided by all {n}-grams of all outputs.",
-    "repeated_{n}": "How much of itself an output has said before: the mean over outputs of 1 - "
-    "different {n}-grams / {n}-grams.",
-    "self_bleu": "How much outputs are like one another: the mean over outputs of the BLEU of each "
-    "with all others as its references, from 0 to 100.",
-    "looping": "Outputs that end in a loop, at least three times the same and 12 units long, "
-    "divided by all outputs; a last word that may be cut off is left out.",
-    "copied": "Units of outputs that lie in 8 or more on end which the training text has word for "
-    "word, divided by all units of outputs.",
-    "longest_copy": "How many units on end the longest passage has that an output shares with the "
-    "training text.",
-    "mean_length": "Tokens of all outputs, end tokens not counted, divided by the number of "
-    "outputs.",
-    "length_ratio": "Tokens of all outputs divided by those of their references, the first of each "
-    "input, by the same tokenizer; below 1 outputs are too short.",
-    "finished": "Outputs that ended by themselves, with the end token, divided by all outputs; the "
-    "others were cut at the largest length.",
-    "rows_per_input": "How many rows (paths, each for one token) the model read for an input: rows "
-    "of all steps divided by inputs and seeds; the same on every machine, unlike seconds.",
-}
 SILENT: Final[Mapping[str, float]] = {"impossible": 0.0}
 """The values that say nothing: a column with nothing else is left out."""
 
@@ -84,10 +34,12 @@ FURTHEST = math.log(100)
 
 
 def _measures() -> Iterator[Measure]:
-    for name, title, group, better, unit in _COLUMNS:
+    content = files("seqgen.comparison").joinpath("measures.yaml").read_bytes()
+    described: Any = load_document(content, "measures.yaml").data
+    for name, about in described.items():
         for n in range(1, 5) if "{n}" in name else (0,):
-            own, shown, about = (text.format(n=n) for text in (name, title, _ABOUT[name]))
-            yield Measure(own, shown, group, better, unit, about)
+            named = {key: text and text.format(n=n) for key, text in about.items()}
+            yield Measure(id=name.format(n=n), **named)
 
 
 MEASURES: Final = tuple(_measures())
@@ -98,7 +50,7 @@ def columns(
     measures: Iterable[Measure], systems: Sequence[Values], wanted: str | None = None
 ) -> dict[str, Measure]:
     """Those of `measures` that some of the systems has among its values, in the order given; of
-    those in which nothing but silent values stands, only what is `wanted`."""
+    those with nothing but silent values, only what is `wanted`."""
     values: dict[str, set[float | None]] = {}
     for system in systems:
         for name, found in system.items():
@@ -183,12 +135,12 @@ def variety(outputs: Outputs, unit: Unit, training: TrainingText | None = None) 
     """All that `seqgen.metrics.diversity` says of all outputs together, and with `training` what
     they copy.
 
-    `unit` is what n-grams are made of: words, which are what stands between spaces, characters, or
-    the tokens of the model as display text, without the end token.
+    `unit` is what n-grams are made of: words (separated by spaces), characters, or the tokens of
+    the model as display text, without the end token.
     """
     every = [each for own in outputs for each in own]
     found = diversity([split(each, unit) for each in every], training)
-    # Half a word that was cut off would hide the loop that it stands in.
+    # A last word that was cut off would hide the loop that it is part of.
     uncut = (
         split(each, unit)[:-1]
         if unit == "words" and not each.generated.hypothesis.finished
@@ -226,8 +178,8 @@ def unlikeness(outputs: Outputs, references: Values, unit: Unit) -> dict[str, fl
     of generated text that its statistics be those of human text: a maximum is too probable and
     repeats itself, pure sampling from a model's tail is not probable enough. So it is measured on
     both sides, how probable the model finds a token (their perplexity), and how much of what is
-    said is different. They look at self-BLEU and repetition besides; those stand in the table
-    beside it, for they can be 0, where no ratio is defined. A mean of 0.1 is about 10 % too much
+    said is different. They look at self-BLEU and repetition as well; those have columns of their
+    own, for they can be 0, where no ratio is defined. A mean of 0.1 is about 10 % too much
     or too little.
 
     Distinct n-grams depend on how much text there is. So where an input has several outputs, the
@@ -249,6 +201,6 @@ def unlikeness(outputs: Outputs, references: Values, unit: Unit) -> dict[str, fl
 
 
 def work(produced: Produced) -> dict[str, Value]:
-    """The rows for an input, the mean over inputs and seeds; it is not known seed by seed."""
+    """The rows for an input, the mean over inputs and seeds; there is no value for each seed."""
     inputs = sum(len(outputs) for outputs in produced.outputs)
     return {"rows_per_input": Value(value=produced.rows / inputs)} if inputs else {}

@@ -18,6 +18,9 @@ from markupsafe import Markup
 
 from seqgen.comparison import plots
 from seqgen.comparison.document import (
+    CHARTS,
+    PAGE,
+    TEXT,
     Document,
     RunSearch,
     ShownInput,
@@ -54,9 +57,6 @@ from seqgen.reports import (
 MAIN: Final = 9
 """How many columns are shown at first, at most."""
 
-MOST_TILES: Final = 6
-"""How many figures of the recommended strategy stand in the verdict."""
-
 TRACES_SIZE: Final = 500_000
 """How many characters all traces may take: a larger page is slow to open."""
 
@@ -85,22 +85,20 @@ def write_comparison(folder: Path) -> None:
     from seqgen.comparison.markdown import markdown
 
     results = Results(read_document(folder))
-    write_file(folder / "compare.html", page(results))
-    write_file(folder / "compare.md", markdown(results))
+    write_file(folder / PAGE, page(results))
+    write_file(folder / TEXT, markdown(results))
 
 
 def write_charts(folder: Path) -> None:
     """Write all charts of the comparison in `folder` as `compare.pdf`, one a page; raises as
     `write_comparison` does."""
-    (folder / "compare.pdf").write_bytes(plots.as_pdf(Results(read_document(folder))))
+    write_file(folder / CHARTS, plots.as_pdf(Results(read_document(folder))))
 
 
 def page(results: Results) -> str:
     """The whole page as HTML."""
     document = results.document
     traces, left_out = shown_traces(results)
-    leading = [each for each in results.leading() if results.distinguishes(each)]
-    taken = results.values.get(results.take or "", {})
     parts: dict[str, Any] = {
         "strategies": document.systems,
         "trade-offs": plots.trade_offs(results),
@@ -129,7 +127,6 @@ def page(results: Results) -> str:
         parts=parts,
         results=results,
         summary=sentences(results, "summary")[0],
-        tiles=[each for each in leading if each.id in taken][:MOST_TILES],
         traces_left_out=left_out,
         **{each.__name__: each for each in functions},
     )
@@ -149,12 +146,10 @@ def sentences(results: Results, part: str, run: RunSearch | None = None) -> list
 
 def main_columns(results: Results) -> list[str]:
     """The ids of the columns that are shown at first."""
-    chosen = [each.id for each in results.leading()]
-    more = [each.id for each in results.measures.values() if each.group == "quality"]
-    if "rows_per_input" in results.measures:
-        more.insert(0, "rows_per_input")
-    more = [name for name in more if name not in chosen]
-    return [*chosen, *more[: max(0, MAIN - len(chosen))]]
+    leading = [each.id for each in results.leading()]
+    qualities = [each.id for each in results.measures.values() if each.group == "quality"]
+    found = dict.fromkeys([*leading, "rows_per_input", *qualities])
+    return [name for name in found if name in results.measures][: max(MAIN, len(leading))]
 
 
 def best_values(results: Results) -> dict[str, str]:
@@ -202,35 +197,29 @@ def wrong_share(system: SystemSearch, key: str = "wrong") -> float | None:
 
 def outputs(results: Results) -> list[tuple[ShownInput, list[Made]]]:
     """The inputs that are shown, with the different outputs for each."""
-    document = results.document
-    answers = [answer for each in document.outputs if (answer := _answer(each, ""))]
-    qualities = [each.id for each in results.measures.values() if each.group == "quality"]
-    unit = None
-    if answers and not document.inputs.continues:
-        unit = output_unit(answers, qualities)
-    return [(each, grouped(results, each, unit)) for each in document.outputs]
+    shown, compared_in = results.document.outputs, None
+    answers = [Answer(each.input, "", tuple(each.references)) for each in shown if each.references]
+    if answers and not results.document.inputs.continues:
+        compared_in = output_unit(answers, [each.id for each in results.measures.values()])
+    return [(each, grouped(results, each, compared_in)) for each in shown]
 
 
-def grouped(results: Results, shown: ShownInput, unit: Unit | None) -> list[Made]:
-    """The different outputs for an input, in the order of the best strategy that made each;
-    compared in `unit` with its references."""
+def grouped(results: Results, shown: ShownInput, compared_in: Unit | None) -> list[Made]:
+    """The different outputs for an input, in the order of the best strategy that made each, and
+    `compared_in` a unit with its references."""
     order = {system.label: place for place, system in enumerate(results.systems)}
     alike: dict[str, list[ShownOutput]] = {}
     for each in sorted(shown.by, key=lambda each: order[each.label]):
         alike.setdefault(each.text, []).append(each)
     found = []
     for text, same in alike.items():
-        answer, difference = _answer(shown, text), None
-        if answer and unit and answer.wrong:
-            difference, _ = mark_differences(text, compare(answer, unit).reference, unit)
-        right = bool(answer and unit and not answer.wrong)
+        answer, difference = Answer(shown.input, text, tuple(shown.references)), None
+        right = bool(compared_in and shown.references and not answer.wrong)
+        if compared_in and shown.references and answer.wrong:
+            reference = compare(answer, compared_in).reference
+            difference, _ = mark_differences(text, reference, compared_in)
         found.append(Made(text, [each.label for each in same], same[0], right, difference))
     return found
-
-
-def _answer(shown: ShownInput, output: str) -> Answer | None:
-    references = tuple(shown.references)
-    return Answer(shown.input, output, references, None, True) if references else None
 
 
 def shown_traces(results: Results) -> tuple[list[tuple[str, list[tuple[str, Markup, str]]]], int]:

@@ -81,7 +81,8 @@ class Spot(NamedTuple):
 
 
 class TradeOff:
-    """Quality upwards against another measure to the right, of the systems that have both."""
+    """Quality upwards against another measure to the right, of the systems that have both; its
+    `front` has the best quality first."""
 
     def __init__(self, results: Results, quality: Measure, other: Measure) -> None:
         self.results, self.quality, self.other = results, quality, other
@@ -99,15 +100,11 @@ class TradeOff:
             for point, (place, systems) in enumerate(places.items())
         ]
         self.systems = [system for spot in self.spots for system in spot.systems]
-
-    @property
-    def front(self) -> list[Spot]:
-        """The spots on the Pareto front, the best quality first."""
-        return sorted((each for each in self.spots if each.number), key=lambda each: each.number)
+        self.front = sorted((each for each in self.spots if each.number), key=lambda each: each[3])
 
     def chart(self) -> Chart:
         """The chart, in which the front is numbered and the recommended system green."""
-        names = {}
+        names: dict[str, str] = {}
         for system in self.systems:
             values = (
                 f"{each.title} {in_words(each, found.value)}"
@@ -122,8 +119,8 @@ class TradeOff:
     def _draw(self, layout: Layout) -> Figure:
         figure, axes = _new_figure(layout)
         axes.grid(visible=True)
-        front = self.front
-        axes.plot([each.x for each in front], [each.y for each in front], color=BLUE, alpha=0.5)
+        places = ([spot[axis] for spot in self.front] for axis in (0, 1))
+        axes.plot(*places, color=BLUE, alpha=0.5)
         for spot in sorted(self.spots, key=lambda each: bool(each.number)):
             self._mark(axes, spot)
         for name, measure in (("x", self.other), ("y", self.quality)):
@@ -131,7 +128,7 @@ class TradeOff:
             _scale(axes, name, measure, [getattr(each, name) for each in self.spots], layout)
             getattr(axes, f"{name}axis").set_inverted(measure.better == "lower")
         if layout is charts.FILE:
-            for each in front[:MOST_NAMED]:
+            for each in self.front[:MOST_NAMED]:
                 label = f"{each.number}  {', '.join(system.label for system in each.systems)}"
                 axes.plot([], [], " ", label=drawable(label, 90, 1))
             figure.legend(loc="outside lower left", handlelength=0)
@@ -322,17 +319,14 @@ def _draw_line(axes: Axes, line: Line, factor: float) -> None:
 
 def _reference(axes: Axes, name: str, measure: Measure, results: Results) -> None:
     """A dashed line at the value of the references, where it is known."""
-    if measure.id not in results.references:
-        return
-    value = _factor(measure) * results.references[measure.id].value
-    look: dict[str, Any] = {"color": MUTED, "size": "small", "ha": "right", "va": "bottom"}
-    if name == "x":
-        axes.axvline(value, color=MUTED, ls="--", lw=1, zorder=1)
-        look |= {"transform": axes.get_xaxis_transform(), "rotation": 90}
-        axes.text(value, 0.02, "references", **look)
-    else:
-        axes.axhline(value, color=MUTED, ls="--", lw=1, zorder=1)
-        axes.text(1, value, "references", transform=axes.get_yaxis_transform(), **look)
+    if measure.id in results.references:
+        value = _factor(measure) * results.references[measure.id].value
+        up = name == "x"
+        (axes.axvline if up else axes.axhline)(value, color=MUTED, ls="--", lw=1, zorder=1)
+        transform = axes.get_xaxis_transform() if up else axes.get_yaxis_transform()
+        look: dict[str, Any] = {"transform": transform, "rotation": 90 if up else 0}
+        look |= {"color": MUTED, "size": "small", "ha": "right", "va": "bottom"}
+        axes.text(*((value, 0.02) if up else (1, value)), "references", **look)
 
 
 def _scale(

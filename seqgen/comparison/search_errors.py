@@ -13,6 +13,7 @@ from seqgen.comparison.document import EmptyOutput, RunSearch, Search, SystemSea
 from seqgen.comparison.measures import length, log_prob
 from seqgen.comparison.quality import answers_of, measured
 from seqgen.data import Example
+from seqgen.decoders import Exact
 from seqgen.metrics import Metric
 
 TOLERANCE = 1e-6
@@ -60,7 +61,7 @@ def search(comparison: Comparison, produced: Sequence[Produced]) -> Search | Non
     by_run: list[RunSearch] = []
     for name, runner in comparison.each_run("the most probable outputs"):
         scores = [[sum(each.log_probs) for each in some] for some in runner.references(examples)]
-        best = runner.exact(texts, options.max_nodes)
+        best = [own for [own] in runner.draws(Exact(max_nodes=options.max_nodes), texts, 1)]
         found.append(Searched(name, best, runner.ends_at_once(texts), scores))
         own = [only(each, chosen) for each in produced if each.system.run == len(by_run)]
         by_run.append(search_errors(found[-1], own, examples, comparison.metrics))
@@ -130,9 +131,8 @@ def search_errors(
     for each in produced:
         seeds = [each.best(seed) for seed in range(len(each.seeds))]
         on_certain = [[outputs[index] for index in certain] for outputs in seeds]
-        missed = _missed(each.system.label, best, on_certain)
-        missed = replace(missed, quality=quality(on_certain))
-        systems.append(_with_errors(missed, searched, seeds, examples) if referenced else missed)
+        found = _missed(each.system.label, best, on_certain, quality(on_certain))
+        systems.append(_with_errors(found, searched, seeds, examples) if referenced else found)
     return RunSearch(
         run=searched.run,
         certain=len(certain),
@@ -149,7 +149,10 @@ def search_errors(
 
 
 def _missed(
-    label: str, best: Sequence[Output], outputs: Sequence[Sequence[Output]]
+    label: str,
+    best: Sequence[Output],
+    outputs: Sequence[Sequence[Output]],
+    quality: Mapping[str, float],
 ) -> SystemSearch:
     """How often a system missed the `best` outputs, and by how many nats; `outputs` are its own, by
     seed. A gap to an impossible output has no size and does not count in these."""
@@ -165,7 +168,7 @@ def _missed(
         missed=len(gaps) / len(pairs) if pairs else None,
         mean_gap=fmean(sizes) if sizes else None,
         largest_gap=max(sizes, default=None),
-        quality={},
+        quality=quality,
     )
 
 

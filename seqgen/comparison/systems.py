@@ -91,7 +91,7 @@ class Origin:
 class System:
     """A strategy of a run. `label` is unique, `spec` is the decoder as plain data with every option
     written out, `run` the index of its run, `draws` says whether its decoder takes a seed (its
-    outputs may depend on it), `origin` where in the plan it stands."""
+    outputs may depend on it), `origin` where in the plan it comes from."""
 
     label: str
     run: int

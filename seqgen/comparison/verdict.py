@@ -82,7 +82,7 @@ def verdict(document: Document, against_best: Callable[[str], Mapping[str, Diffe
 
 
 def _is_near(test: Difference | None, level: float) -> bool:
-    """Whether a difference is at most its standard error, which its interval at `level` tells."""
+    """Whether a difference is at most its standard error, by its interval at `level`."""
     if test is None or test.delta is None or test.low is None or test.high is None:
         return False
     half_width = (test.high - test.low) / 2
@@ -104,8 +104,8 @@ def _rows(system: SystemResult) -> float:
 
 @dataclass(frozen=True)
 class Case:
-    """What a verdict was found by: the `best` system by `quality`, those that are hardly behind it
-    (`near`, the best first), the one to take, and the `tests` of others against the best."""
+    """The grounds of a verdict: the `best` system by `quality`, those that are hardly worse, the
+    best first (`near`), the one to take, and the `tests` of others against the best."""
 
     document: Document
     quality: str
@@ -153,25 +153,25 @@ def _without_quality(document: Document) -> list[str]:
 def _best(case: Case) -> str:
     value, name = case.best.values[case.quality], case.quality
     seeds = [each for each in value.by_seed if each is not None and math.isfinite(each)]
-    beside = ""
+    spread = ""
     if value.low is not None and value.high is not None:
         low, high = case.shown(name, value.low), case.shown(name, value.high)
-        beside = f" ({100 * case.document.level:g} % interval {low} to {high})"
+        spread = f" ({100 * case.document.level:g} % interval {low} to {high})"
     elif len(seeds) > 1:
         low, high = case.shown(name, min(seeds)), case.shown(name, max(seeds))
-        beside = f" (by seed {low} to {high})"
+        spread = f" (by seed {low} to {high})"
     shown = case.shown(name, value.value or 0.0)
-    return f"{case.best.label} is best by {case.title(name)}: {shown}{beside}."
+    return f"{case.best.label} is best by {case.title(name)}: {shown}{spread}."
 
 
 def _near(case: Case) -> str:
-    """What does about as well as the best, and what a test tells from it."""
+    """What does about as well as the best, and how many a test distinguishes from it."""
     others = len(case.document.systems) - 1
     if not case.tests or not others:
         return ""
     alpha = 1 - case.document.level
-    told = sum(each.p_holm is not None and each.p_holm < alpha for each in case.tests.values())
-    tests = f"a paired test tells it from {told} of {counted(others, 'other')}"
+    distinct = sum(each.p_holm is not None and each.p_holm < alpha for each in case.tests.values())
+    tests = f"a paired test tells it from {distinct} of {counted(others, 'other')}"
     tests += f" (p by Holm below {alpha:.2g})"
     names = [each.label for each in case.near]
     if not names:
@@ -187,7 +187,7 @@ def _near(case: Case) -> str:
 
 
 def _cost(case: Case) -> str:
-    """What the one to take costs, beside the baseline, or beside the best if it is that."""
+    """What the one to take costs, compared with the baseline, or with the best if it is that."""
     taken, baseline = case.taken, case.document.system(case.document.baseline)
     if baseline is None or not 0 < _rows(taken) < math.inf:
         return ""

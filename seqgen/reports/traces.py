@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 from markupsafe import Markup
 
 from seqgen.reports.analyses import align
-from seqgen.reports.format import percent, render, tint
+from seqgen.reports.format import render
 
 MOST_TRACES: Final = 100
 """How many traces a page shows."""
@@ -43,16 +43,6 @@ class Candidate(NamedTuple):
     def probability(self) -> float:
         """1 where it is unknown."""
         return 1.0 if self.log_prob is None else math.exp(min(self.log_prob, 0.0))
-
-    @property
-    def chance(self) -> str:
-        """The probability in percent."""
-        return percent(None if self.log_prob is None else self.probability)
-
-    @property
-    def tint(self) -> int:
-        """The class of its tint: the less probable, the higher."""
-        return tint(self.probability)
 
 
 class Node(NamedTuple):

@@ -90,9 +90,9 @@ def pronounced():
 
 
 @pytest.fixture
-def told():
+def prose():
     """Nine strategies of a language model, without metrics, timings and search errors."""
-    return json.loads((PAGES / "told.json").read_text(encoding="utf-8"))
+    return json.loads((PAGES / "prose.json").read_text(encoding="utf-8"))
 
 
 @pytest.fixture

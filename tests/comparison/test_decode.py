@@ -13,7 +13,7 @@ from seqgen.comparison import Plan, System
 from seqgen.comparison.decode import Runner, choose_inputs
 from seqgen.comparison.plan import InputOptions
 from seqgen.data import Example
-from seqgen.decoders import decoders
+from seqgen.decoders import Exact, decoders
 from seqgen.errors import DataError, RecipeError
 from seqgen.tokenizers import EOS
 
@@ -156,7 +156,7 @@ class TestRunner:
 
     def test_the_exact_output_is_the_most_probable(self, pairs):
         runner = Runner(pairs, Plan(()))
-        best = runner.exact(TEXTS, 10_000)
+        best = [own[0] for own in runner.draws(Exact(max_nodes=10_000), TEXTS, 1)]
         assert all(each.generated.hypothesis.complete for each in best)
         beam = runner.produce(system("beam", beam_size=2), TEXTS)
         for certain, found in zip(best, beam.best(0), strict=True):

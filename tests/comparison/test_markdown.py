@@ -26,12 +26,12 @@ def test_columns_in_which_all_are_alike_are_left_out(read, pronounced):
     assert "finished" not in names
 
 
-def test_a_document_without_the_rest_has_the_table_and_the_method(read, told):
-    text = markdown(read(told))
+def test_a_document_without_the_rest_has_the_table_and_the_method(read, prose):
+    text = markdown(read(prose))
     assert headings(text) == ["# shakespeare", "## temperature of multinomial", "## Method"]
     assert "paired test" not in text
-    told["verdict"] = {"take": None, "why": []}
-    assert "**No strategy stands out.**" in markdown(read(told))
+    prose["verdict"] = {"take": None, "why": []}
+    assert "**No strategy stands out.**" in markdown(read(prose))
 
 
 def test_several_runs_are_named(read, pronounced):

@@ -31,22 +31,10 @@ def test_a_value_in_a_table_and_in_words(measure, value, in_table, in_text):
     assert in_words(measure, value) == in_text
 
 
-@pytest.mark.parametrize(
-    ("measure", "ends", "said"),
-    [
-        (SHARE, (0.1, 0.2), "10.00\u201320.00"),
-        (NATS, (-0.3, -0.2), "-0.3000 to -0.2000"),  # no two dashes side by side
-    ],
-)
-def test_a_span(measure, ends, said):
-    assert span(measure, ends) == said
-
-
-@pytest.mark.parametrize(
-    ("measure", "said"), [(SHARE, "m, % \u2193"), (SPEED, "m \u2191"), (NATS, "m, nats")]
-)
-def test_a_header_has_the_unit_and_which_way_is_better(measure, said):
-    assert header(measure) == said
+def test_spans_and_headers():
+    assert span(SHARE, (0.1, 0.2)) == "10.00\u201320.00"
+    assert span(NATS, (-0.3, -0.2)) == "-0.3000 to -0.2000"  # no two dashes side by side
+    assert [header(each) for each in (SHARE, SPEED, NATS)] == ["m, % \u2193", "m \u2191", "m, nats"]
 
 
 @pytest.mark.parametrize(
@@ -96,7 +84,7 @@ def test_what_was_timed_is_a_measure_like_the_others(small, pronounced):
     assert list(results.values["b"]) == ["error"]
 
 
-def test_the_leading_measures_have_stand_ins(read, pronounced, told):
+def test_the_leading_measures_have_stand_ins(read, pronounced, prose):
     assert [each.id for each in read(pronounced).leading()] == [
         "phoneme_error_rate",
         "log_prob_per_token",
@@ -105,7 +93,7 @@ def test_the_leading_measures_have_stand_ins(read, pronounced, told):
         "finished",
         "sequences_per_second",
     ]
-    leading = [each.id for each in read(told).leading()]
+    leading = [each.id for each in read(prose).leading()]
     assert leading[3:] == ["mean_length", "finished", "rows_per_input"]
 
 
@@ -116,7 +104,7 @@ def test_a_measure_that_is_the_same_for_all_distinguishes_nothing(read, pronounc
     for each in pronounced["systems"]:
         each["values"]["phoneme_error_rate"] = {"value": 0.5}
     results = read(pronounced)
-    assert results.distinguishes(results.quality)  # what systems are ranked by is always told
+    assert results.distinguishes(results.quality)  # what systems are ranked by is always kept
 
 
 def test_the_best_quality_comes_first_with_its_interval_and_its_mark(small):
