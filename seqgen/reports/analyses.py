@@ -16,7 +16,6 @@ from typing import Final, NamedTuple
 
 from rapidfuzz.distance import Levenshtein
 
-from seqgen.metrics.diversity import SHORTEST, find_loop
 from seqgen.reports.run_files import Answer
 
 SHOWN: Final = 800
@@ -186,6 +185,9 @@ def find_cycle(text: str) -> Cycle | None:
     Its unit begins with a word if it has one ("the first the counters to " rather than "rst the
     counters to the fi"), so the text need not enter it at its beginning.
     """
+    # The room of reports also writes the errors of the command line, which need not wait for NumPy.
+    from seqgen.metrics.diversity import SHORTEST, find_loop
+
     loop = find_loop(text, max(SHORTEST, math.ceil(len(text) / 3)))
     if loop is None:
         return None

@@ -201,15 +201,10 @@ def left_out(more: int) -> Markup:
 
 def token_label(token: str) -> Markup:
     """A token as HTML content in which its spaces and line ends show, for labels of one line."""
-    shown = spaces_shown(token)
+    shown = token.replace(" ", "\u2423").replace("\n", "\u21b5").replace("\t", "\u21e5")
     # A mark that belongs to the letter before gets a circle to stand on.
     mark = shown and unicodedata.category(shown[0]).startswith("M")
     return beginning(f"\u25cc{shown}" if mark else shown, most=len(shown) + 1)
-
-
-def spaces_shown(text: str) -> str:
-    """The text with signs for its spaces, line ends and tabs."""
-    return text.replace(" ", "\u2423").replace("\n", "\u21b5").replace("\t", "\u21e5")
 
 
 def small_units(quantity: str) -> Markup:
@@ -241,7 +236,7 @@ def _code(character: str) -> str:
 
 _NUMBERS: Final = (figure, count, counted, brief_count, percent, share, tint, duration, small_units)
 _METRIC_TEXTS: Final = (metric_label, metric_value, measure_value)
-_TEXTS: Final = (visible, content, beginning, left_out, token_label, spaces_shown, markdown)
+_TEXTS: Final = (visible, content, beginning, left_out, token_label, markdown)
 _LOG_PROBS: Final = (nats, log_probability)
 FILTERS: Final = {each.__name__: each for each in (*_NUMBERS, *_LOG_PROBS, *_METRIC_TEXTS, *_TEXTS)}
 

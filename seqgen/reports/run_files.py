@@ -52,7 +52,8 @@ class Sample:
         return [-value for value in self.log_probs if value is not None]
 
 
-class Manifest(BaseModel, extra="allow", frozen=True):
+# Models are built when first needed: the room also writes the errors of the command line.
+class Manifest(BaseModel, extra="allow", frozen=True, defer_build=True):
     """What a run was made of; whatever else the file says is kept."""
 
     recipe: str = ""
@@ -62,7 +63,7 @@ class Manifest(BaseModel, extra="allow", frozen=True):
     remarks: list[str] = []
 
 
-class Figures(BaseModel, extra="allow", frozen=True):
+class Figures(BaseModel, extra="allow", frozen=True, defer_build=True):
     """What was measured: an event of metrics.jsonl, or a part of result.json."""
 
     event: str = ""
@@ -86,10 +87,10 @@ class Figures(BaseModel, extra="allow", frozen=True):
         return {name: value for name, value in found.items() if _is_number(value)}
 
 
-class Result(BaseModel, frozen=True):
+class Result(BaseModel, frozen=True, defer_build=True):
     """The end of a run; that of an unfinished one says nothing."""
 
-    train: Figures = Figures()
+    train: Figures = Field(default_factory=Figures)
     valid: Figures | None = None
     test: Figures | None = None
     better: dict[str, str] = {}

@@ -203,7 +203,7 @@ def _lengths(run: RunFiles) -> Part:
     return {"bins": bins, "source": source, "unit": unit, "scale": scale}
 
 
-class _Details(BaseModel):
+class _Details(BaseModel, defer_build=True):
     """What a metric may say of classes, or tags."""
 
     confusion: dict[str, dict[str, Annotated[int, Field(ge=0, lt=2**62)]]] = {}

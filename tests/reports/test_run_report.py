@@ -344,6 +344,6 @@ def test_a_report_that_cannot_be_written(write_run):
 
 
 def test_reports_load_no_matplotlib_until_they_draw():
-    heavy = "{'matplotlib', 'torch', 'jinja2'}"
+    heavy = "{'matplotlib', 'torch', 'jinja2', 'numpy'}"
     code = f"import sys, seqgen.reports; print({heavy} & set(sys.modules))"
     assert python(code, **os.environ) == "set()\n"
