@@ -7,8 +7,8 @@ from typing import Final
 
 from seqgen.comparison.document import Measure
 from seqgen.comparison.page import heading, search_table, sentences
-from seqgen.comparison.plots import CHOICES, best_of_measures, curve_measures, curve_points
-from seqgen.comparison.results import MARKS, PlainTable, Results, header, written
+from seqgen.comparison.plots import CHOICES, best_of_measures, curve_measures
+from seqgen.comparison.results import MARKS, PlainTable, Results, header, known, written
 from seqgen.reports import decoder_label, render
 
 SHOWN: Final = ("repeated_4", "looping", "rows_per_input", "sequences_per_second")
@@ -53,15 +53,10 @@ def _curves(results: Results) -> Iterator[tuple[str, PlainTable]]:
     """The values along each curve, as far as they are known."""
     columns = curve_measures(results)
     for curve in sorted(results.document.curves, key=lambda each: (each.option, each.name)):
-        values = [dict(curve_points(results, curve, each)) for each in columns]
-        rows = []
-        for point in curve.points:
-            found = [each.get(point.at) for each in values]
-            cells = [
-                written(column, result.value if result else None)
-                for column, result in zip(columns, found, strict=True)
-            ]
-            rows.append([f"{point.at:g}", *cells])
+        rows = [
+            [f"{point.at:g}", *(known(results.values[point.label], each) for each in columns)]
+            for point in curve.points
+        ]
         of = f", {curve.run}" if len(results.document.runs) > 1 else ""
         title = f"{curve.option} of {curve.name}{of}"
         yield title, PlainTable([curve.option, *map(header, columns)], rows)

@@ -34,6 +34,7 @@ from seqgen.comparison.results import (
     Results,
     header,
     in_words,
+    known,
     span,
     unit,
     written,
@@ -112,7 +113,7 @@ def page(results: Results) -> str:
         "traces": traces,
         "method": sentences(results, "method"),
     }
-    functions = (decoder_label, in_words, span, unit, wrong_share, written)
+    functions = (decoder_label, in_words, known, span, unit, wrong_share, written)
     return render(
         "comparison.html",
         arrows=ARROWS,

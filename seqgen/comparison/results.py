@@ -123,12 +123,7 @@ class Results:
             label = f"{system.label} ({notes})" if notes else system.label
             rows.append([visible(label), *(self._cell(system, each) for each in columns)])
         if any(each.id in self.references for each in columns):
-            found = [self.references.get(each.id) for each in columns]
-            cells = [
-                written(each, result.value if result else None)
-                for each, result in zip(columns, found, strict=True)
-            ]
-            rows.append(["references", *cells])
+            rows.append(["references", *(known(self.references, each) for each in columns)])
         return PlainTable(["strategy", *map(header, columns)], rows)
 
     def _cell(self, system: SystemResult, measure: Measure) -> str:
@@ -141,10 +136,7 @@ class Results:
 
 
 def terminal_rows(document: Document) -> tuple[list[str], list[list[str]]]:
-    """Headers and rows of the leading measures of a document, best quality first.
-
-    The last row is that of the references, if anything is known of them.
-    """
+    """Headers and rows of the leading measures of a document, as `plain_table` has them."""
     results = Results(document)
     table = results.plain_table(results.leading())
     return table.headers, table.rows
@@ -180,6 +172,11 @@ def written(measure: Measure, value: float | None) -> str:
     if value is not None and 1e-4 <= abs(value) < 0.1:
         return f"{value:#.4g}"  # as many digits as its neighbours in a column
     return brief_count(value) if value is not None and abs(value) >= 1e5 else figure(value)
+
+
+def known(values: Mapping[str, Result], measure: Measure) -> str:
+    """The value of a measure among `values`, as `written` writes it."""
+    return written(measure, values[measure.id].value if measure.id in values else None)
 
 
 def in_words(measure: Measure, value: float | None) -> str:
