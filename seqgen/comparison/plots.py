@@ -119,8 +119,8 @@ class TradeOff:
     def _draw(self, layout: Layout) -> Figure:
         figure, axes = _new_figure(layout)
         axes.grid(visible=True)
-        places = ([spot[axis] for spot in self.front] for axis in (0, 1))
-        axes.plot(*places, color=BLUE, alpha=0.5)
+        x, y = [spot[0] for spot in self.front], [spot[1] for spot in self.front]
+        axes.plot(x, y, color=BLUE, alpha=0.5)
         for spot in sorted(self.spots, key=lambda each: bool(each.number)):
             self._mark(axes, spot)
         for name, measure in (("x", self.other), ("y", self.quality)):
@@ -326,7 +326,8 @@ def _reference(axes: Axes, name: str, measure: Measure, results: Results) -> Non
         transform = axes.get_xaxis_transform() if up else axes.get_yaxis_transform()
         look: dict[str, Any] = {"transform": transform, "rotation": 90 if up else 0}
         look |= {"color": MUTED, "size": "small", "ha": "right", "va": "bottom"}
-        axes.text(*((value, 0.02) if up else (1, value)), "references", **look)
+        x, y = (value, 0.02) if up else (1, value)
+        axes.text(x, y, "references", **look)
 
 
 def _scale(
