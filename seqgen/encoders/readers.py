@@ -1,4 +1,4 @@
-"""The encoder `recurrent`: a cell reads the source from its first token to its last."""
+"""The encoders that read a source token by token: `recurrent` and `bidirectional`."""
 
 from __future__ import annotations
 
@@ -12,16 +12,9 @@ from seqgen.cells import Cell, CellFactory, cells
 from seqgen.data import Sources
 from seqgen.dropout import Dropout
 from seqgen.embeddings import EmbeddingFactory, LearnedEmbedding, embeddings
-from seqgen.encoders.base import (
-    Encoded,
-    Encoder,
-    EncoderFactory,
-    encoders,
-    real_tokens,
-    reverse,
-    unless_full,
-)
+from seqgen.encoders.base import Encoded, Encoder, EncoderFactory, encoders
 from seqgen.options import Few, Share
+from seqgen.state import real
 from seqgen.tokenizers import Facts
 
 
@@ -29,7 +22,7 @@ from seqgen.tokenizers import Facts
 class Recurrent(Encoder):
     """A cell reads each row up to its end; how deep it is, the cell says (`layers`, or a `stack`).
 
-    The memory are the cell's outputs, the summary is what it remembers behind the last token (for
+    The memory are the cell's outputs, the summary is what it remembers after the last token (for
     an LSTM its hidden and memory of every layer). `letters` is an encoder for the letters of each
     token, see TokenVectors. `input_dropout` falls on what the cell reads, `dropout` on the memory.
     """
@@ -52,18 +45,14 @@ class Recurrent(Encoder):
         self.summary_size = self.cell.summary_size
 
     def initialise(self, facts: Mapping[str, Facts]) -> None:
-        """What reads tokens and letters."""
         self.vectors.initialise(facts)
 
     def forward(self, sources: Sources) -> Encoded:
-        """A row without tokens is summed up by the cell's initial state."""
+        """A row without tokens has the cell's initial state for its summary."""
         time = sources.values.shape[1]
         outputs, state = self.cell(self.vectors(sources), None, unless_full(sources.lengths, time))
-        mask = real_tokens(sources.lengths, time)
+        mask = real(sources.lengths, time)
         return Encoded(self.cell.summary(state), self.dropout(outputs), mask)
-
-
-# The encoder `bidirectional`: in each layer a cell reads forwards and another one backwards.
 
 
 @encoders.register("bidirectional")
@@ -108,11 +97,10 @@ class Bidirectional(Encoder):
         self.dropout = Dropout(dropout)
 
     def initialise(self, facts: Mapping[str, Facts]) -> None:
-        """What reads tokens and letters."""
         self.vectors.initialise(facts)
 
     def forward(self, sources: Sources) -> Encoded:
-        """A row without tokens is summed up by the cells' initial states."""
+        """A row without tokens has the cells' initial states for its summary."""
         time = sources.values.shape[1]
         lengths = unless_full(sources.lengths, time)
         xs: Tensor = self.vectors(sources)
@@ -122,10 +110,7 @@ class Bidirectional(Encoder):
             behind, first = backwards(reverse(xs, lengths), None, lengths)
             xs = self.dropout(torch.cat([ahead, reverse(behind, lengths)], 2))
             summaries += [cast(Cell, forwards).summary(last), cast(Cell, backwards).summary(first)]
-        return Encoded(torch.cat(summaries, 1), xs, real_tokens(sources.lengths, time))
-
-
-# TokenVectors, what a cell reads of each token of a source: its embedding, and how it is spelt.
+        return Encoded(torch.cat(summaries, 1), xs, real(sources.lengths, time))
 
 
 class TokenVectors(nn.Module):
@@ -133,7 +118,7 @@ class TokenVectors(nn.Module):
 
     With `letters`, an encoder of its own reads the letters of each token, and its summary is joined
     to the embedding (Ling et al. 2015; Lample et al. 2016): so words that were rare in training, or
-    not there at all, are known by how they are spelt. `dropout` falls on the whole.
+    not there at all, are known by their spelling. `dropout` falls on the whole.
     """
 
     def __init__(
@@ -164,20 +149,50 @@ class TokenVectors(nn.Module):
             self.letters.initialise({"source": facts["letters"]})
 
     def forward(self, sources: Sources) -> Tensor:
-        """Also behind the ends of rows, where the vectors mean nothing."""
+        """Also after the ends of rows, where the vectors mean nothing."""
         vectors: Tensor = self.embedding(sources.values)
         if self.letters is not None:
             vectors = torch.cat([vectors, self._spelt(self.letters, sources)], 2)
-        dropped: Tensor = self.dropout(vectors)
-        return dropped
+        return cast(Tensor, self.dropout(vectors))
 
     def _spelt(self, letters: nn.Module, sources: Sources) -> Tensor:
         """The summary of each token's letters, `[batch, source_time, summary]`; zero in padding."""
         if sources.letters is None or sources.letter_lengths is None:
             raise ValueError("`sources` must have the letters of each token, but has none")
-        real = real_tokens(sources.lengths, sources.values.shape[1])
+        mask = real(sources.lengths, sources.values.shape[1])
         # Only the real tokens, as rows of a batch of their own.
-        spelt = Sources(sources.letters[real], sources.letter_lengths[real])
+        spelt = Sources(sources.letters[mask], sources.letter_lengths[mask])
         summary: Tensor = letters(spelt).summary
-        joined = summary.new_zeros(*real.shape, summary.shape[1])
-        return joined.index_put((real,), summary)
+        joined = summary.new_zeros(*mask.shape, summary.shape[1])
+        return joined.index_put((mask,), summary)
+
+
+def unless_full(lengths: Tensor, time: int) -> Tensor | None:
+    """`lengths: [batch]`; None where every row is `time` long, for then no cell need look at them.
+
+    That is common, since batches have rows of like length, and it is the fastest to read.
+    """
+    return None if bool((lengths == time).all()) else lengths
+
+
+def reverse(xs: Tensor, lengths: Tensor | None) -> Tensor:
+    """`xs: [batch, time, size]` with each row's own tokens in reverse; its padding stays in place.
+
+    Twice in a row it is `xs` again. For a row of length 3 in a batch of time 5, the tokens come
+    from these places::
+
+        place             0  1  2  3  4
+        length - 1 - it   2  1  0 -1 -2      what is negative belongs to the padding,
+        taken from        2  1  0  3  4      which is taken from where it stands
+
+    A plain flip would put the padding first, and a cell would read that first.
+    """
+    if lengths is None:
+        return xs.flip(1)
+    batch, time, size = xs.shape
+    places = torch.arange(time, device=xs.device)
+    mirrored = lengths.to(xs.device).unsqueeze(1) - 1 - places
+    taken = torch.where(mirrored >= 0, mirrored, places)
+    # One long list of all tokens of the batch: whole vectors are copied then, not single numbers.
+    taken = taken + time * torch.arange(batch, device=xs.device).unsqueeze(1)
+    return xs.reshape(-1, size).index_select(0, taken.flatten()).view(batch, time, size)
