@@ -208,7 +208,7 @@ def step_faults(cell: Any, xs: Tensor) -> Iterator[tuple[str, str]]:
     """Each fault of the initial state and of a step for each of `xs: [batch, time, input]`, as the
     law that is broken and a sentence. What raises is not caught."""
     batch, first = len(xs), cell.initial_state(len(xs))
-    yield from _state_faults(first, batch, "`initial_state`")
+    yield from _state_faults(first, batch, "`initial_state`", "begin with zeros, say")
     state = first
     for x in xs.unbind(1):
         result = cell.step_input(x, state)
@@ -226,29 +226,29 @@ def step_faults(cell: Any, xs: Tensor) -> Iterator[tuple[str, str]]:
             says = f"`step` returned the state {outline(state)}, but `initial_state` made "
             says += f"{outline(first)}: a step must keep the structure, the shapes and the dtypes"
             yield SAME_SHAPE, f"{says} of the state"
-        yield from _state_faults(state, batch, "`step`")
+        advice = "look for a division, a root or a logarithm"
+        yield from _state_faults(state, batch, "`step`", advice)
         if isinstance(output, Tensor):
-            yield from _not_finite("the output of `step`", output)
+            yield from _not_finite(output, "the output of `step`", advice)
 
 
-def _state_faults(state: Any, batch: int, method: str) -> Iterator[tuple[str, str]]:
+def _state_faults(state: Any, batch: int, method: str, advice: str) -> Iterator[tuple[str, str]]:
     """The faults of what should be a state from `method`, part by part."""
     if isinstance(state, tuple):
         for part in state:
-            yield from _state_faults(part, batch, method)
+            yield from _state_faults(part, batch, method, advice)
     elif isinstance(state, Tensor):
         if state.dim() == 0 or state.shape[0] != batch:
             says = f"for a batch of {batch} {method} returned a state tensor of "
             says += f"{list(state.shape)}: batch must be dimension 0 of every tensor of the state"
             yield BATCH_FIRST, f"{says}, so make it [{batch}, ...]"
-        yield from _not_finite(f"the state from {method}", state)
+        yield from _not_finite(state, f"the state from {method}", advice)
     elif state is not None:
         says = f"the state from {method} has a {type(state).__name__} in it: a state is a tensor,"
         yield RETURNS_TWO, f"{says} a tuple of states, or None"
 
 
-def _not_finite(what: str, tensor: Tensor) -> Iterator[tuple[str, str]]:
+def _not_finite(tensor: Tensor, what: str, advice: str) -> Iterator[tuple[str, str]]:
     if not tensor.isfinite().all():
         kind = "NaN" if tensor.isnan().any() else "infinite numbers"
-        says = f"{what} has {kind} for small inputs; look for a division, a root or a logarithm"
-        yield FINITE, says
+        yield FINITE, f"{what} has {kind} for small inputs; {advice}"

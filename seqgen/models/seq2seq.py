@@ -228,11 +228,12 @@ class Seq2Seq(Generative):
         """As `_write`, token by token; with the probability `rate` one that the model has drawn."""
         reads: list[Tensor] = []
         weights: list[Tensor] = []
-        for t, tokens in enumerate(inputs.unbind(1)):
+        for t, true in enumerate(inputs.unbind(1)):
+            tokens = true
             if t and rate and self.sampling:
                 with torch.no_grad():
                     log_probs = self.head.log_probs(reads[-1])
-                tokens = mixed(tokens, log_probs, rate, self.sampling.temperature)
+                tokens = mixed(true, log_probs, rate, self.sampling.temperature)
             read, weight, state = self._read(tokens, state, context)
             reads.append(read)
             weights.append(weight)
