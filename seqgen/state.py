@@ -72,7 +72,7 @@ def concatenate(first: S, *others: State) -> S:
         if all(list(part.shape[1:]) == widest for part in parts):
             return torch.cat(parts)
         joined = parts[0].new_zeros(sum(map(len, parts)), *widest)
-        for part, rows in zip(parts, joined.split(list(map(len, parts))), strict=True):
+        for part, rows in zip(parts, torch.split(joined, list(map(len, parts))), strict=True):
             rows[(slice(None), *map(slice, part.shape[1:]))].copy_(part)
         return joined
 

@@ -124,11 +124,12 @@ def scored(
 ) -> Score:
     """The Score of `targets: [batch, time]` from `hidden: [batch, time, input]`."""
     nats, choices = [], []
-    parts = [each.split(SCORED_AT_ONCE, 1) for each in (hidden, targets)]
+    parts = [torch.split(each, SCORED_AT_ONCE, 1) for each in (hidden, targets)]
     for some, wanted in zip(*parts, strict=True):
         log_probs = head.log_probs(some)
         nats.append(-log_probs.gather(-1, wanted.unsqueeze(-1)).squeeze(-1))
         choices.append(log_probs.argmax(-1))
     predicted = torch.cat(choices, 1)
     found = (torch.cat(nats, 1), predicted == targets, predicted)
-    return Score(*(mask_padding(each, lengths) for each in found), state)
+    total, correct, predicted = (mask_padding(each, lengths) for each in found)
+    return Score(total, correct, predicted, state)

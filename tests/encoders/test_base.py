@@ -1,4 +1,4 @@
-"""The laws of encoders, for every registered one, with every cell, and with letters."""
+"""The laws of encoders, for every registered one, with every cell and with letters; bridges."""
 
 import pytest
 import torch
@@ -6,7 +6,6 @@ import torch
 from seqgen.cells import cells
 from seqgen.data import Sources
 from seqgen.encoders import Bridge, Encoded, Encoder, bridges, encoders
-from seqgen.encoders.base import real_tokens, reverse, unless_full
 from seqgen.options import OptionError
 from seqgen.state import outline
 from seqgen.tokenizers import EOS, PAD
@@ -142,70 +141,17 @@ def test_a_summary_alone_has_one_empty_place_to_look_at():
     assert mask.tolist() == [[True], [True]]
 
 
-# Rows of different length: what is real, when lengths matter, and rows backwards.
-
-
-def test_tokens_are_real_up_to_the_end_of_their_row():
-    found = real_tokens(torch.tensor([0, 3, 2]), 3)
-    assert found.tolist() == [[False] * 3, [True] * 3, [True, True, False]]
-
-
-def test_lengths_matter_where_a_row_ends_early():
-    lengths = torch.tensor([4, 4, 3])
-    assert unless_full(lengths, 4) is lengths
-    assert unless_full(lengths[:2], 4) is None
-    assert unless_full(lengths[:2], 5) is not None
-    assert unless_full(lengths[:0], 4) is None
-
-
-ROWS = torch.tensor([[1, 2, 3, 8, 9], [1, 2, 3, 4, 5], [6, 7, 8, 9, 9], [1, 9, 9, 9, 9.0]])
-LENGTHS = torch.tensor([3, 5, 0, 1])
-
-
-def test_each_row_is_reversed_within_its_own_length():
-    found = reverse(ROWS.unsqueeze(2), LENGTHS).squeeze(2)
-    assert found.tolist() == [[3, 2, 1, 8, 9], [5, 4, 3, 2, 1], [6, 7, 8, 9, 9], [1, 9, 9, 9, 9]]
-
-
-def test_without_lengths_all_of_each_row_is():
-    assert reverse(ROWS.unsqueeze(2), None)[0].flatten().tolist() == [9, 8, 3, 2, 1]
-
-
-def test_twice_is_as_before():
-    vectors = torch.randn(4, 5, 3)
-    for lengths in (LENGTHS, None):
-        assert torch.equal(reverse(reverse(vectors, lengths), lengths), vectors)
-
-
-def test_gradients_go_back_to_where_the_vectors_came_from():
-    vectors = torch.zeros(4, 5, 1, requires_grad=True)
-    (reverse(vectors, LENGTHS).squeeze(2) * ROWS).sum().backward()
-    assert vectors.grad[0].flatten().tolist() == [3, 2, 1, 8, 9]
-
-
-def test_there_may_be_no_rows_and_no_time():
-    assert reverse(torch.zeros(0, 5, 2), LENGTHS[:0]).shape == (0, 5, 2)
-    assert reverse(torch.zeros(4, 0, 2), torch.zeros(4, dtype=torch.long)).shape == (4, 0, 2)
-
-
-# Bridges: from a summary to what a cell begins with, for any two cells.
-
-
 @pytest.fixture
 def summary():
     return torch.randn(3, 5, generator=torch.Generator().manual_seed(1))
 
 
-@pytest.fixture(params=bridges.names())
-def name(request):
-    return request.param
-
-
-def test_gives_a_state_its_numbers(name):
+@pytest.mark.parametrize("name", bridges.names())
+def test_every_bridge_gives_a_state_its_numbers(name):
     bridge = bridges.build(name, summary_size=5, state_size=5)
     assert isinstance(bridge, Bridge)
-    assert bridge(torch.randn(3, 5)).shape == (3, 5)
-    assert bridge(torch.randn(0, 5)).shape == (0, 5)
+    for rows in (3, 0):
+        assert bridge(torch.randn(rows, 5)).shape == (rows, 5)
 
 
 @pytest.mark.parametrize("cell", cells.names())
@@ -222,92 +168,77 @@ def test_any_cell_begins_with_what_comes_over_the_bridge(small, cell, summary):
     assert bridge.linear.weight.grad.any()
 
 
-def test_linear_maps_any_size_to_any(summary):
+def test_what_each_bridge_makes_of_a_summary(summary):
     bridge = bridges.build("linear", summary_size=5, state_size=2)
     with torch.no_grad():
         bridge.linear.weight.fill_(1)
         bridge.linear.bias.fill_(0.5)
     wanted = (summary.sum(1, keepdim=True) + 0.5).tanh().expand(3, 2)
     torch.testing.assert_close(bridge(summary), wanted)
-
-
-def test_copy_changes_nothing_and_wants_equal_sizes(summary):
     assert bridges.build("copy", summary_size=5, state_size=5)(summary) is summary
+    assert bridges.build("zeros", state_size=2)(summary).tolist() == [[0, 0]] * 3
+
+
+def test_copy_wants_equal_sizes():
     with pytest.raises(OptionError, match="they have 5 and 6 numbers; `linear` maps any to any"):
         bridges.build("copy", summary_size=5, state_size=6)
 
 
-def test_zeros_let_nothing_pass(summary):
-    assert bridges.build("zeros", state_size=2)(summary).tolist() == [[0, 0]] * 3
+class TestLabel:
+    """The first token, and nothing else."""
+
+    @pytest.fixture
+    def encoder(self, build):
+        return build({"name": "label", "size": 4})
+
+    def test_the_summary_is_the_vector_of_the_label(self, encoder):
+        here = Sources(torch.tensor([[7, EOS], [5, EOS]]), torch.ones(2) * 2)
+        summary, memory, mask = encoder(here)
+        assert torch.equal(summary, encoder.embedding.table()[[7, 5]])
+        assert (encoder.summary_size, encoder.memory_size) == (4, 0)
+        assert memory.shape == (2, 1, 0)
+        assert mask.all()
+
+    def test_what_comes_after_the_label_is_not_read(self, encoder):
+        pairs = (torch.tensor([[7, EOS, PAD]]), torch.tensor([[7, 4]]))
+        one, other = (encoder(Sources(each, torch.tensor([2]))).summary for each in pairs)
+        assert torch.equal(one, other)
+
+    def test_no_label_is_padding_whatever_stands_there(self, encoder):
+        for values in (torch.tensor([[5, 6]]), torch.zeros(1, 0, dtype=torch.long)):
+            summary = encoder(Sources(values, torch.tensor([0]))).summary
+            assert torch.equal(summary, encoder.embedding.table()[[PAD]])
 
 
-# The encoder `label`: the first token, and nothing else.
+class TestVector:
+    """The vector itself, or a map of it."""
 
+    VECTORS = torch.tensor([[1, 2, 3], [-4, 0, 0.5]])
+    SOURCES = Sources(VECTORS, torch.ones(2, dtype=torch.long))
 
-LABEL = {"name": "label", "size": 4}
+    def test_the_summary_is_the_vector(self, build):
+        encoder = build("vector")
+        summary, memory, mask = encoder(self.SOURCES)
+        assert torch.equal(summary, self.VECTORS)
+        assert (encoder.summary_size, encoder.memory_size) == (3, 0)
+        assert (memory.shape, mask.tolist()) == ((2, 1, 0), [[True], [True]])
+        none = Sources(torch.zeros(0, 3), torch.zeros(0, dtype=torch.long))
+        assert encoder(none).summary.shape == (0, 3)
 
+    def test_with_a_size_it_is_mapped_into_minus_one_to_one_and_learns(self, build):
+        encoder = build({"name": "vector", "size": 2})
+        with torch.no_grad():
+            encoder.project[0].weight.copy_(torch.tensor([[1, 0, 0], [0, 0.5, 2.0]]))
+            encoder.project[0].bias.copy_(torch.tensor([0, 1.0]))
+        wanted = torch.tensor([[1, 8], [-4, 2.0]]).tanh()
+        summary = encoder(self.SOURCES).summary
+        torch.testing.assert_close(summary, wanted)
+        assert encoder.summary_size == 2
+        summary.sum().backward()
+        assert all(each.grad.any() for each in encoder.parameters())
 
-def test_the_summary_is_the_vector_of_the_label(build):
-    encoder = build(LABEL)
-    summary, memory, mask = encoder(Sources(torch.tensor([[7, EOS], [5, EOS]]), torch.ones(2) * 2))
-    assert torch.equal(summary, encoder.embedding.table()[[7, 5]])
-    assert (encoder.summary_size, encoder.memory_size) == (4, 0)
-    assert memory.shape == (2, 1, 0)
-    assert mask.all()
-
-
-def test_what_stands_behind_the_label_is_not_read(build):
-    encoder = build(LABEL)
-    one = Sources(torch.tensor([[7, EOS, PAD]]), torch.tensor([2]))
-    other = Sources(torch.tensor([[7, 4]]), torch.tensor([2]))
-    assert torch.equal(encoder(one).summary, encoder(other).summary)
-
-
-def test_no_label_is_padding_whatever_stands_there(build):
-    encoder = build(LABEL)
-    for values in (torch.tensor([[5, 6]]), torch.zeros(1, 0, dtype=torch.long)):
-        summary = encoder(Sources(values, torch.tensor([0]))).summary
-        assert torch.equal(summary, encoder.embedding.table()[[PAD]])
-
-
-# The encoder `vector`: the vector itself, or a map of it.
-
-
-VECTORS = torch.tensor([[1, 2, 3], [-4, 0, 0.5]])
-SOURCES = Sources(VECTORS, torch.ones(2, dtype=torch.long))
-
-
-def test_the_summary_is_the_vector(build):
-    encoder = build("vector")
-    summary, memory, mask = encoder(SOURCES)
-    assert torch.equal(summary, VECTORS)
-    assert encoder.summary_size == 3
-    assert (encoder.memory_size, memory.shape, mask.tolist()) == (0, (2, 1, 0), [[True], [True]])
-
-
-def test_with_a_size_it_is_mapped_into_minus_one_to_one(build):
-    encoder = build({"name": "vector", "size": 2})
-    with torch.no_grad():
-        encoder.project[0].weight.copy_(torch.tensor([[1, 0, 0], [0, 0.5, 2.0]]))
-        encoder.project[0].bias.copy_(torch.tensor([0, 1.0]))
-    wanted = torch.tensor([[1, 8], [-4, 2.0]]).tanh()
-    torch.testing.assert_close(encoder(SOURCES).summary, wanted)
-    assert encoder.summary_size == 2
-
-
-def test_it_learns(build):
-    encoder = build({"name": "vector", "size": 2})
-    encoder(SOURCES).summary.sum().backward()
-    assert all(each.grad.any() for each in encoder.parameters())
-
-
-def test_there_may_be_no_vectors(build):
-    none = Sources(torch.zeros(0, 3), torch.zeros(0, dtype=torch.long))
-    assert build("vector")(none).summary.shape == (0, 3)
-
-
-@pytest.mark.parametrize("shape", [(2, 4), (2, 3, 1), (2,)])
-def test_vectors_of_another_size_are_refused(build, shape):
-    wrong = Sources(torch.zeros(shape), torch.ones(2, dtype=torch.long))
-    with pytest.raises(ValueError, match=r"`sources.values` must be \[2, 3\], but is \["):
-        build("vector")(wrong)
+    @pytest.mark.parametrize("shape", [(2, 4), (2, 3, 1), (2,)])
+    def test_vectors_of_another_size_are_refused(self, build, shape):
+        wrong = Sources(torch.zeros(shape), torch.ones(2, dtype=torch.long))
+        with pytest.raises(ValueError, match=r"`sources.values` must be \[2, 3\], but is \["):
+            build("vector")(wrong)

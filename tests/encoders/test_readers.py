@@ -1,4 +1,4 @@
-"""The encoder `recurrent`: what a cell outputs and remembers, row by row."""
+"""Encoders that read token by token, in one direction or two: outputs and memory, row by row."""
 
 from dataclasses import replace
 from functools import partial
@@ -10,22 +10,45 @@ from torch import nn
 
 from seqgen.cells import LSTM
 from seqgen.encoders import Recurrent, encoders
-from seqgen.encoders.readers import TokenVectors
+from seqgen.encoders.readers import TokenVectors, reverse, unless_full
 from seqgen.options import OptionError
 from seqgen.tokenizers import SPECIALS, Facts
 
 
-@pytest.mark.parametrize("layers", [1, 2])
-def test_memory_and_summary_are_the_cells_own(build, sources, layers):
-    cell = {"name": "lstm", "hidden_size": 4, "layers": layers}
-    encoder, here = build({"name": "recurrent", "cell": cell, "embedding": {"size": 3}}), sources()
+def reader(name, layers, build):
+    """A small one of LSTMs, whose layers are the cell's own in one direction."""
+    cell, here = {"name": "lstm", "hidden_size": 4}, {"layers": layers}
+    options = {"cell": cell, **here} if name == "bidirectional" else {"cell": {**cell, **here}}
+    return build({"name": name, "embedding": {"size": 3}, **options})
+
+
+def torchs_own(encoder):
+    """The same weights as one LSTM of torch."""
+    if not hasattr(encoder, "forwards"):
+        return encoder.cell.native
+    lstm = nn.LSTM(3, 4, len(encoder.forwards), batch_first=True, bidirectional=True)
+    own = zip(encoder.forwards, encoder.backwards, strict=True)
+    pairs = zip(lstm.all_weights, [cell for pair in own for cell in pair], strict=True)
+    with torch.no_grad():
+        for weights, cell in pairs:
+            for to, of in zip(weights, cell.native.all_weights[0], strict=True):
+                to.copy_(of)
+    return lstm
+
+
+@pytest.mark.parametrize("layers", [1, 2, 3])
+@pytest.mark.parametrize(("name", "ways"), [("recurrent", 1), ("bidirectional", 2)])
+def test_is_what_torch_has_row_by_row(build, sources, name, ways, layers):
+    encoder, here = reader(name, layers, build), sources()
+    lstm = torchs_own(encoder)
     summary, memory, _ = encoder(here)
-    assert (encoder.memory_size, encoder.summary_size) == (4, 8 * layers)
+    assert (encoder.memory_size, encoder.summary_size) == (4 * ways, 8 * ways * layers)
     for row, length in enumerate(here.lengths.tolist()):
-        embedded = encoder.vectors.embedding(here.values[[row], :length])
-        outputs, (hidden, memories) = encoder.cell.native(embedded) if length else (None, (0, 0))
         if length:
+            embedded = encoder.vectors.embedding(here.values[[row], :length])
+            outputs, (hidden, memories) = lstm(embedded)
             torch.testing.assert_close(memory[[row], :length], outputs)
+            # From the bottom up, forwards before backwards, as torch has them.
             wanted = torch.stack([hidden, memories], 1).flatten()
             torch.testing.assert_close(summary[row], wanted)
         else:
@@ -42,47 +65,9 @@ def test_a_source_without_tokens_is_refused_by_name():
         encoders.build({"name": "recurrent", "cell": "lstm"}, vector_size=3)
 
 
-# The encoder `bidirectional`, against torch's own network of two directions.
-
-
 @pytest.fixture(params=[1, 2, 3])
-def layers(request):
-    return request.param
-
-
-@pytest.fixture
-def encoder(build, layers):
-    cell = {"name": "lstm", "hidden_size": 4}
-    spec = {"name": "bidirectional", "cell": cell, "layers": layers, "embedding": {"size": 3}}
-    return build(spec)
-
-
-def torchs_own(encoder):
-    """The same weights as one LSTM of torch."""
-    lstm = nn.LSTM(3, 4, len(encoder.forwards), batch_first=True, bidirectional=True)
-    own = zip(encoder.forwards, encoder.backwards, strict=True)
-    pairs = zip(lstm.all_weights, [cell for pair in own for cell in pair], strict=True)
-    with torch.no_grad():
-        for weights, cell in pairs:
-            for to, of in zip(weights, cell.native.all_weights[0], strict=True):
-                to.copy_(of)
-    return lstm
-
-
-def test_is_what_torch_has_row_by_row(encoder, sources, layers):
-    here, lstm = sources(), torchs_own(encoder)
-    summary, memory, _ = encoder(here)
-    assert (encoder.memory_size, encoder.summary_size) == (8, 16 * layers)
-    for row, length in enumerate(here.lengths.tolist()):
-        if length:
-            embedded = encoder.vectors.embedding(here.values[[row], :length])
-            outputs, (hidden, memories) = lstm(embedded)
-            torch.testing.assert_close(memory[[row], :length], outputs)
-            # From the bottom up, forwards before backwards, as torch has them.
-            wanted = torch.stack([hidden, memories], 1).flatten()
-            torch.testing.assert_close(summary[row], wanted)
-        else:
-            assert not summary[row].any()
+def encoder(build, request):
+    return reader("bidirectional", request.param, build)
 
 
 def test_rows_that_fill_the_batch_are_what_torch_has(encoder, sources):
@@ -116,7 +101,7 @@ def test_dropout_is_between_layers_too(build, sources):
         assert not torch.equal(one.memory, other.memory)
 
 
-# What is read of each token: its embedding, and its letters beside it.
+# What is read of each token: its embedding, and its letters.
 
 
 LETTERS = {
@@ -203,3 +188,41 @@ def test_a_new_run_tells_each_embedding_of_its_own_vocabulary(tmp_path):
         vectors.initialise(facts)
     assert vectors.embedding.table()[4].tolist() == [1, 2, 3]
     assert vectors.letters.vectors.embedding.table()[4].tolist() == [4, 5]
+
+
+# Rows of different length: when lengths matter, and rows backwards.
+
+
+def test_lengths_matter_where_a_row_ends_early():
+    lengths = torch.tensor([4, 4, 3])
+    assert unless_full(lengths, 4) is lengths
+    assert unless_full(lengths[:2], 4) is None
+    assert unless_full(lengths[:2], 5) is not None
+    assert unless_full(lengths[:0], 4) is None
+
+
+ROWS = torch.tensor([[1, 2, 3, 8, 9], [1, 2, 3, 4, 5], [6, 7, 8, 9, 9], [1, 9, 9, 9, 9.0]])
+LENGTHS = torch.tensor([3, 5, 0, 1])
+
+
+def test_each_row_is_reversed_within_its_own_length():
+    found = reverse(ROWS.unsqueeze(2), LENGTHS).squeeze(2)
+    assert found.tolist() == [[3, 2, 1, 8, 9], [5, 4, 3, 2, 1], [6, 7, 8, 9, 9], [1, 9, 9, 9, 9]]
+    assert reverse(ROWS.unsqueeze(2), None)[0].flatten().tolist() == [9, 8, 3, 2, 1]
+
+
+def test_twice_is_as_before():
+    vectors = torch.randn(4, 5, 3)
+    for lengths in (LENGTHS, None):
+        assert torch.equal(reverse(reverse(vectors, lengths), lengths), vectors)
+
+
+def test_gradients_go_back_to_where_the_vectors_came_from():
+    vectors = torch.zeros(4, 5, 1, requires_grad=True)
+    (reverse(vectors, LENGTHS).squeeze(2) * ROWS).sum().backward()
+    assert vectors.grad[0].flatten().tolist() == [3, 2, 1, 8, 9]
+
+
+def test_there_may_be_no_rows_and_no_time():
+    assert reverse(torch.zeros(0, 5, 2), LENGTHS[:0]).shape == (0, 5, 2)
+    assert reverse(torch.zeros(4, 0, 2), torch.zeros(4, dtype=torch.long)).shape == (4, 0, 2)
