@@ -11,7 +11,6 @@ import warnings
 from abc import ABC, abstractmethod
 from codecs import BOM_UTF8
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -101,7 +100,7 @@ class PretrainedEmbedding(Embedding):
     ) -> None:
         super().__init__()
         self.path = path
-        self.output_size = vector_size(path) if size is None else size
+        self.output_size = layout(path)[0] if size is None else size
         weight = nn.init.normal_(torch.empty(vocab_size, self.output_size))
         if trainable:
             self.weight = nn.Parameter(weight)
@@ -118,20 +117,19 @@ class PretrainedEmbedding(Embedding):
     def initialise(self, facts: Facts) -> None:
         """Put the vectors of the file into the table. Raises DataError."""
         forms = [_forms(piece) for piece in facts.pieces]
-        vectors = read_vectors(
-            self.path, {form for each in forms for form in each}, self.output_size
-        )
+        words = {form for each in forms for form in each}
+        vectors, duplicates = read_vectors(self.path, words, self.output_size)
         rows: dict[int, Vector] = {}
         for token, each in enumerate(forms):
-            form = next((form for form in each if form in vectors.found), None)
+            form = next((form for form in each if form in vectors), None)
             if form is not None:
-                rows[token] = vectors.found[form]
+                rows[token] = vectors[form]
         if not rows:
             raise DataError(f"{self.path}: has no vector for any token of the vocabulary")
         found = torch.stack([torch.from_numpy(row) for row in rows.values()])
         self.weight.mul_(found.std(correction=0).item())
         self.weight[torch.tensor(list(rows), device=self.weight.device)] = found.to(self.weight)
-        _report(self.path, facts, rows, vectors.duplicates)
+        _report(self.path, facts, rows, duplicates)
 
 
 def _forms(piece: str) -> tuple[str, ...]:
@@ -160,28 +158,15 @@ Vector = NDArray[np.float32]
 _NUMBER = re.compile(rb"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
-@dataclass(frozen=True)
-class Vectors:
-    """The vectors of some words; `duplicates` is how often one of them came again."""
-
-    found: dict[str, Vector]
-    duplicates: int
-
-
-def vector_size(path: Path) -> int:
-    """How many numbers a vector of the file has, by its first line or its header."""
-    return _layout(path)[0]
-
-
-def read_vectors(path: Path, words: Collection[str], size: int) -> Vectors:
-    """The vectors of `words`, of `size` numbers each; where a word comes twice the first one.
+def read_vectors(path: Path, words: Collection[str], size: int) -> tuple[dict[str, Vector], int]:
+    """The vectors of `words`, of `size` numbers each, and how many rows were duplicates of one.
 
     A row is a word and its numbers, with single spaces between. A word may have spaces itself:
     the last `size` fields are the numbers. A header of two whole numbers (how many rows, how many
     numbers) may come first. Of rows for other words only the number of fields is checked.
     Raises DataError with the row's number.
     """
-    found_size, header = _layout(path)
+    found_size, header = layout(path)
     if found_size != size:
         raise DataError(f"{path}: the vectors are of {found_size} numbers, not of {size}")
     wanted = {word.encode(): word for word in words}
@@ -208,11 +193,11 @@ def read_vectors(path: Path, words: Collection[str], size: int) -> Vectors:
             number = numbers[int(np.isinf(vector).argmax())].decode()
             raise DataError(f"{path}:{row}: the number {number} is too large for float32")
         found[word] = vector
-    return Vectors(found, duplicates)
+    return found, duplicates
 
 
-def _layout(path: Path) -> tuple[int, bool]:
-    """How many numbers a row has, and whether a header comes first.
+def layout(path: Path) -> tuple[int, bool]:
+    """How many numbers a row of the file has, and whether a header comes first.
 
     `5 3` is a header if the row below has three numbers; else it is the word 5 with a vector of
     one number.

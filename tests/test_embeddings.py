@@ -14,8 +14,8 @@ from seqgen.embeddings import (
     OneHot,
     PretrainedEmbedding,
     embeddings,
+    layout,
     read_vectors,
-    vector_size,
 )
 from seqgen.errors import DataError
 from seqgen.tokenizers import SPECIALS, Facts
@@ -93,7 +93,7 @@ class TestReadingVectors:
         return call
 
     def found(self, path, *words):
-        vectors = read_vectors(path, words, vector_size(path)).found
+        vectors, _ = read_vectors(path, words, layout(path)[0])
         return {word: vector.tolist() for word, vector in vectors.items()}
 
     @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ class TestReadingVectors:
     )
     def test_headers_and_sizes(self, write, text, size):
         path = write(text)
-        assert vector_size(path) == size
+        assert layout(path)[0] == size
         assert self.found(path, "the", "of", "and") == {
             "the": [1, 2, 3][:size],
             "of": [4, 5, 6][:size],
@@ -137,9 +137,9 @@ class TestReadingVectors:
 
     def test_the_first_of_equal_words_counts(self, write):
         path = write("a 1 2\nb 3 4\na 5 6\nc 0 0\nc 0 0\na x y\n")
-        vectors = read_vectors(path, ["a", "b"], 2)
-        assert vectors.found["a"].tolist() == [1, 2]
-        assert vectors.duplicates == 2
+        vectors, duplicates = read_vectors(path, ["a", "b"], 2)
+        assert vectors["a"].tolist() == [1, 2]
+        assert duplicates == 2
 
     @pytest.mark.parametrize(
         "row",
@@ -159,13 +159,13 @@ class TestReadingVectors:
             DataError, match=rf"txt:2: the number {number} is too large for float32"
         ):
             read_vectors(path, ["b"], 2)
-        assert not read_vectors(path, ["c"], 2).found
+        assert read_vectors(path, ["c"], 2) == ({}, 0)
         assert self.found(write("a 1e-60 3.4e38\n"), "a")["a"] == pytest.approx([0, 3.4e38])
 
     def test_a_pipe_is_not_waited_for(self, tmp_path):
         os.mkfifo(tmp_path / "pipe")
         with pytest.raises(DataError, match="pipe: this is not a regular file"):
-            vector_size(tmp_path / "pipe")
+            layout(tmp_path / "pipe")
 
     def test_rows_are_counted_with_the_header(self, write):
         path = write("9 2\na 1 2\n" + "b " + "x" * 50 + "\n")
@@ -182,12 +182,12 @@ class TestReadingVectors:
         with pytest.raises(
             DataError, match=r"vectors\.txt:1: must be a word and numbers, but is '"
         ):
-            vector_size(write(text))
+            layout(write(text))
 
     def test_a_missing_file_is_named(self, tmp_path):
         for path, reason in ((tmp_path / "none", "No such file"), (tmp_path, "Is a directory")):
             with pytest.raises(DataError, match=f"cannot be read: {reason}"):
-                vector_size(path)
+                layout(path)
 
     def test_certificates_are_still_checked(self, write):
         """Making torchtext's `Vectors` would end that for the whole process."""
