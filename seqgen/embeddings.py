@@ -159,7 +159,8 @@ _NUMBER = re.compile(rb"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
 def read_vectors(path: Path, words: Collection[str], size: int) -> tuple[dict[str, Vector], int]:
-    """The vectors of `words`, of `size` numbers each, and how many rows were duplicates of one.
+    """The vectors of `words`, of `size` numbers each, and how many rows were duplicates: of these
+    the first one counts.
 
     A row is a word and its numbers, with single spaces between. A word may have spaces itself:
     the last `size` fields are the numbers. A header of two whole numbers (how many rows, how many

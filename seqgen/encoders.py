@@ -206,8 +206,8 @@ class Bidirectional(Encoder):
         summaries = []
         for forwards, backwards in zip(self.forwards, self.backwards, strict=True):
             ahead, last = forwards(xs, None, lengths)
-            behind, first = backwards(reverse(xs, lengths), None, lengths)
-            xs = self.dropout(torch.cat([ahead, reverse(behind, lengths)], 2))
+            back, first = backwards(reverse(xs, lengths), None, lengths)
+            xs = self.dropout(torch.cat([ahead, reverse(back, lengths)], 2))
             summaries += [cast(Cell, forwards).summary(last), cast(Cell, backwards).summary(first)]
         return Encoded(torch.cat(summaries, 1), xs, real(sources.lengths, time))
 

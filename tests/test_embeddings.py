@@ -230,13 +230,15 @@ class TestPretrained:
         assert float(made.table()[6:].detach().std()) == pytest.approx(wanted, rel=0.03)
 
     def test_it_is_said_how_many_there_are(self, path):
-        _, told = self.begun(path, self.facts("the", "dog", "cat", counts=[0, 0, 0, 3, 90, 5, 2]))
+        _, message = self.begun(
+            path, self.facts("the", "dog", "cat", counts=[0, 0, 0, 3, 90, 5, 2])
+        )
         text = (
             "vectors for 2 of 3 tokens (66.7%), 92.0% of the training text; 1 that came again were"
         )
-        assert told == f"{path}: {text} left out"
-        _, told = self.begun(path, self.facts("cat", "dog"))
-        assert told == f"{path}: vectors for 1 of 2 tokens (50.0%)"
+        assert message == f"{path}: {text} left out"
+        _, message = self.begun(path, self.facts("cat", "dog"))
+        assert message == f"{path}: vectors for 1 of 2 tokens (50.0%)"
 
     def test_a_file_for_other_texts_is_refused(self, path):
         path.write_text("chat 1 2\n", encoding="utf-8")

@@ -37,12 +37,8 @@ class LanguageModel(Generative):
         super().__init__()
         self.embedding = embeddings.build(embedding, vocab_size=vocab_size)
         self.cell = cells.build(cell, input_size=self.embedding.output_size)
-        self.head = heads.build(
-            head,
-            input_size=self.cell.output_size,
-            vocab_size=vocab_size,
-            table=self.embedding.table,
-        )
+        sizes = {"input_size": self.cell.output_size, "vocab_size": vocab_size}
+        self.head = heads.build(head, **sizes, table=self.embedding.table)
         self.dropout = Dropout(dropout)
         self.input_dropout = Dropout(input_dropout)
 

@@ -135,17 +135,10 @@ class Seq2Seq(Generative):
         self.encoder = encoders.build(encoder, **source)
         self.embedding = embeddings.build(embedding, vocab_size=vocab_size)
         self.cell, self.attention = self._writer(cell, attention, input_feeding)
-        self.bridge = bridges.build(
-            bridge,
-            summary_size=self.encoder.summary_size,
-            state_size=self.cell.summary_size,
-        )
-        self.head = heads.build(
-            head,
-            input_size=self.attention.output_size,
-            vocab_size=vocab_size,
-            table=self.embedding.table,
-        )
+        sizes = {"summary_size": self.encoder.summary_size, "state_size": self.cell.summary_size}
+        self.bridge = bridges.build(bridge, **sizes)
+        sizes = {"input_size": self.attention.output_size, "vocab_size": vocab_size}
+        self.head = heads.build(head, **sizes, table=self.embedding.table)
         self.looks_back = self.attention.looks
         self.input_feeding = input_feeding
         self.sampling = sampling
@@ -190,15 +183,17 @@ class Seq2Seq(Generative):
     ) -> tuple[Any, Any]:
         """The cell and its attention. With input feeding the cell reads what attention makes,
         whose size may follow from the cell's: both are first built on no device to find out."""
-        memory_size, input_size = self.encoder.memory_size, self.embedding.output_size
+
+        def build(input_size: int) -> tuple[Any, Any]:
+            made = cells.build(cell, input_size=input_size)
+            sizes = {"query_size": made.output_size, "memory_size": self.encoder.memory_size}
+            return made, attentions.build(attention, **sizes)
+
+        input_size = self.embedding.output_size
         if input_feeding:
             with torch.device("meta"):
-                query_size = cells.build(cell, input_size=input_size).output_size
-                sizes = {"query_size": query_size, "memory_size": memory_size}
-                input_size += attentions.build(attention, **sizes).output_size
-        made = cells.build(cell, input_size=input_size)
-        sizes = {"query_size": made.output_size, "memory_size": memory_size}
-        return made, attentions.build(attention, **sizes)
+                input_size += build(input_size)[1].output_size
+        return build(input_size)
 
     def _encode(self, sources: Sources) -> tuple[WriterState, Context]:
         """The first state of the cell, and the context."""

@@ -151,7 +151,7 @@ class TestMixed:
         assert drawn == ({1} if temperature < 1 else {0, 1, 2})
 
     @pytest.mark.parametrize("temperature", [0.0, 1.0])
-    def test_a_model_that_diverges_can_still_be_told_by_its_loss(self, temperature):
+    def test_a_model_that_diverges_is_still_seen_in_its_loss(self, temperature):
         scores = torch.full((3, 4), math.nan)
         assert set(mixed(TRUE, scores, 1, temperature).tolist()) <= {0, 1, 2, 3}
 
@@ -419,7 +419,7 @@ class TestParts:
                 self.output_size = query_size + memory_size
 
             def forward(self, queries, keys, memory, mask):
-                """The mean of the memory beside the query."""
+                """The mean of the memory next to the query."""
                 shares = mask / mask.sum(1, keepdim=True).clamp(min=1)
                 weights = shares.unsqueeze(1).expand(-1, queries.shape[1], -1)
                 return torch.cat([queries, weights @ memory], 2), weights
