@@ -47,8 +47,8 @@ class Cell(nn.Module, ABC):
     """One step of recurrence. A subclass sets `output_size` and defines two methods.
 
     Batch is dimension 0 of every tensor of the state, and a step keeps the structure and the shapes
-    that the initial state has. Everything else (reading a sequence,
-    rows of different length, carrying and reordering states) is derived from these two.
+    that the initial state has. Everything else (reading a sequence, rows of different length,
+    carrying and reordering states) is derived from these two.
     """
 
     output_size: int

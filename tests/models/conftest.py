@@ -216,8 +216,8 @@ def take():
             letters, sizes = letters[rows, :longest], sizes[rows, :longest]
         time = max(lengths.tolist())
         read = Sources(values, here.lengths[rows], letters, sizes)
-        own = (batch.inputs[rows, :time], batch.targets[rows, :time])
-        return PairBatch(read, *own, lengths, batch.numbers[rows])
+        inputs, targets = batch.inputs[rows, :time], batch.targets[rows, :time]
+        return PairBatch(read, inputs, targets, lengths, torch.tensor(rows))
 
     return rows_of
 

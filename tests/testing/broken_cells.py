@@ -67,6 +67,8 @@ Normalises = elman(
 OtherForward = elman(
     "OtherForward", forward=lambda read, *given: (2 * read(*given)[0], read(*given)[1])
 )
+ForwardGivesOne = elman("ForwardGivesOne", forward=lambda read, *given: read(*given)[0])
+ForwardGivesThree = elman("ForwardGivesThree", forward=lambda read, *given: (*read(*given), None))
 ForgetsLengths = elman("ForgetsLengths", forward=lambda read, xs, state, lengths: read(xs, state))
 ForgetsState = elman(
     "ForgetsState", forward=lambda read, xs, state, lengths: read(xs, None, lengths)

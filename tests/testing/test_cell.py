@@ -50,6 +50,8 @@ def test_a_class_will_do():
             "outputs are as wide as declared",
             "must be [4, 4], but is float32 [4, 5]",
         ),
+        ("ForwardGivesOne", "outputs are as wide as declared", "returned a tensor of [4, 6, 4]"),
+        ("ForwardGivesThree", "outputs are as wide as declared", "but returned a tuple of 3"),
         ("NoOutputSize", "is a cell", "set self.output_size in the constructor"),
         ("NotANumber", "all numbers are finite", "the output of `step` has NaN for small inputs"),
         ("ReturnsNone", "a step returns an output and a state", "but returned None; end it with"),
