@@ -41,8 +41,9 @@ class TestAdaptiveSoftmax:
         wanted = -head.log_probs(hidden).diagonal()
         torch.testing.assert_close(head.loss(hidden, torch.arange(1000)), wanted)
 
-    @pytest.mark.parametrize("cutoffs", [[3, 2], [2, 2], [9], [2, 10]])
+    @pytest.mark.parametrize("cutoffs", [[3, 2], [2, 2], [9], [2, 10], [0, 3]])
     def test_cutoffs_must_rise_below_the_size(self, cutoffs):
+        assert AdaptiveSoftmaxHead(INPUT, VOCAB, [1, 8]).ends == [1, 8, 9]
         with pytest.raises(ValueError, match=r"`cutoffs` must rise and be below 9, .* but are"):
             AdaptiveSoftmaxHead(INPUT, VOCAB, cutoffs)
 
