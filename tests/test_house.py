@@ -22,6 +22,7 @@ BANNED_NAMES = {"utils", "util", "helpers", "misc", "common", "core", "tools", "
 # Kinds of tests that speak of the whole and not of one module; so do those in tests/faults.
 TESTS_OF_THE_WHOLE = {
     "test_house.py",
+    "test_golden.py",
     "test_package.py",
     "test_recipes.py",
     "test_docs.py",
