@@ -335,7 +335,7 @@ class TrainedRun:
         The text has the format of the run's data; `name` is what an error calls it. Errors:
         DataError; ValueError where the data is not made of rows.
         """
-        rows = self.built.data.given(file, name, self.built.tokenizers)
+        rows = self.built.data.parse_rows(file, name, self.built.tokenizers)
         batch_size = self.built.recipe.evaluation.batch_size
         return score_rows(self.built.model, rows, self.built.device, batch_size)
 

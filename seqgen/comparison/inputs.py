@@ -76,7 +76,7 @@ def _every(run: TrainedRun, plan: Plan) -> tuple[Origin, Sequence[Example]]:
             raise RecipeError("inputs.rows: text to be continued has none; `inputs.file` may do")
         file, name = read_text(options.rows), str(options.rows)
         try:
-            return "rows", built.data.given(file, name, built.tokenizers).examples
+            return "rows", built.data.parse_rows(file, name, built.tokenizers).examples
         except ValueError as error:
             raise RecipeError(f"inputs.rows: {error}") from None
     return options.split, _held_out(run, options, longest_output(run, plan))

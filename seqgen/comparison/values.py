@@ -78,7 +78,7 @@ class Measurer:
             return None
         if run not in self._training:
             built = self.runs[run].built
-            texts = built.data.training_texts()[built.data.output_role]
+            texts = built.data.training_texts()[built.data.output_field]
             self._training[run] = training_text(texts, self.plan.diversity_unit, built.tokenizer)
         return self._training[run]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from seqgen.data.base import Renamed
 from seqgen.tokenizers import BOS, EOS, PAD
 
-# Padding: rows of different length as one tensor, and what is read and predicted of a sequence.
-
-
 _END = torch.tensor([EOS])
+
+T = TypeVar("T", bound="_OnDevice")
 
 
 def padded(rows: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
@@ -27,13 +27,13 @@ def padded(rows: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     return pad_sequence(list(rows), batch_first=True, padding_value=PAD), lengths
 
 
-def ended(tokens: Tensor) -> Tensor:
+def append_eos(tokens: Tensor) -> Tensor:
     """`tokens: [time]` with EOS behind."""
     return torch.cat([tokens, _END])
 
 
-def begun(rows: Sequence[Tensor]) -> Tensor:
-    """What is read to predict `rows`: BOS, then each row but for its last token.
+def shift_right(rows: Sequence[Tensor]) -> Tensor:
+    """What is read to predict `rows`: BOS, then each row without its last token.
 
     `[batch, time]`, padded like the rows themselves.
     """
@@ -43,14 +43,25 @@ def begun(rows: Sequence[Tensor]) -> Tensor:
     return before.masked_fill(~real, PAD)
 
 
-T = TypeVar("T", bound="_OnDevice")
+def _takes_numbers(kind: type[T]) -> type[T]:
+    """A batch whose constructor takes `row_ids` under its old name as well, with a warning."""
+    create: Callable[..., None] = kind.__init__
+
+    def __init__(self: Any, *values: Any, **named: Any) -> None:
+        if "numbers" in named:
+            vars(kind)["numbers"].warn(kind)
+            named["row_ids"] = named.pop("numbers")
+        create(self, *values, **named)
+
+    setattr(kind, "__init__", __init__)  # noqa: B010  mypy refuses to assign to a method
+    return kind
 
 
 class _OnDevice(ABC):  # noqa: B024
-    """A frozen dataclass of tensors, of the like, and of plain values."""
+    """A frozen dataclass of tensors, of other such dataclasses, and of plain values."""
 
     def to(self: T, device: Any, floats: torch.dtype | None = None) -> T:
-        """The same batch on `device`; numbers that are not whole as `floats`."""
+        """The same batch on `device`; floating-point numbers as `floats`."""
 
         def moved(value: Any) -> Any:
             if isinstance(value, Tensor):
@@ -61,21 +72,24 @@ class _OnDevice(ABC):  # noqa: B024
         return type(self)(**{name: moved(getattr(self, name)) for name in names})
 
 
+@_takes_numbers
 @dataclass(frozen=True)
 class TokenBatch(_OnDevice):
     """Tokens to read and the tokens to predict from them.
 
     `inputs` and `targets: [batch, time]`; `lengths: [batch]` says how much of each row is real
     (None: all). `continues`: the rows go on where the last batch's rows ended, so the recurrent
-    state is carried over. `numbers: [batch]` are the places of the rows in what they were taken
-    from, where that has rows.
+    state is carried over. `row_ids: [batch]` are the places of the rows in the part that they were
+    taken from, if it has rows.
     """
 
     inputs: Tensor
     targets: Tensor
     lengths: Tensor | None = None
     continues: bool = False
-    numbers: Tensor | None = None
+    row_ids: Tensor | None = None
+
+    numbers = Renamed("row_ids")
 
     @property
     def tokens(self) -> int:
@@ -106,20 +120,23 @@ class Sources(_OnDevice):
     letter_lengths: Tensor | None = None
 
 
+@_takes_numbers
 @dataclass(frozen=True)
 class PairBatch(_OnDevice):
     """Sources, and the targets that belong to them.
 
     `targets: [batch, time]` with `lengths: [batch]` of them real. For sequences that end by
-    themselves the last real one is EOS; `inputs` are BOS and the targets but for the last one.
-    `numbers: [batch]` are the places of the rows in the part they were taken from.
+    themselves the last real one is EOS; `inputs` are BOS and the targets without the last one.
+    `row_ids: [batch]` are the places of the rows in the part that they were taken from.
     """
 
     sources: Sources
     inputs: Tensor
     targets: Tensor
     lengths: Tensor
-    numbers: Tensor
+    row_ids: Tensor
+
+    numbers = Renamed("row_ids")
 
     @property
     def continues(self) -> bool:

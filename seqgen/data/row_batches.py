@@ -1,10 +1,11 @@
-"""Training batches and held-out parts of data that is made of rows, each row a whole."""
+"""Batches of rows, each row a whole: which rows a step reads, in training and held out."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Generic, TypeVar
+from dataclasses import dataclass, replace
+from itertools import chain, compress
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
@@ -16,10 +17,12 @@ from seqgen.state import State
 from seqgen.tokenizers import UNK
 from seqgen.tokenizers.base import Counts, count_ids
 
-# Buckets: which rows make each training batch, so that rows of about one length come together.
-
-
 Rows = NDArray[np.int64]
+Columns = Mapping[str, Sequence[Any]]
+"""Rows as tensors, by what they are of: those of each field, and what batches need besides."""
+
+B = TypeVar("B", bound=Batch)
+R = TypeVar("R")
 
 
 class Buckets:
@@ -27,10 +30,10 @@ class Buckets:
 
     `lengths` has for each row what it is sorted by, such as its source's length and its target's.
     Rows that are equal in that come in an order drawn for each epoch. The sorted rows are cut into
-    batches of `batch_size`; where `batch_tokens` is given instead into batches of at most so many
-    tokens, padding and all sides included (a longer row is a batch of its own). A batch ends
-    before that, but not in its first half, where the first of the lengths changes: rows of the
-    same source length are faster. The order of the batches is drawn for each epoch, too.
+    batches of `batch_size`, or, if `batch_tokens` is given, of at most so many tokens, padding and
+    all sides included (a longer row is a batch of its own). A batch ends earlier, but not in its
+    first half, where the first of the lengths changes: rows of the same source length are faster.
+    The order of the batches is drawn for each epoch, too.
     """
 
     def __init__(
@@ -49,7 +52,7 @@ class Buckets:
         self._epoch = -1
 
     def rows(self, step: int) -> Rows:
-        """The numbers of the rows of training step `step >= 0`."""
+        """The places of the rows of training step `step >= 0`."""
         epoch, index = divmod(step, self.steps_per_epoch)
         if self._epoch != epoch:
             self._order, generator = self._drawn(epoch)
@@ -59,7 +62,7 @@ class Buckets:
         return self._order[self._cuts[batch] : self._cuts[batch + 1]]
 
     def _drawn(self, epoch: int) -> tuple[Rows, np.random.Generator]:
-        """The rows by their lengths, equal ones shuffled, and what draws on from there."""
+        """The rows by their lengths, equal ones shuffled, and the generator for what follows."""
         generator = np.random.default_rng([self._seed, epoch])
         shuffled = generator.permutation(len(self._lengths))
         # lexsort is stable and takes the key that matters most last.
@@ -88,32 +91,49 @@ def _fitting(lengths: Rows, begin: int, batch_tokens: int) -> int:
     return max(1, int(np.searchsorted(padded, batch_tokens, side="right")))
 
 
-B = TypeVar("B", bound=Batch)
-R = TypeVar("R")
-
-
 @dataclass(frozen=True)
 class EncodedRows(Generic[B]):
-    """The rows of a part as tokens, and how batches are made of them.
+    """The rows of a part as tensors, and how batches are made of them.
 
-    `lengths` is what each row is sorted by, `collate` makes the batch of some rows by their
-    numbers, and `size` is that of the target texts. `tokens` has for each role one tensor for each
-    row; those of `output_role` are the targets, EOS included.
+    `lengths` is what each row is sorted by. `collate` makes a batch of the columns of some rows and
+    their places, `[batch]`. `fields` are the columns that are tokens, one tensor a row (or several,
+    such as the letters of each word); those of `output_field` are the targets, EOS included.
     """
 
+    columns: Columns
     lengths: Sequence[tuple[int, ...]]
-    collate: Callable[[Sequence[int]], B]
-    tokens: Mapping[str, Sequence[Tensor]]
-    output_role: str
-    size: TextSize
+    collate: Callable[[Columns, Tensor], B]
+    fields: Sequence[str]
+    output_field: str
+
+    def batch(self, places: Sequence[int]) -> B:
+        """The batch of some rows."""
+        columns = {
+            name: [column[place] for place in places] for name, column in self.columns.items()
+        }
+        return self.collate(columns, torch.tensor(places, dtype=torch.long))
+
+    def only(self, kept: Sequence[bool]) -> EncodedRows[B]:
+        """The rows where `kept` is true."""
+        columns = {name: [*compress(column, kept)] for name, column in self.columns.items()}
+        return replace(self, columns=columns, lengths=[*compress(self.lengths, kept)])
+
+    def targets(self) -> Sequence[Tensor]:
+        """What is predicted of each row."""
+        return self.columns[self.output_field]
 
     def counts(self) -> dict[str, Counts]:
-        """For each role how often each id stands in its tokens."""
-        return {role: _counted(rows) for role, rows in self.tokens.items()}
+        """For each field how often each id is one of its tokens."""
+        none = torch.zeros(0, dtype=torch.long)
+        found = {}
+        for field in self.fields:
+            rows = [[row] if isinstance(row, Tensor) else row for row in self.columns[field]]
+            found[field] = count_ids(torch.cat([*chain.from_iterable(rows), none]).numpy())
+        return found
 
 
 class RowTraining(Training[B]):
-    """The batches of `buckets`, made of `rows`.
+    """The batches of `buckets`, made of `rows`; `size` is that of their target texts.
 
     `draw(epoch)` gives an epoch its own tokens for the same rows, a function of the epoch alone
     (see `Tokenizer.sample`); without it all epochs read `rows`. Batches keep to the lengths of
@@ -123,11 +143,12 @@ class RowTraining(Training[B]):
     def __init__(
         self,
         rows: EncodedRows[B],
+        size: TextSize,
         buckets: Buckets,
         draw: Callable[[int], EncodedRows[B]] | None = None,
     ) -> None:
-        self.tokens = sum(len(row) for row in rows.tokens[rows.output_role])
-        self.size = rows.size
+        self.tokens = sum(map(len, rows.targets()))
+        self.size = size
         self.steps_per_epoch = buckets.steps_per_epoch
         self.longest = max(first for first, *_ in rows.lengths)
         self._first, self._latest = rows, (0, rows)
@@ -135,30 +156,26 @@ class RowTraining(Training[B]):
         self._draw = draw
 
     def batch(self, step: int) -> B:
-        """The rows that the buckets name for `step`."""
-        rows = self._rows(step // self.steps_per_epoch)
-        return rows.collate(self._buckets.rows(step).tolist())
+        epoch, rows = step // self.steps_per_epoch, self._first
+        if self._draw is not None and epoch > 0:
+            if self._latest[0] != epoch:
+                self._latest = (epoch, self._draw(epoch))
+            rows = self._latest[1]
+        return rows.batch(self._buckets.rows(step).tolist())
 
     def counts(self) -> dict[str, Counts]:
-        """Of each role, with the EOS of what is predicted."""
         return self._first.counts()
-
-    def _rows(self, epoch: int) -> EncodedRows[B]:
-        if self._draw is None or epoch == 0:
-            return self._first
-        if self._latest[0] != epoch:
-            self._latest = (epoch, self._draw(epoch))
-        return self._latest[1]
 
 
 class RowSplit(Split[B]):
     """Held-out rows, each of them read once, from the initial state."""
 
-    def __init__(self, rows: EncodedRows[B], examples: Sequence[Example]) -> None:
-        targets = rows.tokens[rows.output_role]
-        self.tokens = sum(len(row) for row in targets)
-        self.unknown = sum(int((row == UNK).sum()) for row in targets)
-        self.size = rows.size
+    def __init__(
+        self, rows: EncodedRows[B], size: TextSize, examples: Sequence[Example] = ()
+    ) -> None:
+        self.tokens = sum(map(len, rows.targets()))
+        self.unknown = sum(int((row == UNK).sum()) for row in rows.targets())
+        self.size = size
         self.examples = examples
         self._rows = rows
 
@@ -172,13 +189,4 @@ class RowSplit(Split[B]):
         lengths = self._rows.lengths
         order = sorted(range(len(lengths)), key=lengths.__getitem__)
         chunks = (order[i : i + batch_size] for i in range(0, len(order), batch_size))
-        return [visit(self._rows.collate(chunk), None)[0] for chunk in chunks]
-
-
-def text_size(texts: Sequence[str]) -> TextSize:
-    """The size of some texts together."""
-    return TextSize(sum(map(len, texts)), sum(len(text.encode()) for text in texts))
-
-
-def _counted(rows: Sequence[Tensor]) -> Counts:
-    return count_ids(torch.cat([*rows, torch.zeros(0, dtype=torch.long)]).numpy())
+        return [visit(self._rows.batch(chunk), None)[0] for chunk in chunks]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from seqgen.data.row_files import Part
 
 from seqgen.data import Example, LabelledData, PairsData, data
 from seqgen.data.batches import ended
@@ -21,7 +22,6 @@ from seqgen.data.pairs import (
     split_source,
     without_empty,
 )
-from seqgen.data.row_files import Part
 from seqgen.data.tables import Layout
 from seqgen.data.text_files import TextFile
 from seqgen.errors import DataError

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from seqgen.data.row_files import RowFiles
 
 from seqgen.data import Corpus
-from seqgen.data.row_files import RowFiles
 from seqgen.data.tables import lines_of
 from seqgen.data.text_files import TextFile
 from seqgen.errors import DataError

@@ -10,10 +10,10 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from seqgen.data.row_files import Part
 
 from seqgen.data import Example, data
 from seqgen.data.lines import Line
-from seqgen.data.row_files import Part
 from seqgen.data.vectors import (
     VectorRow,
     encode_texts,

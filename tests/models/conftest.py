@@ -76,7 +76,7 @@ def row_of():
             here.letter_lengths[[row], :time],
         )
         inputs, targets = batch.inputs[[row], :size], batch.targets[[row], :size]
-        return PairBatch(source, inputs, targets, batch.lengths[[row]], batch.numbers[[row]])
+        return PairBatch(source, inputs, targets, batch.lengths[[row]], batch.row_ids[[row]])
 
     return take
 

@@ -442,7 +442,7 @@ def test_a_label_or_a_vector_can_be_classified_too(source, pairs, sources):
     vectors = Sources(torch.randn(5, 3), torch.ones(5, dtype=torch.long))
     batch = pairs(sources(), True)
     assert by_vector.score(
-        type(batch)(vectors, batch.inputs, batch.targets, batch.lengths, batch.numbers)
+        type(batch)(vectors, batch.inputs, batch.targets, batch.lengths, batch.row_ids)
     ).nats.all()
 
 

@@ -12,7 +12,7 @@ import torch
 from seqgen.attentions import Attention, attentions
 from seqgen.cells import cells
 from seqgen.data import PairBatch, Sources
-from seqgen.data.batches import begun, ended, padded
+from seqgen.data.batches import append_eos, padded, shift_right
 from seqgen.decoders import Greedy, Limits
 from seqgen.embeddings import embeddings
 from seqgen.encoders import bridges
@@ -284,7 +284,7 @@ def batch_for(sources):
             read = Sources(vectors, torch.ones_like(read.lengths))
         else:
             read = Sources(read.values, read.lengths)
-        return PairBatch(read, begun(rows), *padded(rows), torch.arange(len(rows)))
+        return PairBatch(read, shift_right(rows), *padded(rows), torch.arange(len(rows)))
 
     return make
 
@@ -300,7 +300,7 @@ def take(batch, rows):
         batch.inputs[rows, :time],
         batch.targets[rows, :time],
         lengths,
-        batch.numbers[rows],
+        batch.row_ids[rows],
     )
 
 
@@ -320,7 +320,7 @@ def repadded(batch, more=0):
         change(batch.inputs, batch.lengths, 6),
         change(batch.targets, batch.lengths, 7),
         batch.lengths,
-        batch.numbers,
+        batch.row_ids,
     )
 
 
@@ -587,9 +587,9 @@ class TestParts:
         encoder = {"name": "recurrent", "cell": {"name": "gru", "hidden_size": 4}}
         model = build(encoder={**encoder, "letters": letters})
         batch, spelt = batch_for(model), sources((3, 0, 1, 6, 4))
-        batch = PairBatch(spelt, batch.inputs, batch.targets, batch.lengths, batch.numbers)
+        batch = PairBatch(spelt, batch.inputs, batch.targets, batch.lengths, batch.row_ids)
         other = Sources(spelt.values, spelt.lengths, (spelt.letters + 1) % 8, spelt.letter_lengths)
-        changed = PairBatch(other, batch.inputs, batch.targets, batch.lengths, batch.numbers)
+        changed = PairBatch(other, batch.inputs, batch.targets, batch.lengths, batch.row_ids)
         assert not torch.equal(model.loss(batch).total, model.loss(changed).total)
 
     @pytest.mark.parametrize("name", LOOKING)
@@ -759,7 +759,7 @@ class TestSampling:
             log_probs, state = model.step(tokens, state, context)
             tokens = log_probs.argmax(1)
         own = PairBatch(
-            batch.sources, torch.stack(inputs, 1), batch.targets, batch.lengths, batch.numbers
+            batch.sources, torch.stack(inputs, 1), batch.targets, batch.lengths, batch.row_ids
         )
         assert not torch.equal(own.inputs, batch.inputs)
         torch.testing.assert_close(found, model.loss(own).total, **CLOSE)
@@ -821,10 +821,10 @@ class TestLearning:
         def make(count, lengths, seed):
             draw = random.Random(seed)
             words = [draw.choices(range(4, 8), k=draw.choice(lengths)) for _ in range(count)]
-            targets = [ended(torch.tensor(word[::-1])) for word in words]
-            read = Sources(*padded([ended(torch.tensor(word)) for word in words]))
+            targets = [append_eos(torch.tensor(word[::-1])) for word in words]
+            read = Sources(*padded([append_eos(torch.tensor(word)) for word in words]))
             numbers = torch.arange(count)
-            return words, PairBatch(read, begun(targets), *padded(targets), numbers)
+            return words, PairBatch(read, shift_right(targets), *padded(targets), numbers)
 
         return make
 

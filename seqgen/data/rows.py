@@ -1,0 +1,306 @@
+"""`RowData`, the base of kinds of data that are made of rows: their parts, batches and remarks.
+
+A kind says how a text is parsed into rows (`parse`), how rows become tensors (`encode_rows`) and
+how these become a batch (`collate`). All else that `Data` asks for follows from that.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar, Generic, Protocol, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from seqgen.data.base import Batch, Data, Empty, Example, SplitName, text_size
+from seqgen.data.part_files import PART_NAMES, PartFiles, PartName
+from seqgen.data.row_batches import Buckets, Columns, EncodedRows, RowSplit, RowTraining
+from seqgen.data.tables import some_lines
+from seqgen.data.text_files import TextFile
+from seqgen.errors import DataError
+from seqgen.options import Seed, Size
+from seqgen.tokenizers import Tokenizer, Tokenizers
+
+
+class NumberedRow(Protocol):
+    """What is known of each row: the number of its line."""
+
+    @property
+    def line(self) -> int:
+        """From 1."""
+
+
+K = TypeVar("K")
+T = TypeVar("T", bound=NumberedRow)
+B = TypeVar("B", bound=Batch)
+
+
+@dataclass(frozen=True)
+class Part(Generic[T]):
+    """The rows of a part, and what they were read from, for messages."""
+
+    name: str
+    rows: list[T]
+
+
+@dataclass(eq=False)
+class RowData(PartFiles, Data[B], ABC, Generic[T, B]):
+    """Data whose parts are rows, with the options that all such kinds have.
+
+    `train`, `valid` and `test` are each a file, or a list of files in parallel. If one text is
+    divided, its different rows are, in an order drawn from `split_seed` and not from the seed of
+    the run: another seed has the same parts. Batches are of `batch_size` rows, or of up to
+    `batch_tokens` tokens with the padding.
+    """
+
+    split_seed: Seed = 1
+    batch_size: Size = 64
+    batch_tokens: Size | None = None
+    seed: int = 0
+
+    noun: ClassVar[str] = "rows"
+    """What messages call rows."""
+    asked: ClassVar[str] = "rows"
+    """What messages call that which `question` gives."""
+    sorted_by: ClassVar[tuple[str, ...]]
+    """The columns whose lengths decide which rows share a batch; the first matters most."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._parts: dict[PartName, Part[T] | None] = {}
+        self._empty: dict[PartName, str] = {}
+        self._remarks: dict[str, None] = {}  # a set in the order of what was read
+
+    # What a kind says.
+
+    @abstractmethod
+    def parse(
+        self, files: Sequence[TextFile], names: Sequence[str], empty: Empty
+    ) -> tuple[list[T], Iterable[str]]:
+        """The rows of one text, or of several in parallel, and remarks on how they were read.
+
+        `empty` says what becomes of rows without a text. Raises DataError with file:line.
+        """
+
+    @abstractmethod
+    def encode_rows(
+        self, rows: Sequence[T], name: str, tokenizers: Tokenizers, epoch: int | None
+    ) -> Columns:
+        """The columns of some rows: the tokens of each field, and what `collate` needs besides.
+
+        `epoch` is that of training, None for held-out rows. Raises DataError, with the line.
+        """
+
+    @abstractmethod
+    def collate(self, columns: Columns, places: Tensor) -> B:
+        """The batch of the columns of some rows, whose places in their part are `[batch]`."""
+
+    @abstractmethod
+    def identity(self, row: T) -> object:
+        """Rows that are equal in this are in the same part if a text is divided."""
+
+    def question(self, row: T) -> object:
+        """What is asked of a model: a held-out row is known from training if its is."""
+        return self.identity(row)
+
+    @abstractmethod
+    def target_of(self, row: T) -> str:
+        """The text that is predicted."""
+
+    def examples(self, rows: Sequence[T]) -> Sequence[Example]:
+        """The rows of a held-out part as texts, each source once; none without sources."""
+        return ()
+
+    def training_rows(self) -> Part[T]:
+        """The training rows that are encoded. Raises DataError if there are none."""
+        return self.training_part
+
+    def limits(self) -> Mapping[str, int | None]:
+        """How many tokens of each of `sorted_by` a training row may have, EOS not counted, by what
+        messages call the limit."""
+        return {}
+
+    def redraws(self, tokenizers: Tokenizers) -> bool:
+        """Whether each epoch has tokens of its own, drawn from the seed and its number."""
+        return any(tokenizer.samples for tokenizer in tokenizers.values())
+
+    def unknown_remarks(self, split: SplitName, part: Part[T], columns: Columns) -> Iterable[str]:
+        """Remarks on held-out rows with tokens that are unknown."""
+        return ()
+
+    # What follows from it.
+
+    def training(self, tokenizers: Tokenizers) -> RowTraining[B]:
+        """Each training row once an epoch, rows of about one length together."""
+        part = self.training_rows()
+        first, rows = self._within_limits(part, self._encoded(part, tokenizers, 0))
+        buckets = Buckets(first.lengths, self.batch_size, self.batch_tokens, self.seed)
+
+        def draw(epoch: int) -> EncodedRows[B]:
+            return self._encoded(Part(part.name, rows), tokenizers, epoch)
+
+        size = text_size([self.target_of(row) for row in rows])
+        return RowTraining(first, size, buckets, draw if self.redraws(tokenizers) else None)
+
+    def held_out(self, name: SplitName, tokenizers: Tokenizers) -> RowSplit[B] | None:
+        part = self.part(name)
+        if part is None:
+            return None
+        rows = self._encoded(part, tokenizers)
+        self._remarks |= dict.fromkeys(self.unknown_remarks(name, part, rows.columns))
+        return self._split(part, rows)
+
+    def parse_rows(self, file: TextFile, name: str, tokenizers: Tokenizers) -> RowSplit[B]:
+        rows, _ = self.parse([file], [name], "keep")
+        part = Part(name, rows)
+        return self._split(part, self._encoded(part, tokenizers))
+
+    def fingerprint(self) -> dict[str, str]:
+        for name in PART_NAMES:
+            self.part(name)
+        return dict(self._hashes)
+
+    def remarks(self) -> tuple[str, ...]:
+        return (*self.file_remarks(), *self._remarks)
+
+    def file_remarks(self) -> list[str]:
+        """Those on files, on held-out parts that are empty, and on rows that are in training, too."""
+        empty = [
+            f"{where}: no rows for the {name} part, so there is none"
+            for name, where in self._empty.items()
+        ]
+        return [*super().file_remarks(), *empty, *self._shared()]
+
+    def part(self, name: PartName) -> Part[T] | None:
+        """The rows of a part; None if there are none. Raises DataError."""
+        if name not in self._parts:
+            self._parts[name] = self._divided[name] if self.files is None else self._read(name)
+        return self._parts[name]
+
+    @property
+    def training_part(self) -> Part[T]:
+        """The training rows, without which there is no data. Raises DataError."""
+        part = self.part("train")
+        assert part is not None
+        return part
+
+    def cut_seeds(
+        self, count: int, epoch: int | None, tokenizers: Tokenizers
+    ) -> Sequence[int | None]:
+        """For each of `count` rows the seed by which its texts are cut; None if nothing samples."""
+        if epoch is None or not any(each.samples for each in tokenizers.values()):
+            return [None] * count
+        sequence = np.random.SeedSequence([self.seed, epoch])
+        seeds: list[int | None] = sequence.generate_state(count, np.uint64).tolist()
+        return seeds
+
+    def _encoded(
+        self, part: Part[T], tokenizers: Tokenizers, epoch: int | None = None
+    ) -> EncodedRows[B]:
+        columns = self.encode_rows(part.rows, part.name, tokenizers, epoch)
+        sides = (map(len, columns[name]) for name in self.sorted_by)
+        lengths = [*zip(*sides, strict=True)]
+        return EncodedRows(columns, lengths, self.collate, self.fields, self.output_field)
+
+    def _split(self, part: Part[T], rows: EncodedRows[B]) -> RowSplit[B]:
+        size = text_size([self.target_of(row) for row in part.rows])
+        return RowSplit(rows, size, self.examples(part.rows))
+
+    def _within_limits(
+        self, part: Part[T], encoded: EncodedRows[B]
+    ) -> tuple[EncodedRows[B], list[T]]:
+        """What `limits` leave of the training rows, with a remark on the others. Raises DataError
+        if nothing is left."""
+        limits = {said: most for said, most in self.limits().items() if most is not None}
+        bounds = [float("inf") if most is None else most for most in self.limits().values()]
+        fits = [
+            all(length - 1 <= most for length, most in zip(lengths, bounds, strict=False))
+            for lengths in encoded.lengths
+        ]
+        if all(fits):
+            return encoded, part.rows
+        longer = f"longer than {' or '.join(limits)}"
+        if not any(fits):
+            raise DataError(f"{part.name}: all {len(fits)} training {self.noun} are {longer}")
+        lines = [row.line for row, fit in zip(part.rows, fits, strict=True) if not fit]
+        found = f"{len(lines)} of {len(fits)} {self.noun} are {longer}"
+        remark = f"{part.name}: {found} and left out of training ({some_lines(lines)})"
+        self._remarks[remark] = None
+        kept = [row for row, fit in zip(part.rows, fits, strict=True) if fit]
+        return encoded.only(fits), kept
+
+    def _shared(self) -> Iterator[str]:
+        """How much of each held-out part is in training, too, unless it is a whole file."""
+        training = self._parts.get("train")
+        if training is None or self.files is None:
+            return
+        known = set(map(self.question, training.rows))
+        same = {name for _, name, _ in self.copies()}
+        for name in PART_NAMES[1:]:
+            part = self.part(name) if name not in same else None
+            own = set(map(self.question, part.rows)) if part else set()
+            if part and own & known:
+                both = f"{len(own & known)} of {len(own)} different {self.asked} are in training"
+                yield f"{part.name}: of the {name} part, {both}, too"
+
+    @cached_property
+    def _divided(self) -> dict[PartName, Part[T] | None]:
+        """The parts of the one text."""
+        [(file, name), *more] = self.read_undivided()
+        if more:
+            raise DataError(f"{self.path}: fits {1 + len(more)} files, but rows come from one")
+        rows = self._parsed([file], [name])
+        parts = divided(rows, self.split, self.split_seed, self.identity)
+        if not parts[0]:
+            count, shares = len(set(map(self.identity, rows))), list(self.split)
+            found = f"{count} different row{'s' if count > 1 else ''}"
+            raise DataError(f"{name}: {found} and the split {shares} leave none for training")
+        found_parts: dict[PartName, Part[T] | None] = {}
+        for part, own, share in zip(PART_NAMES, parts, self.split, strict=True):
+            found_parts[part] = Part(name, own) if own else None
+            if share and not own:
+                self._empty[part] = name
+        return found_parts
+
+    def _read(self, name: PartName) -> Part[T] | None:
+        """The rows of the files of a part."""
+        paths = self.files[name] if self.files else ()
+        if not paths:
+            return None
+        files, names = zip(*map(self.read, paths), strict=True)
+        if name != "train" and not any(file.text.strip() for file in files):
+            self._empty[name] = ", ".join(names)
+            return None
+        return Part(", ".join(names), self._parsed(files, names))
+
+    def _parsed(self, files: Sequence[TextFile], names: Sequence[str]) -> list[T]:
+        rows, remarks = self.parse(files, names, self.empty)
+        self._remarks |= dict.fromkeys(remarks)
+        return rows
+
+
+def divided(
+    rows: Sequence[K], shares: Sequence[float], seed: int, key: Callable[[K], object]
+) -> list[list[K]]:
+    """The rows in parts, each of its share of the different keys, drawn from `seed`.
+
+    Rows with the same key stay together, and in their order. The draw depends on the keys in the
+    order in which they first appear, and on nothing else.
+    """
+    keys = list(dict.fromkeys(map(key, rows)))
+    drawn = np.random.default_rng(seed).permutation(len(keys))
+    ends = np.rint(np.cumsum(shares) * len(keys)).astype(int)
+    parts = np.searchsorted(ends, np.arange(len(keys)), side="right")
+    part_of = {keys[place]: int(part) for place, part in zip(drawn, parts, strict=True)}
+    return [[row for row in rows if part_of[key(row)] == part] for part in range(len(shares))]
+
+
+def cut(tokenizer: Tokenizer, text: str, seed: int | None) -> Tensor:
+    """The tokens of a text, with a `seed` in one of the ways to cut it."""
+    return torch.from_numpy(
+        tokenizer.encode(text) if seed is None else tokenizer.sample(text, seed)
+    )
