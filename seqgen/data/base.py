@@ -26,18 +26,14 @@ Empty = Literal["error", "drop", "keep"]
 
 
 class Batch(Protocol):
-    """What training needs to know of a batch."""
+    """What training needs to know of a batch: whether its rows go on where the last batch's ended,
+    so that the state is carried over, its number of real targets, and how to move it."""
 
     @property
-    def continues(self) -> bool:
-        """Whether the rows go on where the last batch's ended: then the state is carried over."""
-
+    def continues(self) -> bool: ...
     @property
-    def tokens(self) -> int:
-        """The number of real targets."""
-
-    def to(self, device: Any) -> Any:
-        """The same batch on `device`."""
+    def tokens(self) -> int: ...
+    def to(self, device: Any) -> Any: ...
 
 
 @dataclass(frozen=True)
@@ -201,7 +197,7 @@ class Data(ABC, Generic[B]):
         raise ValueError("this data has no rows of text that could be scored one by one")
 
     def unknown(self, prompt: str, tokenizers: Tokenizers) -> list[str]:
-        """The tokens of `prompt` that a model does not know, as the text has them where possible."""
+        """The tokens of `prompt` that a model does not know, as the text has them if possible."""
         return unknown_pieces(prompt, tokenizers[self.output_field]) if self.continues else []
 
     def output_text(self, prompt: str, tokens: Sequence[int], tokenizers: Tokenizers) -> str:
@@ -234,7 +230,7 @@ class Data(ABC, Generic[B]):
         return ()
 
     def encode(self, tokenizers: Tokenizers) -> Dataset[B]:
-        """All parts."""
+        """All parts. Raises DataError."""
         valid, test = self.held_out("valid", tokenizers), self.held_out("test", tokenizers)
         return Dataset(self.training(tokenizers), valid, test)
 
@@ -243,8 +239,7 @@ DataFactory = Annotated[Callable[..., Data[Any]], data]
 
 
 def pieces_of(text: str, tokenizer: Tokenizer) -> list[str]:
-    """The tokens of `text` as a person reads them, unknown ones as the text has them where
-    possible."""
+    """The tokens of `text` as a person reads them, unknown ones as the text has them."""
     tokens = tokenizer.encode(text).tolist()
     shown = [tokenizer.shown(token) for token in tokens]
     spans = tokenizer.spans(text) if UNK in tokens else None

@@ -19,11 +19,14 @@ _END = torch.tensor([EOS])
 T = TypeVar("T", bound="_OnDevice")
 
 
-def padded(rows: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-    """Rows of tokens as `[batch, time]`, PAD behind the shorter ones, and `lengths: [batch]`."""
+def padded(rows: Sequence[Tensor], least: int = 0) -> tuple[Tensor, Tensor]:
+    """Rows of tokens as `[batch, time]`, PAD behind the shorter ones, and `lengths: [batch]`.
+
+    Without any token `time` is `least`.
+    """
     lengths = torch.tensor([len(row) for row in rows], dtype=torch.long)
-    if not rows:
-        return lengths.new_zeros(0, 0), lengths
+    if not any(map(len, rows)):
+        return lengths.new_full((len(rows), least), PAD), lengths
     return pad_sequence(list(rows), batch_first=True, padding_value=PAD), lengths
 
 
@@ -33,10 +36,8 @@ def append_eos(tokens: Tensor) -> Tensor:
 
 
 def shift_right(rows: Sequence[Tensor]) -> Tensor:
-    """What is read to predict `rows`: BOS, then each row without its last token.
-
-    `[batch, time]`, padded like the rows themselves.
-    """
+    """What is read to predict `rows`: BOS, then each row without its last token, `[batch, time]`,
+    padded like the rows themselves."""
     targets, lengths = padded(rows)
     real = torch.arange(targets.shape[1]) < lengths.unsqueeze(1)
     before = torch.cat([torch.full_like(targets[:, :1], BOS), targets[:, :-1]], dim=1)
@@ -47,13 +48,13 @@ def _takes_numbers(kind: type[T]) -> type[T]:
     """A batch whose constructor takes `row_ids` under its old name as well, with a warning."""
     create: Callable[..., None] = kind.__init__
 
-    def __init__(self: Any, *values: Any, **named: Any) -> None:
+    def renaming(self: T, *values: Any, **named: Any) -> None:
         if "numbers" in named:
             vars(kind)["numbers"].warn(kind)
             named["row_ids"] = named.pop("numbers")
         create(self, *values, **named)
 
-    setattr(kind, "__init__", __init__)  # noqa: B010  mypy refuses to assign to a method
+    kind.__init__ = renaming  # type: ignore[assignment, method-assign]
     return kind
 
 

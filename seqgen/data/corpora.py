@@ -185,10 +185,16 @@ def _named() -> Iterator[tuple[str, str]]:
 T = TypeVar("T")
 
 # Written out here: those of the standard library follow the locale.
-MONTHS = ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"]
-WEEKDAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
-_ONES = ["first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth"]
-_TEENS = ["tenth", "eleventh", "twelfth", "thirteenth", "fourteenth", "fifteenth", "sixteenth", "seventeenth", "eighteenth", "nineteenth"]
+MONTHS, WEEKDAYS, _ONES, _TEENS = map(
+    str.split,
+    (
+        "January February March April May June July August September October November December",
+        "Monday Tuesday Wednesday Thursday Friday Saturday Sunday",
+        "first second third fourth fifth sixth seventh eighth ninth",
+        "tenth eleventh twelfth thirteenth fourteenth fifteenth sixteenth seventeenth eighteenth "
+        "nineteenth",
+    ),
+)
 _TWENTIES = ["twentieth", *(f"twenty-{each}" for each in _ONES)]
 ORDINALS = [*_ONES, *_TEENS, *_TWENTIES, "thirtieth", "thirty-first"]
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from seqgen.data.base import Empty, Example, SplitName, data, passage
-from seqgen.data.batches import Prompts, TokenBatch, append_eos, padded, shift_right
+from seqgen.data.batches import Prompts, TokenBatch, padded, shift_right
 from seqgen.data.part_files import TEXT_FILES
 from seqgen.data.row_batches import Columns
-from seqgen.data.rows import RowData, cut
+from seqgen.data.rows import Epoch, NamedFiles, Part, RowData
 from seqgen.data.tables import (
     Format,
     Header,
@@ -27,7 +27,7 @@ from seqgen.data.tables import (
 from seqgen.data.text_files import TextFile
 from seqgen.errors import DataError
 from seqgen.options import Size
-from seqgen.tokenizers import BOS, Tokenizer, Tokenizers
+from seqgen.tokenizers import BOS, Tokenizers
 
 
 class Line(NamedTuple):
@@ -35,18 +35,6 @@ class Line(NamedTuple):
 
     line: int
     text: str
-
-
-class TextRow(Protocol):
-    """A row whose target is a line of text."""
-
-    @property
-    def line(self) -> int:
-        """From 1."""
-
-    @property
-    def text(self) -> str:
-        """Without its end."""
 
 
 def lines_in(
@@ -78,22 +66,6 @@ def lines_in(
     left_out = f"{len(out)} of {len(lines)} lines are empty and left out ({some_lines(out)})"
     remark = f"{note}; {left_out}" if note else f"{name}: {left_out}"
     return [each for each in lines if each.text.strip()], remark
-
-
-def encode_lines(
-    rows: Sequence[TextRow], name: str, tokenizer: Tokenizer, seeds: Sequence[int | None]
-) -> list[Tensor]:
-    """The tokens of each line and EOS, cut by its seed if there is one.
-
-    Raises DataError, with the line, if the tokenizer refuses it.
-    """
-    targets = []
-    for row, seed in zip(rows, seeds, strict=True):
-        try:
-            targets.append(append_eos(cut(tokenizer, row.text, seed)))
-        except ValueError as error:
-            raise DataError(f"{name}:{row.line}: {error}") from None
-    return targets
 
 
 @data.register("lines")
@@ -129,23 +101,19 @@ class LinesData(RowData[Line, TokenBatch]):
         elif (self.format, self.header) != ("auto", "auto"):
             raise ValueError("`column` must say what is read where `format` or `header` is given")
 
-    def parse(
-        self, files: Sequence[TextFile], names: Sequence[str], empty: Empty
-    ) -> tuple[list[Line], Iterable[str]]:
+    def parse(self, files: NamedFiles, empty: Empty) -> tuple[list[Line], Iterable[str]]:
         if len(files) > 1:
-            raise DataError(f"{', '.join(names)}: lines must be in one file, not in {len(files)}")
-        lines, remark = lines_in(files[0], names[0], empty, self._layout)
-        remarks = [remark] if remark else []
-        if self._layout is None and format_of(names[0]) != "tsv":
-            plain = "read as plain lines; column: NAME reads one column of the table"
-            remarks.append(f"{names[0]}: {plain}")
-        return lines, remarks
+            names = ", ".join(name for _, name in files)
+            raise DataError(f"{names}: lines must be in one file, not in {len(files)}")
+        [(file, name)] = files
+        lines, remark = lines_in(file, name, empty, self._layout)
+        if self._layout is not None or format_of(name) == "tsv":
+            return lines, filter(None, [remark])
+        plain = "read as plain lines; column: NAME reads one column of the table"
+        return lines, filter(None, [remark, f"{name}: {plain}"])
 
-    def encode_rows(
-        self, rows: Sequence[Line], name: str, tokenizers: Tokenizers, epoch: int | None
-    ) -> Columns:
-        seeds = self.cut_seeds(len(rows), epoch, tokenizers)
-        return {"text": encode_lines(rows, name, tokenizers["text"], seeds)}
+    def encode_rows(self, part: Part[Line], tokenizers: Tokenizers, epoch: Epoch) -> Columns:
+        return {"text": self.encode_targets(part, tokenizers, epoch)}
 
     def collate(self, columns: Columns, places: Tensor) -> TokenBatch:
         rows = columns["text"]
@@ -159,10 +127,6 @@ class LinesData(RowData[Line, TokenBatch]):
 
     def limits(self) -> Mapping[str, int | None]:
         return {f"{self.max_length} tokens": self.max_length}
-
-    def training_texts(self) -> dict[str, Iterable[str]]:
-        """The training lines, those that are too long included."""
-        return {"text": [row.text for row in self.training_part.rows]}
 
     def prompts(self, texts: Sequence[str], tokenizers: Tokenizers) -> Prompts:
         """BOS and the text that a line begins with. Raises ValueError if it has a line break."""

@@ -6,6 +6,7 @@ import unicodedata
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from types import MappingProxyType
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -13,10 +14,10 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from seqgen.data.base import Empty, Example, SplitName, data, pieces_of, unknown_pieces
+from seqgen.data.base import Empty, SplitName, data, pieces_of, unknown_pieces
 from seqgen.data.batches import PairBatch, Sources, append_eos, padded, shift_right
 from seqgen.data.row_batches import Columns
-from seqgen.data.rows import Part, RowData, cut
+from seqgen.data.rows import Epoch, NamedFiles, Part, RowData, cut
 from seqgen.data.tables import (
     Format,
     Header,
@@ -26,7 +27,6 @@ from seqgen.data.tables import (
     parse_table,
     some_lines,
 )
-from seqgen.data.text_files import TextFile
 from seqgen.errors import DataError
 from seqgen.options import Size
 from seqgen.tokenizers import UNK, Tokenizers
@@ -49,17 +49,6 @@ class PairRow(NamedTuple):
     target: str
 
 
-class EncodedSource(NamedTuple):
-    """The tokens of a source: of its text with EOS, of its features, and all that is read.
-
-    In `joined` features come first, with ids behind those of texts.
-    """
-
-    text: Tensor
-    features: Tensor
-    joined: Tensor
-
-
 def changed(text: str, changes: Sequence[TextChange]) -> str:
     """`text` after all `changes` in their order.
 
@@ -69,15 +58,6 @@ def changed(text: str, changes: Sequence[TextChange]) -> str:
     for change in changes:
         text = text.lower() if change == "lower" else unicodedata.normalize(change, text)
     return text
-
-
-def examples_by_source(rows: Iterable[tuple[object, str, str]]) -> tuple[Example, ...]:
-    """Of rows of a key, a source and a target: each key once with its first source and all its
-    different targets, in the order of the rows."""
-    found: dict[object, tuple[str, dict[str, None]]] = {}
-    for key, source, target in rows:
-        found.setdefault(key, (source, {}))[1][target] = None
-    return tuple(Example(source, tuple(targets)) for source, targets in found.values())
 
 
 def rows_at(rows: Sequence[PairRow]) -> str:
@@ -140,13 +120,11 @@ class PairedRows(RowData[PairRow, PairBatch], ABC):
         """What a remark says of held-out rows whose target has unknown tokens."""
         return "with unknown tokens in the target"
 
-    def parse(
-        self, files: Sequence[TextFile], names: Sequence[str], empty: Empty
-    ) -> tuple[list[PairRow], Iterable[str]]:
+    def parse(self, files: NamedFiles, empty: Empty) -> tuple[list[PairRow], Iterable[str]]:
         if len(files) == 1:
-            table, note = parse_table(files[0], names[0], self._layout)
+            table, note = parse_table(*files[0], self._layout)
         else:
-            table, note = parse_parallel(files, names, self._layout), ""
+            table, note = parse_parallel(files, self._layout), ""
         rows = []
         for line, texts in table:
             row = dict(zip(self._layout.read, texts, strict=True))
@@ -154,38 +132,26 @@ class PairedRows(RowData[PairRow, PairBatch], ABC):
             given = f"{source}\t{features}" if features else source
             source, target = self._changed(source), changed(row["target"], self.target_changes)
             rows.append(PairRow(line, given, source, features, target))
-        kept, remark = without_empty(rows, ", ".join(names), empty)
+        kept, remark = without_empty(rows, ", ".join(name for _, name in files), empty)
         return kept, filter(None, [note, remark])
 
-    def encode_rows(
-        self, rows: Sequence[PairRow], name: str, tokenizers: Tokenizers, epoch: int | None
-    ) -> Columns:
-        sources, targets = [], []
-        for row, seed in zip(rows, self.cut_seeds(len(rows), epoch, tokenizers), strict=True):
+    def encode_rows(self, part: Part[PairRow], tokenizers: Tokenizers, epoch: Epoch) -> Columns:
+        """`joined` is what is read: features, with ids behind those of texts, then the text."""
+        columns: dict[str, list[Tensor]]
+        columns = {"source": [], "features": [], "joined": [], "target": []}
+        for row, seed in self.seeded(part, tokenizers, epoch):
             field = "source"
             try:
-                sources.append(self.encode_source(row.source, row.features, tokenizers, seed))
+                text = append_eos(cut(tokenizers["source"], row.source, seed))
+                features = self._encode_features(row.features, tokenizers)
                 field = "target"
-                targets.append(self.target_tokens(row.target, tokenizers, seed))
+                columns["target"].append(self.target_tokens(row.target, tokenizers, seed))
             except ValueError as error:
-                raise DataError(f"{name}:{row.line}: the {field}: {error}") from None
-        texts, features, joined = ([*each] for each in zip(*sources, strict=True))
-        return {"source": texts, "features": features, "joined": joined, "target": targets}
-
-    def encode_source(
-        self, text: str, features: str, tokenizers: Tokenizers, seed: int | None = None
-    ) -> EncodedSource:
-        """What an encoder reads, cut by a `seed` if there is one. Raises ValueError if a tokenizer
-        refuses it."""
-        tokens = append_eos(cut(tokenizers["source"], text, seed))
-        names = self._split_features(features)
-        if not names:
-            return EncodedSource(tokens, tokens[:0], tokens)
-        encode = tokenizers["features"].encode
-        before = torch.cat([torch.from_numpy(encode(name)) for name in names])
-        return EncodedSource(
-            tokens, before, torch.cat([before + len(tokenizers["source"]), tokens])
-        )
+                raise DataError(f"{part.name}:{row.line}: the {field}: {error}") from None
+            columns["source"].append(text)
+            columns["features"].append(features)
+            columns["joined"].append(_joined(features, text, tokenizers))
+        return columns
 
     def collate(self, columns: Columns, places: Tensor) -> PairBatch:
         targets = columns["target"]
@@ -201,8 +167,8 @@ class PairedRows(RowData[PairRow, PairBatch], ABC):
     def target_of(self, row: PairRow) -> str:
         return row.target
 
-    def examples(self, rows: Sequence[PairRow]) -> tuple[Example, ...]:
-        return examples_by_source((self.question(row), row.given, row.target) for row in rows)
+    def source_of(self, row: PairRow) -> str:
+        return row.given
 
     def limits(self) -> Mapping[str, int | None]:
         return {f"max_source_length {self.max_source_length}": self.max_source_length}
@@ -219,16 +185,11 @@ class PairedRows(RowData[PairRow, PairBatch], ABC):
                 yield f"{part.name}: of the {split} part, {rows_at(rows)} {what}"
 
     def training_texts(self) -> dict[str, Iterable[str]]:
-        """Those of all training rows, those beyond a limit of length included."""
         rows = self.training_part.rows
-        texts: dict[str, Iterable[str]] = {
-            "source": [row.source for row in rows],
-            "target": [row.target for row in rows],
-        }
+        texts = {"source": [row.source for row in rows], **super().training_texts()}
         if self._has_features:
-            texts["features"] = [
-                name for row in rows for name in self._split_features(row.features)
-            ]
+            names = (self._split_features(row.features) for row in rows)
+            texts["features"] = [*chain.from_iterable(names)]
         return texts
 
     def prompts(self, texts: Sequence[str], tokenizers: Tokenizers) -> Sources:
@@ -236,13 +197,17 @@ class PairedRows(RowData[PairRow, PairBatch], ABC):
 
         The empty text is EOS alone. Raises ValueError if a text is no source line.
         """
-        split = map(self._split_source, texts)
-        return Sources(*padded([self.encode_source(*each, tokenizers).joined for each in split]))
+        rows = []
+        for source, features in map(self._split_source, texts):
+            before = self._encode_features(features, tokenizers)
+            text = append_eos(cut(tokenizers["source"], source, None))
+            rows.append(_joined(before, text, tokenizers))
+        return Sources(*padded(rows))
 
     def source_pieces(self, prompt: str, tokenizers: Tokenizers) -> list[str]:
         """Of features and text, without EOS."""
         source, features = self._split_source(prompt)
-        before = self.encode_source(source, features, tokenizers).features.tolist()
+        before = self._encode_features(features, tokenizers).tolist()
         shown = [tokenizers["features"].shown(token) for token in before]
         return shown + pieces_of(source, tokenizers["source"])
 
@@ -262,6 +227,11 @@ class PairedRows(RowData[PairRow, PairBatch], ABC):
 
     def _changed(self, source: str) -> str:
         return changed(source, self.source_changes)
+
+    def _encode_features(self, features: str, tokenizers: Tokenizers) -> Tensor:
+        names = self._split_features(features)
+        tokens = [torch.from_numpy(tokenizers["features"].encode(name)) for name in names]
+        return torch.cat(tokens) if tokens else torch.zeros(0, dtype=torch.long)
 
     def _split_features(self, features: str) -> list[str]:
         """`N;DAT;PL` as `N`, `DAT` and `PL`; between two separators there may be nothing."""
@@ -283,6 +253,10 @@ class PairedRows(RowData[PairRow, PairBatch], ABC):
             tabs = f"{len(rest)} tab{'s' if len(rest) > 1 else ''}"
             raise ValueError(f"`text` must be {wanted}, but has {tabs} in it")
         return self._changed(source), rest[0] if rest else ""
+
+
+def _joined(features: Tensor, text: Tensor, tokenizers: Tokenizers) -> Tensor:
+    return torch.cat([features + len(tokenizers["source"]), text]) if len(features) else text
 
 
 def without_empty(rows: list[PairRow], name: str, empty: Empty) -> tuple[list[PairRow], str]:

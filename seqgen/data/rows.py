@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from math import inf
 from typing import ClassVar, Generic, Protocol, TypeVar
 
 import numpy as np
@@ -17,6 +18,7 @@ import torch
 from torch import Tensor
 
 from seqgen.data.base import Batch, Data, Empty, Example, SplitName, text_size
+from seqgen.data.batches import append_eos
 from seqgen.data.part_files import PART_NAMES, PartFiles, PartName
 from seqgen.data.row_batches import Buckets, Columns, EncodedRows, RowSplit, RowTraining
 from seqgen.data.tables import some_lines
@@ -27,12 +29,16 @@ from seqgen.tokenizers import Tokenizer, Tokenizers
 
 
 class NumberedRow(Protocol):
-    """What is known of each row: the number of its line."""
+    """What is known of each row: the number of its line, from 1."""
 
     @property
-    def line(self) -> int:
-        """From 1."""
+    def line(self) -> int: ...
 
+
+NamedFiles = Sequence[tuple[TextFile, str]]
+"""Texts, each with what messages call it."""
+Epoch = int | None
+"""Of training; None for held-out rows."""
 
 K = TypeVar("K")
 T = TypeVar("T", bound=NumberedRow)
@@ -78,22 +84,16 @@ class RowData(PartFiles, Data[B], ABC, Generic[T, B]):
     # What a kind says.
 
     @abstractmethod
-    def parse(
-        self, files: Sequence[TextFile], names: Sequence[str], empty: Empty
-    ) -> tuple[list[T], Iterable[str]]:
+    def parse(self, files: NamedFiles, empty: Empty) -> tuple[list[T], Iterable[str]]:
         """The rows of one text, or of several in parallel, and remarks on how they were read.
 
         `empty` says what becomes of rows without a text. Raises DataError with file:line.
         """
 
     @abstractmethod
-    def encode_rows(
-        self, rows: Sequence[T], name: str, tokenizers: Tokenizers, epoch: int | None
-    ) -> Columns:
+    def encode_rows(self, part: Part[T], tokenizers: Tokenizers, epoch: Epoch) -> Columns:
         """The columns of some rows: the tokens of each field, and what `collate` needs besides.
-
-        `epoch` is that of training, None for held-out rows. Raises DataError, with the line.
-        """
+        Raises DataError, with the line."""
 
     @abstractmethod
     def collate(self, columns: Columns, places: Tensor) -> B:
@@ -111,9 +111,22 @@ class RowData(PartFiles, Data[B], ABC, Generic[T, B]):
     def target_of(self, row: T) -> str:
         """The text that is predicted."""
 
+    def source_of(self, row: T) -> str:
+        """The source as a person would give it."""
+        return ""
+
     def examples(self, rows: Sequence[T]) -> Sequence[Example]:
-        """The rows of a held-out part as texts, each source once; none without sources."""
-        return ()
+        """Each question once, with all its different targets, in the order of the rows; nothing
+        if the data has no sources."""
+        if self.continues:
+            return ()
+        found: dict[object, tuple[str, dict[str, None]]] = {}
+        for row in rows:
+            question = self.question(row)
+            if question not in found:
+                found[question] = (self.source_of(row), {})
+            found[question][1][self.target_of(row)] = None
+        return [Example(source, tuple(targets)) for source, targets in found.values()]
 
     def training_rows(self) -> Part[T]:
         """The training rows that are encoded. Raises DataError if there are none."""
@@ -133,6 +146,10 @@ class RowData(PartFiles, Data[B], ABC, Generic[T, B]):
         return ()
 
     # What follows from it.
+
+    def training_texts(self) -> dict[str, Iterable[str]]:
+        """Those of all training rows, those beyond a limit of length included."""
+        return {self.output_field: [self.target_of(row) for row in self.training_part.rows]}
 
     def training(self, tokenizers: Tokenizers) -> RowTraining[B]:
         """Each training row once an epoch, rows of about one length together."""
@@ -155,7 +172,7 @@ class RowData(PartFiles, Data[B], ABC, Generic[T, B]):
         return self._split(part, rows)
 
     def parse_rows(self, file: TextFile, name: str, tokenizers: Tokenizers) -> RowSplit[B]:
-        rows, _ = self.parse([file], [name], "keep")
+        rows, _ = self.parse([(file, name)], "keep")
         part = Part(name, rows)
         return self._split(part, self._encoded(part, tokenizers))
 
@@ -168,7 +185,7 @@ class RowData(PartFiles, Data[B], ABC, Generic[T, B]):
         return (*self.file_remarks(), *self._remarks)
 
     def file_remarks(self) -> list[str]:
-        """Those on files, on held-out parts that are empty, and on rows that are in training, too."""
+        """Also on held-out parts that are empty, and on rows that training has, too."""
         empty = [
             f"{where}: no rows for the {name} part, so there is none"
             for name, where in self._empty.items()
@@ -188,20 +205,31 @@ class RowData(PartFiles, Data[B], ABC, Generic[T, B]):
         assert part is not None
         return part
 
-    def cut_seeds(
-        self, count: int, epoch: int | None, tokenizers: Tokenizers
-    ) -> Sequence[int | None]:
-        """For each of `count` rows the seed by which its texts are cut; None if nothing samples."""
-        if epoch is None or not any(each.samples for each in tokenizers.values()):
-            return [None] * count
-        sequence = np.random.SeedSequence([self.seed, epoch])
-        seeds: list[int | None] = sequence.generate_state(count, np.uint64).tolist()
-        return seeds
+    def seeded(
+        self, part: Part[T], tokenizers: Tokenizers, epoch: Epoch
+    ) -> Iterator[tuple[T, int | None]]:
+        """The rows, each with the seed by which its texts are cut; None if nothing samples."""
+        seeds: list[int | None] = [None] * len(part.rows)
+        if epoch is not None and any(each.samples for each in tokenizers.values()):
+            sequence = np.random.SeedSequence([self.seed, epoch])
+            seeds = sequence.generate_state(len(part.rows), np.uint64).tolist()
+        return zip(part.rows, seeds, strict=True)
+
+    def encode_targets(self, part: Part[T], tokenizers: Tokenizers, epoch: Epoch) -> list[Tensor]:
+        """The tokens of the targets, then EOS. Raises DataError, with the line, if a tokenizer
+        refuses one."""
+        tokenizer, made = tokenizers[self.output_field], []
+        for row, seed in self.seeded(part, tokenizers, epoch):
+            try:
+                made.append(append_eos(cut(tokenizer, self.target_of(row), seed)))
+            except ValueError as error:
+                raise DataError(f"{part.name}:{row.line}: {error}") from None
+        return made
 
     def _encoded(
-        self, part: Part[T], tokenizers: Tokenizers, epoch: int | None = None
+        self, part: Part[T], tokenizers: Tokenizers, epoch: Epoch = None
     ) -> EncodedRows[B]:
-        columns = self.encode_rows(part.rows, part.name, tokenizers, epoch)
+        columns = self.encode_rows(part, tokenizers, epoch)
         sides = (map(len, columns[name]) for name in self.sorted_by)
         lengths = [*zip(*sides, strict=True)]
         return EncodedRows(columns, lengths, self.collate, self.fields, self.output_field)
@@ -215,15 +243,15 @@ class RowData(PartFiles, Data[B], ABC, Generic[T, B]):
     ) -> tuple[EncodedRows[B], list[T]]:
         """What `limits` leave of the training rows, with a remark on the others. Raises DataError
         if nothing is left."""
-        limits = {said: most for said, most in self.limits().items() if most is not None}
-        bounds = [float("inf") if most is None else most for most in self.limits().values()]
+        limits = self.limits()
+        bounds = [inf if most is None else most for most in limits.values()]
         fits = [
             all(length - 1 <= most for length, most in zip(lengths, bounds, strict=False))
             for lengths in encoded.lengths
         ]
         if all(fits):
             return encoded, part.rows
-        longer = f"longer than {' or '.join(limits)}"
+        longer = f"longer than {' or '.join(said for said, most in limits.items() if most)}"
         if not any(fits):
             raise DataError(f"{part.name}: all {len(fits)} training {self.noun} are {longer}")
         lines = [row.line for row, fit in zip(part.rows, fits, strict=True) if not fit]
@@ -253,7 +281,7 @@ class RowData(PartFiles, Data[B], ABC, Generic[T, B]):
         [(file, name), *more] = self.read_undivided()
         if more:
             raise DataError(f"{self.path}: fits {1 + len(more)} files, but rows come from one")
-        rows = self._parsed([file], [name])
+        rows = self._parsed([(file, name)])
         parts = divided(rows, self.split, self.split_seed, self.identity)
         if not parts[0]:
             count, shares = len(set(map(self.identity, rows))), list(self.split)
@@ -271,14 +299,15 @@ class RowData(PartFiles, Data[B], ABC, Generic[T, B]):
         paths = self.files[name] if self.files else ()
         if not paths:
             return None
-        files, names = zip(*map(self.read, paths), strict=True)
-        if name != "train" and not any(file.text.strip() for file in files):
-            self._empty[name] = ", ".join(names)
+        files = [*map(self.read, paths)]
+        names = ", ".join(name for _, name in files)
+        if name != "train" and not any(file.text.strip() for file, _ in files):
+            self._empty[name] = names
             return None
-        return Part(", ".join(names), self._parsed(files, names))
+        return Part(names, self._parsed(files))
 
-    def _parsed(self, files: Sequence[TextFile], names: Sequence[str]) -> list[T]:
-        rows, remarks = self.parse(files, names, self.empty)
+    def _parsed(self, files: NamedFiles) -> list[T]:
+        rows, remarks = self.parse(files, self.empty)
         self._remarks |= dict.fromkeys(remarks)
         return rows
 

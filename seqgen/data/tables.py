@@ -24,12 +24,7 @@ Record = tuple[int, list[str]]
 SKIPPED = "_"
 """The name of a column that is not read."""
 
-_FORMATS: Mapping[str, Format] = {
-    ".csv": "csv",
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".json": "jsonl",
-}
+_JSON_LINES = (".jsonl", ".ndjson", ".json")
 _USUAL_NAMES = re.compile(
     "source|target|src|tgt|features|text|label|labels|class|category|words?|tokens?|tags?|u?pos|xpos"
     "|form|lemma|id|index|input|output|sentence|question|answer|lang|language|pronunciation|phonemes"
@@ -44,6 +39,10 @@ class Row(NamedTuple):
 
     line: int
     texts: tuple[str, ...]
+
+
+Table = tuple[list[Row], str]
+"""Rows, and a note on how they were read."""
 
 
 @dataclass(frozen=True)
@@ -94,18 +93,13 @@ class Layout:
         return 1 < len(names) == len(set(names)) and all(map(_USUAL_NAMES.fullmatch, names))
 
 
-class Table(NamedTuple):
-    """The rows of a table, blank lines without a text, and a note on how it was read."""
-
-    rows: list[Row]
-    note: str
-
-
 def format_of(name: str) -> Format:
     """The format of a table, by the name of its file."""
     path = Path(name)
     suffix = Path(path.stem).suffix if path.suffix in PACKED_SUFFIXES else path.suffix
-    return _FORMATS.get(suffix.lower(), "tsv")
+    if suffix.lower() in _JSON_LINES:
+        return "jsonl"
+    return "csv" if suffix.lower() == ".csv" else "tsv"
 
 
 def lines_of(text: str) -> list[str]:
@@ -120,7 +114,8 @@ def read_table(
     layout: Layout,
     miscounted: Callable[[Sequence[str], int], str] = lambda cells, count: "",
 ) -> Table:
-    """The rows of a text, each with the texts that `layout` reads; a blank line has none.
+    """The rows of a text, each with the texts that `layout` reads, and a note on how it was read; a
+    blank line has no texts.
 
     In TSV nothing is quoted, and spaces belong to the texts. In CSV a quoted text may have commas
     and line ends in it. `miscounted` may word the error for a row of another number of columns.
@@ -129,11 +124,11 @@ def read_table(
     form = layout.format_of(name)
     if form == "jsonl":
         note = "" if layout.format == form else f"{name}: read as JSON lines"
-        return Table([Row(*each) for each in json_rows(file, name, layout, str)], note)
+        return [Row(*each) for each in json_rows(file, name, layout, str)], note
     records = [*(_csv_records if form == "csv" else _tsv_records)(file.text, name)]
     first = next((record for record in records if record[1]), None)
     if first is None:
-        return Table([Row(line, ()) for line, _ in records], "")
+        return [Row(line, ()) for line, _ in records], ""
     header = layout.is_header(first[1])
     places, count = _places(first, name, layout, header)
     rows = []
@@ -151,38 +146,43 @@ def read_table(
     if form == "csv" and layout.format == "auto":
         separators = {",": "", ";": " with semicolons", "\t": " with tabs"}
         kind = f" as CSV{separators[_delimiter(file.text)]}"
-    return Table(rows, _note(first, name, layout, header, kind))
+    return rows, _note(first, name, layout, header, kind)
 
 
 def parse_table(file: TextFile, name: str, layout: Layout) -> Table:
     """Like `read_table`, but blank lines are rows of empty texts, and there must be a row that is
     not. Raises DataError."""
-    table = read_table(file, name, layout)
-    rows = [row if row.texts else Row(row.line, ("",) * len(layout.read)) for row in table.rows]
+    found, note = read_table(file, name, layout)
+    rows = [row if row.texts else Row(row.line, ("",) * len(layout.read)) for row in found]
     if not any(any(row.texts) for row in rows):
         lines = len(lines_of(file.text))
         header = " but the header" if lines > len(rows) else ""
         number = f"{lines} line{'s' if lines > 1 else ''}"
         blank = f"{number}, all of them empty{header}" if lines else "an empty file"
         raise DataError(f"{name}: no rows in it ({blank})")
-    return Table(rows, table.note)
+    return rows, note
 
 
-def parse_parallel(files: Sequence[TextFile], names: Sequence[str], layout: Layout) -> list[Row]:
-    """The rows of files in parallel, one a column: line n of each is row n. If `header` is true the
-    first line of each is no row.
+def parse_parallel(files: Sequence[tuple[TextFile, str]], layout: Layout) -> list[Row]:
+    """The rows of named files in parallel, one a column: line n of each is row n. If `header` is
+    true the first line of each is no row.
 
     Raises DataError as `parse_table`, and if the files do not have as many lines.
     """
     columns, header = [*layout.columns], layout.header is True
-    read = [i for i, column in enumerate(columns) if column != SKIPPED]
+    if len(files) != len(columns):
+        names = ", ".join(name for _, name in files)
+        raise DataError(f"{names}: {len(files)} files in parallel, but {len(columns)} columns")
+    read = [each for column, each in zip(columns, files, strict=True) if column != SKIPPED]
     tables = [
-        parse_table(files[i], names[i], Layout((columns[i],), "tsv", header)).rows for i in read
+        parse_table(file, name, Layout((column,), "tsv", header))[0]
+        for column, (file, name) in zip(layout.read, read, strict=True)
     ]
-    if len({len(rows) for rows in tables}) > 1:
-        counts = [f"{len(rows)} lines in {names[i]}" for i, rows in zip(read, tables, strict=True)]
-        found = " and ".join(counts)
-        raise DataError(f"files in parallel must have as many lines, but there are {found}")
+    counts = [len(rows) for rows in tables]
+    if len(set(counts)) > 1:
+        found = zip(counts, read, strict=True)
+        said = " and ".join(f"{count} lines in {name}" for count, (_, name) in found)
+        raise DataError(f"files in parallel must have as many lines, but there are {said}")
     return [
         Row(together[0].line, tuple(row.texts[0] for row in together))
         for together in zip(*tables, strict=True)

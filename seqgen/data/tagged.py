@@ -16,7 +16,7 @@ from seqgen.data.base import Empty, Example, SplitName, data
 from seqgen.data.batches import PairBatch, Sources, padded, shift_right
 from seqgen.data.pairs import PairColumns
 from seqgen.data.row_batches import Columns
-from seqgen.data.rows import Part, RowData
+from seqgen.data.rows import Epoch, NamedFiles, Part, RowData
 from seqgen.data.tables import (
     Format,
     Header,
@@ -111,55 +111,34 @@ def _checked(word: str, tag: str, place: str) -> tuple[str, str]:
     return word, tag
 
 
-def one_each(rows: Iterable[Sequence[str]], tokenizer: Tokenizer, field: str) -> list[Tensor]:
+def one_each(rows: Sequence[Sequence[str]], tokenizer: Tokenizer, field: str) -> list[Tensor]:
     """For each row `[time]`, one token for each of its words.
 
     Raises DataError, which names the `field`, if the tokenizer cuts a word up, or refuses it.
     """
     known: dict[str, int] = {}
-    made = []
-    for row in rows:
-        for word in row:
-            if word not in known:
-                known[word] = _the_one(word, tokenizer, field)
-        made.append(torch.tensor([known[word] for word in row], dtype=torch.long))
-    return made
-
-
-def _the_one(word: str, tokenizer: Tokenizer, field: str) -> int:
-    try:
-        tokens: list[int] = tokenizer.encode(word).tolist()
-    except ValueError as error:
-        raise DataError(f"the tokenizer of `{field}`: {error}") from None
-    if len(tokens) != 1:
-        raise DataError(
-            f"the tokenizer of `{field}` must give one token for each word, but gives "
-            f"{len(tokens)} for {word!r}; the tokenizer `whole` gives one"
-        )
-    return tokens[0]
+    for word in dict.fromkeys(chain.from_iterable(rows)):
+        try:
+            tokens = tokenizer.encode(word).tolist()
+        except ValueError as error:
+            raise DataError(f"the tokenizer of `{field}`: {error}") from None
+        if len(tokens) != 1:
+            raise DataError(
+                f"the tokenizer of `{field}` must give one token for each word, but gives "
+                f"{len(tokens)} for {word!r}; the tokenizer `whole` gives one"
+            )
+        known[word] = tokens[0]
+    return [torch.tensor([known[word] for word in row], dtype=torch.long) for row in rows]
 
 
 def letters_of(
-    rows: Iterable[Sequence[str]], tokenizer: Tokenizer, most: int | None = None
+    rows: Sequence[Sequence[str]], tokenizer: Tokenizer, most: int | None = None
 ) -> list[list[Tensor]]:
     """For each row the letters of each of its words, `[letter_time]`; of words with more than
     `most` characters the first ones."""
-    known: dict[str, Tensor] = {}
-    made = []
-    for row in rows:
-        for word in row:
-            if word not in known:
-                known[word] = torch.from_numpy(tokenizer.encode(word[:most]))
-        made.append([known[word] for word in row])
-    return made
-
-
-def padded_words(rows: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-    """As `padded`, but with at least one place: what reads words reads one of PAD at least."""
-    tokens, lengths = padded(rows)
-    if not tokens.shape[1]:
-        tokens = tokens.new_full((len(rows), 1), PAD)
-    return tokens, lengths
+    words = dict.fromkeys(chain.from_iterable(rows))
+    known = {word: torch.from_numpy(tokenizer.encode(word[:most])) for word in words}
+    return [[known[word] for word in row] for row in rows]
 
 
 def padded_letters(rows: Sequence[Sequence[Tensor]]) -> tuple[Tensor, Tensor]:
@@ -170,12 +149,11 @@ def padded_letters(rows: Sequence[Sequence[Tensor]]) -> tuple[Tensor, Tensor]:
     """
     words = torch.tensor([len(row) for row in rows], dtype=torch.long)
     time = max([1, *map(len, rows)])
-    values, counts = padded(list(chain.from_iterable(rows)))
+    values, counts = padded(list(chain.from_iterable(rows)), least=1)
     real = torch.arange(time) < words.unsqueeze(1)  # [batch, time], true once for each word
-    letters = values.new_full((len(rows), time, max(1, values.shape[1])), PAD)
+    letters = values.new_full((len(rows), time, values.shape[1]), PAD)
     lengths = words.new_zeros(len(rows), time)
-    letters[real, : values.shape[1]] = values
-    lengths[real] = counts
+    letters[real], lengths[real] = values, counts
     return letters, lengths
 
 
@@ -224,19 +202,19 @@ class TaggedData(RowData[TaggedSequence, PairBatch]):
             raise ValueError(f"`columns` must name {needed}, but is {list(self.columns)}")
         self.fields = ("source", "target", *(("letters",) if self.letters else ()))
 
-    def parse(
-        self, files: Sequence[TextFile], names: Sequence[str], empty: Empty
-    ) -> tuple[list[TaggedSequence], Iterable[str]]:
+    def parse(self, files: NamedFiles, empty: Empty) -> tuple[list[TaggedSequence], Iterable[str]]:
         if len(files) > 1:
-            raise DataError(f"{', '.join(names)}: words and tags must be in one file, side by side")
-        sequences, note = parse_tagged(files[0], names[0], self._layout)
-        return sequences, [note] if note else []
+            names = ", ".join(name for _, name in files)
+            raise DataError(f"{names}: words and tags must be in one file, side by side")
+        sequences, note = parse_tagged(*files[0], self._layout)
+        return sequences, filter(None, [note])
 
     def encode_rows(
-        self, rows: Sequence[TaggedSequence], name: str, tokenizers: Tokenizers, epoch: int | None
+        self, part: Part[TaggedSequence], tokenizers: Tokenizers, epoch: Epoch
     ) -> Columns:
-        columns = self._words([row.words for row in rows], tokenizers)
-        columns["target"] = one_each([row.tags for row in rows], tokenizers["target"], "target")
+        tags = [row.tags for row in part.rows]
+        columns = self._words([row.words for row in part.rows], tokenizers)
+        columns["target"] = one_each(tags, tokenizers["target"], "target")
         if epoch is not None and self.unknown_rate:
             # The third number keeps it apart from what draws the order of the epoch.
             seed = (self.seed, epoch, 1)
@@ -303,7 +281,8 @@ class TaggedData(RowData[TaggedSequence, PairBatch]):
         return {**texts, "letters": [*dict.fromkeys(words)]} if self.letters else {**texts}
 
     def prompts(self, texts: Sequence[str], tokenizers: Tokenizers) -> Sources:
-        """Words with spaces between; a text without any has a length of 0, and no tags."""
+        """Words with spaces between; a text without any has a length of 0 and no tags, but is read
+        as one of PAD."""
         return self._sources(self._words([*map(_split, texts)], tokenizers))
 
     def sizes(self, tokenizers: Tokenizers) -> dict[str, Any]:
@@ -339,7 +318,7 @@ class TaggedData(RowData[TaggedSequence, PairBatch]):
 
     def _sources(self, columns: Columns) -> Sources:
         letters = padded_letters(columns["letters"]) if self.letters else ()
-        return Sources(*padded_words(columns["source"]), *letters)
+        return Sources(*padded(columns["source"], least=1), *letters)
 
     def _too_long(self, row: TaggedSequence) -> bool:
         return self.max_length is not None and len(row.words) > self.max_length

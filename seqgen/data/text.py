@@ -6,7 +6,7 @@ from abc import ABC
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, NamedTuple, TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
 import torch
@@ -74,22 +74,16 @@ class Epochs:
         return self._latest[1]
 
 
-class Window(NamedTuple):
-    """The size of a batch: `rows` of `length` tokens."""
-
-    rows: int
-    length: int
-
-
 class _StreamTraining(Training[TokenBatch], ABC):
     """Windows of a stream whose first token is read, but not predicted."""
 
-    def __init__(self, epochs: Epochs, size: TextSize, window: Window, seed: int) -> None:
+    def __init__(
+        self, epochs: Epochs, size: TextSize, *, rows: int, window: int, seed: int
+    ) -> None:
         self.tokens = len(epochs.first) - 1
         self.size = size
         self._epochs = epochs
-        self._window = window
-        self._seed = seed
+        self._rows, self._window, self._seed = rows, window, seed
 
     def counts(self) -> dict[str, Counts]:
         return {"text": count_ids(self._epochs.first[1:].numpy())}
@@ -104,16 +98,16 @@ class Lanes(_StreamTraining):
     end at the same places; n and o leave room for the largest.
     """
 
-    def __init__(self, epochs: Epochs, size: TextSize, window: Window, seed: int) -> None:
-        super().__init__(epochs, size, window, seed)
+    def __init__(self, epochs: Epochs, size: TextSize, **options: int) -> None:
+        super().__init__(epochs, size, **options)
         # Every epoch has as many steps: lanes leave room for the largest offset, window - 1.
-        self._length = (self.tokens - (window.length - 1)) // window.rows
-        self.steps_per_epoch = -(-self._length // window.length)
+        self._length = (self.tokens - (self._window - 1)) // self._rows
+        self.steps_per_epoch = -(-self._length // self._window)
 
     def batch(self, step: int) -> TokenBatch:
         """Window `step % steps_per_epoch` of all lanes; the state is carried within an epoch."""
         epoch, index = divmod(step, self.steps_per_epoch)
-        rows, window = self._window
+        rows, window = self._rows, self._window
         draw = np.random.default_rng([self._seed, epoch])
         first = int(draw.integers(window)) if epoch else 0
         size = rows * self._length
@@ -127,16 +121,15 @@ class Lanes(_StreamTraining):
 class RandomWindows(_StreamTraining):
     """`rows` windows anywhere in the stream, each read from the initial state."""
 
-    def __init__(self, epochs: Epochs, size: TextSize, window: Window, seed: int) -> None:
-        super().__init__(epochs, size, window, seed)
-        self.steps_per_epoch = -(-self.tokens // (window.rows * window.length))
-        self._places = torch.arange(window.length)
+    def __init__(self, epochs: Epochs, size: TextSize, **options: int) -> None:
+        super().__init__(epochs, size, **options)
+        self.steps_per_epoch = -(-self.tokens // (self._rows * self._window))
+        self._places = torch.arange(self._window)
 
     def batch(self, step: int) -> TokenBatch:
         """Windows drawn from the seed and the step alone."""
-        rows, length = self._window
         draw = np.random.default_rng([self._seed, step])
-        starts = draw.integers(self.tokens - length + 1, size=(rows, 1))
+        starts = draw.integers(self.tokens - self._window + 1, size=(self._rows, 1))
         places = torch.from_numpy(starts) + self._places
         stream = self._epochs.stream(step // self.steps_per_epoch)
         return TokenBatch(stream[places], stream[places + 1])
@@ -279,7 +272,8 @@ class TextData(PartFiles, Data[TokenBatch]):
                 f"{self.batch_size} and window {self.window} need at least {needed}"
             )
         kind = Lanes if lanes else RandomWindows
-        return kind(epochs, text_size([train]), Window(self.batch_size, self.window), self.seed)
+        size, rows = text_size([train]), self.batch_size
+        return kind(epochs, size, rows=rows, window=self.window, seed=self.seed)
 
     def held_out(self, name: SplitName, tokenizers: Tokenizers) -> StreamSplit | None:
         """The part from its first token on, which is predicted from the last one before it; from

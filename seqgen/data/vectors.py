@@ -14,13 +14,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from seqgen.data.base import Data, Empty, Example, data
+from seqgen.data.base import Empty, data
 from seqgen.data.batches import PairBatch, Sources, padded, shift_right
-from seqgen.data.lines import encode_lines, lines_in
-from seqgen.data.pairs import examples_by_source
+from seqgen.data.lines import lines_in
 from seqgen.data.part_files import TEXT_FILES
-from seqgen.data.row_batches import Columns
-from seqgen.data.rows import RowData
+from seqgen.data.row_batches import Columns, RowSplit
+from seqgen.data.rows import Epoch, NamedFiles, Part, RowData
 from seqgen.data.tables import lines_of
 from seqgen.data.text_files import PACKED_SUFFIXES, TextFile
 from seqgen.errors import DataError
@@ -122,7 +121,6 @@ class VectorsData(RowData[VectorRow, PairBatch]):
     noun = "lines"
     sorted_by = ("target",)
     usual_files = TEXT_FILES
-    parse_rows = Data.parse_rows
 
     def __post_init__(self) -> None:
         if self.path is None and self.train is None:
@@ -136,10 +134,11 @@ class VectorsData(RowData[VectorRow, PairBatch]):
                 raise ValueError(f"`{name}` must be {wanted}, but is {text}")
         super().__post_init__()
 
-    def parse(
-        self, files: Sequence[TextFile], names: Sequence[str], empty: Empty
-    ) -> tuple[list[VectorRow], Iterable[str]]:
-        [file], [name] = files, names
+    def parse_rows(self, file: TextFile, name: str, tokenizers: Tokenizers) -> RowSplit[PairBatch]:
+        raise ValueError("this data has no rows of text that could be scored one by one")
+
+    def parse(self, files: NamedFiles, empty: Empty) -> tuple[list[VectorRow], Iterable[str]]:
+        [(file, name)] = files
         if self.vectors is not None and self.path is not None and self.path.is_dir():
             raise DataError(f"{self.path}: a directory, but `vectors` belongs to one text")
         plain = Path(name)
@@ -151,14 +150,11 @@ class VectorsData(RowData[VectorRow, PairBatch]):
             raise DataError(f"{name}: {count} lines, but {len(vectors)} vectors in {place}")
         lines, remark = lines_in(file, name, empty)
         rows = [VectorRow(line, text, vectors[line - 1]) for line, text in lines]
-        return rows, [remark] if remark else []
+        return rows, filter(None, [remark])
 
-    def encode_rows(
-        self, rows: Sequence[VectorRow], name: str, tokenizers: Tokenizers, epoch: int | None
-    ) -> Columns:
-        seeds = self.cut_seeds(len(rows), epoch, tokenizers)
-        targets = encode_lines(rows, name, tokenizers["target"], seeds)
-        return {"target": targets, "vector": [row.vector for row in rows]}
+    def encode_rows(self, part: Part[VectorRow], tokenizers: Tokenizers, epoch: Epoch) -> Columns:
+        targets = self.encode_targets(part, tokenizers, epoch)
+        return {"target": targets, "vector": [row.vector for row in part.rows]}
 
     def collate(self, columns: Columns, places: Tensor) -> PairBatch:
         sources = Sources(torch.stack([*columns["vector"]]), torch.ones_like(places))
@@ -171,17 +167,11 @@ class VectorsData(RowData[VectorRow, PairBatch]):
     def target_of(self, row: VectorRow) -> str:
         return row.text
 
-    def examples(self, rows: Sequence[VectorRow]) -> tuple[Example, ...]:
-        """Each vector once, written out, with all its different texts."""
-        sources = ((written(row.vector), row.text) for row in rows)
-        return examples_by_source((source, source, text) for source, text in sources)
+    def source_of(self, row: VectorRow) -> str:
+        return written(row.vector)
 
     def limits(self) -> Mapping[str, int | None]:
         return {f"{self.max_target_length} tokens": self.max_target_length}
-
-    def training_texts(self) -> dict[str, Iterable[str]]:
-        """The training texts, those that are too long included."""
-        return {"target": [row.text for row in self.training_part.rows]}
 
     def prompts(self, texts: Sequence[str], tokenizers: Tokenizers) -> Sources:
         """Numbers with spaces between as a vector. Raises ValueError."""
