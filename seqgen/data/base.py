@@ -154,6 +154,7 @@ class Data(ABC, Generic[B]):
             if isinstance(alias, Renamed) and name in vars(cls):
                 alias.warn(cls)
                 setattr(cls, alias.now, vars(cls)[name])
+                delattr(cls, name)  # so that it is the alias of `Data` again
 
     @abstractmethod
     def training_texts(self) -> Mapping[str, Iterable[str]]:

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seqgen.data import Example, TextSize, TokenBatch
-from seqgen.data.batches import begun, padded
-from seqgen.data.row_batches import Buckets, EncodedRows, RowSplit, RowTraining, text_size
+from seqgen.data.batches import padded, shift_right
+from seqgen.data.row_batches import Buckets, EncodedRows, RowSplit, RowTraining
 from seqgen.tokenizers import EOS, UNK
 
 LENGTHS = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 30)), min_size=1, max_size=60)
@@ -26,44 +26,35 @@ def padded_tokens(lengths, rows):
 
 
 def by_length(lengths, batches):
-    """The batches in the order of what they hold."""
+    """The batches in the order of their rows' lengths."""
     return sorted(batches, key=lambda rows: [lengths[i] for i in rows])
 
 
-class TestExamples:
-    def test_rows_of_a_length_share_batches_of_the_size(self):
-        lengths = [(3,), (1,), (2,), (1,), (3,), (2,), (1,), (1,)]
-        batches = by_length(lengths, epoch_of(Buckets(lengths, batch_size=2), 0))
-        assert [[lengths[i][0] for i in rows] for rows in batches] == [
-            [1, 1],
-            [1, 1],
-            [2, 2],
-            [3, 3],
-        ]
+SEVEN = [[(1, 0)] * short + [(2, 0)] * (7 - short) for short in range(8)]
 
-    def test_a_batch_ends_where_the_first_length_changes_unless_that_is_in_its_first_half(self):
-        """Five rows of length 1 and two of length 2: the first batch has five rows, the second two;
-        of two rows of length 1 and five of length 2 the first batch has six."""
-        for short, sizes in ((5, [5, 2]), (3, [3, 4]), (2, [6, 1])):
-            lengths = [(1, 0)] * short + [(2, 0)] * (7 - short)
-            batches = by_length(lengths, epoch_of(Buckets(lengths, batch_size=6), 0))
-            assert [len(rows) for rows in batches] == sizes
 
-    def test_the_second_length_orders_rows_but_ends_no_batch(self):
-        lengths = [(1, 4), (1, 1), (1, 3), (1, 2)]
-        (rows,) = epoch_of(Buckets(lengths, batch_size=4), 0)
-        assert rows == [1, 3, 2, 0]
+@pytest.mark.parametrize(
+    ("lengths", "options", "sizes"),
+    [
+        ([(3,), (1,), (2,), (1,), (3,), (2,), (1,), (1,)], {"batch_size": 2}, [2, 2, 2, 2]),
+        # A batch ends where the first length changes, unless that is in its first half.
+        (SEVEN[5], {"batch_size": 6}, [5, 2]),
+        (SEVEN[3], {"batch_size": 6}, [3, 4]),
+        (SEVEN[2], {"batch_size": 6}, [6, 1]),
+        # (2 + 1) * 4 is 12; a fifth row would make 15, and the one of 2 + 4 is apart.
+        ([(2, 1)] * 5 + [(2, 4)], {"batch_size": 1, "batch_tokens": 12}, [4, 2]),
+        # A row of more tokens is a batch of its own.
+        ([(1, 1), (50, 50), (1, 1)], {"batch_size": 8, "batch_tokens": 10}, [2, 1]),
+    ],
+)
+def test_sizes_of_batches(lengths, options, sizes):
+    batches = by_length(lengths, epoch_of(Buckets(lengths, **options), 0))
+    assert [len(rows) for rows in batches] == sizes
 
-    def test_batches_by_tokens_count_the_padding_of_both_sides(self):
-        """(2 + 1) * 4 is 12; a fifth row would make 15, and the one of 2 + 4 is apart."""
-        lengths = [(2, 1)] * 5 + [(2, 4)]
-        batches = by_length(lengths, epoch_of(Buckets(lengths, 1, batch_tokens=12), 0))
-        assert [len(rows) for rows in batches] == [4, 2]
-        assert [padded_tokens(lengths, rows) for rows in batches] == [12, 12]
 
-    def test_a_row_of_more_tokens_is_a_batch_of_its_own(self):
-        batches = epoch_of(Buckets([(1, 1), (50, 50), (1, 1)], 8, batch_tokens=10), 0)
-        assert sorted(map(sorted, batches)) == [[0, 2], [1]]
+def test_the_second_length_orders_rows_but_ends_no_batch():
+    (rows,) = epoch_of(Buckets([(1, 4), (1, 1), (1, 3), (1, 2)], batch_size=4), 0)
+    assert rows == [1, 3, 2, 0]
 
 
 @settings(deadline=None)
@@ -78,8 +69,7 @@ def test_each_epoch_has_every_row_once(lengths, batch_size, seed, epoch):
 @given(LENGTHS, st.integers(1, 9), st.integers(0, 3))
 def test_batches_follow_one_another_in_length_and_all_but_one_are_half_full(lengths, size, epoch):
     batches = by_length(lengths, epoch_of(Buckets(lengths, size), epoch))
-    flat = [lengths[i] for rows in batches for i in rows]
-    assert flat == sorted(lengths)
+    assert [lengths[i] for rows in batches for i in rows] == sorted(lengths)
     assert sum(2 * len(rows) < size for rows in batches) <= 1
 
 
@@ -126,43 +116,37 @@ def test_there_must_be_rows():
         Buckets([], 4)
 
 
-# Batches of rows: each row a whole, in training by the buckets, held out each exactly once.
+ROWS = [[4, 5, EOS], [EOS], [UNK, EOS], [6, 6, UNK, EOS], [4, EOS]]
+SIZE = TextSize(30, 40)
+
+
+def collate(columns, places):
+    rows = columns["text"]
+    return TokenBatch(shift_right(rows), *padded(rows), row_ids=places)
 
 
 def encoded(rows, shift=0):
     """Rows of numbers, which are their own targets."""
-    tokens = [torch.tensor(row) + shift for row in rows]
-
-    def collate(numbers):
-        chosen = [tokens[number] for number in numbers]
-        return TokenBatch(begun(chosen), *padded(chosen), numbers=torch.tensor(numbers))
-
-    lengths = [(len(row),) for row in rows]
-    return EncodedRows(lengths, collate, {"text": tokens}, "text", TextSize(30, 40))
-
-
-ROWS = [[4, 5, EOS], [EOS], [UNK, EOS], [6, 6, UNK, EOS], [4, EOS]]
+    columns = {"text": [torch.tensor(row) + shift for row in rows]}
+    return EncodedRows(columns, [(len(row),) for row in rows], collate, ["text"], "text")
 
 
 class TestRowTraining:
-    def test_a_batch_holds_the_rows_that_the_buckets_name(self):
+    def test_a_batch_has_the_rows_of_the_buckets(self):
         rows = encoded(ROWS)
         buckets = Buckets(rows.lengths, 2, seed=1)
-        training = RowTraining(rows, buckets)
+        training = RowTraining(rows, SIZE, buckets)
         assert training.steps_per_epoch == buckets.steps_per_epoch == 3
         for step in range(7):
             batch = training.batch(step)
-            assert batch.numbers.tolist() == buckets.rows(step).tolist()
-            for number, target, length in zip(
-                batch.numbers.tolist(), batch.targets, batch.lengths, strict=True
-            ):
-                assert target[:length].tolist() == ROWS[number]
+            assert batch.row_ids.tolist() == buckets.rows(step).tolist()
+            read = zip(batch.row_ids.tolist(), batch.targets, batch.lengths, strict=True)
+            assert all(target[:length].tolist() == ROWS[row] for row, target, length in read)
             assert not batch.continues
 
     def test_it_knows_its_size_and_counts(self):
-        training = RowTraining(encoded(ROWS), Buckets([(1,)] * 5, 2))
-        assert training.tokens == 12
-        assert training.size == TextSize(30, 40)
+        training = RowTraining(encoded(ROWS), SIZE, Buckets([(1,)] * 5, 2))
+        assert (training.tokens, training.size, training.longest) == (12, SIZE, 4)
         assert training.counts()["text"].tolist() == [0, 0, 5, 2, 2, 1, 2]
 
     def test_each_epoch_may_have_tokens_of_its_own(self):
@@ -173,11 +157,9 @@ class TestRowTraining:
             return encoded(ROWS, shift=10 * epoch)
 
         rows = encoded(ROWS)
-        training = RowTraining(rows, Buckets(rows.lengths, 2, seed=1), draw)
+        training = RowTraining(rows, SIZE, Buckets(rows.lengths, 2, seed=1), draw)
         for step in (0, 4, 3, 8, 1, 5):
-            batch = training.batch(step)
-            least = int(batch.targets[:, 0].min())
-            assert least // 10 == step // 3
+            assert int(training.batch(step).targets[:, 0].min()) // 10 == step // 3
         assert drawn == [1, 2, 1], "the epoch that is read is kept"
         assert training.batch(3).targets.tolist() == training.batch(3).targets.tolist()
 
@@ -199,21 +181,16 @@ class TestRowSplit:
     @given(st.lists(st.integers(1, 6), min_size=1, max_size=30), st.integers(1, 40))
     def test_each_row_is_read_once_with_rows_of_about_its_length(self, lengths, batch_size):
         rows = [[number + 4] * length for number, length in enumerate(lengths)]
-        split = RowSplit(encoded(rows), ())
+        split = RowSplit(encoded(rows), SIZE)
         batches = self.walked(split, batch_size)
-        numbers = [number for batch in batches for number in batch.numbers.tolist()]
-        assert sorted(numbers) == list(range(len(rows)))
-        assert [lengths[number] for number in numbers] == sorted(lengths)
-        assert all(len(batch.numbers) == batch_size for batch in batches[:-1])
+        read = [row for batch in batches for row in batch.row_ids.tolist()]
+        assert sorted(read) == list(range(len(rows)))
+        assert [lengths[row] for row in read] == sorted(lengths)
+        assert all(len(batch.row_ids) == batch_size for batch in batches[:-1])
         assert sum(batch.tokens for batch in batches) == split.tokens == sum(lengths)
 
     def test_it_counts_unknown_targets_and_keeps_its_examples(self):
         examples = [Example("a", ("b", "c"))]
-        split = RowSplit(encoded(ROWS), examples)
-        assert (split.tokens, split.unknown, split.size) == (12, 2, TextSize(30, 40))
+        split = RowSplit(encoded(ROWS), SIZE, examples)
+        assert (split.tokens, split.unknown, split.size) == (12, 2, SIZE)
         assert split.examples == examples
-
-
-def test_the_size_of_texts_is_in_characters_and_bytes():
-    assert text_size(["ab", "", "cé"]) == TextSize(4, 5)
-    assert text_size([]) == TextSize(0, 0)
