@@ -21,6 +21,10 @@ data: Registry[Data[Any]] = Registry("data kind", room="data", supplied={"seed"}
 
 R = TypeVar("R")
 B = TypeVar("B", bound="Batch")
+Visit = Callable[[B, State], tuple[R, State]]
+"""What reads a batch from a state: a result, and the state behind it."""
+InitialState = Callable[[int], State]
+"""The state before the first token, for so many rows."""
 SplitName = Literal["valid", "test"]
 Empty = Literal["error", "drop", "keep"]
 
@@ -104,13 +108,8 @@ class Split(ABC, Generic[B]):
     """The rows as texts, each source once; empty if there are no rows, as in a stream."""
 
     @abstractmethod
-    def walk(
-        self,
-        visit: Callable[[B, State], tuple[R, State]],
-        initial_state: Callable[[int], State],
-        batch_size: int,
-    ) -> list[R]:
-        """Call `visit(batch, state) -> (result, next state)` over the whole split.
+    def walk(self, visit: Visit[B, R], initial_state: InitialState, batch_size: int) -> list[R]:
+        """What `visit` makes of all batches.
 
         The results together do not depend on `batch_size` (within the accuracy of floats).
         """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from types import MappingProxyType
 from typing import Annotated, Any, Literal, NamedTuple
@@ -140,14 +140,14 @@ class PairedRows(RowData[PairRow, PairBatch], ABC):
         columns: dict[str, list[Tensor]]
         columns = {"source": [], "features": [], "joined": [], "target": []}
         for row, seed in self.seeded(part, tokenizers, epoch):
-            field = "source"
+            side = "source"
             try:
                 text = append_eos(cut(tokenizers["source"], row.source, seed))
                 features = self._encode_features(row.features, tokenizers)
-                field = "target"
+                side = "target"
                 columns["target"].append(self.target_tokens(row.target, tokenizers, seed))
             except ValueError as error:
-                raise DataError(f"{part.name}:{row.line}: the {field}: {error}") from None
+                raise DataError(f"{part.name}:{row.line}: the {side}: {error}") from None
             columns["source"].append(text)
             columns["features"].append(features)
             columns["joined"].append(_joined(features, text, tokenizers))
@@ -176,12 +176,12 @@ class PairedRows(RowData[PairRow, PairBatch], ABC):
     def unknown_remarks(
         self, split: SplitName, part: Part[PairRow], columns: Columns
     ) -> Iterable[str]:
-        for field in ("source", "features", "target"):
-            tokens = zip(part.rows, columns[field], strict=True)
+        for side in ("source", "features", "target"):
+            tokens = zip(part.rows, columns[side], strict=True)
             rows = [row for row, own in tokens if (own == UNK).any()]
             if rows:
-                what = f"with unknown tokens in the {field}"
-                what = self.unknown_targets(rows) if field == "target" else what
+                what = f"with unknown tokens in the {side}"
+                what = self.unknown_targets(rows) if side == "target" else what
                 yield f"{part.name}: of the {split} part, {rows_at(rows)} {what}"
 
     def training_texts(self) -> dict[str, Iterable[str]]:
@@ -289,7 +289,7 @@ class PairsData(PairedRows):
     `max_target_length` tokens, as it does for `max_source_length`.
     """
 
-    max_target_length: Size | None = None
+    max_target_length: Size | None = field(default=None, kw_only=True)
 
     default_tokenizers = MappingProxyType({"features": "whole"})
     ends = True

@@ -12,8 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from seqgen.data.base import Batch, Example, Split, TextSize, Training
-from seqgen.state import State
+from seqgen.data.base import Batch, Example, InitialState, Split, TextSize, Training, Visit
 from seqgen.tokenizers import UNK
 from seqgen.tokenizers.base import Counts, count_ids
 
@@ -179,12 +178,7 @@ class RowSplit(Split[B]):
         self.examples = examples
         self._rows = rows
 
-    def walk(
-        self,
-        visit: Callable[[B, State], tuple[R, State]],
-        initial_state: Callable[[int], State],
-        batch_size: int,
-    ) -> list[R]:
+    def walk(self, visit: Visit[B, R], initial_state: InitialState, batch_size: int) -> list[R]:
         """Rows of about one length together, for little padding; no state: each row is a whole."""
         lengths = self._rows.lengths
         order = sorted(range(len(lengths)), key=lengths.__getitem__)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from functools import cached_property
 from math import inf
 from typing import ClassVar, Generic, Protocol, TypeVar
@@ -64,6 +64,7 @@ class RowData(PartFiles, Data[B], ABC, Generic[T, B]):
     """
 
     split_seed: Seed = 1
+    _: KW_ONLY  # behind the options of a kind
     batch_size: Size = 64
     batch_tokens: Size | None = None
     seed: int = 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -180,7 +180,7 @@ class TaggedData(RowData[TaggedSequence, PairBatch]):
     padding.
     """
 
-    batch_size: Size = 32
+    batch_size: Size = field(default=32, kw_only=True)
     format: Format = "auto"
     header: Header = "auto"
     columns: PairColumns = ("source", "target")

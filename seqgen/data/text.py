@@ -15,10 +15,12 @@ from torch import Tensor
 from seqgen.data.base import (
     Data,
     Example,
+    InitialState,
     Split,
     SplitName,
     TextSize,
     Training,
+    Visit,
     data,
     passage,
     text_size,
@@ -48,7 +50,6 @@ USUAL_PROMPT_SIZE = 50
 """Tokens of a passage that are its prompt."""
 
 R = TypeVar("R")
-Visit = Callable[[TokenBatch, State], tuple[R, State]]
 
 
 class Epochs:
@@ -108,8 +109,9 @@ class Lanes(_StreamTraining):
         """Window `step % steps_per_epoch` of all lanes; the state is carried within an epoch."""
         epoch, index = divmod(step, self.steps_per_epoch)
         rows, window = self._rows, self._window
-        draw = np.random.default_rng([self._seed, epoch])
-        first = int(draw.integers(window)) if epoch else 0
+        first = 0
+        if epoch:
+            first = int(np.random.default_rng([self._seed, epoch]).integers(window))
         size = rows * self._length
         stream = self._epochs.stream(epoch)
         inputs = stream[first : first + size].view(rows, self._length)
@@ -145,7 +147,7 @@ class StreamSplit(Split[TokenBatch]):
         self.stream = tokens
 
     def walk(
-        self, visit: Visit[R], initial_state: Callable[[int], State], batch_size: int
+        self, visit: Visit[TokenBatch, R], initial_state: InitialState, batch_size: int
     ) -> list[R]:
         """Read the stream in up to `batch_size` lanes, each from the state that is true there.
 
@@ -178,7 +180,7 @@ class StreamSplit(Split[TokenBatch]):
         return results
 
     def _read(
-        self, visit: Visit[R], state: State, first: int, last: int, rows: int
+        self, visit: Visit[TokenBatch, R], state: State, first: int, last: int, rows: int
     ) -> tuple[list[R], State]:
         """Visit the tokens `first` to `last` of each lane."""
         results = []

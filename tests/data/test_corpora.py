@@ -137,9 +137,12 @@ def test_categories_are_those_of_characters_with_a_name_of_their_own():
 
 
 # The short names of the jamo, as in the file Jamo.txt of Unicode; one initial has no letter.
-INITIALS = "G GG N D DD R M B BB S SS  J JJ C K T P H".split(" ")
-VOWELS = "A AE YA YAE EO E YEO YE O WA WAE OE YO U WEO WE WI YU EU YI I".split(" ")
-FINALS = "G GG GS N NJ NH D L LG LM LB LS LT LP LH M B BS S SS NG J C K T P H".split(" ")
+JAMO = (
+    "G GG N D DD R M B BB S SS  J JJ C K T P H",
+    "A AE YA YAE EO E YEO YE O WA WAE OE YO U WEO WE WI YU EU YI I",
+    "G GG GS N NJ NH D L LG LM LB LS LT LP LH M B BS S SS NG J C K T P H",
+)
+INITIALS, VOWELS, FINALS = (each.split(" ") for each in JAMO)
 
 
 def test_hangul_has_every_syllable_in_order_spelt_letter_by_letter():
@@ -159,14 +162,14 @@ def test_jamo_of_a_syllable():
 
 
 # The corpus `dates`: every row read again by a parser of its own.
-MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split(" ")
-WEEKDAYS = "sat sun mon tue wed thu fri".split(" ")
-SPOKEN = (
+DAYS = (
     "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth "
     "fourteenth fifteenth sixteenth seventeenth eighteenth nineteenth twentieth twenty-first "
     "twenty-second twenty-third twenty-fourth twenty-fifth twenty-sixth twenty-seventh "
     "twenty-eighth twenty-ninth thirtieth thirty-first"
-).split(" ")
+)
+NAMES = ("jan feb mar apr may jun jul aug sep oct nov dec", "sat sun mon tue wed thu fri", DAYS)
+MONTHS, WEEKDAYS, SPOKEN = map(str.split, NAMES)
 ENDINGS = {1: "st", 2: "nd", 3: "rd", 21: "st", 22: "nd", 23: "rd", 31: "st"}
 
 

@@ -271,7 +271,7 @@ class TestFetch:
         """A function that fetches what must not come: what it says."""
 
         def message(url, kind="DataError", hashed=SHA256, on_progress=None):
-            with pytest.raises(BaseException, match="^[^\n]*$") as caught:
+            with pytest.raises(BaseException, match=r"^[^\n]*$") as caught:
                 fetch(url, hashed, len(BODY), destination, on_progress)
             assert caught.typename == kind
             assert destination.read_bytes() == b"as it was"
