@@ -1,8 +1,6 @@
 """The kind `lines`: which lines are read, what is said of the others, batches and prompts."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from seqgen.data import LinesData, data
 from seqgen.data.lines import Line, lines_in
@@ -99,19 +97,6 @@ def test_a_batch_as_it_is_written(make):
     assert counts["text"].tolist() == [0, 0, 3, 0, 2, 3]
 
 
-@given(st.lists(st.text("ab", max_size=6), min_size=1, max_size=5).filter(any))
-def test_a_line_comes_back_whatever_stands_beside_it(texts):
-    batch = read(LinesData(train="none.txt"), texts)
-    for row, text in enumerate(texts):
-        length = int(batch.lengths[row])
-        assert length == len(text) + 1
-        targets = batch.targets[row]
-        assert AB["text"].decode(targets[:length]) == AB["text"].decode(batch.inputs[row]) == text
-        assert targets[length - 1] == EOS
-        assert not targets[length:].any()
-        assert batch.inputs[row, :length].tolist() == [BOS, *targets[: length - 1]]
-
-
 def test_held_out_lines_are_all_read(make, fit):
     made = make("ab\nb\n", dev="ba\n\nabab\nxb\n", max_length=2)
     split = made.held_out("valid", fit(made))
@@ -168,14 +153,6 @@ def test_outputs_are_what_follows_the_prompt(make, fit):
     assert made.output_text("small", [*tokens, EOS], known) == " dogs cats"
     assert made.output_text("", tokens, known) == "dogs cats"
     assert made.unknown("small fish", known) == ["fish"]
-
-
-def test_equal_lines_are_in_one_part(make):
-    made = make("".join(f"{i % 20}\n" for i in range(100)), path="train.txt", split=[0.5, 0.5, 0])
-    train, valid = ({row.text for row in made.part(name).rows} for name in ("train", "valid"))
-    assert (len(train), len(valid)) == (10, 10)
-    assert not train & valid
-    assert made.part("test") is None
 
 
 @pytest.mark.parametrize(

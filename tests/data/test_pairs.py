@@ -210,13 +210,6 @@ def test_a_directory_is_all_that_a_recipe_must_say(folder, words):
     assert kind.output_text("ab", [4, 6], words(kind)) == "A C"
 
 
-def test_batches_may_be_by_tokens(folder, words):
-    kind = PairsData(path=folder, batch_size=1, batch_tokens=16)
-    training = kind.training(words(kind))
-    batches = [training.batch(step) for step in range(training.steps_per_epoch)]
-    assert sorted(len(batch.row_ids) for batch in batches) == [1, 2, 2]
-
-
 class TestHeldOut:
     def test_likelihood_is_over_all_rows_and_examples_have_each_source_once(self, folder, words):
         kind = PairsData(path=folder)

@@ -58,7 +58,8 @@ def make(place):
         suffix = "txt" if kind in ("lines", "vectors") else "tsv"
         for part, some in (("train", words), ("dev", words[40:50]), ("test", ["ab", "q"])):
             place.write(f"in/{part}.{suffix}", text_of(kind, name, some))
-            np.save(f"in/{part}.npy", np.arange(2.0 * len(some)).reshape(-1, 2))
+            vectors = [[int.from_bytes(word.encode()) % 997, len(word)] for word in some]
+            np.save(f"in/{part}.npy", np.float32(vectors))
         spec = {"name": kind, "path": "in", "batch_size": 8, **KINDS[name], **options}
         return data.build(spec, seed=seed)
 
@@ -147,6 +148,16 @@ class TestLaws:
         for batch in epoch(kind.training(fit(kind))):
             last = batch.targets.gather(1, batch.lengths.unsqueeze(1) - 1)
             assert (last == EOS).all() == kind.ends
+
+    def test_rows_of_one_identity_are_in_one_part(self, name, make):
+        suffix = "txt" if name.split()[0] in ("lines", "vectors") else "tsv"
+        kind = make(name, path=f"in/train.{suffix}", split=[0.5, 0.5, 0])
+        parts = [kind.part(part) for part in ("train", "valid", "test")]
+        assert parts[2] is None
+        train, valid = ([kind.identity(row) for row in part.rows] for part in parts[:2])
+        assert not set(train) & set(valid)
+        assert 50 < len({*train, *valid}) < len(train) + len(valid) == 67
+        assert abs(len(set(train)) - len(set(valid))) <= 1
 
     def test_the_fingerprint_has_every_file(self, name, make, place):
         kind = make(name)

@@ -403,15 +403,6 @@ def test_sizes_are_those_of_words_tags_and_letters(make):
     assert make(letters=True).sizes(known)["source"] == {"vocab_size": 9, "letters_size": 5}
 
 
-def test_one_file_is_divided_and_equal_words_stay_together(make, fit):
-    text = "".join(f"w{i % 20}\tA\n\n" for i in range(100))
-    made = make(text, path="train.tsv", split=[0.5, 0.25, 0.25])
-    words = [{row.words for row in made.part(name).rows} for name in ("train", "valid", "test")]
-    assert [len(each) for each in words] == [10, 5, 5]
-    assert len(set().union(*words)) == 20
-    assert made.encode(fit(made)).valid.tokens == 25
-
-
 def test_a_corpus_is_read_like_a_file():
     small = {"name": "punctuation", "corpus": {"name": "dates", "count": 3}}
     made = data.build({"name": "tagged", "corpus": small}, seed=1)

@@ -191,16 +191,6 @@ def test_texts_of_equal_vectors_are_one_example(make, fit):
     assert (split.tokens, split.unknown, split.size.chars) == (7, 0, 4)
 
 
-def test_equal_vectors_are_in_one_part(make):
-    vectors = np.float32([[i % 10, 0] for i in range(100)])
-    made = make("a\n" * 100, vectors, path="train.txt", split=[0.5, 0.5, 0])
-    train, valid = (
-        {float(row.vector[0]) for row in made.part(name).rows} for name in ("train", "valid")
-    )
-    assert (len(train), len(valid)) == (5, 5)
-    assert not train & valid
-
-
 def test_another_file_may_have_the_vectors(make, tmp_path):
     np.save(tmp_path / "other.npy", np.float32([[5, 6], [7, 8], [9, 10]]))
     made = make(path="train.txt", split=[1, 0, 0], other="other.npy")
