@@ -18,7 +18,7 @@ from seqgen.answers import Wanted, answer, outputs, unsatisfied_remark
 from seqgen.build import Built, Load, build, build_data, restore_tokenizers, supply_decoder
 from seqgen.conclusion import read_result
 from seqgen.config import ConfigFile, Override, lay_over
-from seqgen.data.base import SplitName
+from seqgen.data import SplitName
 from seqgen.data.text_files import TextFile
 from seqgen.decoders import Decoder, Start, decoders
 from seqgen.decoders.ensemble import Reader

@@ -4,30 +4,12 @@ To add one of rows: subclass `RowData`, say how rows are parsed, encoded and col
 `@data.register("name")`; any other: subclass `Data`.
 """
 
-from seqgen.data.base import (
-    Data,
-    DataFactory,
-    Dataset,
-    Example,
-    Split,
-    SplitName,
-    TextSize,
-    Training,
-    data,
-    with_pieces,
-)
-from seqgen.data.batches import (
-    PairBatch,
-    Prompts,
-    Sources,
-    TokenBatch,
-    append_eos,
-    padded,
-    shift_right,
-)
+from seqgen.data.base import Data, DataFactory, Dataset, Example, Split, TextSize, Training, data
+from seqgen.data.batches import PairBatch, Prompts, Sources, TokenBatch, padded, shift_right
 from seqgen.data.corpora import Corpus, Dates, Hangul, UnicodeCategories, UnicodeNames, corpora
 from seqgen.data.lines import LinesData
 from seqgen.data.pairs import LabelledData, PairsData
+from seqgen.data.part_files import SplitName
 from seqgen.data.punctuation import Punctuation, PythonLibrary
 from seqgen.data.rows import RowData
 from seqgen.data.tables import lines_of
@@ -64,7 +46,6 @@ __all__ = [
     "UnicodeCategories",
     "UnicodeNames",
     "VectorsData",
-    "append_eos",
     "as_text",
     "corpora",
     "data",
@@ -72,5 +53,4 @@ __all__ = [
     "padded",
     "read_text",
     "shift_right",
-    "with_pieces",
 ]

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Generic, Literal, Protocol, TypeVar
 
 from torch import Tensor
 
+from seqgen.data.part_files import SplitName
 from seqgen.data.text_files import TextFile
 from seqgen.registry import Registry
 from seqgen.state import State
@@ -23,9 +24,6 @@ R = TypeVar("R")
 B = TypeVar("B", bound="Batch")
 Visit = Callable[[B, State], tuple[R, State]]
 """What reads a batch from a state: a result, and the state behind it."""
-InitialState = Callable[[int], State]
-"""The state before the first token, for so many rows."""
-SplitName = Literal["valid", "test"]
 Empty = Literal["error", "drop", "keep"]
 
 
@@ -46,6 +44,11 @@ class TextSize:
 
     chars: int
     bytes: int
+
+    @classmethod
+    def of(cls, texts: Sequence[str]) -> TextSize:
+        """That of some texts together."""
+        return cls(sum(map(len, texts)), sum(len(text.encode()) for text in texts))
 
 
 @dataclass(frozen=True)
@@ -108,7 +111,9 @@ class Split(ABC, Generic[B]):
     """The rows as texts, each source once; empty if there are no rows, as in a stream."""
 
     @abstractmethod
-    def walk(self, visit: Visit[B, R], initial_state: InitialState, batch_size: int) -> list[R]:
+    def walk(
+        self, visit: Visit[B, R], initial_state: Callable[[int], State], batch_size: int
+    ) -> list[R]:
         """What `visit` makes of all batches.
 
         The results together do not depend on `batch_size` (within the accuracy of floats).
@@ -280,8 +285,3 @@ def passage(tokens: Sequence[int], prompt_size: int, tokenizer: Tokenizer) -> Ex
     """The text of the first `prompt_size` tokens as a prompt, what the rest adds as reference."""
     prompt, rest = tokens[:prompt_size], tokens[prompt_size:]
     return Example(tokenizer.decode(prompt), (tokenizer.continuation(prompt, rest),))
-
-
-def text_size(texts: Sequence[str]) -> TextSize:
-    """The size of some texts together."""
-    return TextSize(sum(map(len, texts)), sum(len(text.encode()) for text in texts))

@@ -9,21 +9,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from seqgen.data.base import Empty, Example, SplitName, data, passage
-from seqgen.data.batches import Prompts, TokenBatch, padded, shift_right
-from seqgen.data.part_files import TEXT_FILES
-from seqgen.data.row_batches import Columns
+from seqgen.data.base import Empty, Example, data, passage
+from seqgen.data.batches import Columns, Prompts, TokenBatch, padded, shift_right
+from seqgen.data.part_files import TEXT_FILES, SplitName
 from seqgen.data.rows import Epoch, NamedFiles, Part, RowData
-from seqgen.data.tables import (
-    Format,
-    Header,
-    Layout,
-    Place,
-    format_of,
-    lines_of,
-    read_table,
-    some_lines,
-)
+from seqgen.data.tables import Layout, Place, format_of, lines_of, read_table, some_lines
 from seqgen.data.text_files import TextFile
 from seqgen.errors import DataError
 from seqgen.options import Size
@@ -81,8 +71,6 @@ class LinesData(RowData[Line, TokenBatch]):
     `batch_tokens` tokens with the padding.
     """
 
-    format: Format = "auto"
-    header: Header = "auto"
     column: Place | None = None
     empty: Empty = "drop"
     max_length: Size | None = None

@@ -14,19 +14,11 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from seqgen.data.base import Empty, SplitName, data, pieces_of, unknown_pieces
-from seqgen.data.batches import PairBatch, Sources, append_eos, padded, shift_right
-from seqgen.data.row_batches import Columns
+from seqgen.data.base import Empty, data, pieces_of, unknown_pieces
+from seqgen.data.batches import Columns, PairBatch, Sources, append_eos, padded, shift_right
+from seqgen.data.part_files import SplitName
 from seqgen.data.rows import Epoch, NamedFiles, Part, RowData, cut
-from seqgen.data.tables import (
-    Format,
-    Header,
-    Layout,
-    Place,
-    parse_parallel,
-    parse_table,
-    some_lines,
-)
+from seqgen.data.tables import Layout, Place, parse_parallel, parse_table, some_lines
 from seqgen.errors import DataError
 from seqgen.options import Size
 from seqgen.tokenizers import UNK, Tokenizers
@@ -81,8 +73,6 @@ class PairedRows(RowData[PairRow, PairBatch], ABC):
     rows, or of up to `batch_tokens` tokens of both sides.
     """
 
-    format: Format = "auto"
-    header: Header = "auto"
     columns: PairColumns = ("source", "target")
     feature_separator: Annotated[str, Field(min_length=1)] = ";"
     source_changes: tuple[TextChange, ...] = ()

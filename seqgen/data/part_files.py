@@ -19,6 +19,7 @@ from seqgen.errors import DataError
 from seqgen.files import display_path
 
 PartName = Literal["train", "valid", "test"]
+SplitName = Literal["valid", "test"]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Shares = tuple[Fraction, Fraction, Fraction]
 PART_NAMES: tuple[PartName, ...] = ("train", "valid", "test")

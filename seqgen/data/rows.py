@@ -17,11 +17,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seqgen.data.base import Batch, Data, Empty, Example, SplitName, text_size
-from seqgen.data.batches import append_eos
-from seqgen.data.part_files import PART_NAMES, PartFiles, PartName
-from seqgen.data.row_batches import Buckets, Columns, EncodedRows, RowSplit, RowTraining
-from seqgen.data.tables import some_lines
+from seqgen.data.base import Batch, Data, Empty, Example, TextSize
+from seqgen.data.batches import Buckets, Columns, EncodedRows, RowSplit, RowTraining, append_eos
+from seqgen.data.part_files import PART_NAMES, PartFiles, PartName, SplitName
+from seqgen.data.tables import Format, Header, some_lines
 from seqgen.data.text_files import TextFile
 from seqgen.errors import DataError
 from seqgen.options import Seed, Size
@@ -59,11 +58,14 @@ class RowData(PartFiles, Data[B], ABC, Generic[T, B]):
 
     `train`, `valid` and `test` are each a file, or a list of files in parallel. If one text is
     divided, its different rows are, in an order drawn from `split_seed` and not from the seed of
-    the run: another seed has the same parts. Batches are of `batch_size` rows, or of up to
+    the run: another seed has the same parts. `format` and `header` are those of a table (see
+    `Layout`), recognised unless they are given. Batches are of `batch_size` rows, or of up to
     `batch_tokens` tokens with the padding.
     """
 
     split_seed: Seed = 1
+    format: Format = "auto"
+    header: Header = "auto"
     _: KW_ONLY  # behind the options of a kind
     batch_size: Size = 64
     batch_tokens: Size | None = None
@@ -161,7 +163,7 @@ class RowData(PartFiles, Data[B], ABC, Generic[T, B]):
         def draw(epoch: int) -> EncodedRows[B]:
             return self._encoded(Part(part.name, rows), tokenizers, epoch)
 
-        size = text_size([self.target_of(row) for row in rows])
+        size = TextSize.of([self.target_of(row) for row in rows])
         return RowTraining(first, size, buckets, draw if self.redraws(tokenizers) else None)
 
     def held_out(self, name: SplitName, tokenizers: Tokenizers) -> RowSplit[B] | None:
@@ -236,7 +238,7 @@ class RowData(PartFiles, Data[B], ABC, Generic[T, B]):
         return EncodedRows(columns, lengths, self.collate, self.fields, self.output_field)
 
     def _split(self, part: Part[T], rows: EncodedRows[B]) -> RowSplit[B]:
-        size = text_size([self.target_of(row) for row in part.rows])
+        size = TextSize.of([self.target_of(row) for row in part.rows])
         return RowSplit(rows, size, self.examples(part.rows))
 
     def _within_limits(

@@ -12,21 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seqgen.data.base import Empty, Example, SplitName, data
-from seqgen.data.batches import PairBatch, Sources, padded, shift_right
+from seqgen.data.base import Empty, Example, data
+from seqgen.data.batches import Columns, PairBatch, Sources, padded, shift_right
 from seqgen.data.pairs import PairColumns
-from seqgen.data.row_batches import Columns
+from seqgen.data.part_files import SplitName
 from seqgen.data.rows import Epoch, NamedFiles, Part, RowData
-from seqgen.data.tables import (
-    Format,
-    Header,
-    Layout,
-    Row,
-    json_rows,
-    lines_of,
-    read_table,
-    some_lines,
-)
+from seqgen.data.tables import Layout, Row, json_rows, lines_of, read_table, some_lines
 from seqgen.data.text_files import TextFile
 from seqgen.errors import DataError
 from seqgen.options import Share, Size
@@ -181,8 +172,6 @@ class TaggedData(RowData[TaggedSequence, PairBatch]):
     """
 
     batch_size: Size = field(default=32, kw_only=True)
-    format: Format = "auto"
-    header: Header = "auto"
     columns: PairColumns = ("source", "target")
     letters: bool = False
     max_letters: Size | None = None

@@ -12,21 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seqgen.data.base import (
-    Data,
-    Example,
-    InitialState,
-    Split,
-    SplitName,
-    TextSize,
-    Training,
-    Visit,
-    data,
-    passage,
-    text_size,
-)
+from seqgen.data.base import Data, Example, Split, TextSize, Training, Visit, data, passage
 from seqgen.data.batches import Prompts, TokenBatch, padded
-from seqgen.data.part_files import PART_NAMES, TEXT_FILES, PartFiles, PartName
+from seqgen.data.part_files import PART_NAMES, TEXT_FILES, PartFiles, PartName, SplitName
 from seqgen.data.text_files import TextFile
 from seqgen.errors import DataError
 from seqgen.options import Size
@@ -147,7 +135,7 @@ class StreamSplit(Split[TokenBatch]):
         self.stream = tokens
 
     def walk(
-        self, visit: Visit[TokenBatch, R], initial_state: InitialState, batch_size: int
+        self, visit: Visit[TokenBatch, R], initial_state: Callable[[int], State], batch_size: int
     ) -> list[R]:
         """Read the stream in up to `batch_size` lanes, each from the state that is true there.
 
@@ -274,7 +262,7 @@ class TextData(PartFiles, Data[TokenBatch]):
                 f"{self.batch_size} and window {self.window} need at least {needed}"
             )
         kind = Lanes if lanes else RandomWindows
-        size, rows = text_size([train]), self.batch_size
+        size, rows = TextSize.of([train]), self.batch_size
         return kind(epochs, size, rows=rows, window=self.window, seed=self.seed)
 
     def held_out(self, name: SplitName, tokenizers: Tokenizers) -> StreamSplit | None:
@@ -292,7 +280,7 @@ class TextData(PartFiles, Data[TokenBatch]):
             found = f"the {name} part has no tokens ({len(part)} characters)"
             raise DataError(f"{self._names[name]}: {found}")
         unknown = int((tokens == UNK).sum())
-        return StreamSplit(torch.cat([context, tokens]), text_size([part]), unknown)
+        return StreamSplit(torch.cat([context, tokens]), TextSize.of([part]), unknown)
 
     def prompts(self, texts: Sequence[str], tokenizers: Tokenizers) -> Prompts:
         """Each text as it is; an empty one starts from BOS, as the stream does."""

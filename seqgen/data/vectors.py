@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -15,10 +15,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from seqgen.data.base import Empty, data
-from seqgen.data.batches import PairBatch, Sources, padded, shift_right
+from seqgen.data.batches import Columns, PairBatch, RowSplit, Sources, padded, shift_right
 from seqgen.data.lines import lines_in
 from seqgen.data.part_files import TEXT_FILES
-from seqgen.data.row_batches import Columns, RowSplit
 from seqgen.data.rows import Epoch, NamedFiles, Part, RowData
 from seqgen.data.tables import lines_of
 from seqgen.data.text_files import PACKED_SUFFIXES, TextFile
@@ -108,6 +107,8 @@ class VectorsData(RowData[VectorRow, PairBatch]):
 
     vector_size: Size = field(kw_only=True)
     corpus: None = field(default=None, init=False)
+    format: Literal["auto"] = field(default="auto", init=False)
+    header: Literal["auto"] = field(default="auto", init=False)
     train: Path | None = None
     valid: Path | None = None
     test: Path | None = None

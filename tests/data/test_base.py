@@ -3,7 +3,7 @@
 import pytest
 
 from seqgen.data import Data, Example, TextSize, data
-from seqgen.data.base import passage, pieces_of, text_size, unknown_pieces, with_pieces
+from seqgen.data.base import passage, pieces_of, unknown_pieces, with_pieces
 from seqgen.tokenizers import CharTokenizer, WordTokenizer, tokenizers
 
 
@@ -117,5 +117,5 @@ def test_a_space_between_two_words_belongs_to_the_second():
 
 
 def test_the_size_of_texts_is_in_characters_and_bytes():
-    assert text_size(["ab", "", "cé"]) == TextSize(4, 5)
-    assert text_size([]) == TextSize(0, 0)
+    assert TextSize.of(["ab", "", "cé"]) == TextSize(4, 5)
+    assert TextSize.of([]) == TextSize(0, 0)
