@@ -1,4 +1,8 @@
-"""Corpora: texts that have a name, so that a recipe runs without a file of one's own."""
+"""Corpora: texts that have a name, so that a recipe runs without a file of one's own.
+
+Those of Unicode are made of the tables of version 3.2, which every Python has and which never
+change.
+"""
 
 from __future__ import annotations
 
@@ -115,9 +119,6 @@ class TinyShakespeare(Corpus):
         return path
 
 
-# Corpora made of the tables of Unicode 3.2, which every Python has and which never change.
-
-
 _FAMILIES = ("CJK UNIFIED IDEOGRAPH-", "CJK COMPATIBILITY IDEOGRAPH-", "HANGUL SYLLABLE ")
 """Names that follow from the code point: families of thousands with one category each."""
 
@@ -177,9 +178,6 @@ def _named() -> Iterator[tuple[str, str]]:
         name = unicode.name(each, "")
         if name:
             yield each, name
-
-
-# The corpus `dates`: dates as people write them in English, and the same dates as ISO 8601.
 
 
 T = TypeVar("T")

@@ -84,27 +84,21 @@ class PartFiles(ABC):  # noqa: B024
         return [self._kept(self._corpus.read(), self._corpus.name)]
 
     def file_remarks(self) -> list[str]:
-        """Remarks on files: those that the directory lacks, those that are in two parts, and how
-        many faults of the encoding were replaced."""
+        """Remarks on files that are missing or in two parts, and on replaced faults."""
         files, missing = self.files, []
         if files is not None and self.path is not None and self.path.is_dir():
             missing = [self.path / self.usual_files[n] for n in PART_NAMES if not files[n]]
-        return [
-            *(f"{path}: not there, so there is no such part" for path in missing),
-            *(
-                f"{name}: of the {part} part, the same as {other}"
-                for name, part, other in self.copies()
-            ),
-            *(
-                f"{name}: {count} fault{'s' if count > 1 else ''} of the encoding read as U+FFFD"
-                for name, count in self._replaced.items()
-                if count
-            ),
-        ]
+        remarks = [f"{path}: not there, so there is no such part" for path in missing]
+        for name, part, other in self.copies():
+            remarks.append(f"{name}: of the {part} part, the same as {other}")
+        for name, count in self._replaced.items():
+            if count:
+                faults = f"{count} fault{'s' if count > 1 else ''} of the encoding"
+                remarks.append(f"{name}: {faults} read as U+FFFD")
+        return remarks
 
     def copies(self) -> Iterator[tuple[str, PartName, str]]:
-        """Held-out files with the text of another part's file: the name, the part, and the other
-        file with its part."""
+        """Held-out files with the text of another part's file: name, part, and the other file."""
         seen: dict[str, str] = {}
         for part, paths in (self.files or {}).items():
             names = [display_path(_packed(path)) for path in paths]
@@ -139,8 +133,7 @@ class PartFiles(ABC):  # noqa: B024
         }
 
     def _usual_file(self, part: PartName) -> tuple[Path, ...]:
-        """The file of a part in the directory, if there is one. Raises DataError if several may be
-        meant."""
+        """The file of a part in the directory, if any. Raises DataError if several may be meant."""
         assert self.path is not None
         usual = Path(self.usual_files[part])
         stems = ("dev", "valid") if part == "valid" else (usual.stem,)
@@ -180,8 +173,7 @@ def _packed(path: Path) -> Path:
 
 
 def _expanded(path: Path) -> list[Path]:
-    """The files that fit a pattern, by name; a path without a pattern as it is. Raises DataError
-    if none fits."""
+    """The files that fit a pattern, by name; a plain path as it is. Raises DataError."""
     if not any(sign in str(path) for sign in "*?[") or path.exists():
         return [path]
     found = sorted(map(Path, glob(str(path), recursive=True)))  # noqa: PTH207  absolute or not

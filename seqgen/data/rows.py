@@ -189,11 +189,10 @@ class RowData(PartFiles, Data[B], ABC, Generic[T, B]):
 
     def file_remarks(self) -> list[str]:
         """Also on held-out parts that are empty, and on rows that training has, too."""
-        empty = [
-            f"{where}: no rows for the {name} part, so there is none"
-            for name, where in self._empty.items()
-        ]
-        return [*super().file_remarks(), *empty, *self._shared()]
+        remarks = super().file_remarks()
+        for name, where in self._empty.items():
+            remarks.append(f"{where}: no rows for the {name} part, so there is none")
+        return [*remarks, *self._shared()]
 
     def part(self, name: PartName) -> Part[T] | None:
         """The rows of a part; None if there are none. Raises DataError."""

@@ -65,10 +65,8 @@ def _from_json(file: TextFile, name: str, layout: Layout) -> Iterator[tuple[int,
             words, tags = (lists[layout.read.index(side)] for side in ("source", "target"))
             if len(words) != len(tags):
                 raise DataError(f"{name}:{line}: {len(words)} words, but {len(tags)} tags")
-            yield (
-                line,
-                [_checked(*pair, f"{name}:{line}") for pair in zip(words, tags, strict=True)],
-            )
+            pairs = zip(words, tags, strict=True)
+            yield line, [_checked(*pair, f"{name}:{line}") for pair in pairs]
 
 
 def _from_table(rows: list[Row], name: str, layout: Layout) -> Iterator[tuple[int, Pairs]]:
