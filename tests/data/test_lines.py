@@ -156,8 +156,7 @@ def test_outputs_are_what_follows_the_prompt(make, fit):
 
 
 @pytest.mark.parametrize(
-    ("size", "passages"),
-    [(None, [("", "bad"), ("", "a")]), (2, [("ba", "d"), ("a", "")])],
+    ("size", "passages"), [(None, [("", "bad"), ("", "a")]), (2, [("ba", "d"), ("a", "")])]
 )
 def test_each_line_is_a_passage(make, fit, size, passages):
     made = make("abc\nd\n", dev="bad\n\na\n")

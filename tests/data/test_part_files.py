@@ -136,33 +136,22 @@ class TestRemarks:
         assert made.file_remarks() == wanted
 
     @pytest.mark.parametrize(
-        ("files", "options", "remark"),
+        ("name", "text", "remark"),
         [
-            (
-                {"parts/test.tsv": "x\nB\nb\n"},
-                {"path": "parts"},
-                "parts/test.tsv: of the test part, 1 of 2 different rows are in training, too",
-            ),
-            (
-                {"parts/dev.tsv": "\n \n"},
-                {"path": "parts"},
-                "parts/dev.tsv: no rows for the valid part, so there is none",
-            ),
-            (
-                {"few.txt": "a\nb\nc\n"},
-                {"path": "few.txt", "split": (0.9, 0.1, 0)},
-                "few.txt: no rows for the valid part, so there is none",
-            ),
+            ("parts/test.tsv", "x\nB\nb\n", "of the test part, 1 of 2 different rows are in trai"),
+            ("parts/dev.tsv", "\n \n", "no rows for the valid part, so there is none"),
+            ("few.txt", "a\nb\nc\n", "no rows for the valid part, so there is none"),
         ],
     )
     def test_rows_of_two_parts_and_empty_parts_are_reported(
-        self, folder, place, files, options, remark
+        self, folder, place, name, text, remark
     ):
-        for name, text in files.items():
-            place.write(name, text)
-        made = Letters(**{**options, "path": Path(options["path"])})
+        place.write(name, text)
+        path = folder if name.startswith("parts") else Path(name)
+        made = Letters(path=path, split=(0.9, 0.1, 0))
         made.fingerprint()
-        assert made.file_remarks() == [remark]
+        [found] = made.file_remarks()
+        assert found.startswith(f"{name}: {remark}")
         assert ("no rows" in remark) == (made.part("valid") is None)
 
 
@@ -212,22 +201,14 @@ def test_options_that_say_nothing_or_too_much_are_refused(options, message):
         ({"path": "none"}, "train", "none: cannot be read: No such file or directory"),
         ({"path": "parts", "test": "exam.tsv"}, "test", "parts/exam.tsv: cannot be read: No such"),
         ({"path": "dev"}, "train", "dev: has no train.tsv; data.train=NAME says what is read"),
-        (
-            {"path": "two"},
-            "train",
-            "two: has train.tsv and train.csv; data.train=NAME says which is read",
-        ),
+        ({"path": "two"}, "train", "two: has train.tsv and train.csv; data.train=NAME says which"),
         ({"path": "parts/*.tsv"}, "train", "parts/*.tsv: fits 3 files, but rows come from one"),
         (
             {"path": "one.txt", "split": (0.2, 0.4, 0.4)},
             "train",
             "one.txt: 1 different row and the split [0.2, 0.4, 0.4] leave none for training",
         ),
-        (
-            {"path": "one.txt", "valid": "dev.tsv"},
-            "train",
-            "one.txt: no directory, in which `train`, `valid` and `test` would be files",
-        ),
+        ({"path": "one.txt", "valid": "d"}, "train", "one.txt: no directory, in which `train`, `v"),
     ],
 )
 def test_what_cannot_be_read_is_refused(folder, place, said, options, part, message):

@@ -229,12 +229,7 @@ def test_the_size_of_a_vector_is_known_before_it_is_read(said):
         ("a\n", None, {"path": "train.txt", "other": "no.npy"}, "no.npy: cannot be read: No such"),
         ("ab\n \nb\n", None, {}, "train.txt:2: the line is empty (data.empty: drop"),
         ("a\n", np.ones((1, 3)), {}, "train.npy: the vectors are of 3 numbers, not of the"),
-        (
-            "a\nb\n",
-            np.float32([[0, 1], [np.nan, 1]]),
-            {},
-            "train.npy: row 1 has the number nan",
-        ),
+        ("a\nb\n", np.float32([[0, 1], [np.nan, 1]]), {}, "train.npy: row 1 has the number nan"),
         ("a\n", None, {"other": "v.npy"}, "a directory, but `vectors` belongs to one text"),
     ],
 )
