@@ -198,11 +198,12 @@ def test_another_file_may_have_the_vectors(make, tmp_path):
     assert [*made.fingerprint()] == [str(tmp_path / "train.txt"), str(tmp_path / "other.npy")]
 
 
-def test_the_vectors_of_packed_texts_have_the_name_that_these_had(make, said, tmp_path):
+def test_vectors_have_the_name_of_their_texts_before_these_were_packed(make, said, tmp_path):
     made = make("ab\nb\n", split=[1, 0, 0], vectors=np.ones((2, 2)))
     (tmp_path / "train.txt.gz").write_bytes(gzip.compress((tmp_path / "train.txt").read_bytes()))
     (tmp_path / "train.txt").unlink()
     assert [row.text for row in made.training_part.rows] == ["ab", "b"]
+    (tmp_path / "train.txt.gz").unlink()
     made = make()
     (tmp_path / "train.npy").unlink()
     assert "train.npy: cannot be read: No such file" in said(made.training_texts)
