@@ -48,7 +48,7 @@ class Built:
     @property
     def tokenizer(self) -> Tokenizer:
         """The tokenizer of what is generated."""
-        return self.tokenizers[self.data.output_role]
+        return self.tokenizers[self.data.output_field]
 
     def generator(self) -> Generator:
         """The parts that generation needs."""
@@ -75,16 +75,16 @@ def fit_tokenizers(recipe: Recipe, data: Data[Any]) -> dict[str, Tokenizer]:
     """
     texts, parts = data.training_texts(), tokenizer_parts(recipe, data)
     fitted: dict[str, Tokenizer] = {}
-    shared = [role for role in data.roles if parts[role] is recipe.tokenizer]
+    shared = [role for role in data.fields if parts[role] is recipe.tokenizer]
     if recipe.share_tokenizer:
         together: Tokenizer = recipe.tokenizer()
         together.fit(chain.from_iterable(texts[role] for role in shared))
         fitted = dict.fromkeys(shared, together)
-    for role in data.roles:
+    for role in data.fields:
         if role not in fitted:
             fitted[role] = parts[role]()
             fitted[role].fit(texts[role])
-    return {role: fitted[role] for role in data.roles}
+    return {role: fitted[role] for role in data.fields}
 
 
 def tokenizer_parts(recipe: Recipe, data: Data[Any]) -> dict[str, Any]:
@@ -92,11 +92,11 @@ def tokenizer_parts(recipe: Recipe, data: Data[Any]) -> dict[str, Any]:
     what the kind of data usually has there, else the recipe's `tokenizer`."""
     named = recipe.tokenizers or {}
     for role in named:
-        if role not in data.roles:
-            roles = ", ".join(data.roles)
+        if role not in data.fields:
+            roles = ", ".join(data.fields)
             raise OptionError(("tokenizers", role), f"this data has no such role ({roles})")
-    usual = {role: registry.check(name) for role, name in data.usual_tokenizers.items()}
-    return {role: named.get(role, usual.get(role, recipe.tokenizer)) for role in data.roles}
+    usual = {role: registry.check(name) for role, name in data.default_tokenizers.items()}
+    return {role: named.get(role, usual.get(role, recipe.tokenizer)) for role in data.fields}
 
 
 def build(
@@ -176,7 +176,7 @@ def rehearse(recipe: Recipe) -> None:
     # Nothing is fitted yet, and of a tokenizer only the length matters here; a large one, so that
     # no option is refused that a real vocabulary may allow.
     stand_in = cast(Tokenizer, range(ANY_VOCABULARY))
-    sizes = data.sizes(dict.fromkeys(data.roles, stand_in))
+    sizes = data.sizes(dict.fromkeys(data.fields, stand_in))
     recipe.train.schedule()
     try:
         with torch.device("meta"):  # shapes only, so a huge model costs nothing

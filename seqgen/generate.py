@@ -13,7 +13,7 @@ from torch import Tensor
 
 from seqgen.data import Data, PairBatch
 from seqgen.data.base import with_pieces
-from seqgen.data.batches import begun, padded
+from seqgen.data.batches import padded, shift_right
 from seqgen.decoders import (
     Constraint,
     Decoder,
@@ -91,7 +91,7 @@ class Generator:
     @property
     def tokenizer(self) -> Tokenizer:
         """The one of what is generated."""
-        return self.tokenizers[self.data.output_role]
+        return self.tokenizers[self.data.output_field]
 
     def generate(
         self,
@@ -204,7 +204,9 @@ class Generator:
         if not texts:
             return None
         rows = [torch.tensor([*each], dtype=torch.long) for each in outputs]
-        batch = PairBatch(self.batch(texts), begun(rows), *padded(rows), torch.arange(len(rows)))
+        batch = PairBatch(
+            self.batch(texts), shift_right(rows), *padded(rows), torch.arange(len(rows))
+        )
         with evaluating(self.model):
             return self.model.attention_weights(batch.to(self.device))
 

@@ -18,7 +18,7 @@ from seqgen.answers import Wanted, answer, outputs, unsatisfied_remark
 from seqgen.build import Built, Load, build, build_data, restore_tokenizers, supply_decoder
 from seqgen.conclusion import read_result
 from seqgen.config import ConfigFile, Override, lay_over
-from seqgen.data.base import SplitName
+from seqgen.data import SplitName
 from seqgen.data.text_files import TextFile
 from seqgen.decoders import Decoder, Start, decoders
 from seqgen.decoders.ensemble import Reader
@@ -334,7 +334,7 @@ class TrainedRun:
         The text has the format of the run's data; `name` is what an error calls it. Errors:
         DataError; ValueError where the data is not made of rows.
         """
-        rows = self.built.data.given(file, name, self.built.tokenizers)
+        rows = self.built.data.parse_rows(file, name, self.built.tokenizers)
         batch_size = self.built.recipe.evaluation.batch_size
         return score_rows(self.built.model, rows, self.built.device, batch_size)
 

@@ -8,7 +8,7 @@ import torch
 
 from seqgen.cells import cells
 from seqgen.data import Data, PairBatch, Prompts, data
-from seqgen.data.batches import begun, padded
+from seqgen.data.batches import padded, shift_right
 from seqgen.decoders import (
     Allowed,
     Beam,
@@ -329,7 +329,7 @@ def mirror(known, tokenizer=None, certain=1 - 1e-6, **options):
     tokenizer = tokenizer or WordTokenizer()
     tokenizer.fit([known])
     kind = data.build({"name": "pairs", "corpus": "hangul"}, seed=1)
-    model, tokenizers = Mirror(len(tokenizer), certain), dict.fromkeys(kind.roles, tokenizer)
+    model, tokenizers = Mirror(len(tokenizer), certain), dict.fromkeys(kind.fields, tokenizer)
     return Generator(model, tokenizers, kind, CPU, GenerationOptions(**options))
 
 
@@ -581,7 +581,7 @@ class TestSources:
             ]
             rows = [torch.tensor(each.hypothesis.tokens) for _, each in flat]
             sources = generator.batch([source for source, _ in flat])
-            batch = PairBatch(sources, begun(rows), *padded(rows), torch.arange(len(rows)))
+            batch = PairBatch(sources, shift_right(rows), *padded(rows), torch.arange(len(rows)))
             with torch.inference_mode():
                 nats = generator.model.eval().score(batch).nats.sum(1)
             scores = [each.hypothesis.score for _, each in flat]

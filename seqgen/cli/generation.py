@@ -31,7 +31,7 @@ from seqgen.cli.source_lines import (
     typed_lines,
 )
 from seqgen.config import Override, read_override
-from seqgen.data.tables import lines_of
+from seqgen.data import lines_of
 from seqgen.decoders import Decoder, decoders
 from seqgen.errors import DataError, RecipeError, UsageError, visible
 from seqgen.explain import traces

@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from seqgen.cli.output import echo
-from seqgen.data.tables import lines_of
-from seqgen.data.text_files import TextFile, as_text
+from seqgen.data import TextFile, as_text, lines_of
 from seqgen.errors import DataError
 from seqgen.files import read_bytes
 from seqgen.generate import Generated

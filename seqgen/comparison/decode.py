@@ -201,7 +201,7 @@ def _every_input(run: TrainedRun, plan: Plan) -> tuple[Origin, Sequence[Example]
             raise RecipeError("inputs.rows: text to be continued has none; `inputs.file` may do")
         file, name = read_text(options.rows), str(options.rows)
         try:
-            return "rows", data.given(file, name, tokenizers).examples
+            return "rows", data.parse_rows(file, name, tokenizers).examples
         except ValueError as error:
             raise RecipeError(f"inputs.rows: {error}") from None
     split, length = data.held_out(options.split, tokenizers), longest_output(run, plan)

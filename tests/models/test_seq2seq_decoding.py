@@ -8,7 +8,7 @@ import torch
 from seqgen.attentions import attentions
 from seqgen.cells import cells
 from seqgen.data import PairBatch, Sources
-from seqgen.data.batches import begun, padded
+from seqgen.data.batches import padded, shift_right
 from seqgen.decoders import Beam, Exact, Forbid, Greedy, Limits, Start, decoders
 from seqgen.models import models
 from seqgen.tokenizers import BOS, EOS, PAD, UNK
@@ -64,7 +64,7 @@ class Speaker:
         """The log-probabilities of sequences for one source, teacher-forced."""
         rows = [torch.tensor([*each], dtype=torch.long) for each in sequences]
         read = self.sources([number] * len(rows))
-        batch = PairBatch(read, begun(rows), *padded(rows), torch.arange(len(rows)))
+        batch = PairBatch(read, shift_right(rows), *padded(rows), torch.arange(len(rows)))
         nats = self.model.score(batch).nats
         return [(-own[: len(row)]).tolist() for own, row in zip(nats, rows, strict=True)]
 
