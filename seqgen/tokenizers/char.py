@@ -91,7 +91,7 @@ def _codes(text: str) -> NDArray[np.uint32]:
 
 @tokenizers.register("byte")
 class ByteTokenizer(Tokenizer):
-    """The 256 bytes after the special tokens: every text is known, and there is nothing to learn."""
+    """The 256 bytes after the special tokens: every text is known, with nothing to learn."""
 
     lossless = True
 

@@ -107,7 +107,7 @@ def model_record(content: bytes) -> ModelRecord:
 
 
 def _fields(content: bytes) -> list[tuple[int, Any]]:
-    """The numbers and values of the fields of a protocol buffer. Raises ValueError if it is none."""
+    """The numbers and values of a protocol buffer's fields. Raises ValueError if it is none."""
     found: list[tuple[int, Any]] = []
     place = 0
     while place < len(content):
