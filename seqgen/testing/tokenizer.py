@@ -14,9 +14,6 @@ from seqgen.testing.laws import BreachError, Law, NotTriedError, Report, Watch, 
 from seqgen.testing.small_parts import named, require_contract, small_part
 from seqgen.tokenizers import BOS, EOS, PAD, SPECIALS, UNK, Tokenizer, tokenizers
 
-# Texts on which tokenizers are tried: strange ones, random ones, and enough to learn from.
-
-
 TEXT = "In the beginning was the wörd, 日本語, and 😀.\r\n\t<pad> <bos></s> <eos> <unk> \x00\ufffd"
 LIKE_SPECIALS = (*SPECIALS, "</s>", "<s>", "[PAD]", "<|endoftext|>")
 FAR_OFF = "\u0001 ﷽ \U0010fffd 漢字"
@@ -44,24 +41,21 @@ def random_texts(count: int) -> list[str]:
 
 @cache
 def prose(seed: int) -> str:
-    """Sentences in a language that `seed` makes up: 4,000 words, some of them often.
+    """Sentences in a language that `seed` makes up: 4,000 words of one to three syllables, some of
+    them often.
 
     That is enough for a vocabulary of 2,000 pieces, by `unigram` too, which needs the most text.
     """
     draw = random.Random(seed)
-    words = [_word(draw) for _ in range(20_000)]
+
+    def syllable() -> str:
+        return draw.choice(STARTS) + draw.choice("aeiou") + draw.choice(ENDS)
+
+    words = ["".join(syllable() for _ in range(draw.randint(1, 3))) for _ in range(20_000)]
     weights = [1 / (rank + 1000) for rank in range(len(words))]
     chosen = draw.choices(words, weights, k=4000)
     sentences = [" ".join(chosen[start : start + 10]) for start in range(0, len(chosen), 10)]
     return "".join(f"{each}.\n" for each in sentences)
-
-
-def _word(draw: random.Random) -> str:
-    """One to three syllables."""
-    count = draw.randint(1, 3)
-    return "".join(
-        draw.choice(STARTS) + draw.choice("aeiou") + draw.choice(ENDS) for _ in range(count)
-    )
 
 
 @dataclass(frozen=True)
@@ -83,7 +77,7 @@ class TokenizerCase:
 
     @cached_property
     def fitted(self) -> Tokenizer:
-        """What `fit` gives, once for all laws: fitting may take a while."""
+        """What `fit` returns, once for all laws: fitting may take a while."""
         return self.fit()
 
 
@@ -180,7 +174,7 @@ def _surrogates(case: TokenizerCase) -> None:
         if "surrogate" in str(error):
             return
     raise BreachError(
-        "a lone surrogate is no character: call `tokenizers.base.check_text(text)` in `encode`, "
+        "a lone surrogate is no character: call `seqgen.tokenizers.check_text(text)` in `encode`, "
         "which raises the ValueError that names the place"
     )
 
@@ -220,12 +214,12 @@ def _continuation(case: TokenizerCase) -> None:
 
 
 def _spans(case: TokenizerCase) -> None:
-    made, told = case.fitted, 0
+    made, known = case.fitted, 0
     for text in ("", "a the\n  word", TEXT, *prose(1).splitlines()[:20], *random_texts(40)):
         tokens, spans = made.encode(text).tolist(), made.spans(text)
         if spans is None:
             continue
-        told += 1
+        known += 1
         if len(spans) != len(tokens):
             raise BreachError(
                 f"`spans` returned {len(spans)} for the {len(tokens)} tokens of {text!r}; it must "
@@ -245,7 +239,7 @@ def _spans(case: TokenizerCase) -> None:
                 raise BreachError(
                     f"a token of {text!r} has the span {text[start:end]!r}, where {alone!r} stands"
                 )
-    if not told:
+    if not known:
         raise NotTriedError("it does not say where its tokens stand")
 
 

@@ -136,7 +136,7 @@ REFUSED = [
     (3, "plan.seeds=", "override plan.seeds=: no value; null means none"),
     (3, "plan.baseline=x", "override plan.baseline=x: baseline: nothing is called 'x' (greedy)"),
     (3, "plan.quality=x", "override plan.quality=x: quality: must be one of exact_match, "),
-    (3, "metrics=[bleu,bleu]", "override metrics=[bleu,bleu]: metrics.1: 'bleu' is there already"),
+    (3, "metrics=[bleu,bleu]", "override metrics=[bleu,bleu]: metrics.1: duplicate metric 'bleu'"),
     (3, "model.x=1", "override model.x=1: model.x: not an option of model 'seq2seq'"),
     (4, "--input none.txt", "none.txt: "),
     (5, "nowhere", "nowhere: no run here"),
