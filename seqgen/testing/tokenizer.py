@@ -24,8 +24,8 @@ BLOCKS = (
 )
 """Where random characters are from: code points, ASCII first."""
 
-STARTS = ("", *"bcdfghjklmnprstvwz", "br", "ch", "pl", "sh", "st", "tr")
-ENDS = ("", "", *"klmnrst", "ng")
+STARTS: tuple[str, ...] = ("", *"bcdfghjklmnprstvwz", "br", "ch", "pl", "sh", "st", "tr")
+ENDS: tuple[str, ...] = ("", "", *"klmnrst", "ng")
 
 
 def random_texts(count: int) -> list[str]:

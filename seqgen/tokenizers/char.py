@@ -11,22 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from seqgen.tokenizers.base import (
-    REPLACEMENT,
-    SPECIALS,
-    UNK,
-    PieceTokenizer,
-    Spans,
-    Tokenizer,
-    Tokens,
-    check_text,
-    shown_byte,
-    text_so_far,
-    tokenizers,
-)
+from seqgen.tokenizers import base
+from seqgen.tokenizers.base import SPECIALS, UNK, PieceTokenizer, Spans, Tokenizer, Tokens
 
 
-@tokenizers.register("char")
+@base.tokenizers.register("char")
 @dataclass(eq=False)
 class CharTokenizer(PieceTokenizer):
     """One token for each character, ids in code point order.
@@ -46,7 +35,7 @@ class CharTokenizer(PieceTokenizer):
 
     def __post_init__(self) -> None:
         fixed = string.printable if self.alphabet == "printable" else self.alphabet or ""
-        check_text(fixed)
+        base.check_text(fixed)
         self.set_pieces(sorted(set(fixed)))
 
     def fit(self, texts: Iterable[str]) -> None:
@@ -85,11 +74,11 @@ class CharTokenizer(PieceTokenizer):
 
 def _codes(text: str) -> NDArray[np.uint32]:
     """The code points of `text`: UTF-32 is an array of them."""
-    check_text(text)
+    base.check_text(text)
     return np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32)
 
 
-@tokenizers.register("byte")
+@base.tokenizers.register("byte")
 class ByteTokenizer(Tokenizer):
     """The 256 bytes after the special tokens: every text is known, with nothing to learn."""
 
@@ -97,10 +86,10 @@ class ByteTokenizer(Tokenizer):
 
     def fit(self, texts: Iterable[str]) -> None:
         for text in texts:
-            check_text(text)
+            base.check_text(text)
 
     def encode(self, text: str) -> Tokens:
-        check_text(text)
+        base.check_text(text)
         return np.frombuffer(text.encode(), dtype=np.uint8).astype(np.int64) + len(SPECIALS)
 
     def spans(self, text: str) -> Spans:
@@ -109,7 +98,7 @@ class ByteTokenizer(Tokenizer):
 
     def decode(self, tokens: Iterable[int]) -> str:
         """The characters of `tokens`; one that lacks bytes at the end is left out."""
-        return text_so_far(b"".join([_CONTENT[token] for token in tokens]))
+        return base.text_so_far(b"".join([_CONTENT[token] for token in tokens]))
 
     def __len__(self) -> int:
         return len(_CONTENT)
@@ -119,7 +108,7 @@ class ByteTokenizer(Tokenizer):
         if token < len(SPECIALS):
             return SPECIALS[token]
         byte = token - len(SPECIALS)
-        return chr(byte) if byte < 0x80 else shown_byte(byte)
+        return chr(byte) if byte < 0x80 else base.shown_byte(byte)
 
     def files(self) -> dict[str, bytes]:
         return {}  # all byte tokenizers are the same
@@ -128,4 +117,4 @@ class ByteTokenizer(Tokenizer):
         pass
 
 
-_CONTENT = [b"", b"", b"", REPLACEMENT.encode(), *(bytes([byte]) for byte in range(256))]
+_CONTENT = [b"", b"", b"", base.REPLACEMENT.encode(), *(bytes([byte]) for byte in range(256))]

@@ -18,15 +18,8 @@ import numpy as np
 
 from seqgen.errors import DataError
 from seqgen.files import RECORD_LIMIT, read_bytes
-from seqgen.tokenizers.base import (
-    REPLACEMENT,
-    SPECIALS,
-    UNK,
-    Spans,
-    Tokens,
-    shown_byte,
-    shown_plainly,
-)
+from seqgen.tokenizers import base
+from seqgen.tokenizers.base import SPECIALS, UNK, Spans, Tokens
 
 SPACE = "\u2581"
 """How SentencePiece writes a space; so the character itself cannot be in a piece."""
@@ -167,18 +160,18 @@ class Pieces:
             else:
                 text = piece.replace(SPACE, " ")
                 content.append(text.encode())
-                shown.append(shown_plainly(text))
+                shown.append(base.shown_plainly(text))
         return cls(tuple(content), tuple(shown), (*specials, *plain), from_theirs)
 
     def spelled(self, text: str) -> list[int]:
         """`text` as a piece of its own, else as its bytes, or UNK where there are none."""
         if text in self.shown:
             return [self.shown.index(text)]
-        names = [shown_byte(byte) for byte in text.encode()]
+        names = [base.shown_byte(byte) for byte in text.encode()]
         return [self.shown.index(name) if name in self.shown else UNK for name in names]
 
 
-_SPECIAL_CONTENT = (b"", b"", b"", REPLACEMENT.encode())
+_SPECIAL_CONTENT = (b"", b"", b"", base.REPLACEMENT.encode())
 NONE = Pieces(_SPECIAL_CONTENT, SPECIALS, (-1, -1, -1, -1), np.zeros(0, dtype=np.int64))
 """Those of a model that has not been trained."""
 

@@ -17,28 +17,9 @@ import numpy as np
 from pydantic import Field
 
 from seqgen.options import Size
-from seqgen.tokenizers.base import (
-    BOS,
-    EOS,
-    PAD,
-    SPECIALS,
-    UNK,
-    Spans,
-    Tokenizer,
-    Tokens,
-    check_text,
-    text_so_far,
-    tokenizers,
-)
-from seqgen.tokenizers.pieces import (
-    NONE,
-    SPACE,
-    Pieces,
-    load_model,
-    model_record,
-    piece_spans,
-    read_model,
-)
+from seqgen.tokenizers import base, pieces
+from seqgen.tokenizers.base import BOS, EOS, PAD, SPECIALS, UNK, Spans, Tokenizer, Tokens
+from seqgen.tokenizers.pieces import SPACE, Pieces
 from seqgen.tokenizers.subword_sampling import PieceIds, SubwordSampler, sampler_of
 
 Algorithm = Literal["unigram", "bpe"]
@@ -50,7 +31,7 @@ _WORDS = re.compile(r"(?s:.{1000}.*?)(?<=[^ ])(?= )|(?s:.+)")
 """Some 1000 characters up to the end of a word."""
 
 
-@tokenizers.register("sentencepiece")
+@base.tokenizers.register("sentencepiece")
 @dataclass(eq=False)
 class SentencePieceTokenizer(Tokenizer):
     """Pieces by `unigram` (Kudo 2018) or `bpe` (Sennrich et al. 2016), `vocab_size` ids in all.
@@ -73,7 +54,7 @@ class SentencePieceTokenizer(Tokenizer):
     def __post_init__(self) -> None:
         self.samples = self.sampling_alpha is not None
         self.lossless = self.byte_fallback and self.model_file is None
-        self._pieces = NONE
+        self._pieces = pieces.NONE
         self._sampler: SubwordSampler | None = None
 
     def fit(self, texts: Iterable[str]) -> None:
@@ -86,8 +67,8 @@ class SentencePieceTokenizer(Tokenizer):
             self._set(model, ours=True)
         else:
             for text in texts:
-                check_text(text)
-            self._set(read_model(self.model_file), ours=False)
+                base.check_text(text)
+            self._set(pieces.read_model(self.model_file), ours=False)
 
     def encode(self, text: str) -> Tokens:
         """The best pieces by the model."""
@@ -109,14 +90,14 @@ class SentencePieceTokenizer(Tokenizer):
 
     def spans(self, text: str) -> Spans | None:
         """The places of the pieces; None for a ready model that changes the text."""
-        check_text(text)
+        base.check_text(text)
         spans: Spans = []
         place = 0
         for part in self._parts(text):
             if part in self._apart:
                 found: Spans | None = [(0, 1)] * len(self._apart[part])
             else:
-                found = piece_spans(self._model.encode_as_pieces(part), part)
+                found = pieces.piece_spans(self._model.encode_as_pieces(part), part)
             if found is None:
                 return None
             spans += [(place + start, place + end) for start, end in found]
@@ -127,7 +108,7 @@ class SentencePieceTokenizer(Tokenizer):
         """The text of the pieces; a character that lacks bytes at the end is left out."""
         if self._ours:
             content = self._pieces.content
-            return text_so_far(b"".join([content[token] for token in tokens]))
+            return base.text_so_far(b"".join([content[token] for token in tokens]))
         theirs = [self._pieces.theirs[token] for token in tokens]
         return str(self._model.decode([token for token in theirs if token >= 0]))
 
@@ -151,7 +132,7 @@ class SentencePieceTokenizer(Tokenizer):
 
     def _encoded(self, text: str, encode: Callable[[list[str]], Iterable[list[int]]]) -> Tokens:
         """The ids of `text` from those of its parts, which `encode` gives."""
-        check_text(text)
+        base.check_text(text)
         parts = self._parts(text)
         found = iter(encode([part for part in parts if part not in self._apart]))
         each = (self._apart[part] if part in self._apart else next(found) for part in parts)
@@ -167,13 +148,13 @@ class SentencePieceTokenizer(Tokenizer):
         return [part for line in _APART.split(text) for part in _WORDS.findall(line)]
 
     def _set(self, content: bytes, ours: bool) -> None:
-        self._model = load_model(content)
+        self._model = pieces.load_model(content)
         self._content, self._ours = content, ours
         self._pieces = Pieces.of(self._model)
         apart = ("\n", SPACE) if ours else ()
         self._apart = {text: self._pieces.spelled(text) for text in apart}
         if self.sampling_alpha is not None:
-            model = model_record(content)
+            model = pieces.model_record(content)
             self._sampler = sampler_of(model, self.sampling_alpha)
             self._ids = PieceIds(model, self._pieces.from_theirs.tolist())
 
@@ -250,6 +231,6 @@ def train_model(
 def training_lines(texts: Iterable[str]) -> Iterator[str]:
     """What training reads of `texts`: parts of lines, without the characters it cannot take."""
     for text in texts:
-        check_text(text)
+        base.check_text(text)
         for line in _CUT.split(text):
             yield from _CHUNK.findall(line)

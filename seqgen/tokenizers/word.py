@@ -14,15 +14,8 @@ import numpy as np
 from pydantic import Field
 
 from seqgen.options import Size
-from seqgen.tokenizers.base import (
-    SPECIALS,
-    UNK,
-    PieceTokenizer,
-    Spans,
-    Tokens,
-    check_text,
-    tokenizers,
-)
+from seqgen.tokenizers import base
+from seqgen.tokenizers.base import SPECIALS, UNK, PieceTokenizer, Spans, Tokens
 
 Split = Callable[[str], list[str]]
 SplitName = Literal[
@@ -141,7 +134,7 @@ def most_frequent(counts: Mapping[str, int], min_count: int, vocab_size: int | N
     return frequent if vocab_size is None else frequent[: vocab_size - len(SPECIALS)]
 
 
-@tokenizers.register("word")
+@base.tokenizers.register("word")
 @dataclass(eq=False)
 class WordTokenizer(PieceTokenizer):
     """One token for each word, the most frequent first; words that are as frequent by code point.
@@ -197,7 +190,7 @@ class WordTokenizer(PieceTokenizer):
 
     def spans(self, text: str) -> Spans | None:
         """The places of the words; None for kinds of torchtext that change them."""
-        check_text(text)
+        base.check_text(text)
         if not self.lower:
             return self._splitter.spans(text)
         # Some capitals are two characters in lower case.
@@ -219,11 +212,11 @@ class WordTokenizer(PieceTokenizer):
         return LINE_END.join(self.between.join(line) for line in lines)
 
     def _words(self, text: str) -> list[str]:
-        check_text(text)
+        base.check_text(text)
         return self._splitter.words(text.lower() if self.lower else text)
 
 
-@tokenizers.register("whole")
+@base.tokenizers.register("whole")
 @dataclass(eq=False)
 class WholeTokenizer(PieceTokenizer):
     """One token for each text as it is, the most frequent first; equals go by code point.
@@ -247,12 +240,12 @@ class WholeTokenizer(PieceTokenizer):
     def fit(self, texts: Iterable[str]) -> None:
         counts = Counter(text.lower() if self.lower else text for text in texts)
         for text in counts:
-            check_text(text)
+            base.check_text(text)
         del counts[""]
         self.set_pieces(most_frequent(counts, self.min_count, self.vocab_size))
 
     def encode(self, text: str) -> Tokens:
-        check_text(text)
+        base.check_text(text)
         token = self._ids.get(text.lower() if self.lower else text, UNK)
         return np.array([token] if text else [], dtype=np.int64)
 

@@ -25,30 +25,16 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from seqgen import files
 from seqgen.errors import CheckpointError, SetupError
-from seqgen.files import (
-    MAPPING_LIMIT,
-    RECORD_LIMIT,
-    kind_of,
-    new_file,
-    read_bytes,
-    read_mapping,
-    sha256,
-    write_file,
-    written_as,
-)
 from seqgen.models import Model
 from seqgen.options import Count, NonNegativeFloat, check_value, shown
 from seqgen.state import State, batch_size_of, leaves, rebuild
 from seqgen.training.optimization import Average, Optimizer, Schedule
 
 FORMAT = 1
-WEIGHTS, TENSORS, STATE, SUMS = (
-    "model.safetensors",
-    "training.safetensors",
-    "training.json",
-    "checksums.json",
-)
+WEIGHTS, TENSORS = "model.safetensors", "training.safetensors"
+STATE, SUMS = "training.json", "checksums.json"
 FILES = {WEIGHTS, TENSORS, STATE, SUMS}
 POINTERS = {"last", "best"}
 
@@ -260,7 +246,7 @@ def kind_in_checkpoints(parts: tuple[str, ...]) -> str | None:
             return "folder"
         return "file" if len(rest) == 1 and (rest[0] in FILES or first[0] == ".") else None
     # Those with a dot were temporary names of earlier versions.
-    return "file" if not rest and written_as(first).removeprefix(".") in POINTERS else None
+    return "file" if not rest and files.written_as(first).removeprefix(".") in POINTERS else None
 
 
 class Checkpoints:
@@ -287,7 +273,7 @@ class Checkpoints:
             temporary.replace(self.folder / name)
             _sync(self.folder)
             for pointer in names:
-                write_file(self.folder / pointer, name + "\n")
+                files.write_file(self.folder / pointer, name + "\n")
             _sync(self.folder)
         except (OSError, SafetensorError, SetupError) as error:
             raise self._given_up(name, error) from None
@@ -326,7 +312,7 @@ class Checkpoints:
         path = self.folder / pointer
         if not os.path.lexists(path):  # a link to nowhere is damage, and no new run
             return None
-        name = read_bytes(path, CheckpointError, limit=1024).decode(errors="replace").strip()
+        name = files.read_bytes(path, CheckpointError, limit=1024).decode(errors="replace").strip()
         if not _NAME.fullmatch(name):
             raise CheckpointError(f"{path}: damaged, it does not name a checkpoint")
         return name
@@ -340,10 +326,10 @@ def _remove(folder: Path) -> None:
     something in it that no checkpoint has."""
     if not os.path.lexists(folder):
         return
-    if kind_of(folder) != "folder":
+    if files.kind_of(folder) != "folder":
         raise OSError(f"{folder.name} is not a folder of a checkpoint")
     for each in folder.iterdir():
-        if kind_of(each) != kind_in_checkpoints((folder.name, each.name)):
+        if files.kind_of(each) != kind_in_checkpoints((folder.name, each.name)):
             raise OSError(f"{each.name} in it is not of a checkpoint")
     shutil.rmtree(folder)
 
@@ -357,14 +343,14 @@ def _write(folder: Path, model: nn.Module, state: dict[str, Any]) -> None:
     for name, content in ((WEIGHTS, own), (TENSORS, tensors)):
         save_file(content, folder / name)
         (folder / name).chmod(mode)  # which that library makes for the owner alone
-    sums = {name: sha256(folder / name) for name in (WEIGHTS, TENSORS, STATE)}
+    sums = {name: files.sha256(folder / name) for name in (WEIGHTS, TENSORS, STATE)}
     _write_json(folder / SUMS, {"format": FORMAT, "sha256": sums})
     for path in (*folder.iterdir(), folder):
         _sync(path)
 
 
 def _write_json(path: Path, content: Any) -> None:
-    with new_file(path) as file:
+    with files.new_file(path) as file:
         file.write(json.dumps(content).encode())
 
 
@@ -406,22 +392,22 @@ def load_state(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     weights = folder / WEIGHTS
     # An optimizer keeps some copies of the weights, none of them sixteen.
     limit = 16 * weights.stat().st_size if weights.is_file() else 0
-    tensors = _read(folder, TENSORS, load_file, limit=limit + RECORD_LIMIT)
-    return _read(folder, STATE, read_mapping, limit=MAPPING_LIMIT), tensors
+    tensors = _read(folder, TENSORS, load_file, limit=limit + files.RECORD_LIMIT)
+    return _read(folder, STATE, files.read_mapping, limit=files.MAPPING_LIMIT), tensors
 
 
 def _read(folder: Path, name: str, read: Callable[[Path], Any], limit: int) -> Any:
     """What `read` makes of a file of a checkpoint, whose checksum is looked at first: a flipped bit
     loads without a word. Raises CheckpointError."""
     path, record = folder / name, folder / SUMS
-    sums = read_mapping(record, limit=MAPPING_LIMIT)
+    sums = files.read_mapping(record, limit=files.MAPPING_LIMIT)
     if not isinstance(sums.get("sha256"), dict):
         raise CheckpointError(f"{record}: damaged, there are no checksums in it")
     if sums.get("format") != FORMAT:
         raise CheckpointError(f"{record}: the format is {shown(sums.get('format'))}, not {FORMAT}")
     if not os.path.lexists(path):
         raise CheckpointError(f"{path}: the file is missing")
-    if sha256(path, limit=limit) != sums["sha256"].get(name):
+    if files.sha256(path, limit=limit) != sums["sha256"].get(name):
         raise CheckpointError(f"{path}: damaged, its checksum is not the one it was written with")
     try:
         return read(path)

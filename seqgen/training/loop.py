@@ -18,15 +18,8 @@ from seqgen.errors import DecodeError, DivergedError, StoppedError
 from seqgen.machine import choose_precision, memory_for
 from seqgen.models import Loss, Model
 from seqgen.state import State, detach
-from seqgen.training.checkpoint import (
-    Checkpoints,
-    Counters,
-    Moving,
-    load_state,
-    load_weights,
-    restore_training,
-    training_state,
-)
+from seqgen.training import checkpoint
+from seqgen.training.checkpoint import Checkpoints, Counters, Moving
 from seqgen.training.log import Event, Signals
 from seqgen.training.optimization import Budget, TrainOptions
 
@@ -94,17 +87,15 @@ class Trainer:
         except RuntimeError as error:
             if "allocate" not in str(error):  # else it is about memory, which training will say
                 reason = " ".join(str(error).split()).split(". ")[0]
-                self.precision = "float32"
-                self.remark = (
-                    f"float32 in place of bfloat16, which this machine cannot do: {reason}"
-                )
+                what = "float32 in place of bfloat16, which this machine cannot do"
+                self.precision, self.remark = "float32", f"{what}: {reason}"
         self._optimizer.zero_grad(set_to_none=True)
 
     def resume(self, folder: Path) -> None:
         """Go on from the checkpoint in `folder`."""
-        load_weights(folder, self.model)
-        saved = load_state(folder)
-        self.counters, self._carried = restore_training(
+        checkpoint.load_weights(folder, self.model)
+        saved = checkpoint.load_state(folder)
+        self.counters, self._carried = checkpoint.restore_training(
             saved, self.model, self._moving, str(folder)
         )
         self._saved_step = self.counters.step
@@ -149,9 +140,12 @@ class Trainer:
             self._optimizer.zero_grad(set_to_none=True)
             (loss.total / loss.tokens).backward()  # type: ignore[no-untyped-call]
             self._norm = self._clip()
-            fault = _fault(float(loss.total.detach()), self._norm)
+            total = float(loss.total.detach())
+            if not math.isfinite(total):
+                fault = f"the loss is {total} at step {counters.step + 1}"
+            elif not math.isfinite(self._norm):
+                fault = f"the gradient norm is {self._norm} at step {counters.step + 1}"
         if fault:
-            fault += f" at step {counters.step + 1}"
             self._diverge(fault, counters.step + 1, "the batch is left out")
         elif loss.tokens:
             self._optimizer.step()
@@ -219,15 +213,15 @@ class Trainer:
         """
         counters = self.counters
         folder = None if self.checkpoints is None else self.checkpoints.find("best")
-        saved = None if folder is None else load_state(folder)
+        saved = None if folder is None else checkpoint.load_state(folder)
         if folder is None or saved is None or saved[0].get("step") != counters.best_step:
             raise DivergedError(
                 f"{fault}, and there is no checkpoint of a good validation to go back to"
             )
         memory = self._schedule.memory()
         with torch.random.fork_rng():  # random numbers go on, and so does the schedule
-            load_weights(folder, self.model)
-            restore_training(saved, self.model, self._moving)
+            checkpoint.load_weights(folder, self.model)
+            checkpoint.restore_training(saved, self.model, self._moving)
         self._schedule.restore(memory)
         self._set_learning_rate()
         return counters.best_step
@@ -293,7 +287,7 @@ class Trainer:
             return
         carried = self._carried if self.data.batch(self.counters.step).continues else None
         with self._average.applied() as trained:
-            state = training_state(self.counters, carried, self._moving, trained)
+            state = checkpoint.training_state(self.counters, carried, self._moving, trained)
             self.checkpoints.save(self.model, state, names)
         self._saved_step = self.counters.step
 
@@ -327,11 +321,3 @@ class Trainer:
                 reason = f"{type(error).__name__}: {error}"
                 text = f"event sink {name} failed and was removed: {reason}"
                 warnings.warn(text, stacklevel=2)
-
-
-def _fault(loss: float, norm: float) -> str:
-    """Which of the two is not finite; nothing if both are."""
-    for name, value in (("loss", loss), ("gradient norm", norm)):
-        if not math.isfinite(value):
-            return f"the {name} is {value}"
-    return ""
