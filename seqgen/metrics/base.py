@@ -1,4 +1,4 @@
-"""The contract of a metric: how good answers are, as one number and what is behind it."""
+"""The contract of a metric: how good answers are, as one number and its details."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ class MetricOfSums(Metric, ABC):
         """The finite value `[...]` of sums `[..., columns]`, each over at least one answer."""
 
     def details(self, answers: Sequence[Answer], totals: Numbers) -> Mapping[str, Any]:
-        """What is behind the value of these answers, whose sums are `totals: [columns]`."""
+        """What explains the value of these answers, whose sums are `totals: [columns]`."""
         return {}
 
     def measure_all(self, answers: Sequence[Answer]) -> Measured:

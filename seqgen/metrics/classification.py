@@ -98,7 +98,7 @@ class MeanOverLabels(MetricOfSums, ABC):
     def statistics(self, answers: Sequence[Answer]) -> Numbers:
         """`[answers, 2 * labels]`: the parts of all labels, sorted, then their wholes.
 
-        It is for labels that are few beside the answers, since most of it is zeros.
+        It is for few labels and many answers, since most of it is zeros.
         """
         rows = [self.parts(answer) for answer in answers]
         labels = sorted({label for row in rows for label, _, _ in row})

@@ -154,7 +154,7 @@ class Bleu(SacrebleuMetric):
     output_length)` where the outputs are shorter (Papineni et al. 2002). An n without any match
     counts as half a match, the next one as a quarter, and so on. It is 0 where nothing matches, and
     where no output has four words. Details: the parts of the formula (precisions in percent), and
-    sacrebleu's signature, which belongs beside any BLEU that is published (Post 2018).
+    sacrebleu's signature, which belongs next to any BLEU that is published (Post 2018).
 
     `tokenize` is sacrebleu's: `13a` splits punctuation as WMT does, `none` splits at spaces only.
     Those of its tokenizers that download a model or need another package are left out.

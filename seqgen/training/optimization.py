@@ -32,18 +32,11 @@ averages: Registry[Average] = Registry("average", supplied={"weights"})
 """Supplied: the weights that are trained, which `update` reads after each step."""
 
 
-def _fits_the_loop(kind: object) -> bool:
-    """Whether `step()` works without a closure (LBFGS's does not) and on dense gradients."""
-    if not inspect.isclass(kind) or not issubclass(kind, Optimizer) or kind is Optimizer:
-        return False
-    closure = inspect.signature(kind.step).parameters.get("closure")
-    return kind is not torch.optim.SparseAdam and (
-        closure is None or closure.default is not closure.empty
-    )
-
+_UNFIT = (Optimizer, torch.optim.LBFGS, torch.optim.SparseAdam)
+"""The base; one that needs a closure in `step`, and one that needs sparse gradients."""
 
 for _name, _kind in sorted(vars(torch.optim).items()):
-    if _fits_the_loop(_kind):
+    if inspect.isclass(_kind) and issubclass(_kind, Optimizer) and _kind not in _UNFIT:
         optimizers.register(_name.lower())(_kind)
 
 
@@ -144,7 +137,7 @@ class Average(ABC):
     """What stands in the place of `weights` where a model is validated, saved and generated with.
 
     Training itself goes on with the weights as they are. A checkpoint holds what `applied` puts in
-    their place, and beside it, for a resumed run, the weights; buffers are not averaged.
+    their place and, for a resumed run, the weights themselves; buffers are not averaged.
     """
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -201,7 +194,7 @@ class NoAverage(Average):
 
 
 class Mean(Average, ABC):
-    """A weighted mean over steps, beside the weights: a second copy of the model in memory."""
+    """A weighted mean over steps: a second copy of the model in memory."""
 
     def __init__(self, weights: Sequence[Tensor]) -> None:
         super().__init__(weights)
