@@ -584,9 +584,10 @@ def test_metrics_alone_leave_the_data_as_it_was(command, copied_run, place):
 
 def test_a_metric_that_is_there_twice(refusal, pairs_run):
     told = refusal(3, "evaluate", pairs_run, "metrics=[exact_match, exact_match]")
-    assert told.startswith(
-        "override metrics=[exact_match, exact_match]: metrics.1: 'exact_match' is"
+    wanted = (
+        "override metrics=[exact_match, exact_match]: metrics.1: duplicate metric 'exact_match'"
     )
+    assert told == wanted
 
 
 # The verb `compare`: what a command line means, what it refuses, what lies there at the end.
