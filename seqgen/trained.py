@@ -33,7 +33,7 @@ from seqgen.recipe import Recipe, check_recipe, named_plugins
 from seqgen.registry import Part
 from seqgen.run_directory import RunDirectory, check_tokenizers, fingerprints
 from seqgen.tokenizers import SPECIALS, UNK, Tokenizers
-from seqgen.training.checkpoint import Checkpoints, load_weights
+from seqgen.training import Checkpoints, load_weights
 
 # A run directory read back: its parts, with the weights of its best checkpoint.
 

@@ -46,7 +46,7 @@ from seqgen.files import kind_of, read_mapping, sha256, write_file, written_as
 from seqgen.options import OptionError
 from seqgen.registry import plain
 from seqgen.trained import TrainedRun, best_checkpoint
-from seqgen.training.checkpoint import WEIGHTS
+from seqgen.training import WEIGHTS
 from seqgen.version import __version__
 
 DIVERSITY = "distinct_2"

@@ -39,13 +39,13 @@ from seqgen.metrics import (
     Answer,
     Metric,
     MetricOfSums,
+    Numbers,
     TrainingText,
     confidence_interval,
+    distinct,
     holm,
     paired_test,
 )
-from seqgen.metrics.base import Numbers
-from seqgen.metrics.diversity import distinct
 from seqgen.reports import metric_label
 
 BySeed = Sequence[Sequence[Answer]]
