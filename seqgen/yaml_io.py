@@ -1,7 +1,9 @@
-"""YAML text to PyYAML's events, with everything refused that this small, strict YAML has not.
+"""YAML text to plain data with the place of every key and value, and plain data back to YAML text.
 
-A file is small and shallow, and holds one document without tags, anchors and tabs. Each event is
-checked before more of the text is scanned, so a hostile file costs no more than a wrong one.
+The YAML is small and strict: one document of at most 64 KiB without tags, anchors, tabs and
+duplicate keys, whose scalars mean what YAML 1.2's core schema says: `1e-3` is a number, `no` and
+`12:30` are strings. A feature is refused before more of the text is scanned, so a hostile file
+costs no more than a wrong one.
 """
 
 from __future__ import annotations
@@ -9,8 +11,8 @@ from __future__ import annotations
 import os
 import re
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
@@ -21,9 +23,25 @@ from seqgen.options import KeyPath, dotted, shown
 MAX_BYTES = 64 * 1024
 MAX_DEPTH = 32
 MAX_DIGITS = 100
+MAX_KEY_LENGTH = 1024  # of a key without `?`, by the YAML specification
+MAX_FLOW_LENGTH = 80
 
 # What YAML calls unprintable, tabs, and the line breaks that only YAML 1.1 knows.
 _FORBIDDEN = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
+_INTEGER = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_INFINITY = re.compile(r"[-+]?\.(inf|Inf|INF)")
+_WORDS: dict[str, object] = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL")),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+    **dict.fromkeys((".nan", ".NaN", ".NAN"), float("nan")),
+}
+# What is a string to every reader of YAML; `no`, `on` and the like are booleans to some.
+_SAFE = re.compile(r"(\.{0,2}/|[^\W\d])[\w./+-]*( [\w./+][\w./+]*)*")
+_UNSAFE_WORDS = {"null", "true", "false", "yes", "no", "on", "off", "y", "n"}
+_ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t"}
 
 
 @dataclass(frozen=True)
@@ -34,6 +52,15 @@ class Mark:
     column: int
 
 
+@dataclass(frozen=True)
+class Document:
+    """Plain data, with the place of each key and of each value; the path () is the whole."""
+
+    data: object
+    keys: Mapping[KeyPath, Mark]
+    values: Mapping[KeyPath, Mark]
+
+
 class PlacedError(ValueError):
     """What is wrong with a text, and where."""
 
@@ -42,8 +69,46 @@ class PlacedError(ValueError):
         self.mark = mark
 
 
-def decode(content: bytes) -> str:
-    r"""The `content` of a file as text, with `\n` for line ends. Errors: PlacedError."""
+def load_document(content: bytes, name: str, *, mapping: bool = True) -> Document:
+    """Read a file's `content`, a `mapping` or else any value.
+
+    `name` is what a RecipeError calls the file.
+    """
+    try:
+        document = _Builder().build(_compose(_decode(content)))
+    except PlacedError as fault:
+        raise RecipeError(f"{name}:{fault.mark.line}:{fault.mark.column}: {fault}") from None
+    if mapping and not isinstance(document.data, dict):
+        what = "is empty" if document.data is None else f"is {shown(document.data)}"
+        mark = document.values.get((), Mark(1, 1))
+        message = f"the file must hold a mapping (key: value), but {what}"
+        raise RecipeError(f"{name}:{mark.line}:{mark.column}: {message}")
+    return document
+
+
+def parse_value(text: str) -> object:
+    """The value that an override gives: a scalar, or a list or mapping in flow style.
+
+    Raises ValueError if `text` is empty, is malformed, or a part of it (a comment) would get lost.
+    """
+    if not text.strip():
+        raise ValueError("the value is empty (write null, or '' for an empty string)")
+    if len(text) > MAX_BYTES or "\n" in text:
+        raise ValueError(f"the value must be on one line of at most {MAX_BYTES // 1024} KiB")
+    try:
+        node = _compose(text)
+        flow = {None, "'", '"'} if isinstance(node, yaml.ScalarNode) else {True}
+        style = getattr(node, "style", None) or getattr(node, "flow_style", None)
+        whole = node is not None and not text[node.end_mark.index :].strip()
+        if not whole or style not in flow or text.startswith("---"):
+            raise ValueError("not one plain value; put quotes around a string with signs in it")
+        return _Builder().build(node).data
+    except PlacedError as fault:
+        raise ValueError(f"malformed at character {fault.mark.column}: {fault}") from None
+
+
+def _decode(content: bytes) -> str:
+    r"""The `content` of a file as text, with `\n` for line ends."""
     if len(content) > MAX_BYTES:
         message = f"more than {MAX_BYTES // 1024} KiB of text ({len(content)} bytes)"
         raise PlacedError(Mark(1, 1), message)
@@ -59,87 +124,92 @@ def decode(content: bytes) -> str:
         raise PlacedError(_end(before), message) from None
 
 
-def events(text: str) -> Iterator[yaml.Event]:
-    """The events of the one document in `text`. Errors: PlacedError."""
-    _refuse_characters(text)
+def _with_plain_line_ends(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _end(text: str) -> Mark:
+    """The place just after `text`."""
+    return Mark(text.count("\n") + 1, len(text) - text.rfind("\n"))
+
+
+def _mark_of(mark: Any) -> Mark:
+    """PyYAML's `mark`, whose numbers start at 0, as ours."""
+    return Mark(mark.line + 1, mark.column + 1)
+
+
+def _compose(text: str) -> yaml.Node | None:
+    """The tree of the one document in `text`; None if there is no document."""
+    found = _FORBIDDEN.search(text)
+    if found is not None:
+        message = f"the character U+{ord(found[0]):04X}; write it as an escape in double quotes"
+        if found[0] == "\t":
+            message = 'a tab; indent with spaces, or write "\\t" in double quotes'
+        raise PlacedError(_end(text[: found.start()]), message)
     loader = _Loader(text)
-    depth = documents = 0
     try:
-        while loader.check_event():
-            event: yaml.Event = loader.get_event()  # type: ignore[no-untyped-call]
-            documents += isinstance(event, yaml.DocumentStartEvent)
-            depth += isinstance(event, yaml.CollectionStartEvent)
-            depth -= isinstance(event, yaml.CollectionEndEvent)
-            if depth > MAX_DEPTH:
-                raise _too_deep(event.start_mark)
-            _refuse_features(event, documents)
-            yield event
+        return loader.compose_document()
     except PlacedError:
         raise
     except yaml.MarkedYAMLError as error:
         raise _in_one_line(error) from None
     except (yaml.YAMLError, ValueError, OverflowError):  # PyYAML's own slips: "\UFFFFFFFF"
         message = "a number in an escape or a directive that is out of range"
-        raise PlacedError(mark_of(loader.get_mark()), message) from None
+        raise PlacedError(_mark_of(loader.get_mark()), message) from None
     finally:
         loader.dispose()
 
 
-def mark_of(mark: Any) -> Mark:
-    """PyYAML's `mark`, whose numbers start at 0, as ours."""
-    return Mark(mark.line + 1, mark.column + 1)
-
-
 class _Loader(yaml.SafeLoader):
-    """PyYAML's loader, stopped at a depth: while it looks ahead for keys it is quadratic in it."""
+    """PyYAML's composer without tags, anchors, directives and great depth."""
+
+    depth = 0
 
     def fetch_flow_collection_start(self, TokenClass: Any) -> None:  # noqa: N803
-        """Open a `[` or a `{`, but not too many."""
-        if self.flow_level >= MAX_DEPTH:
-            raise _too_deep(self.get_mark())
+        """Open a `[` or a `{`, but not too many: looking ahead for keys is quadratic in them."""
+        self._refuse_depth(self.flow_level, self.get_mark())
         super().fetch_flow_collection_start(TokenClass)
 
-
-def _too_deep(mark: Any) -> PlacedError:
-    return PlacedError(mark_of(mark), f"nested more than {MAX_DEPTH} deep")
-
-
-def _with_plain_line_ends(text: str) -> str:
-    return text.replace("\r\n", "\n").replace("\r", "\n")
-
-
-def _end(text: str) -> Mark:
-    """The place just behind `text`."""
-    return Mark(text.count("\n") + 1, len(text) - text.rfind("\n"))
-
-
-def _refuse_characters(text: str) -> None:
-    found = _FORBIDDEN.search(text)
-    if found is None:
-        return
-    if found[0] == "\t":
-        message = 'a tab; indent with spaces, or write "\\t" in double quotes'
-    else:
-        message = f"the character U+{ord(found[0]):04X}; write it as an escape in double quotes"
-    raise PlacedError(_end(text[: found.start()]), message)
-
-
-def _refuse_features(event: yaml.Event, documents: int) -> None:
-    message = ""
-    if isinstance(event, yaml.AliasEvent):
-        message = f"the alias {shown(f'*{event.anchor}')}; write the value twice"
-    elif isinstance(event, yaml.NodeEvent) and event.anchor is not None:
-        message = f"the anchor {shown(f'&{event.anchor}')}; write the value twice"
-    elif isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent) and event.tag is not None:
-        tag = event.tag.replace("tag:yaml.org,2002:", "!!")
-        message = f"the tag {shown(tag)}; write a plain value, or quote the string"
-    elif isinstance(event, yaml.DocumentStartEvent):
-        if documents > 1:
-            message = "a second document; a file holds one"
-        elif event.tags or event.version not in (None, (1, 2)):
+    def compose_document(self) -> yaml.Node | None:
+        """The root of the only document."""
+        self.get_event()
+        if self.check_event(yaml.StreamEndEvent):
+            return None
+        start: Any = self.get_event()
+        if start.tags or start.version not in (None, (1, 2)):
             message = "a % directive; leave the line out (this is YAML 1.2 without tags)"
-    if message:
-        raise PlacedError(mark_of(event.start_mark), message)
+            raise PlacedError(_mark_of(start.start_mark), message)
+        root: yaml.Node | None = self.compose_node(None, None)
+        self.get_event()
+        if not self.check_event(yaml.StreamEndEvent):
+            mark = _mark_of(self.peek_event().start_mark)
+            raise PlacedError(mark, "a second document; a file holds one")
+        return root
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        """The next node, if it is of plain YAML."""
+        event = self.peek_event()
+        message = ""
+        if isinstance(event, yaml.AliasEvent):
+            message = f"the alias {shown(f'*{event.anchor}')}; write the value twice"
+        elif event.anchor is not None:
+            message = f"the anchor {shown(f'&{event.anchor}')}; write the value twice"
+        elif event.tag is not None:
+            tag = event.tag.replace("tag:yaml.org,2002:", "!!")
+            message = f"the tag {shown(tag)}; write a plain value, or quote the string"
+        if message:
+            raise PlacedError(_mark_of(event.start_mark), message)
+        inside = isinstance(event, yaml.CollectionStartEvent)
+        self._refuse_depth(self.depth if inside else 0, event.start_mark)
+        self.depth += inside
+        node = super().compose_node(parent, index)
+        self.depth -= inside
+        return node
+
+    @staticmethod
+    def _refuse_depth(depth: int, mark: Any) -> None:
+        if depth >= MAX_DEPTH:
+            raise PlacedError(_mark_of(mark), f"nested more than {MAX_DEPTH} deep")
 
 
 def _in_one_line(error: yaml.MarkedYAMLError) -> PlacedError:
@@ -153,176 +223,58 @@ def _in_one_line(error: yaml.MarkedYAMLError) -> PlacedError:
         place = f" that begins at {began.line + 1}:{began.column + 1}" if began else ""
         message += f" ({error.context}{place})"
     mark = error.problem_mark or error.context_mark
-    return PlacedError(mark_of(mark) if mark else Mark(1, 1), message[:200])
-
-
-# YAML text to plain data, with the place of every key and value.
-#
-# Scalars mean what YAML 1.2's core schema says: `1e-3` is a number, `no` and `12:30` are strings.
-
-
-__all__ = ["Document", "Mark", "dump", "load_document", "parse_value"]
-
-_INTEGER = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
-_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
-_INFINITY = re.compile(r"[-+]?\.(inf|Inf|INF)")
-_SURROGATE = re.compile(r"[\ud800-\udfff]")
-_WORDS: dict[str, object] = {
-    **dict.fromkeys(("", "~", "null", "Null", "NULL")),
-    **dict.fromkeys(("true", "True", "TRUE"), True),
-    **dict.fromkeys(("false", "False", "FALSE"), False),
-    **dict.fromkeys((".nan", ".NaN", ".NAN"), float("nan")),
-}
-
-
-@dataclass(frozen=True)
-class Document:
-    """Plain data, with the place of each key and of each value; the path () is the whole."""
-
-    data: object
-    keys: Mapping[KeyPath, Mark]
-    values: Mapping[KeyPath, Mark]
-
-
-def load_document(content: bytes, name: str, *, mapping: bool = True) -> Document:
-    """Read a file's `content`, a `mapping` or else any value.
-
-    `name` is what a RecipeError calls the file.
-    """
-    try:
-        document = _Builder().build(events(decode(content)))
-        if mapping:
-            _refuse_other_than_mapping(document)
-    except PlacedError as fault:
-        place = f"{name}:{fault.mark.line}:{fault.mark.column}"
-        raise RecipeError(f"{place}: {fault}") from None
-    return document
-
-
-def parse_value(text: str) -> object:
-    """The value that an override gives: a scalar, or a list or mapping in flow style.
-
-    Errors: ValueError, where `text` is empty, is malformed, or a part of it (a comment) would
-    get lost.
-    """
-    if not text.strip():
-        raise ValueError("the value is empty (write null, or '' for an empty string)")
-    if len(text) > MAX_BYTES or "\n" in text:
-        raise ValueError(f"the value must be on one line of at most {MAX_BYTES // 1024} KiB")
-    try:
-        found = list(events(text))
-        if not _stand_alone(found, text):
-            raise ValueError("not one plain value; put quotes around a string with signs in it")
-        return _Builder().build(found).data
-    except PlacedError as fault:
-        raise ValueError(f"malformed at character {fault.mark.column}: {fault}") from None
-
-
-def _refuse_other_than_mapping(document: Document) -> None:
-    if not isinstance(document.data, dict):
-        what = "is empty" if document.data is None else f"is {shown(document.data)}"
-        mark = document.values.get((), Mark(1, 1))
-        raise PlacedError(mark, f"the file must hold a mapping (key: value), but {what}")
-
-
-def _stand_alone(found: list[yaml.Event], text: str) -> bool:
-    """Whether the events are one scalar or flow collection that takes up all of `text`."""
-    if len(found) < 5 or found[1].explicit:  # type: ignore[attr-defined]
-        return False
-    root, end = found[2], found[-3].end_mark
-    if isinstance(root, yaml.ScalarEvent):
-        plain = root.style in (None, "'", '"')
-    else:
-        plain = isinstance(root, yaml.CollectionStartEvent) and bool(root.flow_style)
-    return plain and end is not None and not text[end.index :].strip()
+    return PlacedError(_mark_of(mark) if mark else Mark(1, 1), message[:200])
 
 
 @dataclass
-class _Open:
-    """A collection whose end has not come yet; `key` waits for its value."""
-
-    path: KeyPath
-    node: dict[str, object] | list[object]
-    key: str | None = None
-
-
 class _Builder:
-    """Plain data from events, by a stack instead of recursion."""
+    """Plain data from nodes, with the place of each key and value."""
 
-    def __init__(self) -> None:
-        self._root: object = None
-        self._keys: dict[KeyPath, Mark] = {}
-        self._values: dict[KeyPath, Mark] = {}
-        self._stack: list[_Open] = []
+    keys: dict[KeyPath, Mark] = field(default_factory=dict)
+    values: dict[KeyPath, Mark] = field(default_factory=dict)
 
-    def build(self, found: Iterable[yaml.Event]) -> Document:
-        for event in found:
-            mark = mark_of(event.start_mark)
-            if isinstance(event, yaml.ScalarEvent):
-                if self._awaits_key():
-                    self._add_key(event, mark)
-                else:
-                    self._add(_value_of(event, mark), mark)
-            elif isinstance(event, yaml.CollectionStartEvent):
-                if self._awaits_key():
-                    raise PlacedError(mark, "a list or mapping as a key; a key must be a string")
-                node: Any = {} if isinstance(event, yaml.MappingStartEvent) else []
-                self._stack.append(_Open(self._add(node, mark), node))
-            elif isinstance(event, yaml.CollectionEndEvent):
-                self._stack.pop()
-        return Document(self._root, self._keys, self._values)
+    def build(self, root: yaml.Node | None) -> Document:
+        data = None if root is None else self._value(root, ())
+        return Document(data, self.keys, self.values)
 
-    def _awaits_key(self) -> bool:
-        top = self._stack[-1] if self._stack else None
-        return top is not None and isinstance(top.node, dict) and top.key is None
+    def _value(self, node: Any, path: KeyPath) -> object:
+        mark = self.values[path] = _mark_of(node.start_mark)
+        if isinstance(node, yaml.MappingNode):
+            return {
+                name: self._value(value, (*path, name))
+                for name, value in ((self._key(key, path), value) for key, value in node.value)
+            }
+        if isinstance(node, yaml.SequenceNode):
+            return [self._value(item, (*path, i)) for i, item in enumerate(node.value)]
+        text = _string_of(node)
+        if node.style is not None:
+            return text
+        try:
+            return _meaning(text)
+        except ValueError as error:
+            raise PlacedError(mark, str(error)) from None
 
-    def _add_key(self, event: yaml.ScalarEvent, mark: Mark) -> None:
-        if event.value == "<<" and event.style is None:
+    def _key(self, node: yaml.Node, inside: KeyPath) -> str:
+        mark = _mark_of(node.start_mark)
+        if not isinstance(node, yaml.ScalarNode):
+            raise PlacedError(mark, "a list or mapping as a key; a key must be a string")
+        if node.value == "<<" and node.style is None:
             raise PlacedError(mark, "the merge key <<; write the keys out")
-        top = self._stack[-1]
-        top.key = _string_of(event, mark)
-        path = (*top.path, top.key)
-        first = self._keys.setdefault(path, mark)
+        path = (*inside, _string_of(node))
+        first = self.keys.setdefault(path, mark)
         if first is not mark:
+            text = dotted(path)
+            text = text if text.isprintable() and len(text) <= 100 else shown(text)
             place = f"{first.line}:{first.column}"
-            raise PlacedError(mark, f"{_one_line(path)}: duplicate key; the first is at {place}")
-
-    def _add(self, value: object, mark: Mark) -> KeyPath:
-        path: KeyPath = ()
-        if not self._stack:
-            self._root = value
-        else:
-            top = self._stack[-1]
-            if isinstance(top.node, list):
-                path = (*top.path, len(top.node))
-                top.node.append(value)
-            elif top.key is not None:
-                path = (*top.path, top.key)
-                top.node[top.key] = value
-                top.key = None
-        self._values[path] = mark
-        return path
+            raise PlacedError(mark, f"{text}: duplicate key; the first is at {place}")
+        return str(node.value)
 
 
-def _one_line(path: KeyPath) -> str:
-    text = dotted(path)
-    return text if text.isprintable() and len(text) <= 100 else shown(text)
-
-
-def _string_of(event: yaml.ScalarEvent, mark: Mark) -> str:
-    if _SURROGATE.search(event.value):
-        raise PlacedError(mark, 'half a character, by an escape; write "\\U0001F600" as one')
-    return event.value
-
-
-def _value_of(event: yaml.ScalarEvent, mark: Mark) -> object:
-    text = _string_of(event, mark)
-    if event.style is not None:
-        return text
-    try:
-        return _meaning(text)
-    except ValueError as error:
-        raise PlacedError(mark, str(error)) from None
+def _string_of(node: yaml.Node) -> str:
+    if _SURROGATE.search(node.value):
+        message = 'half a character, by an escape; write "\\U0001F600" as one'
+        raise PlacedError(_mark_of(node.start_mark), message)
+    return str(node.value)
 
 
 def _meaning(text: str) -> object:
@@ -337,27 +289,13 @@ def _meaning(text: str) -> object:
         return int(text, base)
     if _FLOAT.fullmatch(text):
         return float(text)
-    if _INFINITY.fullmatch(text):
-        return float(text.replace(".", ""))
-    return text
-
-
-# Plain data to YAML text that `yaml_loader` reads back as the same data.
-
-
-MAX_KEY_LENGTH = 1024  # of a key without `?`, by the YAML specification
-MAX_FLOW_LENGTH = 80
-
-# What is a string to every reader of YAML; `no`, `on` and the like are booleans to some.
-_SAFE = re.compile(r"(\.{0,2}/|[^\W\d])[\w./+-]*( [\w./+][\w./+-]*)*")
-_UNSAFE_WORDS = {"null", "true", "false", "yes", "no", "on", "off", "y", "n"}
-_ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t"}
+    return float(text.replace(".", "")) if _INFINITY.fullmatch(text) else text
 
 
 def dump(data: object) -> str:
     """`data` as block YAML that reads back as the same data (a tuple as list, a path as string).
 
-    Errors: TypeError where `data` is not plain; ValueError where no recipe could hold it.
+    Raises TypeError if `data` is not plain, ValueError if no recipe could hold it.
     """
     return "\n".join(_block(data, depth=1)) + "\n"
 

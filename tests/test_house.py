@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
-PACKAGE = ROOT / "seqgen"
+sys.path.insert(0, str(Path(__file__).parent))
+from house import AT_LEAST, LIMITS, PACKAGE, ROOT, measure  # noqa: E402
+
 MODULES = sorted(PACKAGE.rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("test_*.py"))
 
@@ -22,6 +24,7 @@ BANNED_NAMES = {"utils", "util", "helpers", "misc", "common", "core", "tools", "
 # Kinds of tests that speak of the whole and not of one module; so do those in tests/faults.
 TESTS_OF_THE_WHOLE = {
     "test_house.py",
+    "test_golden.py",
     "test_package.py",
     "test_recipes.py",
     "test_docs.py",
@@ -57,6 +60,13 @@ def functions(path: Path) -> Iterator[tuple[ast.FunctionDef | ast.AsyncFunctionD
                     yield member, registered and member.name == "__init__"
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             yield node, path.parent.name == "cli"
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_the_house_only_gets_simpler(name: str) -> None:
+    found, limit = measure()[name], LIMITS[name]
+    kept = found >= limit if name in AT_LEAST else found <= limit
+    assert kept, f"{found}, and the limit in tests/house.py is {limit}"
 
 
 @pytest.mark.parametrize("path", MODULES, ids=identify)

@@ -318,7 +318,9 @@ class TestAnInstalledPackage:
 
     def test_one_that_takes_a_name_is_a_warning_too(self, install):
         install("plugin_that_takes", MY_CELL.replace('"mine"', '"lstm"'))
-        with pytest.warns(UserWarning, match="the cell name 'lstm' is taken by seqgen/cells/lstm"):
+        with pytest.warns(
+            UserWarning, match="the cell name 'lstm' is taken by seqgen/cells/native"
+        ):
             load_installed()
 
     def test_without_any_nothing_is_said(self):
