@@ -20,8 +20,7 @@ from seqgen.conclusion import read_result
 from seqgen.config import Override, RecipeSource, lay_over, placed, read_override
 from seqgen.data.base import SplitName
 from seqgen.data.text_files import TextFile
-from seqgen.decoders import Decoder, Start, decoders
-from seqgen.decoders.ensemble import Reader
+from seqgen.decoders import Decoder, SecondaryModel, Start, decoders
 from seqgen.errors import CheckpointError, DataError
 from seqgen.evaluate import RowScore, score_rows
 from seqgen.explain import Alignment, alignments
@@ -105,7 +104,7 @@ def runs_beside(built: Built, given: Sequence[str | Path] = ()) -> Load:
     """
 
     @cache
-    def load(run: str) -> Reader:
+    def load(run: str) -> SecondaryModel:
         threads = torch.get_num_threads()
         # Building seeds torch, and sets its threads; both are those of the run that generates.
         with torch.random.fork_rng(range(torch.cuda.device_count())):
@@ -131,7 +130,7 @@ class _FromTheBeginning:
         return cast(Generative, self.built.model).start(self.built.generator().batch(nothing))
 
 
-def _reader(built: Built, other: Built, directory: RunDirectory) -> Reader:
+def _reader(built: Built, other: Built, directory: RunDirectory) -> SecondaryModel:
     """The model of `other`, reading what that of `built` reads."""
     own, theirs = (each.data.sizes(each.tokenizers).get("source") for each in (built, other))
     if theirs is None and own is not None:

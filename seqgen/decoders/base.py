@@ -19,7 +19,7 @@ from torch import Tensor
 
 from seqgen.options import check_fields
 from seqgen.registry import Registry
-from seqgen.state import State
+from seqgen.state import State, repeat
 
 
 class Stepper(Protocol):
@@ -56,6 +56,11 @@ class Start(NamedTuple):
             return torch.arange(len(self.tokens), device=self.tokens.device)
         return self.sequence_ids
 
+    def copies(self, times: int) -> tuple[Start, Tensor]:
+        """Each source `times` times in a row, and which copy of its source each row is."""
+        which = torch.arange(times, device=self.tokens.device).repeat(len(self.tokens))
+        return repeat(self._replace(sequence_ids=self.ids), times), which
+
     @property
     def numbers(self) -> Tensor | None:
         """The former name of `sequence_ids`."""
@@ -77,14 +82,18 @@ class Limits:
 
     def lengths(self, start: Start) -> Tensor:
         """The maximum length of each source, `[batch]`."""
-        batch = start.tokens.shape[0]
+        batch, most = len(start.tokens), self.max_length
+        if isinstance(most, int):
+            return torch.full((batch,), most, device=start.tokens.device)
+        if len(most) != batch:
+            raise ValueError(f"`max_length` must have {batch} numbers, but has {len(most)}")
+        return torch.tensor(most, device=start.tokens.device)
+
+    def copies(self, times: int) -> Limits:
+        """The limits of `times` copies of each source."""
         if isinstance(self.max_length, int):
-            return torch.full((batch,), self.max_length, device=start.tokens.device)
-        if len(self.max_length) != batch:
-            raise ValueError(
-                f"`max_length` must have {batch} numbers, but has {len(self.max_length)}"
-            )
-        return torch.tensor(self.max_length, device=start.tokens.device)
+            return self
+        return Limits([most for most in self.max_length for _ in range(times)], self.ends)
 
 
 class Hypothesis(NamedTuple):

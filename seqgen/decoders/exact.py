@@ -183,8 +183,8 @@ class Exact(Decoder):
         normalisation = LengthNormalisation(self.length_normalisation, self.alpha)
         searches = []
         for source, room in enumerate(limits.lengths(start).tolist()):
-            row = torch.tensor([source], device=start.tokens.device)
-            root = Node((), (), 0.0, int(start.tokens[source]), reorder(start.state, row))
+            state = reorder(start.state, torch.tensor([source], device=start.tokens.device))
+            root = Node((), (), 0.0, int(start.tokens[source]), state)
             searches.append(BestFirst(root, room, self.n_best, normalisation, self.max_nodes))
         while picked := [
             (source, node)

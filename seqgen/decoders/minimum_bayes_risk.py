@@ -98,15 +98,12 @@ class MinimumBayesRisk(Decoder):
 
     def decode(self, stepper: Stepper, start: Start, limits: Limits) -> list[list[Hypothesis]]:
         """At most `n_best` different hypotheses for each source, ranked by their mean utility."""
-        batch, device = len(start.tokens), start.tokens.device
-        sources = torch.arange(batch, device=device)  # an error names the source, not the copy
-        tokens, state, context, owners, ids = repeat(
-            (start.tokens, start.state, start.context, sources, start.ids), self.samples
-        )
-        streams = child_keys(ids, torch.arange(self.samples, device=device).repeat(batch))
-        copies = check_steps(stepper, Start(tokens, state, context, streams), owners)
-        lengths = repeat(limits.lengths(start), self.samples).tolist()
-        drawn = self._sampler.decode(*copies, Limits(lengths, limits.ends))
+        copies, which = start.copies(self.samples)
+        copies = copies._replace(sequence_ids=child_keys(copies.ids, which))
+        sources = torch.arange(len(start.tokens), device=which.device)
+        # An error names the source, not the copy.
+        copied = check_steps(stepper, copies, repeat(sources, self.samples))
+        drawn = self._sampler.decode(*copied, limits.copies(self.samples))
         firsts = [each[0] for each in drawn]
         return [
             self._ranked(firsts[i : i + self.samples]) for i in range(0, len(firsts), self.samples)
