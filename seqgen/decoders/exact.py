@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
@@ -46,11 +45,18 @@ class Scores(NamedTuple):
         return Scores(self.tokens[places], self.log_probs[places])
 
 
-def _children(parent: Node, scores: Scores, state: State) -> Iterator[Node]:
-    """The nodes that append a token to `parent`, which has led to `state`; the best first."""
-    for token, log_prob in zip(scores.tokens, scores.log_probs, strict=True):
-        tokens, log_probs = (*parent.tokens, int(token)), (*parent.log_probs, float(log_prob))
-        yield Node(tokens, log_probs, parent.score + float(log_prob), int(token), state)
+class Siblings(NamedTuple):
+    """The children of `parent` that may go on, which has led to `state`; the best first."""
+
+    parent: Node
+    scores: Scores
+    state: State
+
+    def node(self, place: int) -> Node:
+        parent = self.parent
+        token, log_prob = int(self.scores.tokens[place]), float(self.scores.log_probs[place])
+        tokens, log_probs = (*parent.tokens, token), (*parent.log_probs, log_prob)
+        return Node(tokens, log_probs, parent.score + log_prob, token, self.state)
 
 
 class BestFirst:
@@ -71,7 +77,7 @@ class BestFirst:
         self.normalisation = normalisation
         self.budget = max_nodes
         self.found = NBest(n_best)
-        self._open: list[tuple[float, int, Node, Iterator[Node]]] = []  # each with its siblings
+        self._open: list[tuple[float, int, Siblings, int]] = []  # by upper bound
         self._pushed = 0
         self._next_greedy: Node | None = root if room else None  # the end of the greedy path
         self._greedy: Node | None = None  # the same, picked and not yet expanded
@@ -82,9 +88,9 @@ class BestFirst:
         picked = [] if self._next_greedy is None else [self._next_greedy]
         self._greedy, self._next_greedy = self._next_greedy, None
         while len(picked) < min(count, self.budget) and self._upper() > self.found.threshold:
-            *_, node, siblings = heapq.heappop(self._open)
-            picked.append(node)
-            self._push(siblings)
+            *_, siblings, place = heapq.heappop(self._open)
+            picked.append(siblings.node(place))
+            self._push(siblings, place + 1)
         self.budget -= len(picked)
         if self._greedy is None and picked and not self.found.hypotheses:  # it came to a dead end
             self._greedy = picked[0]
@@ -103,10 +109,10 @@ class BestFirst:
         # A slice would keep the scores of the whole step in memory, so what is kept is a copy.
         bounds = self._bound(node.score + scores.log_probs, len(node.tokens) + 1)
         kept = scores.at(~ending & (bounds > self.found.threshold))
-        children = _children(node, kept, state)
-        if node is self._greedy and not ending[0]:
-            self._next_greedy = next(children, None)
-        self._push(children)
+        children, greedy = Siblings(node, kept, state), node is self._greedy and not ending[0]
+        if greedy and len(kept.tokens):
+            self._next_greedy = children.node(0)
+        self._push(children, int(greedy))
 
     def give_up(self, node: Node) -> None:
         """Enter that `node` is a dead end."""
@@ -125,19 +131,21 @@ class BestFirst:
 
     def _finish(self, node: Node, scores: Scores, is_end: NDArray[np.bool_]) -> None:
         """Enter the hypotheses that append one of the tokens of `scores` to `node`."""
-        for over in _children(node, scores, None):
-            found = Hypothesis(over.tokens, over.score, bool(is_end[over.last]), over.log_probs)
-            ranked = self.normalisation.ranked(found)
-            if ranked.ranking_score > self.found.threshold:  # -inf never does
-                self.found.add(ranked)
+        divisor = self.normalisation.divisor(len(node.tokens) + 1)
+        for token, log_prob in zip(scores.tokens.tolist(), scores.log_probs.tolist(), strict=True):
+            score = node.score + log_prob
+            if score / divisor > self.found.threshold:  # -inf never is
+                tokens, log_probs = (*node.tokens, token), (*node.log_probs, log_prob)
+                found = Hypothesis(tokens, score, bool(is_end[token]), log_probs)
+                self.found.add(self.normalisation.ranked(found))
 
-    def _push(self, siblings: Iterator[Node]) -> None:
-        """Queue the next of `siblings` by its upper bound."""
-        node = next(siblings, None)
-        if node is not None:
+    def _push(self, siblings: Siblings, place: int) -> None:
+        """Queue the one at `place`, if there is one, by its upper bound."""
+        if place < len(siblings.scores.tokens):
             self._pushed += 1  # ties go to the one that was pushed first
-            bound = self._bound(node.score, len(node.tokens))
-            heapq.heappush(self._open, (-bound, self._pushed, node, siblings))
+            score = siblings.parent.score + float(siblings.scores.log_probs[place])
+            bound = self._bound(score, len(siblings.parent.tokens) + 1)
+            heapq.heappush(self._open, (-bound, self._pushed, siblings, place))
 
     def _bound(self, scores: Bounds, length: int) -> Bounds:
         """The highest rank that open sequences of `length` tokens may still reach.

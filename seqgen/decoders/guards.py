@@ -25,30 +25,32 @@ DEAD_END = -(2.0**100)
 that it belongs to ends there and does not satisfy them. Finite, so that a decoder from a plugin
 need not know of it, and so low that any other path is better."""
 
-Change = Callable[[Tensor, Tensor, Any], tuple[Tensor, State]]
-"""`change(log_probs, tokens, memory)`: the scores `[rows, vocab]` as the search shall see them, and
-the memory after this step, which has read `tokens: [rows]`."""
+Change = Callable[..., tuple[Any, ...]]
+"""`change(log_probs, tokens, *memory)` returns the scores `[rows, vocab]` as the search shall see
+them, and the memory after this step, which has read `tokens: [rows]`, if there is one."""
 
 
-def intercept(stepper: Stepper, start: Start, change: Change, memory: State = None) -> Wrapped:
+def intercept(stepper: Stepper, start: Start, change: Change, *memory: State) -> Wrapped:
     """`stepper` with each step's scores as `change` returns them.
 
     `memory`, a row for each source, is what `change` gets at the first step; it travels with the
     state.
     """
-    return _Intercepted(stepper, change), start._replace(state=(start.state, memory))
+    state = (start.state, *memory) if memory else start.state
+    return _Intercepted(stepper, change, bool(memory)), start._replace(state=state)
 
 
 @dataclass(frozen=True)
 class _Intercepted:
     stepper: Stepper
     change: Change
+    remembers: bool
 
     def step(self, tokens: Tensor, state: Any, context: State) -> tuple[Tensor, State]:
-        inner, memory = state
+        inner, *memory = state if self.remembers else (state,)
         log_probs, inner = self.stepper.step(tokens, inner, context)
-        log_probs, memory = self.change(log_probs, tokens, memory)
-        return log_probs, (inner, memory)
+        log_probs, *memory = self.change(log_probs, tokens, *memory)
+        return log_probs, (inner, *memory) if self.remembers else inner
 
 
 def constrain(
@@ -68,13 +70,13 @@ def constrain(
         stepper, start = each.wrap(stepper, start, limits, batch)
     ends = list(limits.ends)
 
-    def mark_dead_ends(log_probs: Tensor, tokens: Tensor, memory: None) -> tuple[Tensor, None]:
+    def mark_dead_ends(log_probs: Tensor, tokens: Tensor) -> tuple[Tensor]:
         nothing = log_probs.amax(-1) == IMPOSSIBLE
         if bool(nothing.any()):
             marked = torch.full_like(log_probs[0], IMPOSSIBLE)
             marked[ends or slice(None)] = DEAD_END
             log_probs = torch.where(nothing.unsqueeze(1), marked, log_probs)
-        return log_probs, memory
+        return (log_probs,)
 
     return intercept(stepper, start, mark_dead_ends)
 
@@ -124,12 +126,11 @@ def check_steps(stepper: Stepper, start: Start, sources: Tensor) -> Wrapped:
     """A stepper whose faulty scores are a DecodeError that names `sources: [batch]`, whatever is
     around it."""
 
-    def check(log_probs: Tensor, tokens: Tensor, memory: Any) -> tuple[Tensor, State]:
-        own, steps = memory
+    def check(log_probs: Tensor, tokens: Tensor, own: Tensor, steps: Tensor) -> tuple[Tensor, ...]:
         check_scores(log_probs, own, steps)
-        return log_probs, (own, steps + 1)
+        return log_probs, own, steps + 1
 
-    return intercept(stepper, start, check, (sources, torch.zeros_like(sources)))
+    return intercept(stepper, start, check, sources, torch.zeros_like(sources))
 
 
 def checked(decoder: Decoder, vocab_size: int) -> Decoder:

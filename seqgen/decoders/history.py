@@ -14,7 +14,6 @@ from torch.nn.functional import pad
 from seqgen.decoders.base import Constraint, Limits, Start, Stepper, Wrapped, constraints
 from seqgen.decoders.guards import IMPOSSIBLE, intercept
 from seqgen.options import Count, NonNegativeFloat, PositiveFloat, Size
-from seqgen.state import State
 from seqgen.tokenizers import UNK
 
 FIRST_SIZE = 16
@@ -78,7 +77,7 @@ class PastConstraint(Constraint, ABC):
         """
 
     def wrap(self, stepper: Stepper, start: Start, limits: Limits, batch: Any) -> Wrapped:
-        def change(log_probs: Tensor, tokens: Tensor, past: Past) -> tuple[Tensor, State]:
+        def change(log_probs: Tensor, tokens: Tensor, past: Past) -> tuple[Tensor, Past]:
             past = past.reading(tokens)
             return self.change(log_probs, past, limits.ends), past
 
@@ -159,14 +158,15 @@ class MinimumLength(Constraint):
         device = start.tokens.device
         lacking = torch.zeros_like(start.tokens) + torch.as_tensor(least, device=device)
 
-        def change(log_probs: Tensor, tokens: Tensor, memory: Any) -> tuple[Tensor, State]:
-            lacking, left = memory
+        def change(
+            log_probs: Tensor, tokens: Tensor, lacking: Tensor, left: Tensor
+        ) -> tuple[Tensor, ...]:
             # The last token cannot make up for several.
             banned = ((left == 1) & (lacking > 1)).unsqueeze(1).repeat(1, log_probs.shape[1])
             banned[:, ends] |= (lacking > 0).unsqueeze(1)
-            return log_probs.masked_fill(banned, IMPOSSIBLE), (lacking - 1, left - 1)
+            return log_probs.masked_fill(banned, IMPOSSIBLE), lacking - 1, left - 1
 
-        return intercept(stepper, start, change, (lacking, limits.lengths(start)))
+        return intercept(stepper, start, change, lacking, limits.lengths(start))
 
     def least_tokens(self, batch: Any) -> int | Tensor:
         """`length`, or more of them for a long source."""

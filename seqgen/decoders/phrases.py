@@ -145,7 +145,7 @@ class AllowedTexts(Constraint):
         left = limits.lengths(start)
         there_is_room = bool((left >= self.longest).all())  # for each of the texts
         walk = _TreeWalk(tree, list(limits.ends), there_is_room)
-        return intercept(stepper, start, walk.change, (torch.full_like(start.tokens, -1), left))
+        return intercept(stepper, start, walk.change, torch.full_like(start.tokens, -1), left)
 
     def least_tokens(self, batch: Any) -> int:
         """Those of the shortest text."""
@@ -167,9 +167,10 @@ class _TreeWalk:
             whole=torch.cat([tree.whole, tree.whole.new_zeros(2)]),
         )
 
-    def change(self, log_probs: Tensor, tokens: Tensor, memory: Any) -> tuple[Tensor, State]:
+    def change(
+        self, log_probs: Tensor, tokens: Tensor, nodes: Tensor, left: Tensor
+    ) -> tuple[Tensor, ...]:
         """IMPOSSIBLE at the tokens with which no text goes on."""
-        nodes, left = memory
         nodes = self._follow(nodes, tokens)
         rows, children = self.tree.children(nodes)
         if not self.there_is_room:
@@ -185,7 +186,7 @@ class _TreeWalk:
             )
         else:
             allowed = torch.where((nodes == self.free).unsqueeze(1), log_probs, allowed)
-        return allowed, (nodes, left - 1)
+        return allowed, nodes, left - 1
 
     def _follow(self, nodes: Tensor, tokens: Tensor) -> Tensor:
         """The nodes to which `tokens` lead."""
@@ -262,7 +263,7 @@ class ForbiddenTexts(Constraint):
         children = automaton.tree.children(automaton.shorter[:1])[1]
         always = automaton.tree.tokens[children[automaton.tree.whole[children]]]
 
-        def change(log_probs: Tensor, tokens: Tensor, nodes: Tensor) -> tuple[Tensor, State]:
+        def change(log_probs: Tensor, tokens: Tensor, nodes: Tensor) -> tuple[Tensor, Tensor]:
             nodes = torch.where(nodes < ROOT, ROOT, automaton.follow(nodes.clamp(min=ROOT), tokens))
             banned = automaton.completing(nodes, log_probs.shape[1])
             banned[:, always] = True

@@ -14,7 +14,6 @@ from seqgen.decoders.base import Constraint, Hypothesis, Limits, Start, Stepper,
 from seqgen.decoders.guards import IMPOSSIBLE, intercept
 from seqgen.decoders.search import best
 from seqgen.errors import PluginError
-from seqgen.state import State
 
 ROOT_PARENT = -1
 """The parent of a source's first node, and what stands for no node."""
@@ -62,7 +61,7 @@ class SearchTrace:
         sources = torch.arange(len(start.tokens), device=start.tokens.device)
         nothing = torch.zeros(len(sources), 0, device=sources.device)
         roots = torch.full_like(sources, ROOT_PARENT)
-        return intercept(stepper, start, self._record, (roots, nothing, sources))
+        return intercept(stepper, start, self._record, roots, nothing, sources)
 
     def path(self, node: int) -> tuple[int, ...]:
         """The generated tokens that lead to a node."""
@@ -93,9 +92,10 @@ class SearchTrace:
             nodes.append(node)
         return nodes
 
-    def _record(self, log_probs: Tensor, tokens: Tensor, memory: Any) -> tuple[Tensor, State]:
+    def _record(
+        self, log_probs: Tensor, tokens: Tensor, parents: Tensor, before: Tensor, sources: Tensor
+    ) -> tuple[Tensor, ...]:
         """Notes the nodes of a step; a row that holds no path has none, it is DEAD."""
-        parents, before, sources = memory
         given = torch.zeros(len(tokens), device=tokens.device)
         if before.shape[1]:
             given = before.gather(1, tokens.unsqueeze(1)).squeeze(1)
@@ -116,7 +116,7 @@ class SearchTrace:
                 possible = tuple(pair for pair in pairs if pair[1] > IMPOSSIBLE)
                 self.nodes.append(TraceNode(source, parent, token, log_prob, possible))
             nodes.append(node)
-        return log_probs, (sources.new_tensor(nodes), log_probs, sources)
+        return log_probs, sources.new_tensor(nodes), log_probs, sources
 
 
 @dataclass
@@ -154,9 +154,9 @@ class Counting(Constraint):
     rows: int = 0
 
     def wrap(self, stepper: Stepper, start: Start, limits: Limits, batch: Any) -> Wrapped:
-        def count(log_probs: Tensor, tokens: Tensor, memory: None) -> tuple[Tensor, None]:
+        def count(log_probs: Tensor, tokens: Tensor) -> tuple[Tensor]:
             self.calls += 1
             self.rows += len(tokens)
-            return log_probs, memory
+            return (log_probs,)
 
         return intercept(stepper, start, count)

@@ -37,8 +37,8 @@ class Noisy(Decoder):
     def decode(self, stepper, start, limits):
         noise = self.noise()
 
-        def change(scores, tokens, memory):
-            return self.fill(scores + 3 * noise(scores.shape)), memory
+        def change(scores, tokens):
+            return (self.fill(scores + 3 * noise(scores.shape)),)
 
         return Greedy().decode(*intercept(stepper, start, change), limits)
 
