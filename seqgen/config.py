@@ -1,4 +1,9 @@
-"""The recipes and plans that come along, by bare name; light enough for a shell's completion."""
+"""Recipe and plan files: finding one, laying overrides over it, and the place of what is wrong.
+
+    ConfigFile.read(find_file("char_lstm"), ["model.cell.layers=2"]).options(Recipe, "a recipe")
+
+It is light enough for a shell's completion: nothing here imports torch.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +12,7 @@ import difflib
 import functools
 import operator
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -28,37 +33,59 @@ from seqgen.registry import plain
 from seqgen.yaml_io import Document, Mark, load_document, parse_value
 
 PLANS = "compare"
-"""The folder among the recipes that has plans, of what to compare, and no recipes."""
+"""The folder among the recipes that holds plans of comparisons."""
+
+T = TypeVar("T")
 
 
-def known_recipes() -> dict[str, Path]:
+def bundled_recipes() -> dict[str, Path]:
     """The recipes that come with seqgen, by bare name such as `lectures/char_lstm_cell`."""
-    return {name: path for name, path in _files().items() if not name.startswith(f"{PLANS}/")}
+    return {name: path for name, path in _bundled_files().items() if _plan_name(name) is None}
 
 
-def known_plans() -> dict[str, Path]:
+def bundled_plans() -> dict[str, Path]:
     """The plans of comparisons that come with seqgen, by bare name such as `language_model`."""
-    start = f"{PLANS}/"
-    files = _files().items()
-    return {name.removeprefix(start): path for name, path in files if name.startswith(start)}
+    named = ((_plan_name(name), path) for name, path in _bundled_files().items())
+    return {name: path for name, path in named if name is not None}
 
 
-def _files() -> dict[str, Path]:
+def _plan_name(name: str) -> str | None:
+    return name.removeprefix(f"{PLANS}/") if name.startswith(f"{PLANS}/") else None
+
+
+def _bundled_files() -> dict[str, Path]:
     package = Path(__file__).parent
-    # An installed package holds them inside; in a clone they stand beside the package.
-    folder = next(
-        (each for each in (package / "recipes", package.parent / "recipes") if each.is_dir()), None
-    )
-    if folder is None:
-        return {}
-    paths = sorted(folder.rglob("*.yaml"))
-    return {path.relative_to(folder).with_suffix("").as_posix(): path for path in paths}
+    # An installed package holds them inside; in a clone they are next to the package.
+    for folder in (package / "recipes", package.parent / "recipes"):
+        if folder.is_dir():
+            paths = sorted(folder.rglob("*.yaml"))
+            return {path.relative_to(folder).with_suffix("").as_posix(): path for path in paths}
+    return {}
 
 
-# Overrides of a recipe from the command line, `train.lr=3e-3`: reading and laying them over.
-#
-# `model.cell=@cell.yaml` takes the value from a file. No YAML value begins with @ unless it is
-# quoted, so none can be meant.
+def find_file(wanted: str, kind: str = "recipe") -> Path:
+    """The file of a `kind` (recipe or plan) that `wanted` means: a path, or a bundled one's name.
+
+    Raises RecipeError, with a suggestion, if there is none.
+    """
+    recipes, plans = bundled_recipes(), bundled_plans()
+    known = recipes if kind == "recipe" else plans
+    if os.path.lexists(wanted):  # unlike Path.exists, it takes a name of any length
+        own_recipe = Path(wanted, "recipe.yaml")
+        if own_recipe.is_file():
+            message = f"this is a run and no {kind}; that of the run is {own_recipe}"
+            raise RecipeError(f"{wanted}: {message}")
+        return Path(wanted)
+    if wanted in known:
+        return known[wanted]
+    if wanted in plans:
+        hint = f"; it is a plan (seqgen compare RUN --plan {wanted})"
+    elif wanted in recipes:
+        hint = f"; it is a recipe (seqgen run {wanted})"
+    else:
+        near = did_you_mean(wanted.removesuffix(".yaml").split("recipes/")[-1], known)
+        hint = f"{near} (a path, or one of {', '.join(known)})"
+    raise RecipeError(f"{wanted}: no such {kind}{hint}")
 
 
 @dataclass(frozen=True)
@@ -81,8 +108,7 @@ class Override:
         one, else the override itself."""
         if self.places is None:
             return str(self)
-        marks = self.places.keys if at_key else self.places.values
-        mark = nearest(marks, path[len(self.path) :]) or self.places.values.get((), Mark(1, 1))
+        mark = _nearest(self.places, path[len(self.path) :], at_key=at_key)
         return f"{self.file}:{mark.line}:{mark.column}"
 
     def __str__(self) -> str:
@@ -92,7 +118,8 @@ class Override:
 def read_override(text: str, label: str = "override") -> Override:
     """Split `a.b.c=value`; the value is YAML, or @ and the path of a YAML file.
 
-    Errors: RecipeError that names the override, or the place in the file.
+    No YAML value begins with @ unless it is quoted, so none can be meant. Raises RecipeError that
+    names the override, or the place in the file.
     """
     key, equals, value = text.partition("=")
     if not equals:
@@ -106,16 +133,15 @@ def read_override(text: str, label: str = "override") -> Override:
         places = read_value_file(name, f"{label} {text}")
         return Override(text, path_of(key), places.data, label, name, places)
     try:
-        parsed = parse_value(value)
+        return Override(text, path_of(key), parse_value(value), label)
     except ValueError as error:
         raise RecipeError(f"{label} {text}: {error}") from None
-    return Override(text, path_of(key), parsed, label)
 
 
 def read_value_file(name: str, whole: str) -> Document:
     """The content of the YAML file that `@name` means; `whole` is all that was typed.
 
-    Errors: RecipeError.
+    Raises RecipeError if it cannot be read.
     """
     try:
         content = read_bytes(Path(name), RecipeError, limit=OPTIONS_LIMIT, wanted="a YAML file")
@@ -125,15 +151,13 @@ def read_value_file(name: str, whole: str) -> Document:
     return load_document(content, name, mapping=False)
 
 
-def nearest(marks: Mapping[KeyPath, Mark], path: KeyPath) -> Mark | None:
-    """The mark of the longest part of `path` that has one."""
-    parts = (path[:length] for length in range(len(path), -1, -1))
-    return next((marks[part] for part in parts if part in marks), None)
-
-
 def path_of(key: str) -> KeyPath:
     """`model.cells.0.name` as a path; steps that are numbers are places in lists."""
-    return tuple(int(step) if _is_index(step) else step for step in key.strip().split("."))
+    steps = key.strip().split(".")
+    is_index = [each.isascii() and each.isdecimal() and len(each) < 10 for each in steps]
+    return tuple(
+        int(step) if number else step for step, number in zip(steps, is_index, strict=True)
+    )
 
 
 def lay_over(data: object, overrides: Sequence[Override]) -> Any:
@@ -141,121 +165,111 @@ def lay_over(data: object, overrides: Sequence[Override]) -> Any:
 
     A part that is written as its name becomes a mapping where an override names one of its
     options: `cell: lstm` and `model.cell.layers=2` give `cell: {name: lstm, layers: 2}`.
+    Raises RecipeError if a path leads into something that is no mapping and no list.
     """
-    result = copy.deepcopy(data)
+    result: Any = copy.deepcopy(data)
     for override in overrides:
-        _set(result, override)
+        tree = result
+        *way, last = override.path
+        for step in way:
+            key = _key_in(tree, step, override)
+            child = tree.get(key) if isinstance(tree, dict) else tree[key]
+            if child is None or isinstance(child, str):
+                child = {} if child is None else {"name": child}
+            tree[key] = child
+            tree = child
+        tree[_key_in(tree, last, override)] = copy.deepcopy(override.value)
     return result
 
 
-def _set(tree: Any, override: Override) -> None:
-    *way, last = override.path
-    for step in way:
-        child = _child(tree, step, override)
-        if isinstance(child, str):
-            child = {"name": child}
-        elif child is None:
-            child = {}
-        _put(tree, step, child, override)
-        tree = child
-    _put(tree, last, copy.deepcopy(override.value), override)
-
-
-def _child(tree: Any, step: str | int, override: Override) -> Any:
+def _key_in(tree: Any, step: str | int, override: Override) -> Any:
     if isinstance(tree, dict):
-        return tree.get(str(step))
+        return str(step)
     if isinstance(tree, list) and isinstance(step, int) and step < len(tree):
-        return tree[step]
-    raise _no_place(step, override)
-
-
-def _put(tree: Any, step: str | int, value: object, override: Override) -> None:
-    if isinstance(tree, dict):
-        tree[str(step)] = value
-    elif isinstance(tree, list) and isinstance(step, int) and step < len(tree):
-        tree[step] = value
-    else:
-        raise _no_place(step, override)
-
-
-def _no_place(step: str | int, override: Override) -> RecipeError:
-    return RecipeError(f"{override}: there is no place for '{step}'")
-
-
-def _is_index(step: str) -> bool:
-    return step.isascii() and step.isdecimal() and len(step) < 10
-
-
-# Recipe and plan files: finding one by path or by name, and reading it as plain data.
+        return step
+    raise RecipeError(f"{override}: no such key '{step}'")
 
 
 @dataclass(frozen=True)
-class RecipeSource:
-    """A recipe or plan as it is written: what errors call it, its folder, its data with places."""
+class ConfigFile:
+    """A recipe or plan as it is written, and what is laid over it.
+
+    `name` is what errors call it; what it names is relative to `folder`.
+    """
 
     name: str
     folder: Path
     document: Document
+    overrides: tuple[Override, ...] = ()
 
     @classmethod
-    def read(cls, path: Path) -> RecipeSource:
-        """Read the file at `path`. Errors: RecipeError."""
+    def read(cls, path: Path, overrides: Sequence[str | Override] = ()) -> ConfigFile:
+        """The file at `path` with `key=value` overrides. Raises RecipeError."""
         content = read_bytes(path, RecipeError, limit=OPTIONS_LIMIT, wanted="a YAML file")
-        return cls(str(path), path.parent, load_document(content, str(path)))
+        document = load_document(content, str(path))
+        read = (read_override(each) if isinstance(each, str) else each for each in overrides)
+        return cls(str(path), path.parent, document, tuple(read))
+
+    @functools.cached_property
+    def data(self) -> Any:
+        """The plain data with the overrides in it. Raises RecipeError if one has no place."""
+        return lay_over(self.document.data, self.overrides)
+
+    def options(self, kind: type[T], owner: str) -> T:
+        """The data as a `kind`, a dataclass of options, which an error calls `owner`.
+
+        Raises RecipeError in one line with the place, be it in the file or in an override.
+        """
+        try:
+            return kind(**check_options(options_of(kind), self.data, (), owner))
+        except OptionError as error:
+            raise self.error(suggest_place(error, kind, self.data)) from None
+
+    def error(self, error: OptionError) -> RecipeError:
+        """`error` with the place that its path has: the override that set it, or
+        file:line:column. Where an override changed a part of what is wrong, both are named:
+        either may be at fault.
+        """
+        message = f"{dotted(error.path)}: {error.message}" if error.path else error.message
+        if error.first is not None:
+            message += f"; the first is {self._place_of_first(error.first)}"
+        override = self._last_override(error.path)
+        if override:
+            return RecipeError(f"{override.place(error.path, at_key=error.at_key)}: {message}")
+        inside = [each for each in self.overrides if each.path[: len(error.path)] == error.path]
+        if error.path and inside:
+            marks = self.document.keys if error.at_key else self.document.values
+            if error.path not in marks:  # an override made this path
+                return RecipeError(f"{inside[-1]}: {message}")
+            message += f" (with {' and '.join(str(each) for each in inside)})"
+        mark = _nearest(self.document, error.path, at_key=error.at_key)
+        return RecipeError(f"{self.name}:{mark.line}:{mark.column}: {message}")
+
+    def _place_of_first(self, path: KeyPath) -> str:
+        override = self._last_override(path)
+        if override:
+            return f"that of {override.place(path)}"
+        mark = _nearest(self.document, path)
+        return f"at {mark.line}:{mark.column}"
+
+    def _last_override(self, path: KeyPath) -> Override | None:
+        """The override that decides what is at `path`, if one does."""
+        found = (each for each in self.overrides if path[: len(each.path)] == each.path)
+        return max(enumerate(found), default=(0, None), key=operator.itemgetter(0))[1]
 
 
-def find_recipe(wanted: str) -> Path:
-    """The recipe file that `wanted` means: a path, or the bare name of a recipe that comes along.
-
-    Errors: RecipeError with a suggestion.
-    """
-    return find_file(wanted, known_recipes(), "recipe")
-
-
-def find_file(wanted: str, known: Mapping[str, Path], kind: str) -> Path:
-    """The file of a `kind` that `wanted` means: a path, or one of those `known` by name.
-
-    Errors: RecipeError with a suggestion.
-    """
-    if os.path.lexists(wanted):  # unlike Path.exists, it takes a name of any length
-        if Path(wanted, "recipe.yaml").is_file():
-            made_by = f"that of the run is {Path(wanted, 'recipe.yaml')}"
-            raise RecipeError(f"{wanted}: this is a run and no {kind}; {made_by}")
-        return Path(wanted)
-    if wanted in known:
-        return known[wanted]
-    if kind == "recipe" and wanted in known_plans():
-        raise RecipeError(
-            f"{wanted}: no such recipe; it is a plan (seqgen compare RUN --plan {wanted})"
-        )
-    if kind == "plan" and wanted in known_recipes():
-        raise RecipeError(f"{wanted}: no such plan; it is a recipe (seqgen run {wanted})")
-    near = did_you_mean(wanted.removesuffix(".yaml").split("recipes/")[-1], known)
-    raise RecipeError(f"{wanted}: no such {kind}{near} (a path, or one of {', '.join(known)})")
+def _nearest(document: Document, path: KeyPath, *, at_key: bool = False) -> Mark:
+    """The mark of the longest part of `path` that has one."""
+    marks = document.keys if at_key else document.values
+    for length in range(len(path), -1, -1):
+        if path[:length] in marks:
+            return marks[path[:length]]
+    return document.values.get((), Mark(1, 1))
 
 
-# Option files: a YAML file as a dataclass of options, with the place of what is wrong in it.
-
-
-T = TypeVar("T")
-
-
-def checked(kind: type[T], source: RecipeSource, overrides: Sequence[Override], owner: str) -> T:
-    """The options of `kind` that the file has, with the overrides laid over it.
-
-    `owner` is what errors call such a file, as in "not an option of a recipe". Errors: RecipeError
-    in one line with the place, be it in the file or in an override.
-    """
-    data = lay_over(source.document.data, overrides)
-    try:
-        return kind(**check_options(options_of(kind), data, (), owner))
-    except OptionError as error:
-        raise placed(with_place_meant(error, kind, data), source, overrides) from None
-
-
-def with_place_meant(error: OptionError, kind: type[Any], data: Any) -> OptionError:
-    """The error about a key that is not known with the place of the option that it may mean, if
-    `data` has one elsewhere: for `lr` that is `train.lr`."""
+def suggest_place(error: OptionError, kind: type[Any], data: Any) -> OptionError:
+    """The error about an unknown key, with the path of the option that it may mean, if `data` as a
+    `kind` has one elsewhere: for `lr` that is `train.lr`."""
     fault, rest = error, copy.deepcopy(data)
     for _ in range(8):  # others may be wrong as well
         if not fault.at_key:
@@ -275,11 +289,11 @@ def with_place_meant(error: OptionError, kind: type[Any], data: Any) -> OptionEr
             names = [str(path[-1]) for path in paths]
             near = difflib.get_close_matches(str(error.path[-1]), names, n=1, cutoff=0.8)
             meant = [path for path in paths if path[-1] in near]
-        if meant:
-            head, _, known = error.message.partition(" (")
-            message = f"{head.partition(';')[0]}; did you mean '{dotted(meant[0])}'? ({known}"
-            return OptionError(error.path, message, at_key=True)
-        return error
+        if not meant:
+            return error
+        head, _, known = error.message.partition(" (")
+        message = f"{head.partition(';')[0]}; did you mean '{dotted(meant[0])}'? ({known}"
+        return OptionError(error.path, message, at_key=True)
     return error
 
 
@@ -294,29 +308,6 @@ def leaves(data: Any) -> list[KeyPath]:
     return found
 
 
-def placed(error: OptionError, source: RecipeSource, overrides: Sequence[Override]) -> RecipeError:
-    """The error with the place that its path has: the override that set it, or file:line:column.
-
-    Where an override changed a part of what is wrong, both are named: either may be at fault.
-    """
-    message = f"{dotted(error.path)}: {error.message}" if error.path else error.message
-    if error.first is not None:
-        message += f"; the first is {_where(error.first, source, overrides)}"
-    override = _that_set(error.path, overrides)
-    if override:
-        place = override.place(error.path, at_key=error.at_key)
-        return RecipeError(f"{place}: {message}")
-    document = source.document
-    marks = document.keys if error.at_key else document.values
-    inside = [each for each in overrides if each.path[: len(error.path)] == error.path]
-    if error.path and inside:
-        if error.path not in marks:  # an override made this path
-            return RecipeError(f"{inside[-1]}: {message}")
-        message += f" (with {' and '.join(str(each) for each in inside)})"
-    mark = nearest(marks, error.path) or document.values[()]
-    return RecipeError(f"{source.name}:{mark.line}:{mark.column}: {message}")
-
-
 def schema_of_file(kind: type[Any], title: str) -> dict[str, Any]:
     """The JSON Schema of files that become a `kind`, for editors."""
     options = options_of(kind)
@@ -328,17 +319,3 @@ def schema_of_file(kind: type[Any], title: str) -> dict[str, Any]:
         **schema_of_options(options),
         "$defs": definitions,
     }
-
-
-def _where(path: KeyPath, source: RecipeSource, overrides: Sequence[Override]) -> str:
-    """Where something is that is right: `at 9:5`, or `that of --set p=1`."""
-    override = _that_set(path, overrides)
-    if override:
-        return f"that of {override.place(path)}"
-    mark = nearest(source.document.values, path) or source.document.values[()]
-    return f"at {mark.line}:{mark.column}"
-
-
-def _that_set(path: KeyPath, overrides: Sequence[Override]) -> Override | None:
-    """The override that holds for `path`, if one does."""
-    return next((each for each in reversed(overrides) if path[: len(each.path)] == each.path), None)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from seqgen.config import RecipeSource, checked, lay_over, read_override, schema_of_file
+from seqgen.config import ConfigFile, schema_of_file
 from seqgen.data import DataFactory
 from seqgen.decoders import DecoderFactory, Greedy
 from seqgen.evaluate import EvaluationOptions
@@ -55,18 +55,17 @@ class Recipe:
         return dump(self.plain())
 
 
-def check_recipe(source: RecipeSource, overrides: Sequence[str] = ()) -> Recipe:
-    """The Recipe of a file, with `key=value` overrides laid over it.
+def check_recipe(file: ConfigFile) -> Recipe:
+    """The Recipe of a file, whose plugins are imported already.
 
-    Errors: RecipeError in one line with the place, be it in the file or in an override.
+    Raises RecipeError in one line with the place, be it in the file or in an override.
     """
-    return checked(Recipe, source, [read_override(text) for text in overrides], "a recipe")
+    return file.options(Recipe, "a recipe")
 
 
-def named_plugins(source: RecipeSource, overrides: Sequence[str] = ()) -> list[str]:
+def named_plugins(file: ConfigFile) -> list[str]:
     """The plugin files that it names, before anything else of it is checked."""
-    data = lay_over(source.document.data, [read_override(text) for text in overrides])
-    named = data.get("plugins")
+    named = file.data.get("plugins")
     return [each for each in named if isinstance(each, str)] if isinstance(named, list) else []
 
 
@@ -76,5 +75,5 @@ def recipe_schema() -> dict[str, Any]:
 
 
 def read_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
-    """The Recipe of the file at `path`, whose plugins are there already."""
-    return check_recipe(RecipeSource.read(path), overrides)
+    """The Recipe of the file at `path`, with `key=value` overrides laid over it."""
+    return check_recipe(ConfigFile.read(path, overrides))

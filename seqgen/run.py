@@ -29,7 +29,7 @@ from seqgen.conclusion import (
     sample_prompts,
     samples_at_validation,
 )
-from seqgen.config import RecipeSource, find_recipe, known_recipes, placed, read_override
+from seqgen.config import ConfigFile, bundled_recipes, find_file
 from seqgen.data import Dataset, Split
 from seqgen.errors import DataError, SeqgenError, UsageError
 from seqgen.options import OptionError
@@ -59,15 +59,15 @@ class RunRequest:
 
 def load_recipe(
     wanted: str, overrides: Sequence[str], given: Sequence[str | Path] = ()
-) -> tuple[Recipe, RecipeSource]:
+) -> tuple[Recipe, ConfigFile]:
     """Find a recipe, import the plugins it names and those `given`, and check it."""
-    source = RecipeSource.read(find_recipe(wanted))
-    named = [source.folder / each for each in named_plugins(source, overrides)]
+    file = ConfigFile.read(find_file(wanted), overrides)
+    named = [file.folder / each for each in named_plugins(file)]
     files = list(dict.fromkeys(str(Path(each).resolve()) for each in (*named, *given)))
     plugins.load_installed()
     plugins.load_files(files)
     # With whole paths, the recipe finds its plugins from the run directory too.
-    return replace(check_recipe(source, overrides), plugins=tuple(files)), source
+    return replace(check_recipe(file), plugins=tuple(files)), file
 
 
 def run(request: RunRequest, announce: Sink, watch: Sequence[Sink] = ()) -> Path:
@@ -78,9 +78,9 @@ def run(request: RunRequest, announce: Sink, watch: Sequence[Sink] = ()) -> Path
     """
     directory = run_directory(request)
     if goes_on(request):
-        recipe, source = saved_recipe(directory, request.overrides, request.plugins)
+        recipe, file = saved_recipe(directory, request.overrides, request.plugins)
     else:
-        recipe, source = load_recipe(request.recipe, request.overrides, request.plugins)
+        recipe, file = load_recipe(request.recipe, request.overrides, request.plugins)
     free = partial(directory.check_free, resume=request.resume, overwrite=request.overwrite)
     free()
     resumed = request.resume and directory.exists()
@@ -98,12 +98,11 @@ def run(request: RunRequest, announce: Sink, watch: Sequence[Sink] = ()) -> Path
         check_samples(built, sample_prompts(built, dataset.valid), load)
         _check_judging(built, dataset)
         fit = _fit(built, dataset, directory, load)
-        record = manifest(built, dataset, source, request.command)
+        record = manifest(built, dataset, file, request.command)
         record["precision"] = fit.precision
         record["remarks"] += [fit.remark] if fit.remark else []
     except OptionError as error:
-        overrides = [read_override(text) for text in request.overrides]
-        raise placed(error, source, overrides) from None
+        raise file.error(error) from None
     except ValueError as error:  # from a tokenizer that the training text does not suit
         raise DataError(str(error)) from None
     with directory.locked():
@@ -129,7 +128,7 @@ def goes_on(request: RunRequest) -> bool:
     wanted = request.recipe
     if not request.resume or os.path.lexists(wanted):  # both take any name
         return request.resume and os.path.isdir(wanted)  # noqa: PTH112
-    is_recipe = wanted in known_recipes() or Path(wanted).suffix == ".yaml"
+    is_recipe = wanted in bundled_recipes() or Path(wanted).suffix == ".yaml"
     return request.out is None and not is_recipe and bool(runs_near(Path(wanted)))
 
 

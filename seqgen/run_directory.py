@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from seqgen.build import Built
-from seqgen.config import RecipeSource, known_recipes
+from seqgen.config import ConfigFile, bundled_recipes
 from seqgen.data import Dataset
 from seqgen.errors import CheckpointError, SetupError
 from seqgen.files import (
@@ -51,12 +51,12 @@ BITWISE = ("torch", "threads", "device", "precision")
 
 
 def manifest(
-    built: Built, dataset: Dataset[Any], source: RecipeSource, command: Sequence[str]
+    built: Built, dataset: Dataset[Any], file: ConfigFile, command: Sequence[str]
 ) -> dict[str, Any]:
     """The record of a run that is about to begin."""
     held_out = {"valid": dataset.valid, "test": dataset.test}
     return {
-        "recipe": Path(source.name).stem,
+        "recipe": Path(file.name).stem,
         "description": built.recipe.description,
         "command": list(command) or sys.argv,
         "seed": built.recipe.seed,
@@ -260,7 +260,7 @@ class RunDirectory:
         found = runs_near(self.folder)
         near = did_you_mean(self.folder.name, [each.name for each in found])
         some = ", ".join(map(str, found[:8])) + (", ..." if len(found) > 8 else "")
-        is_recipe = self.folder.suffix == ".yaml" or str(self.folder) in known_recipes()
+        is_recipe = self.folder.suffix == ".yaml" or str(self.folder) in bundled_recipes()
         if is_recipe and not near:
             message += f"; it is a recipe: seqgen run {self.folder} makes a run of it"
         elif found:

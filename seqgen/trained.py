@@ -17,7 +17,7 @@ from seqgen import plugins
 from seqgen.answers import Wanted, answer, outputs, unsatisfied_remark
 from seqgen.build import Built, Load, build, build_data, restore_tokenizers, supply_decoder
 from seqgen.conclusion import read_result
-from seqgen.config import Override, RecipeSource, lay_over, placed, read_override
+from seqgen.config import ConfigFile, Override, lay_over
 from seqgen.data.base import SplitName
 from seqgen.data.text_files import TextFile
 from seqgen.decoders import Decoder, SecondaryModel, Start, decoders
@@ -50,8 +50,7 @@ def read_run(
     damaged; PluginError where a plugin is not given; RecipeError, SetupError.
     """
     directory = RunDirectory(Path(folder))
-    every = [f"device={device}", *overrides]
-    recipe, source = saved_recipe(directory, every, given)
+    recipe, file = saved_recipe(directory, [f"device={device}", *overrides], given)
     try:
         data = build_data(recipe)
         tokenizers = restore_tokenizers(recipe, data, directory.tokenizer)
@@ -59,7 +58,7 @@ def read_run(
         built = build(recipe, data, tokenizers)
         built.judge()  # of what cannot be measured here, this is the place to say it
     except OptionError as error:
-        raise placed(error, source, [read_override(each) for each in every]) from None
+        raise file.error(error) from None
     load_weights(best_checkpoint(directory), built.model)
     built.model.eval()
     return directory, built
@@ -67,20 +66,20 @@ def read_run(
 
 def saved_recipe(
     directory: RunDirectory, overrides: Sequence[str], given: Sequence[str | Path]
-) -> tuple[Recipe, RecipeSource]:
+) -> tuple[Recipe, ConfigFile]:
     """The recipe of a run, checked, with the plugins that a person gave for it.
 
     Raises CheckpointError if there is no run in the folder, PluginError if a plugin is not given,
     RecipeError.
     """
     directory.require()
-    source = RecipeSource.read(directory.recipe)
+    file = ConfigFile.read(directory.recipe, overrides)
     plugins.load_installed()
     recorded = directory.record().get("plugins")
     hashes = recorded if isinstance(recorded, dict) else {}  # an older run has none
-    named = named_plugins(source, overrides)
+    named = named_plugins(file)
     files = plugins.load_given(given, named, hashes, str(directory.folder))
-    return replace(check_recipe(source, overrides), plugins=files), source
+    return replace(check_recipe(file), plugins=files), file
 
 
 def best_checkpoint(directory: RunDirectory) -> Path:
@@ -217,7 +216,7 @@ class TrainedRun:
     ) -> dict[str, Any]:
         """The decoder called `name`, or the recipe's own, with `changes` of its options, unchecked.
 
-        Raises RecipeError if there is no place for a change.
+        Raises RecipeError if no such key a change.
         """
         own = cast(Part[Decoder], self.built.recipe.decoder).plain()
         spec: dict[str, Any] = lay_over(own if name is None else {"name": name}, changes)

@@ -9,13 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seqgen.config import (
-    RecipeSource,
-    checked,
-    find_recipe,
-    known_plans,
-    known_recipes,
+    ConfigFile,
+    bundled_plans,
+    bundled_recipes,
+    find_file,
     lay_over,
-    placed,
     read_override,
 )
 from seqgen.errors import RecipeError
@@ -25,7 +23,7 @@ FOLDER = Path(__file__).parent.parent / "recipes"
 
 
 def test_every_file_has_its_name():
-    recipes, plans = known_recipes(), known_plans()
+    recipes, plans = bundled_recipes(), bundled_plans()
     assert sorted([*recipes.values(), *plans.values()]) == sorted(FOLDER.rglob("*.yaml"))
     for name, path in recipes.items():
         assert FOLDER / f"{name}.yaml" == path
@@ -199,7 +197,7 @@ class TestLayingOver:
     def test_there_may_be_no_place(self, text, step):
         with pytest.raises(RecipeError) as caught:
             laid({"list": [0, 1], "one": 1}, text)
-        assert str(caught.value) == f"override {text}: there is no place for '{step}'"
+        assert str(caught.value) == f"override {text}: no such key '{step}'"
 
 
 # Finding and reading recipe files.
@@ -207,17 +205,17 @@ class TestLayingOver:
 
 class TestFinding:
     def test_a_path(self, place):
-        assert find_recipe("tiny.yaml") == Path("tiny.yaml")
-        assert find_recipe(str(place.folder / "tiny.yaml")) == place.folder / "tiny.yaml"
+        assert find_file("tiny.yaml") == Path("tiny.yaml")
+        assert find_file(str(place.folder / "tiny.yaml")) == place.folder / "tiny.yaml"
 
     def test_a_bare_name_of_one_that_comes_along(self, place):
-        for name, path in known_recipes().items():
-            assert find_recipe(name) == path
+        for name, path in bundled_recipes().items():
+            assert find_file(name) == path
             assert path.is_file()
 
     def test_a_file_of_that_name_comes_first(self, place):
         place.write("char_lstm", "{}")
-        assert find_recipe("char_lstm") == Path("char_lstm")
+        assert find_file("char_lstm") == Path("char_lstm")
 
     @pytest.mark.parametrize(
         ("wanted", "near"),
@@ -230,20 +228,20 @@ class TestFinding:
     )
     def test_a_near_name_is_suggested(self, wanted, near, place):
         with pytest.raises(RecipeError) as caught:
-            find_recipe(wanted)
+            find_file(wanted)
         assert f"{wanted}: no such recipe; did you mean '{near}'?" in str(caught.value)
 
     def test_the_known_ones_are_the_files_of_the_folder(self):
         folder = Path(__file__).parent.parent / "recipes"
         found = {path.relative_to(folder).with_suffix("") for path in folder.rglob("*.yaml")}
         recipes = {path for path in found if path.parts[0] != "compare"}
-        assert {Path(name) for name in known_recipes()} == recipes
-        assert "char_lstm" in known_recipes()
+        assert {Path(name) for name in bundled_recipes()} == recipes
+        assert "char_lstm" in bundled_recipes()
 
 
 class TestReading_recipe_source:
     def test_name_folder_and_places(self, place):
-        source = RecipeSource.read(Path("tiny.yaml"))
+        source = ConfigFile.read(Path("tiny.yaml"))
         assert source.name == "tiny.yaml"
         assert source.folder == Path()
         assert source.document.data["threads"] == 1
@@ -252,7 +250,7 @@ class TestReading_recipe_source:
     def test_a_fault_names_the_file(self, place):
         place.write("sub/bad.yaml", "a: [")
         with pytest.raises(RecipeError) as caught:
-            RecipeSource.read(Path("sub/bad.yaml"))
+            ConfigFile.read(Path("sub/bad.yaml"))
         assert str(caught.value).startswith("sub/bad.yaml:1:")
 
 
@@ -268,24 +266,23 @@ class Bicycle:
 
 
 @pytest.fixture
-def source(place):
+def read(place):
     place.write("bicycle.yaml", "colour: blue\ngears:\n- 3\n- 7\n")
-    return RecipeSource.read(Path("bicycle.yaml"))
+    return lambda *overrides: ConfigFile.read(Path("bicycle.yaml"), overrides)
 
 
-def test_a_file_becomes_options(source):
-    assert checked(Bicycle, source, [], "a bicycle") == Bicycle((3, 7), "blue")
-    over = [read_override("gears=[1]")]
-    assert checked(Bicycle, source, over, "a bicycle") == Bicycle((1,), "blue")
+def test_a_file_becomes_options(read):
+    assert read().options(Bicycle, "a bicycle") == Bicycle((3, 7), "blue")
+    assert read("gears=[1]").options(Bicycle, "a bicycle") == Bicycle((1,), "blue")
     with pytest.raises(RecipeError, match=r"^override bell=1: bell: not an option of a bicycle"):
-        checked(Bicycle, source, [read_override("bell=1")], "a bicycle")
+        read("bell=1").options(Bicycle, "a bicycle")
 
 
 class TestAValueFromAFile:
-    def test_is_one_of_the_file_that_it_is_laid_over(self, source, place):
+    def test_is_one_of_the_file_that_it_is_laid_over(self, read, place):
         place.write("gears.yaml", "- 1\n- 2\n")
-        over = [read_override("gears=@gears.yaml")]
-        assert checked(Bicycle, source, over, "a bicycle") == Bicycle((1, 2), "blue")
+        found = read("gears=@gears.yaml").options(Bicycle, "a bicycle")
+        assert found == Bicycle((1, 2), "blue")
 
     @pytest.mark.parametrize(
         ("content", "said"),
@@ -295,22 +292,24 @@ class TestAValueFromAFile:
             ("[1", "gears.yaml:1:3: "),
         ],
     )
-    def test_has_its_faults_where_they_are(self, content, said, source, place):
+    def test_has_its_faults_where_they_are(self, content, said, read, place):
         place.write("gears.yaml", content)
         with pytest.raises(RecipeError) as caught:
-            checked(Bicycle, source, [read_override("gears=@gears.yaml")], "a bicycle")
+            read("gears=@gears.yaml").options(Bicycle, "a bicycle")
         assert str(caught.value).startswith(said)
 
 
-def test_both_places_are_named(source):
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("", "bicycle.yaml:4:3: gears.1: as many as gears.0; the first is at 3:3"),
+        ("--set gears.0=7", "bicycle.yaml:4:3: gears.1: as many as gears.0; the first is that of "),
+        ("--set gears=[7,7]", "--set gears=[7,7]: gears.1: as many as gears.0; the first is that"),
+    ],
+)
+def test_both_places_are_named(override, said, read):
     error = OptionError(("gears", 1), "as many as gears.0", first=("gears", 0))
-    assert str(placed(error, source, [])) == (
-        "bicycle.yaml:4:3: gears.1: as many as gears.0; the first is at 3:3"
-    )
-    over = [read_override("gears.0=7", "--set")]
-    assert str(placed(error, source, over)) == (
-        "bicycle.yaml:4:3: gears.1: as many as gears.0; the first is that of --set gears.0=7"
-    )
-    over = [read_override("gears=[7,7]")]
-    told = str(placed(error, source, over))
-    assert told.startswith("override gears=[7,7]: gears.1: as many as gears.0; the first is that")
+    overrides = [read_override(override.removeprefix("--set "), "--set")] if override else []
+    found = str(read(*overrides).error(error))
+    assert found.startswith(said)
+    assert not override or found.partition("the first is that of ")[2] == override

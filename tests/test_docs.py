@@ -9,10 +9,11 @@ from xml.etree import ElementTree
 import pytest
 import typer
 
+from seqgen.cells import cells
 from seqgen.cli.main import app
 from seqgen.comparison.plan import Plan
 from seqgen.comparison.plan_source import PlanSource
-from seqgen.config import known_recipes
+from seqgen.config import bundled_recipes
 from seqgen.decoders import constraints, decoders
 from seqgen.options import options_of
 from seqgen.plugins import load_installed
@@ -39,6 +40,19 @@ COMMANDS = [*commands(PAGE), *commands(DECODING)]
 RUNS = [each for each in COMMANDS if each[0] == "run"]
 
 
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("registry", [cells, decoders, constraints], ids=lambda each: each.kind)
+def test_the_readme_counts_the_parts(registry):
+    assert f"{len(registry.names())} {registry.kind}s" in README
+
+
+def test_the_readme_is_short_and_counts_the_recipes():
+    assert f"the {len(bundled_recipes())} recipes" in README
+    assert len(README.splitlines()) <= 90
+
+
 def out_of(words):
     """Where a run goes: as it says, or by the name of its recipe."""
     return words[words.index("--out") + 1] if "--out" in words else f"runs/{Path(words[1]).name}"
@@ -56,7 +70,7 @@ def test_every_command_is_one(words):
 def test_every_run_is_of_a_recipe_that_takes_its_overrides(words):
     load_installed()
     end = words.index("--out") if "--out" in words else len(words)
-    read_recipe(known_recipes()[words[1]], words[2:end])
+    read_recipe(bundled_recipes()[words[1]], words[2:end])
 
 
 @pytest.mark.parametrize("page", [PAGE, DECODING], ids=["lectures", "decoding"])
@@ -82,9 +96,11 @@ def test_what_to_choose_leads_to_a_section():
 
 
 def test_every_recipe_of_the_lectures_has_its_place_on_the_page():
-    named = {each for each in re.findall(r"`(lectures/\w+|\w+)`", PAGE) if each in known_recipes()}
-    assert {each for each in known_recipes() if each.startswith("lectures/")} <= named
-    assert set(re.findall(r"`(lectures/\w+)`", PAGE)) <= known_recipes().keys()
+    named = {
+        each for each in re.findall(r"`(lectures/\w+|\w+)`", PAGE) if each in bundled_recipes()
+    }
+    assert {each for each in bundled_recipes() if each.startswith("lectures/")} <= named
+    assert set(re.findall(r"`(lectures/\w+)`", PAGE)) <= bundled_recipes().keys()
 
 
 def test_the_table_of_ideas_leads_to_sections_and_recipes():
@@ -93,7 +109,7 @@ def test_the_table_of_ideas_leads_to_sections_and_recipes():
     titles = {each.lower().replace(" ", "-") for each in re.findall(r"^## (.+)$", PAGE, re.M)}
     assert len(anchors) == 15
     assert set(anchors) <= titles
-    assert set(re.findall(r"`([\w/]+)`", table)) <= known_recipes().keys()
+    assert set(re.findall(r"`([\w/]+)`", table)) <= bundled_recipes().keys()
 
 
 @pytest.mark.parametrize(

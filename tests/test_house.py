@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-from house import AT_LEAST, LIMITS, PACKAGE, ROOT, measure  # noqa: E402
+from house import AT_LEAST, LIMITS, PACKAGE, ROOT, measure
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("test_*.py"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from seqgen.config import known_plans, known_recipes
+from seqgen.config import bundled_plans, bundled_recipes
 
 ROOM_NAMES = (
     "attentions",
@@ -29,17 +29,17 @@ ROOM_NAMES = (
 
 def recipes(incomplete: str) -> list[str]:
     """Recipes that come along, and YAML files below the current folder."""
-    return _files_or(known_recipes(), incomplete)
+    return _files_or(bundled_recipes(), incomplete)
 
 
 def plans(incomplete: str) -> list[str]:
     """Plans that come along, and YAML files below the current folder."""
-    return _files_or(known_plans(), incomplete)
+    return _files_or(bundled_plans(), incomplete)
 
 
 def recipes_and_plans(incomplete: str) -> list[str]:
     """Both of what comes along, and YAML files below the current folder."""
-    return _files_or([*known_recipes(), *known_plans()], incomplete)
+    return _files_or([*bundled_recipes(), *bundled_plans()], incomplete)
 
 
 def _files_or(known: Iterable[str], incomplete: str) -> list[str]:

@@ -10,10 +10,10 @@ import typer
 from seqgen.cli.completion import rooms
 from seqgen.cli.output import echo
 from seqgen.cli.plugin_files import PluginFiles, load_plugins
-from seqgen.config import known_plans, known_recipes
+from seqgen.config import bundled_plans, bundled_recipes
 from seqgen.errors import UsageError
 
-FILES = {"recipes": known_recipes, "plans": known_plans}
+FILES = {"recipes": bundled_recipes, "plans": bundled_plans}
 """What else than parts can be listed."""
 
 BUDGETS = {"max_steps": "{:,} steps", "max_epochs": "{} epochs", "max_seconds": "{:,} s"}
@@ -59,11 +59,11 @@ def _list_files(kind: str, as_json: bool) -> None:
     from rich.text import Text
 
     from seqgen.cli.terminal import Terminal
-    from seqgen.config import RecipeSource
+    from seqgen.config import ConfigFile
 
     found = []
     for name, path in FILES[kind]().items():
-        data: Any = RecipeSource.read(path).document.data
+        data: Any = ConfigFile.read(path).data
         budget = {key: each for key, each in data.get("train", {}).items() if key in BUDGETS}
         description = data.get("description", "")
         found.append({"name": name, "budget": budget, "description": description})

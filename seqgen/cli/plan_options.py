@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from seqgen.comparison.plan import Plan
 from seqgen.comparison.plan_source import PlanSource
-from seqgen.config import Override, RecipeSource, known_plans, read_override, read_value_file
+from seqgen.config import ConfigFile, Override, read_override, read_value_file
 from seqgen.decoders import decoders
 from seqgen.errors import RecipeError, UsageError
 from seqgen.options import did_you_mean, options_of
@@ -119,7 +119,7 @@ class PlanOptions(NamedTuple):
     def ready(self, continues: bool) -> PlanSource:
         """The plan that comes along, for models that continue prompts or that answer sources."""
         name = "language_model" if continues else "seq2seq"
-        return PlanSource(RecipeSource.read(known_plans()[name]), self.overrides)
+        return PlanSource.find(name, self.overrides)
 
     def _of_decoders(self) -> PlanSource:
         """A strategy for each decoder. All of it are overrides, so that errors name them."""
@@ -133,9 +133,8 @@ class PlanOptions(NamedTuple):
         said += self._grids()
         empty = [dict[str, object]() for _ in self.decoders]
         document = Document({"strategies": empty}, {}, {(): Mark(1, 1)})
-        return PlanSource(
-            RecipeSource("the command line", Path(), document), [*said, *self.overrides]
-        )
+        every = (*said, *self.overrides)
+        return PlanSource(ConfigFile("the command line", Path(), document, every))
 
     def _grids(self) -> Iterator[Override]:
         """Each setting for each decoder that has the option."""

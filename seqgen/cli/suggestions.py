@@ -45,10 +45,10 @@ def suggestion(error: Any, words: Sequence[str]) -> str:
 
 
 def _verb(verbs: Iterable[str], words: Sequence[str]) -> str:
-    from seqgen.config import known_recipes
+    from seqgen.config import bundled_recipes
 
     word = next((each for each in words if not each.startswith("-")), "")
-    if word.endswith(".yaml") or word in known_recipes():
+    if word.endswith(".yaml") or word in bundled_recipes():
         return f"seqgen run {shlex.quote(word)}"
     near = _near(word, [*verbs, *OTHER_WORDS])
     return f"seqgen {OTHER_WORDS.get(near, near)}" if near else ""
@@ -132,16 +132,16 @@ def _overrides(words: Sequence[str], with_plan: bool) -> dict[str, str]:
 
 def _recipe_at_hand(words: Sequence[str]) -> dict[str, Any] | None:
     """The recipe, or that of the run, which is named first; with all its defaults."""
-    from seqgen.config import RecipeSource, find_recipe
-    from seqgen.recipe import check_recipe
+    from seqgen.config import find_file
+    from seqgen.recipe import read_recipe
 
     for word in (*words[1:], "char_lstm"):
         folder = Path(word)
         try:
             if word.startswith("-") or "=" in word:
                 continue
-            path = folder / "recipe.yaml" if os.path.isdir(word) else find_recipe(word)  # noqa: PTH112
-            return check_recipe(RecipeSource.read(path)).plain()
+            path = folder / "recipe.yaml" if os.path.isdir(word) else find_file(word)  # noqa: PTH112
+            return read_recipe(path).plain()
         except SeqgenError:
             continue
     return None

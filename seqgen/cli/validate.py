@@ -39,16 +39,15 @@ def validate(
 def _recipe(wanted: str, overrides: list[str]) -> tuple[str, object]:
     """What errors call it, and all its options."""
     from seqgen.build import rehearse
-    from seqgen.config import placed, read_override
     from seqgen.options import OptionError
     from seqgen.run import load_recipe
 
-    checked, source = load_recipe(wanted, overrides)
+    checked, file = load_recipe(wanted, overrides)
     try:
         rehearse(checked)
     except OptionError as error:
-        raise placed(error, source, [read_override(each) for each in overrides]) from None
-    return source.name, checked.plain()
+        raise file.error(error) from None
+    return file.name, checked.plain()
 
 
 def _plan(wanted: str, overrides: list[str]) -> tuple[str, object]:
@@ -62,4 +61,4 @@ def _plan(wanted: str, overrides: list[str]) -> tuple[str, object]:
     checked, systems = source.entered(["run"])
     with source.placing():
         rehearse_decoders(checked, systems)
-    return source.source.name, plain(checked)
+    return source.file.name, plain(checked)

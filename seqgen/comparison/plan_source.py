@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -10,14 +11,11 @@ from typing import Any
 from seqgen.comparison.plan import Plan
 from seqgen.comparison.systems import System, baseline_of, systems_of
 from seqgen.config import (
+    ConfigFile,
     Override,
-    RecipeSource,
     find_file,
-    known_plans,
-    lay_over,
-    placed,
     schema_of_file,
-    with_place_meant,
+    suggest_place,
 )
 from seqgen.decoders import decoders
 from seqgen.options import REQUIRED, KeyPath, OptionError, check_options, options_of
@@ -25,10 +23,9 @@ from seqgen.options import REQUIRED, KeyPath, OptionError, check_options, option
 
 @dataclass(frozen=True)
 class PlanSource:
-    """A plan's file, and the overrides that are laid over it."""
+    """A plan's file with its overrides."""
 
-    source: RecipeSource
-    overrides: Sequence[Override] = ()
+    file: ConfigFile
 
     @classmethod
     def find(cls, wanted: str, overrides: Sequence[Override] = ()) -> PlanSource:
@@ -36,17 +33,17 @@ class PlanSource:
 
         Errors: RecipeError with a suggestion.
         """
-        return cls(RecipeSource.read(find_file(wanted, known_plans(), "plan")), overrides)
+        return cls(ConfigFile.read(find_file(wanted, "plan"), overrides))
 
     def plan(self) -> Plan:
         """The checked plan. Errors: RecipeError in one line with the place."""
-        data = lay_over(self.source.document.data, self.overrides)
+        data = copy.deepcopy(self.file.data)
         from_grids = _fill_required(data)
         with self.placing():
             try:
                 return Plan(**check_options(options_of(Plan), data, (), "a plan"))
             except OptionError as fault:
-                error = with_place_meant(fault, Plan, data)
+                error = suggest_place(fault, Plan, data)
                 path = from_grids.get(error.path[:4], error.path[:4]) + error.path[4:]
                 raise OptionError(path, error.message, at_key=error.at_key) from None
 
@@ -67,7 +64,7 @@ class PlanSource:
         try:
             yield
         except OptionError as error:
-            raise placed(error, self.source, self.overrides) from None
+            raise self.file.error(error) from None
 
 
 def plan_schema() -> dict[str, Any]:

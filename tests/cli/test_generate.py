@@ -150,7 +150,7 @@ class TestRefusals:
                 ["--set", "temperature=.inf"],
                 "--set temperature=.inf: temperature: must be at least 0 and at most",
             ),
-            (["--set", "temperature.x=1"], "--set temperature.x=1: there is no place for 'x'"),
+            (["--set", "temperature.x=1"], "--set temperature.x=1: no such key 'x'"),
             (["--set", "name=gredy"], "--set name=gredy: name: no decoder named 'gredy'"),
             (
                 ["--prompt", "a\ud800"],

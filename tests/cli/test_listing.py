@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from seqgen.config import known_plans, known_recipes
+from seqgen.config import bundled_plans, bundled_recipes
 from seqgen.plugins import ROOMS
 
 
@@ -66,7 +66,7 @@ def test_a_kind_that_is_none(kind, near, refusal):
 
 @pytest.mark.parametrize("kind", ["recipes", "plans"])
 def test_what_comes_along(kind, command):
-    known = {"recipes": known_recipes, "plans": known_plans}[kind]()
+    known = {"recipes": bundled_recipes, "plans": bundled_plans}[kind]()
     found = json.loads(command("list", kind, "--json").out)[kind]
     assert [each["name"] for each in found] == list(known)
     assert all(each["description"] for each in found)

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from seqgen.config import RecipeSource, find_recipe, known_plans
+from seqgen.config import ConfigFile, bundled_plans, find_file
 
 
 def test_a_right_recipe(command, place):
@@ -21,7 +21,7 @@ def test_it_reads_no_data(command, place):
 
 
 def test_by_bare_name(command):
-    assert command("validate", "char_lstm").out == f"{find_recipe('char_lstm')}: a valid recipe\n"
+    assert command("validate", "char_lstm").out == f"{find_file('char_lstm')}: a valid recipe\n"
 
 
 def test_json_is_the_whole_recipe_which_is_a_recipe_again(command, place):
@@ -31,7 +31,7 @@ def test_json_is_the_whole_recipe_which_is_a_recipe_again(command, place):
     assert recipe["model"]["head"]["name"] == "linear"
     path = place.write("again.yaml", ended.out)  # JSON is YAML
     assert json.loads(command("validate", "again.yaml", "--json").out) == recipe
-    assert RecipeSource.read(path).document.data == recipe
+    assert ConfigFile.read(path).document.data == recipe
 
 
 def test_options_that_do_not_go_together_are_refused_with_their_place(refusal):
@@ -61,10 +61,10 @@ def mine(strength: float = 1.0):
 
 
 class TestPlans:
-    @pytest.mark.parametrize("name", sorted(known_plans()))
+    @pytest.mark.parametrize("name", sorted(bundled_plans()))
     def test_those_that_come_along(self, name, command):
         ended = command("validate", "--plan", name)
-        assert ended == (0, f"{known_plans()[name]}: a valid plan\n", "")
+        assert ended == (0, f"{bundled_plans()[name]}: a valid plan\n", "")
 
     def test_json_is_the_whole_plan_which_is_a_plan_again(self, command, place):
         ended = command("validate", "seq2seq", "--plan", "seeds=7", "--json")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from seqgen.comparison.plan_source import PlanSource, plan_schema
-from seqgen.config import known_plans, read_override
+from seqgen.config import bundled_plans, read_override
 from seqgen.errors import RecipeError
 from seqgen.registry import plain
 
@@ -181,7 +181,7 @@ class TestMistakes:
                 "override strategies.1.grid.beam_size.1=0: strategies.1.grid.beam_size.1: must be",
             ),
             ("strategies.0.decoder=beem", "override strategies.0.decoder=beem: strategies.0.decod"),
-            ("strategies.7.label=x", "override strategies.7.label=x: there is no place for '7'"),
+            ("strategies.7.label=x", "override strategies.7.label=x: no such key '7'"),
             ("strategies=[]", "override strategies=[]: strategies: must be at least 1 long"),
             ("baseline=x", "override baseline=x: baseline: nothing is called 'x' (greedy, wide"),
             (
@@ -228,8 +228,8 @@ class TestPlan:
 
 class TestFinding:
     def test_those_that_come_along(self):
-        assert known_plans().keys() == {"language_model", "seq2seq"}
-        for name in known_plans():
+        assert bundled_plans().keys() == {"language_model", "seq2seq"}
+        for name in bundled_plans():
             plan, systems = PlanSource.find(name).entered(["run"])
             assert plan.description
             assert plan.baseline == "greedy"
@@ -257,9 +257,8 @@ class TestFinding:
 def test_the_schema_accepts_the_plans_that_come_along():
     validator = pytest.importorskip("jsonschema").validators.Draft202012Validator
     validator.check_schema(plan_schema())
-    for name in known_plans():
-        source = PlanSource.find(name).source
-        validator(plan_schema()).validate(source.document.data)
+    for name in bundled_plans():
+        validator(plan_schema()).validate(PlanSource.find(name).file.data)
 
 
 def test_the_schema_knows_decoders_and_asks_for_strategies():
@@ -275,4 +274,4 @@ def test_the_schema_knows_decoders_and_asks_for_strategies():
         if each["properties"]["name"] == {"const": "top_k"}
     ]
     assert top_k["required"] == ["name"]
-    assert Path(known_plans()["seq2seq"]).parent.name == "compare"
+    assert Path(bundled_plans()["seq2seq"]).parent.name == "compare"
