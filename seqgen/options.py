@@ -389,25 +389,6 @@ def check_value(annotation: Any, value: object, path: KeyPath) -> Any:
     return check_plain(annotation, value, path)
 
 
-def check_fields(part: Any) -> None:
-    """Raises ValueError unless the fields of the dataclass `part` keep the bounds in their
-    annotations: what its `__post_init__` calls, so that a program is held to what a recipe is."""
-    annotations = typing.get_type_hints(type(part), include_extras=True)
-    for field in dataclasses.fields(part):
-        check_bounds(field.name, annotations[field.name], getattr(part, field.name))
-
-
-def check_bounds(name: str, annotation: Any, value: object) -> None:
-    """Raises ValueError, which names the option, unless `value` is within the bounds or among the
-    choices that `annotation` has; where it has neither, all is well."""
-    inner = without_none(annotation)
-    if typing.get_origin(inner) in (Annotated, typing.Literal) and not checker_of(inner):
-        try:
-            check_plain(annotation, value, (name,))
-        except OptionError as error:
-            raise ValueError(f"`{name}` {error.message}") from None
-
-
 def schema_of(annotation: Any) -> dict[str, Any]:
     """The JSON Schema of what `check_value` accepts for `annotation`."""
     inner = without_none(annotation)

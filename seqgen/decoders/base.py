@@ -17,8 +17,7 @@ from typing import Annotated, Any, NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from seqgen.options import check_fields
-from seqgen.registry import Registry
+from seqgen.registry import Registry, check_fields
 from seqgen.state import State, repeat
 
 

@@ -18,7 +18,8 @@ from seqgen.decoders.base import Decoder, Hypothesis, Limits, Start, Stepper, de
 from seqgen.decoders.guards import IMPOSSIBLE, check_scores
 from seqgen.decoders.noise import uniform
 from seqgen.decoders.search import best
-from seqgen.options import Size, Temperature, check_bounds
+from seqgen.options import Size, Temperature
+from seqgen.registry import check_bounds
 from seqgen.state import reorder
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from seqgen.decoders.base import Hypothesis, Limits, Start, Stepper
 from seqgen.decoders.guards import IMPOSSIBLE, check_scores
-from seqgen.options import check_fields
+from seqgen.registry import check_fields
 from seqgen.state import State, reorder, repeat
 
 

@@ -5,7 +5,7 @@ from functools import partial
 import pytest
 import torch
 
-from seqgen.decoders import Decoder, Greedy, Hypothesis, Limits, decoders, intercept
+from seqgen.decoders import Decoder, Greedy, Hypothesis, Limits, decoders
 from seqgen.testing import check_decoder
 from seqgen.testing.decoder import DECODER_LAWS
 
@@ -29,18 +29,22 @@ class Changed(Decoder):
 
 
 class Noisy(Decoder):
-    """Greedy search in scores with noise, or filled; `noise` is made anew for each search."""
+    """Greedy search in scores with noise, or filled; `noise` is made anew for each search, `times`
+    is how often it takes each step."""
 
-    def __init__(self, fill=lambda scores: scores, noise=lambda: torch.zeros):
-        self.fill, self.noise = fill, noise
+    def __init__(self, fill=lambda scores: scores, noise=lambda: torch.zeros, times=1):
+        self.fill, self.noise, self.times = fill, noise, times
 
     def decode(self, stepper, start, limits):
-        noise = self.noise()
+        noise, times, fill = self.noise(), self.times, self.fill
 
-        def change(scores, tokens):
-            return (self.fill(scores + 3 * noise(scores.shape)),)
+        class Changing:
+            def step(self, tokens, state, context):
+                for _ in range(times):
+                    scores, after = stepper.step(tokens, state, context)
+                return fill(scores + 3 * noise(scores.shape)), after
 
-        return Greedy().decode(*intercept(stepper, start, change), limits)
+        return Greedy().decode(Changing(), start, limits)
 
 
 class LongerByOne(Decoder):
@@ -92,6 +96,18 @@ BREACHES = {
     "by place": (  # the same noise each time, but for a place in the batch
         Noisy(noise=lambda: partial(torch.randn, generator=torch.Generator().manual_seed(1))),
         "a source alone is the source in a batch", "depends on the batch",
+    ),
+    "raises on NaN": (
+        Noisy(lambda scores: scores if scores.isfinite().all() else {}["NaN"]),
+        "NaN and infinite scores are refused", "but raised KeyError: 'NaN'",
+    ),
+    "endless": (
+        Noisy(times=6),
+        "its cost is bounded by the limit", "took 120 steps",
+    ),
+    "something for nothing": (
+        Changed(every=lambda found: found or [[WORST]]),
+        "no sources, no sequences", "an empty list",
     ),
     "longer": (LongerByOne(), "limits are kept", "where `max_length` is 0"),
     "no decoder": (Nothing(), "is a decoder", "Nothing is no Decoder"),
