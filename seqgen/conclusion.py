@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, cast
@@ -16,7 +17,6 @@ from seqgen.generate import Generated, Generator, SampleOptions
 from seqgen.metrics import Answer
 from seqgen.models import Generative
 from seqgen.options import OptionError
-from seqgen.reports.fields import finite
 from seqgen.run_directory import RunDirectory
 from seqgen.training import Outcome
 
@@ -177,8 +177,10 @@ def _check_figures(directory: RunDirectory, found: object, part: str, keys: Iter
     if not isinstance(found, dict):
         raise _damaged(directory, f"`{part}` must be a mapping")
     for key in keys:
-        lost = key in found and found[key] is None and key != "accuracy"
-        if not lost and finite(found, key) is None:
+        value: Any = found.get(key)
+        lost = key in found and value is None and key != "accuracy"
+        finite = type(value) in {int, float} and abs(value) <= sys.float_info.max
+        if not lost and not finite:
             raise _damaged(directory, f"`{part}.{key}` must be a number")
 
 
