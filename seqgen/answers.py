@@ -153,8 +153,3 @@ def evenly_spaced(things: Sequence[T], most: int | None) -> Sequence[T]:
     if most is None or len(things) <= most:
         return things
     return [things[len(things) * place // most] for place in range(most)]
-
-
-# What the rest of the package still calls them.
-Wanted = DecodingOptions
-spread = evenly_spaced

@@ -14,7 +14,7 @@ from typing import Any, cast
 import torch
 
 from seqgen import plugins
-from seqgen.answers import Wanted, answer, outputs, unsatisfied_remark
+from seqgen.answers import DecodingOptions, answer, outputs, unsatisfied_remark
 from seqgen.build import Built, Load, build, build_data, restore_tokenizers, supply_decoder
 from seqgen.conclusion import read_result
 from seqgen.config import ConfigFile, Override, lay_over
@@ -292,7 +292,7 @@ class TrainedRun:
         number, its place where none are given.
         """
         batch_size = self.built.recipe.evaluation.batch_size
-        wanted = Wanted(batch_size, max_length, samples)
+        wanted = DecodingOptions(batch_size, max_length, samples)
         return outputs(self.built.generator(), decoder or self.decoder(), prompts, wanted, numbers)
 
     def alignments(self, found: Sequence[Generated]) -> list[Alignment]:
