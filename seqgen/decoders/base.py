@@ -168,8 +168,8 @@ class Decoder(ABC):
 
     `constraints` change the scores before the search sees them. They wrap the stepper, so `decode`
     knows nothing of them: whoever makes the start applies them, with `constrain`. A path at a dead
-    end (`check_scores`) is dropped; where all are, the source has the longest of them, of equals
-    the most probable, as its one hypothesis, not `satisfied`.
+    end (`check_scores`) is dropped; where all are, the one hypothesis of the source is the longest
+    of them, not `satisfied`; ties go to the most probable.
     """
 
     constraints: tuple[Constraint, ...] = ()
