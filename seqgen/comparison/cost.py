@@ -63,6 +63,7 @@ def measure_cost(
     when all is warm.
     """
     plan, options = comparison.plan, comparison.plan.speed
+    decoding = DecodingOptions(options.batch_size, plan.max_length)
     texts = evenly_spaced(texts, options.inputs)
     if not options.repeats or not texts:
         return None
@@ -70,9 +71,7 @@ def measure_cost(
         system.label: Candidate(
             comparison.runs[system.run],
             comparison.runs[system.run].decoder(dict(system.spec), plan.seed),
-            DecodingOptions(
-                options.batch_size, plan.max_length, plan.samples if system.draws else 1
-            ),
+            decoding._replace(samples=plan.samples if system.draws else 1),
             plan.samples,
         )
         for system in comparison.systems
