@@ -76,8 +76,7 @@ def measure_cost(
         )
         for system in comparison.systems
     }
-    done = count()
-    total = (options.warm_ups + options.repeats + 1) * len(candidates)
+    done, total = count(), (options.warm_ups + options.repeats + 1) * len(candidates)
 
     def announce(what: str, label: str) -> None:
         comparison.watch(Progress(next(done), total, f"{what} of {label}"))
