@@ -12,8 +12,7 @@ import torch
 
 from seqgen.answers import Judge
 from seqgen.data import Data
-from seqgen.decoders import Decoder
-from seqgen.decoders.ensemble import Reader
+from seqgen.decoders import Decoder, SecondaryModel
 from seqgen.errors import CheckpointError
 from seqgen.generate import Generator
 from seqgen.machine import available_cores, choose_device, choose_threads, memory_for
@@ -123,8 +122,8 @@ def build(
     return Built(recipe, data, tokenizers, model, device, threads)
 
 
-Load = Callable[[str], Reader]
-"""From a run directory to its model, as one that reads along with another."""
+Load = Callable[[str], SecondaryModel]
+"""From a run directory to its model, as one that generates together with another."""
 
 
 def build_decoder(
@@ -216,6 +215,6 @@ def _any_tokens(text: str) -> list[int]:
     return list(range(len(SPECIALS), len(SPECIALS) + len(text)))
 
 
-def _not_in_rehearsal(run: str) -> Reader:
+def _not_in_rehearsal(run: str) -> SecondaryModel:
     """No run is read before a search begins."""
     raise AssertionError(run)

@@ -14,14 +14,13 @@ from typing import Any, cast
 import torch
 
 from seqgen import plugins
-from seqgen.answers import Wanted, answer, outputs, unsatisfied_remark
+from seqgen.answers import DecodingOptions, answer, outputs, unsatisfied_remark
 from seqgen.build import Built, Load, build, build_data, restore_tokenizers, supply_decoder
 from seqgen.conclusion import read_result
 from seqgen.config import ConfigFile, Override, lay_over
 from seqgen.data import SplitName
 from seqgen.data.text_files import TextFile
-from seqgen.decoders import Decoder, Start, decoders
-from seqgen.decoders.ensemble import Reader
+from seqgen.decoders import Decoder, SecondaryModel, Start, decoders
 from seqgen.errors import CheckpointError, DataError
 from seqgen.evaluate import RowScore, score_rows
 from seqgen.explain import Alignment, alignments
@@ -104,7 +103,7 @@ def runs_beside(built: Built, given: Sequence[str | Path] = ()) -> Load:
     """
 
     @cache
-    def load(run: str) -> Reader:
+    def load(run: str) -> SecondaryModel:
         threads = torch.get_num_threads()
         # Building seeds torch, and sets its threads; both are those of the run that generates.
         with torch.random.fork_rng(range(torch.cuda.device_count())):
@@ -130,7 +129,7 @@ class _FromTheBeginning:
         return cast(Generative, self.built.model).start(self.built.generator().batch(nothing))
 
 
-def _reader(built: Built, other: Built, directory: RunDirectory) -> Reader:
+def _reader(built: Built, other: Built, directory: RunDirectory) -> SecondaryModel:
     """The model of `other`, reading what that of `built` reads."""
     own, theirs = (each.data.sizes(each.tokenizers).get("source") for each in (built, other))
     if theirs is None and own is not None:
@@ -293,7 +292,7 @@ class TrainedRun:
         number, its place where none are given.
         """
         batch_size = self.built.recipe.evaluation.batch_size
-        wanted = Wanted(batch_size, max_length, samples)
+        wanted = DecodingOptions(batch_size, max_length, samples)
         return outputs(self.built.generator(), decoder or self.decoder(), prompts, wanted, numbers)
 
     def alignments(self, found: Sequence[Generated]) -> list[Alignment]:

@@ -203,7 +203,7 @@ def as_data(output: Generated) -> dict[str, Any]:
         "pieces": list(output.pieces),
         "log_probs": list(found.log_probs),
         "score": found.score,
-        "rank": found.score if found.rank is None else found.rank,
+        "rank": found.ranking_score,
         "finished": found.finished,
         "complete": found.complete,
         "satisfied": found.satisfied,
