@@ -177,9 +177,8 @@ class Tally:
     tokens: int
 
     def __add__(self, other: Tally) -> Tally:
-        return Tally(
-            self.nats + other.nats, self.correct + other.correct, self.tokens + other.tokens
-        )
+        sums = self.nats + other.nats, self.correct + other.correct, self.tokens + other.tokens
+        return Tally(*sums)
 
 
 def likelihood(tally: Tally, chars: int, size: int) -> dict[str, float]:

@@ -187,9 +187,7 @@ def looping(outputs: Outputs, shortest: int = SHORTEST) -> float | None:
     Such an output would most likely go on like this for ever. Three repeats at the end are what
     Holtzman et al. (2020) ask for as well. An empty output does not loop. None without outputs.
     """
-    if not outputs:
-        return None
-    return sum(find_loop(each, shortest) is not None for each in outputs) / len(outputs)
+    return fmean(find_loop(each, shortest) is not None for each in outputs) if outputs else None
 
 
 def _self_matches(tokens: Sequence[str]) -> list[int]:
@@ -262,12 +260,10 @@ def copies(outputs: Outputs, training: TrainingText, size: int = COPY_LENGTH) ->
     tokens = sum(len(each) for each in outputs)
     if not tokens:
         return None
-    single = _common(1, training.look_up(outputs), training.ids)
-    found = single
+    single = found = _common(1, training.look_up(outputs), training.ids)
     while found.size < size and found.exist:
         found = found.longer(min(found.size, size - found.size))
-    share = found.covered() / tokens
-    return Copies(share, _longest(found if found.exist else single))
+    return Copies(found.covered() / tokens, _longest(found if found.exist else single))
 
 
 class _Common(NamedTuple):
@@ -306,16 +302,13 @@ class _Common(NamedTuple):
 def _common(size: int, outputs: Ids, training: Ids) -> _Common:
     """Of n-grams by ids those that both sides have, with new ids below their number."""
     wanted = np.unique(outputs[outputs != NONE])
-    training = _places(wanted, training)
-    present = np.zeros(len(wanted) + 1, np.bool_)  # the last is for NONE
-    present[training] = True
-    present[NONE] = False
-    outputs = _places(wanted, outputs)
-    return _Common(size, np.where(present[outputs], outputs, NONE), training)
+    outputs, training = _places(wanted, outputs), _places(wanted, training)
+    shared = np.where(np.isin(outputs, training), outputs, NONE)
+    return _Common(size, shared, training)
 
 
 def _places(rising: Ids, ids: Ids) -> Ids:
-    """Where in `rising` each id stands, NONE where it does not."""
+    """Where in `rising` each id stands, or NONE."""
     if not len(rising):
         return np.full_like(ids, NONE)
     places = np.searchsorted(rising[:-1], ids)
@@ -343,8 +336,7 @@ _SIZES = (1, 2, 3, 4)
 
 MORE_DIVERSE: Mapping[str, Literal["higher", "lower"]] = MappingProxyType(
     {
-        **{f"distinct_{n}": "higher" for n in _SIZES},
-        **{f"entropy_{n}": "higher" for n in _SIZES},
+        **{f"{name}_{n}": "higher" for name in ("distinct", "entropy") for n in _SIZES},
         **{f"repeated_{n}": "lower" for n in _SIZES},
         **dict.fromkeys(("self_bleu", "looping", "copied", "longest_copy"), "lower"),
     }

@@ -60,18 +60,14 @@ class SentencePieceTokenizer(Tokenizer):
     def fit(self, texts: Iterable[str]) -> None:
         """Learn the pieces from `texts`, or read the model file."""
         if self.model_file is None:
-            coverage = self.character_coverage
-            model = train_model(
-                texts, self.algorithm, self.vocab_size, self.byte_fallback, coverage
-            )
-            self._set(model, ours=True)
+            how = self.algorithm, self.vocab_size, self.byte_fallback, self.character_coverage
+            self._set(train_model(texts, *how), ours=True)
         else:
             for text in texts:
                 base.check_text(text)
             self._set(pieces.read_model(self.model_file), ours=False)
 
     def encode(self, text: str) -> Tokens:
-        """The best pieces by the model."""
         tokens = self._encoded(text, lambda parts: self._model.encode(parts, num_threads=1))
         return tokens if self._ours else self._pieces.from_theirs[tokens]
 
@@ -95,12 +91,12 @@ class SentencePieceTokenizer(Tokenizer):
         place = 0
         for part in self._parts(text):
             if part in self._apart:
-                found: Spans | None = [(0, 1)] * len(self._apart[part])
+                spans += [(place, place + 1)] * len(self._apart[part])
             else:
                 found = pieces.piece_spans(self._model.encode_as_pieces(part), part)
-            if found is None:
-                return None
-            spans += [(place + start, place + end) for start, end in found]
+                if found is None:
+                    return None
+                spans += [(place + start, place + end) for start, end in found]
             place += len(part)
         return spans
 
@@ -120,7 +116,6 @@ class SentencePieceTokenizer(Tokenizer):
         return self._pieces.shown[token]
 
     def files(self) -> dict[str, bytes]:
-        """The model, and in another file its hash and whether it was trained here."""
         return {_MODEL: self._content, _RECORD: _record(self._content, self._ours)}
 
     def restore(self, files: dict[str, bytes]) -> None:

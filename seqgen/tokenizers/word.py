@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import Annotated, Literal, cast
 
 import numpy as np
@@ -53,10 +54,8 @@ class Splitter:
         """The words of `text` in their order."""
         if not self.line_ends:
             return self.split(text)
-        words = []
-        for line in text.split(LINE_END):
-            words += [*self.split(line), LINE_END]
-        return words[:-1]  # the last line does not end
+        lines = ([*self.split(line), LINE_END] for line in text.split(LINE_END))
+        return list(chain.from_iterable(lines))[:-1]  # the last line does not end
 
     def spans(self, text: str) -> Spans | None:
         """The places of the words in `text`; None where `split` has changed them."""
@@ -204,12 +203,12 @@ class WordTokenizer(PieceTokenizer):
         if not self.line_ends or not self.between:
             return super().decode(tokens)
         lines: list[list[str]] = [[]]
-        for token in tokens:
-            if token >= UNK and self._pieces[token] == LINE_END:
+        for piece in (self._pieces[token] for token in tokens if token >= UNK):
+            if piece == LINE_END:
                 lines.append([])
-            elif token >= UNK:
-                lines[-1].append(self._pieces[token])
-        return LINE_END.join(self.between.join(line) for line in lines)
+            else:
+                lines[-1].append(piece)
+        return LINE_END.join(map(self.between.join, lines))
 
     def _words(self, text: str) -> list[str]:
         base.check_text(text)
