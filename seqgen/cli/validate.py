@@ -38,13 +38,13 @@ def validate(
 
 def _recipe(wanted: str, overrides: list[str]) -> tuple[str, object]:
     """What errors call it, and all its options."""
-    from seqgen.build import rehearse
+    from seqgen.build import dry_run
     from seqgen.options import OptionError
     from seqgen.run import load_recipe
 
     checked, file = load_recipe(wanted, overrides)
     try:
-        rehearse(checked)
+        dry_run(checked)
     except OptionError as error:
         raise file.error(error) from None
     return file.name, checked.plain()

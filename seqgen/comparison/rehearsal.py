@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from seqgen.build import rehearse_decoder
+from seqgen.build import dry_run_decoder
 from seqgen.comparison.catalogue import all_measures
 from seqgen.comparison.plan import Plan
 from seqgen.comparison.systems import System
@@ -58,9 +58,9 @@ def rehearse_decoders(plan: Plan, systems: Sequence[System]) -> None:
     """
     for system in systems:
         with _placing(system.origin.placed):
-            rehearse_decoder(decoders.check(dict(system.spec)), plan.seed)
+            dry_run_decoder(decoders.check(dict(system.spec)), plan.seed)
     with _placing(_of_best_of):
-        rehearse_decoder(decoders.check(plain(plan.best_of.decoder)), plan.seed)
+        dry_run_decoder(decoders.check(plain(plan.best_of.decoder)), plan.seed)
 
 
 def _check_quality(plan: Plan, runs: Sequence[TrainedRun]) -> None:

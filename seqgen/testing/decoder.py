@@ -12,7 +12,7 @@ from torch import Tensor
 from seqgen.decoders import Decoder, Hypothesis, Limits, Start, decoders
 from seqgen.errors import DecodeError
 from seqgen.state import State
-from seqgen.testing.laws import BreachError, Law, Report, Watch, told, try_laws, unwatched
+from seqgen.testing.laws import BreachError, Law, Report, Watch, describe, try_laws, unwatched
 from seqgen.testing.small_parts import BUILT, named, require_contract, small_part
 
 # A model made of tables, whose every sequence can be scored by reading it alone.
@@ -204,7 +204,8 @@ def _nan_refused(case: DecoderCase) -> None:
             continue
         except Exception as error:
             raise BreachError(
-                f"a score of {fault} must be refused with a DecodeError, but raised {told(error)}"
+                f"a score of {fault} must be refused with a DecodeError, "
+                f"but raised {describe(error)}"
             ) from None
         raise BreachError(
             f"a score of {fault} was taken without a word; call "

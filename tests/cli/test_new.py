@@ -10,7 +10,7 @@ import pytest
 
 from seqgen.cli.new import Kind, class_name, written
 from seqgen.plugins import ROOMS, load_files
-from seqgen.testing.check import CHECKS
+from seqgen.testing.child import CHECKS
 
 KINDS = [str(kind) for kind in Kind]
 
