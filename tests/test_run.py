@@ -16,7 +16,7 @@ import pytest
 from seqgen.cli.main import main
 from seqgen.errors import CheckpointError, DataError, SetupError, StoppedError
 from seqgen.recipe import read_recipe
-from seqgen.run import RunRequest, default_folder, run
+from seqgen.run import RunRequest, run
 from seqgen.training.checkpoint import Checkpoints, load_state
 
 TIMES = {"seconds", "tokens_per_second"}
