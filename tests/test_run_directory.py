@@ -5,26 +5,28 @@ import json
 import os
 import platform
 import re
-import subprocess
-import sys
+import signal
+import time
 from pathlib import Path
 
 import pytest
 import torch
 
+from seqgen.build import build, build_data, fit_tokenizers
 from seqgen.errors import CheckpointError, SetupError
 from seqgen.files import write_file
-from seqgen.run_directory import RunDirectory
+from seqgen.run import load_recipe
+from seqgen.run_directory import RunDirectory, manifest
 from seqgen.version import __version__
 
 
 def test_the_manifest(finished_run):
-    manifest = json.loads((finished_run / "manifest.json").read_bytes())
+    written = json.loads((finished_run / "manifest.json").read_bytes())
     result = json.loads((finished_run / "result.json").read_bytes())
-    [(path, digest)] = manifest.pop("data").items()
+    [(path, digest)] = written.pop("data").items()
     content = Path(path).read_bytes()
     assert digest == hashlib.sha256(content).hexdigest()
-    parts = [manifest[f"{name}_tokens"] for name in ("train", "valid", "test")]
+    parts = [written[f"{name}_tokens"] for name in ("train", "valid", "test")]
     assert sum(parts) == len(content.decode())
     expected = {
         **{"recipe": "tiny", "seed": 1, "budget": "12 steps", "device": "cpu", "threads": 1},
@@ -32,16 +34,20 @@ def test_the_manifest(finished_run):
         **{"vocab_size": len(set(content.decode())) + 4, "seqgen": __version__},
         **{"python": platform.python_version(), "torch": torch.__version__},
     }
-    assert expected.items() <= manifest.items()
-    assert manifest["command"]
-    assert {"numpy", "platform", "started"} <= manifest.keys()
+    assert expected.items() <= written.items()
+    assert written["command"]
+    assert {"numpy", "platform", "started"} <= written.keys()
 
 
-def test_several_budgets_are_one_sentence(train):
+@pytest.mark.usefixtures("place")
+def test_several_budgets_are_one_sentence():
     budgets = ["train.max_epochs=1.5", "train.max_seconds=1e4", "train.max_steps=1"]
-    folder = train(*budgets, "samples.length=0")
-    manifest = json.loads((folder / "manifest.json").read_bytes())
-    assert manifest["budget"] == "1 steps or 1.5 epochs or 10000 seconds, whichever comes first"
+    recipe, file = load_recipe("tiny.yaml", budgets)
+    data = build_data(recipe)
+    tokenizers = fit_tokenizers(recipe, data)
+    built = build(recipe, data, tokenizers)
+    budget = manifest(built, data.encode(tokenizers), file, ["seqgen"])["budget"]
+    assert budget == "1 steps or 1.5 epochs or 10000 seconds, whichever comes first"
 
 
 @pytest.fixture
@@ -252,16 +258,6 @@ class TestLinks:
         assert directory.result.read_text() == "{}"
 
 
-HOLD = """
-import sys, time
-from pathlib import Path
-from seqgen.run_directory import RunDirectory
-with RunDirectory(Path(sys.argv[1])).locked():
-    print('in', flush=True)
-    time.sleep(60)
-"""
-
-
 class TestTheLock:
     def test_a_second_one_is_refused(self, directory):
         with (
@@ -273,13 +269,21 @@ class TestTheLock:
         with directory.locked():
             assert (directory.folder / ".lock").exists()
 
-    def test_a_second_process_is_refused_and_a_killed_one_forgotten(self, directory):
-        command = [sys.executable, "-c", HOLD, str(directory.folder)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-            assert process.stdout.readline() == "in\n"
-            with pytest.raises(SetupError, match="another run is writing here"), directory.locked():
-                pytest.fail("both are in")
-            process.kill()
+    @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks a process")
+    def test_a_second_process_is_refused_and_a_killed_one_forgotten(self, directory, fork):
+        reader, writer = os.pipe()
+
+        def hold():
+            with directory.locked():
+                os.write(writer, b"in")
+                time.sleep(600)
+
+        process = fork(hold)
+        assert os.read(reader, 2) == b"in"
+        with pytest.raises(SetupError, match="another run is writing here"), directory.locked():
+            pytest.fail("both are in")
+        process.send_signal(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL
         with directory.locked():
             assert directory.folder.is_dir()
 
