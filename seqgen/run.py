@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -54,6 +54,8 @@ class RunRequest:
     overwrite: bool = False
     command: Sequence[str] = ()
     plugins: Sequence[str | Path] = ()
+    report: bool = True
+    """Whether to write the report and its curves, which takes most of the time of a tiny run."""
 
 
 def load_recipe(
@@ -118,10 +120,11 @@ def run(request: RunRequest, announce: Sink, watch: Sequence[Sink] = ()) -> Path
                 tokenizer.save(directory.tokenizer / role)
         write_file(directory.recipe, recipe.text())  # of a resumed run the budget, say, may change
         announce({**record, "resumed_at": fit.counters.step if resumed else None})
+        report = partial(write_report, directory.folder) if request.report else None
         if not (fit.counters.step and fit.finished() and has_concluded(built, dataset, directory)):
-            _train(fit, built, dataset, load, directory, watch)
-        elif not all((directory.folder / name).exists() for name in REPORT):
-            write_report(directory.folder)
+            _train(fit, built, dataset, load, directory, watch, report)
+        elif report and not all((directory.folder / name).exists() for name in REPORT):
+            report()
     return directory.folder
 
 
@@ -200,9 +203,11 @@ def _train(
     load: Load,
     directory: RunDirectory,
     watch: Sequence[Sink],
+    report: Callable[[], None] | None,
 ) -> None:
-    """Train with a log and conclude with the best checkpoint; a report is written in any case."""
-    try_drawing()
+    """Train with a log and conclude with the best checkpoint; then `report`, also after errors."""
+    if report:
+        try_drawing()
     log = MetricsLog(directory.metrics)
     fit.sinks = (log, *watch)
     try:
@@ -215,10 +220,12 @@ def _train(
         with Signals() as signals, signals.interrupting(stopped):
             conclude(built, dataset, decoder, directory, outcome)
     except BaseException as error:
-        if fit.counters.step and not isinstance(error, KeyboardInterrupt):  # which wants an end
+        wants_an_end = isinstance(error, KeyboardInterrupt)
+        if report and fit.counters.step and not wants_an_end:
             with suppress(SeqgenError):  # such as a full disk: the first error is the one to fix
-                write_report(directory.folder)
+                report()
         raise
     finally:
         log.close()
-    write_report(directory.folder)
+    if report:
+        report()

@@ -167,9 +167,10 @@ def work(part: Part) -> None:
             os.kill(os.getpid(), signal.SIGINT)
 
     keep_freed_memory()
-    asked = RunRequest(part.recipe, part.overrides, Path(part.out), resume=part.resume)
+    out = Path(part.out)
+    request = RunRequest(part.recipe, part.overrides, out, resume=part.resume, report=False)
     try:
-        run(asked, lambda plan: None, [stop])
+        run(request, lambda plan: None, [stop])
     except SeqgenError as error:
         print(error, file=sys.stderr)  # noqa: T201
         sys.exit(error.exit_code)

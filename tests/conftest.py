@@ -262,13 +262,13 @@ def refusal(command, place):
 def train(place):
     """A function that runs a recipe without the command line; returns the run directory.
 
-    `watch` is called with each event.
+    `watch` is called with each event; a report is written only with `report`.
     """
     from seqgen.run import RunRequest, run
 
     def call(*overrides, watch=(), recipe="tiny.yaml", **how):
         how["out"] = Path(how.get("out", "run"))
-        request = RunRequest(recipe, overrides, **how)
+        request = RunRequest(recipe, overrides, **{"report": False, **how})
         return run(request, lambda plan: None, list(watch))
 
     return call
@@ -283,13 +283,13 @@ def run_once(tmp_path_factory):
     """
     from seqgen.run import RunRequest, run
 
-    def call(*overrides, recipe="tiny.yaml", files=(), out="run"):
+    def call(*overrides, recipe="tiny.yaml", files=(), out="run", report=False):
         place = Place(tmp_path_factory.mktemp("place"))
         for name, content in dict(files).items():
             place.write(name, content)
         overrides = [each.replace("HERE", str(place.folder)) for each in overrides]
-        request = RunRequest(str(place.folder / recipe), overrides, place.folder / out)
-        return run(request, lambda plan: None)
+        path, out = str(place.folder / recipe), place.folder / out
+        return run(RunRequest(path, overrides, out, report=report), lambda plan: None)
 
     return call
 
@@ -297,7 +297,7 @@ def run_once(tmp_path_factory):
 @pytest.fixture(scope="session")
 def finished_run(run_once):
     """A run that has come to its end, for all tests that only read it."""
-    return run_once("data.path=HERE/text.txt")
+    return run_once("data.path=HERE/text.txt", report=True)
 
 
 PAIRS_RECIPE = """\
@@ -331,7 +331,7 @@ def pairs_run(run_once, few_words):
     """A run that has half learned to write a word in capitals."""
     rows = "".join(f"{word}\t{word.upper()}\n" for word in dict.fromkeys(few_words(500)))
     files = {"pairs.tsv": rows, "pairs.yaml": PAIRS_RECIPE}
-    return run_once("data.path=HERE/pairs.tsv", recipe="pairs.yaml", files=files)
+    return run_once("data.path=HERE/pairs.tsv", recipe="pairs.yaml", files=files, report=True)
 
 
 @pytest.fixture

@@ -282,38 +282,34 @@ threads: 1
 """
 
 
-class TestAuxiliaryRunsOfAModelThatReadsSources:
-    @pytest.fixture(scope="class")
-    def runs(self, run_once):
-        """A run that reads sources, and a language model of its targets."""
-        files = {"pairs.tsv": "".join(f"{n}\t{n:b}\n" for n in range(60)), "pairs.yaml": PAIRS}
-        pairs = run_once("data.path=HERE/pairs.tsv", recipe="pairs.yaml", files=files, out="pairs")
-        lines = [
-            "data={name: lines, path: HERE/lines.txt}",
-            "tokenizer={name: char, alphabet: '01'}",
-        ]
-        few = ["train.max_steps=2", "samples={length: 3}"]
-        language = run_once(
-            *lines, *few, files={"lines.txt": "".join(f"{n:b}\n" for n in range(60))}
-        )
-        return TrainedRun.load(pairs), TrainedRun.load(language)
+@pytest.fixture(scope="module")
+def pairs_and_language(run_once):
+    """A run that reads sources, and a language model of its targets."""
+    files = {"pairs.tsv": "".join(f"{n}\t{n:b}\n" for n in range(60)), "pairs.yaml": PAIRS}
+    pairs = run_once("data.path=HERE/pairs.tsv", recipe="pairs.yaml", files=files, out="pairs")
+    files = {"lines.txt": "".join(f"{n:b}\n" for n in range(60))}
+    lines = ["data={name: lines, path: HERE/lines.txt}", "tokenizer={name: char, alphabet: '01'}"]
+    language = run_once(*lines, "train.max_steps=2", "samples={length: 3}", files=files)
+    return TrainedRun.load(pairs), TrainedRun.load(language)
 
+
+class TestAuxiliaryRunsOfAModelThatReadsSources:
     def found(self, run, *constraints):
         spec = {"name": "beam", "beam_size": 4, "n_best": 4, "constraints": list(constraints)}
         every = run.continuations(["7", "", "123456"], run.decoder(spec), 5)
         return [[(each.text, each.hypothesis.score) for each in own] for own in every]
 
-    def test_an_ensemble_of_itself_says_the_same(self, runs):
-        run, _ = runs
+    def test_an_ensemble_of_itself_says_the_same(self, pairs_and_language):
+        run, _ = pairs_and_language
         both = self.found(run, {"name": "ensemble", "runs": [str(run.directory.folder)]})
         for own, wanted in zip(both, self.found(run), strict=True):
             assert [text for text, _ in own] == [text for text, _ in wanted]
             scores = [score for _, score in wanted]
             assert [score for _, score in own] == pytest.approx(scores, abs=1e-5)
 
-    def test_a_language_model_reads_each_output_from_its_begin(self, runs):
+    def test_a_language_model_reads_each_output_from_its_begin(self, pairs_and_language):
         """So the best are those with the highest sum of both, of all that can be said."""
-        run, language = runs
+        run, language = pairs_and_language
         fusion = {"name": "language_model", "weight": 0.5, "run": str(language.directory.folder)}
         exact = {"name": "exact", "n_best": 4}
         sources = ["7", "", "123456"]
@@ -332,8 +328,8 @@ class TestAuxiliaryRunsOfAModelThatReadsSources:
             assert [each.hypothesis.score for each in own] == pytest.approx(best, abs=1e-5)
             assert [sums[each.text] for each in own] == pytest.approx(best, abs=1e-5)
 
-    def test_a_model_that_reads_sources_cannot_help_one_that_has_none(self, runs):
-        pairs, language = runs
+    def test_a_model_that_reads_sources_cannot_help_one_that_has_none(self, pairs_and_language):
+        pairs, language = pairs_and_language
         constraint = {"name": "ensemble", "runs": [str(pairs.directory.folder)]}
         decoder = language.decoder({"name": "greedy", "constraints": [constraint]})
         with pytest.raises(CheckpointError, match="pairs: is a sequence-to-sequence run and"):
