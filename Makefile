@@ -6,15 +6,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help demo test check lint coverage format bench soak browser clean
+.PHONY: help demo test check lint format bench soak browser clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo    train recipes/char_lstm.yaml (about three minutes)"
-	@echo "make test    run the tests"
-	@echo "make check   lint, and the tests with the lines they reach: what a change must pass"
+	@echo "make test    run the tests, a process for each core, and say which lines they reach"
+	@echo "make check   lint and test: what a change must pass"
 	@echo "make lint    format, lint, types and floors, without changing anything"
-	@echo "make coverage  the tests, and which lines they reach"
 	@echo "make format  put the code into its format"
 	@echo "make bench   the standing benchmarks; those of decoding with data: TEXT=FILE G2P=DIR TRANSLATION=DIR"
 	@echo "make soak    kills, wrong recipes, damaged runs, many steps: 30 minutes; SCALE=0.05 for two"
@@ -39,18 +38,15 @@ demo: $(VENV)/installed
 	$(BIN)/seqgen run recipes/char_lstm.yaml --overwrite
 
 test: $(VENV)/installed-dev
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(or $(JOBS),auto) --dist loadfile --cov --cov-report=term:skip-covered
 
-check: lint coverage
+check: lint test
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-
-coverage: $(VENV)/installed-dev
-	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
 
 format: $(VENV)/installed-dev
 	$(BIN)/ruff format .

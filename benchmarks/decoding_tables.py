@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from decoding_facts import Document, System, systems
+from pydantic import TypeAdapter
 
-from seqgen.reports.comparison.document import comparison_of
-from seqgen.reports.comparison.measures import span, written
-from seqgen.reports.comparison.rows import header
-from seqgen.reports.quantities import share
+from seqgen.comparison import Document as Comparison
+from seqgen.comparison import Results
+from seqgen.comparison.results import header, in_words, span, written
+from seqgen.reports import share
 
 TASKS = {"g2p": "pronunciation", "translation": "translation"}
 """The models that answer a source, and what they are called."""
@@ -138,10 +139,9 @@ def _faults(own: Mapping[str, Any], label: str) -> Callable[[str], str]:
 
 def _best_quality(document: Document) -> str:
     name = document["quality"]
-    measure = comparison_of(document).measures[name]
+    measure = _results(document).measures[name]
     best = document["search"]["by_run"][0]["quality_of_best"][name]
-    unit = f" {measure.shown_unit}" if measure.shown_unit else ""
-    return f"{measure.title} {written(measure, best)}{unit}"
+    return f"{measure.title} {in_words(measure, best)}"
 
 
 def _best_of(documents: Mapping[str, Document]) -> str:
@@ -149,11 +149,11 @@ def _best_of(documents: Mapping[str, Document]) -> str:
     headers, columns = ["n"], []
     for name, title in TASKS.items():
         document = documents[name]
-        measure = comparison_of(document).measures[document["quality"]]
+        measure = _results(document).measures[document["quality"]]
         points = document["best_of"]["by_run"][0]["points"]
         for way, said in (("by_score", "by the model's score"), ("oracle", "by the references")):
             headers.append(f"{title}: {header(measure)}, {said}")
-            columns.append([written(measure, each[way][measure.name]) for each in points])
+            columns.append([written(measure, each[way][measure.id]) for each in points])
     sizes = [str(each["n"]) for each in documents["g2p"]["best_of"]["by_run"][0]["points"]]
     return _markdown(headers, [list(row) for row in zip(sizes, *columns, strict=True)])
 
@@ -186,8 +186,13 @@ OF_ANSWERS: Mapping[str, Callable[[Mapping[str, Document]], str]] = {
 }
 
 
+def _results(document: Document) -> Results:
+    measures = {name: {**each, "id": name} for name, each in document["measures"].items()}
+    return Results(TypeAdapter(Comparison).validate_python({**document, "measures": measures}))
+
+
 def _best_first(document: Document) -> list[System]:
-    order = [row.label for row in comparison_of(document).best_first()]
+    order = [system.label for system in _results(document).systems]
     return sorted(document["systems"], key=lambda each: order.index(each["label"]))
 
 
@@ -198,14 +203,12 @@ def _table(
     labels = [each["label"] for each in rows]
     cells = [[f"`{each}`", *_cells(document, each, columns, spans=True)] for each in labels]
     if references:
-        comparison = comparison_of(document)
-        own = comparison.references
+        results = _results(document)
+        own = results.references
         cells.append(["held-out text"])
         for name in columns:
-            known = name in own and name in comparison.measures
-            cells[-1].append(
-                written(comparison.measures[name], own[name].value) if known else NOTHING
-            )
+            known = name in own and name in results.measures
+            cells[-1].append(written(results.measures[name], own[name].value) if known else NOTHING)
     return _markdown(["strategy", *_headers(document, columns)], cells)
 
 
@@ -227,7 +230,7 @@ def _both(
 
 
 def _headers(document: Document, columns: Sequence[str]) -> list[str]:
-    measures = comparison_of(document).measures
+    measures = _results(document).measures
     return ["missed, %" if each == "missed" else header(measures[each]) for each in columns]
 
 
@@ -235,19 +238,18 @@ def _cells(
     document: Document, label: str, columns: Sequence[str], spans: bool = False
 ) -> list[str]:
     """What was measured of a system, with intervals where `spans` are wanted."""
-    comparison = comparison_of(document)
-    row = comparison.row(label)
-    assert row is not None, label
+    results = _results(document)
+    values = results.values[label]
     cells = []
     for name in columns:
         if name == "missed":
             [run] = document["search"]["by_run"]
             cells.append(share(_of_label(run["systems"], label)["missed"]).removesuffix(" %"))
             continue
-        measure, value = comparison.measures[name], row.values.get(name)
+        measure, value = results.measures[name], values.get(name)
         text = NOTHING if value is None else written(measure, value.value)
-        if spans and value and value.low is not None and value.high is not None:
-            text += f" ({span(measure, value.low, value.high)})"
+        if spans and value and value.interval:
+            text += f" ({span(measure, value.interval)})"
         cells.append(text)
     return cells
 

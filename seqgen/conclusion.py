@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any, cast
@@ -17,7 +18,6 @@ from seqgen.generate import Generator, SampleOptions
 from seqgen.metrics import Answer
 from seqgen.models import Generative
 from seqgen.options import OptionError
-from seqgen.reports.fields import finite
 from seqgen.run_directory import RunDirectory
 from seqgen.training import Outcome
 
@@ -175,8 +175,10 @@ def read_result(directory: RunDirectory) -> dict[str, Any]:
         if not isinstance(found, dict):
             raise damaged(f"`{part}` must be a mapping")
         for key in keys:
-            lost = key in found and found[key] is None and key != "accuracy"
-            if not lost and finite(found, key) is None:
+            value: Any = found.get(key)
+            lost = key in found and value is None and key != "accuracy"
+            finite = type(value) in {int, float} and abs(value) <= sys.float_info.max
+            if not lost and not finite:
                 raise damaged(f"`{part}.{key}` must be a number")
 
     check("train", result.get("train"), ("steps", "seconds", "tokens_per_second"))

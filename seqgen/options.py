@@ -1,4 +1,9 @@
-"""The options that a signature declares: reading them, and checking values against them."""
+"""The options that a signature declares: reading them, and checking values against them.
+
+An annotation says what a value may be. Plain values (numbers, strings, lists of them) are checked
+by pydantic, strictly, and every number has a range: what an annotation does not bound is bounded
+here. A part of a kind is checked by its registry, which the annotation carries as its `Checker`.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +16,9 @@ import math
 import operator
 import types
 import typing
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Annotated, Any, Protocol, runtime_checkable
+from typing import Annotated, Any
 
 from pydantic import (
     ConfigDict,
@@ -24,28 +30,45 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-# What an annotation says of an option: who checks it, what it is a list or a mapping of.
+KeyPath = tuple[str | int, ...]
+REQUIRED: Any = inspect.Parameter.empty
 
 
-@runtime_checkable
-class Checker(Protocol):
-    """What an annotation carries to check its own values: `Annotated[..., checker]`."""
+class OptionError(ValueError):
+    """A value that an option cannot take: where in the tree, and what would be right.
 
-    def check(self, value: object, path: tuple[str | int, ...]) -> Any:
-        """The checked value; an OptionError that knows `path` otherwise."""
-        ...
+    `at_key` says that the key is wrong and not its value, `first` where it stands for the first
+    time what may be there only once.
+    """
 
+    def __init__(
+        self, path: KeyPath, message: str, *, at_key: bool = False, first: KeyPath | None = None
+    ) -> None:
+        super().__init__(f"{dotted(path)}: {message}" if path else message)
+        self.path = path
+        self.message = message
+        self.at_key = at_key
+        self.first = first
+
+
+class Checker(ABC):
+    """What an annotation carries to check its own values, `Annotated[Cell, cells]`: a registry."""
+
+    @abstractmethod
+    def check(self, value: object, path: KeyPath = ()) -> Any:
+        """The checked value. Raises OptionError if it is none, with its `path`."""
+
+    @abstractmethod
     def schema(self) -> dict[str, Any]:
         """The JSON Schema of what `check` accepts, which may refer to `$defs`."""
-        ...
 
+    @abstractmethod
     def schema_without_name(self, default: object) -> dict[str, Any]:
         """The JSON Schema of options alone, which mean those of `default`."""
-        ...
 
+    @abstractmethod
     def define(self, definitions: dict[str, Any]) -> None:
         """Put what `schema` refers to into `definitions`."""
-        ...
 
 
 def checker_of(annotation: Any) -> Checker | None:
@@ -65,7 +88,8 @@ def without_none(annotation: Any) -> Any:
 def item_of(annotation: Any) -> Any:
     """The item type of a list whose items are parts or sections, else None; bounds of its length,
     as in `Annotated[tuple[X, ...], Field(min_length=1)]`, are looked through."""
-    bare = _without_bounds(annotation)
+    bounded = typing.get_origin(annotation) is Annotated and not checker_of(annotation)
+    bare = typing.get_args(annotation)[0] if bounded else annotation
     if typing.get_origin(bare) not in (list, tuple, Sequence):
         return None
     item = next(iter(typing.get_args(bare)), None)
@@ -85,33 +109,18 @@ def value_of(annotation: Any) -> Any:
     return next(iter(typing.get_args(annotation)[1:]), None)
 
 
-def _without_bounds(annotation: Any) -> Any:
-    if typing.get_origin(annotation) is not Annotated or checker_of(annotation):
-        return annotation
-    return typing.get_args(annotation)[0]
-
-
-# Plain values (numbers, strings, lists of them): whether one fits a type, and what would.
-#
-# Every number has a range. What an annotation does not bound is bounded here: integers by what a
-# double holds exactly, floats by what float32 holds with room for a product or two.
-
-
 _ENDLESS = 10_000
 """Bits of an integer of about 3,000 digits; Python writes out up to 4,300."""
 
 RANGES: dict[type, tuple[float, float]] = {int: (-(2**53), 2**53), float: (-1e30, 1e30)}
-"""The least and the greatest number where an annotation says nothing else."""
+"""The least and the greatest number where an annotation says nothing else: integers that a double
+holds exactly, floats that float32 holds with room for a product or two."""
 
 
-class BadValueError(ValueError):
-    """A value that a type cannot take; the message says what it must be."""
+def check_plain(annotation: Any, value: object, path: KeyPath = ()) -> Any:
+    """`value` as the type of `annotation`: strictly (no "3" for 3), but a list may become a tuple.
 
-
-def check_plain(annotation: Any, value: object) -> Any:
-    """`value` as the type of `annotation`, or a BadValueError that says what it must be.
-
-    By pydantic, strictly (no "3" for 3), in its JSON mode (a list may become a tuple).
+    Raises OptionError, which says what it must be.
     """
     try:
         adapter = _adapter(annotation)
@@ -125,7 +134,7 @@ def check_plain(annotation: Any, value: object) -> Any:
         classes = ("is_instance_of", "needs_python_object")
         helpful = [each for each in errors if each["type"] not in classes] or errors
         wanted = " or ".join(dict.fromkeys(map(_wanted, helpful)))
-        raise BadValueError(f"must be {wanted}, but is {shown(value)}") from None
+        raise OptionError(path, f"must be {wanted}, but is {shown(value)}") from None
 
 
 def schema_of_plain(annotation: Any) -> dict[str, Any]:
@@ -195,34 +204,16 @@ def _bounded(annotation: Any) -> Any:
 
 
 _WANTED = {
-    "int_type": "an integer",
-    "int_from_float": "an integer",
-    "float_type": "a number",
-    "bool_type": "true or false",
-    "string_type": "a string",
-    "tuple_type": "a list",
-    "list_type": "a list",
-    "dict_type": "a mapping",
-    "mapping_type": "a mapping",
-    "none_required": "null",
-    "path_type": "a path",
-    "range": "{words}",
-    "literal_error": "{expected}",
-    "too_short": "at least {min_length} long",
-    "too_long": "at most {max_length} long",
-    "string_too_short": "at least {min_length} long",
-    "missing": "longer",
+    **dict.fromkeys(("int_type", "int_from_float"), "an integer"),
+    **dict.fromkeys(("tuple_type", "list_type"), "a list"),
+    **dict.fromkeys(("dict_type", "mapping_type"), "a mapping"),
+    **dict.fromkeys(("too_short", "string_too_short"), "at least {min_length} long"),
+    **{"float_type": "a number", "bool_type": "true or false", "string_type": "a string"},
+    **{"none_required": "null", "path_type": "a path", "missing": "longer"},
+    **{"range": "{words}", "literal_error": "{expected}", "too_long": "at most {max_length} long"},
 }
-
-
-_OUT_OF_RANGE = {
-    "greater_than",
-    "greater_than_equal",
-    "less_than",
-    "less_than_equal",
-    "finite_number",
-}
-
+_OUT_OF_RANGE = {"greater_than", "greater_than_equal", "less_than", "less_than_equal"}
+_OUT_OF_RANGE |= {"finite_number"}
 _BOUNDS = {"gt": "greater than", "ge": "at least", "lt": "less than", "le": "at most"}
 
 
@@ -242,7 +233,7 @@ def _number(kind: type, extras: Iterable[Any]) -> Any:
     own |= {"le": most} if not bounds.keys() & {"lt", "le"} else {}
     every = {**own, **bounds}
     words = " and ".join(
-        f"{phrase} {_brief(every[key])}" for key, phrase in _BOUNDS.items() if key in every
+        f"{phrase} {_as_written(every[key])}" for key, phrase in _BOUNDS.items() if key in every
     )
 
     def check(value: Any, handler: Callable[[Any], Any]) -> Any:
@@ -260,7 +251,7 @@ def _number(kind: type, extras: Iterable[Any]) -> Any:
     ]
 
 
-def _brief(number: float) -> str:
+def _as_written(number: float) -> str:
     """A bound as it is written in a recipe."""
     return str(int(number)) if number == int(number) and abs(number) < 1e20 else f"{number:g}"
 
@@ -275,8 +266,6 @@ def _wanted(error: Any) -> str:
     return f"valid ({error['msg'].lower()})"
 
 
-KeyPath = tuple[str | int, ...]
-
 Size = Annotated[int, Field(ge=1, le=1_000_000)]
 Few = Annotated[int, Field(ge=1, le=1000)]
 """A number of what is made one by one, such as layers."""
@@ -288,25 +277,6 @@ NonNegativeFloat = Annotated[float, Field(ge=0, le=1e30)]
 Seconds = Annotated[float, Field(ge=0.1, le=10**6)]
 Temperature = Annotated[float, Field(ge=0, le=1e9)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
-
-REQUIRED: Any = inspect.Parameter.empty
-
-
-class OptionError(ValueError):
-    """A value that an option cannot take: where in the tree, and what would be right.
-
-    `at_key` says that the key is wrong and not its value, `first` where it stands for the first
-    time what may be there only once.
-    """
-
-    def __init__(
-        self, path: KeyPath, message: str, *, at_key: bool = False, first: KeyPath | None = None
-    ) -> None:
-        super().__init__(f"{dotted(path)}: {message}" if path else message)
-        self.path = path
-        self.message = message
-        self.at_key = at_key
-        self.first = first
 
 
 @dataclasses.dataclass(frozen=True)
@@ -409,21 +379,14 @@ def check_value(annotation: Any, value: object, path: KeyPath) -> Any:
             raise OptionError(path, str(error)) from None
     item, of_mapping = item_of(annotation), value_of(annotation)
     if item is not None:
-        _check_plain(any_list(annotation), value, path)
+        check_plain(any_list(annotation), value, path)
         items = typing.cast(list[Any], value)
         return tuple(check_value(item, each, (*path, i)) for i, each in enumerate(items))
     if of_mapping is not None:
         if not isinstance(value, dict):
             raise OptionError(path, f"must be a mapping, but is {shown(value)}")
         return {key: check_value(of_mapping, each, (*path, key)) for key, each in value.items()}
-    return _check_plain(annotation, value, path)
-
-
-def _check_plain(annotation: Any, value: object, path: KeyPath) -> Any:
-    try:
-        return check_plain(annotation, value)
-    except BadValueError as error:
-        raise OptionError(path, str(error)) from None
+    return check_plain(annotation, value, path)
 
 
 def schema_of(annotation: Any) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from seqgen.errors import PluginError
 from seqgen.files import local_path
 from seqgen.options import (
     REQUIRED,
+    Checker,
     KeyPath,
     Option,
     OptionError,
@@ -126,7 +127,7 @@ class Part(Generic[T]):
         return {"name": self.name, **{key: plain(each) for key, each in self.options.items()}}
 
 
-class Registry(Generic[T]):
+class Registry(Checker, Generic[T]):
     """Parts of one kind by name.
 
     The signature of what is registered is the schema of its options, except for the names in
@@ -241,15 +242,12 @@ class Registry(Generic[T]):
         return self.check(spec)(**supplied)
 
     def schema(self) -> dict[str, Any]:
-        """The JSON Schema of what `check` accepts: a reference, since parts may own parts."""
-        return {"$ref": f"#/$defs/{self.room}"}
+        return {"$ref": f"#/$defs/{self.room}"}  # a reference, since parts may own parts
 
     def schema_without_name(self, default: object) -> dict[str, Any]:
-        """The JSON Schema of options that mean those of the part `default`."""
         return {"$ref": f"#/$defs/{self.room}.{self.check(default).name}"}
 
     def define(self, definitions: dict[str, Any]) -> None:
-        """Put the schema that `schema` refers to into `definitions`, and those that it needs."""
         if self.room in definitions:
             return
         definitions[self.room] = {}  # a stack owns cells: stop at the second visit

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import warnings
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import NamedTuple
 
@@ -451,3 +452,92 @@ def spawn():
     for process in started:
         process.kill()
         process.communicate()
+
+
+@pytest.fixture
+def golden():
+    """A function that holds a text against a file of tests/golden; GOLDEN=write writes the file."""
+
+    def check(name, text):
+        path = Path(__file__).parent / "golden" / name
+        if os.environ.get("GOLDEN") == "write":
+            path.write_text(text, encoding="utf-8", newline="\n")
+        assert text == path.read_text(encoding="utf-8")
+
+    return check
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """A Chromium, where there is one."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    names = ("chromium", "chromium-browser", "google-chrome")
+    path = next((found for name in names if (found := shutil.which(name))), None)
+    if path is None:
+        pytest.skip("no Chromium on this machine; make browser installs it where it may")
+    # Chromium refuses to run as root inside its own sandbox.
+    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+    with sync_api.sync_playwright() as playwright:
+        try:
+            started = playwright.chromium.launch(executable_path=path, args=arguments)
+        except sync_api.Error as error:
+            pytest.skip(f"Chromium does not start here: {str(error).splitlines()[0]}")
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def open_file(browser):
+    """A function that opens a page; at the end, nothing was amiss and nothing was fetched but the
+    file itself."""
+    said, requests, files, contexts = [], [], set(), []
+
+    def open_it(path, width=1280, scheme="light"):
+        files.add(path.as_uri())
+        size = {"width": width, "height": 900}
+        contexts.append(browser.new_context(viewport=size, color_scheme=scheme, offline=True))
+        page = contexts[-1].new_page()
+        page.on("console", lambda message: said.append(message.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.on("request", lambda request: requests.append(request.url))
+        page.goto(path.as_uri())
+        return page
+
+    yield open_it
+    for context in contexts:
+        context.close()
+    assert said == []
+    assert {url.partition("#")[0] for url in requests} == files
+
+
+class _ReadHtml(HTMLParser):
+    """The text of a page and its tags with their attributes; its elements nest."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.tags, self.text = [], [], ""
+        self.feed(text)
+        self.close()
+        assert self.open == []
+        self.ids = [attributes["id"] for _, attributes in self.tags if "id" in attributes]
+        assert len(self.ids) == len(set(self.ids))
+        self.links = [attributes["href"] for _, attributes in self.tags if "href" in attributes]
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_starttag(self, tag, attrs):
+        self.handle_startendtag(tag, attrs)
+        self.open += [] if tag in {"meta", "input", "wbr"} else [tag]
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text += data
+
+
+@pytest.fixture
+def well_made():
+    """A function that reads a page, and fails where it is not well made."""
+    return _ReadHtml

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from seqgen.comparison.plan_source import PlanSource
+from seqgen.comparison import PlanSource
 
 ROOT = Path(__file__).parent.parent
 BENCHMARKS = ROOT / "benchmarks"

@@ -9,9 +9,9 @@ from xml.etree import ElementTree
 import pytest
 import typer
 
+from seqgen.cells import cells
 from seqgen.cli.main import app
-from seqgen.comparison.plan import Plan
-from seqgen.comparison.plan_source import PlanSource
+from seqgen.comparison import Plan, PlanSource
 from seqgen.config import bundled_recipes
 from seqgen.decoders import constraints, decoders
 from seqgen.options import options_of
@@ -37,6 +37,19 @@ def commands(page):
 
 COMMANDS = [*commands(PAGE), *commands(DECODING)]
 RUNS = [each for each in COMMANDS if each[0] == "run"]
+
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("registry", [cells, decoders, constraints], ids=lambda each: each.kind)
+def test_the_readme_counts_the_parts(registry):
+    assert f"{len(registry.names())} {registry.kind}s" in README
+
+
+def test_the_readme_is_short_and_counts_the_recipes():
+    assert f"the {len(bundled_recipes())} recipes" in README
+    assert len(README.splitlines()) <= 90
 
 
 def out_of(words):
@@ -182,7 +195,7 @@ def test_every_comparison_is_one(words):
 def test_the_plan_of_the_page_is_one_and_every_key_is_explained(tmp_path):
     [plan] = re.findall(r"```yaml\n(strategies:.*?|.*?\nstrategies:.*?)```", COMPARING, re.DOTALL)
     (tmp_path / "plan.yaml").write_text(plan, encoding="utf-8")
-    _, systems = PlanSource.find(str(tmp_path / "plan.yaml")).entered(["run"])
+    _, systems = PlanSource.find(str(tmp_path / "plan.yaml")).expand(["run"])
     assert [each.label for each in systems][-2:] == ["nucleus p=0.8", "nucleus p=0.95"]
     table = COMPARING[COMPARING.index("| key | | default |") : COMPARING.index("## What is meas")]
     explained = set(re.findall(r"`(\w+)`", table)) | {"description"}
@@ -204,3 +217,29 @@ def test_the_page_on_reliability_names_tests_and_targets_that_are_there():
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     for target in re.findall(r"`make (\w+)`|^\$ make (\w+)", RELIABILITY, re.M):
         assert f"\n{''.join(target)}:" in makefile, target
+
+
+@pytest.mark.parametrize(
+    ("make", "values", "options", "ticks"),
+    [
+        ("linear", [20.0, 30.0], {"most": 4}, ("20", "25", "30")),
+        # Shares are in percent, and there is no tick above all.
+        ("linear", [0.5, 1.0], {"scale": 100.0}, ("50", "60", "70", "80", "90", "100")),
+        ("linear", [0.98, 1.0], {"most": 3}, ("0.98", "0.99", "1.00")),
+        ("logarithmic", [10.0, 1000.0], {}, ("10", "30", "100", "300", "1,000")),
+        ("logarithmic", [7.0], {}, ("7",)),
+    ],
+)
+@pytest.mark.parametrize("falling", [False, True])
+def test_axes_of_pictures_hold_their_values(monkeypatch, make, values, options, ticks, falling):
+    monkeypatch.syspath_prepend(DOCS / "pictures")
+    import axes
+
+    axis = getattr(axes, make)(values, "t", falling=falling, **options)
+    assert axis.texts == ticks
+    places = [axis.share(each) for each in (axis.low, *values, *axis.ticks, axis.high)]
+    assert all(-1e-9 <= place <= 1 + 1e-9 for place in places)
+    assert (places[0] < places[-1]) != falling
+    if make == "logarithmic":  # equal ratios are equal distances
+        steps = [axis.share(each) for each in (axis.low, 2 * axis.low, 4 * axis.low)]
+        assert steps[1] - steps[0] == pytest.approx(steps[2] - steps[1])

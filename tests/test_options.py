@@ -16,7 +16,6 @@ from pydantic import AfterValidator, Field
 
 from seqgen.options import (
     REQUIRED,
-    BadValueError,
     Count,
     NonNegativeFloat,
     OptionError,
@@ -74,7 +73,7 @@ def test_a_value_is_taken_as_it_is_or_refused_in_one_line(value):
     for annotation in (int, float, bool, str, Path, tuple[int, ...], float | None, Literal["a"]):
         try:
             found = check_plain(annotation, value)
-        except BadValueError as error:
+        except OptionError as error:
             found = str(error)
             wanted = "must be " + found.removeprefix("must be ").replace("\n", "")
         else:
@@ -107,7 +106,7 @@ def test_a_value_is_taken_as_it_is_or_refused_in_one_line(value):
     ],
 )
 def test_types_are_not_bent(annotation, value):
-    with pytest.raises(BadValueError):
+    with pytest.raises(OptionError):
         check_plain(annotation, value)
 
 
@@ -145,7 +144,7 @@ def test_every_number_has_a_range_wherever_it_stands(annotation, wanted, value):
         value = {"a": value}
     elif origin in (tuple, Sequence) or typing.get_origin(bare(annotation)) is tuple:
         value = [0, value]
-    with pytest.raises(BadValueError) as caught:
+    with pytest.raises(OptionError) as caught:
         check_plain(annotation, value)
     assert str(caught.value).startswith(f"must be {wanted}")
     assert "\n" not in str(caught.value)
@@ -175,7 +174,7 @@ def even(value: int) -> int:
     ],
 )
 def test_no_message_names_the_library(annotation, value, wanted):
-    with pytest.raises(BadValueError) as caught:
+    with pytest.raises(OptionError) as caught:
         check_plain(annotation, value)
     assert str(caught.value).startswith(wanted)
     assert "value error" not in str(caught.value).lower()
@@ -187,7 +186,7 @@ def test_any_takes_anything():
 
 def test_a_class_of_someones_own_takes_its_objects_and_so_no_plain_value():
     assert check_plain(Own | None, None) is None
-    with pytest.raises(BadValueError, match="must be valid"):
+    with pytest.raises(OptionError, match="must be valid"):
         check_plain(Own, 5)
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from axes import SHARE, Axis, linear, logarithmic, plainly
 from panel import Panel
 from svg import Picture, Point
-
-from seqgen.reports.comparison.axes import SHARE, Axis, linear, logarithmic, plainly
 
 Document = Mapping[str, Any]
 """What compare.json holds, of one run."""

@@ -10,7 +10,7 @@ import numpy as np
 from svg import LETTER, Picture, readable
 
 from seqgen.decoders import Beam, Greedy, Multinomial
-from seqgen.reports.cycle import find_cycle
+from seqgen.reports.analyses import find_cycle
 from seqgen.trained import TrainedRun
 
 

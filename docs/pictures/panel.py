@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from axes import Axis
 from svg import Picture, Point
-
-from seqgen.reports.comparison.axes import Axis
 
 
 @dataclass(frozen=True)

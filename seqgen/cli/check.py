@@ -65,7 +65,7 @@ def _show(report: Any) -> None:
     from rich.text import Text
 
     from seqgen.cli.terminal import Terminal
-    from seqgen.reports.text import visible
+    from seqgen.reports import visible
 
     styles = {"broken": "bold red", "kept": "green", "not tried": "dim"}
     rows = [

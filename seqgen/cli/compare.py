@@ -73,10 +73,15 @@ def compare(
     """
     from seqgen.cli.comparison_display import ComparisonDisplay
     from seqgen.cli.plan_options import PlanOptions, flag_overrides, sort_words
-    from seqgen.comparison.compare import compare as run_comparison
-    from seqgen.comparison.contest import Contest
-    from seqgen.comparison.files import check_free, document_text, write
-    from seqgen.comparison.rehearsal import check_for_runs, fitting
+    from seqgen.comparison import (
+        Comparison,
+        applicable,
+        check_for_runs,
+        check_free,
+        document_text,
+        write,
+    )
+    from seqgen.comparison import compare as run_comparison
     from seqgen.trained import TrainedRun
 
     found = sort_words(words)
@@ -94,18 +99,19 @@ def compare(
     options = PlanOptions(plan, decoder or (), settings or (), [*said, *found.of_plan])
     own = options.source()
     if own is not None:  # what is wrong with it is said before the runs are read
-        own.entered(names)
+        own.expand(names)
     folder = out or Path("runs", "compare", names[0].split("/")[-1])
     check_free(folder, overwrite=overwrite)
     trained = [
         TrainedRun.load(each, device, found.of_recipes, plugin_files or []) for each in found.runs
     ]
     source = own or options.ready(trained[0].built.data.continues)
-    checked, systems = source.entered(names)
-    systems = systems if own else fitting(systems, trained)
-    with source.placing(), ComparisonDisplay(to_stderr=as_json) as display:
-        check_for_runs(checked, systems, trained, names)
-        document = run_comparison(Contest(trained, names, systems, display.watch), checked)
+    checked, systems = source.expand(names)
+    systems = systems if own else applicable(systems, trained)
+    with source.locating_errors(), ComparisonDisplay(to_stderr=as_json) as display:
+        comparison = Comparison(trained, names, systems, checked, display.watch)
+        check_for_runs(comparison)
+        document = run_comparison(comparison)
     write(folder, document)
     if as_json:
         echo_exactly(document_text(document))

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 from seqgen.cli.advance import Advance
 from seqgen.cli.comparison_table import show_table
 from seqgen.cli.terminal import Terminal
-from seqgen.comparison.contest import Progress
-from seqgen.comparison.files import PAGE
-from seqgen.reports.comparison import terminal_rows
-from seqgen.reports.quantities import counted
+from seqgen.comparison import PAGE, Document, Progress, terminal_rows
+from seqgen.reports import counted
 
 
 class ComparisonDisplay:
@@ -38,15 +35,14 @@ class ComparisonDisplay:
         """Show what is being done."""
         self._advance.show(progress.done / max(1, progress.total), progress.text)
 
-    def conclude(self, document: dict[str, Any], folder: Path) -> None:
+    def conclude(self, document: Document, folder: Path) -> None:
         """The table, which strategy to take and why, and where the report lies."""
         left_out = show_table(self.console, *terminal_rows(document))
         if left_out:
             columns = counted(left_out, "column")
             self.console.say(f"({columns} more than there is room for)", style="dim")
-        verdict = document.get("verdict") or {}
-        if verdict.get("take"):
-            self.console.say(f"take: {verdict['take']}", style="bold")
-        for sentence in verdict.get("why") or ():
+        if document.verdict.take:
+            self.console.say(f"take: {document.verdict.take}", style="bold")
+        for sentence in document.verdict.why:
             self.console.say(f"  {sentence}")
         self.console.say(f"report: {folder / PAGE}")

@@ -8,7 +8,7 @@ from typing import Any
 
 from seqgen.cli.advance import Advance
 from seqgen.cli.terminal import Terminal
-from seqgen.reports.quantities import count, duration, figure
+from seqgen.reports import count, duration, figure
 
 Event = dict[str, Any]
 

@@ -158,7 +158,7 @@ def _from_prompts(
     """Show for each prompt its outputs, with titles where there are several; as one document where
     JSON is wanted."""
     from seqgen.cli.line_formats import as_data, json_text
-    from seqgen.reports.text import visible
+    from seqgen.reports import visible
 
     try:
         found = ask()

@@ -25,7 +25,7 @@ from seqgen.decoders import Decoder
 from seqgen.errors import DataError, RecipeError
 from seqgen.generate import Generated
 from seqgen.machine import memory_for
-from seqgen.reports.quantities import count
+from seqgen.reports import count
 from seqgen.trained import TrainedRun, cut_short_remark
 
 LINES_AT_ONCE = 1000

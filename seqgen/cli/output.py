@@ -62,7 +62,7 @@ def echo(text: str = "", end: str = "\n", *, err: bool = False) -> None:
 
     Nothing is lost where standard error cannot be written, so that is no error.
     """
-    from seqgen.reports.text import visible
+    from seqgen.reports import visible
 
     stream = sys.stderr if err else sys.stdout
     with suppress(OSError) if err else nullcontext():
@@ -72,7 +72,7 @@ def echo(text: str = "", end: str = "\n", *, err: bool = False) -> None:
 
 def echo_exactly(lines: str) -> None:
     """Whole lines on standard output: exact on a pipe, while at a terminal nothing acts on it."""
-    from seqgen.reports.text import visible
+    from seqgen.reports import visible
 
     sys.stdout.write(visible(lines) if sys.stdout.isatty() else lines)
     sys.stdout.flush()

@@ -8,8 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from seqgen.comparison.plan import Plan
-from seqgen.comparison.plan_source import PlanSource
+from seqgen.comparison import Plan, PlanSource
 from seqgen.config import ConfigFile, Override, read_override, read_value_file
 from seqgen.decoders import decoders
 from seqgen.errors import RecipeError, UsageError

@@ -18,7 +18,7 @@ def schema(
     plugin_files: PluginFiles = None,
 ) -> None:
     """Print the JSON Schema of recipes, for editors that check and complete YAML."""
-    from seqgen.comparison.plan_source import plan_schema
+    from seqgen.comparison import plan_schema
     from seqgen.recipe import recipe_schema
 
     load_plugins(plugin_files)

@@ -119,7 +119,7 @@ def _overrides(words: Sequence[str], with_plan: bool) -> dict[str, str]:
 
     found: dict[str, str] = {}
     if with_plan:
-        from seqgen.comparison.plan import Plan, Strategy
+        from seqgen.comparison import Plan, Strategy
         from seqgen.decoders import Greedy
         from seqgen.registry import plain
 

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.text import Text
 
 from seqgen.cli.output import encodable, let_go
-from seqgen.reports.text import visible
+from seqgen.reports import visible
 
 
 class Terminal(Console):

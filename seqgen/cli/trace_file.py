@@ -15,7 +15,7 @@ from seqgen.decoders import Decoder
 from seqgen.errors import UsageError
 from seqgen.explain import traces
 from seqgen.generate import Generated
-from seqgen.reports.comparison.trace_page import MOST_TRACES, trace_page
+from seqgen.reports import MOST_TRACES, trace_page
 from seqgen.trained import TrainedRun
 
 Ask = Callable[..., list[list[Generated]]]

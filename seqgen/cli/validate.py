@@ -52,13 +52,11 @@ def _recipe(wanted: str, overrides: list[str]) -> tuple[str, object]:
 
 def _plan(wanted: str, overrides: list[str]) -> tuple[str, object]:
     """The same of a plan, whose decoders are built, too."""
-    from seqgen.comparison.plan_source import PlanSource
-    from seqgen.comparison.rehearsal import rehearse_decoders
-    from seqgen.config import read_override
+    from seqgen.comparison import PlanSource, dry_run_decoders
     from seqgen.registry import plain
 
-    source = PlanSource.find(wanted, [read_override(each) for each in overrides])
-    checked, systems = source.entered(["run"])
-    with source.placing():
-        rehearse_decoders(checked, systems)
+    source = PlanSource.find(wanted, overrides)
+    checked, systems = source.expand(["run"])
+    with source.locating_errors():
+        dry_run_decoders(checked, systems)
     return source.file.name, plain(checked)

@@ -1,5 +1,51 @@
 """Comparisons: the same inputs decoded in many ways, and what each costs and gives.
 
-To add a measure: describe it in `MEASURES` of a module of its own, list that in `catalogue.py`, and
-let `values.py` fill it. Table, plots and verdict know measures by their descriptions alone.
+A measure is added in `measures`, a metric in `seqgen.metrics`. Reports read the document alone.
 """
+
+from seqgen.comparison.compare import (
+    applicable,
+    check_for_runs,
+    check_free,
+    compare,
+    dry_run_decoders,
+    write,
+)
+from seqgen.comparison.decode import Comparison, Progress
+from seqgen.comparison.document import (
+    PAGE,
+    Document,
+    Measure,
+    document_text,
+    read_document,
+)
+from seqgen.comparison.page import write_charts, write_comparison
+from seqgen.comparison.plan import Plan, Strategy
+from seqgen.comparison.results import Results, terminal_rows
+from seqgen.comparison.systems import PlanSource, System, plan_schema, systems_of
+
+__all__ = [
+    "PAGE",
+    "Comparison",
+    "Document",
+    "Measure",
+    "Plan",
+    "PlanSource",
+    "Progress",
+    "Results",
+    "Strategy",
+    "System",
+    "applicable",
+    "check_for_runs",
+    "check_free",
+    "compare",
+    "document_text",
+    "dry_run_decoders",
+    "plan_schema",
+    "read_document",
+    "systems_of",
+    "terminal_rows",
+    "write",
+    "write_charts",
+    "write_comparison",
+]

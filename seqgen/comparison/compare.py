@@ -1,168 +1,363 @@
-"""The story of a comparison, from a contest and a plan to the document that reports are made of."""
+"""Comparing: from runs and a plan to the document, what is checked before, and its folder."""
 
 from __future__ import annotations
 
+import os
+import shutil
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from pathlib import Path
 
 from seqgen.answers import spread, unsatisfied_remark
-from seqgen.comparison.best_of import best_of
-from seqgen.comparison.catalogue import all_measures
-from seqgen.comparison.contest import Contest
-from seqgen.comparison.curves import curves
-from seqgen.comparison.inputs import Inputs, choose_inputs, unit_of
-from seqgen.comparison.measures import columns
+from seqgen.build import rehearse_decoder
+from seqgen.comparison.cost import measure_cost
+from seqgen.comparison.decode import Comparison, Produced
+from seqgen.comparison.document import (
+    CHARTS,
+    DOCUMENT,
+    FILES,
+    FORMAT,
+    BestOf,
+    BestOfRun,
+    Document,
+    InputsInfo,
+    References,
+    RunInfo,
+    ShownInput,
+    ShownOutput,
+    ShownTrace,
+    SystemResult,
+    Verdict,
+    document_text,
+    rounded,
+)
+from seqgen.comparison.measures import columns, log_prob
+from seqgen.comparison.page import write_comparison
 from seqgen.comparison.plan import Plan
-from seqgen.comparison.produced import Produced
-from seqgen.comparison.producing import Workshop
-from seqgen.comparison.quality import Quality, judge
-from seqgen.comparison.rounding import rounded
-from seqgen.comparison.searching import searched
-from seqgen.comparison.showing import outputs_shown, traces_shown
-from seqgen.comparison.speed import measure_speed
-from seqgen.comparison.systems import baseline_of
-from seqgen.comparison.values import Measurer
+from seqgen.comparison.quality import Measurer, Quality, all_measures, best_of, judge
+from seqgen.comparison.search_errors import search
+from seqgen.comparison.systems import System, baseline_of, check_decoders, curves
 from seqgen.comparison.verdict import quality_measure, verdict
 from seqgen.decoders import decoders
-from seqgen.metrics import Metric
+from seqgen.errors import CheckpointError, SetupError
+from seqgen.files import kind_of, read_mapping, sha256, write_file, written_as
+from seqgen.options import OptionError
 from seqgen.registry import plain
+from seqgen.trained import TrainedRun, best_checkpoint
+from seqgen.training.checkpoint import WEIGHTS
 from seqgen.version import __version__
-
-Document = dict[str, Any]
 
 DIVERSITY = "distinct_2"
 """The measure of diversity by which outputs are drawn against their quality."""
 
 
-def compare(contest: Contest, plan: Plan) -> Document:
-    """Decode, measure and judge; what `compare.json` holds, as plain data.
+def compare(comparison: Comparison) -> Document:
+    """Decode, measure and judge.
 
-    But for `timings` it is the same whenever the same weights, plan and seed meet, whatever the
-    batches: outputs come in double precision, and numbers are rounded to 9 digits. Errors: those of
-    `choose_inputs`, DecodeError. A warning for each system that breaks its own constraints.
+    But for `timings` the document is the same whenever the same weights, plan and seed meet,
+    whatever the batches: outputs come in double precision, and numbers are rounded to 9 digits. A
+    warning for each system that breaks its own constraints.
+
+    Raises DecodeError, and what `choose_inputs` raises.
     """
-    inputs = choose_inputs(contest.runs, plan)
-    plan = replace(plan, unit=unit_of(plan, inputs))
-    workshops = [Workshop(run, plan) for run in contest.runs]
-    references = [
-        [first for first, *_ in each.references(inputs.examples)] if inputs.referenced else []
-        for each in workshops
-    ]
-    measurer = Measurer(contest.runs, plan, inputs.examples, references)
-    measurer.read_training_texts()  # what is wrong with one is told before the work
+    runs, plan, inputs = comparison.runs, comparison.plan, comparison.inputs
+    measurers = []
+    for run, runner in zip(runs, comparison.runners, strict=True):
+        references = runner.references(inputs.examples) if inputs.referenced else []
+        first = [each for each, *_ in references]
+        measurers.append(Measurer(run.built, comparison.unit, plan.copies, first))
     produced = [
-        workshops[system.run].produce(system, inputs.texts)
-        for system in contest.each(contest.systems, lambda system: system.label)
+        comparison.runners[system.run].produce(system, inputs.texts)
+        for system in comparison.each(comparison.systems, lambda system: system.label)
     ]
     for each in produced:
-        _warn_of_constraints(each)
-    metrics = contest.runs[0].built.judge().metrics
-    quality = judge(produced, inputs.examples, metrics, plan.significance, plan.seed)
-    found = {
-        **_head(contest, plan, inputs),
-        **_measured(contest, plan, produced, quality, measurer),
-    }
-    found["search"] = searched(contest, workshops, inputs, produced, plan, metrics)
-    found["curves"] = curves(contest.systems, contest.names)
-    found["best_of"] = _best_of(contest, workshops, inputs, plan, metrics)
-    found["verdict"] = verdict(
-        found, lambda label: quality.against(found["quality"], label), plan.significance.level
-    )
-    found["outputs"] = outputs_shown(inputs, produced, quality, plan.shown)
-    found["traces"] = traces_shown(contest, workshops, inputs, plan)
-    return {**rounded(found), "timings": measure_speed(contest, inputs.texts, plan)}
+        best = [own[0].generated.hypothesis for outputs in each.outputs for own in outputs]
+        remark = unsatisfied_remark(sum(not one.satisfied for one in best), len(best))
+        if remark:
+            warnings.warn(f"{each.system.label}: {remark}", stacklevel=2)
+    quality = judge(produced, inputs.examples, comparison.metrics, plan.significance, plan.seed)
+    document = _document(comparison, produced, measurers, quality)
+    given = verdict(document, lambda label: quality.against(document.quality, label))
+    finished: Document = rounded(replace(document, verdict=given))
+    return replace(finished, timings=measure_cost(comparison, inputs.texts))
 
 
-def _warn_of_constraints(produced: Produced) -> None:
-    """Say how many of the best outputs of a system do not satisfy its constraints."""
-    best = [own[0].generated.hypothesis for outputs in produced.outputs for own in outputs]
-    remark = unsatisfied_remark(sum(not each.satisfied for each in best), len(best))
-    if remark:
-        warnings.warn(f"{produced.system.label}: {remark}", stacklevel=3)
-
-
-def _head(contest: Contest, plan: Plan, inputs: Inputs) -> Document:
-    """What was compared, and on what."""
-    data = contest.runs[0].built.data
-    return {
-        "format": 1,
-        "seqgen": __version__,
-        "description": plan.description,
-        "seed": plan.seed,
-        "plan": plain(plan),
-        "runs": contest.described(),
-        "inputs": {
-            "origin": inputs.origin,
-            "count": len(inputs.examples),
-            "of": inputs.of,
-            "continues": data.continues,
-            "references": inputs.referenced,
-            "ends": data.ends,
-        },
-    }
-
-
-def _measured(
-    contest: Contest,
-    plan: Plan,
+def _document(
+    comparison: Comparison,
     produced: Sequence[Produced],
+    measurers: Sequence[Measurer],
     quality: Quality,
-    measurer: Measurer,
 ) -> Document:
-    """The measures, and their values for the systems and, by the first run, the references."""
-    of_references = measurer.of_references(0)
-    baseline = baseline_of(plan, contest.systems, contest.names).label
-    systems: list[dict[str, Any]] = [
-        {
-            "label": each.system.label,
-            "run": contest.names[each.system.run],
-            "decoder": dict(each.system.spec),
-            "draws": each.system.draws,
-            "seeds": list(each.seeds),
-            "values": measurer.system(each, quality),
-            "against_baseline": _tests(quality, each.system.label, baseline),
-        }
+    """The document before the verdict and the timings."""
+    runs, plan, inputs = comparison.runs, comparison.plan, comparison.inputs
+    baseline = baseline_of(plan, comparison.systems, comparison.names).label
+    systems = [
+        _result(each, measurers[each.system.run], quality, comparison.names, baseline)
         for each in produced
     ]
-    values = [each["values"] for each in systems]
-    measures = columns(all_measures(quality.metrics), values, plan.quality)
-    return {
-        "measures": {name: each.as_data() for name, each in measures.items()},
-        "quality": quality_measure(plan.quality, measures),
-        "diversity": DIVERSITY if DIVERSITY in measures else None,
-        "baseline": baseline,
-        "systems": systems,
-        "references": {"values": of_references} if of_references else None,
-    }
+    references = measurers[0].of_references
+    measures = columns(all_measures(quality.metrics), [e.values for e in systems], plan.quality)
+    return Document(
+        format=FORMAT,
+        seqgen=__version__,
+        description=plan.description,
+        seed=plan.seed,
+        plan=plain(replace(plan, unit=comparison.unit)),
+        runs=[_run_info(*each) for each in zip(runs, comparison.names, strict=True)],
+        inputs=InputsInfo(
+            origin=inputs.origin,
+            count=len(inputs.examples),
+            of=inputs.of,
+            continues=runs[0].built.data.continues,
+            references=inputs.referenced,
+            ends=runs[0].built.data.ends,
+        ),
+        measures=measures,
+        quality=quality_measure(plan.quality, measures),
+        diversity=DIVERSITY if DIVERSITY in measures else None,
+        baseline=baseline,
+        systems=systems,
+        references=References(values=references) if references else None,
+        search=search(comparison, produced),
+        curves=curves(comparison.systems, comparison.names),
+        best_of=_best_of(comparison),
+        verdict=Verdict(take=None, why=[]),
+        outputs=_shown_outputs(comparison, produced, quality),
+        traces=_shown_traces(comparison),
+        timings=None,
+    )
 
 
-def _tests(quality: Quality, label: str, baseline: str) -> dict[str, Any]:
-    """By each metric that has one, the test of a system against the baseline."""
+def _run_info(run: TrainedRun, name: str) -> RunInfo:
+    record = run.directory.record()
+    return RunInfo(
+        name=name,
+        recipe=record.get("recipe"),
+        description=run.built.recipe.description,
+        parameters=run.built.parameters,
+        weights=sha256(best_checkpoint(run.directory) / WEIGHTS),
+        data=record.get("data"),
+    )
+
+
+def _result(
+    produced: Produced,
+    measurer: Measurer,
+    quality: Quality,
+    names: Sequence[str],
+    baseline: str,
+) -> SystemResult:
+    system = produced.system
     tests = {name: quality.against(name, baseline) for name in quality.metrics}
-    return {name: own[label] for name, own in tests.items() if label in own}
+    return SystemResult(
+        label=system.label,
+        run=names[system.run],
+        decoder=dict(system.spec),
+        draws=system.draws,
+        seeds=list(produced.seeds),
+        values=measurer.system(produced, quality),
+        against_baseline={
+            name: own[system.label] for name, own in tests.items() if system.label in own
+        },
+    )
 
 
-def _best_of(
-    contest: Contest,
-    workshops: Sequence[Workshop],
-    inputs: Inputs,
-    plan: Plan,
-    metrics: Mapping[str, Metric],
-) -> Document | None:
+def _best_of(comparison: Comparison) -> BestOf | None:
     """The best of n draws for some of the inputs, evenly spread; None where none are wanted."""
-    options, examples = plan.best_of, spread(inputs.examples, plan.best_of.inputs)
+    plan, options = comparison.plan, comparison.plan.best_of
+    examples = spread(comparison.inputs.examples, options.inputs)
     if not examples:
         return None
-    part = decoders.check(options.decoder)
+    spec = decoders.check(options.decoder).plain()
     texts = [each.source for each in examples]
     by_run = []
-    for run, name in contest.each(
-        list(enumerate(contest.names)), lambda each: f"the best of n draws of {each[1]}"
-    ):
-        decoder = workshops[run].run.decoder(part.plain(), plan.seed)
-        draws = workshops[run].draws(decoder, texts, max(options.sizes))
-        points = best_of(draws, examples, metrics, options.sizes, plan.diversity_unit)
-        by_run.append({"run": name, "points": points})
-    return {"decoder": part.plain(), "inputs": len(examples), "by_run": by_run}
+    for name, runner in comparison.each_run("the best of n draws"):
+        draws = runner.draws(runner.run.decoder(spec, plan.seed), texts, max(options.sizes))
+        points = best_of(draws, examples, comparison.metrics, options.sizes, comparison.unit)
+        by_run.append(BestOfRun(run=name, points=points))
+    return BestOf(decoder=spec, inputs=len(examples), by_run=by_run)
+
+
+def _shown_outputs(
+    comparison: Comparison, produced: Sequence[Produced], quality: Quality
+) -> list[ShownInput]:
+    """For some inputs, evenly spread, the best output of each system by its first seed."""
+    inputs, found = comparison.inputs.examples, []
+    for index in spread(range(len(inputs)), comparison.plan.shown):
+        by = []
+        for each in produced:
+            best, label = each.outputs[0][index][0], each.system.label
+            hypothesis = best.generated.hypothesis
+            output = ShownOutput(
+                label=label,
+                text=best.generated.text,
+                log_prob=log_prob(best),
+                finished=hypothesis.finished,
+                complete=hypothesis.complete,
+                satisfied=hypothesis.satisfied,
+                values=quality.single(label, index),
+            )
+            by.append(output)
+        example = inputs[index]
+        found.append(ShownInput(input=example.source, references=list(example.references), by=by))
+    return found
+
+
+def _shown_traces(comparison: Comparison) -> list[ShownTrace]:
+    """Traces of some inputs, evenly spread, by each system and its first seed."""
+    inputs = comparison.inputs.texts
+    chosen = spread(range(len(inputs)), comparison.plan.traced)
+    if not chosen:
+        return []
+    texts = [inputs[index] for index in chosen]
+    by_system = []
+    for system in comparison.each(comparison.systems, lambda each: f"traces of {each.label}"):
+        about = {"label": system.label, "run": comparison.names[system.run]}
+        traces = comparison.runners[system.run].traces(system, texts, chosen)
+        by_system.append([ShownTrace(input=each["input"], trace=each, **about) for each in traces])
+    return [each for of_input in zip(*by_system, strict=True) for each in of_input]
+
+
+def check_for_runs(comparison: Comparison) -> None:
+    """Build each decoder of a plan for its run once, for problems that only a vocabulary can show;
+    and see whether there can be such a `quality`.
+
+    Raises OptionError with the path in the plan, and what auxiliary runs raise.
+    """
+    _check_quality(comparison)
+
+    def build(system: System) -> object:
+        return comparison.runs[system.run].decoder(dict(system.spec))
+
+    check_decoders(comparison.plan, comparison.systems, build, comparison.names)
+
+
+def dry_run_decoders(plan: Plan, systems: Sequence[System]) -> None:
+    """Build each decoder of a plan without a run, for a vocabulary that is large enough.
+
+    Raises OptionError with the path in the plan.
+    """
+
+    def build(system: System) -> None:
+        rehearse_decoder(decoders.check(dict(system.spec)), plan.seed)
+
+    check_decoders(plan, systems, build)
+
+
+def _check_quality(comparison: Comparison) -> None:
+    """Raises OptionError if there is no such measure, or none for what the plan compares."""
+    plan, metrics = comparison.plan, comparison.metrics
+    data = [run.built.data for run in comparison.runs]
+    quality_measure(plan.quality, {each.id: each for each in all_measures(metrics)})
+    given = {"prompts": plan.inputs.prompts, "lines of a file": plan.inputs.file}
+    for inputs in (name for name, own in given.items() if own is not None):
+        if plan.quality in (*metrics, "unlikeness"):
+            needs = f"needs references, and {inputs} have none"
+            raise OptionError(("quality",), f"'{plan.quality}' {needs}")
+    copies = (plan.copies, "`copies`, which the plan has switched off")
+    conditions = {
+        "unlikeness": (any(each.continues for each in data), "text that goes on"),
+        "finished": (any(each.ends for each in data), "outputs that end by themselves"),
+        "copied": copies,
+        "longest_copy": copies,
+    }
+    possible, needs = conditions.get(plan.quality or "", (True, ""))
+    if not possible:
+        raise OptionError(("quality",), f"'{plan.quality}' needs {needs}")
+
+
+def applicable(systems: Sequence[System], runs: Sequence[TrainedRun]) -> list[System]:
+    """Those of `systems` whose decoder can be built for its run; a warning says which cannot.
+
+    It is for a bundled plan: a run may have fewer tokens than `top_k` wants.
+    """
+    found = []
+    for system in systems:
+        try:
+            runs[system.run].decoder(dict(system.spec))
+        except OptionError as error:
+            warnings.warn(f"{system.label} is left out: {error.message}", stacklevel=2)
+        else:
+            found.append(system)
+    return found
+
+
+def check_free(folder: Path, *, overwrite: bool) -> None:
+    """Refuse a folder where something else lies, or where nothing can be written; writes nothing.
+
+    Raises SetupError.
+    """
+    try:
+        found = {each.name: kind_of(each) for each in folder.iterdir()}
+    except FileNotFoundError:
+        found = {}
+    except NotADirectoryError:
+        raise SetupError(f"{folder}: not a directory; choose another with --out") from None
+    except OSError as error:
+        raise SetupError(f"{folder}: cannot be read: {error.strerror}") from None
+    kinds = {name: kind for name, kind in found.items() if not _is_staging(name)}
+    if kinds and not _is_ours(folder):
+        raise SetupError(f"{folder}: not empty and not a comparison; choose another with --out")
+    if kinds and not overwrite:
+        raise SetupError(
+            f"{folder}: has a comparison already; --overwrite it, or choose another --out"
+        )
+    own = (*FILES, CHARTS)
+    foreign = [name for name, kind in sorted(kinds.items()) if name not in own or kind != "file"]
+    if foreign:
+        more = f" and {len(foreign) - 4} more" if len(foreign) > 4 else ""
+        raise SetupError(
+            f"{folder}: holds what no comparison wrote: {', '.join(foreign[:4])}{more}; move it "
+            "away, or choose another with --out"
+        )
+    for each in (folder, *folder.absolute().parents):
+        try:
+            each.lstat()
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise SetupError(f"{folder}: cannot be written: {error.strerror}") from None
+        if not os.access(each, os.W_OK | os.X_OK):
+            raise SetupError(f"{folder}: cannot be written: no permission in {each}")
+        return
+
+
+def write(folder: Path, document: Document) -> None:
+    """Put compare.json and the reports into `folder`, all of them or none, in place of an older
+    comparison. Raises SetupError."""
+    staging = folder / f".compare.{os.getpid()}.tmp"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            for each in folder.iterdir():
+                if _is_staging(each.name) and kind_of(each) == "folder":
+                    shutil.rmtree(each)
+            staging.mkdir()
+            write_file(staging / DOCUMENT, document_text(document))
+            write_comparison(staging)
+            for name in FILES:  # the first says that a comparison made the folder
+                (staging / name).replace(folder / name)
+            (folder / CHARTS).unlink(missing_ok=True)  # those of an older comparison
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+            with suppress(OSError):  # empty where nothing was written
+                folder.rmdir()
+    except SetupError as error:  # that names a file which is not there any more
+        raise SetupError(str(error).replace(str(staging), str(folder))) from None
+    except OSError as error:
+        raise SetupError(f"{folder}: cannot be written: {error.strerror}") from None
+
+
+def _is_staging(name: str) -> bool:
+    """Whether a folder of that name is where `write` makes its files, or one that was killed."""
+    return name != "compare" and written_as(name) == "compare"
+
+
+def _is_ours(folder: Path) -> bool:
+    """Whether the folder has a comparison of any format, and not another file of that name."""
+    with suppress(CheckpointError):
+        found = read_mapping(folder / DOCUMENT)
+        return "format" in found and isinstance(found.get("systems"), list)
+    return False

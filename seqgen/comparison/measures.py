@@ -1,78 +1,206 @@
-"""Measures: what a comparison says of a system, as values that go by the id of a measure."""
+"""Measures: what a comparison says of the outputs of a system, besides the metrics of the run.
+
+To add one: describe it in `measures.yaml`, and return its value from the function that it belongs
+to. Table, plots and verdict know measures by their descriptions alone.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from importlib.resources import files
 from statistics import fmean
-from typing import Any, Literal
+from typing import Any, Final
 
-from seqgen.comparison.produced import Output, Produced
-
-Group = Literal["quality", "score", "diversity", "length", "work"]
+from seqgen.comparison.decode import Output, Produced
+from seqgen.comparison.document import Measure, Value, Values
+from seqgen.comparison.plan import Unit
+from seqgen.metrics import TrainingText, diversity
+from seqgen.metrics.diversity import distinct, looping
+from seqgen.tokenizers import EOS, Tokenizer
+from seqgen.yaml_io import load_document
 
 Outputs = Sequence[Sequence[Output]]
 """For each input its outputs, by one seed."""
 
-Values = dict[str, dict[str, Any]]
-"""For the id of each measure its `value`, `by_seed`, and where it has an interval `low` and `high`;
-plain data."""
+SILENT: Final[Mapping[str, float]] = {"impossible": 0.0}
+"""The values that say nothing: a column with nothing else is left out."""
+
+COMPARED = ("log_prob_per_token", "distinct_1", "distinct_2", "distinct_3")
+"""What unlikeness looks at; each has one sign only, so there is a ratio."""
+
+FURTHEST = math.log(100)
+"""A statistic that is further away than a hundred times as much, or that is 0, counts as that."""
 
 
-@dataclass(frozen=True)
-class Measure:
-    """What stands in a column, for people: `about` is a sentence with the formula.
-
-    `better` is None where neither way is better by itself; of diversity it is the more diverse one,
-    which is not to say that there cannot be too much of it. `unit` is that of the values: `share`,
-    `nats`, `bits`, `tokens`, `rows`, `points`, or nothing for a bare number. A column in which all
-    values are `silent` says nothing and is left out.
-    """
-
-    id: str
-    title: str
-    group: Group
-    better: Literal["lower", "higher"] | None
-    unit: str
-    about: str
-    silent: float | None = None
-
-    def as_data(self) -> dict[str, Any]:
-        """What a report needs of it."""
-        names = ("title", "group", "better", "unit", "about")
-        return {name: getattr(self, name) for name in names}
+def _measures() -> Iterator[Measure]:
+    content = files("seqgen.comparison").joinpath("measures.yaml").read_bytes()
+    described: Any = load_document(content, "measures.yaml").data
+    for name, about in described.items():
+        for n in range(1, 5) if "{n}" in name else (0,):
+            named = {key: text and text.format(n=n) for key, text in about.items()}
+            yield Measure(id=name.format(n=n), **named)
 
 
-def by_seed(produced: Produced, measured: Callable[[Outputs], Mapping[str, float]]) -> Values:
-    """What `measured` says of all outputs of each seed, and as the value the mean over seeds.
+MEASURES: Final = tuple(_measures())
+"""In the order of columns."""
 
-    A value that is not defined for a seed is NaN there and does not count in the mean.
-    """
+
+def columns(
+    measures: Iterable[Measure], systems: Sequence[Values], wanted: str | None = None
+) -> dict[str, Measure]:
+    """Those of `measures` that some of the systems has among its values, in the order given; of
+    those with nothing but silent values, only what is `wanted`."""
+    values: dict[str, set[float | None]] = {}
+    for system in systems:
+        for name, found in system.items():
+            values.setdefault(name, set()).add(found.value)
+    return {
+        each.id: each
+        for each in measures
+        if each.id in values and (each.id == wanted or values[each.id] != {SILENT.get(each.id)})
+    }
+
+
+def by_seed(
+    produced: Produced, measured: Callable[[Outputs], Mapping[str, float]]
+) -> dict[str, Value]:
+    """What `measured` says of all outputs of each seed, and as the value the mean over seeds."""
     found = [measured(outputs) for outputs in produced.outputs]
     names = dict.fromkeys(name for each in found for name in each)
     return {name: averaged([each.get(name, math.nan) for each in found]) for name in names}
 
 
-def averaged(values: Sequence[float]) -> dict[str, Any]:
-    """The values of seeds as `by_seed`, and the mean of those that are no NaN as `value`."""
+def averaged(values: Sequence[float]) -> Value:
+    """The values of seeds and their mean. NaN is a value that is not defined and does not count."""
     defined = [each for each in values if not math.isnan(each)]
-    return {"value": fmean(defined) if defined else math.nan, "by_seed": list(values)}
+    return Value(value=fmean(defined) if defined else math.nan, by_seed=list(values))
 
 
-def columns(
-    measures: Iterable[Measure],
-    systems: Iterable[Mapping[str, Mapping[str, Any]]],
-    wanted: str | None = None,
-) -> dict[str, Measure]:
-    """Those of `measures` that some of the systems has among its values, in the order given; of
-    those in which nothing but silent values stands, only what is `wanted`."""
-    values: dict[str, set[float]] = {}
-    for system in systems:
-        for name, found in system.items():
-            values.setdefault(name, set()).add(found["value"])
-    return {
-        each.id: each
-        for each in measures
-        if each.id in values and (each.id == wanted or values[each.id] != {each.silent})
-    }
+def scores(outputs: Outputs) -> dict[str, float]:
+    """The log-probabilities of all `outputs` by the model itself, in nats.
+
+    One token of -inf would make every mean -inf. So outputs with such a token are counted apart, as
+    the share `impossible`, and the means are over the others. A mean over nothing is left out.
+    """
+    every = [each for own in outputs for each in own]
+    possible = [each for each in every if log_prob(each) > -math.inf]
+    tokens = sum(len(each.log_probs) for each in possible)
+    found: dict[str, float] = {}
+    if tokens:
+        total = math.fsum(each for output in possible for each in output.log_probs)
+        found["log_prob_per_token"] = total / tokens
+    if possible:
+        found["log_prob_per_sequence"] = fmean(map(log_prob, possible))
+    if every:
+        found["impossible"] = 1 - len(possible) / len(every)
+    return found
+
+
+def log_prob(output: Output) -> float:
+    """The log-probability of a whole output, in nats; 0 of one that has no token."""
+    return math.fsum(output.log_probs)
+
+
+def lengths(
+    outputs: Outputs, reference_lengths: Sequence[int] | None, ends: bool
+) -> dict[str, float]:
+    """How long the outputs for all inputs are.
+
+    `reference_lengths: [inputs]` has the tokens of the first reference of each input without the
+    end token, None where there are none; a ratio to nothing is left out. `ends` says whether
+    outputs end by themselves; only then there is a share that is `finished`.
+    """
+    every = [each for own in outputs for each in own]
+    if not every:
+        return {}
+    found = {"mean_length": fmean(map(length, every))}
+    if reference_lengths is not None:
+        pairs = zip(reference_lengths, outputs, strict=True)
+        wanted = sum(size * len(own) for size, own in pairs)
+        if wanted:
+            found["length_ratio"] = sum(map(length, every)) / wanted
+    if ends:
+        found["finished"] = fmean(each.generated.hypothesis.finished for each in every)
+    return found
+
+
+def length(output: Output) -> int:
+    """The number of tokens of an output without the end token."""
+    tokens = output.generated.hypothesis.tokens
+    return len(tokens) - (tokens[-1:] == (EOS,))
+
+
+def variety(outputs: Outputs, unit: Unit, training: TrainingText | None = None) -> dict[str, float]:
+    """All that `seqgen.metrics.diversity` says of all outputs together, and with `training` what
+    they copy.
+
+    `unit` is what n-grams are made of: words (separated by spaces), characters, or the tokens of
+    the model as display text, without the end token.
+    """
+    every = [each for own in outputs for each in own]
+    found = diversity([split(each, unit) for each in every], training)
+    # A last word that was cut off would hide the loop that it is part of.
+    uncut = (
+        split(each, unit)[:-1]
+        if unit == "words" and not each.generated.hypothesis.finished
+        else split(each, unit)
+        for each in every
+    )
+    loops = looping(list(uncut))
+    return found if loops is None else {**found, "looping": loops}
+
+
+def split(output: Output, unit: Unit) -> Sequence[str]:
+    """The units of an output."""
+    if unit == "tokens":
+        return output.generated.pieces[: length(output)]
+    text = output.generated.text
+    return text.split() if unit == "words" else text
+
+
+def training_text(texts: Iterable[str], unit: Unit, tokenizer: Tokenizer) -> TrainingText:
+    """The training texts of what is generated, split as outputs are; to be made once."""
+    if unit == "words":
+        return TrainingText(map(str.split, texts))
+    if unit == "characters":
+        return TrainingText(texts)
+    return TrainingText(
+        [tokenizer.shown(token) for token in tokenizer.encode(text).tolist()] for text in texts
+    )
+
+
+def unlikeness(outputs: Outputs, references: Values, unit: Unit) -> dict[str, float]:
+    """The unlikeness of `outputs` to text of which `references` has the values, as `{"unlikeness":
+    ...}`; nothing where a statistic is not defined for either.
+
+    For models of running text, where no reference is the right answer. Holtzman et al. (2020) ask
+    of generated text that its statistics be those of human text: a maximum is too probable and
+    repeats itself, pure sampling from a model's tail is not probable enough. So it is measured on
+    both sides, how probable the model finds a token (their perplexity), and how much of what is
+    said is different. They look at self-BLEU and repetition as well; those have columns of their
+    own, for they can be 0, where no ratio is defined. A mean of 0.1 is about 10 % too much
+    or too little.
+
+    Distinct n-grams depend on how much text there is. So where an input has several outputs, the
+    first ones of all inputs are compared, then the second ones, and the mean of that is given.
+    """
+    wanted = [references[name].value for name in COMPARED if name in references]
+    distances = []
+    for sample in range(min((len(own) for own in outputs), default=0)):
+        drawn = [[own[sample]] for own in outputs]
+        units = [split(output, unit) for [output] in drawn]
+        probable = scores(drawn).get("log_prob_per_token")
+        values = [probable, *(distinct(units, n) for n in (1, 2, 3))]
+        for value, other in zip(values, wanted, strict=False):
+            if value is None or other is None:
+                return {}
+            ratio = value / other if other else math.nan
+            distances.append(min(abs(math.log(ratio)), FURTHEST) if ratio > 0 else FURTHEST)
+    return {"unlikeness": fmean(distances)} if len(wanted) == len(COMPARED) and distances else {}
+
+
+def work(produced: Produced) -> dict[str, Value]:
+    """The rows for an input, the mean over inputs and seeds; there is no value for each seed."""
+    inputs = sum(len(outputs) for outputs in produced.outputs)
+    return {"rows_per_input": Value(value=produced.rows / inputs)} if inputs else {}

@@ -21,8 +21,8 @@ class Strategy:
     """A `decoder`, once for each combination of the values in `grid`.
 
     `grid: {beam_size: [1, 5], length_normalisation: [none, average]}` makes four strategies; a key
-    may go into parts, `sampler.temperature`. `label` names it in the report, with what the grid
-    sets behind it; otherwise it is called by the decoder and its options that are not the defaults.
+    may go into parts, `sampler.temperature`. `label` names it in the report, followed by what the
+    grid sets; without one its name is the decoder and its options that are not the defaults.
     """
 
     decoder: DecoderFactory
@@ -44,7 +44,7 @@ class InputOptions:
     a file in the format of the run's data, with their references, else the held-out part `split`.
     Of running text, passages of it are taken: `prompt_size` tokens are the prompt (50 where it is
     not given), and what follows them, as many tokens as an output may have, is the reference. Of
-    lines each is a reference, behind its first `prompt_size` tokens (none).
+    lines each is a reference, after its first `prompt_size` tokens (none).
     """
 
     split: SplitName = "test"
@@ -69,7 +69,7 @@ class SpeedOptions:
 @dataclass(frozen=True)
 class SearchOptions:
     """How the most probable output is looked for: on up to `inputs` inputs (0: not at all), by
-    `exact` with `max_nodes`, for data whose outputs end by themselves."""
+    `exact` with `max_nodes`, for data whose outputs have an end of their own."""
 
     inputs: Count = 100
     max_nodes: Size = 2000
@@ -127,8 +127,3 @@ class Plan:
     significance: SignificanceOptions = SignificanceOptions()
     shown: Count = 20
     traced: Count = 3
-
-    @property
-    def diversity_unit(self) -> Unit:
-        """The `unit`, once it is known what the references are."""
-        return self.unit or "words"

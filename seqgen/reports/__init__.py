@@ -1,9 +1,59 @@
-"""What a run looks like to a person: `write_report` makes its page and its pictures from its files.
+"""What runs look like to a person: `write_report` makes a page and pictures of a run's files.
 
-A section of the page is a function from `RunFiles` to HTML, empty where it has nothing to say. To
-add one, write the function and name it in `SECTIONS` in `page.py`.
+`format` writes numbers and texts, and pages from `templates/`; `charts` draws. `run_files` reads a
+run, `analyses` looks into its texts, `curves` are its pictures, `run_report` is its page. `traces`
+shows how outputs were found.
 """
 
-from seqgen.reports.report import try_drawing, write_report
+from seqgen.reports.analyses import (
+    Marked,
+    Unit,
+    compare,
+    mark_differences,
+    output_unit,
+)
+from seqgen.reports.format import (
+    ARROWS,
+    DASH,
+    brief_count,
+    count,
+    counted,
+    duration,
+    figure,
+    metric_label,
+    percent,
+    render,
+    share,
+    visible,
+)
+from seqgen.reports.run_files import Answer
+from seqgen.reports.run_report import run_page, try_drawing, write_report
+from seqgen.reports.traces import MOST_TRACES, decoder_label, trace_html, trace_page
 
-__all__ = ["try_drawing", "write_report"]
+__all__ = [
+    "ARROWS",
+    "DASH",
+    "MOST_TRACES",
+    "Answer",
+    "Marked",
+    "Unit",
+    "brief_count",
+    "compare",
+    "count",
+    "counted",
+    "decoder_label",
+    "duration",
+    "figure",
+    "mark_differences",
+    "metric_label",
+    "output_unit",
+    "percent",
+    "render",
+    "run_page",
+    "share",
+    "trace_html",
+    "trace_page",
+    "try_drawing",
+    "visible",
+    "write_report",
+]

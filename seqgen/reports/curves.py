@@ -1,239 +1,255 @@
-"""Drawing the learning curves, as one figure for the page and for slides and papers."""
+"""The learning curves of a run: their points chosen, smoothed and thinned, and drawn."""
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from io import BytesIO
-from textwrap import wrap
-from types import ModuleType
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, TypeAlias
 
-from seqgen.reports.measures import is_share, metric_label, metric_value
-from seqgen.reports.quantities import count, duration, figure
-from seqgen.reports.series import Curves, Points
-from seqgen.reports.time_ticks import time_ticks
+import numpy as np
+from numpy.typing import NDArray
+
+from seqgen.reports import format
+from seqgen.reports.charts import BLUE, GREY, ORANGE, Draw, Layout, blank, drawable
+from seqgen.reports.run_files import Number, RunFiles
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-INK: Final = "#24292f"
-MUTED: Final = "#59636e"
-GRID: Final = "#dde1e6"
-TRAIN: Final = "#2b6cb0"
-VALID: Final = "#c2410c"
-RATE: Final = "#64748a"
+Points: TypeAlias = NDArray[np.float64]
+"""Rows of (step, value); losses are in nats per token."""
+
+BUCKETS: Final = 400
+"""More points would be finer than the pixels of a chart."""
+DRAWABLE: Final = 1e12
+"""Beyond this a loss says only that training diverged, and no axis can show it."""
 
 
 @dataclass(frozen=True)
-class Layout:
-    """A picture's size in inches, its letters in points, and how much fits side by side."""
+class Curves:
+    """What the chart shows, with at most some hundreds of points for each curve."""
 
-    width: float
-    height: float
-    letters: float
-    ticks: int
-    legend_columns: int
-
-
-PAPER = Layout(6.4, 4.4, letters=9, ticks=6, legend_columns=4)
-WIDE = Layout(9.6, 5.2, letters=9, ticks=8, legend_columns=4)
-NARROW = Layout(4.1, 4.6, letters=8.5, ticks=4, legend_columns=2)
-
-
-def as_png(curves: Curves) -> bytes:
-    """The curves as a PNG for slides."""
-    fixed: dict[str, str | None] = {"Software": None}
-    return _save(curves, PAPER, "png", fixed)
+    train: Points
+    smoothed: Points
+    valid: Points
+    best: tuple[float, float] | None
+    rates: Points
+    seconds: Points
+    left_out: int
+    """How many losses are no finite number, or beyond what can be drawn."""
+    metric: str
+    """The metric by which the best is chosen, or else the first one that there is."""
+    measured: Points
+    measured_best: tuple[float, float] | None
+    """The best as `metric` has it, where the best is chosen by it."""
 
 
-def as_pdf(curves: Curves) -> bytes:
-    """The curves as a PDF for papers; without dates, so that equal data give equal bytes."""
-    fixed = {"Creator": "seqgen", "Producer": None, "CreationDate": None}
-    return _save(curves, PAPER, "pdf", fixed)
+def curves_of(run: RunFiles) -> Curves:
+    """The learning curves of a run."""
+    train, train_left_out = _points((event.step, event.loss) for event in run.train)
+    valid, valid_left_out = _points((event.step, event.nats_per_token) for event in run.valid)
+    rates, _ = _points((event.step, event.learning_rate) for event in run.train)
+    metric, chosen = _metric(run)
+    measured, _ = _points((event.step, event.metrics.get(metric)) for event in run.valid)
+    means = thin_to_means(train)
+    return Curves(
+        train=thin_to_extremes(train),
+        smoothed=smooth(means, reach=len(means) // 40),
+        valid=thin_to_means(valid),
+        best=_at(run.best_step, valid),
+        rates=thin_to_means(rates),
+        seconds=_clock(run),
+        left_out=train_left_out + valid_left_out,
+        metric=metric if len(measured) else "",
+        measured=thin_to_means(measured),
+        measured_best=_at(run.best_step, measured) if chosen else None,
+    )
 
 
-def as_svg(curves: Curves, layout: Layout) -> str:
-    """The curves as an SVG without background, its texts as texts."""
-    fixed: dict[str, str | None] = {"Creator": None, "Date": None, "Format": None, "Type": None}
-    return _save(curves, layout, "svg", fixed).decode("utf-8")
+def _points(pairs: Iterable[tuple[Number, Number]]) -> tuple[Points, int]:
+    """The pairs that are complete and can be drawn, and how many cannot."""
+    complete = np.array([pair for pair in pairs if None not in pair], dtype=float).reshape(-1, 2)
+    kept = (np.abs(complete) < DRAWABLE).all(axis=1)
+    return complete[kept], int((~kept).sum())
 
 
-def _save(curves: Curves, layout: Layout, kind: str, metadata: dict[str, str | None]) -> bytes:
-    stream = BytesIO()
-    with _fixed_style(layout):
-        picture = _draw(curves, layout)
-        picture.savefig(stream, format=kind, dpi=200, transparent=kind == "svg", metadata=metadata)
-    return stream.getvalue()
+def _at(step: float | None, points: Points) -> tuple[float, float] | None:
+    return next(((at, value) for at, value in points.tolist() if at == step), None)
 
 
-@contextmanager
-def _fixed_style(layout: Layout) -> Iterator[None]:
-    """matplotlib's own defaults, whatever the person's matplotlibrc says, and no random names."""
-    matplotlib = _matplotlib()
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()
-        matplotlib.rcParams.update(
-            {
-                "font.size": layout.letters,
-                "text.parse_math": False,
-                "svg.hashsalt": "seqgen",
-                "svg.fonttype": "none",
-                "pdf.fonttype": 42,
-                "text.color": INK,
-                "axes.labelcolor": INK,
-                "axes.edgecolor": MUTED,
-                "xtick.color": MUTED,
-                "ytick.color": MUTED,
-                "axes.spines.right": False,
-                "axes.spines.top": False,
-                "axes.axisbelow": True,
-            }
-        )
-        yield
+def _metric(run: RunFiles) -> tuple[str, bool]:
+    """The metric whose value, or its opposite where more is better, was each `criterion`; where
+    none was, the first one, and False."""
+    names = list(run.valid[-1].metrics) if run.valid else []
+    for name in names:
+        values = [event.metrics.get(name) for event in run.valid]
+        if None not in values and all(
+            event.criterion in (value, -(value or 0.0))
+            for event, value in zip(run.valid, values, strict=True)
+        ):
+            return name, True
+    return (names[0] if names else ""), False
 
 
-def _matplotlib() -> ModuleType:
-    """The library, which could not be imported where $MPLBACKEND names a backend that is not
-    there, as a notebook hands it to its children. Our pictures need none."""
-    is_first = "matplotlib" not in sys.modules
-    wanted = os.environ.pop("MPLBACKEND", None) if is_first else None
-    try:
-        import matplotlib
-    finally:
-        if wanted is not None:
-            os.environ["MPLBACKEND"] = wanted
-    if wanted:
-        with suppress(ValueError):  # for what else this process draws
-            matplotlib.rcParams["backend"] = wanted
-    return matplotlib
+def _clock(run: RunFiles) -> Points:
+    """(step, seconds since the start), empty unless time goes forward with the steps."""
+    for events in (run.train, run.valid):
+        points, _ = _points((event.step, event.seconds) for event in events)
+        passed = np.diff(points[:, 1])
+        if passed.any() and (passed >= 0).all():
+            return thin_to_means(points)
+    return np.empty((0, 2))
 
 
-def _draw(curves: Curves, layout: Layout) -> Figure:
-    from matplotlib.figure import Figure
-
-    panels = [(_losses, 5.0), *([(_metric, 2.0)] if curves.measured else [])]
-    panels += [(_rates, 1.0)] if curves.rates else []
-    height = layout.height + (1.3 if curves.measured else 0.0)
-    picture = Figure(figsize=(layout.width, height), layout="constrained")
-    ratios = [ratio for _, ratio in panels]
-    grid = picture.subplots(len(panels), 1, sharex=True, height_ratios=ratios, squeeze=False)
-    every = [axes for [axes] in grid]
-    for axes, (fill, _) in zip(every, panels, strict=True):
-        fill(axes, curves)
-    _steps(every[-1], curves, layout)
-    if curves.seconds:
-        _times(every[0], curves.seconds, layout)
-    named = [
-        named for axes in every for named in zip(*axes.get_legend_handles_labels(), strict=True)
-    ]
-    if named:
-        picture.legend(
-            *zip(*named, strict=True),
-            loc="outside upper left",
-            ncols=layout.legend_columns,
-            frameon=False,
-            fontsize=layout.letters,
-        )
-    else:
-        every[0].set_axis_off()
-        every[0].text(0.5, 0.5, "no losses recorded", transform=every[0].transAxes, ha="center")
-    return picture
+def _buckets(points: Points) -> list[Points]:
+    return np.array_split(points, min(BUCKETS, len(points))) if len(points) else []
 
 
-def _losses(axes: Axes, curves: Curves) -> None:
+def thin_to_means(points: Points) -> Points:
+    """Each bucket's mean point."""
+    return np.array([bucket.mean(axis=0) for bucket in _buckets(points)]).reshape(-1, 2)
+
+
+def thin_to_extremes(points: Points) -> Points:
+    """Each bucket's lowest and highest point, so that no spike is lost."""
+    kept = []
+    for bucket in _buckets(points):
+        values = bucket[:, 1]
+        kept.append(bucket[sorted({int(values.argmin()), int(values.argmax())})])
+    return np.concatenate(kept) if kept else points
+
+
+def smooth(points: Points, reach: int) -> Points:
+    """The mean of each value with up to `reach` neighbours on either side.
+
+    Both sides count alike and shrink towards the ends: so the curve has no lag, and begins and ends
+    where the values do.
+    """
+    smoothed = points.copy()
+    for index in range(len(points)):
+        side = min(reach, index, len(points) - 1 - index)
+        smoothed[index, 1] = points[index - side : index + side + 1, 1].mean()
+    return smoothed
+
+
+def learning_curves(curves: Curves) -> Draw:
+    """A function that draws the losses, the metric and the learning rates of a run, by steps."""
+
+    def draw(layout: Layout) -> Figure:
+        panels = [(_draw_losses, 5.0)]
+        panels += [(_draw_metric, 2.0)] if len(curves.measured) else []
+        panels += [(_draw_rates, 1.0)] if len(curves.rates) else []
+        more_height = 1.3 if len(curves.measured) else 0.0
+        figure = blank(replace(layout, height=layout.height + more_height))
+        ratios = [ratio for _, ratio in panels]
+        grid = figure.subplots(len(panels), 1, sharex=True, height_ratios=ratios, squeeze=False)
+        every = [axes for [axes] in grid]
+        for axes, (fill, _) in zip(every, panels, strict=True):
+            fill(axes, curves)
+            axes.grid()
+        _label_steps(every[-1], curves, layout)
+        if len(curves.seconds):
+            _label_times(every[0], curves.seconds, layout)
+        handles = [line for axes in every for line in axes.get_legend_handles_labels()[0]]
+        if handles:
+            figure.legend(handles=handles, loc="outside upper left", ncols=layout.legend_columns)
+        else:
+            every[0].set_axis_off()
+            every[0].text(0.5, 0.5, "no losses recorded", transform=every[0].transAxes, ha="center")
+        return figure
+
+    return draw
+
+
+def _draw_losses(axes: Axes, curves: Curves) -> None:
     axes.set_ylabel("loss (nats per token)")
-    axes.grid(color=GRID, linewidth=0.6)
     if len(curves.train) > 20:
-        axes.plot(*_columns(curves.train), color=TRAIN, alpha=0.45, linewidth=0.8, label="training")
-        smoothed = _columns(curves.smoothed)
-        axes.plot(*smoothed, color=TRAIN, linewidth=1.7, label="training, smoothed")
-    elif curves.train:
+        axes.plot(*curves.train.T, color=BLUE, alpha=0.45, linewidth=0.8, label="training")
+        axes.plot(*curves.smoothed.T, color=BLUE, linewidth=1.7, label="training, smoothed")
+    elif len(curves.train):
         # Of so few points each is worth seeing, and one alone makes no line.
-        train = _columns(curves.train)
-        axes.plot(*train, color=TRAIN, linewidth=1.5, marker=".", label="training")
-    if curves.valid:
-        size = 4 if len(curves.valid) <= 60 else 0
-        valid = _columns(curves.valid)
-        axes.plot(*valid, color=VALID, linewidth=1.5, marker="o", ms=size, label="validation")
+        axes.plot(*curves.train.T, color=BLUE, marker=".", label="training")
+    if len(curves.valid):
+        _draw_validations(axes, curves.valid, label="validation")
     if curves.best and not curves.measured_best:
         step, loss = curves.best
-        label = f"best: {figure(loss)} at step {count(step)}"
-        axes.plot([step], [loss], "o", ms=10, mfc="none", mew=1.6, color=VALID, label=label)
-    _loss_scale(axes, curves)
-
-
-def _loss_scale(axes: Axes, curves: Curves) -> None:
-    losses = [loss for _, loss in (*curves.train, *curves.valid)]
-    if losses and min(losses) > 0 and max(losses) > 100 * min(losses):
+        _draw_best(axes, curves.best, f"best: {format.figure(loss)} at step {format.count(step)}")
+    losses = np.concatenate([curves.train, curves.valid])[:, 1]
+    if len(losses) and losses.min() > 0 and losses.max() > 100 * losses.min():
         # Memorised or diverged: on a linear axis all but a few points would lie on one line.
         axes.set_yscale("log")
         axes.set_ylabel("loss (nats per token), log scale")
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
 
 
-def _metric(axes: Axes, curves: Curves) -> None:
+def _draw_validations(axes: Axes, points: Points, label: str = "") -> None:
+    size = 4 if len(points) <= 60 else 0
+    axes.plot(*points.T, color=ORANGE, marker="o", ms=size, label=label)
+
+
+def _draw_best(axes: Axes, point: tuple[float, float], label: str) -> None:
+    step, value = point
+    [ring] = axes.plot([step], [value], "o", ms=10, mfc="none", color=ORANGE, label=label)
+    ring.set(markeredgewidth=1.6, clip_on=False)
+
+
+def _draw_metric(axes: Axes, curves: Curves) -> None:
     name = curves.metric
-    size = 4 if len(curves.measured) <= 60 else 0
-    axes.plot(*_columns(curves.measured), color=VALID, linewidth=1.5, marker="o", ms=size)
+    _draw_validations(axes, curves.measured)
     if curves.measured_best:
         step, value = curves.measured_best
-        label = f"best: {metric_value(name, value)} at step {count(step)}"
-        ring = axes.plot([step], [value], "o", ms=10, mfc="none", mew=1.6, color=VALID, label=label)
-        ring[0].set_clip_on(False)
-    if is_share(name) and min(value for _, value in curves.measured) < 1:
-        # Before it has learnt to end, a model makes many times the errors that there can be.
-        bottom, top = axes.get_ylim()
-        axes.set_ylim(max(bottom, -0.05), min(top, 1.05))
-    axes.set_ylabel(_drawable(metric_label(name)))
+        best = f"best: {format.metric_value(name, value)} at step {format.count(step)}"
+        _draw_best(axes, curves.measured_best, best)
+    axes.set_ylabel(drawable(format.metric_label(name)))
     axes.locator_params(axis="y", nbins=4)
-    axes.yaxis.set_major_formatter(
-        lambda value, _: f"{100 * value:g} %" if is_share(name) else f"{value:g}"
-    )
-    axes.grid(color=GRID, linewidth=0.6)
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    if format.is_share(name):
+        axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:g} %")
+        if curves.measured[:, 1].min() < 1:
+            # Before it has learnt to end, a model makes many times the errors that there can be.
+            bottom, top = axes.get_ylim()
+            axes.set_ylim(max(bottom, -0.05), min(top, 1.05))
 
 
-def _drawable(label: str) -> str:
-    """In lines that fit the panel, of letters that every font has."""
-    plain = "".join(letter if " " <= letter <= "~" else "?" for letter in label)
-    return "\n".join(wrap(plain, 14)[:2])
-
-
-def _rates(axes: Axes, curves: Curves) -> None:
+def _draw_rates(axes: Axes, curves: Curves) -> None:
     marker = "." if len(curves.rates) == 1 else ""
-    axes.plot(*_columns(curves.rates), color=RATE, linewidth=1.3, marker=marker)
+    axes.plot(*curves.rates.T, color=GREY, linewidth=1.3, marker=marker)
     axes.set_ylabel("learning\nrate")
-    axes.set_ylim(bottom=min([0.0, *(rate for _, rate in curves.rates)]))
+    axes.set_ylim(bottom=min(0.0, curves.rates[:, 1].min()))
     axes.locator_params(axis="y", nbins=2)
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    axes.grid(color=GRID, linewidth=0.6)
 
 
-def _steps(axes: Axes, curves: Curves, layout: Layout) -> None:
+def _label_steps(axes: Axes, curves: Curves, layout: Layout) -> None:
     from matplotlib.ticker import MaxNLocator
 
-    steps = [step for step, _ in (*curves.train, *curves.valid)]
-    last = max(steps, default=1.0)
-    axes.set_xlim(min([0.0, *steps]), last + 0.02 * abs(last) + (last == 0))
+    steps = np.concatenate([curves.train, curves.valid])[:, 0]
+    last = steps.max(initial=-DRAWABLE) if len(steps) else 1.0
+    axes.set_xlim(steps.min(initial=0.0), last + 0.02 * abs(last) + (last == 0))
     axes.set_xlabel("steps")
-    locator = MaxNLocator(layout.ticks, integer=True, steps=[1, 2, 2.5, 5, 10])
-    axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(lambda value, _: count(value))
+    axes.xaxis.set_major_locator(MaxNLocator(layout.ticks, integer=True, steps=[1, 2, 2.5, 5, 10]))
+    axes.xaxis.set_major_formatter(lambda value, _: format.count(value))
 
 
-def _times(axes: Axes, seconds: Points, layout: Layout) -> None:
+def _label_times(axes: Axes, seconds: Points, layout: Layout) -> None:
     """Label the top with the time at which a step was done: time and steps need not be in line."""
     ticks = time_ticks(seconds, most=layout.ticks)
     top = axes.twiny()
     top.spines[:].set_visible(False)
     top.tick_params(length=3)
     top.set_xlim(axes.get_xlim())
-    top.set_xticks([step for step, _ in ticks], [duration(time) for _, time in ticks])
+    top.set_xticks([step for step, _ in ticks], [format.duration(time) for _, time in ticks])
 
 
-def _columns(points: Points) -> tuple[list[float], list[float]]:
-    return [step for step, _ in points], [value for _, value in points]
+def time_ticks(seconds: Points, most: int) -> list[tuple[float, float]]:
+    """(step, time) for round times within the clock's range, `most` of them or one more."""
+    from matplotlib.ticker import MaxNLocator
+
+    steps, clock = seconds.T
+    first, last = clock[0], clock[-1]
+    unit = next((unit for unit in (86400, 3600, 60) if last - first >= 2 * unit), 1)
+    locator = MaxNLocator(most, steps=[1, 2, 3, 5, 6, 10])
+    times = unit * np.asarray(locator.tick_values(first / unit, last / unit))
+    times = times[(first <= times) & (times <= last)]
+    return list(zip(np.interp(times, clock, steps).tolist(), times.tolist(), strict=True))

@@ -1,17 +1,134 @@
-"""Reading a run directory: what its files say, and remarks on those that are missing or damaged."""
+"""What the files of a run say: figures, samples, answers and attention.
+
+A run may be unfinished, and its files cut or foreign: a file that is missing or damaged costs its
+own section of the page and a remark.
+"""
 
 from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from math import isfinite
 from pathlib import Path, PurePath
+from typing import Annotated, Any, TypeAlias, TypeVar
+
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from seqgen.errors import CheckpointError
 from seqgen.files import RECORD_LIMIT, display_path, read_bytes
-from seqgen.reports.answers import Answer, read_answers
-from seqgen.reports.attention import Looked, read_attention
-from seqgen.reports.fields import Record, finite, record, records, string
+from seqgen.reports.format import count
+
+Number: TypeAlias = float | None
+"""NaN and infinity are numbers too; null stands where there was one that JSON cannot hold."""
+Kind = TypeVar("Kind")
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A token that an output could have begun with."""
+
+    token: str = ""
+    probability: Number = None
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A text that the model wrote: it continues the prompt, or was made of it."""
+
+    prompt: str = ""
+    text: str = ""
+    continues: bool = True
+    temperature: Number = None
+    pieces: list[str] = field(default_factory=list)
+    log_probs: list[Number] = field(default_factory=list)
+    finished: bool | None = None
+    first: list[Candidate] = field(default_factory=list)
+
+    @property
+    def nats(self) -> list[float]:
+        """What each token cost, the end as well."""
+        return [-value for value in self.log_probs if value is not None]
+
+
+# Models are built when first needed: the room also writes the errors of the command line.
+class Manifest(BaseModel, extra="allow", frozen=True, defer_build=True):
+    """What a run was made of; whatever else the file says is kept."""
+
+    recipe: str = ""
+    device: str = ""
+    parameters: Number = None
+    command: list[Any] = []
+    remarks: list[str] = []
+
+
+class Figures(BaseModel, extra="allow", frozen=True, defer_build=True):
+    """What was measured: an event of metrics.jsonl, or a part of result.json."""
+
+    event: str = ""
+    step: Number = None
+    steps: Number = None
+    loss: Number = None
+    learning_rate: Number = None
+    seconds: Number = None
+    tokens_per_second: Number = None
+    nats_per_token: Number = None
+    criterion: Number = None
+    best: bool = False
+    metrics: dict[str, Number] = {}
+    details: dict[str, Any] = {}
+    samples: list[Sample] = []
+
+    @property
+    def measures(self) -> dict[str, float]:
+        """All numbers by name, but those of the metrics."""
+        found = {**dict(self), **(self.model_extra or {})}
+        return {name: value for name, value in found.items() if _is_number(value)}
+
+
+class Result(BaseModel, frozen=True, defer_build=True):
+    """The end of a run; that of an unfinished one says nothing."""
+
+    train: Figures = Field(default_factory=Figures)
+    valid: Figures | None = None
+    test: Figures | None = None
+    better: dict[str, str] = {}
+    """Which way each metric is better."""
+    best_step: Number = None
+    parameters: Number = None
+    stopped: str = ""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The output for a source, and all that would have been right."""
+
+    source: str
+    output: str
+    references: Annotated[tuple[str, ...], Field(min_length=1)]
+    score: Number = None
+    finished: bool = False
+
+    @property
+    def wrong(self) -> bool:
+        """Whether the output is none of the references."""
+        return self.output not in self.references
+
+
+@dataclass(frozen=True)
+class AttentionMap:
+    """How much the model looked at each source token for each output token:
+    `weights[output][source]`. Raises ValueError if the sizes do not match."""
+
+    source: Annotated[list[str], Field(min_length=1)]
+    output: Annotated[list[str], Field(min_length=1)]
+    weights: list[list[Annotated[float, Field(ge=0, le=1.001)]]]
+
+    def __post_init__(self) -> None:
+        sizes = [len(row) for row in self.weights]
+        if sizes != [len(self.source)] * len(self.output):
+            raise ValueError("not one weight for each output token and source token")
 
 
 @dataclass(frozen=True)
@@ -19,130 +136,149 @@ class RunFiles:
     """What is known of a run; every part may be empty."""
 
     name: str
-    recipe: str
-    manifest: Record
-    train: tuple[Record, ...]
-    valid: tuple[Record, ...]
-    result: Record
-    samples: tuple[Record, ...]
-    remarks: tuple[str, ...]
+    recipe: str = ""
+    manifest: Manifest = field(default_factory=Manifest)
+    train: tuple[Figures, ...] = ()
+    valid: tuple[Figures, ...] = ()
+    result: Result = field(default_factory=Result)
+    finished: bool = False
+    samples: tuple[Sample, ...] = ()
+    remarks: Sequence[str] = ()
     answers: tuple[Answer, ...] = ()
-    attention: tuple[Looked, ...] = ()
+    attention: tuple[AttentionMap, ...] = ()
+
+    @property
+    def final_metrics(self) -> tuple[Figures, str]:
+        """The last part that a finished run measured, whose answers it wrote down; its name."""
+        for part, name in ((self.result.test, "test"), (self.result.valid, "validation")):
+            if part:
+                return part, name
+        return Figures(), ""
+
+    @property
+    def held_out(self) -> tuple[Figures, str]:
+        """The most telling measurement there is, perhaps that of the best validation; its name."""
+        measured, name = self.final_metrics
+        best = self.best_step
+        if name or best is None:
+            return measured, name
+        measured = next(event for event in self.valid if event.step == best)
+        return measured, f"validation, step {count(best)}"
+
+    @property
+    def best_step(self) -> float | None:
+        """The step of the validation that the run last called its best, or else of the lowest."""
+        losses = [(event.nats_per_token, event) for event in self.valid]
+        known = [(loss, event) for loss, event in losses if loss is not None and isfinite(loss)]
+        marked = [event.step for _, event in known if event.best]
+        lowest = [event.step for _, event in sorted(known, key=lambda pair: pair[0])]
+        return next(iter(marked[-1:] + lowest), None)
 
 
 def read_run(folder: Path) -> RunFiles:
-    """Read the run directory `folder`; a missing or damaged file becomes a remark, no error."""
+    """Read the run directory `folder`. Raises CheckpointError if there is none."""
     if not folder.is_dir():
         raise CheckpointError(f"{folder}: no such run directory")
-    remarks: list[str] = []
-    recipe = _text(folder / "recipe.yaml", remarks)
-    manifest = _json(folder / "manifest.json", remarks)
-    train, valid = _metrics(_text(folder / "metrics.jsonl", remarks), remarks)
-    result = _json(folder / "result.json", remarks)
-    result = result if isinstance(result, dict) else {}
+    files = _Files(folder)
+    recipe = files.text("recipe.yaml")
+    manifest = files.json("manifest.json", Manifest) or Manifest()
+    train, valid = _read_metrics(files)
+    result = files.json("result.json", Result)
+    name = manifest.recipe or folder.resolve().name
     # Not every run has these, so that one is absent is worth no remark unless there were metrics.
-    samples, _ = _list(folder / "samples.json", remarks)
-    found, there = _list(folder / "answers.json", remarks)
-    answers, no_answers = read_answers(found)
-    if not there and _has_metrics(result):
-        remarks.append("answers.json is missing")
-    looks, _ = _list(folder / "attention.json", remarks)
-    attention, no_attention = read_attention(looks)
-    for name, damaged in (("answers", no_answers), ("attention", no_attention)):
-        if damaged:
-            entries = "entry" if damaged == 1 else "entries"
-            remarks.append(f"damaged {entries} of {name}.json left out: {damaged}")
+    judged = result and any(part and part.metrics for part in (result.test, result.valid))
     return RunFiles(
-        name=_name(manifest if isinstance(manifest, dict) else {}, folder),
+        name=PurePath(name).stem if PurePath(name).suffix in {".yaml", ".yml"} else name,
         recipe=recipe,
-        manifest=manifest if isinstance(manifest, dict) else {},
+        manifest=manifest,
         train=train,
         valid=valid,
-        result=result,
-        samples=tuple(records(samples)),
-        remarks=tuple(remarks),
-        answers=answers,
-        attention=attention,
+        result=result or Result(),
+        finished=result is not None,
+        samples=files.entries("samples.json", Sample),
+        answers=files.entries("answers.json", Answer, optional=not judged),
+        attention=files.entries("attention.json", AttentionMap),
+        remarks=files.remarks,
     )
 
 
-def _name(manifest: Record, folder: Path) -> str:
-    name = string(manifest, "recipe") or folder.resolve().name
-    path = PurePath(name)
-    return path.stem if path.suffix in {".yaml", ".yml"} else name
+def _is_number(value: object) -> bool:
+    # JSON has integers of any length.
+    return type(value) is float or (type(value) is int and value.bit_length() < 1000)
 
 
-def _text(path: Path, remarks: list[str]) -> str:
-    if not os.path.lexists(path):
-        remarks.append(f"{path.name} is missing")
-        return ""
-    try:
-        text = read_bytes(path, CheckpointError, limit=RECORD_LIMIT).decode(errors="replace")
-    except CheckpointError as error:
-        reason = str(error).removeprefix(f"{display_path(path)}: ").removeprefix("cannot be read: ")
-        remarks.append(f"{path.name} cannot be read ({reason})")
-        return ""
-    if not text.strip():
-        remarks.append(f"{path.name} is empty")
-    return text
+class _Files:
+    """Reads the files of a run directory; what is wrong with them becomes `remarks`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.remarks: list[str] = []
+
+    def text(self, name: str) -> str:
+        path = self.folder / name
+        if not os.path.lexists(path):
+            self.remarks.append(f"{name} is missing")
+            return ""
+        try:
+            text = read_bytes(path, CheckpointError, limit=RECORD_LIMIT).decode(errors="replace")
+        except CheckpointError as error:
+            reason = str(error).removeprefix(f"{display_path(path)}: ")
+            self.remarks.append(
+                f"{name} cannot be read ({reason.removeprefix('cannot be read: ')})"
+            )
+            return ""
+        if not text.strip():
+            self.remarks.append(f"{name} is empty")
+        return text
+
+    def json(self, name: str, kind: type[Kind]) -> Kind | None:
+        text = self.text(name)
+        try:
+            return TypeAdapter(kind).validate_python(json.loads(text)) if text.strip() else None
+        except (ValueError, RecursionError):
+            self.remarks.append(f"{name} is damaged")
+            return None
+
+    def entries(self, name: str, kind: type[Kind], optional: bool = True) -> tuple[Kind, ...]:
+        """The entries of a list that are of that kind."""
+        if optional and not os.path.lexists(self.folder / name):
+            return ()
+        found = self.json(name, list[Any]) or []
+        adapter, known = TypeAdapter(kind), []
+        for entry in found:
+            try:
+                known.append(adapter.validate_python(entry))
+            except ValidationError:
+                continue
+        if damaged := len(found) - len(known):
+            entries = "entry" if damaged == 1 else "entries"
+            self.remarks.append(f"damaged {entries} of {name} left out: {damaged}")
+        return tuple(known)
 
 
-def _json(path: Path, remarks: list[str]) -> object:
-    text = _text(path, remarks)
-    if not text.strip():
-        return None
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        remarks.append(f"{path.name} is damaged")
-        return None
-
-
-def _list(path: Path, remarks: list[str]) -> tuple[list[object], bool]:
-    """What a file lists that need not be there, and whether it is."""
-    if not os.path.lexists(path):
-        return [], False
-    known = len(remarks)
-    found = _json(path, remarks)
-    if not isinstance(found, list) and len(remarks) == known:
-        remarks.append(f"{path.name} is damaged")
-    return found if isinstance(found, list) else [], True
-
-
-def _has_metrics(result: Record) -> bool:
-    return any(record(record(result, part), "metrics") for part in ("test", "valid"))
-
-
-def _metrics(text: str, remarks: list[str]) -> tuple[tuple[Record, ...], tuple[Record, ...]]:
-    """The train and valid records by step, each step once."""
-    found: dict[str, dict[float, Record]] = {"train": {}, "valid": {}}
-    lines = [line for line in text.split("\n") if line.strip()]
+def _read_metrics(files: _Files) -> tuple[tuple[Figures, ...], tuple[Figures, ...]]:
+    """The train and valid events of metrics.jsonl by step, each step once."""
+    found: dict[str, dict[float, Figures]] = {"train": {}, "valid": {}}
+    lines = [line for line in files.text("metrics.jsonl").split("\n") if line.strip()]
     damaged = 0
     for position, line in enumerate(lines):
         try:
-            event = json.loads(line)
+            event = Figures.model_validate(json.loads(line))
         except (ValueError, RecursionError):
             if position == len(lines) - 1:
-                remarks.append("the last line of metrics.jsonl is cut, and left out")
+                files.remarks.append("the last line of metrics.jsonl is cut, and left out")
             else:
                 damaged += 1
             continue
-        if isinstance(event, dict):
-            _take(event, found)
+        if event.step is None or not isfinite(event.step):
+            continue
+        if event.event == "resume":
+            # What an interrupted run wrote after its last checkpoint did not happen: it is redone.
+            for name, by_step in found.items():
+                found[name] = {step: each for step, each in by_step.items() if step <= event.step}
+        elif event.event in found:
+            found[event.event][event.step] = event
     if damaged:
-        remarks.append(f"{damaged} lines of metrics.jsonl are damaged, and left out")
+        files.remarks.append(f"{damaged} lines of metrics.jsonl are damaged, and left out")
     train, valid = (tuple(by_step[step] for step in sorted(by_step)) for by_step in found.values())
     return train, valid
-
-
-def _take(event: Record, found: dict[str, dict[float, Record]]) -> None:
-    step, kind = finite(event, "step"), string(event, "event")
-    if step is None:
-        return
-    if kind == "resume":
-        # What an interrupted run wrote after its last checkpoint did not happen: it is done again.
-        for by_step in found.values():
-            for later in [known for known in by_step if known > step]:
-                del by_step[later]
-    elif kind in found:
-        found[kind][step] = event

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from seqgen.cells import cells
-from seqgen.comparison.plan_source import plan_schema
+from seqgen.comparison import plan_schema
 from seqgen.recipe import recipe_schema
 
 PLUGIN = '''

@@ -1,57 +1,213 @@
-"""Measures: values by seed, and which columns there are."""
+"""What measures say of outputs, and which columns there are."""
 
 import math
 
 import pytest
 
-from seqgen.comparison.measures import Measure, averaged, by_seed, columns
-from seqgen.comparison.scores import scores
+from seqgen.comparison.document import Measure, Value
+from seqgen.comparison.measures import (
+    COMPARED,
+    MEASURES,
+    averaged,
+    by_seed,
+    columns,
+    length,
+    lengths,
+    log_prob,
+    scores,
+    split,
+    training_text,
+    unlikeness,
+    variety,
+    work,
+)
+from seqgen.comparison.quality import all_measures
+from seqgen.metrics import MORE_DIVERSE, WordErrorRate, diversity
+from seqgen.tokenizers import tokenizers
 
 
-def measure(name, silent=None):
-    return Measure(name, name, "score", None, "", "", silent)
+def values(**named):
+    return {name: Value(value=value) for name, value in named.items()}
 
 
-def test_values_of_seeds_and_their_mean(produced):
-    found = by_seed(
-        produced("a", ["x", "y z"], ["x y z", "x"]),
-        lambda outputs: {"words": sum(len(each.generated.text.split()) for [each] in outputs)},
+def measure(name):
+    return Measure(name, name, "score", None, "", "")
+
+
+class TestColumns:
+    def test_each_measure_comes_once_metrics_first_and_explains_itself(self):
+        found = all_measures({"word_error_rate": WordErrorRate()})
+        names = [each.id for each in found]
+        assert names[:3] == ["word_error_rate", "unlikeness", "log_prob_per_token"]
+        assert names[3] == "log_prob_per_sequence"
+        assert len(set(names)) == len(names)
+        assert all(each.title and each.about.endswith(".") for each in found)
+        assert not any("{" in f"{each.title}{each.about}" for each in found)
+        groups = list(dict.fromkeys(each.group for each in found))
+        assert groups == ["quality", "score", "diversity", "length", "work"]
+
+    def test_every_name_that_diversity_gives_is_described(self, letters):
+        found = {each.id: each for each in MEASURES if each.group == "diversity"}
+        assert {name: each.better for name, each in found.items()} == dict(MORE_DIVERSE)
+        assert list(found) == list(MORE_DIVERSE)
+        training = training_text(["a"], "words", letters)
+        given = diversity([["a", "b", "c", "d"], ["a", "b", "c", "e"]], training)
+        assert set(given) <= set(found)
+        assert found["distinct_2"].title == "distinct-2"
+        assert found["entropy_3"].title == "entropy of 3-grams"
+
+    def test_they_are_what_some_system_has_in_the_order_of_the_measures(self):
+        known = [measure("one"), measure("two"), measure("three")]
+        assert list(columns(known, [values(three=1.0), values(one=2.0, other=3.0)])) == [
+            "one",
+            "three",
+        ]
+
+    @pytest.mark.parametrize(("second", "kept"), [(0.0, False), (0.1, True)])
+    def test_one_that_says_nothing_is_left_out(self, second, kept):
+        systems = [values(impossible=0.0), values(impossible=second)]
+        assert ("impossible" in columns(MEASURES, systems)) == kept
+        assert "impossible" in columns(MEASURES, systems, "impossible")
+
+
+class TestSeeds:
+    def test_values_of_seeds_and_their_mean(self, produced):
+        found = by_seed(
+            produced("a", ["x", "y z"], ["x y z", "x"]),
+            lambda outputs: {"words": sum(len(each.generated.text.split()) for [each] in outputs)},
+        )
+        assert found == {"words": Value(value=3.5, by_seed=[3, 4])}
+
+    def test_one_without_a_value_does_not_count_in_the_mean(self, output, produced):
+        impossible = output("x", [-math.inf, -1.0])
+        found = by_seed(produced("a", [output("x", -4.0)], [impossible]), scores)
+        assert found["log_prob_per_token"].value == -2
+        first, second = found["log_prob_per_token"].by_seed
+        assert first == -2
+        assert math.isnan(second)
+        assert found["impossible"] == Value(value=0.5, by_seed=[0, 1])
+        assert math.isnan(averaged([math.nan]).value)
+
+
+INF = math.inf
+TOKEN, SEQUENCE, OUT = "log_prob_per_token", "log_prob_per_sequence", "impossible"
+
+
+@pytest.mark.parametrize(
+    ("outputs", "wanted"),
+    [
+        # 3 tokens with the end, -3 in all, and 1 token, -2: 5 nats over 4 tokens, over 2 outputs.
+        ([[("a b", [-1.0, -1.5, -0.5])], [("", [-2.0])]], {TOKEN: -1.25, SEQUENCE: -2.5}),
+        # All outputs of an input count.
+        ([[("a", [-1.0, -1.0]), ("b", [-2.0, -2.0])]], {TOKEN: -1.5, SEQUENCE: -3}),
+        # Impossible outputs are counted apart, and of them alone nothing else is said.
+        ([[("a", [-1.0, -INF])], [("b", [-1.0, -2.0])]], {TOKEN: -1.5, SEQUENCE: -3, OUT: 0.5}),
+        ([[("a", [-INF, -1.0])]], {OUT: 1}),
+        # Outputs without tokens have no value per token.
+        ([[("", 0.0, False)]], {SEQUENCE: 0}),
+    ],
+)
+def test_the_log_probabilities_of_outputs(outputs, wanted, output):
+    made = [[output(*each) for each in own] for own in outputs]
+    assert scores(made) == {OUT: 0, **wanted}
+    assert scores([]) == {}
+    assert log_prob(output("a b", [-1.0, -1.5, -0.5])) == pytest.approx(-3)
+
+
+class TestLengths:
+    def test_end_tokens_do_not_count(self, output):
+        for text, tokens in (("a b", 2), ("", 0)):
+            assert length(output(text)) == length(output(text, finished=False)) == tokens
+
+    def test_beside_references(self, output):
+        # 2 + 4 + 0 + 1 = 7 tokens, where references have 2 * (3 + 1) = 8.
+        outputs = [[output("a b"), output("a b c d")], [output(""), output("a", finished=False)]]
+        ratio = pytest.approx(7 / 8)
+        wanted = {"mean_length": 1.75, "length_ratio": ratio, "finished": 0.75}
+        assert lengths(outputs, [3, 1], ends=True) == wanted
+
+    def test_what_is_not_known_is_left_out(self, output):
+        assert lengths([[output("a b", finished=False)]], None, ends=False) == {"mean_length": 2}
+        assert lengths([[output("")]], [0], ends=True) == {"mean_length": 0, "finished": 1}
+        assert lengths([], None, ends=True) == {}
+
+
+@pytest.fixture
+def letters():
+    tokenizer = tokenizers.build("char")
+    tokenizer.fit(["abcdefghijklmnop "])
+    return tokenizer
+
+
+class TestVariety:
+    @pytest.mark.parametrize(
+        ("unit", "units"), [("words", ["ab", "ab", "c"]), ("characters", list("ab ab  c"))]
     )
-    assert found == {"words": {"value": 3.5, "by_seed": [3, 4]}}
+    def test_words_characters_and_tokens_without_the_end(self, unit, units, output):
+        assert list(split(output("ab ab  c"), unit)) == units
+        assert list(split(output("ab ab  c"), "tokens")) == ["ab", "ab", "c"]
+
+    def test_all_outputs_of_a_seed_are_looked_at_together(self, output):
+        found = variety([[output("a b"), output("a c")], [output("a b")]], "words")
+        # Of 6 words 3 are different, of 3 pairs of words 2.
+        assert (found["distinct_1"], found["distinct_2"]) == (0.5, pytest.approx(2 / 3))
+        assert "copied" not in found
+
+    @pytest.mark.parametrize(
+        ("unit", "copied", "longest", "text"),
+        [
+            ("words", 0.8, 8, "a b c d e f g h"),
+            ("characters", 15 / 19, 15, "a b c d e f g h"),
+            ("tokens", 0.8, 8, "abcdefgh"),
+        ],
+    )
+    def test_copies_are_found_in_the_unit_of_the_outputs(
+        self, unit, copied, longest, text, output, letters
+    ):
+        training = training_text([text], unit, letters)
+        found = variety([[output("a b c d e f g h i j")]], unit, training)
+        assert found["copied"] == pytest.approx(copied)
+        assert found["longest_copy"] == longest
+
+    def test_a_word_that_is_cut_off_does_not_hide_a_loop(self, output):
+        circle = "round and round we go " * 4
+        cut = [[output(f"{circle}rou", finished=False)], [output(f"{circle}rou")]]
+        assert variety(cut, "words")["looping"] == 0.5
+        assert variety(cut[:1], "tokens")["looping"] == 0
+        assert variety([[output("rou", finished=False)]], "words")["looping"] == 0
 
 
-def test_a_seed_without_a_value_does_not_count_in_the_mean(output, produced):
-    impossible = output("x", [-math.inf, -1.0])
-    found = by_seed(produced("a", [output("x", -4.0)], [impossible]), scores)
-    assert found["log_prob_per_token"]["value"] == -2
-    assert found["log_prob_per_token"]["by_seed"][0] == -2
-    assert math.isnan(found["log_prob_per_token"]["by_seed"][1])
-    assert found["impossible"] == {"value": 0.5, "by_seed": [0, 1]}
+SAME = (-1.0, 1 / 3, 0.4, 0.5)
+APART = (-2.0, 0.5, 0.8, 1.0)
+DISTANCES = (math.log(2), math.log(0.5 / (1 / 3)), math.log(0.8 / 0.4), math.log(2))
 
 
-def test_nothing_defined_has_no_mean():
-    assert math.isnan(averaged([math.nan])["value"])
+class TestUnlikeness:
+    @pytest.mark.parametrize(
+        ("texts", "totals", "wanted", "distance"),
+        [
+            # Words: 2 different of 6, 2 pairs of 5, 2 triples of 4; -6 nats over 6 tokens.
+            (["a b a b a b"], [-6.0], APART, sum(DISTANCES) / 4),
+            (["a b a b a b"], [-6.0], SAME, 0),
+            # The second text says nothing else than the first, but each says nothing twice.
+            (["a b c", "a b c"], [-3.0, -6.0], (-1.0, 1.0, 1.0, 1.0), math.log(2) / 8),
+            # What has no ratio is a hundredfold away.
+            (["a b c"], [0.0], (-1.0, 1.0, 1.0, 1.0), math.log(100) / 4),
+            # A statistic is lacking: of short outputs, of references, of no outputs.
+            (["a b"], [-3.0], (-1.0, 1.0, 1.0, 1.0), None),
+            (["a b c"], [-3.0], (), None),
+            ([], [], (-1.0, 1.0, 1.0, 1.0), None),
+        ],
+    )
+    def test_the_distance_of_statistics(self, texts, totals, wanted, distance, output):
+        pairs = zip(texts, totals, strict=True)
+        outputs = [[output(text, total, finished=False) for text, total in pairs]]
+        references = values(**dict(zip(COMPARED, wanted, strict=False)))
+        found = unlikeness(outputs if texts else [], references, "words")
+        assert found == ({} if distance is None else {"unlikeness": pytest.approx(distance)})
 
 
-def test_columns_are_what_some_system_has_in_the_order_of_the_measures():
-    known = [measure("one"), measure("two"), measure("three")]
-    systems = [{"three": {"value": 1.0}}, {"one": {"value": 2.0}, "other": {"value": 3.0}}]
-    assert list(columns(known, systems)) == ["one", "three"]
-
-
-@pytest.mark.parametrize(("second", "shown"), [(0.0, False), (0.1, True)])
-def test_a_column_that_says_nothing_is_left_out(second, shown):
-    systems = [{"impossible": {"value": 0.0}}, {"impossible": {"value": second}}]
-    known = [measure("impossible", silent=0.0)]
-    assert ("impossible" in columns(known, systems)) == shown
-    assert "impossible" in columns(known, systems, "impossible")
-
-
-def test_what_a_report_gets_has_no_id():
-    assert measure("one").as_data() == {
-        "title": "one",
-        "group": "score",
-        "better": None,
-        "unit": "",
-        "about": "",
-    }
+def test_rows_for_an_input_over_all_seeds(produced):
+    found = work(produced("a", ["x", "y"], ["x", "z"], rows=26))
+    assert found == {"rows_per_input": Value(value=pytest.approx(6.5))}
+    assert work(produced("a", [])) == {}

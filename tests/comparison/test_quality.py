@@ -1,80 +1,280 @@
-"""The metrics of the best outputs, with intervals and tests."""
+"""What metrics say of the best outputs, all values of a system, and the best of n draws."""
 
+import math
+
+import numpy as np
 import pytest
 
+import seqgen
+from seqgen.comparison.document import BestOfPoint, Value
 from seqgen.comparison.plan import SignificanceOptions
-from seqgen.comparison.quality import answers_of, judge, measures_of
+from seqgen.comparison.quality import (
+    AdditiveMetric,
+    Measurer,
+    all_measures,
+    answers_of,
+    best_of,
+    judge,
+    measured,
+)
 from seqgen.data import Example
-from seqgen.metrics import Answer, ExactMatch, Measured, Metric, WordErrorRate, metrics
+from seqgen.metrics import (
+    Answer,
+    Bleu,
+    CharacterErrorRate,
+    ExactMatch,
+    Measured,
+    Metric,
+    TagScores,
+    WordErrorRate,
+    confidence_interval,
+    metrics,
+    paired_statistics,
+    paired_test,
+)
 
-OPTIONS = SignificanceOptions(resamples=50, shuffles=50)
+OPTIONS = SignificanceOptions(level=0.9, resamples=200, shuffles=300)
 EXAMPLES = [Example("1", ("a",)), Example("2", ("b", "c"))]
+ERRORS = {"word_error_rate": WordErrorRate()}
+NOTHING = judge([], [], {}, OPTIONS, 1)
 
 
-class Undescribed(Metric):
+class MedianLength(Metric):
     better = "lower"
 
     def measure_all(self, answers):
-        return Measured(1.0)
+        return Measured(float(np.median([len(each.output) for each in answers])))
 
 
-@pytest.fixture
-def quality(produced):
-    systems = [
-        produced("sure", ["a", "x"]),
-        produced("drawn", [["a", "x"], "c"], [["x", "a"], "b"]),
-    ]
-    found = {"word_error_rate": WordErrorRate(), "plain": Undescribed()}
-    return judge(systems, EXAMPLES, found, OPTIONS, seed=1)
+class Longest(MedianLength):
+    """The longest output, which does not follow from sums."""
+
+    def measure_all(self, answers):
+        return Measured(max(len(each.output) for each in answers))
 
 
-def test_the_best_output_of_each_input_counts(quality):
-    sure, drawn = quality.values("sure"), quality.values("drawn")
-    assert sure["word_error_rate"]["value"] == 0.5
-    assert drawn["word_error_rate"] == {"value": 0.25, "low": 0, "high": 0.5, "by_seed": [0, 0.5]}
-    assert drawn["plain"] == {"value": 1, "by_seed": [1, 1]}
+def right(*outputs):
+    """Answers to inputs 0, 1, ..., of which each `r` is right."""
+    return [Answer(f"input {i}", each, ("r",)) for i, each in enumerate(outputs)]
 
 
-def test_tests_are_against_a_system_and_are_kept(quality):
-    found = quality.against("word_error_rate", "sure")
-    assert list(found) == ["drawn"]
-    assert found["drawn"]["delta"] == -0.25
-    assert quality.against("word_error_rate", "sure") is found
-    assert quality.against("plain", "sure") == {}
-    assert quality.against("unlikeness", "sure") == {}
+def judged(metric, **systems):
+    return AdditiveMetric(metric, systems, OPTIONS, seed=3)
 
 
-def test_an_input_alone_is_that_of_the_first_seed(quality):
-    assert quality.single("word_error_rate", "drawn", 0) == 0
-    assert quality.single("word_error_rate", "sure", 1) == 1
-    assert quality.single("unlikeness", "sure", 1) is None
+class TestAdditiveMetric:
+    def test_the_value_is_over_all_seeds_and_each_has_its_own(self):
+        found = judged(WordErrorRate(), a=[right(*"rrxx"), right(*"rrrx")]).value("a")
+        assert (found.value, found.by_seed) == (3 / 8, [1 / 2, 1 / 4])
+
+    def test_the_interval_draws_inputs_and_not_outputs(self):
+        """Three seeds that say the same know no more than one."""
+        one, three = (
+            judged(WordErrorRate(), a=[right(*"rrxxrxrx")] * seeds).value("a") for seeds in (1, 3)
+        )
+        assert (three.value, three.low, three.high) == (one.value, one.low, one.high)
+        statistics = np.array([[each == "x", 1.0] for each in "rrxxrxrx"])
+        options = {"seed": 3, "samples": 200, "level": 0.9}
+        interval = confidence_interval(statistics, WordErrorRate().value, **options)
+        assert (one.low, one.high) == interval
+
+    def test_tests_are_those_of_two_systems_alone(self):
+        """Looking at all systems at once, each answer once, changes nothing."""
+        texts = ["a b c d e", "b c d e a", "c d e a b", "d e a b c"]
+        answers = {
+            label: [Answer(text, " ".join(sorted(text.split())[:keep]), (text,)) for text in texts]
+            for label, keep in [("long", 5), ("middle", 4), ("short", 3)]
+        }
+        found = judged(Bleu(), **{label: [own] for label, own in answers.items()}).against("short")
+        assert list(found) == ["long", "middle"]
+        both = paired_statistics(Bleu(), answers["middle"], answers["short"])
+        wanted = paired_test(*both, Bleu().value, seed=3, samples=300, level=0.9)
+        middle = found["middle"]
+        assert (middle.delta, middle.low, middle.high, middle.p_value) == wanted
+
+    def test_tags_that_only_another_system_gives_change_nothing(self):
+        one, other = Answer("x y", "A B", ("A B",)), Answer("x y", "C C", ("A B",))
+        found = judged(TagScores(), one=[[one]], other=[[other]])
+        assert found.value("one").value == 1
+        assert found.single("other", 0) == 0
+
+    def test_p_values_are_corrected_for_all_that_are_tested(self):
+        wrong = {f"{n}": [right(*"x" * n, *"r" * (12 - n))] for n in (0, 6, 12)}
+        found = judged(WordErrorRate(), **wrong).against("0").values()
+        assert [each.delta for each in found] == [0.5, 1.0]
+        low, high = sorted((each.p_value, each.p_holm) for each in found)
+        assert low[1] == pytest.approx(2 * low[0])
+        assert high[1] == pytest.approx(max(low[1], high[0]))
+
+    def test_a_system_with_one_seed_weighs_as_much_as_one_with_several(self):
+        one, three = [right(*"rrxx")], [right(*"rrxx")] * 3
+        found = judged(WordErrorRate(), one=one, three=three, two=[right(*"rxxx")] * 2)
+        same = found.against("one")["three"]
+        assert (same.delta, same.p_value) == (0, 1)
+        assert found.against("two")["three"].delta == pytest.approx(-1 / 4)
+
+    def test_several_draws_are_not_taken_for_as_many_inputs(self):
+        """Two inputs cannot be significant, however often each is drawn."""
+        found = judged(WordErrorRate(), one=[right("r", "r")] * 9, other=[right("x", "x")] * 9)
+        assert found.against("other")["one"].p_value > 0.4
+
+    def test_the_order_of_systems_does_not_matter(self):
+        systems = {"a": [right(*"rxrx")], "b": [right(*"rrrx")], "c": [right(*"xxxx")]}
+        one = judged(WordErrorRate(), **systems)
+        other = judged(WordErrorRate(), **dict(reversed(systems.items())))
+        assert one.against("b") == other.against("b")
+        assert one.value("c") == other.value("c")
 
 
-def test_without_references_nothing_is_judged(produced):
-    examples = [EXAMPLES[0], Example("2", ())]
-    system = produced("a", ["a", "b"])
-    for some in (examples, []):
-        found = judge([system], some, {"exact_match": ExactMatch()}, OPTIONS, seed=1)
-        assert found.metrics == {}
-        assert found.values("a") == {}
+class TestJudge:
+    @pytest.fixture
+    def quality(self, produced):
+        systems = [
+            produced("sure", ["a", "x"]),
+            produced("drawn", [["a", "xx"], "c"], [["x", "a"], "b"]),
+        ]
+        return judge(systems, EXAMPLES, {**ERRORS, "plain": MedianLength()}, OPTIONS, seed=1)
+
+    def test_the_best_output_of_each_input_counts(self, quality):
+        sure, drawn = quality.values("sure"), quality.values("drawn")
+        assert sure["word_error_rate"].value == 0.5
+        rate = drawn["word_error_rate"]
+        assert (rate.value, rate.low, rate.high) == (0.25, 0, 0.5)
+        assert rate.by_seed == [0, 0.5]
+        assert drawn["plain"] == Value(value=1, by_seed=[1, 1])
+
+    def test_tests_are_against_a_system_and_are_kept(self, quality):
+        found = quality.against("word_error_rate", "sure")
+        assert list(found) == ["drawn"]
+        assert found["drawn"].delta == -0.25
+        assert quality.against("word_error_rate", "sure") is found
+        for untested in ("plain", "unlikeness", None):
+            assert quality.against(untested, "sure") == {}
+
+    def test_an_input_alone_is_that_of_the_first_seed(self, quality):
+        assert quality.single("drawn", 0) == {"word_error_rate": 0, "plain": 1}
+        assert quality.single("sure", 1)["word_error_rate"] == 1
+
+    def test_without_references_nothing_is_judged(self, produced):
+        for examples in ([EXAMPLES[0], Example("2", ())], []):
+            system = produced("a", ["a", "b"])
+            found = judge([system], examples, {"exact_match": ExactMatch()}, OPTIONS, seed=1)
+            assert (found.metrics, found.values("a")) == ({}, {})
+
+    def test_answers_have_the_score_of_the_model(self, output):
+        found = answers_of([output("a", -2.0, finished=False)], EXAMPLES[:1])
+        assert found == [Answer("1", "a", ("a",), -2, False)]
+
+    def test_over_several_seeds_sums_are_of_all_and_others_a_mean(self):
+        seeds = [right("x", "xx", "r"), right("x", "x", "r")]
+        assert measured(WordErrorRate(), seeds) == pytest.approx(4 / 6)
+        assert measured(MedianLength(), seeds) == 1
+        assert math.isnan(measured(WordErrorRate(), [[], []]))
+
+    def test_metrics_explain_themselves(self):
+        built = {name: metrics.build(name) for name in metrics.names()}
+        for each in all_measures(built)[: len(built)]:
+            assert each.group == "quality"
+            assert each.unit in {"share", "points"}, each.id
+            assert ". Formula: " in each.about, each.id
+        rate, plain, *_ = all_measures({**ERRORS, "mine": MedianLength()})
+        assert rate.title == "word error rate"
+        assert rate.about == (
+            "The share of words whose output equals none of their references; each answer is one "
+            "word. Formula: wrong / words."
+        )
+        assert (plain.about, plain.unit) == ("", "")
 
 
-def test_answers_have_the_score_of_the_model(output):
-    found = answers_of([output("a", -2.0, finished=False)], EXAMPLES[:1])
-    assert found == [Answer("1", "a", ("a",), -2, False)]
+class TestMeasurer:
+    """All values of a system, and of the references."""
+
+    @pytest.fixture
+    def text(self, finished_run):
+        return seqgen.load(finished_run).built
+
+    def test_all_measures_of_a_system_with_sources(self, pairs_run, output, produced):
+        built = seqgen.load(pairs_run).built
+        references = [output("a b c", [-1.0] * 4), output("a b", [-1.0] * 3)]
+        measurer = Measurer(built, "words", False, references)
+        system = produced("s", ["a b c", "a"], rows=12)
+        examples = [Example("1", ("a b c",)), Example("2", ("a b",))]
+        quality = judge([system], examples, {"exact_match": ExactMatch()}, OPTIONS, 1)
+        found = {name: each.value for name, each in measurer.system(system, quality).items()}
+        wanted = {"exact_match": 0.5, "length_ratio": 4 / 5, "distinct_1": 3 / 4, "finished": 1}
+        assert {name: found[name] for name in wanted} == pytest.approx(wanted)
+        assert found["rows_per_input"] == 6
+        assert not {"unlikeness", "copied"} & found.keys()
+        assert measurer.of_references["log_prob_per_token"] == Value(value=-1)
+        assert measurer.of_references["mean_length"] == Value(value=2.5)
+
+    @pytest.mark.parametrize(("per_token", "distance"), [(-2.0, 0), (-4.0, math.log(2) / 4)])
+    def test_running_text_is_compared_with_references(
+        self, per_token, distance, text, output, produced
+    ):
+        reference = output("a b c", [per_token] * 3, finished=False)
+        system = produced("s", [output("a b c", -6.0, finished=False)])
+        found = Measurer(text, "words", False, [reference]).system(system, NOTHING)
+        assert found["unlikeness"].value == pytest.approx(distance)
+        assert "finished" not in found
+
+    def test_without_references_nothing_is_compared_with_them(self, text, output, produced):
+        measurer = Measurer(text, "words", False, [])
+        found = measurer.system(produced("s", [output("a b c", finished=False)]), NOTHING)
+        assert measurer.of_references == {}
+        assert not {"unlikeness", "length_ratio"} & found.keys()
+
+    def test_copies_are_looked_for_in_the_training_text_of_the_run(self, text, output, produced):
+        training = text.data.training_texts()["text"][0]
+        copied = output(" ".join(training.split()[1:11]), finished=False)
+        found = Measurer(text, "words", True, []).system(produced("s", [copied]), NOTHING)
+        assert found["copied"].value == 1
 
 
-def test_metrics_explain_themselves():
-    built = {name: metrics.build(name) for name in metrics.names()}
-    for each in measures_of(built):
-        assert each.group == "quality"
-        assert each.unit in {"share", "points"}, each.id
-        assert ". Formula: " in each.about, each.id
-    [rate] = measures_of({"word_error_rate": WordErrorRate()})
-    assert rate.title == "word error rate"
-    assert rate.about == (
-        "The share of words whose output equals none of their references; each answer is one "
-        "word. Formula: wrong / words."
-    )
-    [plain] = measures_of({"mine": Undescribed()})
-    assert (plain.about, plain.unit) == ("", "")
+class TestBestOf:
+    EXAMPLES = (Example("1", ("a",)), Example("2", ("b",)))
+
+    @pytest.fixture
+    def draws(self, output):
+        """The reference of input 1 is drawn third and is the most probable one, that of input 2 is
+        drawn second and is not."""
+        return [
+            [output("x", -2.0), output("y y", -3.0), output("a", -1.0)],
+            [output("x", -2.0), output("b", -3.0), output("x z", -2.0)],
+        ]
+
+    def test_the_most_probable_draw_and_the_best_by_the_references(self, draws):
+        metrics = {**ERRORS, "longest": Longest()}
+        one, two, three = best_of(draws, self.EXAMPLES, metrics, (1, 2, 3), "words")
+        alone = {"log_prob_per_token": -1, "mean_length": 1}
+        by_score = {"word_error_rate": 1, "longest": 1, **alone}
+        assert one == BestOfPoint(n=1, by_score=by_score, oracle={"word_error_rate": 1})
+        assert two == BestOfPoint(n=2, by_score=by_score, oracle={"word_error_rate": 0.5})
+        assert three.by_score["word_error_rate"] == 0.5
+        assert three.by_score["log_prob_per_token"] == pytest.approx(-3 / 4)
+        assert three.oracle == {"word_error_rate": 0}
+
+    def test_the_oracle_of_several_metrics_is_one_for_each(self, draws, output):
+        metrics = {"character_error_rate": CharacterErrorRate(), "bleu": Bleu()}
+        [found] = best_of(draws, self.EXAMPLES, metrics, [3], "words")
+        assert found.oracle == {"character_error_rate": 0, "bleu": 0}
+        draws, examples = [[output("a"), output("a b c d")]], [Example("1", ("a b c d",))]
+        [found] = best_of(draws, examples, {"bleu": Bleu()}, [2], "words")
+        assert found.oracle["bleu"] == pytest.approx(100)
+
+    def test_of_equal_scores_the_first_draw_is_taken(self, output):
+        draws = [[output("a b", -2.0), output("c", -2.0)]]
+        [found] = best_of(draws, [Example("1", ())], {}, [2], "words")
+        score = pytest.approx(-2 / 3)
+        by_score = {"log_prob_per_token": score, "mean_length": 2, "distinct_2": 1}
+        assert (found.by_score, found.oracle) == (by_score, {})
+
+    def test_without_references_metrics_say_nothing(self, draws):
+        examples = [Example("1", ()), Example("2", ("b",))]
+        [found] = best_of(draws, examples, ERRORS, [1], "words")
+        assert set(found.by_score) == {"log_prob_per_token", "mean_length"}
+        assert found.oracle == {}
+
+    def test_too_few_draws_are_an_error(self, draws):
+        with pytest.raises(ValueError, match="must have at least 4 draws, but one has 3"):
+            best_of(draws, self.EXAMPLES, {}, [1, 4], "words")

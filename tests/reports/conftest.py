@@ -1,229 +1,31 @@
 import json
-import math
+import shutil
 from collections.abc import Callable
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
-VOID = {"meta", "br", "img", "link", "hr", "input", "wbr"}
-PROBABILITIES = (0.9, 0.3, 0.1, 0.02, 0.001)
-
-
-def train(step: int, loss: float) -> dict[str, object]:
-    return {
-        "event": "train",
-        "step": step,
-        "loss": loss,
-        "learning_rate": 0.002,
-        "tokens": 64 * step,
-        "seconds": step / 10,
-    }
-
-
-def valid(step: int, loss: float, best: bool = False) -> dict[str, object]:
-    samples = [{"prompt": "Th", "text": f"e text of {step}"}]
-    return {
-        "event": "valid",
-        "step": step,
-        "nats_per_token": loss,
-        "seconds": step / 10,
-        "best": best,
-        "samples": samples,
-    }
-
-
-def sample(text: str, temperature: float) -> dict[str, object]:
-    return {
-        "prompt": "Th",
-        "temperature": temperature,
-        "text": text,
-        "pieces": list(text),
-        "log_probs": [math.log(PROBABILITIES[i % 5]) for i in range(len(text))],
-        "finished": False,
-        "first": [{"token": "e", "probability": 0.41}, {"token": " ", "probability": 0.00001}],
-    }
-
-
-def measured(loss: float) -> dict[str, object]:
-    return {"nats_per_token": loss, "perplexity": 4.4, "bits_per_char": 2.1, "accuracy": 0.5}
-
-
-RECIPE = "model:\n  cell: {name: lstm}  # a < b\n"
-MANIFEST = {
-    "recipe": "recipes/char_lstm.yaml",
-    "torch": "2.13.0",
-    "seed": 1234,
-    "command": ["seqgen", "run", "my recipe.yaml"],
-    "data": {"shakespeare.txt": "86c4e6aa"},
-    "parameters": 923713,
-}
-RESULT = {
-    "train": {"seconds": 312.8, "tokens_per_second": 104757.0, "steps": 4000},
-    "valid": measured(1.48),
-    "test": measured(1.53),
-    "best_step": 200,
-    "parameters": 923713,
-    "stopped": "budget reached",
-}
-METRICS = [
-    *(train(step, 1 + 100 / step) for step in range(10, 400, 10)),
-    valid(100, 2.25),
-    valid(200, 1.75, best=True),
-    valid(300, 1.875),
-]
-ANSWERS = [
-    {"source": "tandis", "output": "t a d i", "references": ["t o d i"], "score": -2.5},
-    {"source": "fer", "output": "f e r", "references": ["f e r", "f e"], "finished": True},
-    {"source": "les", "output": "l", "references": ["l e", "l e z"], "score": -0.25},
-]
-ATTENTION = [
-    {
-        "source": ["le", "chat"],
-        "output": ["the", "cat", "</s>"],
-        "weights": [[0.75, 0.25], [0.0625, 0.9375], [0.001, 0.999]],
-    }
-]
-SAMPLES = [sample("at is it.", 0.8), sample("e counters to the first " * 6, 0)]
-
-
-def judged(exact: float, phonemes: float) -> dict[str, object]:
-    """What a validation or the end says of a model that reads sources."""
-    metrics = {"exact_match": exact, "phoneme_error_rate": phonemes}
-    return {**measured(0.5), "examples": 3, "unknown": 1, "metrics": metrics}
-
-
-def judged_valid(step: int, phonemes: float) -> dict[str, object]:
-    sample = {"prompt": "tandis", "text": f"t {step}", "continues": False}
-    about = {"event": "valid", "step": step, "criterion": phonemes, "samples": [sample]}
-    return {**judged(0.25, phonemes), **about, "best": phonemes < 0.6}
-
-
-JUDGED_METRICS = [
-    *(train(step, 1 + 100 / step) for step in range(10, 40, 10)),
-    judged_valid(10, 1.5),
-    judged_valid(20, 0.5),
-    judged_valid(30, 0.75),
-]
-JUDGED_RESULT = {
-    **RESULT,
-    "valid": judged(0.5, 0.3),
-    "test": {
-        **judged(0.3333, 0.25),
-        "details": {
-            "exact_match": {"correct": 1, "answers": 3},
-            "bleu": {"signature": "nrefs:var|tok:13a", "precisions": [1, 2]},
-            "accuracy": {
-                "classes": {
-                    "cat": {"precision": 0.75, "recall": 0.6, "f1": 0.6667, "count": 5},
-                    "": {"precision": 0.0, "recall": 0.0, "f1": 0.0, "count": 1},
-                },
-                "confusion": {"cat": {"cat": 3, "dog": 2}, "": {"dog": 1}},
-            },
-        },
-    },
-    "better": {"exact_match": "higher", "phoneme_error_rate": "lower"},
-}
-JUDGED_SAMPLES = [
-    {
-        "prompt": "tandis",
-        "text": "t a d i",
-        "continues": False,
-        "temperature": temperature,
-        "pieces": ["t", "a", "d", "i"],
-        "log_probs": [-0.1, -0.2, -3.0, -5.0],
-        "finished": True,
-        "first": [{"token": "t", "probability": 0.75}, {"token": "z", "probability": 0.0001}],
-    }
-    for temperature in (0, 0.8)
-]
+RUN = Path(__file__).parents[1] / "golden/report"
 
 
 @pytest.fixture
 def write_run(tmp_path: Path) -> Callable[..., Path]:
-    """Write a run directory; a part given as None is left out."""
+    """Write a small run that has something for each section of the page: of a model that reads
+    sources, but two of its samples continue a prompt. A file that is given by its name is changed,
+    and left out where it is None."""
 
     def write(**changed: object) -> Path:
         folder = tmp_path / "run"
-        folder.mkdir()
-        parts = {
-            "recipe.yaml": changed.get("recipe", RECIPE),
-            "manifest.json": changed.get("manifest", MANIFEST),
-            "metrics.jsonl": changed.get("metrics", METRICS),
-            "result.json": changed.get("result", RESULT),
-            "samples.json": changed.get("samples", SAMPLES),
-            "answers.json": changed.get("answers"),
-            "attention.json": changed.get("attention"),
-        }
-        for name, part in parts.items():
+        shutil.copytree(RUN, folder, ignore=shutil.ignore_patterns("*.html"))
+        for path in folder.iterdir():
+            part = changed.get(path.stem, path)
             if part is None:
-                continue
-            text = part if isinstance(part, str) else json.dumps(part)
-            if name == "metrics.jsonl" and isinstance(part, list):
-                text = "".join(json.dumps(event) + "\n" for event in part)
-            (folder / name).write_text(text, encoding="utf-8")
+                path.unlink()
+            elif isinstance(part, list) and path.suffix == ".jsonl":
+                path.write_text("".join(json.dumps(event) + "\n" for event in part))
+            elif part is not path:
+                text = part if isinstance(part, str) else json.dumps(part)
+                path.write_text(text, encoding="utf-8")
         return folder
 
     return write
-
-
-@pytest.fixture
-def write_judged(write_run: Callable[..., Path]) -> Callable[..., Path]:
-    """Write the run of a model that reads sources, whose outputs were judged."""
-
-    def write(**changed: object) -> Path:
-        return write_run(
-            **{
-                "manifest": {**MANIFEST, "remarks": ["train.tsv: 2 rows left out"]},
-                "metrics": JUDGED_METRICS,
-                "result": JUDGED_RESULT,
-                "samples": JUDGED_SAMPLES,
-                "answers": ANSWERS,
-                "attention": ATTENTION,
-                **changed,
-            }
-        )
-
-    return write
-
-
-class ReadHtml(HTMLParser):
-    """Collects what the page says, and holds that its elements nest and its ids are unique."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.ids: list[str] = []
-        self.tags: list[str] = []
-        self.links: list[str] = []
-        self.text = ""
-        self.feed(text)
-        self.close()
-        assert self.open == []
-        assert len(self.ids) == len(set(self.ids))
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        if tag not in VOID:
-            self.open.append(tag)
-        self._note(attrs)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self._note(attrs)
-
-    def _note(self, attrs: list[tuple[str, str | None]]) -> None:
-        names = dict(attrs)
-        self.ids += [names["id"] or ""] if "id" in names else []
-        self.links += [value or "" for name, value in attrs if name in {"href", "src"}]
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
-
-
-@pytest.fixture
-def read_html() -> type[ReadHtml]:
-    """A function that reads a page, and fails where it is not well made."""
-    return ReadHtml

@@ -1,0 +1,279 @@
+"""Decoding for a comparison: its runs, its inputs, and what the systems make of them."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import cycle, islice
+from typing import Any, Literal, NamedTuple, TypeVar
+
+from seqgen.answers import Wanted, spread
+from seqgen.comparison.plan import Plan, Unit
+from seqgen.comparison.systems import System
+from seqgen.data import Example
+from seqgen.data.text_files import read_text
+from seqgen.decoders import Decoder, Hypothesis, watched
+from seqgen.decoders.tracing import Counting
+from seqgen.errors import DataError, RecipeError
+from seqgen.explain import LogProbs, rescored, traces
+from seqgen.generate import Generated
+from seqgen.machine import double_precision
+from seqgen.metrics import Metric
+from seqgen.tokenizers import EOS
+from seqgen.trained import TrainedRun
+
+T = TypeVar("T")
+Origin = Literal["prompts", "file", "rows", "valid", "test"]
+
+TRACED_LENGTH = 60
+"""The most tokens of a trace: each is shown with its candidates."""
+
+
+@dataclass(frozen=True)
+class Output:
+    """An output, or a reference as if it were one, and the model's own `log_probs` of its tokens,
+    without constraints, whatever the search added up: -inf for what it cannot generate."""
+
+    generated: Generated
+    log_probs: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Produced:
+    """What a system made of the inputs.
+
+    `outputs[s][i]` are those for input i by `seeds[s]`, the best first, as many as the plan's
+    `samples`: where a decoder finds fewer, they are repeated, so that all systems are compared by
+    as many outputs. A system that draws nothing has one seed. `rows` is how many rows the model
+    read, all seeds and inputs together.
+    """
+
+    system: System
+    seeds: Sequence[int]
+    outputs: Sequence[Sequence[Sequence[Output]]]
+    rows: int
+
+    def best(self, seed: int) -> list[Output]:
+        """The best output for each input, by the seed of that index."""
+        return [own[0] for own in self.outputs[seed]]
+
+
+class Runner:
+    """A run that decodes for a comparison, in the precision of the plan.
+
+    Outputs are scored by the model alone, teacher-forced: the score of a search includes its
+    constraints. Each different output of an input is scored once.
+    """
+
+    def __init__(self, run: TrainedRun, plan: Plan) -> None:
+        double = plan.precision == "double"
+        self.run = run.in_double_precision() if double else run
+        self.plan = plan
+        self._precision = double_precision if double else nullcontext
+        self._scores: dict[tuple[str, tuple[int, ...]], LogProbs] = {}
+
+    def produce(self, system: System, texts: Sequence[str]) -> Produced:
+        """All outputs of a system. Raises DecodeError, and what building its decoder raises."""
+        plan, counting = self.plan, Counting()
+        seeds = [plan.seed + index for index in range(plan.seeds if system.draws else 1)]
+        outputs = []
+        for seed in seeds:
+            decoder = watched(self.run.decoder(dict(system.spec), seed), counting)
+            drawn = self.draws(decoder, texts, plan.samples if system.draws else 1)
+            outputs.append([list(islice(cycle(own), plan.samples)) for own in drawn])
+        return Produced(system, seeds, outputs, counting.rows)
+
+    def draws(self, decoder: Decoder, texts: Sequence[str], samples: int) -> list[list[Output]]:
+        """For each text what a decoder finds in `samples` draws, in their order."""
+        with self._precision():
+            found = self.run.continuations(texts, decoder, self.plan.max_length, samples)
+        self._score([(each.prompt, each.hypothesis.tokens) for own in found for each in own])
+        return [
+            [Output(each, self._scores[each.prompt, each.hypothesis.tokens]) for each in own]
+            for own in found
+        ]
+
+    def references(self, examples: Sequence[Example]) -> list[list[Output]]:
+        """The references of each example as outputs, with the end token if outputs have one."""
+        built = self.run.built
+        end = (EOS,) if built.data.ends else ()
+        tokens = {
+            text: (*built.data.output_tokens(text, built.tokenizers), *end)
+            for each in examples
+            for text in each.references
+        }
+        self._score([(each.source, tokens[text]) for each in examples for text in each.references])
+
+        def output(source: str, text: str) -> Output:
+            scores = self._scores[source, tokens[text]]
+            pieces = tuple(built.tokenizer.shown(token) for token in tokens[text])
+            hypothesis = Hypothesis(tokens[text], sum(scores), True, scores)
+            return Output(Generated(source, text, hypothesis, pieces), scores)
+
+        return [[output(each.source, text) for text in each.references] for each in examples]
+
+    def ends_at_once(self, texts: Sequence[str]) -> list[float]:
+        """The log-probability of the empty output for each text."""
+        self._score([(text, (EOS,)) for text in texts])
+        return [sum(self._scores[text, (EOS,)]) for text in texts]
+
+    def traces(
+        self, system: System, texts: Sequence[str], ids: Sequence[int]
+    ) -> list[dict[str, Any]]:
+        """How the outputs for texts are found, by the system's first seed; `ids` are the indices of
+        the texts among all inputs. Of long outputs it is the beginning."""
+        decoder = self.run.decoder(dict(system.spec), self.plan.seed)
+        longest = min(longest_output(self.run, self.plan), TRACED_LENGTH)
+        wanted = Wanted(self.run.built.recipe.evaluation.batch_size, longest)
+        with self._precision():
+            generator = self.run.built.generator()
+            found = traces(generator, decoder, system.spec, texts, wanted, ids)
+        return [each.trace for each in found]
+
+    def _score(self, pairs: Sequence[tuple[str, tuple[int, ...]]]) -> None:
+        """Score what is not scored yet."""
+        new = [pair for pair in dict.fromkeys(pairs) if pair not in self._scores]
+        with self._precision():
+            batch_size = self.run.built.recipe.evaluation.batch_size
+            texts, outputs = [text for text, _ in new], [tokens for _, tokens in new]
+            scored = rescored(self.run.built.generator(), texts, outputs, batch_size)
+        self._scores.update(zip(new, scored, strict=True))
+
+
+class Inputs(NamedTuple):
+    """The `examples` that were chosen, where they come from, and `of` how many."""
+
+    examples: Sequence[Example]
+    origin: Origin
+    of: int
+
+    @property
+    def texts(self) -> list[str]:
+        """What is decoded."""
+        return [each.source for each in self.examples]
+
+    @property
+    def referenced(self) -> bool:
+        """Whether each input has a reference."""
+        return all(each.references for each in self.examples)
+
+
+def choose_inputs(runs: Sequence[TrainedRun], plan: Plan) -> Inputs:
+    """The inputs of the plan, read by the first of the runs from its data. A warning where they may
+    be what a run was trained on.
+
+    Raises DataError, and RecipeError if a run cannot read a prompt.
+    """
+    origin, every = _every_input(runs[0], plan)
+    chosen = spread(every, plan.inputs.most)
+    if not chosen:
+        raise DataError(f"{runs[0].directory.folder}: there are no inputs to compare by")
+    for run in runs:
+        for number, example in enumerate(chosen, start=1):
+            try:
+                run.built.data.prompts([example.source], run.built.tokenizers)
+            except ValueError as error:
+                raise RecipeError(f"{run.directory.folder}: input {number}: {error}") from None
+    if origin in ("valid", "test"):
+        if not runs[0].data_is_the_same():
+            what = f"{runs[0].directory.folder}: the data is not what this run was trained on"
+            warnings.warn(what, stacklevel=2)
+        data = runs[0].directory.record().get("data")
+        for run in runs[1:]:
+            if run.directory.record().get("data") != data:
+                what = "was trained on other data, of which the inputs may be a part"
+                warnings.warn(f"{run.directory.folder}: {what}", stacklevel=2)
+    return Inputs(chosen, origin, len(every))
+
+
+def _every_input(run: TrainedRun, plan: Plan) -> tuple[Origin, Sequence[Example]]:
+    options, data, tokenizers = plan.inputs, run.built.data, run.built.tokenizers
+    if options.prompts is not None:
+        return "prompts", [Example(text, ()) for text in options.prompts]
+    if options.file is not None:
+        lines = read_text(options.file).text.split("\n")
+        return "file", [Example(line, ()) for line in (lines[:-1] if not lines[-1] else lines)]
+    if options.rows is not None:
+        if data.continues:
+            raise RecipeError("inputs.rows: text to be continued has none; `inputs.file` may do")
+        file, name = read_text(options.rows), str(options.rows)
+        try:
+            return "rows", data.given(file, name, tokenizers).examples
+        except ValueError as error:
+            raise RecipeError(f"inputs.rows: {error}") from None
+    split, length = data.held_out(options.split, tokenizers), longest_output(run, plan)
+    if split is None:
+        raise DataError(f"{run.directory.folder}: the data has no split '{options.split}'")
+    if split.examples:
+        return options.split, split.examples
+    passages = data.passages(options.split, tokenizers, options.prompt_size, length)
+    if not passages:
+        raise DataError(
+            f"{run.directory.folder}: the {options.split} part is too short for one passage: "
+            f"{split.tokens} tokens, of which a prompt and {length} more are needed; "
+            "plan.max_length and plan.inputs.prompt_size make passages shorter"
+        )
+    return options.split, passages
+
+
+def longest_output(run: TrainedRun, plan: Plan) -> int:
+    """The most tokens of an output, and so of the reference of a passage."""
+    return run.built.recipe.generation.max_length if plan.max_length is None else plan.max_length
+
+
+class Progress(NamedTuple):
+    """How far a part of the work is: `done` of `total`, and what is being done."""
+
+    done: int
+    total: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What is compared by which plan. `names` are those of the `runs`, and a system's `run` is an
+    index of both; `watch` is called with the progress of all work that takes time."""
+
+    runs: Sequence[TrainedRun]
+    names: Sequence[str]
+    systems: Sequence[System]
+    plan: Plan
+    watch: Callable[[Progress], None]
+
+    @cached_property
+    def inputs(self) -> Inputs:
+        """What all systems decode. Raises what `choose_inputs` raises."""
+        return choose_inputs(self.runs, self.plan)
+
+    @cached_property
+    def unit(self) -> Unit:
+        """What diversity counts: what the plan says, else what the references are made of."""
+        if self.plan.unit is not None:
+            return self.plan.unit
+        references = [each.references[0] for each in self.inputs.examples if each.references]
+        several = sum(len(text.split()) > 1 for text in references)
+        return "characters" if 2 * several < len(references) else "words"
+
+    @cached_property
+    def runners(self) -> list[Runner]:
+        """For each run what decodes by it."""
+        return [Runner(run, self.plan) for run in self.runs]
+
+    @cached_property
+    def metrics(self) -> Mapping[str, Metric]:
+        """The metrics of the first run."""
+        return self.runs[0].built.judge().metrics
+
+    def each(self, things: Sequence[T], text: Callable[[T], str]) -> Iterator[T]:
+        """The `things` one by one, each announced by its `text`."""
+        for done, thing in enumerate(things):
+            self.watch(Progress(done, len(things), text(thing)))
+            yield thing
+
+    def each_run(self, work: str) -> Iterator[tuple[str, Runner]]:
+        """The runs by name, each announced as the `work` of it."""
+        runs = list(zip(self.names, self.runners, strict=True))
+        return self.each(runs, lambda run: f"{work} of {run[0]}")

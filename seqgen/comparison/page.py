@@ -1,0 +1,245 @@
+"""The page of a comparison: what each of its sections shows, which templates/comparison.html draws,
+and the reports as files."""
+
+from __future__ import annotations
+
+import json
+import re
+import zlib
+from base64 import b64encode
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from markupsafe import Markup
+
+from seqgen.comparison import plots
+from seqgen.comparison.document import (
+    CHARTS,
+    PAGE,
+    TEXT,
+    Document,
+    RunSearch,
+    ShownInput,
+    ShownOutput,
+    SystemSearch,
+    read_document,
+)
+from seqgen.comparison.results import (
+    MARKS,
+    PlainTable,
+    Results,
+    header,
+    in_words,
+    known,
+    span,
+    unit,
+    written,
+)
+from seqgen.files import write_file
+from seqgen.reports import (
+    ARROWS,
+    Answer,
+    Marked,
+    Unit,
+    compare,
+    decoder_label,
+    figure,
+    mark_differences,
+    output_unit,
+    render,
+    share,
+    trace_html,
+)
+
+MAIN: Final = 9
+"""How many columns are shown at first, at most."""
+
+TRACES_SIZE: Final = 500_000
+"""How many characters all traces may take: a larger page is slow to open."""
+
+
+@dataclass(frozen=True)
+class Made:
+    """What some strategies made of an input, all of them the same.
+
+    `right` is whether it is a reference; `marked` is the text with its differences from the nearest
+    one, where it is compared with references and differs.
+    """
+
+    text: str
+    labels: Sequence[str]
+    first: ShownOutput
+    right: bool
+    marked: Marked | None
+
+
+def write_comparison(folder: Path) -> None:
+    """Write `compare.html` and `compare.md` from `compare.json` in `folder`, any number of times.
+
+    Raises CheckpointError if the document is missing or damaged, SetupError if nothing can be
+    written.
+    """
+    from seqgen.comparison.markdown import markdown
+
+    results = Results(read_document(folder))
+    write_file(folder / PAGE, page(results))
+    write_file(folder / TEXT, markdown(results))
+
+
+def write_charts(folder: Path) -> None:
+    """Write all charts of the comparison in `folder` as `compare.pdf`, one a page; raises as
+    `write_comparison` does."""
+    write_file(folder / CHARTS, plots.as_pdf(Results(read_document(folder))))
+
+
+def page(results: Results) -> str:
+    """The whole page as HTML."""
+    document = results.document
+    traces, left_out = shown_traces(results)
+    parts: dict[str, Any] = {
+        "strategies": document.systems,
+        "trade-offs": plots.trade_offs(results),
+        "curves": plots.option_curves(results),
+        "search": [
+            (run, sentences(results, "search", run), search_table(results, run))
+            for run in (document.search.by_run if document.search else ())
+        ],
+        "best-of": plots.best_of(results),
+        "outputs": outputs(results),
+        "traces": traces,
+        "method": sentences(results, "method"),
+    }
+    functions = (decoder_label, in_words, known, span, unit, wrong_share, written)
+    return render(
+        "comparison.html",
+        arrows=ARROWS,
+        as_json=partial(json.dumps, ensure_ascii=False),
+        best=best_values(results),
+        document=document,
+        heading=heading(document),
+        labels_apart=lambda sentence: labels_apart(sentence, list(results.values)),
+        plots=plots,
+        main=main_columns(results),
+        marks=MARKS,
+        parts=parts,
+        results=results,
+        summary=sentences(results, "summary")[0],
+        traces_left_out=left_out,
+        **{each.__name__: each for each in functions},
+    )
+
+
+def heading(document: Document) -> str:
+    """The description of the comparison, else its runs."""
+    return document.description or ", ".join(each.name for each in document.runs)
+
+
+def sentences(results: Results, part: str, run: RunSearch | None = None) -> list[str]:
+    """What page and Markdown say alike: the `summary`, the `method`, or the `search` of a run."""
+    values = {"document": results.document, "results": results, "in_words": in_words}
+    text = render("comparison.txt", part=part, run=run, **values)
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def main_columns(results: Results) -> list[str]:
+    """The ids of the columns that are shown at first."""
+    leading = [each.id for each in results.leading()]
+    qualities = [each.id for each in results.measures.values() if each.group == "quality"]
+    found = dict.fromkeys([*leading, "rows_per_input", *qualities])
+    return [name for name in found if name in results.measures][: max(MAIN, len(leading))]
+
+
+def best_values(results: Results) -> dict[str, str]:
+    """The best values as they are written, of measures for which the strategies differ and one way
+    is better; the most diverse is not the best."""
+    found = {}
+    for name, measure in results.measures.items():
+        values = [own[name].value for own in results.values.values() if name in own]
+        different = len({written(measure, each) for each in values}) > 1
+        if measure.better and measure.group != "diversity" and different:
+            best = max(values) if measure.better == "higher" else min(values)
+            found[name] = written(measure, best)
+    return found
+
+
+def labels_apart(sentence: str, labels: Sequence[str]) -> list[str]:
+    """The sentence cut where the labels of strategies begin and end: every second part is one."""
+    either = "|".join(map(re.escape, sorted(labels, key=len, reverse=True)))
+    return re.split(rf"((?<!\w)(?:{either})(?![\w.]*\w))", sentence)
+
+
+def search_table(results: Results, run: RunSearch) -> PlainTable:
+    """What the systems of a run missed, with their qualities on these inputs alone."""
+    names = {name for each in run.systems for name in each.quality}
+    columns = [each for each in results.measures.values() if each.id in names]
+    headers = ["strategy", "most probable missed", "mean gap, nats", "largest gap, nats"]
+    rows = [
+        [
+            each.label,
+            share(each.missed),
+            figure(each.mean_gap),
+            figure(each.largest_gap),
+            *(written(column, each.quality.get(column.id)) for column in columns),
+        ]
+        for each in run.systems
+    ]
+    return PlainTable([*headers, *map(header, columns)], rows)
+
+
+def wrong_share(system: SystemSearch, key: str = "wrong") -> float | None:
+    """What part of all outputs is wrong, or another count; None where it is unknown."""
+    part = getattr(system, key)
+    return part / system.outputs if part is not None and system.outputs else None
+
+
+def outputs(results: Results) -> list[tuple[ShownInput, list[Made]]]:
+    """The inputs that are shown, with the different outputs for each."""
+    shown, compared_in = results.document.outputs, None
+    answers = [Answer(each.input, "", tuple(each.references)) for each in shown if each.references]
+    if answers and not results.document.inputs.continues:
+        compared_in = output_unit(answers, [each.id for each in results.measures.values()])
+    return [(each, grouped(results, each, compared_in)) for each in shown]
+
+
+def grouped(results: Results, shown: ShownInput, compared_in: Unit | None) -> list[Made]:
+    """The different outputs for an input, in the order of the best strategy that made each, and
+    `compared_in` a unit with its references."""
+    order = {system.label: place for place, system in enumerate(results.systems)}
+    alike: dict[str, list[ShownOutput]] = {}
+    for each in sorted(shown.by, key=lambda each: order[each.label]):
+        alike.setdefault(each.text, []).append(each)
+    found = []
+    for text, same in alike.items():
+        answer, difference = Answer(shown.input, text, tuple(shown.references)), None
+        right = bool(compared_in and shown.references and not answer.wrong)
+        if compared_in and shown.references and answer.wrong:
+            reference = compare(answer, compared_in).reference
+            difference, _ = mark_differences(text, reference, compared_in)
+        found.append(Made(text, [each.label for each in same], same[0], right, difference))
+    return found
+
+
+def shown_traces(results: Results) -> tuple[list[tuple[str, list[tuple[str, Markup, str]]]], int]:
+    """The inputs with the traces of each: the label and the HTML, of the first one of the
+    recommended strategy as it is, of all others compressed, as the page's script unpacks it; and
+    how many traces there is no room for."""
+    found: dict[tuple[str, int], list[tuple[str, Markup, str]]] = {}
+    seen: Counter[tuple[str, str]] = Counter()  # inputs may be alike; a strategy has one trace each
+    size, opened, traces = 0, False, results.document.traces
+    for each in traces:
+        html, packed = trace_html(each.trace), ""
+        if opened or each.label != results.take:
+            packed = b64encode(zlib.compress(html.encode(), 9)).decode("ascii")
+        size += len(packed or html)
+        if size > TRACES_SIZE:
+            break
+        opened = opened or not packed
+        seen[each.input, each.label] += 1
+        turn = each.input, seen[each.input, each.label]
+        found.setdefault(turn, []).append((each.label, html, packed))
+    shown = sum(map(len, found.values()))
+    return [(text, own) for (text, _), own in found.items()], len(traces) - shown
