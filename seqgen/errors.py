@@ -1,9 +1,16 @@
-"""The errors that a person sees, each with its exit code (see docs/errors.md)."""
+"""The errors that a person sees, each with its exit code (see docs/errors.md), and how any text is
+made safe to show."""
 
 from __future__ import annotations
 
+import unicodedata
 from abc import ABC
-from typing import ClassVar
+from typing import ClassVar, Final
+
+# Kept as they are: line ends and tabs, and the two joiners, without which Persian, Hindi and many
+# an emoji are spelt wrongly.
+_PLAIN: Final = frozenset("\n\t\u200c\u200d")
+_CODED_CATEGORIES: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
 
 class SeqgenError(Exception, ABC):
@@ -71,3 +78,25 @@ class StoppedError(SeqgenError):
     def exit_code(self) -> int:  # type: ignore[override]
         """128 and the number of the signal, as shells have it."""
         return 128 + self.signal_number
+
+
+def visible(text: str) -> str:
+    """The text with codes such as \\x1b and \\u202e for all that would act or not show."""
+    return "".join(display_code(character) or character for character in text)
+
+
+def display_code(character: str) -> str:
+    """What stands for a character that would not show, empty if it may stand for itself.
+
+    A code and no picture such as U+241B: many a machine has no glyphs for those.
+    """
+    point = ord(character)
+    if character in _PLAIN:
+        return ""
+    # Noncharacters have no category of their own, and HTML forbids them.
+    noncharacter = point & 0xFFFE == 0xFFFE or 0xFDD0 <= point <= 0xFDEF
+    if not noncharacter and unicodedata.category(character) not in _CODED_CATEGORIES:
+        return ""
+    if point <= 0xFF:
+        return f"\\x{point:02x}"
+    return f"\\u{point:04x}" if point <= 0xFFFF else f"\\U{point:08x}"

@@ -20,7 +20,7 @@ import pytest
 import seqgen
 from seqgen.build import dry_run
 from seqgen.cells import cells
-from seqgen.cli.completion import ROOM_NAMES
+from seqgen.cli.arguments import ROOM_NAMES
 from seqgen.comparison.plan import Plan
 from seqgen.errors import PluginError, SeqgenError
 from seqgen.options import OptionError, check_options, options_of, schema_of_options

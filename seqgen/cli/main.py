@@ -11,19 +11,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from seqgen.cli import (
-    check,
-    compare,
-    data,
-    evaluate,
-    generate,
-    listing,
-    new,
-    run,
-    schema,
-    validate,
-    verify,
-)
+from seqgen.cli import parts, verbs
 from seqgen.cli.output import echo, let_go, prepare_streams
 from seqgen.errors import SeqgenError
 from seqgen.version import __version__
@@ -42,17 +30,17 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("run")(run.run)
-app.command("generate")(generate.generate)
-app.command("evaluate")(evaluate.evaluate)
-app.command("compare")(compare.compare)
-app.command("list")(listing.list_parts)
-app.command("validate")(validate.validate)
-app.command("schema")(schema.schema)
-app.command("check")(check.check)
-app.command("verify-resume")(verify.verify_resume)
-app.command("new")(new.new)
-app.add_typer(data.app, name="data")
+app.command("run")(verbs.run)
+app.command("generate")(verbs.generate)
+app.command("evaluate")(verbs.evaluate)
+app.command("compare")(verbs.compare)
+app.command("list")(parts.list_parts)
+app.command("validate")(parts.validate)
+app.command("schema")(parts.schema)
+app.command("check")(parts.check)
+app.command("verify-resume")(verbs.verify_resume)
+app.command("new")(parts.new)
+app.add_typer(parts.data_app, name="data")
 
 
 def _print_version(wanted: bool) -> None:

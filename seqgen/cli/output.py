@@ -1,4 +1,4 @@
-"""Standard output and error, for any text and any terminal; files that are written line by line."""
+"""Standard output and error, for any text and any terminal, and files written line by line."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CODES = "seqgen.codes"
 """How text is encoded that an encoding lacks: as codes that are valid in JSON, too."""
 
 Write = Callable[[str], None]
-"""Called with one or several whole lines, which anyone can read behind it."""
+"""Called with whole lines, which others can read as soon as it returns."""
 
 
 def _codes(error: UnicodeError) -> tuple[str | bytes, int]:
@@ -62,7 +62,7 @@ def echo(text: str = "", end: str = "\n", *, err: bool = False) -> None:
 
     Nothing is lost where standard error cannot be written, so that is no error.
     """
-    from seqgen.reports import visible
+    from seqgen.errors import visible
 
     stream = sys.stderr if err else sys.stdout
     with suppress(OSError) if err else nullcontext():
@@ -72,7 +72,7 @@ def echo(text: str = "", end: str = "\n", *, err: bool = False) -> None:
 
 def echo_exactly(lines: str) -> None:
     """Whole lines on standard output: exact on a pipe, while at a terminal nothing acts on it."""
-    from seqgen.reports import visible
+    from seqgen.errors import visible
 
     sys.stdout.write(visible(lines) if sys.stdout.isatty() else lines)
     sys.stdout.flush()
@@ -86,61 +86,36 @@ def let_go(stream: IO[str]) -> None:
 
 @contextmanager
 def line_file(path: Path | None) -> Iterator[Write]:
-    """A context that gives what writes to `path`, or to standard output where it is None or `-`.
+    """Yields a function that writes lines to `path`, or to standard output if it is None or `-`.
 
-    Lines go to `path.part`, which takes the place of `path` at the end. Where an error comes
-    before, what there is stays under that name, with a warning. Errors: SetupError.
+    Lines go to `path.part`, which replaces `path` at the end. After an error the lines that were
+    written stay under that name, with a warning. Raises SetupError if a file cannot be written.
     """
     if path is None or str(path) == "-":
         yield echo_exactly
-    elif _is_special(path):
-        with _opened(path, path) as file:
-            yield partial(_write, file, path)
-    else:
-        beside = path.with_name(f"{path.name}.part")
-        with _opened(beside, path) as file:
-            with _kept_in_part(file, beside):
-                yield partial(_write, file, path)
-            _in_place(beside, path)
-
-
-def _is_special(path: Path) -> bool:
-    """Whether it is there and no file: a pipe or a device, which nothing may take the place of."""
+        return
     try:
-        return path.exists() and not path.is_file()
+        # A pipe or a device is there already, and nothing may replace it.
+        special = path.exists() and not path.is_file()
+        temporary = path if special else path.with_name(f"{path.name}.part")
+        file = path.open("wb", 0) if special else new_file(temporary, buffering=0)
     except OSError as error:
         raise _unwritable(path, error) from None
-
-
-@contextmanager
-def _opened(path: Path, name: Path) -> Iterator[BinaryIO]:
-    try:
-        # What is being written is a file that was made anew; a pipe or a device is there already.
-        file = path.open("wb", 0) if path == name else new_file(path, buffering=0)
-    except OSError as error:
-        raise _unwritable(name, error) from None
     with file:
-        yield file
-
-
-@contextmanager
-def _kept_in_part(file: BinaryIO, beside: Path) -> Iterator[None]:
-    try:
-        yield
-    except BaseException as error:
-        if file.tell() and not isinstance(error, SetupError):
-            warnings.warn(f"{beside} has the lines that were done", stacklevel=1)
-        else:
-            beside.unlink(missing_ok=True)
-        raise
-
-
-def _in_place(beside: Path, path: Path) -> None:
-    try:
-        beside.replace(path)
-    except OSError as error:
-        beside.unlink(missing_ok=True)
-        raise _unwritable(path, error) from None
+        try:
+            yield partial(_write, file, path)
+        except BaseException as error:
+            if not special and file.tell() and not isinstance(error, SetupError):
+                warnings.warn(f"{temporary} has the lines that were done", stacklevel=1)
+            elif not special:
+                temporary.unlink(missing_ok=True)
+            raise
+    if not special:
+        try:
+            temporary.replace(path)
+        except OSError as error:
+            temporary.unlink(missing_ok=True)
+            raise _unwritable(path, error) from None
 
 
 def _write(file: BinaryIO, name: Path, lines: str) -> None:

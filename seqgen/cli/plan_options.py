@@ -44,19 +44,20 @@ class Words(NamedTuple):
     of_recipes: list[str]
 
 
-def sort_words(words: Sequence[str]) -> Words:
+def split_arguments(words: Sequence[str]) -> Words:
     """Which word is what: one with `=` that is no path is an override.
 
-    Errors: RecipeError, and UsageError where there is no run.
+    Raises RecipeError, and UsageError if there is no run.
     """
     found = Words([], [], [])
+    of_plans = options_of(Plan).keys() - options_of(Recipe).keys()
     for word in words:
         if "=" not in word or os.path.lexists(word):
             found.runs.append(Path(word))
         elif word.strip().startswith(PREFIX):
             whole = read_override(word)
             found.of_plan.append(replace(whole, path=whole.path[1:]))
-        elif _is_of_a_plan(word):
+        elif word.partition("=")[0].strip().partition(".")[0] in of_plans:
             raise UsageError(f"{word} is of the plan, not of a recipe; did you mean plan.{word}?")
         else:
             found.of_recipes.append(word)
@@ -65,17 +66,11 @@ def sort_words(words: Sequence[str]) -> Words:
     return found
 
 
-def _is_of_a_plan(word: str) -> bool:
-    """Whether an override names an option that plans have and recipes have not."""
-    key = word.partition("=")[0].strip().partition(".")[0]
-    return key in options_of(Plan) and key not in options_of(Recipe)
-
-
 def flag_overrides(flags: Mapping[str, Any]) -> list[Override]:
     """What `--split`, `--input`, `--prompt`, `--most` and `--seed` change in a plan, where given.
 
-    One of the first three says where inputs come from, and takes the place of what the plan says.
-    Errors: UsageError where there are two of them.
+    One of the first three says where inputs come from, and replaces what the plan says of that.
+    Raises UsageError if there are two of them.
     """
     given = {name: value for name, value in flags.items() if value is not None and value != []}
     sources = [name for name in given if name in SOURCES]
@@ -100,8 +95,8 @@ class PlanOptions(NamedTuple):
     settings: Sequence[str]
     overrides: Sequence[Override]
 
-    def source(self) -> PlanSource | None:
-        """The plan, None where no plan and no decoder is named. Errors: UsageError, RecipeError."""
+    def given_plan(self) -> PlanSource | None:
+        """The plan, None if neither it nor a decoder is named. Raises UsageError, RecipeError."""
         if self.plan is not None and self.decoders:
             raise UsageError(
                 "--plan and --decoder exclude one another; plan.strategies=[...] replaces the "
@@ -115,10 +110,9 @@ class PlanOptions(NamedTuple):
             return PlanSource.find(self.plan, self.overrides)
         return None
 
-    def ready(self, continues: bool) -> PlanSource:
-        """The plan that comes along, for models that continue prompts or that answer sources."""
-        name = "language_model" if continues else "seq2seq"
-        return PlanSource.find(name, self.overrides)
+    def default_plan(self, continues: bool) -> PlanSource:
+        """The bundled plan for models that continue prompts, or for those that answer sources."""
+        return PlanSource.find("language_model" if continues else "seq2seq", self.overrides)
 
     def _of_decoders(self) -> PlanSource:
         """A strategy for each decoder. All of it are overrides, so that errors name them."""
@@ -144,11 +138,8 @@ class PlanOptions(NamedTuple):
                 raise UsageError(f"--set {key} is given twice; all its values go into one: 1,2,3")
             seen.add(key)
             options = {name: decoders.entry(name).options for name in self.decoders}
-            places = [
-                place
-                for place, name in enumerate(self.decoders)
-                if key.split(".")[0] in options[name]
-            ]
+            option = key.split(".")[0]
+            places = [i for i, name in enumerate(self.decoders) if option in options[name]]
             if not places:
                 every = sorted({each for own in options.values() for each in own})
                 which = " or ".join(f"'{name}'" for name in options)
@@ -165,7 +156,7 @@ class PlanOptions(NamedTuple):
 
 def _read_setting(text: str) -> tuple[str, object, dict[str, Document]]:
     """The key and the values of `key=value,value` or of `key=@file,@file`, where each file holds
-    one value; and the files. Errors: RecipeError."""
+    one value; and the files. Raises RecipeError."""
     key, equals, value = text.partition("=")
     if not equals or not key.strip() or not value.strip():
         raise RecipeError(f"--set {text}: must be of the form key=value or key=value,value")

@@ -1,22 +1,26 @@
-"""Lines as sources: those of a file or of standard input, each checked before it is answered."""
+"""Lines in, lines out: sources from a file or standard input, and how outputs are written."""
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import select
 import stat
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from seqgen.cli.output import echo
 from seqgen.data.tables import lines_of
 from seqgen.data.text_files import TextFile, as_text
 from seqgen.errors import DataError
 from seqgen.files import read_bytes
+from seqgen.generate import Generated
 from seqgen.trained import TrainedRun, unknown_remark
 
 STANDARD_INPUT = "standard input"
@@ -25,7 +29,16 @@ LONGEST = 1 << 20
 """The most characters of a line: each is a vector, or several, while the line is read."""
 
 WAITING = 2.0
-"""After so many seconds without a line it is said that one is waited for."""
+"""After so many seconds without a line, a message says that one is awaited."""
+
+_BREAKS = re.compile("[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
+"""What ends a line, for any reader."""
+
+_UNSAFE = {
+    code: f"\\u{code:04x}"
+    for code in (*range(0x7F, 0xA0), 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A))
+}
+"""What JSON would leave as it is although it ends a line, or acts on a terminal."""
 
 
 class Source(NamedTuple):
@@ -36,23 +49,25 @@ class Source(NamedTuple):
     asked: bool
 
 
+@dataclass
 class SourceLines:
     """The lines called `name`, as sources of a run; what it does not know of them is counted."""
 
-    def __init__(self, trained: TrainedRun, name: str) -> None:
-        self.data, self.tokenizers = trained.built.data, trained.built.tokenizers
-        self.name = name
+    trained: TrainedRun
+    name: str
+
+    def __post_init__(self) -> None:
+        self.data = self.trained.built.data
         self.unknown: Counter[str] = Counter()
-        longest = trained.directory.record().get("longest")
+        longest = self.trained.directory.record().get("longest")
         self.longest = longest if isinstance(longest, int) else None
         self.longer = 0
 
-    def every(self, lines: Sequence[str]) -> list[Source]:
-        """All lines. Errors: DataError for the first one that is wrong."""
-        return [self.one(number, text) for number, text in enumerate(lines, 1)]
+    def check(self, number: int, text: str) -> Source:
+        """One line. An empty one is what the data says of such.
 
-    def one(self, number: int, text: str) -> Source:
-        """One line. An empty one is what the data says of such. Errors: DataError with the line."""
+        Raises DataError, with the line, if it is no source.
+        """
         if not self.data.continues and self.data.empty != "keep" and not text.strip():
             if self.data.empty == "error":
                 raise DataError(
@@ -63,9 +78,10 @@ class SourceLines:
         if len(text) > LONGEST:
             found = f"the line has {len(text)} characters, of which at most {LONGEST} can be read"
             raise DataError(f"{self.name}:{number}: {found}")
+        tokenizers = self.trained.built.tokenizers
         try:
-            length = int(self.data.prompts([text], self.tokenizers).lengths[0])
-            self.unknown.update(self.data.unknown(text, self.tokenizers))
+            length = int(self.data.prompts([text], tokenizers).lengths[0])
+            self.unknown.update(self.data.unknown(text, tokenizers))
         except (ValueError, DataError) as error:
             raise DataError(f"{self.name}:{number}: {error}") from None
         if self.longest is not None and not self.data.continues:
@@ -81,7 +97,7 @@ class SourceLines:
 
 
 def read_lines(path: Path) -> tuple[TextFile, str]:
-    """A text file, or standard input for `-`, and what errors call it. Errors: DataError."""
+    """A text file, or standard input for `-`, and what errors call it. Raises DataError."""
     if str(path) != "-":
         return as_text(read_bytes(path, DataError, wanted="a text file"), str(path)), str(path)
     return as_text(_read(_stdin().read), STANDARD_INPUT), STANDARD_INPUT
@@ -93,8 +109,8 @@ def is_terminal() -> bool:
 
 
 def piped_lines() -> Iterator[str] | None:
-    """The lines of standard input as they come, None where there are none: a terminal, a device
-    such as /dev/null, and nothing at all have none. Errors: DataError."""
+    """The lines of standard input as they come; None if there are none: a terminal, a device such
+    as /dev/null, and nothing at all have none. Raises DataError."""
     try:
         mode = os.fstat(sys.stdin.fileno()).st_mode
     except (AttributeError, OSError, ValueError):  # closed, or nothing that a program could read
@@ -106,18 +122,8 @@ def piped_lines() -> Iterator[str] | None:
     return None if first is None else chain([first], lines)
 
 
-def _say_if_nothing_comes() -> None:
-    """Who started us with a pipe that nobody writes to shall know what we wait for."""
-    try:
-        ready, _, _ = select.select([sys.stdin], [], [], WAITING)
-    except (OSError, ValueError):  # Windows cannot tell
-        return
-    if not ready:
-        echo("reading standard input, a line each; --prompt TEXT or </dev/null if not", err=True)
-
-
 def typed_lines() -> Iterator[str]:
-    """The lines of standard input as they come. Errors: DataError."""
+    """The lines of standard input as they come. Raises DataError."""
     stdin = _stdin()
     if not is_terminal():
         _say_if_nothing_comes()
@@ -134,6 +140,16 @@ def typed_lines() -> Iterator[str]:
             number += 1
 
 
+def _say_if_nothing_comes() -> None:
+    """Tell whoever started us with a pipe that nobody writes to what we wait for."""
+    try:
+        ready, _, _ = select.select([sys.stdin], [], [], WAITING)
+    except (OSError, ValueError):  # Windows cannot tell
+        return
+    if not ready:
+        echo("reading standard input, a line each; --prompt TEXT or </dev/null if not", err=True)
+
+
 def _stdin() -> BinaryIO:
     if sys.stdin is None:
         raise DataError(f"{STANDARD_INPUT}: closed")
@@ -145,3 +161,69 @@ def _read(read: Callable[[], bytes]) -> bytes:
         return read()
     except OSError as error:
         raise DataError(f"{STANDARD_INPUT}: cannot be read: {error.strerror or error}") from None
+
+
+Format = Callable[[Source, Sequence[Generated]], str]
+"""Makes of a source and its outputs, of which there may be none, the lines that say them."""
+
+
+def best_line(continues: bool, exact: bool = False) -> Format:
+    """One line for each source: its best output, after the source if the data `continues`.
+
+    What is `exact` keeps the line breaks of an output: for a person, who reads them as text.
+    """
+
+    def lines(source: Source, outputs: Sequence[Generated]) -> str:
+        text = (source.text if continues else "") + (outputs[0].text if outputs else "")
+        return (text if exact else one_line(text)) + "\n"
+
+    return lines
+
+
+def table(source: Source, outputs: Sequence[Generated]) -> str:
+    """A line for each output: the number of the source's line, the rank of the output, both from 1,
+    its log-probability and its text, with tabs between."""
+    return "".join(
+        f"{source.number}\t{rank}\t{each.hypothesis.score:.6f}\t{one_cell(each.text)}\n"
+        for rank, each in enumerate(outputs, 1)
+    )
+
+
+def json_line(source: Source, outputs: Sequence[Generated]) -> str:
+    """One object for each source."""
+    found = [as_data(each) for each in outputs]
+    return json_text({"number": source.number, "source": source.text, "outputs": found})
+
+
+def as_data(output: Generated) -> dict[str, Any]:
+    """An output without its source, as plain data."""
+    found = output.hypothesis
+    return {
+        "text": output.text,
+        "tokens": list(found.tokens),
+        "pieces": list(output.pieces),
+        "log_probs": list(found.log_probs),
+        "score": found.score,
+        "rank": found.score if found.rank is None else found.rank,
+        "finished": found.finished,
+        "complete": found.complete,
+        "satisfied": found.satisfied,
+    }
+
+
+def json_text(value: Any, indent: int | None = None) -> str:
+    """A line of JSON, or several, in which nothing acts on a terminal."""
+    return json.dumps(value, ensure_ascii=False, indent=indent).translate(_UNSAFE) + "\n"
+
+
+def one_line(text: str) -> str:
+    r"""The text with `\n` for a line break, and the like for all that a reader may take for one.
+
+    A backslash of the text stays one: JSON tells them apart.
+    """
+    return _BREAKS.sub(lambda found: found.group().encode("unicode_escape").decode(), text)
+
+
+def one_cell(text: str) -> str:
+    r"""The same, with `\t` for a tab."""
+    return one_line(text).replace("\t", "\\t")

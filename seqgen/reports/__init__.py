@@ -5,6 +5,7 @@ run, `analyses` looks into its texts, `curves` are its pictures, `run_report` is
 shows how outputs were found.
 """
 
+from seqgen.errors import visible
 from seqgen.reports.analyses import (
     Marked,
     Unit,
@@ -24,7 +25,6 @@ from seqgen.reports.format import (
     percent,
     render,
     share,
-    visible,
 )
 from seqgen.reports.run_files import Answer
 from seqgen.reports.run_report import run_page, try_drawing, write_report

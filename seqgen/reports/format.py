@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Final
 
 from markupsafe import Markup, escape
 
+from seqgen.errors import display_code, visible
+
 if TYPE_CHECKING:
     from jinja2 import Environment
 
@@ -52,10 +54,6 @@ _SHARES: Final = {"accuracy", "character_error_rate", "exact_match", "macro_reca
     "word_error_rate",
 }
 
-# Kept as they are: line ends and tabs (the style sheet preserves them), and the two joiners,
-# without which Persian, Hindi and many an emoji are spelt wrongly.
-_PLAIN: Final = frozenset("\n\t\u200c\u200d")
-_CODED_CATEGORIES: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _LINE: Final = 85
 """About how many characters of a text a line of a page holds."""
 
@@ -162,17 +160,12 @@ def measure_value(key: str, value: float | None) -> str:
     return (percent if key in _PERCENTAGES else count if key in _COUNTS else figure)(value)
 
 
-def visible(text: str) -> str:
-    """The text with codes such as \\x1b and \\u202e for all that would act or not show."""
-    return "".join(_code(character) or character for character in text)
-
-
 def content(text: str) -> Markup:
     """The text as HTML content in which the codes of `visible` are set apart; not for attributes,
     where the text itself will do."""
     return Markup("").join(
         Markup('<span class="code">{}</span>').format(code)
-        if (code := _code(character))
+        if (code := display_code(character))
         else character
         for character in text
     )
@@ -215,23 +208,6 @@ def small_units(quantity: str) -> Markup:
 def is_long(text: str, lines: int = 3) -> bool:
     """Whether the text takes more than so many lines of a page."""
     return sum(len(line) // _LINE + 1 for line in text.split("\n")) > lines
-
-
-def _code(character: str) -> str:
-    """What stands for a character that would not show, empty if it may stand for itself.
-
-    A code and no picture such as U+241B: many a machine has no glyphs for those.
-    """
-    point = ord(character)
-    if character in _PLAIN:
-        return ""
-    # Noncharacters have no category of their own, and HTML forbids them.
-    noncharacter = point & 0xFFFE == 0xFFFE or 0xFDD0 <= point <= 0xFDEF
-    if not noncharacter and unicodedata.category(character) not in _CODED_CATEGORIES:
-        return ""
-    if point <= 0xFF:
-        return f"\\x{point:02x}"
-    return f"\\u{point:04x}" if point <= 0xFFFF else f"\\U{point:08x}"
 
 
 _NUMBERS: Final = (figure, count, counted, brief_count, percent, share, tint, duration, small_units)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from seqgen.cli.display import Display
+from seqgen.cli.displays import Display
 from seqgen.conclusion import read_result
 from seqgen.errors import SeqgenError, SetupError
 from seqgen.files import write_file

@@ -2,7 +2,7 @@
 
 import pytest
 
-from seqgen.cli.completion import plans, recipes, recipes_and_plans, rooms, runs
+from seqgen.cli.arguments import plans, recipes, recipes_and_plans, rooms, runs
 
 
 @pytest.fixture(autouse=True)

@@ -4,8 +4,15 @@ import json
 
 import pytest
 
-from seqgen.cli.line_formats import best_line, json_line, json_text, one_cell, one_line, table
-from seqgen.cli.source_lines import Source
+from seqgen.cli.source_lines import (
+    Source,
+    best_line,
+    json_line,
+    json_text,
+    one_cell,
+    one_line,
+    table,
+)
 from seqgen.decoders import Hypothesis
 from seqgen.generate import Generated
 

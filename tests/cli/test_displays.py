@@ -1,4 +1,4 @@
-"""What a run shows: plain lines on a pipe, a bar in a terminal, nothing that acts."""
+"""How far a work is, on a pipe."""
 
 import io
 import os
@@ -8,7 +8,35 @@ from pathlib import Path
 
 import pytest
 
-from seqgen.cli.display import Display
+from seqgen.cli.displays import Display, Terminal, show_table
+
+
+def shown(capsys, *events):
+    with Display() as display:
+        display.begin()
+        for share, text in events:
+            display.advance(share, text)
+    return capsys.readouterr().out.splitlines()
+
+
+def test_a_few_lines_of_much_work(capsys):
+    lines = shown(capsys, *((each / 1000, f"piece {each}") for each in range(1000)))
+    assert len(lines) == 20
+    assert lines[:2] == ["  0%  piece 0", "  5%  piece 50"]
+
+
+def test_all_of_little_work_and_then_the_next(capsys):
+    work = [(each / 4, f"a{each}") for each in range(4)]
+    lines = shown(capsys, *work, (0, "b0"), (0.5, "b1"))
+    assert lines == ["  0%  a0", " 25%  a1", " 50%  a2", " 75%  a3", "  0%  b0", " 50%  b1"]
+
+
+def test_nothing_acts(capsys):
+    assert shown(capsys, (0.5, "[/x]\x1b[31m")) == [" 50%  [/x]\\x1b[31m"]
+
+
+# What a run shows: plain lines on a pipe, a bar in a terminal, nothing that acts.
+
 
 PLAN = {
     "recipe": "tiny",
@@ -44,7 +72,7 @@ def valid(text, best=True):
     return {"event": "valid", "step": 3, **figures, "best": best, "samples": [sample]}
 
 
-def shown(capsys, *events, plan=None):
+def shown_display(capsys, *events, plan=None):
     with Display() as display:
         display.announce({**PLAN, **(plan or {})})
         for event in events:
@@ -53,20 +81,22 @@ def shown(capsys, *events, plan=None):
 
 
 def test_what_a_run_will_do(capsys):
-    assert shown(capsys) == (
+    assert shown_display(capsys) == (
         "tiny: with [/x] and \\x1b[31m\n"
         "  model   12,345 parameters, 70 tokens\n"
         "  data    a.txt: train 100, valid 10 tokens\n"
         "  machine cpu, 2 threads, float32\n"
         "  budget  3 steps\n"
     )
-    assert "\n  note    3 rows left out\n" in shown(capsys, plan={"remarks": ["3 rows left out"]})
-    assert "  machine cpu, 1 thread, float32\n" in shown(capsys, plan={"threads": 1})
-    assert shown(capsys, plan={"resumed_at": 7}).endswith("  resumed at step 7\n")
+    assert "\n  note    3 rows left out\n" in shown_display(
+        capsys, plan={"remarks": ["3 rows left out"]}
+    )
+    assert "  machine cpu, 1 thread, float32\n" in shown_display(capsys, plan={"threads": 1})
+    assert shown_display(capsys, plan={"resumed_at": 7}).endswith("  resumed at step 7\n")
 
 
 def test_a_pipe_gets_some_plain_lines(capsys):
-    lines = shown(capsys, *(train(step) for step in range(1, 101))).splitlines()[5:]
+    lines = shown_display(capsys, *(train(step) for step in range(1, 101))).splitlines()[5:]
     assert 19 <= len(lines) <= 21
     assert lines[0] == "  1%  step 1  loss 2.500  1,234 tokens/s  9.9 s left"
     assert lines[-1] == "100%  step 100  loss 2.500  1,234 tokens/s  0 s left"
@@ -76,7 +106,7 @@ def test_a_pipe_gets_some_plain_lines(capsys):
     "text", ["[/x][bold]\x1b[31m", "a\nb\r\x00c\u202e", "\ud800", "日本" * 500]
 )
 def test_samples_do_not_act_on_the_terminal(text, capsys):
-    told = shown(capsys, valid(text), valid(text, best=False))
+    told = shown_display(capsys, valid(text), valid(text, best=False))
     lines = told.splitlines()[5:]
     assert len(lines) == 4
     assert lines[0] == "step 3  valid 2.000 nats/token, 2.900 bits/char  best"
@@ -87,7 +117,7 @@ def test_samples_do_not_act_on_the_terminal(text, capsys):
 
 
 def test_other_events_are_left_to_others(capsys):
-    assert shown(capsys, {"event": "weather"}) == shown(capsys)
+    assert shown_display(capsys, {"event": "weather"}) == shown_display(capsys)
 
 
 def test_the_end(capsys):
@@ -145,7 +175,7 @@ def test_a_terminal_without_the_letters(monkeypatch):
 def test_nobody_reads_and_the_work_goes_on():
     code = (
         "import sys, time; sys.path.insert(0, '.')\n"
-        "from seqgen.cli.display import Display\n"
+        "from seqgen.cli.displays import Display\n"
         f"plan = {PLAN!r}\n"
         "sys.stdin.read()\n"
         "with Display() as display:\n"
@@ -169,10 +199,86 @@ def test_nobody_reads_and_the_work_goes_on():
 
 def test_metrics_stand_beside_the_loss(capsys):
     event = {**valid("x"), "metrics": {"word_error_rate": 0.25, "bleu": 31.5}}
-    assert "2.900 bits/char, word error rate 0.2500, bleu 31.50  best\n" in shown(capsys, event)
+    assert "2.900 bits/char, word error rate 0.2500, bleu 31.50  best\n" in shown_display(
+        capsys, event
+    )
 
 
 def test_a_source_and_its_output_are_told_apart(capsys):
     event = valid("x")
     event["samples"] = [{"prompt": "abc", "text": "A B C", "continues": False}]
-    assert "  abc \u2192 A B C\n" in shown(capsys, event)
+    assert "  abc \u2192 A B C\n" in shown_display(capsys, event)
+
+
+# The table of a comparison in terminals of many widths.
+
+
+HEADERS = [
+    "strategy",
+    "word error rate, % \u2193",
+    "log-probability per token, nats",
+    "finished, %",
+]
+LABEL = "beam beam_size=10 length_normalisation=power (take)"
+ROWS = [
+    [LABEL, "24.00 (21.00\u201327.00)", "-0.1", "100"],
+    ["[/x] greedy (baseline)", "25.00 (22.00\u201328.00)", "-0.12", "99.50"],
+]
+
+
+def shown_comparison_table(width, headers=HEADERS, rows=ROWS):
+    file = io.StringIO()
+    terminal = width is not None
+    console = Terminal(
+        file=file, width=width, highlight=False, soft_wrap=True, force_terminal=terminal,
+        color_system=None,
+    )  # fmt: skip
+    left_out = show_table(console, headers, rows)
+    return left_out, file.getvalue().splitlines()
+
+
+@pytest.mark.parametrize(
+    ("width", "left_out"), [(200, 0), (100, 0), (80, 0), (70, 1), (55, 2), (40, 2), (20, 2)]
+)
+def test_columns_that_do_not_fit_are_left_out_and_nothing_is_cut(width, left_out):
+    found, lines = shown_comparison_table(width)
+    assert found == left_out
+    text = "\n".join(lines)
+    for row in ROWS:
+        for cell in row[1 : len(row) - left_out]:
+            assert cell in text
+    assert "\u2026" not in text
+    if width > 20:
+        assert max(map(len, lines)) <= width
+
+
+def test_words_of_titles_and_labels_stay_whole():
+    for width in (80, 70, 60):
+        text = "\n".join(shown_comparison_table(width)[1])
+        for word in ["strategy", "beam_size=10", "length_normalisation=power", "(baseline)"]:
+            assert word in text
+    assert "log-probability" in "\n".join(shown_comparison_table(80)[1])
+
+
+def test_where_there_is_no_room_for_a_table_values_stand_below_labels():
+    _, lines = shown_comparison_table(20)
+    assert lines[:2] == [LABEL, "  word error rate, % \u2193: 24.00 (21.00\u201327.00)"]
+
+
+@pytest.mark.parametrize("width", range(45, 110))
+def test_short_labels_always_stand_in_a_table(width):
+    rows = [["greedy (take, baseline)", *ROWS[0][1:]], ["beam beam_size=10", *ROWS[1][1:]]]
+    _, lines = shown_comparison_table(width, rows=rows)
+    assert "25.00 (22.00" in next(line for line in lines if line.startswith("beam"))
+    assert "24.00 (21.00" in next(line for line in lines if line.startswith("greedy (take"))
+    assert max(map(len, lines)) <= width
+
+
+def test_a_pipe_has_room_for_everything():
+    left_out, lines = shown_comparison_table(None, rows=[["x" * 300, *ROWS[0][1:]], ROWS[1]])
+    assert left_out == 0
+    assert len([line for line in lines if "x" * 300 in line and "24.00 (21.00" in line]) == 1
+
+
+def test_labels_do_not_act():
+    assert any("[/x] greedy" in line for line in shown_comparison_table(100)[1])

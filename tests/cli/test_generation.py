@@ -1,4 +1,4 @@
-"""Lines in, lines out: files, standard input, and who sits at a terminal."""
+"""What `--n-best` makes of decoders that find several sequences, each in its way."""
 
 import io
 import json
@@ -8,7 +8,75 @@ import sys
 
 import pytest
 
-from seqgen.cli import line_answers, source_lines
+from seqgen.cli import generation, source_lines
+from seqgen.cli.generation import DecoderOptions
+from seqgen.decoders import decoders
+from seqgen.errors import RecipeError, UsageError
+from seqgen.trained import TrainedRun
+
+
+@pytest.fixture(scope="module")
+def trained(pairs_run):
+    return TrainedRun.load(pairs_run)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "n_best", "sizes"),
+    [
+        ("beam", [], None, (5, 1)),
+        ("beam", [], 3, (5, 3)),
+        ("beam", [], 9, (9, 9)),
+        ("beam", ["beam_size=12"], 9, (12, 9)),
+        ("beam", ["n_best=2"], 4, (5, 4)),
+        ("diverse_beam", [], 9, (9, 9)),
+    ],
+)
+def test_a_beam_becomes_wide_enough(trained, name, settings, n_best, sizes):
+    made = DecoderOptions(name, settings, None, n_best).build(trained)
+    assert (made.search.beam_size, made.search.n_best) == sizes
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "found"),
+    [
+        ("beam", [], 3),
+        ("stochastic_beam", [], 3),
+        ("stochastic_beam", ["beam_size=4"], 4),
+        ("exact", [], 3),
+        ("minimum_bayes_risk", ["samples=16"], 3),
+    ],
+)
+def test_so_many_are_found(trained, name, settings, found):
+    made = DecoderOptions(name, settings, 1, 3).build(trained)
+    [outputs] = trained.continuations(["ab"], made)
+    assert len(outputs) == found
+
+
+@pytest.mark.parametrize("name", ["greedy", "multinomial", "top_k"])
+def test_one_is_what_every_decoder_finds(trained, name):
+    assert DecoderOptions(name, ["k=2"] if name == "top_k" else [], None, 1).build(trained)
+    with pytest.raises(UsageError, match=rf"--n-best 2: the decoder '{name}' finds one sequence"):
+        DecoderOptions(name, [], None, 2).build(trained)
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        (("beam", ["beam_size=2"], None, 3), "--n-best 3: `n_best` must be from 1 to `beam_size`"),
+        (("minimum_bayes_risk", [], None, 99), "--n-best 99: `n_best` must be from 1 to `samples`"),
+        (("diverse_beam", [], None, 7), "--decoder diverse_beam: "),
+        (("beem", [], None, 3), "--decoder beem: no decoder named 'beem'"),
+        (("beam", ["beam_size=x"], None, 3), "--set beam_size=x: beam_size: "),
+        (("beam", ["alpha=x"], None, 3), "--set alpha=x: alpha: "),
+    ],
+)
+def test_what_is_wrong_is_named(trained, options, line):
+    with pytest.raises(RecipeError) as caught:
+        DecoderOptions(*options).build(trained)
+    assert str(caught.value).startswith(line)
+
+
+# Lines in, lines out: files, standard input, and who sits at a terminal.
 
 
 @pytest.fixture
@@ -43,7 +111,7 @@ class TestAFile:
         sizes = [f"evaluation.batch_size={size}" for size in (1, 7, 64)]
         found = [answers(words, "--decoder", decoder, size) for size in sizes]
         assert found[0] == found[1] == found[2]
-        monkeypatch.setattr(line_answers, "LINES_AT_ONCE", 11)
+        monkeypatch.setattr(generation, "LINES_AT_ONCE", 11)
         assert answers(words, "--decoder", decoder) == found[0]
 
     def test_line_ends(self, command, pairs_run, place):
@@ -82,7 +150,7 @@ class TestAFile:
         assert answers(["abc", "b"], "--set", nothing, err=warning) == ["", ""]
 
     def test_progress_at_a_terminal(self, answers, monkeypatch):
-        monkeypatch.setattr(line_answers, "LINES_AT_ONCE", 2)
+        monkeypatch.setattr(generation, "LINES_AT_ONCE", 2)
         monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
         shown = "\r2 of 3 lines\r3 of 3 lines\n"
         answers(["a", "b", "c"], "--output", "out.txt", err=shown)
@@ -340,7 +408,7 @@ def test_control_c_leaves_the_line(command, pairs_run, monkeypatch):
         raise KeyboardInterrupt
         yield
 
-    monkeypatch.setattr(source_lines, "typed_lines", interrupt)
+    monkeypatch.setattr(generation, "typed_lines", interrupt)
     master, slave = pty.openpty()
     with os.fdopen(slave) as terminal:
         monkeypatch.setattr(sys, "stdin", terminal)
@@ -406,3 +474,221 @@ def test_sources_longer_than_any_in_training_are_counted(command, pairs_run, tmp
     assert ended.err == (
         "warning: 2 sources are longer than any in training, which have up to 6 tokens\n"
     )
+
+
+# Scores of given rows: those that decoders report.
+
+
+@pytest.fixture
+def scored(command, place):
+    """A function from a run and rows to what `--score` says of them."""
+
+    def call(run, content, *words):
+        place.write("rows.txt", content)
+        ended = command("generate", run, "--score", "rows.txt", *words)
+        assert (ended.code, ended.err) == (0, "")
+        return ended.out.splitlines()
+
+    return call
+
+
+@pytest.mark.parametrize(
+    "decoder", [["greedy"], ["beam", "--n-best", "3"], ["multinomial", "--samples", "2"]], ids=str
+)
+def test_they_are_what_the_decoder_reports(decoder, command, scored, pairs_run, place, few_words):
+    place.write("in.txt", "".join(f"{word}\n" for word in few_words(40, seed=3)))
+    words = ("--input", "in.txt", "--json", "--decoder", *decoder)
+    answers = [json.loads(line) for line in command("generate", pairs_run, *words).out.splitlines()]
+    found = [(each["source"], own) for each in answers for own in each["outputs"]]
+    ended = [(source, own) for source, own in found if own["finished"]]
+    assert len(ended) > 30
+    rows = "".join(f"{source}\t{own['text']}\n" for source, own in ended)
+    lines = [json.loads(line) for line in scored(pairs_run, rows, "--json")]
+    for number, (line, (_, own)) in enumerate(zip(lines, ended, strict=True), 1):
+        assert (line["number"], line["tokens"]) == (number, len(own["tokens"]))
+        assert line["score"] == pytest.approx(own["score"], abs=1e-5)
+        assert line["log_probs"] == pytest.approx(own["log_probs"], abs=1e-5)
+
+
+def test_a_line_for_a_row(scored, pairs_run):
+    rows = "abcd\tABCD\nabcd\tEEEE\n\tB\nabc\t\n"
+    one, two, three, four = (line.split("\t") for line in scored(pairs_run, rows))
+    assert [one[1], two[1], three[1], four[1]] == ["5", "5", "2", "1"]
+    assert float(one[0]) > float(two[0])
+    assert scored(pairs_run, "abcd\tABCD") == ["\t".join(one)]
+
+
+def test_to_a_file(scored, pairs_run, place):
+    assert scored(pairs_run, "a\tA\n", "--output", "out.txt") == []
+    assert (place.folder / "out.txt").read_text().endswith("\t2\n")
+
+
+def test_from_standard_input(scored, command, pairs_run, type_in):
+    type_in("a\tA\r\nb\tB")
+    ended = command("generate", pairs_run, "--score", "-")
+    assert ended.out.splitlines() == scored(pairs_run, "a\tA\nb\tB\n")
+
+
+def test_unknown_targets_are_counted(command, pairs_run, type_in):
+    type_in("a\tx\nb\tXB\n")
+    ended = command("generate", pairs_run, "--score", "-")
+    assert (ended.code, ended.out.count("\n")) == (0, 2)
+    assert ended.err == "warning: 2 tokens of the targets scored as <unk>\n"
+
+
+def test_lines_without_sources(train, place, scored):
+    place.write("names.txt", "the cat\na mat\nfar dogs\n" * 10)
+    place.recipe("{name: text, path: text.txt, batch_size: 4, window: 16}", "{name: lines}")
+    run = train("data.path=names.txt", "data.split=[0.7,0.3,0]", "samples.prompts=['a']")
+    likely, unlikely = (line.split("\t") for line in scored(run, "the cat\ntac eht\n"))
+    assert likely[1] == unlikely[1] == "8"
+    assert float(likely[0]) > float(unlikely[0])
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        ("a\tA\nb\n", "rows.txt:2: 1 column instead of 2 (source, target): there is no tab"),
+        ("a\tA\tB\n", "rows.txt:1: 3 columns instead of 2"),
+        ("", "rows.txt: no rows in it (an empty file)"),
+    ],
+)
+def test_a_wrong_row_is_named(content, line, refusal, pairs_run, place):
+    place.write("rows.txt", content)
+    assert refusal(4, "generate", pairs_run, "--score", "rows.txt").startswith(line)
+
+
+def test_a_text_has_no_rows(refusal, finished_run, place):
+    place.write("rows.txt", "the cat\n")
+    line = refusal(2, "generate", finished_run, "--score", "rows.txt")
+    assert line.startswith("--score: this data has no rows of text that could be scored")
+
+
+# `seqgen generate --trace`: the file beside the outputs, which are the same as without.
+
+
+@pytest.fixture
+def traced(command, place):
+    """A function that generates with and without a trace, to the same outputs; the traces."""
+
+    def call(run, *words):
+        plain = command("generate", run, *words)
+        ended = command("generate", run, *words, "--trace", "trace.json")
+        assert plain.code == 0, plain.err
+        assert ended == plain
+        assert not (place.folder / "trace.json.part").exists()
+        return json.loads((place.folder / "trace.json").read_text(encoding="utf-8"))
+
+    return call
+
+
+@pytest.mark.parametrize("name", decoders.names())
+def test_every_decoder_has_a_trace_and_finds_the_same(traced, pairs_run, small, name, place):
+    place.write("words.txt", "ab\ncde\nb\n")
+    spec = small(decoders, name)
+    settings = [
+        word
+        for key, value in spec.items()
+        if key != "name"
+        for word in ("--set", f"{key}={json.dumps(value)}")
+    ]
+    words = ["--decoder", name, *settings, "--seed", 3, "--json"]
+    traces = traced(pairs_run, *words, "--input", "words.txt")
+    assert [each["input"] for each in traces] == ["ab", "cde", "b"]
+    for each in traces:
+        assert each["decoder"]["name"] == name
+        assert {**each["decoder"], **spec} == each["decoder"]
+        assert each["start"] == each["nodes"][0]["token"] == "<bos>"
+        assert not each["continues"]
+        assert each["outputs"]
+
+
+def test_the_prompts_of_the_recipe(traced, finished_run):
+    [trace] = traced(finished_run, "--max-length", 9)
+    assert (trace["input"], trace["start"], trace["continues"]) == ("the ", " ", True)
+    assert trace["decoder"]["temperature"] == 0.8
+    assert len(trace["nodes"]) == 9
+    [output] = trace["outputs"]
+    tokens = [node["token"] for node in trace["nodes"][1:]] + [output["last"]]
+    assert "".join(tokens) == output["text"]
+
+
+def test_several_prompts_and_samples(traced, finished_run):
+    words = ["--prompt", "a", "--prompt", "the", "--samples", 3, "--max-length", 5]
+    traces = traced(finished_run, *words)
+    assert [(each["input"], len(each["outputs"])) for each in traces] == [("a", 3), ("the", 3)]
+
+
+def test_sources_that_are_typed(command, pairs_run, type_in, place):
+    type_in("ab\n\nb\n")
+    ended = command("generate", pairs_run, "data.empty=drop", "--trace", "trace.json")
+    assert ended.code == 0
+    assert ended.out.count("\n") == 3
+    traces = json.loads((place.folder / "trace.json").read_bytes())
+    assert [each["input"] for each in traces] == ["ab", "b"]  # nobody asked about the empty one
+
+
+def test_no_sources_are_an_empty_list(command, pairs_run, place):
+    place.write("none.txt", "")
+    words = ["--input", "none.txt", "--trace", "trace.json"]
+    assert command("generate", pairs_run, *words).code == 0
+    assert json.loads((place.folder / "trace.json").read_bytes()) == []
+
+
+def test_a_page(command, finished_run, place):
+    beam = ["--decoder", "beam", "--set", "beam_size=3"]
+    words = ["--prompt", "</p>\x1b", "--max-length", 6, *beam]
+    plain = command("generate", finished_run, *words)
+    assert command("generate", finished_run, *words, "--trace", "trace.HTML") == plain
+    page = (place.folder / "trace.HTML").read_text(encoding="utf-8")
+    assert page.startswith("<!DOCTYPE html>")
+    assert 'class="tree"' in page
+    assert "&lt;/p&gt;" in page
+    assert "\x1b" not in page
+
+
+def test_a_page_has_the_first_traces(command, pairs_run, place, monkeypatch):
+    monkeypatch.setattr(generation, "MOST_TRACES", 2)
+    place.write("words.txt", "ab\ncde\nb\n")
+    words = ["--input", "words.txt", "--trace", "trace.html"]
+    assert command("generate", pairs_run, *words).code == 0
+    page = (place.folder / "trace.html").read_text(encoding="utf-8")
+    assert page.count("<section") == 2
+    assert "1 more input had no room here." in page
+
+
+class TestRefusals:
+    @pytest.mark.parametrize("path", ["nowhere/trace.json", "folder", "text.txt/x"])
+    def test_a_file_that_cannot_be_written(self, refusal, finished_run, place, path):
+        place.write("folder/x", "")
+        line = refusal(7, "generate", finished_run, "--trace", path)
+        assert line.startswith("folder: cannot be" if path == "folder" else "")
+        assert "cannot be written" in line
+        assert path in line
+
+    def test_standard_output(self, refusal, finished_run):
+        line = refusal(2, "generate", finished_run, "--trace", "-")
+        assert line == "--trace must be a file: standard output has the outputs"
+
+    def test_scores_have_no_trace(self, refusal, pairs_run):
+        words = ["--score", "x", "--trace", "trace.json"]
+        assert (
+            refusal(2, "generate", pairs_run, *words) == "--trace and --score exclude one another"
+        )
+
+    def test_one_file_for_both(self, refusal, pairs_run, place):
+        place.write("words.txt", "ab\n")
+        words = ["--input", "words.txt", "--output", "out", "--trace", "out"]
+        line = refusal(2, "generate", pairs_run, *words)
+        assert line == "--trace and --output must be two files"
+
+    def test_a_wrong_line_leaves_nothing(self, refusal, pairs_run, place):
+        place.write("words.txt", b"ab\n\xff\n")
+        words = ["--input", "words.txt", "--trace", "trace.json"]
+        assert refusal(4, "generate", pairs_run, *words)
+
+    @pytest.mark.skipif(os.name != "posix", reason="there is no /dev/full")
+    def test_a_full_disk(self, command, finished_run):
+        ended = command("generate", finished_run, "--max-length", 3, "--trace", "/dev/full")
+        assert ended.code == 7
+        assert ended.err == "/dev/full: cannot be written: No space left on device\n"

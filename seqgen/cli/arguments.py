@@ -1,0 +1,97 @@
+"""Arguments and options that several verbs share, and what a shell completes, all without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from seqgen.config import bundled_plans, bundled_recipes
+
+ROOM_NAMES = (
+    *("attentions", "averages", "bridges", "cells", "constraints", "corpora", "data", "decoders"),
+    *("embeddings", "encoders", "heads", "metrics", "models", "optimizers", "schedules"),
+    "tokenizers",
+)
+
+
+def recipes(incomplete: str) -> list[str]:
+    """Bundled recipes, and YAML files below the current folder."""
+    return _files_or(bundled_recipes(), incomplete)
+
+
+def plans(incomplete: str) -> list[str]:
+    """Bundled plans, and YAML files below the current folder."""
+    return _files_or(bundled_plans(), incomplete)
+
+
+def recipes_and_plans(incomplete: str) -> list[str]:
+    """Both kinds of bundled files, and YAML files below the current folder."""
+    return _files_or([*bundled_recipes(), *bundled_plans()], incomplete)
+
+
+def _files_or(bundled: Iterable[str], incomplete: str) -> list[str]:
+    prefix = incomplete[: incomplete.rfind("/") + 1]
+    try:
+        paths = sorted(Path(prefix).iterdir())
+    except OSError:
+        paths = []
+    names = [prefix + path.name for path in paths if path.suffix in (".yaml", ".yml")]
+    names += [f"{prefix}{path.name}/" for path in paths if path.is_dir()]
+    return [name for name in (*names, *bundled) if name.startswith(incomplete)]
+
+
+def runs(incomplete: str) -> list[str]:
+    """Run directories below `runs`."""
+    folders = [str(path.parent) for path in sorted(Path("runs").glob("*/recipe.yaml"))]
+    return [folder for folder in folders if folder.startswith(incomplete)]
+
+
+def rooms(incomplete: str) -> list[str]:
+    """What can be listed."""
+    return [name for name in (*ROOM_NAMES, "plans", "recipes") if name.startswith(incomplete)]
+
+
+def number(kind: str) -> Callable[[Any], Any]:
+    """A parser for an option that is a number of a `kind` of `seqgen.options`, such as `Seed`, so
+    that the command line reads numbers and states their ranges as recipes do."""
+
+    def parse(text: Any) -> Any:
+        if not isinstance(text, str):  # the default
+            return text
+        from seqgen import options
+        from seqgen.yaml_io import parse_value
+
+        try:
+            return options.check_plain(getattr(options, kind), parse_value(text))
+        except ValueError as error:
+            raise typer.BadParameter(str(error)) from None
+
+    return parse
+
+
+RunFolder = Annotated[Path, typer.Argument(help="A run directory.", autocompletion=runs)]
+RecipeOverrides = Annotated[
+    list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="e.g. train.lr=3e-3")
+]
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="An option of it.")
+]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+PluginFiles = Annotated[
+    list[Path] | None,
+    typer.Option("--plugin", metavar="FILE", help="A Python file to import first; repeatable."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
+
+
+def load_plugins(files: list[Path] | None, *, installed: bool = True) -> None:
+    """Import the installed plugins, unless the verb does so by itself, and the files that a person
+    names. Raises PluginError if one cannot be imported."""
+    from seqgen import plugins
+
+    if installed:
+        plugins.load_installed()
+    plugins.load_files([str(each.resolve()) for each in files or []])

@@ -1,0 +1,392 @@
+"""The verbs about parts and files: list, check, new, schema, validate, data."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import keyword
+import re
+from collections import Counter
+from dataclasses import asdict
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from seqgen.cli.arguments import (
+    AsJson,
+    PluginFiles,
+    RecipeOverrides,
+    load_plugins,
+    number,
+    recipes_and_plans,
+    rooms,
+)
+from seqgen.cli.output import echo
+from seqgen.config import bundled_plans, bundled_recipes
+from seqgen.errors import PluginError, SetupError, UsageError, visible
+
+FILES = {"recipes": bundled_recipes, "plans": bundled_plans}
+"""What can be listed besides parts."""
+
+BUDGETS = {"max_steps": "{:,} steps", "max_epochs": "{} epochs", "max_seconds": "{:,} s"}
+"""How a recipe says for how long it trains."""
+
+TEMPLATES = Path(__file__).parent.parent / "templates"
+
+
+def list_parts(
+    kind: Annotated[
+        str | None,
+        typer.Argument(
+            help="e.g. cells; all kinds if not given. Or recipes, plans.", autocompletion=rooms
+        ),
+    ] = None,
+    plugin_files: PluginFiles = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the parts that a recipe may name: options with defaults, one line, file:line.
+
+    `recipes` and `plans` are the bundled ones.
+    """
+    if kind in FILES:
+        _list_files(kind, as_json)
+        return
+    from seqgen.options import did_you_mean
+    from seqgen.plugins import ROOMS
+
+    load_plugins(plugin_files)
+    if kind is not None and kind not in ROOMS:
+        every = [*ROOMS, *FILES]
+        near = did_you_mean(kind, every)
+        raise UsageError(f"no kind of part named '{kind}'{near} ({', '.join(every)})")
+    found = {name: _parts(ROOMS[name]) for name in ([kind] if kind else ROOMS)}
+    if as_json:
+        echo(json.dumps(found, indent=2, default=str))
+        return
+    from rich.text import Text
+
+    from seqgen.cli.displays import Terminal
+
+    console = Terminal(highlight=False, soft_wrap=True)
+    for room, parts in found.items():
+        console.print(Text(room, style="bold underline"))
+        for part in parts:
+            console.print(Text("  ").append(part["name"], "bold").append(f"  {part['summary']}"))
+            options = "  ".join(
+                f"{key}={each if isinstance(each, str) else json.dumps(each, default=str)}"
+                for key, each in part["options"].items()
+            )
+            if options:
+                console.print(Text(f"      {options}"))
+            console.print(Text(f"      {part['where']}", style="dim"))
+
+
+def _parts(registry: Any) -> list[dict[str, Any]]:
+    found = []
+    for name in registry.names():
+        entry = registry.entry(name)
+        options = {each.name: _default(each) for each in entry.options.values()}
+        found.append(
+            {"name": name, "options": options, "summary": entry.summary, "where": entry.where}
+        )
+    return found
+
+
+def _default(option: Any) -> Any:
+    """The default as a recipe would write it; a part's by its name."""
+    from seqgen.options import REQUIRED, default_of
+    from seqgen.registry import Part, plain
+
+    if option.default is REQUIRED:
+        return "(required)"
+    value = default_of(option)
+    return value.name if isinstance(value, Part) else plain(value)
+
+
+def _list_files(kind: str, as_json: bool) -> None:
+    """The bundled files of a kind: names, how long the budget is, and descriptions."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from seqgen.cli.displays import Terminal
+    from seqgen.config import ConfigFile
+
+    found = []
+    for name, path in FILES[kind]().items():
+        data: Any = ConfigFile.read(path).data
+        budget = {key: each for key, each in data.get("train", {}).items() if key in BUDGETS}
+        description = data.get("description", "")
+        found.append({"name": name, "budget": budget, "description": description})
+    if as_json:
+        echo(json.dumps({kind: found}, indent=2))
+        return
+    table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
+    for no_wrap in (True, True, False):
+        table.add_column(no_wrap=no_wrap)
+    for each in found:
+        times = [BUDGETS[key].format(amount) for key, amount in each["budget"].items()]
+        table.add_row(Text(each["name"], "bold"), " or ".join(times), Text(each["description"]))
+    Terminal(highlight=False, width=80).print(table)
+
+
+def check(
+    target: Annotated[
+        str,
+        typer.Argument(help="FILE.py, FILE.py:NAME, or a registered part such as lstm."),
+    ],
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="An option of the part.")
+    ] = None,
+    seconds: Annotated[
+        float,
+        typer.Option(
+            parser=number("Seconds"),
+            metavar="N",
+            help="How long the laws of one part may take together.",
+        ),
+    ] = 5,
+    as_json: AsJson = False,
+) -> None:
+    """Try the laws of its kind on a cell, head, tokenizer or decoder; exit code 8 if one breaks.
+
+    It runs in a process of its own, so a crash or a hang is a finding, too.
+    """
+    from seqgen.config import read_override
+    from seqgen.testing.check import check_apart, split_file
+
+    path, _ = split_file(target)
+    if path is not None and not path.is_file():
+        raise UsageError(f"{path}: no such file")
+    for each in settings or []:
+        read_override(each, "--set")  # says what is wrong with it
+    reports = check_apart(target, settings or [], seconds)
+    if as_json:
+        found = [
+            {"part": each.part, "laws": [asdict(x) for x in each.findings]} for each in reports
+        ]
+        echo(json.dumps(found, indent=2))
+    else:
+        for report in reports:
+            _show_report(report)
+    breaches = sum(len(each.broken) for each in reports)
+    if breaches:
+        parts = ", ".join(each.part for each in reports if each.broken)
+        raise PluginError(f"{parts}: {breaches} law{'s' if breaches > 1 else ''} broken")
+
+
+def _show_report(report: Any) -> None:
+    """First what is broken and what to do, then what is kept: a table, or lines on a pipe."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from seqgen.cli.displays import Terminal
+
+    styles = {"broken": "bold red", "kept": "green", "not tried": "dim"}
+    rows = [
+        (outcome, each.law, each.says)
+        for outcome in ("broken", "kept")
+        for each in report.findings
+        if each.outcome == outcome
+    ]
+    not_tried = [each for each in report.findings if each.outcome == "not tried"]
+    for says, count in Counter(each.says for each in not_tried).items():
+        first = next(each.law for each in not_tried if each.says == says)
+        rows.append(("not tried", f"{count} laws" if count > 1 else first, says))
+    console = Terminal(highlight=False)
+    console.print(Text(visible(report.part), "bold"), soft_wrap=True)
+    if console.is_terminal:
+        table = Table(box=None, pad_edge=False, show_header=False)
+        for no_wrap in (True, True, False):
+            table.add_column(no_wrap=no_wrap, overflow="fold")
+        for outcome, law, says in rows:
+            table.add_row(Text(outcome, styles[outcome]), Text(law), Text(visible(says)))
+        console.print(table)
+    else:
+        width = max(len(law) for _, law, _ in rows)
+        for outcome, law, says in rows:
+            line = f"{outcome:9}  {law:{width}}  {visible(says)}".rstrip()
+            console.print(Text(line), soft_wrap=True)
+    counts = Counter(each.outcome for each in report.findings)
+    summary = ", ".join(f"{counts[each]} {each}" for each in styles if counts[each])
+    console.print(Text(f"{summary}\n"))
+
+
+class Kind(StrEnum):
+    """The kinds of parts that there are templates for."""
+
+    cell = "cell"
+    head = "head"
+    tokenizer = "tokenizer"
+    decoder = "decoder"
+
+
+RECIPE_LINES = {
+    Kind.cell: ("cell: {name: lstm, hidden_size: 128}", "cell: {name: my_part, hidden_size: 128}"),
+    Kind.head: ("head: linear", "head: {name: my_part, cap: 15}"),
+    Kind.tokenizer: ("tokenizer: char", "tokenizer: {name: my_part, least: 2}"),
+    Kind.decoder: (
+        "decoder: {name: multinomial, temperature: 0.8}",
+        "decoder: {name: my_part, sure: 0.5}",
+    ),
+}
+"""The line of the recipe in which a part of each kind replaces another."""
+
+
+def new(
+    kind: Annotated[Kind, typer.Argument(help="What to begin.")],
+    name: Annotated[str, typer.Argument(help="What recipes call it; a Python identifier.")],
+) -> None:
+    """Write NAME.py, a small part that works, NAME.yaml that trains it, and test_NAME.py."""
+    _check_name(kind, name)
+    files = new_files(kind, name)
+    for path in files:
+        if path.exists() or path.is_symlink():
+            raise SetupError(f"{path}: is there already; choose another name, or move it away")
+    for path, content in files.items():
+        try:
+            with path.open("x", encoding="utf-8") as file:
+                file.write(content)
+        except OSError as error:
+            raise SetupError(f"{path}: cannot be written: {error.strerror}") from None
+        echo(f"wrote {path}")
+    echo(f"next: seqgen check {name}.py    seqgen run {name}.yaml    pytest test_{name}.py")
+
+
+def new_files(kind: Kind, name: str) -> dict[Path, str]:
+    """The files of a new part, from the templates; `my_cell` is the class `MyCell`."""
+    part, recipe, test = (
+        (TEMPLATES / f"{each}.txt").read_text(encoding="utf-8")
+        for each in (f"{kind}.py", "recipe.yaml", "test.py")
+    )
+    class_name = "".join(word[:1].upper() + word[1:] for word in name.split("_"))
+    placeholder = f"My{kind.title()}"
+    if re.search(rf"\b{class_name}\b", part.replace(placeholder, "")):  # such as Cell, its base
+        class_name = f"My{class_name}"
+    part = part.replace(f"my_{kind}", name).replace(placeholder, class_name)
+    recipe = recipe.replace(*RECIPE_LINES[kind])
+    test = test.replace("MyPart", class_name)
+    return {
+        Path(f"{name}.py"): part,
+        Path(f"{name}.yaml"): recipe.replace("KIND", kind).replace("my_part", name),
+        Path(f"test_{name}.py"): test.replace("KIND", kind).replace("my_part", name),
+    }
+
+
+def _check_name(kind: Kind, name: str) -> None:
+    """Raises UsageError if it cannot be the name of a module, or would hide another one."""
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name) or keyword.iskeyword(name):
+        raise UsageError(f"NAME must be a Python identifier such as my_{kind}, but is {name!r}")
+    from seqgen.plugins import ROOMS
+
+    registry = ROOMS[f"{kind}s"]
+    if name in registry.names():
+        place = registry.where(name)
+        raise UsageError(f"the {kind} name '{name}' is taken by {place}; choose another")
+    found = importlib.util.find_spec(name)
+    if found is not None and Path(found.origin or "").parent.resolve() != Path.cwd():
+        raise UsageError(f"{name}.py would hide the Python module '{name}'; choose another name")
+
+
+def schema(
+    plan: Annotated[
+        bool, typer.Option("--plan", help="That of the plans of seqgen compare instead.")
+    ] = False,
+    plugin_files: PluginFiles = None,
+) -> None:
+    """Print the JSON Schema of recipes, for editors that check and complete YAML."""
+    from seqgen.comparison import plan_schema
+    from seqgen.recipe import recipe_schema
+
+    load_plugins(plugin_files)
+    echo(json.dumps(plan_schema() if plan else recipe_schema(), indent=2))
+
+
+def validate(
+    recipe: Annotated[
+        str, typer.Argument(help="A path or a bare name.", autocompletion=recipes_and_plans)
+    ],
+    overrides: RecipeOverrides = None,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="It is a plan of seqgen compare and no recipe.")
+    ] = False,
+    plugin_files: PluginFiles = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print it with every option written out.")
+    ] = False,
+) -> None:
+    """Check a recipe and its overrides, without reading data or training; with --plan, a plan."""
+    load_plugins(plugin_files, installed=plan)
+    if plan:
+        from seqgen.comparison import PlanSource, dry_run_decoders
+        from seqgen.registry import plain
+
+        source = PlanSource.find(recipe, overrides or [])
+        checked_plan, systems = source.expand(["run"])
+        with source.locating_errors():
+            dry_run_decoders(checked_plan, systems)
+        file, options = source.file, plain(checked_plan)
+    else:
+        from seqgen.build import dry_run
+        from seqgen.options import OptionError
+        from seqgen.run import load_recipe
+
+        checked, file = load_recipe(recipe, overrides or [])
+        try:
+            dry_run(checked)
+        except OptionError as error:
+            raise file.error(error) from None
+        options = checked.plain()
+    if as_json:
+        echo(json.dumps(options, indent=2))
+    else:
+        echo(f"{file.name}: a valid {'plan' if plan else 'recipe'}")
+
+
+data_app = typer.Typer(help="The named corpora.", invoke_without_command=True)
+
+
+@data_app.callback()
+def list_corpora(
+    context: typer.Context, plugin_files: PluginFiles = None, as_json: AsJson = False
+) -> None:
+    """List the named corpora, or fetch one."""
+    if context.invoked_subcommand is not None:
+        context.obj = plugin_files  # also where they are named before the verb
+        return
+    from seqgen.data import corpora
+
+    load_plugins(plugin_files)
+    found = [
+        {
+            "name": name,
+            "ready": corpora.build(name).ready(),
+            "summary": corpora.entry(name).summary,
+        }
+        for name in corpora.names()
+    ]
+    if as_json:
+        echo(json.dumps(found, indent=2))
+        return
+    for each in found:
+        state = "ready" if each["ready"] else f"not here yet: seqgen data get {each['name']}"
+        echo(f"{each['name']}  ({state})\n    {each['summary']}")
+
+
+@data_app.command("get")
+def get(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="A corpus's name.")],
+    plugin_files: PluginFiles = None,
+) -> None:
+    """Fetch a corpus once, check its SHA-256 and keep it in the cache."""
+    from seqgen.data import corpora
+
+    load_plugins([*(context.obj or []), *(plugin_files or [])])
+    try:
+        corpus = corpora.build(name)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    corpus.fetch()
+    echo(f"{name}: ready")
