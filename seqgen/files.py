@@ -133,7 +133,7 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
     It is flushed to disk before it is renamed. After an error nothing is left of it, and `path` is
     as it was.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = temporary_name(path)
     try:
         with new_file(temporary) as file:
             yield file
@@ -162,6 +162,11 @@ def kind_of(path: Path) -> str:
     if stat.S_ISLNK(mode):
         return "link"
     return "file" if stat.S_ISREG(mode) else "folder" if stat.S_ISDIR(mode) else "other"
+
+
+def temporary_name(path: Path) -> Path:
+    """The name under which this process writes the file or folder before it is whole."""
+    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
 
 
 def written_as(name: str) -> str:

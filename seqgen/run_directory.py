@@ -30,6 +30,7 @@ from seqgen.files import (
     read_bytes,
     read_mapping,
     sha256,
+    temporary_name,
     write_file,
     written_as,
 )
@@ -363,9 +364,8 @@ class RunDirectory:
             self._remove([each for each in own if each.temporary or each.parts[:2] in writing])
             for path in (self.recipe, self.checkpoints / "last"):
                 if path.parent.is_dir():
-                    trial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-                    new_file(trial).close()
-                    trial.unlink()
+                    new_file(temporary_name(path)).close()
+                    temporary_name(path).unlink()
         except OSError as error:
             raise SetupError(f"{path.parent}: cannot be written: {error.strerror}") from None
 

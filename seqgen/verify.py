@@ -177,10 +177,9 @@ def work(part: Part) -> None:
 
 
 def compare(whole: Path, stopped: Path) -> Iterator[Comparison]:
-    """Compare two run directories, in the order in which things came about, without timings."""
-    runs = (whole, stopped)
+    """Compare what two run directories hold, timings left out."""
     logs: list[list[Any]] = []
-    for folder in runs:
+    for folder in (whole, stopped):
         lines = (folder / "metrics.jsonl").read_text(encoding="utf-8").split("\n")[:-1]
         logs.append([_timeless(json.loads(line)) for line in lines])
     difference = ""
@@ -190,33 +189,31 @@ def compare(whole: Path, stopped: Path) -> Iterator[Comparison]:
             difference = f"step {event.get('step')} ({event.get('event')}): {difference}"
             break
     yield Comparison("log", f"{len(logs[0])} events", difference)
+    one, other = _contents(whole), _contents(stopped)
+    for what in dict.fromkeys([*one, *other]):
+        if what in one and what in other:
+            unit, content = one[what]
+            yield Comparison(what, f"{len(content)} {unit}", _difference(content, other[what][1]))
+        else:
+            yield Comparison(what, "none", "only one run has it")
+
+
+def _contents(folder: Path) -> dict[str, tuple[str, Any]]:
+    """What a run directory holds besides its log, and the unit in which it is counted."""
+    contents: dict[str, tuple[str, Any]] = {}
     for pointer in ("best", "last"):
-        one, other = (Checkpoints(each / "checkpoints").find(pointer) for each in runs)
-        if one is None or other is None:
-            yield Comparison(pointer, "none", "" if one == other else "only one run has it")
-            continue
-        step = "" if one.name == other.name else f"{one.name} and {other.name}; "
-        for name, what in ((WEIGHTS, "weights"), (TENSORS, "optimizer, states, random numbers")):
-            tensors = load_file(one / name), load_file(other / name)
-            difference = _difference_of_tensors(*tensors)
-            size = f"{len(tensors[0])} tensors"
-            yield Comparison(f"{pointer}: {what}", size, difference and f"{step}{difference}")
-        yield _compared(f"{pointer}: counters", "", [one / STATE, other / STATE])
+        if checkpoint := Checkpoints(folder / "checkpoints").find(pointer):
+            state = {"checkpoint": checkpoint.name, **_timeless(read_json(checkpoint / STATE))}
+            contents[f"{pointer}: counters"] = ("entries", state)
+            contents[f"{pointer}: weights"] = ("tensors", load_file(checkpoint / WEIGHTS))
+            what = f"{pointer}: optimizer, states, random numbers"
+            contents[what] = ("tensors", load_file(checkpoint / TENSORS))
     for name in ("samples.json", "answers.json", "attention.json", "result.json"):
-        files = [folder / name for folder in runs]
-        if any(each.exists() for each in files):
-            yield _compared(name, " entries", files)
-    tokenizers: list[Any] = []
-    for folder in (each / "tokenizer" for each in runs):
-        paths = sorted(each for each in folder.rglob("*") if each.is_file())
-        tokenizers.append({str(each.relative_to(folder)): each.read_bytes() for each in paths})
-    yield Comparison("tokenizer", f"{len(tokenizers[0])} files", _difference(*tokenizers))
-
-
-def _compared(what: str, unit: str, files: Sequence[Path]) -> Comparison:
-    """Compare two JSON files."""
-    one, other = (_timeless(read_json(each)) for each in files)
-    return Comparison(what, f"{len(one)}{unit}", _difference(one, other))
+        if (folder / name).exists():
+            contents[name] = ("entries", _timeless(read_json(folder / name)))
+    paths = sorted(each for each in (folder / "tokenizer").rglob("*") if each.is_file())
+    files = {str(each.relative_to(folder)): each.read_bytes() for each in paths}
+    return {**contents, "tokenizer": ("files", files)}
 
 
 def _timeless(value: Any) -> Any:
@@ -226,30 +223,24 @@ def _timeless(value: Any) -> Any:
 
 
 def _difference(one: Any, other: Any, path: str = "") -> str:
-    """The first place where two values of JSON differ, and how; empty if they are equal."""
+    """The first place where two contents differ, and how; empty if they are equal."""
     if isinstance(one, dict) and isinstance(other, dict):
         pairs = [(key, one.get(key), other.get(key)) for key in dict.fromkeys([*one, *other])]
     elif isinstance(one, list) and isinstance(other, list):
         pairs = [(index, a, b) for index, (a, b) in enumerate(zip_longest(one, other))]
+    elif isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor):
+        if one.shape != other.shape or one.dtype != other.dtype:
+            kinds = [f"{each.dtype} {list(each.shape)}" for each in (one, other)]
+            return f"{path} is {kinds[0]} and {kinds[1]}"
+        # As bytes, NaN equals NaN and 0 differs from -0.
+        same = torch.equal(*(each.flatten().view(torch.uint8) for each in (one, other)))
+        return "" if same else f"{path} by up to {(one.double() - other.double()).abs().max():.2g}"
     else:
-        # NaN equals NaN here.
+        # As JSON, NaN equals NaN.
         same = one == other or json.dumps(one, default=repr) == json.dumps(other, default=repr)
         return "" if same else f"{path or 'it'} is {_short(one)} and {_short(other)}"
     each = (_difference(a, b, f"{path}.{key}" if path else str(key)) for key, a, b in pairs)
     return next(filter(None, each), "")
-
-
-def _difference_of_tensors(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> str:
-    for name in dict.fromkeys([*one, *other]):
-        if name not in one or name not in other:
-            return f"{name} is in one run only"
-        a, b = one[name], other[name]
-        if a.shape != b.shape or a.dtype != b.dtype:
-            return f"{name} is {a.dtype} {list(a.shape)} and {b.dtype} {list(b.shape)}"
-        # As bytes, NaN equals NaN and 0 differs from -0.
-        if not torch.equal(*(each.flatten().view(torch.uint8) for each in (a, b))):
-            return f"{name} by up to {float((a.double() - b.double()).abs().max()):.2g}"
-    return ""
 
 
 def _short(value: object) -> str:

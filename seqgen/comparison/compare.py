@@ -42,7 +42,15 @@ from seqgen.comparison.systems import System, baseline_of, check_decoders, curve
 from seqgen.comparison.verdict import quality_measure, verdict
 from seqgen.decoders import decoders
 from seqgen.errors import CheckpointError, SetupError
-from seqgen.files import check_unoccupied, kind_of, read_mapping, sha256, write_file, written_as
+from seqgen.files import (
+    check_unoccupied,
+    kind_of,
+    read_mapping,
+    sha256,
+    temporary_name,
+    write_file,
+    written_as,
+)
 from seqgen.options import OptionError
 from seqgen.registry import plain
 from seqgen.trained import TrainedRun, best_checkpoint
@@ -321,7 +329,7 @@ def check_free(folder: Path, *, overwrite: bool) -> None:
 def write(folder: Path, document: Document) -> None:
     """Put compare.json and the reports into `folder`, all of them or none, in place of an older
     comparison. Raises SetupError."""
-    staging = folder / f".compare.{os.getpid()}.tmp"
+    staging = temporary_name(folder / "compare")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         try:

@@ -31,6 +31,9 @@ class Mine(Cell):
         return state, state
 """
 FIRST = "a step returns an output and a state"
+HANG = "time.sleep(999)"
+THREAD = "threading.Thread(target=time.sleep, args=(999,)).start()"
+THREAD += "; print('x' * 10**5); warnings.warn('what it prints is no finding')"
 
 
 def test_a_crash_is_a_finding_with_its_place(place):
@@ -50,23 +53,22 @@ def test_a_crash_is_a_finding_with_its_place(place):
     ("does", "law", "says"),
     [
         (
-            "time.sleep(999)",
+            HANG,
             FIRST,
             "no end within 2 s (--seconds gives it longer) at my_cell.py:17",
         ),
         ("sys.exit()", FIRST, "it ended the process with exit code 0"),
         ("print('x' * 10**6); os._exit(3)", FIRST, "ended the process with exit code 3"),
         ("os.fork()", ALONE, "the copy returns into the program"),
-        ("threading.Thread(target=time.sleep, args=(999,)).start()", ALONE, "runs on (Thread-1"),
-        ("print('x' * 10**5); warnings.warn('mind this')", None, ""),
+        (THREAD, ALONE, "runs on (Thread-1"),
     ],
 )
 def test_whatever_it_does_to_the_process_is_one_finding(does, law, says, place):
     place.write("my_cell.py", CELL.replace("        if torch", f"        {does}\n        if torch"))
-    seconds = 2 if "sleep(999)" in does and "Thread" not in does else 60
-    [report] = check_apart("my_cell.py:mine", seconds=seconds)
-    assert [each.law for each in report.broken] == ([law] if law else [])
-    assert all(says in each.says for each in report.broken)
+    [report] = check_apart("my_cell.py:mine", seconds=2 if does == HANG else 60)
+    [found] = report.broken
+    assert found.law == law
+    assert says in found.says
 
 
 def test_whoever_reads_a_report_waits_for_no_torch():
