@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
-from seqgen.errors import PluginError
+from seqgen.errors import PluginError, SeqgenError
 from seqgen.files import local_path
 from seqgen.options import (
     REQUIRED,
@@ -53,6 +54,41 @@ def place_of(factory: Callable[..., Any]) -> str:
 def is_ours(part: object) -> bool:
     """Whether the class of `part` is one of this package, and not from a plugin."""
     return type(part).__module__.startswith("seqgen.")
+
+
+KINDS_WITH_LAWS = {"cell", "decoder", "head", "tokenizer"}
+"""The kinds of part of which `seqgen check` can say more."""
+
+
+def plugin_fault(part: object, fault: str, kind: str = "") -> PluginError:
+    """The error to raise where `part`, which is someone else's, has the fault `fault`.
+
+    `kind` is read off the contract that the class extends, unless it is given.
+    """
+    contracts = [each for each in type(part).__mro__ if each.__module__.startswith("seqgen.")]
+    kind = kind or (contracts[-1].__name__.lower() if contracts else "part")
+    place = place_of(type(part))
+    file = place.rpartition(":")[0]
+    more = f" (seqgen check {file} says more)" if kind in KINDS_WITH_LAWS else ""
+    return PluginError(f"the {kind} {type(part).__name__} ({place}): {fault}{more}")
+
+
+@contextmanager
+def blamed_on(part: object, method: str, kind: str = "") -> Iterator[None]:
+    """Within it, whatever is raised is blamed on `method` of `part`, as a PluginError in one line.
+
+    seqgen's own errors and MemoryError pass. `method` is a name, or a phrase such as `its first
+    step`; for `kind` see `plugin_fault`.
+    """
+    try:
+        yield
+    except (SeqgenError, MemoryError):
+        raise
+    except Exception as error:  # someone else's code
+        what = f"`{method}`" if method.isidentifier() else method
+        reason = " ".join(str(error).split())
+        fault = f"{what} raised {type(error).__name__}: {reason}"
+        raise plugin_fault(part, fault, kind) from error
 
 
 def _source(inner: Any) -> tuple[str, int] | None:

@@ -61,7 +61,7 @@ class Speaker:
         return decoder.decode(self.stepper, named, limits)
 
     def rescored(self, number, sequences):
-        """The log-probabilities of sequences behind one source, teacher-forced."""
+        """The log-probabilities of sequences for one source, teacher-forced."""
         rows = [torch.tensor([*each], dtype=torch.long) for each in sequences]
         read = self.sources([number] * len(rows))
         batch = PairBatch(read, begun(rows), *padded(rows), torch.arange(len(rows)))
