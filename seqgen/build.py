@@ -12,8 +12,7 @@ import torch
 
 from seqgen.answers import Judge
 from seqgen.data import Data
-from seqgen.decoders import Decoder
-from seqgen.decoders.ensemble import Reader
+from seqgen.decoders import Decoder, SecondaryModel
 from seqgen.errors import CheckpointError
 from seqgen.generate import Generator
 from seqgen.machine import available_cores, choose_device, choose_threads, memory_for
@@ -28,7 +27,7 @@ from seqgen.tokenizers import tokenizers as registry
 ANY_VOCABULARY = 1_000_000
 """The vocabulary size of a dry run: no option is refused that a real vocabulary may allow."""
 
-Load = Callable[[str], Reader]
+Load = Callable[[str], SecondaryModel]
 """From a run directory to its model, as an auxiliary one for the model that generates."""
 
 
@@ -51,7 +50,7 @@ class Built:
     @property
     def tokenizer(self) -> Tokenizer:
         """The tokenizer of what is generated."""
-        return self.tokenizers[self.data.output_role]
+        return self.tokenizers[self.data.output_field]
 
     def generator(self) -> Generator:
         """The parts that generation needs."""
@@ -78,16 +77,16 @@ def fit_tokenizers(recipe: Recipe, data: Data[Any]) -> dict[str, Tokenizer]:
     """
     texts, parts = data.training_texts(), tokenizer_parts(recipe, data)
     fitted: dict[str, Tokenizer] = {}
-    shared = [role for role in data.roles if parts[role] is recipe.tokenizer]
+    shared = [role for role in data.fields if parts[role] is recipe.tokenizer]
     if recipe.share_tokenizer:
         together: Tokenizer = recipe.tokenizer()
         together.fit(chain.from_iterable(texts[role] for role in shared))
         fitted = dict.fromkeys(shared, together)
-    for role in data.roles:
+    for role in data.fields:
         if role not in fitted:
             fitted[role] = parts[role]()
             fitted[role].fit(texts[role])
-    return {role: fitted[role] for role in data.roles}
+    return {role: fitted[role] for role in data.fields}
 
 
 def restore_tokenizers(recipe: Recipe, data: Data[Any], folder: Path) -> dict[str, Tokenizer]:
@@ -108,11 +107,11 @@ def tokenizer_parts(recipe: Recipe, data: Data[Any]) -> dict[str, Any]:
     default of that kind of data, else the recipe's `tokenizer`."""
     named = recipe.tokenizers or {}
     for role in named:
-        if role not in data.roles:
-            roles = ", ".join(data.roles)
+        if role not in data.fields:
+            roles = ", ".join(data.fields)
             raise OptionError(("tokenizers", role), f"this data has no such role ({roles})")
-    usual = {role: registry.check(name) for role, name in data.usual_tokenizers.items()}
-    return {role: named.get(role, usual.get(role, recipe.tokenizer)) for role in data.roles}
+    usual = {role: registry.check(name) for role, name in data.default_tokenizers.items()}
+    return {role: named.get(role, usual.get(role, recipe.tokenizer)) for role in data.fields}
 
 
 def build(
@@ -162,7 +161,7 @@ def dry_run(recipe: Recipe) -> None:
     by_name(cast(Sequence[Part[Metric]], recipe.metrics))
     # Nothing is fitted yet, and only the length of a tokenizer matters here.
     stand_in = cast(Tokenizer, range(ANY_VOCABULARY))
-    sizes = data.sizes(dict.fromkeys(data.roles, stand_in))
+    sizes = data.sizes(dict.fromkeys(data.fields, stand_in))
     recipe.train.schedule()
     try:
         with torch.device("meta"):  # shapes only, so a huge model costs nothing
@@ -183,7 +182,7 @@ def dry_run_decoder(part: Any, seed: int) -> None:
         """A token for each character, as a tokenizer that is not fitted yet may do."""
         return list(range(len(SPECIALS), len(SPECIALS) + len(text)))
 
-    def load(run: str) -> Reader:
+    def load(run: str) -> SecondaryModel:
         raise AssertionError(f"{run} was read before a search began")
 
     part(seed=seed, vocab_size=ANY_VOCABULARY, encode=encode, load=load)

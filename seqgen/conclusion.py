@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any, cast
 
-from seqgen.answers import spread
+from seqgen.answers import evenly_spaced
 from seqgen.build import Built, Load, build_decoder
 from seqgen.data import Dataset, Split
 from seqgen.decoders import Decoder, Multinomial
@@ -37,7 +37,7 @@ def sample_prompts(built: Built, valid: Split[Any] | None) -> tuple[str, ...]:
     """What the samples begin from: the recipe's prompts, else a few sources of `valid`."""
     if built.recipe.samples.prompts is not None:
         return built.recipe.samples.prompts
-    some = spread(valid.examples, SOURCES) if valid is not None else ()
+    some = evenly_spaced(valid.examples, SOURCES) if valid is not None else ()
     return tuple(example.source for example in some) or ("",)
 
 
@@ -131,7 +131,7 @@ def conclude(
         directory.write_json(folder / "answers.json", [asdict(each) for each in answers])
         figures["better"] = {name: each.better for name, each in judge.metrics.items()}
     split = dataset.test or dataset.valid
-    sources = [each.source for each in spread(split.examples, ALIGNED)] if split else []
+    sources = [each.source for each in evenly_spaced(split.examples, ALIGNED)] if split else []
     found = [best for best, *_ in judge.generator.generate(sources, decoder)]
     aligned = alignments(judge.generator, found)
     if aligned:

@@ -35,12 +35,18 @@ from seqgen.options import OptionError
 from seqgen.recipe import Recipe, check_recipe, named_plugins
 from seqgen.reports import try_drawing, write_report
 from seqgen.run_directory import REPORT, RunDirectory, check_same, manifest, runs_near
-from seqgen.tokenizers import gather_facts
+from seqgen.tokenizers import vocabulary_statistics
 from seqgen.trained import load_auxiliary_runs, saved_recipe
-from seqgen.training import Fit, Validation
-from seqgen.training.checkpoint import Checkpoints, load_weights
-from seqgen.training.log import MetricsLog, Signals, cut_back
-from seqgen.training.loop import Sink
+from seqgen.training import (
+    Checkpoints,
+    MetricsLog,
+    Signals,
+    Sink,
+    Trainer,
+    Validation,
+    cut_back,
+    load_weights,
+)
 
 
 @dataclass(frozen=True)
@@ -95,15 +101,17 @@ def run(request: RunRequest, announce: Sink, watch: Sequence[Sink] = ()) -> Path
         dataset = data.encode(tokenizers)
         built = build(recipe, data, tokenizers, dataset.train.batch(0).tokens)
         if not (resumed and checkpoints.find("last")):
-            built.model.initialise(gather_facts(tokenizers, dataset.train.counts()))
+            built.model.initialise(vocabulary_statistics(tokenizers, dataset.train.counts()))
         load = load_auxiliary_runs(built, recipe.plugins)
         check_samples(built, sample_prompts(built, dataset.valid), load)
         _check_evaluation(built, dataset)
         validate = partial(_validate, built, dataset.valid, load) if dataset.valid else None
-        fit = Fit(built.model, dataset.train, recipe.train, built.device, checkpoints, validate)
+        trainer = Trainer(
+            built.model, dataset.train, recipe.train, built.device, checkpoints, validate
+        )
         record = manifest(built, dataset, file, request.command)
-        record["precision"] = fit.precision
-        record["remarks"] += [fit.remark] if fit.remark else []
+        record["precision"] = trainer.precision
+        record["remarks"] += [trainer.remark] if trainer.remark else []
     except OptionError as error:
         raise file.error(error) from None
     except ValueError as error:  # from a tokenizer that the training text does not suit
@@ -112,17 +120,21 @@ def run(request: RunRequest, announce: Sink, watch: Sequence[Sink] = ()) -> Path
         check_free()  # once more, for a run may have come and gone meanwhile
         if resumed:
             record["recipe"] = check_same(directory, recipe, record).get("recipe")
-            _go_back(fit, directory, checkpoints)
+            _go_back(trainer, directory, checkpoints)
         else:
             directory.clear()
             directory.write_json(directory.manifest, record)  # first: it says whose the rest is
             for role, tokenizer in tokenizers.items():
                 tokenizer.save(directory.tokenizer / role)
         write_file(directory.recipe, recipe.text())  # of a resumed run the budget, say, may change
-        announce({**record, "resumed_at": fit.counters.step if resumed else None})
+        announce({**record, "resumed_at": trainer.counters.step if resumed else None})
         report = partial(write_report, directory.folder) if request.report else None
-        if not (fit.counters.step and fit.finished() and has_concluded(built, dataset, directory)):
-            _train(fit, built, dataset, load, directory, watch, report)
+        if not (
+            trainer.counters.step
+            and trainer.finished()
+            and has_concluded(built, dataset, directory)
+        ):
+            _train(trainer, built, dataset, load, directory, watch, report)
         elif report and not all((directory.folder / name).exists() for name in REPORT):
             report()
     return directory.folder
@@ -186,18 +198,18 @@ def _check_evaluation(built: Built, dataset: Dataset[Any]) -> None:
         raise OptionError(("evaluation", "criterion"), str(error)) from None
 
 
-def _go_back(fit: Fit, directory: RunDirectory, checkpoints: Checkpoints) -> None:
+def _go_back(trainer: Trainer, directory: RunDirectory, checkpoints: Checkpoints) -> None:
     """Go back to the last checkpoint, or to the beginning if there is none."""
     last = checkpoints.find("last")
     if best := checkpoints.find("best"):  # which the end of the run needs: is it whole?
-        load_weights(best, fit.model)
+        load_weights(best, trainer.model)
     if last is not None:
-        fit.resume(last)
-    cut_back(directory.metrics, fit.counters.step if last is not None else -1)
+        trainer.resume(last)
+    cut_back(directory.metrics, trainer.counters.step if last is not None else -1)
 
 
 def _train(
-    fit: Fit,
+    trainer: Trainer,
     built: Built,
     dataset: Dataset[Any],
     load: Load,
@@ -209,9 +221,9 @@ def _train(
     if report:
         try_drawing()
     log = MetricsLog(directory.metrics)
-    fit.sinks = (log, *watch)
+    trainer.sinks = (log, *watch)
     try:
-        outcome = fit.run()
+        outcome = trainer.run()
         if best := Checkpoints(directory.checkpoints).find("best"):
             load_weights(best, built.model)
         decoder = build_decoder(built.recipe.decoder, built.tokenizer, built.recipe.seed, load)
@@ -221,7 +233,7 @@ def _train(
             conclude(built, dataset, decoder, directory, outcome)
     except BaseException as error:
         wants_an_end = isinstance(error, KeyboardInterrupt)
-        if report and fit.counters.step and not wants_an_end:
+        if report and trainer.counters.step and not wants_an_end:
             with suppress(SeqgenError):  # such as a full disk: the first error is the one to fix
                 report()
         raise
