@@ -46,15 +46,15 @@ class Metric(ABC):
     """A number that says how good answers are. The constructor takes its options.
 
     `unit` is how a table shows its values: a `share` in percent, anything else as the number that
-    it is. The first paragraph of a metric's docstring says there what it measures, and if the next
-    one begins with code in backticks, that is its formula.
+    it is. The first paragraph of the docstring says there what it measures; code in backticks at
+    the beginning of the next one is its formula.
     """
 
     better: ClassVar[Literal["lower", "higher"]]
     unit: ClassVar[str] = ""
 
     def measure(self, answers: Sequence[Answer]) -> Measured:
-        """What `measure_all` returns, after a look at the answers.
+        """What `measure_all` returns.
 
         Raises ValueError if there is no answer, or one has no reference; PluginError if a metric
         from outside the package raises, or returns no number.

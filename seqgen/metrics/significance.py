@@ -41,8 +41,7 @@ def resampled(statistics: Numbers, value: Value, draw: Draw, samples: int, seed:
     """`value` of the sums of `statistics: [answers, columns]` over each draw, `[samples]`.
 
     What is drawn is a function of the seed (a PCG64, see `numpy.random`), the number of answers and
-    the draw alone, so two metrics of the same answers see the same draws. A sample is a row of
-    counts times the statistics, and a bounded number of them is there at once.
+    the draw alone, so two metrics of the same answers see the same draws.
 
     Raises ValueError if there is no answer, fewer than 1 sample, or a value that is not finite.
     """
@@ -79,9 +78,8 @@ def confidence_interval(
     those at p * (samples + 1) of the sorted values (Davison and Hinkley 1997). It says how far the
     choice of sources matters, not that of the seed of a training.
 
-    What a metric says of answers that lack something (a class, an n-gram) it says of a draw that
-    lacks it. Of one answer, and where all are equal, the interval is the value. Of few answers it
-    is too short: for a mean of 20 by about a tenth.
+    Of one answer, and where all are equal, the interval is the value. Of few answers it is too
+    short: for a mean of 20 by about a tenth.
 
     Raises ValueError if there is no answer, fewer than 1 sample, a `level` that is not between 0
     and 1, or a value that is not finite.

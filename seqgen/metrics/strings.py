@@ -75,8 +75,7 @@ class WordErrorRate(Proportion):
 
     `wrong / words`, from 0 to 1, as in grapheme-to-phoneme conversion (Bisani and Ney 2008), where
     an answer is the pronunciation of a word; details: both. In sentences this is the sentence error
-    rate; what speech recognition calls the word error rate, edits over words, is
-    `phoneme_error_rate`, which counts whatever stands between spaces.
+    rate; what speech recognition calls the word error rate is `phoneme_error_rate`.
     """
 
     better = "lower"

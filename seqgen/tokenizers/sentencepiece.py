@@ -134,10 +134,9 @@ class SentencePieceTokenizer(Tokenizer):
         return np.fromiter(chain.from_iterable(each), dtype=np.int64)
 
     def _parts(self, text: str) -> list[str]:
-        """The parts that are read one by one; a model that is not ours reads all at once."""
-        # A line end is always its own piece and no piece goes on after a word, so the parts can
-        # be read one by one, which bounds the memory. SPACE itself is its bytes, or it would come
-        # back as a space.
+        # A line end is always its own piece and no piece goes on after a word, so a model of ours
+        # can read the parts one by one, which bounds the memory. SPACE itself is its bytes, or it
+        # would come back as a space.
         if not self._ours:
             return [text]
         return [part for line in _APART.split(text) for part in _WORDS.findall(line)]
@@ -191,8 +190,7 @@ def train_model(
     """The trained model: same texts, same bytes. Raises ValueError if the texts do not suit.
 
     A space belongs to the word after it and a line end is a piece of its own. Nothing is
-    normalised; a character without a piece is its bytes, or UNK without `byte_fallback`.
-    `coverage` is the share of characters that have a piece of their own.
+    normalised; see `SentencePieceTokenizer` for `byte_fallback` and `coverage`.
     """
     import sentencepiece  # here: few recipes need it
 
