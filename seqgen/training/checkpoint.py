@@ -272,7 +272,7 @@ class Checkpoints:
             _sync(self.folder)
         except (OSError, SafetensorError, SetupError) as error:
             raise self._given_up(name, error) from None
-        for name in {each.name for each in self.folder.iterdir()} - self._meant():
+        for name in sorted({each.name for each in self.folder.iterdir()} - self._meant()):
             if kind_in_checkpoints((name,)) == "folder":
                 try:
                     _remove(self.folder / name)
