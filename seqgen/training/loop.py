@@ -103,9 +103,8 @@ class Trainer:
     def run(self) -> Outcome:
         """Train until the budget is spent, validation stops improving or a signal comes.
 
-        A signal that comes while it validates ends that; a resumed run does it again. Raises
-        DivergedError before a step with a NaN could be taken, StoppedError on a signal after a
-        checkpoint was written.
+        A signal ends a validation, which a resumed run does again. Raises DivergedError before a
+        step with a NaN could be taken, StoppedError on a signal after a checkpoint was written.
         """
         counters = self.counters
         self.model.train()

@@ -632,15 +632,14 @@ class TestStopping:
 
     def test_only_the_seed_decides(self, make_trainer, memory_folder):
         """A program may have drawn numbers before, and may have other defaults."""
+        found = []
         for name, seed in (("one", 1), ("again", 1), ("other", 2)):
             folder = memory_folder / name
             make_trainer("model.dropout=0.3", f"seed={seed}", folder=folder).run()
-            random.seed(7)
-            np.random.seed(7)
-            torch.manual_seed(7)
-            torch.rand(3)
-        one, again, other = (contents(memory_folder / name) for name in ("one", "again", "other"))
-        assert one == again != other
+            found.append(contents(folder))
+            for draw in (random.seed, np.random.seed, torch.manual_seed, torch.rand):
+                draw(7)
+        assert found[0] == found[1] != found[2]
 
     def test_a_second_signal_ends_it_at_once(self, make_trainer, memory_folder):
         sinks = [signal_at(6, signal.SIGINT, signal.SIGINT)]
