@@ -191,8 +191,7 @@ def piece_spans(pieces: Sequence[str], text: str) -> Spans | None:
         wanted = bytes([int(byte[1], 16)]) if byte else piece.replace(SPACE, " ").encode()
         if not content.startswith(wanted, place):
             wanted = wanted.strip(b" ")
-            while wanted and content.startswith(b" ", place):
-                place += 1
+            place = len(content) - len(content[place:].lstrip(b" ")) if wanted else place
             if not content.startswith(wanted, place):
                 return None
         end = place + len(wanted)
