@@ -69,12 +69,6 @@ def test_all_built_in_metrics_but_two_scores_are_shares():
     assert {name for name in own if not format.is_share(name)} == {"bleu", "chrf"}
 
 
-def test_measures_that_count_are_no_figures():
-    values = {"tokens": 25147, "unknown_share": 0.03, "perplexity": 2.0}
-    found = [format.measure_value(key, value) for key, value in values.items()]
-    assert found == ["25,147", "3.0 %", "2.000"]
-
-
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
