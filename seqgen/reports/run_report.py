@@ -246,8 +246,9 @@ def _results(run: RunFiles) -> Part:
         arrow = format.ARROWS.get(run.result.better.get(name, ""), "")
         rows.append((f"{format.metric_label(name)}{arrow}", values))
     others = dict.fromkeys(key for part in parts.values() for key in part.measures)
-    more = {key: (key.replace("_", " "), "", format.figure) for key in others}
-    for key, (label, better, write) in {**MEASURES, **more, **MEASURES}.items():
+    unnamed = [key for key in others if key not in MEASURES]
+    more = {key: (key.replace("_", " "), "", format.figure) for key in unnamed}
+    for key, (label, better, write) in {**MEASURES, **more}.items():
         if key in others:
             shown = [write(part.measures.get(key)) for part in parts.values()]
             rows.append((f"{label}{format.ARROWS[better]}", shown))
