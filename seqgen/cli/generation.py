@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from seqgen.answers import Wanted, unsatisfied_remark
+from seqgen.answers import DecodingOptions, unsatisfied_remark
 from seqgen.cli.output import echo, echo_exactly, line_file
 from seqgen.cli.source_lines import (
     STANDARD_INPUT,
@@ -31,7 +31,7 @@ from seqgen.cli.source_lines import (
     typed_lines,
 )
 from seqgen.config import read_override
-from seqgen.data.tables import lines_of
+from seqgen.data import lines_of
 from seqgen.decoders import Decoder, decoders
 from seqgen.errors import DataError, RecipeError, UsageError, visible
 from seqgen.explain import traces
@@ -287,7 +287,7 @@ def tracing_to(path: Path | None, trained: TrainedRun, spec: Mapping[str, Any]) 
             ids: Sequence[int] | None = None,
         ) -> list[list[Generated]]:
             nonlocal written
-            outputs, wanted = [], Wanted(batch_size, max_length, samples)
+            outputs, wanted = [], DecodingOptions(batch_size, max_length, samples)
             for each in traces(generator, decoder, spec, prompts, wanted, ids):
                 if not as_page:
                     write(f"{',' if written else '['}\n{json_text(each.trace).rstrip()}")
@@ -324,12 +324,12 @@ def answers_to(path: Path) -> Iterator[Callable[[Sequence[Answer]], None]]:
             for each in answers:
                 right, references = each.output in each.references, list(each.references)
                 if as_table:  # references stand at the end, in as many columns as there are
-                    texts = map(one_cell, (each.source, each.output, *references))
-                    lines.append("\t".join([str(int(right)), f"{each.score:.6f}", *texts]) + "\n")
-                    continue
-                found = {"right": right, "score": each.score, "finished": each.finished}
-                found |= {"source": each.source, "output": each.output, "references": references}
-                lines.append(json_text(found))
+                    cells = map(one_cell, (each.source, each.output, *references))
+                    lines.append("\t".join([str(int(right)), f"{each.score:.6f}", *cells]) + "\n")
+                else:
+                    found = {"right": right, "score": each.score, "finished": each.finished}
+                    texts = {"source": each.source, "output": each.output}
+                    lines.append(json_text({**found, **texts, "references": references}))
             write("".join(lines))
 
         yield write_all

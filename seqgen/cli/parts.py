@@ -67,8 +67,8 @@ def list_parts(
         for name in ROOMS[room].names():
             entry = ROOMS[room].entry(name)
             options = {each.name: _default(each) for each in entry.options.values()}
-            part = {"name": name, "options": options}
-            found[room].append({**part, "summary": entry.summary, "where": entry.where})
+            about = {"summary": entry.summary, "where": entry.where}
+            found[room].append({"name": name, "options": options, **about})
     if as_json:
         echo(json.dumps(found, indent=2, default=str))
         return
@@ -309,13 +309,13 @@ def validate(
             dry_run_decoders(checked_plan, systems)
         file, options = source.file, plain(checked_plan)
     else:
-        from seqgen.build import rehearse
+        from seqgen.build import dry_run
         from seqgen.options import OptionError
         from seqgen.run import load_recipe
 
         checked, file = load_recipe(recipe, overrides or [])
         try:
-            rehearse(checked)
+            dry_run(checked)
         except OptionError as error:
             raise file.error(error) from None
         options = checked.plain()

@@ -421,7 +421,7 @@ def test_a_text_that_has_changed_is_said(output, copied_run, place):
         (3, "@pairs metrics=[blue]", "…did you mean 'bleu'…"),
         (
             *(3, "@pairs 'metrics=[exact_match, exact_match]'"),
-            "override metrics=[exact_match, exact_match]: metrics.1: 'exact_match' is…",
+            "override metrics=[exact_match, exact_match]: metrics.1: duplicate metric 'exact_match'",
         ),
         (4, "@pairs --split valid data.split=[0.9,0,0.1]", "…has no split 'valid'…"),
         (7, "@pairs --answers no/answers", "…no/answers: cannot be written: No such file…"),
@@ -595,7 +595,7 @@ def test_a_path_with_an_equals_sign_is_a_path(compared, train):
         (3, "plan.seeds=", "override plan.seeds=: no value; null means none…"),
         (3, "plan.baseline=x", "…baseline=x: baseline: nothing is called 'x' (greedy)…"),
         (3, "plan.quality=x", "…quality=x: quality: must be one of exact_match, …"),
-        (3, "metrics=[bleu,bleu]", "override metrics=[bleu,bleu]: metrics.1: 'bleu' is there alr…"),
+        (3, "metrics=[bleu,bleu]", "….1: duplicate metric 'bleu'"),
         (3, "model.x=1", "override model.x=1: model.x: not an option of model 'seq2seq'…"),
         (4, "--input none.txt", "none.txt: …"),
         (5, "nowhere", "nowhere: no run here…"),
