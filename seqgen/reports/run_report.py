@@ -40,8 +40,6 @@ WORST: Final = 8
 DRAWN: Final = 12
 SEED: Final = 1
 """The same wrong answers are drawn each time."""
-
-
 MEASURES: Final[Mapping[str, tuple[str, str, Callable[[float | None], str]]]] = {
     "bits_per_char": ("bits per character", "lower", format.figure),
     "bits_per_byte": ("bits per byte", "lower", format.figure),

@@ -18,9 +18,8 @@ from seqgen.comparison import plan_schema
 from seqgen.config import ConfigFile, bundled_plans, bundled_recipes, find_file
 from seqgen.data import corpora
 from seqgen.data.corpora import TinyShakespeare
-from seqgen.plugins import ROOMS, load_files
+from seqgen.plugins import ROOMS
 from seqgen.recipe import recipe_schema
-from seqgen.testing.child import CHECKS
 
 
 @pytest.mark.parametrize("kind", [None, *ROOMS])
@@ -229,26 +228,16 @@ def _own_registries(own_registries):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_part_keeps_the_laws_of_its_kind(kind, command, place):
-    ended = command("new", kind, "a_part")
-    assert (ended.code, ended.err) == (0, "")
-    assert ended.out.splitlines()[:3] == [
-        "wrote a_part.py", "wrote a_part.yaml", "wrote test_a_part.py",
-    ]  # fmt: skip
-    load_files([str(place.folder / "a_part.py")])
-    CHECKS[f"{kind}s"].check("a_part").require()
-    entry = ROOMS[f"{kind}s"].entry("a_part")
-    assert entry.factory.__name__ == "APart"
-    assert entry.summary
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_the_recipe_uses_it(kind, command, place):
-    command("new", kind, "a_part")
-    recipe = json.loads(command("validate", "a_part.yaml", "--json").out)
+def test_the_recipe_uses_the_part(kind, output, place):
+    files = ["a_part.py", "a_part.yaml", "test_a_part.py"]
+    assert output("new", kind, "a_part").splitlines()[:3] == [f"wrote {each}" for each in files]
+    recipe = json.loads(output("validate", "a_part.yaml", "--json"))
     owner = recipe["model"] if kind in ("cell", "head") else recipe
     assert owner[kind]["name"] == "a_part"
     assert recipe["plugins"] == [str(place.folder / "a_part.py")]
+    entry = ROOMS[f"{kind}s"].entry("a_part")
+    assert entry.factory.__name__ == "APart"
+    assert entry.summary
 
 
 def test_the_recipe_trains_it(command, place):
@@ -262,7 +251,7 @@ def test_the_recipe_trains_it(command, place):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_its_test_passes(kind, command, place, monkeypatch):
+def test_its_test_of_the_laws_of_its_kind_passes(kind, command, place, monkeypatch):
     command("new", kind, f"a_{kind}_here")
     monkeypatch.syspath_prepend(str(place.folder))
     test = importlib.import_module(f"test_a_{kind}_here")
@@ -305,11 +294,6 @@ class TestThePages:
         assert (self.FOLDER / f"my_{kind}.py").read_text(encoding="utf-8") == part
         assert self.blocks(kind, "python") == [part]
         assert self.blocks(kind, "yaml") == [recipe]
-
-    @pytest.mark.parametrize("kind", KINDS)
-    def test_the_files_beside_them_keep_the_laws(self, kind):
-        load_files([str(self.FOLDER / f"my_{kind}.py")])
-        CHECKS[f"{kind}s"].check(f"my_{kind}").require()
 
     def test_the_overview_counts_their_lines(self):
         overview = (self.FOLDER / "README.md").read_text(encoding="utf-8")

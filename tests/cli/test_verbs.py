@@ -421,7 +421,7 @@ def test_a_text_that_has_changed_is_said(output, copied_run, place):
         (3, "@pairs metrics=[blue]", "…did you mean 'bleu'…"),
         (
             *(3, "@pairs 'metrics=[exact_match, exact_match]'"),
-            "override metrics=[exact_match, exact_match]: metrics.1: duplicate metric 'exact_match'",
+            "override metrics=[exact_match, exact_match]: metrics.1: duplicate metric 'exact_ma…",
         ),
         (4, "@pairs --split valid data.split=[0.9,0,0.1]", "…has no split 'valid'…"),
         (7, "@pairs --answers no/answers", "…no/answers: cannot be written: No such file…"),

@@ -140,18 +140,6 @@ def test_outputs_of_the_same_tokens_share_a_cell(branching):
     assert 'title="output 1, 2"' in trace_html(branching)
 
 
-def test_a_tree_has_its_output_below(branching, well_made):
-    read = well_made(trace_html(branching))
-    assert len(having(read, "tree")) == 1
-    assert len(having(read, "kept")) == 2 * 4  # each with the line to it
-    won = [each for each in having(read, "won") if "cell" in each["class"]]
-    assert [each["class"].split()[1] for each in won] == ["kept", "kept", "ended"]
-    assert "77.9 % \u22120.75" in read.text  # b, and the path a b
-    assert "3 tokens; log-probability \u22120.88 (41.7 %); ended by the model" in read.text
-    assert "1 below 0.01 %" in read.text
-    assert not having(read, "token")
-
-
 def test_a_search_that_gave_up_nothing_is_its_tokens(one_path, well_made):
     read = well_made(trace_html(one_path))
     assert not having(read, "tree")
@@ -225,6 +213,7 @@ def test_no_text_acts_on_the_page(branching, one_path, place, well_made):
 
 
 def test_the_page(branching, golden, well_made):
+    """It has the tree of a search with its output below, and a search that is its tokens."""
     other = path_of([-0.1, -2.0], text="a\n", last="\n") | {
         "input": "a longer input than a title <has> room for"
     }
