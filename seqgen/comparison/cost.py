@@ -7,10 +7,10 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from itertools import count
 from statistics import median
-from typing import NamedTuple
 
 import torch
 from torch.autograd.profiler import profile
@@ -26,14 +26,8 @@ from seqgen.machine import finish_work, hardware
 from seqgen.trained import TrainedRun
 
 
-class Decoded(NamedTuple):
-    """What decoding once gave: so many sequences, which have so many tokens together."""
-
-    sequences: int
-    tokens: int
-
-
-class Candidate(NamedTuple):
+@dataclass(frozen=True)
+class Candidate:
     """What is measured: a run and a decoder, what is wanted of them for each text, and how many
     outputs of what is found are used."""
 
@@ -42,13 +36,13 @@ class Candidate(NamedTuple):
     wanted: Wanted
     used: int
 
-    def decode(self, texts: Sequence[str], counting: Counting | None = None) -> Decoded:
-        """Decode once; to be timed, so it returns when the device has finished."""
+    def decode(self, texts: Sequence[str], counting: Counting | None = None) -> list[int]:
+        """The number of tokens of each output; to be timed, so it returns when the device has
+        finished."""
         decoder = self.decoder if counting is None else watched(self.decoder, counting)
         found = outputs(self.run.built.generator(), decoder, texts, self.wanted)
         finish_work(self.run.built.device)
-        every = [each for own in found for each in own[: self.used]]
-        return Decoded(len(every), sum(len(each.hypothesis.tokens) for each in every))
+        return [len(each.hypothesis.tokens) for own in found for each in own[: self.used]]
 
 
 def measure_cost(
@@ -63,44 +57,29 @@ def measure_cost(
     plan's own size. Calls, rows and peak memory are those of one more decoding, by the first seed,
     when all is warm.
     """
-    plan, options = comparison.plan, comparison.plan.speed
+    plan, options, runs = comparison.plan, comparison.plan.speed, comparison.runs
     texts = spread(texts, options.inputs)
-    if not options.repeats or not texts:
+    if not options.repeats:
         return None
-    candidates = {
-        system.label: Candidate(
-            comparison.runs[system.run],
-            comparison.runs[system.run].decoder(dict(system.spec), plan.seed),
-            Wanted(options.batch_size, plan.max_length, plan.samples if system.draws else 1),
-            plan.samples,
-        )
-        for system in comparison.systems
-    }
-    done = count()
-    total = (options.warm_ups + options.repeats + 1) * len(candidates)
+    candidates = {}
+    for each in comparison.systems:
+        decoder = runs[each.run].decoder(dict(each.spec), plan.seed)
+        samples = plan.samples if each.draws else 1
+        wanted = Wanted(options.batch_size, plan.max_length, samples)
+        candidates[each.label] = Candidate(runs[each.run], decoder, wanted, plan.samples)
+    done, total = count(), (options.warm_ups + options.repeats + 1) * len(candidates)
 
     def announce(what: str, label: str) -> None:
         comparison.watch(Progress(next(done), total, f"{what} of {label}"))
 
     decodes = {label: partial(each.decode, texts) for label, each in candidates.items()}
-    times = take_times(decodes, options, partial(announce, "speed"), clock)
+    seconds = take_times(decodes, options, partial(announce, "speed"), clock)
     systems = {}
     for label, candidate in candidates.items():
         announce("memory", label)
-        counting = Counting()
-        peak = peak_bytes(partial(candidate.decode, texts, counting), candidate.run.built.device)
-        seconds, decoded = times[label]
-        systems[label] = Timing(
-            seconds=seconds,
-            # None where the clock is too coarse to see that time went by.
-            sequences_per_second=decoded.sequences / seconds.median if seconds.median else None,
-            tokens_per_second=decoded.tokens / seconds.median if seconds.median else None,
-            calls=counting.calls,
-            rows=counting.rows,
-            peak_bytes=peak,
-        )
-    device = comparison.runs[0].built.device
-    precisions = dict.fromkeys(str(run.built.model.floats) for run in comparison.runs)
+        systems[label] = _timing(candidate, texts, seconds[label])
+    device = runs[0].built.device
+    precisions = dict.fromkeys(str(run.built.model.floats) for run in runs)
     return Timings(
         device=device.type,
         hardware=hardware(device),
@@ -115,39 +94,52 @@ def measure_cost(
     )
 
 
+def _timing(candidate: Candidate, texts: Sequence[str], seconds: Seconds) -> Timing:
+    """What decoding in that time takes, found by decoding once more."""
+    counting, sizes = Counting(), list[int]()
+    peak = peak_bytes(
+        lambda: sizes.extend(candidate.decode(texts, counting)), candidate.run.built.device
+    )
+    return Timing(
+        seconds=seconds,
+        # None where the clock is too coarse to see that time went by.
+        sequences_per_second=len(sizes) / seconds.median if seconds.median else None,
+        tokens_per_second=sum(sizes) / seconds.median if seconds.median else None,
+        calls=counting.calls,
+        rows=counting.rows,
+        peak_bytes=peak,
+    )
+
+
 def take_times(
-    systems: Mapping[str, Callable[[], Decoded]],
+    systems: Mapping[str, Callable[[], object]],
     options: SpeedOptions,
     announce: Callable[[str], object],
     clock: Callable[[], float],
-) -> dict[str, tuple[Seconds, Decoded]]:
-    """For each label the seconds of decoding once, over `repeats` rounds, and what was decoded. A
-    system decodes when it is called, and returns when all of it is done.
+) -> dict[str, Seconds]:
+    """For each label the seconds of decoding once, over `repeats` rounds. A system decodes when it
+    is called, and returns when all of it is done.
 
     Each round times every system once, so whatever slows the machine for a while slows all of them
     alike. Each begins with another one, since what is timed may suffer from what came before.
-    The first `warm_ups` rounds are not measured; without `repeats` nothing is done. `announce` is
-    called with each label before its turn.
+    The first `warm_ups` rounds are not measured. `announce` is called with each label before its
+    turn.
     """
-    seconds: dict[str, list[float]] = {label: [] for label in systems}
-    decoded = {}
     labels = list(systems)
-    rounds = options.warm_ups + options.repeats if options.repeats else 0
+    seconds: dict[str, list[float]] = {label: [] for label in labels}
     with _no_old_garbage():
-        for turn in range(rounds):
-            first = turn % len(labels) if labels else 0
+        for turn in range(options.warm_ups + options.repeats):
+            first = turn % len(labels)
             for label in labels[first:] + labels[:first]:
                 announce(label)
                 begun = clock()
-                decoded[label] = systems[label]()
-                took = clock() - begun
-                if turn >= options.warm_ups:
-                    seconds[label].append(took)
-    return {
-        label: (Seconds(min=min(taken), median=median(taken), max=max(taken)), decoded[label])
-        for label, taken in seconds.items()
-        if taken
-    }
+                systems[label]()
+                seconds[label].append(clock() - begun)
+    found = {}
+    for label, every in seconds.items():
+        taken = every[options.warm_ups :]
+        found[label] = Seconds(min=min(taken), median=median(taken), max=max(taken))
+    return found
 
 
 @contextmanager

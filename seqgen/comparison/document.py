@@ -120,7 +120,7 @@ class References:
 
 @dataclass(frozen=True, kw_only=True)
 class EmptyOutput:
-    """Its mean probability, and for which share of certain inputs it is the most probable one."""
+    """Its mean probability, and the share of certain inputs for which it is the most probable."""
 
     mean_probability: float | None = None
     best: float | None = None
@@ -364,17 +364,12 @@ def rounded(value: Any) -> Any:
     return value
 
 
-def as_data(document: Document) -> dict[str, Any]:
-    """What compare.json holds, as plain data."""
+def document_text(document: Document) -> str:
+    """What compare.json holds, as JSON."""
     found: dict[str, Any] = TypeAdapter(Document).dump_python(document, exclude_defaults=True)
     for measure in found["measures"].values():
         del measure["id"]
-    return found
-
-
-def document_text(document: Document) -> str:
-    """What compare.json holds, as JSON."""
-    text = json.dumps(as_data(document), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    text = json.dumps(found, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     return text.encode("utf-8", errors="backslashreplace").decode("utf-8")
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import inspect
 import math
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -31,7 +32,6 @@ from seqgen.comparison.measures import (
     training_text,
     unlikeness,
     variety,
-    work,
 )
 from seqgen.comparison.plan import SignificanceOptions, Unit
 from seqgen.data import Example
@@ -55,7 +55,41 @@ Tests = dict[str, Difference]
 """By the label of each other system how it differs."""
 
 
-class AdditiveMetric:
+class JudgedMetric(ABC):
+    """What one metric says of the best outputs of all systems."""
+
+    @abstractmethod
+    def value(self, label: str) -> Value:
+        """The value of a system over all seeds, its interval if there is one, and by seed."""
+
+    @abstractmethod
+    def single(self, label: str, index: int) -> float:
+        """The value of the answer to the input of that index alone, by the first seed."""
+
+    @abstractmethod
+    def against(self, label: str) -> Tests:
+        """Paired tests of all others against the system of `label`, corrected for their number;
+        `delta` is their value less its value. Empty where there is no test."""
+
+
+class PlainMetric(JudgedMetric):
+    """A metric that does not add up: its values have no interval and no test."""
+
+    def __init__(self, metric: Metric, answers: Mapping[str, BySeed]) -> None:
+        self.metric = metric
+        self.answers = answers
+
+    def value(self, label: str) -> Value:
+        return averaged([self.metric.measure(own).value for own in self.answers[label]])
+
+    def single(self, label: str, index: int) -> float:
+        return self.metric.measure([self.answers[label][0][index]]).value
+
+    def against(self, label: str) -> Tests:
+        return {}
+
+
+class AdditiveMetric(JudgedMetric):
     """A metric that adds up. Each different answer is looked at once: systems mostly agree."""
 
     def __init__(
@@ -74,9 +108,9 @@ class AdditiveMetric:
             for label, seeds in answers.items()
         }
         self.statistics = metric.statistics(list(rows))
+        self._tests: dict[str, Tests] = {}
 
     def value(self, label: str) -> Value:
-        """The value of the sums over all seeds, its interval, and the value of each seed."""
         summed = self._summed(label)
         low, high = confidence_interval(
             summed,
@@ -86,37 +120,32 @@ class AdditiveMetric:
             level=self.options.level,
         )
         seeds = [self.statistics[rows].sum(axis=0) for rows in self.rows_of[label]]
-        return Value(
-            value=float(self.metric.value(summed.sum(axis=0))),
-            low=low,
-            high=high,
-            by_seed=[float(self.metric.value(each)) for each in seeds],
-        )
-
-    def against(self, label: str) -> Tests:
-        """Paired tests of all others against the system of `label`, corrected for their number."""
-        others = [each for each in self.rows_of if each != label]
-        found = []
-        for other in others:
-            seeds = math.lcm(len(self.rows_of[other]), len(self.rows_of[label]))
-            test = paired_test(
-                self._summed(other, seeds),
-                self._summed(label, seeds),
-                self.metric.value,
-                seed=self.seed,
-                samples=self.options.shuffles,
-                level=self.options.level,
-            )
-            found.append(test)
-        adjusted = holm([each.p_value for each in found])
-        return {
-            other: Difference(**test._asdict(), p_holm=p_holm)
-            for other, test, p_holm in zip(others, found, adjusted, strict=True)
-        }
+        by_seed = [float(self.metric.value(each)) for each in seeds]
+        value = float(self.metric.value(summed.sum(axis=0)))
+        return Value(value=value, low=low, high=high, by_seed=by_seed)
 
     def single(self, label: str, index: int) -> float:
-        """The value of the answer to the input of that index, by the first seed."""
         return float(self.metric.value(self.statistics[self.rows_of[label][0, index]]))
+
+    def against(self, label: str) -> Tests:
+        if label not in self._tests:
+            found = {}
+            for other in [each for each in self.rows_of if each != label]:
+                seeds = math.lcm(len(self.rows_of[other]), len(self.rows_of[label]))
+                found[other] = paired_test(
+                    self._summed(other, seeds),
+                    self._summed(label, seeds),
+                    self.metric.value,
+                    seed=self.seed,
+                    samples=self.options.shuffles,
+                    level=self.options.level,
+                )
+            adjusted = holm([each.p_value for each in found.values()])
+            self._tests[label] = {
+                other: Difference(**test._asdict(), p_holm=p_holm)
+                for (other, test), p_holm in zip(found.items(), adjusted, strict=True)
+            }
+        return self._tests[label]
 
     def _summed(self, label: str, seeds: int = 0) -> Numbers:
         """The sums over all seeds, `[inputs, columns]`, as if there were so many `seeds`.
@@ -128,43 +157,8 @@ class AdditiveMetric:
         return summed * (seeds // len(rows)) if seeds else summed
 
 
-@dataclass(frozen=True)
-class Quality:
-    """What the metrics say of the best outputs of each system, `answers`. A metric that does not
-    add up has values by seed, no interval and no test. Without references there are no `metrics`.
-    """
-
-    metrics: Mapping[str, Metric]
-    answers: Mapping[str, BySeed]
-    additive: Mapping[str, AdditiveMetric]
-    _tests: dict[tuple[str, str], Tests] = field(default_factory=dict)
-
-    def values(self, label: str) -> dict[str, Value]:
-        """The values of a system by each metric, with an interval where it has one."""
-        return {
-            name: self.additive[name].value(label)
-            if name in self.additive
-            else averaged([metric.measure(own).value for own in self.answers[label]])
-            for name, metric in self.metrics.items()
-        }
-
-    def against(self, metric: str | None, label: str) -> Tests:
-        """How the other systems differ from that of `label`, by `metric`; `delta` is their value
-        less its value. Empty for a metric that has no test. A result is kept."""
-        if metric is None or metric not in self.additive:
-            return {}
-        if (metric, label) not in self._tests:
-            self._tests[metric, label] = self.additive[metric].against(label)
-        return self._tests[metric, label]
-
-    def single(self, label: str, index: int) -> dict[str, float]:
-        """The values of the best output for the input of that index alone, by the first seed."""
-        return {
-            name: self.additive[name].single(label, index)
-            if name in self.additive
-            else metric.measure([self.answers[label][0][index]]).value
-            for name, metric in self.metrics.items()
-        }
+Quality = Mapping[str, JudgedMetric]
+"""What the metrics, by name, say of all systems; empty where an input has no reference."""
 
 
 def judge(
@@ -192,38 +186,31 @@ def judge(
     the same metric. All intervals and tests use the same draws, of `seed`.
     """
     if not examples or not all(each.references for each in examples):
-        return Quality({}, {}, {})
+        return {}
     answers = {
-        each.system.label: [answers_of(each.best(i), examples) for i in range(len(each.seeds))]
-        for each in produced
+        each.system.label: [answers_of(own, examples) for own in each.best] for each in produced
     }
-    additive = {
+    return {
         name: AdditiveMetric(metric, answers, options, seed)
-        for name, metric in metrics.items()
         if isinstance(metric, MetricOfSums)
+        else PlainMetric(metric, answers)
+        for name, metric in metrics.items()
     }
-    return Quality(metrics, answers, additive)
 
 
 def answers_of(outputs: Sequence[Output], examples: Sequence[Example]) -> list[Answer]:
     """An output for each example as the answer that metrics judge."""
-    return [
-        Answer(
-            example.source,
-            output.generated.text,
-            example.references,
-            log_prob(output),
-            output.generated.hypothesis.finished,
-        )
-        for output, example in zip(outputs, examples, strict=True)
-    ]
+    found = []
+    for output, example in zip(outputs, examples, strict=True):
+        text, finished = output.generated.text, output.generated.hypothesis.finished
+        score = log_prob(output)
+        found.append(Answer(example.source, text, example.references, score, finished))
+    return found
 
 
 def measured(metric: Metric, answers: BySeed) -> float:
     """The value over all seeds: of all answers together where the metric adds up, else the mean
-    over seeds. NaN where there is no answer."""
-    if not any(answers):
-        return math.nan
+    over seeds."""
     if isinstance(metric, MetricOfSums):
         return metric.measure([*chain.from_iterable(answers)]).value
     return fmean(metric.measure(own).value for own in answers)
@@ -265,12 +252,16 @@ class Measurer:
 
     def system(self, produced: Produced, quality: Quality) -> Values:
         """All values of a system."""
-        found = by_seed(produced, self._measured)
-        own = {**quality.values(produced.system.label), **found, **work(produced)}
+        rows = produced.rows / sum(map(len, produced.outputs))
+        found = {
+            **{name: each.value(produced.system.label) for name, each in quality.items()},
+            **by_seed(produced, self._measured),
+            "rows_per_input": Value(value=rows),
+        }
         if not self.built.data.continues:  # then one answer is right
-            return own
+            return found
         wanted = self.of_references
-        return {**own, **by_seed(produced, lambda each: unlikeness(each, wanted, self.unit))}
+        return found | by_seed(produced, lambda each: unlikeness(each, wanted, self.unit))
 
     @cached_property
     def of_references(self) -> Values:
@@ -279,11 +270,10 @@ class Measurer:
         return {name: Value(value=value) for name, value in found.items()}
 
     def _measured(self, outputs: Outputs) -> Mapping[str, float]:
-        sizes = [length(each) for each in self.references] or None
         return {
             **scores(outputs),
             **variety(outputs, self.unit, self.training),
-            **lengths(outputs, sizes, self.built.data.ends),
+            **lengths(outputs, list(map(length, self.references)), self.built.data.ends),
         }
 
 
@@ -322,11 +312,11 @@ def best_of(
         answers = answers_of(chosen, examples)
         by_score = {name: metric.measure(answers).value for name, metric in judged.items()}
         alone = [[each] for each in chosen]
-        values = {**scores(alone), **lengths(alone, None, ends=False)}
+        by_score |= {**scores(alone), **lengths(alone, (), ends=False)}
         diverse = distinct([split(each, unit) for each in chosen], 2)
-        values |= {} if diverse is None else {"distinct_2": diverse}
-        wanted = ("log_prob_per_token", "mean_length", "distinct_2")
-        by_score |= {name: value for name, value in values.items() if name in wanted}
+        by_score |= {} if diverse is None else {"distinct_2": diverse}
+        for name in ("log_prob_per_sequence", "impossible"):
+            by_score.pop(name, None)
         oracle = {
             name: _oracle(metric, statistics[name][:, :n]) for name, metric in additive.items()
         }

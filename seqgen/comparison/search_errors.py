@@ -63,25 +63,18 @@ def search(comparison: Comparison, produced: Sequence[Produced]) -> Search | Non
         scores = [[sum(each.log_probs) for each in some] for some in runner.references(examples)]
         best = [own for [own] in runner.draws(Exact(max_nodes=options.max_nodes), texts, 1)]
         found.append(Searched(name, best, runner.ends_at_once(texts), scores))
-        own = [only(each, chosen) for each in produced if each.system.run == len(by_run)]
+        own = [
+            replace(each, outputs=[[seed[index] for index in chosen] for seed in each.outputs])
+            for each in produced
+            if each.system.run == len(by_run)
+        ]
         by_run.append(search_errors(found[-1], own, examples, comparison.metrics))
     return Search(
         inputs=len(examples),
-        certain=certain_for_all(found),
+        certain=len(set.intersection(*(set(each.certain) for each in found))),
         max_nodes=options.max_nodes,
         by_run=by_run,
     )
-
-
-def certain_for_all(searched: Sequence[Searched]) -> int:
-    """The number of inputs that are certain for each run."""
-    return len(set.intersection(*(set(each.certain) for each in searched)))
-
-
-def only(produced: Produced, indices: Sequence[int]) -> Produced:
-    """What the system produced for the inputs of these indices; `rows` stay those of all."""
-    outputs = [[own[index] for index in indices] for own in produced.outputs]
-    return replace(produced, outputs=outputs)
 
 
 def search_errors(
@@ -109,39 +102,34 @@ def search_errors(
     """
     certain = searched.certain
     best = [searched.best[index] for index in certain]
+    judged = [examples[index] for index in certain]
     referenced = all(each.references for each in examples)
-    judged = metrics if referenced else {}
-    certain_examples = [examples[index] for index in certain]
 
-    def quality(outputs: Sequence[Sequence[Output]]) -> dict[str, float]:
-        """The metrics of the outputs for certain inputs, by seed."""
-        if not certain:
-            return {}
-        answers = [answers_of(each, certain_examples) for each in outputs]
-        return {name: measured(metric, answers) for name, metric in judged.items()}
+    def quality(seeds: Sequence[Sequence[Output]]) -> dict[str, float]:
+        answers = [answers_of(each, judged) for each in seeds]
+        known = metrics if certain and referenced else {}
+        return {name: measured(metric, answers) for name, metric in known.items()}
 
-    right, beaten = [], []
-    for index in certain if referenced else ():
-        output = searched.best[index]
-        right.append(output.generated.text in examples[index].references)
-        above = _above(log_prob(output), max(searched.references[index]))
-        beaten.append(above and not right[-1])
-    reachable = sum(max(each) > -math.inf for each in searched.references) if referenced else None
     systems = []
     for each in produced:
-        seeds = [each.best(seed) for seed in range(len(each.seeds))]
-        on_certain = [[outputs[index] for index in certain] for outputs in seeds]
+        on_certain = [[outputs[index] for index in certain] for outputs in each.best]
         found = _missed(each.system.label, best, on_certain, quality(on_certain))
-        systems.append(_with_errors(found, searched, seeds, examples) if referenced else found)
+        systems.append(_with_errors(found, searched, each.best, examples) if referenced else found)
+    found_right, beaten = [], []
+    for index, output, example in zip(certain, best, judged, strict=True) if referenced else ():
+        found_right.append(output.generated.text in example.references)
+        above = _above(log_prob(output), max(searched.references[index]))
+        beaten.append(above and not found_right[-1])
+    reachable = sum(max(each) > -math.inf for each in searched.references) if referenced else None
     return RunSearch(
         run=searched.run,
         certain=len(certain),
         empty=EmptyOutput(
-            mean_probability=fmean(map(math.exp, searched.empty)) if searched.empty else None,
+            mean_probability=fmean(map(math.exp, searched.empty)),
             best=fmean(length(each) == 0 for each in best) if best else None,
         ),
         reference_reachable=reachable,
-        best_is_reference=fmean(right) if right else None,
+        best_is_reference=fmean(found_right) if found_right else None,
         best_beats_reference=fmean(beaten) if beaten else None,
         quality_of_best=quality([best]) if referenced else None,
         systems=systems,
@@ -151,14 +139,14 @@ def search_errors(
 def _missed(
     label: str,
     best: Sequence[Output],
-    outputs: Sequence[Sequence[Output]],
+    seeds: Sequence[Sequence[Output]],
     quality: Mapping[str, float],
 ) -> SystemSearch:
-    """How often a system missed the `best` outputs, and by how many nats; `outputs` are its own, by
-    seed. A gap to an impossible output has no size and does not count in these."""
+    """How often a system missed the `best` outputs, and by how many nats; `seeds` has its own. A
+    gap to an impossible output has no size and does not count in these."""
     pairs = [
         (log_prob(most), log_prob(output))
-        for own in outputs
+        for own in seeds
         for most, output in zip(best, own, strict=True)
     ]
     gaps = [most - output for most, output in pairs if _above(most, output)]
@@ -185,13 +173,8 @@ def _with_errors(
         for output, references, example in zip(outputs, searched.references, examples, strict=True)
         if output.generated.text not in example.references
     ]
-    return replace(
-        found,
-        outputs=len(seeds) * len(examples),
-        wrong=len(wrong),
-        search_errors=sum(wrong),
-        model_errors=len(wrong) - sum(wrong),
-    )
+    errors = {"search_errors": sum(wrong), "model_errors": len(wrong) - sum(wrong)}
+    return replace(found, outputs=len(seeds) * len(examples), wrong=len(wrong), **errors)
 
 
 def _above(one: float, other: float) -> bool:
