@@ -36,12 +36,15 @@ FURTHEST = math.log(100)
 _DESCRIBED: Final[Any] = load_document(
     files("seqgen.comparison").joinpath("measures.yaml").read_bytes(), "measures.yaml"
 ).data
-MEASURES: Final = tuple(
+_ALL: Final = [
     Measure(id=name.format(n=n), **{key: text and text.format(n=n) for key, text in about.items()})
     for name, about in _DESCRIBED.items()
     for n in (range(1, 5) if "{n}" in name else (0,))
-)
-"""In the order of columns."""
+]
+TIMED: Final = [each for each in _ALL if each.group in ("speed", "memory")]
+"""What the timings of a document say of each system."""
+MEASURES: Final = [each for each in _ALL if each not in TIMED]
+"""All others, in the order of columns."""
 
 
 def columns(

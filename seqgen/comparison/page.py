@@ -44,7 +44,6 @@ from seqgen.reports import (
     ARROWS,
     Answer,
     Marked,
-    Unit,
     compare,
     decoder_label,
     figure,
@@ -104,10 +103,7 @@ def page(results: Results) -> str:
         "strategies": document.systems,
         "trade-offs": plots.trade_offs(results),
         "curves": plots.option_curves(results),
-        "search": [
-            (run, sentences(results, "search", run), search_table(results, run))
-            for run in (document.search.by_run if document.search else ())
-        ],
+        "search": searches(results),
         "best-of": plots.best_of(results),
         "outputs": outputs(results),
         "traces": traces,
@@ -172,22 +168,22 @@ def labels_apart(sentence: str, labels: Sequence[str]) -> list[str]:
     return re.split(rf"((?<!\w)(?:{either})(?![\w.]*\w))", sentence)
 
 
-def search_table(results: Results, run: RunSearch) -> PlainTable:
-    """What the systems of a run missed, with their qualities on these inputs alone."""
-    names = {name for each in run.systems for name in each.quality}
-    columns = [each for each in results.measures.values() if each.id in names]
-    headers = ["strategy", "most probable missed", "mean gap, nats", "largest gap, nats"]
-    rows = [
-        [
-            each.label,
-            share(each.missed),
-            figure(each.mean_gap),
-            figure(each.largest_gap),
-            *(written(column, each.quality.get(column.id)) for column in columns),
-        ]
-        for each in run.systems
-    ]
-    return PlainTable([*headers, *map(header, columns)], rows)
+def searches(results: Results) -> list[tuple[RunSearch, list[str], PlainTable]]:
+    """What is said of the exact search of each run, and what its systems missed, with their
+    qualities on these inputs alone."""
+    search, found = results.document.search, []
+    for run in search.by_run if search else ():
+        names = {name for each in run.systems for name in each.quality}
+        columns = [each for each in results.measures.values() if each.id in names]
+        headers = ["strategy", "most probable missed", "mean gap, nats", "largest gap, nats"]
+        rows = []
+        for each in run.systems:
+            gaps = [share(each.missed), figure(each.mean_gap), figure(each.largest_gap)]
+            qualities = (written(column, each.quality.get(column.id)) for column in columns)
+            rows.append([each.label, *gaps, *qualities])
+        table = PlainTable([*headers, *map(header, columns)], rows)
+        found.append((run, sentences(results, "search", run), table))
+    return found
 
 
 def wrong_share(system: SystemSearch, key: str = "wrong") -> float | None:
@@ -197,29 +193,30 @@ def wrong_share(system: SystemSearch, key: str = "wrong") -> float | None:
 
 
 def outputs(results: Results) -> list[tuple[ShownInput, list[Made]]]:
-    """The inputs that are shown, with the different outputs for each."""
-    shown, compared_in = results.document.outputs, None
+    """The inputs that are shown, each with the different outputs for it in the order of the best
+    strategy that made each. Where text is continued they are not compared with references."""
+    shown, measures = results.document.outputs, list(results.measures)
     answers = [Answer(each.input, "", tuple(each.references)) for each in shown if each.references]
-    if answers and not results.document.inputs.continues:
-        compared_in = output_unit(answers, [each.id for each in results.measures.values()])
-    return [(each, grouped(results, each, compared_in)) for each in shown]
-
-
-def grouped(results: Results, shown: ShownInput, compared_in: Unit | None) -> list[Made]:
-    """The different outputs for an input, in the order of the best strategy that made each, and
-    `compared_in` a unit with its references."""
+    compared = bool(answers) and not results.document.inputs.continues
+    compared_in = output_unit(answers, measures) if compared else None
     order = {system.label: place for place, system in enumerate(results.systems)}
-    alike: dict[str, list[ShownOutput]] = {}
-    for each in sorted(shown.by, key=lambda each: order[each.label]):
-        alike.setdefault(each.text, []).append(each)
     found = []
-    for text, same in alike.items():
-        answer, difference = Answer(shown.input, text, tuple(shown.references)), None
-        right = bool(compared_in and shown.references and not answer.wrong)
-        if compared_in and shown.references and answer.wrong:
-            reference = compare(answer, compared_in).reference
-            difference, _ = mark_differences(text, reference, compared_in)
-        found.append(Made(text, [each.label for each in same], same[0], right, difference))
+    for each in shown:
+        alike: dict[str, list[ShownOutput]] = {}
+        for output in sorted(each.by, key=lambda output: order[output.label]):
+            alike.setdefault(output.text, []).append(output)
+        made = []
+        for text, same in alike.items():
+            right, difference = False, None
+            if compared_in and each.references:
+                answer = Answer(each.input, text, tuple(each.references))
+                right = not answer.wrong
+                reference = compare(answer, compared_in).reference
+                difference = (
+                    mark_differences(text, reference, compared_in)[0] if not right else None
+                )
+            made.append(Made(text, [one.label for one in same], same[0], right, difference))
+        found.append((each, made))
     return found
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from markupsafe import Markup
 
 from seqgen.comparison.document import Curve, Measure, SystemResult
-from seqgen.comparison.results import Result, Results, header, in_words, unit
+from seqgen.comparison.results import Result, Results, header, in_words, titled
 from seqgen.reports import charts, visible
 from seqgen.reports.charts import BLUE, GREEN, MARKERS, MUTED, PAPER, SERIES, Layout, drawable
 
@@ -81,8 +81,7 @@ class Spot(NamedTuple):
 
 
 class TradeOff:
-    """Quality upwards against another measure to the right, of the systems that have both; its
-    `front` has the best quality first."""
+    """Quality against another measure, of the systems that have both values."""
 
     def __init__(self, results: Results, quality: Measure, other: Measure) -> None:
         self.results, self.quality, self.other = results, quality, other
@@ -106,21 +105,16 @@ class TradeOff:
         """The chart, in which the front is numbered and the recommended system green."""
         names: dict[str, str] = {}
         for system in self.systems:
-            values = (
-                f"{each.title} {in_words(each, found.value)}"
-                for each in (self.quality, self.other)
-                if (found := self.results.value(system, each))
-            )
-            names[f"system{len(names)}"] = f"{system.label}: {', '.join(values)}"
+            own = self.results.values[system.label]
+            both = (self.quality, self.other)
+            said = ", ".join(f"{each.title} {in_words(each, own[each.id].value)}" for each in both)
+            names[f"system{len(names)}"] = f"{system.label}: {said}"
         title = f"{self.quality.title} and {self.other.title}"
         about = f"{self.quality.title} against {self.other.title} of {len(names)} strategies"
         return Chart(title[:1].upper() + title[1:], about, self._draw, names)
 
     def _draw(self, layout: Layout) -> Figure:
-        figure = charts.blank(layout)
-        axes = figure.subplots()
-        axes.margins(0.08)
-        axes.grid(visible=True)
+        figure, axes = _blank(layout, grid="both")
         front = self.front
         axes.plot([each.x for each in front], [each.y for each in front], color=BLUE, alpha=0.5)
         for spot in sorted(self.spots, key=lambda each: bool(each.number)):
@@ -156,8 +150,7 @@ class TradeOff:
             )
             if taken:
                 look = {**centre, "color": GREEN, "weight": "bold", "xytext": (0, 13)}
-                place = spot.x, spot.y
-                axes.annotate("recommended", place, textcoords="offset points", **look)
+                axes.annotate("recommended", spot[:2], textcoords="offset points", **look)
         if 0 < spot.number <= MOST_NAMED:
             axes.text(spot.x, spot.y, str(spot.number), size=7.5, color=PAPER, **centre)
 
@@ -273,10 +266,7 @@ def _panel(
             names[f"point{line.place}-{place}"] = f"{line.name}, {option}: {each}"
 
     def draw(layout: Layout) -> Figure:
-        figure = charts.blank(layout)
-        axes = figure.subplots()
-        axes.margins(0.08)
-        axes.grid(visible=True, axis="y")
+        figure, axes = _blank(layout, grid="y")
         for line in shown:
             _draw_line(axes, line, _factor(measure))
         if references:
@@ -298,6 +288,14 @@ def _panel(
 
     title = header(measure)
     return Chart(title, f"{title} against {option}: {'; '.join(changes)}", draw, names)
+
+
+def _blank(layout: Layout, grid: Any) -> tuple[Figure, Axes]:
+    figure = charts.blank(layout)
+    axes = figure.subplots()
+    axes.margins(0.08)
+    axes.grid(visible=True, axis=grid)
+    return figure, axes
 
 
 def _draw_line(axes: Axes, line: Line, factor: float) -> None:
@@ -349,7 +347,7 @@ def _scale(
     axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(ScalarFormatter(useOffset=False))
     axis.get_major_formatter().set_scientific(False)
-    title = f"{measure.title}, {unit(measure)}" if unit(measure) else measure.title
+    title = titled(measure)
     if measure.better:
         better = "more diverse" if measure.group == "diversity" else "better"
         title += f" ({measure.better} is {better})"
@@ -358,4 +356,4 @@ def _scale(
 
 def _factor(measure: Measure) -> float:
     """What a value is multiplied by to be in the unit that is shown."""
-    return {"share": 100.0, "bytes": 1e-6}.get(measure.unit or "", 1.0)
+    return {"share": 100.0, "bytes": 1e-6}.get(measure.unit, 1.0)
