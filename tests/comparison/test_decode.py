@@ -140,7 +140,7 @@ class TestRunner:
 
     def test_the_work_is_counted(self, pairs):
         produced = Runner(pairs, Plan(())).produce(system("greedy"), TEXTS)
-        tokens = [len(each.generated.hypothesis.tokens) for each in produced.best(0)]
+        tokens = [len(each.generated.hypothesis.tokens) for each in produced.best[0]]
         assert produced.rows == sum(tokens)
 
     def test_references_and_the_empty_output(self, pairs):
@@ -159,7 +159,7 @@ class TestRunner:
         best = [own[0] for own in runner.draws(Exact(max_nodes=10_000), TEXTS, 1)]
         assert all(each.generated.hypothesis.complete for each in best)
         beam = runner.produce(system("beam", beam_size=2), TEXTS)
-        for certain, found in zip(best, beam.best(0), strict=True):
+        for certain, found in zip(best, beam.best[0], strict=True):
             assert sum(certain.log_probs) >= sum(found.log_probs) - 1e-9
 
     def test_single_precision_is_the_runs_own(self, pairs):

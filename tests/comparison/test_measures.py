@@ -19,7 +19,6 @@ from seqgen.comparison.measures import (
     training_text,
     unlikeness,
     variety,
-    work,
 )
 from seqgen.comparison.quality import all_measures
 from seqgen.metrics import MORE_DIVERSE, WordErrorRate, diversity
@@ -127,9 +126,9 @@ class TestLengths:
         assert lengths(outputs, [3, 1], ends=True) == wanted
 
     def test_what_is_not_known_is_left_out(self, output):
-        assert lengths([[output("a b", finished=False)]], None, ends=False) == {"mean_length": 2}
+        assert lengths([[output("a b", finished=False)]], [], ends=False) == {"mean_length": 2}
         assert lengths([[output("")]], [0], ends=True) == {"mean_length": 0, "finished": 1}
-        assert lengths([], None, ends=True) == {}
+        assert lengths([], [], ends=True) == {}
 
 
 @pytest.fixture
@@ -205,9 +204,3 @@ class TestUnlikeness:
         references = values(**dict(zip(COMPARED, wanted, strict=False)))
         found = unlikeness(outputs if texts else [], references, "words")
         assert found == ({} if distance is None else {"unlikeness": pytest.approx(distance)})
-
-
-def test_rows_for_an_input_over_all_seeds(produced):
-    found = work(produced("a", ["x", "y"], ["x", "z"], rows=26))
-    assert found == {"rows_per_input": Value(value=pytest.approx(6.5))}
-    assert work(produced("a", [])) == {}

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from seqgen.comparison.document import EmptyOutput, RunSearch, SystemSearch
-from seqgen.comparison.search_errors import Searched, certain_for_all, only, search_errors
+from seqgen.comparison.search_errors import Searched, search_errors
 from seqgen.data import Example
 from seqgen.metrics import WordErrorRate
 
@@ -117,14 +117,3 @@ def test_where_nothing_is_certain_only_references_tell(output, produced):
         quality_of_best={},
         systems=[SystemSearch(label="s", quality={}, **errors)],
     )
-
-
-def test_certain_inputs_are_so_for_every_run(searched, output):
-    best = [output("a", complete=False), output("x"), output(""), output("d")]
-    assert certain_for_all([searched, replace(searched, best=best)]) == 2
-
-
-def test_only_some_inputs(produced):
-    found = only(produced("s", ["a", "b", "c"], ["d", "e", "f"]), [0, 2])
-    texts = [[own[0].generated.text for own in seed] for seed in found.outputs]
-    assert texts == [["a", "c"], ["d", "f"]]

@@ -198,11 +198,11 @@ class TestReasons:
             ({"taken": 0, "near": [1, 0]}, 1, "are beam 2 and greedy; of all these greedy takes"),
             ({"taken": 0, "near": [1, 0]}, 2, "greedy, at 25.00 %, reads 10.00 rows per input, "
              "0.111 times those of beam 9, the best."),
-            ({"best": 0, "taken": 0, "near": [1, 2]}, 1, "; of all these it takes the least work; "),
+            ({"best": 0, "taken": 0, "near": [1, 2]}, 1, "; of all these it takes the least work"),
             ({"best": 0, "taken": 0, "near": [1, 2]}, 2,
              "It is the baseline as well, with 10.00 rows of work per input."),
             # Work that is not quite the least is not called so.
-            ({"near": [1, *beams(19.9)]}, 1, " these beam 2 takes hardly more than the least work;"),
+            ({"near": [1, *beams(19.9)]}, 1, "; of all these beam 2 takes hardly more than the l"),
             ({"near": [1, *beams(25)]}, 1, "; of all these beam 2 takes the least work; "),
             ({"near": [1, *beams(25)], "taken": 0}, 1, " these greedy takes the least work; "),
             # Many are counted.
