@@ -94,7 +94,7 @@ def _document(
     """The document before the verdict and the timings."""
     plan, inputs, data = comparison.plan, comparison.inputs, comparison.runs[0].built.data
     baseline = baseline_of(plan, comparison.systems, comparison.names).label
-    systems = [_result(comparison, each, measurers, quality, baseline) for each in produced]
+    systems = _results(comparison, produced, measurers, quality, baseline)
     metrics = {name: each for name, each in comparison.metrics.items() if name in quality}
     measures = columns(all_measures(metrics), [each.values for each in systems], plan.quality)
     references = measurers[0].of_references
@@ -104,7 +104,7 @@ def _document(
         description=plan.description,
         seed=plan.seed,
         plan=plain(replace(plan, unit=comparison.unit)),
-        runs=[_run_info(*each) for each in zip(comparison.runs, comparison.names, strict=True)],
+        runs=_run_infos(comparison),
         inputs=InputsInfo(
             origin=inputs.origin,
             count=len(inputs.examples),
@@ -129,36 +129,38 @@ def _document(
     )
 
 
-def _run_info(run: TrainedRun, name: str) -> RunInfo:
-    record = run.directory.record()
-    return RunInfo(
-        name=name,
-        recipe=record.get("recipe"),
-        description=run.built.recipe.description,
-        parameters=run.built.parameters,
-        weights=sha256(best_checkpoint(run.directory) / WEIGHTS),
-        data=record.get("data"),
-    )
+def _run_infos(comparison: Comparison) -> list[RunInfo]:
+    found = []
+    for run, name in zip(comparison.runs, comparison.names, strict=True):
+        weights = sha256(best_checkpoint(run.directory) / WEIGHTS)
+        recorded = {key: run.directory.record().get(key) for key in ("recipe", "data")}
+        about = {"description": run.built.recipe.description, "weights": weights, **recorded}
+        found.append(RunInfo(name=name, parameters=run.built.parameters, **about))
+    return found
 
 
-def _result(
+def _results(
     comparison: Comparison,
-    produced: Produced,
+    produced: Sequence[Produced],
     measurers: Sequence[Measurer],
     quality: Quality,
     baseline: str,
-) -> SystemResult:
-    system = produced.system
-    tests = {name: each.against(baseline).get(system.label) for name, each in quality.items()}
-    return SystemResult(
-        label=system.label,
-        run=comparison.names[system.run],
-        decoder=dict(system.spec),
-        draws=system.draws,
-        seeds=list(produced.seeds),
-        values=measurers[system.run].system(produced, quality),
-        against_baseline={name: test for name, test in tests.items() if test},
-    )
+) -> list[SystemResult]:
+    tests = {name: metric.against(baseline) for name, metric in quality.items()}
+    found = []
+    for each in produced:
+        label, run, spec = each.system.label, each.system.run, each.system.spec
+        result = SystemResult(
+            label=label,
+            run=comparison.names[run],
+            decoder=dict(spec),
+            draws=each.system.draws,
+            seeds=list(each.seeds),
+            values=measurers[run].system(each, quality),
+            against_baseline={name: own[label] for name, own in tests.items() if label in own},
+        )
+        found.append(result)
+    return found
 
 
 def _best_of(comparison: Comparison) -> BestOf | None:

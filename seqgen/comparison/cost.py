@@ -7,7 +7,6 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from itertools import count
 from statistics import median
@@ -20,29 +19,13 @@ from seqgen.answers import Wanted, outputs, spread
 from seqgen.comparison.decode import Comparison, Progress
 from seqgen.comparison.document import Seconds, Timing, Timings
 from seqgen.comparison.plan import SpeedOptions
-from seqgen.decoders import Decoder, watched
+from seqgen.comparison.systems import System
+from seqgen.decoders import watched
 from seqgen.decoders.tracing import Counting
 from seqgen.machine import finish_work, hardware
-from seqgen.trained import TrainedRun
 
-
-@dataclass(frozen=True)
-class Candidate:
-    """What is measured: a run and a decoder, what is wanted of them for each text, and how many
-    outputs of what is found are used."""
-
-    run: TrainedRun
-    decoder: Decoder
-    wanted: Wanted
-    used: int
-
-    def decode(self, texts: Sequence[str], counting: Counting | None = None) -> list[int]:
-        """The number of tokens of each output; to be timed, so it returns when the device has
-        finished."""
-        decoder = self.decoder if counting is None else watched(self.decoder, counting)
-        found = outputs(self.run.built.generator(), decoder, texts, self.wanted)
-        finish_work(self.run.built.device)
-        return [len(each.hypothesis.tokens) for own in found for each in own[: self.used]]
+Candidate = Callable[..., list[int]]
+"""Decodes once, and counts the work if it is given what counts: the tokens of each output."""
 
 
 def measure_cost(
@@ -57,27 +40,21 @@ def measure_cost(
     plan's own size. Calls, rows and peak memory are those of one more decoding, by the first seed,
     when all is warm.
     """
-    plan, options, runs = comparison.plan, comparison.plan.speed, comparison.runs
+    options, runs = comparison.plan.speed, comparison.runs
     texts = spread(texts, options.inputs)
     if not options.repeats:
         return None
-    candidates = {}
-    for each in comparison.systems:
-        decoder = runs[each.run].decoder(dict(each.spec), plan.seed)
-        samples = plan.samples if each.draws else 1
-        wanted = Wanted(options.batch_size, plan.max_length, samples)
-        candidates[each.label] = Candidate(runs[each.run], decoder, wanted, plan.samples)
+    candidates = {each.label: _candidate(comparison, each, texts) for each in comparison.systems}
     done, total = count(), (options.warm_ups + options.repeats + 1) * len(candidates)
 
     def announce(what: str, label: str) -> None:
         comparison.watch(Progress(next(done), total, f"{what} of {label}"))
 
-    decodes = {label: partial(each.decode, texts) for label, each in candidates.items()}
-    seconds = take_times(decodes, options, partial(announce, "speed"), clock)
+    seconds = take_times(candidates, options, partial(announce, "speed"), clock)
     systems = {}
-    for label, candidate in candidates.items():
+    for label, decode in candidates.items():
         announce("memory", label)
-        systems[label] = _timing(candidate, texts, seconds[label])
+        systems[label] = _timing(decode, seconds[label], runs[0].built.device)
     device = runs[0].built.device
     precisions = dict.fromkeys(str(run.built.model.floats) for run in runs)
     return Timings(
@@ -94,12 +71,26 @@ def measure_cost(
     )
 
 
-def _timing(candidate: Candidate, texts: Sequence[str], seconds: Seconds) -> Timing:
+def _candidate(comparison: Comparison, system: System, texts: Sequence[str]) -> Candidate:
+    """What decodes the texts by a system; it returns when the device has finished."""
+    plan, run = comparison.plan, comparison.runs[system.run]
+    decoder = run.decoder(dict(system.spec), plan.seed)
+    samples = plan.samples if system.draws else 1
+    wanted = Wanted(plan.speed.batch_size, plan.max_length, samples)
+
+    def decode(counting: Counting | None = None) -> list[int]:
+        by = decoder if counting is None else watched(decoder, counting)
+        found = outputs(run.built.generator(), by, texts, wanted)
+        finish_work(run.built.device)
+        return [len(each.hypothesis.tokens) for own in found for each in own[: plan.samples]]
+
+    return decode
+
+
+def _timing(decode: Candidate, seconds: Seconds, device: torch.device) -> Timing:
     """What decoding in that time takes, found by decoding once more."""
     counting, sizes = Counting(), list[int]()
-    peak = peak_bytes(
-        lambda: sizes.extend(candidate.decode(texts, counting)), candidate.run.built.device
-    )
+    peak = peak_bytes(lambda: sizes.extend(decode(counting)), device)
     return Timing(
         seconds=seconds,
         # None where the clock is too coarse to see that time went by.
@@ -135,11 +126,11 @@ def take_times(
                 begun = clock()
                 systems[label]()
                 seconds[label].append(clock() - begun)
-    found = {}
-    for label, every in seconds.items():
-        taken = every[options.warm_ups :]
-        found[label] = Seconds(min=min(taken), median=median(taken), max=max(taken))
-    return found
+    measured = {label: every[options.warm_ups :] for label, every in seconds.items()}
+    return {
+        label: Seconds(min=min(taken), median=median(taken), max=max(taken))
+        for label, taken in measured.items()
+    }
 
 
 @contextmanager

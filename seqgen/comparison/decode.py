@@ -8,9 +8,10 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import cycle, islice
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from seqgen.answers import Wanted, spread
+from seqgen.comparison.document import Origin
 from seqgen.comparison.plan import Plan, Unit
 from seqgen.comparison.systems import System
 from seqgen.data import Example
@@ -26,7 +27,6 @@ from seqgen.tokenizers import EOS
 from seqgen.trained import TrainedRun
 
 T = TypeVar("T")
-Origin = Literal["prompts", "file", "rows", "valid", "test"]
 
 TRACED_LENGTH = 60
 """The most tokens of a trace: each is shown with its candidates."""

@@ -30,6 +30,9 @@ DIGITS = 9
 """The significant digits of a number; further ones depend on how sums were batched."""
 
 
+Origin = Literal["prompts", "file", "rows", "valid", "test"]
+
+
 @dataclass(frozen=True)
 class Measure:
     """A column of the results; `about` is a sentence with the formula. Its key in the file is `id`.
@@ -103,7 +106,7 @@ class InputsInfo:
     """What was decoded: `count` inputs out of `of`. `references` says whether every input has one,
     `ends` whether outputs end by themselves, `continues` whether they continue their input."""
 
-    origin: Literal["prompts", "file", "rows", "valid", "test"]
+    origin: Origin
     count: int
     of: int
     continues: bool
@@ -334,19 +337,6 @@ class Document:
     def system(self, label: str | None) -> SystemResult | None:
         """The system of that label, if there is one."""
         return next((each for each in self.systems if each.label == label), None)
-
-    def best_first(self) -> list[SystemResult]:
-        """The systems sorted by quality, those of unknown quality last."""
-        measure = self.measures.get(self.quality or "")
-        if measure is None or measure.better is None:
-            return list(self.systems)
-        sign = -1 if measure.better == "higher" else 1
-
-        def order(system: SystemResult) -> float:
-            found = system.values.get(measure.id)
-            return math.inf if found is None or found.value is None else sign * found.value
-
-        return sorted(self.systems, key=order)
 
 
 def rounded(value: Any) -> Any:

@@ -9,10 +9,9 @@ import zlib
 from base64 import b64encode
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from markupsafe import Markup
 
@@ -61,8 +60,7 @@ TRACES_SIZE: Final = 500_000
 """How many characters all traces may take: a larger page is slow to open."""
 
 
-@dataclass(frozen=True)
-class Made:
+class Made(NamedTuple):
     """What some strategies made of an input, all of them the same.
 
     `right` is whether it is a reference; `marked` is the text with its differences from the nearest

@@ -17,22 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqgen.build import Built
+from seqgen.comparison import measures
 from seqgen.comparison.decode import Output, Produced
 from seqgen.comparison.document import BestOfPoint, Difference, Measure, Value, Values
-from seqgen.comparison.measures import (
-    MEASURES,
-    Outputs,
-    averaged,
-    by_seed,
-    length,
-    lengths,
-    log_prob,
-    scores,
-    split,
-    training_text,
-    unlikeness,
-    variety,
-)
+from seqgen.comparison.measures import Outputs, averaged, length, log_prob
 from seqgen.comparison.plan import SignificanceOptions, Unit
 from seqgen.data import Example
 from seqgen.metrics import (
@@ -227,7 +215,7 @@ def all_measures(metrics: Mapping[str, Metric]) -> list[Measure]:
         about = f"{about} Formula: {formula[1]}." if formula else about
         title = metric_label(name)
         found.append(Measure(name, title, "quality", metric.better, metric.unit, about))
-    return [*found, *MEASURES]
+    return [*found, *measures.MEASURES]
 
 
 @dataclass
@@ -248,20 +236,22 @@ class Measurer:
     def __post_init__(self) -> None:
         if self.copies:
             texts = self.built.data.training_texts()[self.built.data.output_role]
-            self.training = training_text(texts, self.unit, self.built.tokenizer)
+            self.training = measures.training_text(texts, self.unit, self.built.tokenizer)
 
     def system(self, produced: Produced, quality: Quality) -> Values:
         """All values of a system."""
         rows = produced.rows / sum(map(len, produced.outputs))
         found = {
             **{name: each.value(produced.system.label) for name, each in quality.items()},
-            **by_seed(produced, self._measured),
+            **measures.by_seed(produced, self._measured),
             "rows_per_input": Value(value=rows),
         }
         if not self.built.data.continues:  # then one answer is right
             return found
         wanted = self.of_references
-        return found | by_seed(produced, lambda each: unlikeness(each, wanted, self.unit))
+        return found | measures.by_seed(
+            produced, lambda each: measures.unlikeness(each, wanted, self.unit)
+        )
 
     @cached_property
     def of_references(self) -> Values:
@@ -271,9 +261,9 @@ class Measurer:
 
     def _measured(self, outputs: Outputs) -> Mapping[str, float]:
         return {
-            **scores(outputs),
-            **variety(outputs, self.unit, self.training),
-            **lengths(outputs, list(map(length, self.references)), self.built.data.ends),
+            **measures.scores(outputs),
+            **measures.variety(outputs, self.unit, self.training),
+            **measures.lengths(outputs, list(map(length, self.references)), self.built.data.ends),
         }
 
 
@@ -312,8 +302,8 @@ def best_of(
         answers = answers_of(chosen, examples)
         by_score = {name: metric.measure(answers).value for name, metric in judged.items()}
         alone = [[each] for each in chosen]
-        by_score |= {**scores(alone), **lengths(alone, (), ends=False)}
-        diverse = distinct([split(each, unit) for each in chosen], 2)
+        by_score |= {**measures.scores(alone), **measures.lengths(alone, (), ends=False)}
+        diverse = distinct([measures.split(each, unit) for each in chosen], 2)
         by_score |= {} if diverse is None else {"distinct_2": diverse}
         for name in ("log_prob_per_sequence", "impossible"):
             by_score.pop(name, None)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from seqgen.comparison.document import Document, Measure, SystemResult, Timings, Value
 from seqgen.comparison.measures import TIMED
@@ -29,8 +30,7 @@ class Result:
         return self.interval or self.spread or (self.value, self.value)
 
 
-@dataclass(frozen=True)
-class PlainTable:
+class PlainTable(NamedTuple):
     """Headers and cells as text; the cells of the first column are labels."""
 
     headers: list[str]
@@ -45,7 +45,6 @@ class Results:
 
     def __init__(self, document: Document) -> None:
         self.document = document
-        self.systems = document.best_first()
         self.take = document.verdict.take
         timings = document.timings
         speeds = timings.systems.values() if timings else ()
@@ -62,6 +61,15 @@ class Results:
         self.references = _results(references.values) if references else {}
         self.quality = self.measures.get(document.quality or "")
         self.diversity = self.measures.get(document.diversity or "")
+        self.systems = sorted(document.systems, key=self._rank)
+
+    def _rank(self, system: SystemResult) -> float:
+        """The value by which the best comes first, those of unknown quality last."""
+        if self.quality is None or self.quality.better is None:
+            return 0
+        found = self.value(system, self.quality)
+        sign = -1 if self.quality.better == "higher" else 1
+        return sign * found.value if found else math.inf
 
     def value(self, system: SystemResult, measure: Measure) -> Result | None:
         """The value of a system, None where it is unknown."""
@@ -124,11 +132,10 @@ class Results:
         return PlainTable(["strategy", *map(header, columns)], rows)
 
 
-def terminal_rows(document: Document) -> tuple[list[str], list[list[str]]]:
-    """Headers and rows of the leading measures of a document, as `plain_table` has them."""
+def terminal_rows(document: Document) -> PlainTable:
+    """The leading measures of a document."""
     results = Results(document)
-    table = results.plain_table(results.leading())
-    return table.headers, table.rows
+    return results.plain_table(results.leading())
 
 
 def unit(measure: Measure) -> str:

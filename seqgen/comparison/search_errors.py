@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
+from typing import Any
 
 from seqgen.answers import spread
 from seqgen.comparison.decode import Comparison, Output, Produced
@@ -113,8 +114,11 @@ def search_errors(
     systems = []
     for each in produced:
         on_certain = [[outputs[index] for index in certain] for outputs in each.best]
-        found = _missed(each.system.label, best, on_certain, quality(on_certain))
-        systems.append(_with_errors(found, searched, each.best, examples) if referenced else found)
+        found = _missed(best, on_certain) | (
+            _errors(searched, each, examples) if referenced else {}
+        )
+        quality_of = quality(on_certain)
+        systems.append(SystemSearch(label=each.system.label, quality=quality_of, **found))
     found_right, beaten = [], []
     for index, output, example in zip(certain, best, judged, strict=True) if referenced else ():
         found_right.append(output.generated.text in example.references)
@@ -136,12 +140,7 @@ def search_errors(
     )
 
 
-def _missed(
-    label: str,
-    best: Sequence[Output],
-    seeds: Sequence[Sequence[Output]],
-    quality: Mapping[str, float],
-) -> SystemSearch:
+def _missed(best: Sequence[Output], seeds: Sequence[Sequence[Output]]) -> dict[str, Any]:
     """How often a system missed the `best` outputs, and by how many nats; `seeds` has its own. A
     gap to an impossible output has no size and does not count in these."""
     pairs = [
@@ -151,30 +150,25 @@ def _missed(
     ]
     gaps = [most - output for most, output in pairs if _above(most, output)]
     sizes = [each for each in gaps if math.isfinite(each)]
-    return SystemSearch(
-        label=label,
-        missed=len(gaps) / len(pairs) if pairs else None,
-        mean_gap=fmean(sizes) if sizes else None,
-        largest_gap=max(sizes, default=None),
-        quality=quality,
-    )
+    return {
+        "missed": len(gaps) / len(pairs) if pairs else None,
+        "mean_gap": fmean(sizes) if sizes else None,
+        "largest_gap": max(sizes, default=None),
+    }
 
 
-def _with_errors(
-    found: SystemSearch,
-    searched: Searched,
-    seeds: Sequence[Sequence[Output]],
-    examples: Sequence[Example],
-) -> SystemSearch:
-    """With how many of all outputs, by seed, are no reference, and whose error that is."""
-    wrong = [
+def _errors(searched: Searched, produced: Produced, examples: Sequence[Example]) -> dict[str, int]:
+    """How many of all outputs, by seed, are no reference, and whose error that is."""
+    by_search = [
         _above(max(references), log_prob(output))
-        for outputs in seeds
+        for outputs in produced.best
         for output, references, example in zip(outputs, searched.references, examples, strict=True)
         if output.generated.text not in example.references
     ]
-    errors = {"search_errors": sum(wrong), "model_errors": len(wrong) - sum(wrong)}
-    return replace(found, outputs=len(seeds) * len(examples), wrong=len(wrong), **errors)
+    wrong, missed = len(by_search), sum(by_search)
+    outputs = len(produced.outputs) * len(examples)
+    found = {"outputs": outputs, "wrong": wrong}
+    return {**found, "search_errors": missed, "model_errors": wrong - missed}
 
 
 def _above(one: float, other: float) -> bool:
