@@ -104,7 +104,7 @@ def _document(
         description=plan.description,
         seed=plan.seed,
         plan=plain(replace(plan, unit=comparison.unit)),
-        runs=_run_infos(comparison),
+        runs=list(map(_run_info, comparison.runs, comparison.names)),
         inputs=InputsInfo(
             origin=inputs.origin,
             count=len(inputs.examples),
@@ -129,14 +129,16 @@ def _document(
     )
 
 
-def _run_infos(comparison: Comparison) -> list[RunInfo]:
-    found = []
-    for run, name in zip(comparison.runs, comparison.names, strict=True):
-        weights = sha256(best_checkpoint(run.directory) / WEIGHTS)
-        recorded = {key: run.directory.record().get(key) for key in ("recipe", "data")}
-        about = {"description": run.built.recipe.description, "weights": weights, **recorded}
-        found.append(RunInfo(name=name, parameters=run.built.parameters, **about))
-    return found
+def _run_info(run: TrainedRun, name: str) -> RunInfo:
+    record = run.directory.record()
+    return RunInfo(
+        name=name,
+        recipe=record.get("recipe"),
+        description=run.built.recipe.description,
+        parameters=run.built.parameters,
+        weights=sha256(best_checkpoint(run.directory) / WEIGHTS),
+        data=record.get("data"),
+    )
 
 
 def _results(

@@ -111,9 +111,7 @@ class TestAdditiveMetric:
         same = found.against("one")["three"]
         assert (same.delta, same.p_value) == (0, 1)
         assert found.against("two")["three"].delta == pytest.approx(-1 / 4)
-
-    def test_several_draws_are_not_taken_for_as_many_inputs(self):
-        """Two inputs cannot be significant, however often each is drawn."""
+        # Two inputs cannot be significant, however often each is drawn.
         found = judged(WordErrorRate(), one=[right("r", "r")] * 9, other=[right("x", "x")] * 9)
         assert found.against("other")["one"].p_value > 0.4
 
