@@ -202,10 +202,8 @@ def test_the_best_values_but_the_most_diverse(small):
 
 
 def made(**texts):
-    return [
-        {"label": label, "text": text, "log_prob": -1.0, "finished": True, "values": {}}
-        for label, text in texts.items()
-    ]
+    known = {"log_prob": -1.0, "finished": True, "values": {}}
+    return [{"label": label, "text": text, **known} for label, text in texts.items()]
 
 
 def test_those_who_made_the_same_stand_together_the_best_first(read, pronounced):
@@ -255,13 +253,16 @@ def test_the_reports_are_written_next_to_the_document(prose, folder_of):
     assert not (folder / "compare.pdf").exists()
 
 
+@pytest.mark.parametrize("write_some", [write_comparison, write_charts])
+def test_reports_of_a_damaged_document(write_some, folder_of):
+    folder = folder_of("{")
+    with pytest.raises(CheckpointError, match=r"compare\.json"):
+        write_some(folder)
+    assert {path.name for path in folder.iterdir()} == {"compare.json"}
+
+
 @pytest.mark.usefixtures("without_charts")
 def test_reports_that_cannot_be_written(pronounced, folder_of):
-    folder = folder_of("{")
-    for write_some in (write_comparison, write_charts):
-        with pytest.raises(CheckpointError, match=r"compare\.json"):
-            write_some(folder)
-    assert {path.name for path in folder.iterdir()} == {"compare.json"}
     folder = folder_of(pronounced)
     (folder / "compare.md").mkdir()
     with pytest.raises(SetupError, match=r"compare\.md: cannot be written"):
