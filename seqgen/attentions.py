@@ -1,31 +1,21 @@
-"""Attentions, what is read of a source. To add one: subclass `Attention` and register it."""
+"""Attentions, what is read of a source. To add one: subclass `Attention` and register it.
+
+A *query* is the output of the model's cell at a step. The *memory* has a vector for each token of
+the source; *keys* are what a score needs of it, and *weights* are shares of the source that add up
+to 1. The *mask* is true at real tokens.
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, cast
 
 import torch
 from torch import Tensor, nn
 
 from seqgen.options import Size
 from seqgen.registry import Registry
-
-__all__ = [
-    "AdditiveAttention",
-    "Attention",
-    "AttentionFactory",
-    "DotAttention",
-    "GeneralAttention",
-    "NoAttention",
-    "ScoredAttention",
-    "attentions",
-]
-
-
-# The contract of attention: what a decoder reads of the source at each moment.
-
 
 attentions: Registry[Attention] = Registry("attention", supplied={"query_size", "memory_size"})
 
@@ -37,28 +27,23 @@ class Attention(nn.Module, ABC):
     looks: bool = True
 
     def keys(self, memory: Tensor) -> Tensor:
-        """What of the memory can be worked out once for a source: `[batch, source_time, ...]`.
-
-        The default returns the memory itself.
-        """
+        """What of the memory can be computed once for a source: `[batch, source_time, ...]`; by
+        default the memory itself."""
         return memory
 
     @abstractmethod
     def forward(
         self, queries: Tensor, keys: Tensor, memory: Tensor, mask: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """`queries: [batch, moments, query]`, of which each moment is read for itself.
+        """`queries: [batch, time, query]`, each of which is answered by itself.
 
-        Returns what the head reads, `[batch, moments, output_size]`, and the weights `[batch,
-        moments, source_time]`, which are zero where `mask: [batch, source_time]` is false.
+        Returns what the head reads, `[batch, time, output_size]`, and the weights `[batch, time,
+        source_time]`, which are zero where `mask: [batch, source_time]` is false.
         """
 
 
 AttentionFactory = Annotated[Callable[..., Attention], attentions]
 """Called with `query_size=` and `memory_size=`, it returns the attention."""
-
-
-# Attention by scores: a softmax over the source, and what that mixes.
 
 
 class ScoredAttention(Attention, ABC):
@@ -83,12 +68,11 @@ class ScoredAttention(Attention, ABC):
 
     @abstractmethod
     def scores(self, queries: Tensor, keys: Tensor) -> Tensor:
-        """`[batch, moments, query]` and what `keys` returned to `[batch, moments, source_time]`."""
+        """`[batch, time, query]` and what `keys` returned to `[batch, time, source_time]`."""
 
     def forward(
         self, queries: Tensor, keys: Tensor, memory: Tensor, mask: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """As `Attention.forward`."""
         hidden = ~mask.unsqueeze(1)
         scores = self.scores(queries, keys)
         # Not -inf: a row without a real token would be NaN. Its equal weights are undone below.
@@ -99,15 +83,12 @@ class ScoredAttention(Attention, ABC):
         return torch.tanh(self.combine(joined)), weights
 
 
-# The attention `additive`: a small network with one layer gives the score.
-
-
 @attentions.register("additive")
 class AdditiveAttention(ScoredAttention):
     """score(q, m) = v . tanh(W q + U m + b) (Bahdanau et al. 2015, appendix A.1.2).
 
-    U m is worked out once a source. `size` is the width of the layer, that of the cell's output
-    where it is not given. In training it holds `[batch, moments, source_time, size]` at once.
+    U m is computed once a source. `size` is the width of the layer, by default that of the cell's
+    output. In training it holds `[batch, time, source_time, size]` at once.
     """
 
     def __init__(self, query_size: int, memory_size: int, size: Size | None = None) -> None:
@@ -119,17 +100,11 @@ class AdditiveAttention(ScoredAttention):
 
     def keys(self, memory: Tensor) -> Tensor:
         """U m, `[batch, source_time, size]`."""
-        mapped: Tensor = self.of_memory(memory)
-        return mapped
+        return cast(Tensor, self.of_memory(memory))
 
     def scores(self, queries: Tensor, keys: Tensor) -> Tensor:
-        """As above, for each query with each key."""
         layer = torch.tanh(self.of_query(queries).unsqueeze(2) + keys.unsqueeze(1))
-        scores: Tensor = self.of_layer(layer).squeeze(-1)
-        return scores
-
-
-# The attention `dot`: the score is the product of the cell's output and the memory.
+        return cast(Tensor, self.of_layer(layer)).squeeze(-1)
 
 
 @attentions.register("dot")
@@ -145,16 +120,12 @@ class DotAttention(ScoredAttention):
             )
 
     def scores(self, queries: Tensor, keys: Tensor) -> Tensor:
-        """The product of each query with each key."""
         return torch.bmm(queries, keys.to(queries.dtype).transpose(1, 2))
-
-
-# The attention `general`: a product with a matrix between the cell's output and the memory.
 
 
 @attentions.register("general")
 class GeneralAttention(ScoredAttention):
-    """score(q, m) = q . W m (Luong et al. 2015, equation 8); W m is worked out once a source."""
+    """score(q, m) = q . W m (Luong et al. 2015, equation 8); W m is computed once a source."""
 
     def __init__(self, query_size: int, memory_size: int) -> None:
         super().__init__(query_size, memory_size)
@@ -162,15 +133,10 @@ class GeneralAttention(ScoredAttention):
 
     def keys(self, memory: Tensor) -> Tensor:
         """W m, `[batch, source_time, query]`."""
-        mapped: Tensor = self.of_memory(memory)
-        return mapped
+        return cast(Tensor, self.of_memory(memory))
 
     def scores(self, queries: Tensor, keys: Tensor) -> Tensor:
-        """The product of each query with each key."""
         return torch.bmm(queries, keys.to(queries.dtype).transpose(1, 2))
-
-
-# The attention `none`: nothing is read, the first state is all that is known of the source.
 
 
 @attentions.register("none")
@@ -186,5 +152,4 @@ class NoAttention(Attention):
     def forward(
         self, queries: Tensor, keys: Tensor, memory: Tensor, mask: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """The queries, and weights of zero."""
         return queries, queries.new_zeros(*queries.shape[:2], mask.shape[1])

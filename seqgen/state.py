@@ -1,8 +1,8 @@
-"""State, what a model remembers between two steps, with the verbs that move its rows about.
+"""State, what a model remembers between two steps, and the functions that move its rows.
 
 A State is a Tensor, a (named) tuple of States, or None for "nothing to remember". Batch is
-dimension 0 of every tensor in it. Each verb below follows from that one rule, so no cell, model
-or search ever writes its own.
+dimension 0 of every tensor in it. Every function below follows from that one rule, so no cell,
+model or search writes its own.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ def map_state(function: Callable[..., Tensor], state: S, *others: State) -> S:
         map_state(function, part, *(cast(tuple[State, ...], other)[index] for other in others))
         for index, part in enumerate(state)
     ]
-    return cast(S, _like(state, parts))
+    make = getattr(type(state), "_make", tuple)  # a named tuple stays one
+    return cast(S, make(parts))
 
 
 def leaves(state: State) -> Iterator[Tensor]:
@@ -60,23 +61,19 @@ def repeat(state: S, times: int) -> S:
 
 
 def concatenate(first: S, *others: State) -> S:
-    """The rows of all states, one behind the other.
+    """The rows of all states, one after the other.
 
     Where tensors at the same place grow with the steps, so that some are longer in a dimension
-    behind the batch, the others get zeros there.
+    after the batch, the others are filled up with zeros.
     """
 
     def join(*parts: Tensor) -> Tensor:
-        shapes = [part.shape[1:] for part in parts]
-        widest = [max(sizes) for sizes in zip(*shapes, strict=True)]
-        if all(list(shape) == widest for shape in shapes):
+        widest = [max(sizes) for sizes in zip(*(part.shape[1:] for part in parts), strict=True)]
+        if all(list(part.shape[1:]) == widest for part in parts):
             return torch.cat(parts)
         joined = parts[0].new_zeros(sum(map(len, parts)), *widest)
-        at = 0
-        for part in parts:
-            inside = tuple(slice(size) for size in part.shape[1:])
-            joined[(slice(at, at + len(part)), *inside)] = part
-            at += len(part)
+        for part, rows in zip(parts, torch.split(joined, list(map(len, parts))), strict=True):
+            rows[(slice(None), *map(slice, part.shape[1:]))].copy_(part)
         return joined
 
     return map_state(join, first, *others)
@@ -97,6 +94,11 @@ def select(mask: Tensor, if_true: S, if_false: S) -> S:
     return map_state(choose, if_true, if_false)
 
 
+def real(lengths: Tensor, time: int) -> Tensor:
+    """`[batch, time]`, true before the end of each row; `lengths: [batch]`."""
+    return torch.arange(time, device=lengths.device) < lengths.unsqueeze(1)
+
+
 def batch_size_of(state: State) -> int | None:
     """The number of rows that every tensor of `state` has; None where it has no tensor."""
     sizes = {leaf.shape[0] if leaf.dim() else 0 for leaf in leaves(state)}
@@ -112,9 +114,3 @@ def outline(state: object) -> str:
     if isinstance(state, tuple):
         return f"({', '.join(outline(part) for part in state)})"
     return "None" if state is None else type(state).__name__
-
-
-def _like(template: tuple[State, ...], parts: list[State]) -> tuple[State, ...]:
-    """A tuple of `parts`, of the named type of `template` where it has one."""
-    make = getattr(type(template), "_make", None)
-    return cast(tuple[State, ...], make(parts)) if make else tuple(parts)

@@ -1,4 +1,4 @@
-"""The laws of attentions, for every registered one."""
+"""The laws of attentions, for every registered one, and each against its formula."""
 
 import math
 
@@ -21,22 +21,17 @@ LENGTHS = (3, 0, 1, 5)
 class Scene:
     """What an attention is given: `[4, 2, 4]` queries and `[4, 5, 4]` memory, zero in padding."""
 
-    def __init__(self, dtype=torch.float32, lengths=LENGTHS, time=5, moments=2):
+    def __init__(self, dtype=torch.float32, lengths=LENGTHS, source_time=5, time=2):
         draw = torch.Generator().manual_seed(3)
         rows = len(lengths)
-        self.queries = torch.randn(rows, moments, SIZE, generator=draw).to(dtype)
-        self.mask = torch.arange(time) < torch.tensor(lengths, dtype=torch.long).unsqueeze(1)
-        memory = 2 * torch.randn(rows, time, SIZE, generator=draw).to(dtype)
+        self.queries = torch.randn(rows, time, SIZE, generator=draw).to(dtype)
+        self.mask = torch.arange(source_time) < torch.tensor(lengths, dtype=torch.long).unsqueeze(1)
+        memory = 2 * torch.randn(rows, source_time, SIZE, generator=draw).to(dtype)
         self.memory = memory.masked_fill(~self.mask.unsqueeze(2), 0)
 
     def read(self, attention):
         """What the attention makes of it: what is read, and the weights."""
         return attention(self.queries, attention.keys(self.memory), self.memory, self.mask)
-
-
-@pytest.fixture
-def make_scene():
-    return Scene
 
 
 @pytest.fixture
@@ -68,34 +63,27 @@ def attention(name, build):
     return build(name)
 
 
-def test_is_an_attention(attention):
-    assert isinstance(attention, Attention)
-
-
 def test_shapes(attention, scene):
-    read, weights = scene.read(attention)
-    assert read.shape == (4, 2, attention.output_size)
-    assert weights.shape == (4, 2, 5)
+    assert isinstance(attention, Attention)
+    for time in (2, 0):
+        read, weights = Scene(time=time).read(attention)
+        assert read.shape == (4, time, attention.output_size)
+        assert weights.shape == (4, time, 5)
 
 
-def test_weights_are_shares_of_the_real_tokens(attention, scene):
+def test_weights_are_shares_of_the_real_tokens(name, attention, scene):
     _, weights = scene.read(attention)
     assert (weights >= 0).all()
     assert not weights.masked_select(~scene.mask.unsqueeze(1)).any()
-    looks = bool(weights.any())
-    wanted = scene.mask.any(1).unsqueeze(1).expand(4, 2) * float(looks)
+    assert bool(weights.any()) == attention.looks == (name != "none")
+    wanted = scene.mask.any(1).unsqueeze(1).expand(4, 2) * float(attention.looks)
     torch.testing.assert_close(weights.sum(2), wanted, **CLOSE)
-
-
-def test_it_says_whether_it_looks(name, attention, scene):
-    assert bool(scene.read(attention)[1].any()) == attention.looks
-    assert name != "none" or not attention.looks
 
 
 @pytest.mark.parametrize("lengths", [(0, 0), (0,), ()], ids=str)
 @pytest.mark.parametrize("time", [0, 3])
-def test_empty_sources_are_no_nan_in_value_or_gradient(attention, make_scene, lengths, time):
-    scene = make_scene(lengths=lengths, time=time)
+def test_empty_sources_are_no_nan_in_value_or_gradient(attention, lengths, time):
+    scene = Scene(lengths=lengths, source_time=time)
     scene.queries.requires_grad_()
     scene.memory.requires_grad_()
     read, weights = scene.read(attention)
@@ -108,7 +96,7 @@ def test_empty_sources_are_no_nan_in_value_or_gradient(attention, make_scene, le
     assert all(each.isfinite().all() for each in found)
 
 
-def test_an_empty_source_among_others_leaves_their_gradients_alone(attention, scene, make_scene):
+def test_an_empty_source_among_others_leaves_their_gradients_alone(attention, scene):
     def gradients(given):
         attention.zero_grad()
         given.queries.requires_grad_()
@@ -118,34 +106,24 @@ def test_an_empty_source_among_others_leaves_their_gradients_alone(attention, sc
 
     together = gradients(scene)
     assert all(each.isfinite().all() for each in together)
-    alone = make_scene()
+    alone = Scene()
     for part in ("queries", "memory", "mask"):
         setattr(alone, part, getattr(alone, part)[:1].detach())
     torch.testing.assert_close(gradients(alone), together, **CLOSE)
 
 
-def test_no_moments(attention, make_scene):
-    read, weights = make_scene(moments=0).read(attention)
-    assert read.shape == (4, 0, attention.output_size)
-    assert weights.shape == (4, 0, 5)
-
-
-def test_each_moment_of_each_row_is_read_for_itself(attention, scene):
+def test_each_query_of_each_row_is_answered_by_itself(attention, scene):
     read, weights = scene.read(attention)
     keys = attention.keys(scene.memory)
     for row, length in enumerate(scene.mask.sum(1).tolist()):
-        for moment in range(2):
-            one = attention(
-                scene.queries[[row]][:, [moment]],
-                keys[[row], :length],
-                scene.memory[[row], :length],
-                scene.mask[[row], :length],
-            )
-            torch.testing.assert_close(one[0][0, 0], read[row, moment], **CLOSE)
-            torch.testing.assert_close(one[1][0, 0], weights[row, moment, :length], **CLOSE)
+        for step in range(2):
+            here = (part[[row], :length] for part in (keys, scene.memory, scene.mask))
+            one = attention(scene.queries[[row]][:, [step]], *here)
+            torch.testing.assert_close(one[0][0, 0], read[row, step], **CLOSE)
+            torch.testing.assert_close(one[1][0, 0], weights[row, step, :length], **CLOSE)
 
 
-def test_what_is_in_the_padding_is_nothing(attention, scene):
+def test_what_is_in_the_padding_does_not_matter(attention, scene):
     wanted = scene.read(attention)
     scene.memory = scene.memory.masked_fill(~scene.mask.unsqueeze(2), 1e4)
     torch.testing.assert_close(scene.read(attention), wanted, rtol=0, atol=0)
@@ -169,9 +147,9 @@ def test_every_parameter_learns(attention, scene):
     assert all(each.grad is not None and each.grad.any() for each in attention.parameters())
 
 
-def test_float64(name, build, scene, make_scene):
+def test_float64(name, build, scene):
     wanted = scene.read(build(name))
-    found = make_scene(torch.float64).read(build(name).double())
+    found = Scene(torch.float64).read(build(name).double())
     assert {each.dtype for each in found} == {torch.float64}
     torch.testing.assert_close([each.float() for each in found], [*wanted], **CLOSE)
 
@@ -206,9 +184,6 @@ def test_saved_and_loaded(name, attention, build, scene):
     other = attentions.build(name, query_size=4, memory_size=4)
     other.load_state_dict(attention.state_dict())
     torch.testing.assert_close(scene.read(other), scene.read(attention), rtol=0, atol=0)
-
-
-# Attention by scores, against the formulas written out with loops.
 
 
 SCORED = ("dot", "general", "additive")
@@ -251,7 +226,7 @@ def test_it_is_what_the_formulas_say(name_scored, build, scene):
     combine, bias = attention.combine.weight.tolist(), attention.combine.bias.tolist()
     for row, length in enumerate(scene.mask.sum(1).tolist()):
         memory = scene.memory[row, :length].tolist()
-        for moment, query in enumerate(scene.queries[row].tolist()):
+        for step, query in enumerate(scene.queries[row].tolist()):
             shares = softmax([score(attention, query, each) for each in memory])
             mixed = [
                 sum(share * each[i] for share, each in zip(shares, memory, strict=True))
@@ -259,8 +234,8 @@ def test_it_is_what_the_formulas_say(name_scored, build, scene):
             ]
             sums = zip(products(combine, [*mixed, *query]), bias, strict=True)
             wanted = [math.tanh(a + b) for a, b in sums]
-            assert read[row, moment].tolist() == pytest.approx(wanted, abs=1e-5)
-            assert weights[row, moment].tolist() == pytest.approx(
+            assert read[row, step].tolist() == pytest.approx(wanted, abs=1e-5)
+            assert weights[row, step].tolist() == pytest.approx(
                 [*shares, *[0.0] * (5 - length)], abs=1e-6
             )
 
@@ -281,10 +256,7 @@ def test_an_encoder_without_a_memory_is_refused(name_scored, build):
         build(name_scored, memory_size=0)
 
 
-# The attention `additive`.
-
-
-def test_the_layer_is_as_wide_as_the_cell_unless_it_is_said():
+def test_the_layer_of_additive_is_as_wide_as_the_cell_by_default():
     for size, wanted in ((None, 3), (7, 7)):
         attention = AdditiveAttention(3, 5, size)
         assert attention.keys(torch.zeros(2, 4, 5)).shape == (2, 4, wanted)
@@ -296,10 +268,7 @@ def test_the_layer_is_as_wide_as_the_cell_unless_it_is_said():
         assert weights.shape == (2, 6, 4)
 
 
-# The attention `dot`.
-
-
-def test_weights_by_hand():
+def test_the_weights_of_dot_by_hand():
     """Scores 0 and ln 3 are shares 1/4 and 3/4."""
     attention = DotAttention(2, 2)
     memory = torch.tensor([[[0.0, 1.0], [torch.tensor(3.0).log(), 0.0], [9.0, 9.0]]])
@@ -308,23 +277,20 @@ def test_weights_by_hand():
     assert weights.flatten().tolist() == pytest.approx([0.25, 0.75, 0.0])
 
 
-def test_other_sizes_are_refused():
+def test_dot_refuses_other_sizes():
     message = "a cell as wide as the encoder's memory, but they have 3 and 4 numbers; `general` m"
     with pytest.raises(ValueError, match=message):
         DotAttention(3, 4)
 
 
-def test_it_has_no_weights_but_those_that_combine():
+def test_dot_has_no_weights_but_those_that_combine():
     assert {name for name, _ in DotAttention(3, 3).named_parameters()} == {
         "combine.weight",
         "combine.bias",
     }
 
 
-# The attention `general`.
-
-
-def test_keys_are_as_wide_as_the_cell():
+def test_the_keys_of_general_are_as_wide_as_the_cell():
     attention = GeneralAttention(3, 5)
     memory = torch.randn(2, 4, 5)
     keys = attention.keys(memory)
@@ -332,7 +298,7 @@ def test_keys_are_as_wide_as_the_cell():
     torch.testing.assert_close(keys, memory @ attention.of_memory.weight.T)
 
 
-def test_with_the_identity_it_is_a_plain_product(build, scene):
+def test_general_with_the_identity_is_a_plain_product(build, scene):
     general, dot = build("general"), build("dot")
     with torch.no_grad():
         general.of_memory.weight.copy_(torch.eye(4))
@@ -340,17 +306,10 @@ def test_with_the_identity_it_is_a_plain_product(build, scene):
     torch.testing.assert_close(scene.read(general), scene.read(dot))
 
 
-# The attention `none`.
-
-
-def test_what_is_read_is_the_query(scene):
-    read, weights = scene.read(NoAttention(4))
+def test_none_reads_the_query_and_needs_no_memory(scene):
+    attention = NoAttention(4)
+    read, weights = scene.read(attention)
     assert read is scene.queries
     assert torch.equal(weights, torch.zeros(4, 2, 5))
-
-
-def test_an_encoder_without_a_memory_is_all_right():
-    attention = NoAttention(4)
-    memory, mask = torch.zeros(3, 1, 0), torch.ones(3, 1, dtype=torch.bool)
-    _, weights = attention(torch.zeros(3, 2, 4), attention.keys(memory), memory, mask)
-    assert weights.shape == (3, 2, 1)
+    memory, mask = torch.zeros(4, 1, 0), torch.ones(4, 1, dtype=torch.bool)
+    assert attention(scene.queries, memory, memory, mask)[1].shape == (4, 2, 1)

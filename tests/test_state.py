@@ -9,10 +9,12 @@ from hypothesis import strategies as st
 
 from seqgen.state import (
     batch_size_of,
+    concatenate,
     detach,
     leaves,
     map_state,
     outline,
+    real,
     rebuild,
     reorder,
     repeat,
@@ -66,14 +68,10 @@ def test_map_keeps_the_structure_and_touches_every_tensor(state):
 
 @on_structures
 @given(structures())
-def test_map_over_two_states_pairs_their_tensors(state):
+def test_two_states_are_paired_rebuilt_and_counted(state):
     assert equal(map_state(torch.sub, state, state), map_state(torch.zeros_like, state))
-
-
-@on_structures
-@given(structures())
-def test_rebuild_undoes_leaves(state):
     assert equal(rebuild(state, list(leaves(state))), state)
+    assert batch_size_of(state) == (BATCH if list(leaves(state)) else None)
 
 
 @pytest.mark.parametrize("tensors", [[], [torch.zeros(3)] * 3])
@@ -135,12 +133,6 @@ def test_select_goes_row_by_row(state, mask):
             assert torch.equal(chosen[row], (yes if holds else no)[row])
 
 
-@on_structures
-@given(structures())
-def test_batch_size_is_that_of_every_tensor(state):
-    assert batch_size_of(state) == (BATCH if list(leaves(state)) else None)
-
-
 @pytest.mark.parametrize(
     "state",
     [
@@ -158,3 +150,16 @@ def test_an_outline_is_the_structure_in_words():
     state = (torch.zeros(4, 8), None, (torch.zeros(4, dtype=torch.int64),))
     assert outline(state) == "(float32 [4, 8], None, (int64 [4]))"
     assert outline([state]) == "list"
+
+
+def test_tokens_are_real_up_to_the_end_of_their_row():
+    found = real(torch.tensor([0, 3, 2]), 3)
+    assert found.tolist() == [[False] * 3, [True] * 3, [True, True, False]]
+
+
+def test_concatenating_fills_up_what_grows_with_the_steps():
+    one, other = Pair(torch.ones(1, 2), torch.ones(1, 3)), Pair(torch.ones(2, 2), torch.ones(2, 1))
+    found = concatenate(one, other)
+    assert type(found) is Pair
+    assert torch.equal(found.hidden, torch.ones(3, 2))
+    assert found.memory.tolist() == [[1, 1, 1], [1, 0, 0], [1, 0, 0]]

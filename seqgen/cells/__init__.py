@@ -4,7 +4,14 @@ from seqgen.cells.base import Cell, CellFactory, cells
 from seqgen.cells.gated import SLSTM, LayerNormLSTM, MultiplicativeLSTM, PeepholeLSTM, SLSTMState
 from seqgen.cells.linear import SRU, IndRNN, MinGRU, MinLSTM
 from seqgen.cells.native import GRU, LSTM, RNN, GRUCell, LSTMCell, LSTMState, RNNCell
-from seqgen.cells.wrappers import Stack, VariationalDropout, VariationalState, WeightDrop, Zoneout
+from seqgen.cells.wrappers import (
+    Stack,
+    VariationalDropout,
+    VariationalState,
+    WeightDrop,
+    Wrapper,
+    Zoneout,
+)
 
 __all__ = [
     "GRU",
@@ -29,6 +36,7 @@ __all__ = [
     "VariationalDropout",
     "VariationalState",
     "WeightDrop",
+    "Wrapper",
     "Zoneout",
     "cells",
 ]

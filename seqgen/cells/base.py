@@ -1,137 +1,64 @@
-"""The contract of a cell: one step of recurrence over a batch-first state."""
+"""The contract of a cell: one step of recurrence over a batch-first state.
+
+A *step* reads one input and the state, and returns an output and the next state. What of a step
+needs no state is its *projection*, done for all times at once. A *summary* is what of a state
+another network may read or set. `lengths` says where each row of a batch ends.
+"""
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Annotated, Any, cast
 
 import torch
 from torch import Tensor, nn
 
-from seqgen.errors import PluginError
-from seqgen.registry import Registry, is_ours, place_of
-from seqgen.state import State, leaves, outline, rebuild, select
-
-# The shape of a cell's state: a ValueError that names what is wrong in one given from outside.
+from seqgen.registry import Registry, blamed_on, is_ours, plugin_fault
+from seqgen.state import State, leaves, outline, real, rebuild, select
 
 
-def checked_tensor(state: State, batch: int, hidden: int) -> Tensor:
-    """`state`, which must be one tensor `[batch, hidden]`."""
-    return _checked(state, "state", (batch, hidden))
-
-
-def checked_parts(
-    state: State, fields: tuple[str, ...], batch: int, hidden: int
-) -> tuple[Tensor, ...]:
-    """`state`, which must be a tuple with a tensor `[batch, hidden]` for each of `fields`."""
-    if not isinstance(state, tuple) or len(state) != len(fields):
-        raise ValueError(f"`state` must be a tuple of {', '.join(fields)}")
-    for name, part in zip(fields, state, strict=True):
-        _checked(part, f"state.{name}", (batch, hidden))
-    return cast(tuple[Tensor, ...], state)
-
-
-def _checked(tensor: State, name: str, shape: tuple[int, int]) -> Tensor:
-    if not isinstance(tensor, Tensor) or tensor.shape != shape:
-        found = list(tensor.shape) if isinstance(tensor, Tensor) else type(tensor).__name__
-        raise ValueError(f"`{name}` must be {list(shape)}, but is {found}")
-    return tensor
-
-
-# The state of a cell within another cell's state: a ValueError where it is missing.
-
-
-def require_inner(cell: Cell, state: State, place: str) -> None:
-    """A ValueError where `state`, at `place` of the whole, is None though `cell` has a state.
-
-    To the inner cell None would mean the initial state, and a fault would pass unseen.
-    """
-    if state is None and cell.initial_state(1) is not None:
-        raise ValueError(f"`state` must have a state for each cell, but {place} has None")
-
-
-# A first look at a cell that is not ours: one tiny step, before anything relies on it.
-
-
-ROWS = 2
-
-
-def rehearsed(cell: Any, input_size: int) -> Any:
+def smoke_test(cell: Any, input_size: int) -> Any:
     """`cell`; if it comes from outside the package, after a step of two rows.
 
-    Errors: PluginError where the step fails, or returns what no cell may return. Where shapes are
-    all that there is (the meta device), nothing is tried.
+    Raises PluginError if the step fails, or returns what no cell may return. On the meta device,
+    where there are shapes and no numbers, nothing is tried.
     """
     if is_ours(cell) or torch.empty(0).is_meta:
         return cell
-    place = place_of(type(cell))
-    name = f"the cell {type(cell).__name__} ({place})"
-    more = f" (seqgen check {place.rpartition(':')[0]} says more)"
-    try:
-        with torch.no_grad(), torch.random.fork_rng(devices=[]):
-            training = cell.training
-            fault = _fault(cell.eval(), input_size)
-            cell.train(training)
-    except Exception as error:  # someone else's code
-        reason = " ".join(str(error).split())
-        message = f"{name}: its first step raised {type(error).__name__}: {reason}{more}"
-        raise PluginError(message) from error
+    with (
+        blamed_on(cell, "its first step", "cell"),
+        torch.no_grad(),
+        torch.random.fork_rng(devices=[]),
+    ):
+        training = cell.training
+        _, fault = next(step_faults(cell.eval(), torch.randn(2, 1, input_size)), ("", ""))
+        cell.train(training)
     if fault:
-        raise PluginError(f"{name}: {fault}{more}")
+        raise plugin_fault(cell, fault, "cell")
     return cell
 
 
-def _fault(cell: Any, input_size: int) -> str:
-    """What is wrong with a step of `cell`, if anything."""
-    first = cell.initial_state(ROWS)
-    fault = _fault_of_state(first)
-    if fault:
-        return f"the state that `initial_state({ROWS})` returned {fault}"
-    result = cell.step_input(torch.randn(ROWS, input_size), first)
-    if not isinstance(result, tuple) or len(result) != 2:
-        shape = [ROWS, cell.output_size]
-        return (
-            f"`step` must return the output {shape} and the state, but returned {outline(result)}"
-        )
-    output, following = result
-    if not isinstance(output, Tensor) or output.shape != (ROWS, cell.output_size):
-        wanted = [ROWS, cell.output_size]
-        return f"the output of `step` must be {wanted}, but is {outline(output)}"
-    if outline(following) != outline(first):
-        return f"the state behind `step` must be {outline(first)}, but is {outline(following)}"
-    fault = _fault_of_state(following)
-    if fault:
-        return f"the state that `step` returned {fault}"
-    return "" if output.isfinite().all() else "the output of `step` is not finite (NaN or infinite)"
-
-
-def _fault_of_state(state: object) -> str:
-    """What keeps `state` from being one, if anything."""
-    if isinstance(state, tuple):
-        faults = [_fault_of_state(part) for part in state]
-        return next(filter(None, faults), "")
-    if state is None:
-        return ""
-    if not isinstance(state, Tensor):
-        return f"has a {type(state).__name__} in it, but must be tensors, tuples and None"
-    if state.dim() == 0 or state.shape[0] != ROWS:
-        return f"has a tensor of {list(state.shape)}, but batch must be dimension 0: [{ROWS}, ...]"
-    return "" if state.isfinite().all() else "is not finite (NaN or infinite)"
-
-
-cells: Registry[Cell] = Registry("cell", supplied={"input_size"}, finishing=rehearsed)
+cells: Registry[Cell] = Registry("cell", supplied={"input_size"}, finishing=smoke_test)
 
 
 class Cell(nn.Module, ABC):
     """One step of recurrence. A subclass sets `output_size` and defines two methods.
 
     Batch is dimension 0 of every tensor of the state, and a step keeps the structure and the shapes
-    that the initial state has. Everything else (reading a sequence,
-    rows of different length, carrying and reordering states) is derived from these two.
+    that the initial state has. Everything else (reading a sequence, rows of different length,
+    carrying and reordering states) is derived from these two.
     """
 
     output_size: int
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "renew" in vars(cls):  # written for an earlier release
+            message = f"{cls.__name__}.renew: the method is called `resample_masks` now"
+            warnings.warn(message, DeprecationWarning, stacklevel=2)
+            cls.resample_masks = vars(cls)["renew"]  # type: ignore[method-assign]
 
     @abstractmethod
     def initial_state(self, batch_size: int) -> State:
@@ -151,19 +78,28 @@ class Cell(nn.Module, ABC):
         """
         return xs
 
-    def renew(self, state: State) -> State:
+    def resample_masks(self, state: State) -> State:
         """`state`, but with what stays for a whole sequence drawn again, such as a dropout mask.
 
         Training calls it where it carries a state from one window of a text to the next, so that
-        each window has masks of its own. The default returns `state`: most cells draw nothing. A
+        each window has its own masks. The default returns `state`: most cells draw nothing. A
         cell that owns other cells passes it on to them.
         """
         return state
 
+    def renew(self, state: State) -> State:
+        """The old name of `resample_masks`."""
+        message = "`Cell.renew` is called `resample_masks` now"
+        warnings.warn(message, DeprecationWarning, stacklevel=2)
+        # Of a class that defines the old name, `resample_masks` is that again: look further up.
+        new = (each for each in type(self).__mro__ if "resample_masks" in vars(each))
+        owner = next(each for each in new if each is Cell or "renew" not in vars(each))
+        return cast(State, vars(owner)["resample_masks"](self, state))
+
     def summary(self, state: State) -> Tensor:
         """What of `state` another network may read, `[batch, n]` with a fixed n.
 
-        The default has all its numbers, one tensor behind the other. A cell whose state has what
+        The default has all its numbers, one tensor after the other. A cell whose state has what
         means nothing to others (masks, a scale) leaves that out, here and in `state_from`.
         """
         floats = [leaf.flatten(1) for leaf in leaves(state) if leaf.is_floating_point()]
@@ -177,8 +113,8 @@ class Cell(nn.Module, ABC):
         return self.summary(self.initial_state(1)).shape[1]
 
     def state_from(self, summary: Tensor) -> State:
-        """The initial state, but for the numbers of `summary: [batch, n]`, which another network
-        (an encoder's bridge) has worked out."""
+        """The initial state with the numbers of `summary: [batch, n]`, which another network (an
+        encoder's bridge) has computed."""
         state = self.initial_state(summary.shape[0])
         filled, used = [], 0
         for leaf in leaves(state):
@@ -206,10 +142,10 @@ class Cell(nn.Module, ABC):
         if time == 0:
             return xs.new_zeros(batch, 0, self.output_size), state
         outputs = []
-        for moment, x in enumerate(self.project(xs).unbind(1)):
+        for t, x in enumerate(self.project(xs).unbind(1)):
             output, following = self.step(x, state)
             if lengths is not None:
-                goes_on = lengths > moment
+                goes_on = lengths > t
                 following = select(goes_on, following, state)
                 output = output.masked_fill(~goes_on.unsqueeze(1), 0)
             outputs.append(output)
@@ -219,3 +155,100 @@ class Cell(nn.Module, ABC):
 
 CellFactory = Annotated[Callable[..., Cell], cells]
 """What a part that owns a cell takes: called with `input_size=`, it returns the cell."""
+
+
+# What a state must be: ValueErrors for a state given from outside, which a kernel may crash on.
+
+
+def checked_tensor(state: State, batch: int, size: int, name: str = "state") -> Tensor:
+    """`state`. Raises ValueError unless it is one tensor `[batch, size]`."""
+    if not isinstance(state, Tensor) or state.shape != (batch, size):
+        found = list(state.shape) if isinstance(state, Tensor) else type(state).__name__
+        raise ValueError(f"`{name}` must be {[batch, size]}, but is {found}")
+    return state
+
+
+def checked_parts(
+    state: State, fields: tuple[str, ...], batch: int, size: int
+) -> tuple[Tensor, ...]:
+    """`state`. Raises ValueError unless it is a tuple with a tensor `[batch, size]` for each of
+    `fields`."""
+    if not isinstance(state, tuple) or len(state) != len(fields):
+        raise ValueError(f"`state` must be a tuple of {', '.join(fields)}")
+    for name, part in zip(fields, state, strict=True):
+        checked_tensor(part, batch, size, f"state.{name}")
+    return cast(tuple[Tensor, ...], state)
+
+
+def require_inner(cell: Cell, state: State, place: str) -> None:
+    """Raises ValueError if `state`, at `place` of the whole, is None though `cell` has a state.
+
+    To the inner cell None would mean the initial state, and a fault would pass unseen.
+    """
+    if state is None and cell.initial_state(1) is not None:
+        raise ValueError(f"`state` must have a state for each cell, but {place} has None")
+
+
+def masked(outputs: Tensor, lengths: Tensor) -> Tensor:
+    """`outputs: [batch, time, output]`, zero after each row's length."""
+    after = ~real(lengths.to(outputs.device), outputs.shape[1])
+    return outputs.masked_fill(after.unsqueeze(2), 0)
+
+
+# What a step must return. The names of these laws are those of `seqgen.testing`.
+
+RETURNS_TWO = "a step returns an output and a state"
+BATCH_FIRST = "batch is dimension 0 of the state"
+SAME_SHAPE = "the state keeps its shape"
+AS_WIDE = "outputs are as wide as declared"
+FINITE = "all numbers are finite"
+
+
+def step_faults(cell: Any, xs: Tensor) -> Iterator[tuple[str, str]]:
+    """Each fault of the initial state and of a step for each of `xs: [batch, time, input]`, as the
+    law that is broken and a sentence. What raises is not caught."""
+    batch, first = len(xs), cell.initial_state(len(xs))
+    yield from _state_faults(first, batch, "`initial_state`", "begin with zeros, say")
+    state = first
+    for x in xs.unbind(1):
+        result = cell.step_input(x, state)
+        wanted = [batch, cell.output_size]
+        if not isinstance(result, tuple) or len(result) != 2:
+            says = f"`step` must return the output {wanted} and the next state, but returned "
+            yield RETURNS_TWO, f"{says}{outline(result)}; end it with `return output, state`"
+            return
+        output, state = result
+        if not isinstance(output, Tensor) or list(output.shape) != wanted:
+            law = AS_WIDE if isinstance(output, Tensor) else RETURNS_TWO
+            says = f"the output of `step` must be {wanted}, but is {outline(output)}"
+            yield law, f"{says}; make it as wide as `output_size` says"
+        if outline(state) != outline(first):
+            says = f"`step` returned the state {outline(state)}, but `initial_state` made "
+            says += f"{outline(first)}: a step must keep the structure, the shapes and the dtypes"
+            yield SAME_SHAPE, f"{says} of the state"
+        advice = "look for a division, a root or a logarithm"
+        yield from _state_faults(state, batch, "`step`", advice)
+        if isinstance(output, Tensor):
+            yield from _not_finite(output, "the output of `step`", advice)
+
+
+def _state_faults(state: Any, batch: int, method: str, advice: str) -> Iterator[tuple[str, str]]:
+    """The faults of what should be a state from `method`, part by part."""
+    if isinstance(state, tuple):
+        for part in state:
+            yield from _state_faults(part, batch, method, advice)
+    elif isinstance(state, Tensor):
+        if state.dim() == 0 or state.shape[0] != batch:
+            says = f"for a batch of {batch} {method} returned a state tensor of "
+            says += f"{list(state.shape)}: batch must be dimension 0 of every tensor of the state"
+            yield BATCH_FIRST, f"{says}, so make it [{batch}, ...]"
+        yield from _not_finite(state, f"the state from {method}", advice)
+    elif state is not None:
+        says = f"the state from {method} has a {type(state).__name__} in it: a state is a tensor,"
+        yield RETURNS_TWO, f"{says} a tuple of states, or None"
+
+
+def _not_finite(tensor: Tensor, what: str, advice: str) -> Iterator[tuple[str, str]]:
+    if not tensor.isfinite().all():
+        kind = "NaN" if tensor.isnan().any() else "infinite numbers"
+        yield FINITE, f"{what} has {kind} for small inputs; {advice}"

@@ -1,7 +1,12 @@
-"""The first weights of cells with gates: one matrix for all gates, from inputs and from states."""
+"""The cells with gates that torch has no kernel for: variants of the LSTM, and `slstm`.
+
+All gates share one matrix for inputs, applied to all times at once, and one for states. A *gate*
+is between 0 and 1 and says how much passes; a *candidate* is what may enter the memory.
+"""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Literal, NamedTuple, cast
 
 import torch
@@ -14,16 +19,18 @@ from seqgen.options import Few, Size
 from seqgen.state import State
 
 
-def input_weights(input_size: int, hidden_size: int, gates: int, forget: int) -> nn.Linear:
-    """Weights and biases from the input to `gates` gates, `[..., input] -> [..., gates * hidden]`.
+def input_weights(input_size: int, hidden_size: int, heads: int = 1) -> nn.Linear:
+    """Weights and biases from the input to four gates, `[..., input] -> [..., 4 * hidden]`, which
+    are head by head those of a head.
 
     The weights are uniform in +-1/sqrt(hidden), as torch's own cells have them. The biases are 0
-    but 1 for gate number `forget`, so that memory lasts from the start (Jozefowicz et al. 2015).
+    but 1 for the second gate, which forgets, so that memory lasts from the start (Jozefowicz et al.
+    2015).
     """
-    linear = nn.Linear(input_size, gates * hidden_size)
+    linear = nn.Linear(input_size, 4 * hidden_size)
     nn.init.uniform_(linear.weight, -(hidden_size**-0.5), hidden_size**-0.5)
     nn.init.zeros_(linear.bias)
-    nn.init.ones_(linear.bias.view(gates, hidden_size)[forget])
+    nn.init.ones_(linear.bias.view(heads, 4, -1)[:, 1])
     return linear
 
 
@@ -38,10 +45,152 @@ def recurrent_weights(hidden_size: int, gates: int) -> nn.Parameter:
     return nn.Parameter(weights)
 
 
-# The cell `slstm`: an LSTM with exponential gates and a normaliser, the scalar memory of xLSTM.
+class LSTMVariant(Cell, ABC):
+    """A cell with the state of an LSTM, whose output is the hidden part of it."""
+
+    recurrent_weight: nn.Parameter
+
+    @abstractmethod
+    def update(self, x: Tensor, hidden: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
+        """h' and c', `[batch, hidden]` each, from a slice of what `project` returned."""
+
+    def initial_state(self, batch_size: int) -> LSTMState:
+        zeros = self.recurrent_weight.new_zeros(batch_size, self.output_size)
+        return LSTMState(zeros, zeros)
+
+    def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        past = checked_parts(state, LSTMState._fields, x.shape[0], self.output_size)
+        following = LSTMState(*self.update(x, *past))
+        return following.hidden, following
 
 
-ForgetGate = Literal["sigmoid", "exponential"]
+@cells.register("layer_norm_lstm")
+class LayerNormLSTM(LSTMVariant):
+    """Long short-term memory with layer normalisation (Ba et al. 2016, equations 20 to 22)::
+
+        i, f, o, g = split(LN(R h) + LN(W x) + b)
+        c' = sigmoid(f) * c + sigmoid(i) * tanh(g)      h' = sigmoid(o) * tanh(LN(c'))
+
+    LN subtracts the mean and divides by the deviation of a vector, here of all four gates together,
+    and multiplies by a gain; that of c' adds a bias as well. The paper gives the other two a bias,
+    too, which is left out, since it would do nothing that b does not.
+
+    The weights W begin uniform in +-1/sqrt(hidden) and R orthogonal for each gate, though their
+    size hardly matters; the gains begin at 1, the biases at 0 but 1 for f.
+    """
+
+    def __init__(self, input_size: int, hidden_size: Size = 256) -> None:
+        super().__init__()
+        self.output_size = hidden_size
+        linear = input_weights(input_size, hidden_size)
+        self.input_weight = linear.weight
+        self.bias = linear.bias
+        self.recurrent_weight = recurrent_weights(hidden_size, gates=4)
+        self.input_gain = nn.Parameter(torch.ones(4 * hidden_size))
+        self.hidden_gain = nn.Parameter(torch.ones(4 * hidden_size))
+        self.memory_norm = nn.LayerNorm(hidden_size)
+
+    def project(self, xs: Tensor) -> Tensor:
+        """LN(W x) + b: `[batch, time, input] -> [batch, time, 4 * hidden]`, gates i, f, o, g."""
+        sums = functional.linear(xs, self.input_weight)
+        return functional.layer_norm(sums, sums.shape[-1:], self.input_gain, self.bias)
+
+    def update(self, x: Tensor, hidden: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
+        size = self.output_size
+        sums = hidden @ self.recurrent_weight
+        sums = x + functional.layer_norm(sums, sums.shape[-1:], self.hidden_gain)
+        gates, candidate = sums.split_with_sizes([3 * size, size], 1)
+        i, f, o = torch.sigmoid(gates).chunk(3, 1)
+        memory = f * memory + i * torch.tanh(candidate)
+        return o * torch.tanh(self.memory_norm(memory)), memory
+
+
+@cells.register("multiplicative_lstm")
+class MultiplicativeLSTM(LSTMVariant):
+    """Multiplicative long short-term memory (Krause et al. 2016, equations 18 to 22)::
+
+        m = (W_m x) * (R_m h)
+        i, f, o, g = split(W x + R m + b)
+        c' = sigmoid(f) * c + sigmoid(i) * tanh(g)      h' = sigmoid(o) * tanh(c')
+
+    The intermediate state m stands wherever an LSTM has h: in the three gates and in the candidate
+    g. Since x decides what of R_m h gets through, each symbol has its own transition.
+
+    The last line is that of an LSTM, with tanh on g and on c', as in Radford et al. (2017). That of
+    Krause et al. is another one: no tanh on g, and h' = tanh(sigmoid(o) * c') (equation 16). It is
+    not here. Their gates have no b.
+
+    The weights W begin uniform in +-1/sqrt(hidden), W_m in +-sqrt(3/input), so that m is as large
+    as R_m h where x has elements of variance 1; R is orthogonal for each gate, and the biases are 0
+    but 1 for f.
+    """
+
+    def __init__(self, input_size: int, hidden_size: Size = 256) -> None:
+        super().__init__()
+        self.output_size = hidden_size
+        linear = input_weights(input_size, hidden_size)
+        bound = (3 / input_size) ** 0.5
+        factors = torch.empty(hidden_size, input_size).uniform_(-bound, bound)
+        # W_m above W: one matrix product for both.
+        self.input_weight = nn.Parameter(torch.cat([factors, linear.weight.detach()]))
+        self.bias = linear.bias
+        self.recurrent_factors = recurrent_weights(hidden_size, gates=1)
+        self.recurrent_weight = recurrent_weights(hidden_size, gates=4)
+
+    def project(self, xs: Tensor) -> Tensor:
+        """W_m x, then W x + b of i, f, o and g: `[batch, time, input] -> [.., .., 5 * hidden]`."""
+        bias = functional.pad(self.bias, (self.output_size, 0))
+        return functional.linear(xs, self.input_weight, bias)
+
+    def update(self, x: Tensor, hidden: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
+        size = self.output_size
+        factor, rest = x.split_with_sizes([size, 4 * size], 1)
+        sums = torch.addmm(rest, factor * (hidden @ self.recurrent_factors), self.recurrent_weight)
+        gates, candidate = sums.split_with_sizes([3 * size, size], 1)
+        i, f, o = torch.sigmoid(gates).chunk(3, 1)
+        memory = f * memory + i * torch.tanh(candidate)
+        return o * torch.tanh(memory), memory
+
+
+@cells.register("peephole_lstm")
+class PeepholeLSTM(LSTMVariant):
+    """Long short-term memory with peepholes (Gers and Schmidhuber 2000)::
+
+        i = sigmoid(W_i x + R_i h + p_i * c + b_i)      f = sigmoid(W_f x + R_f h + p_f * c + b_f)
+        g = tanh(W_g x + R_g h + b_g)                   c' = f * c + i * g
+        o = sigmoid(W_o x + R_o h + p_o * c' + b_o)     h' = o * tanh(c')
+
+    Peepholes let the gates count: h is near 0 where o is shut, but c can always be seen. The
+    gates of a unit see its own memory only, i and f as it was and o as it is now. In the paper h'
+    is o * c' without tanh; tanh is what later descriptions have (Graves 2013; Sak et al. 2014;
+    Greff et al. 2017).
+
+    The weights W and p begin uniform in +-1/sqrt(hidden), R orthogonal for each gate, the biases at
+    0 but 1 for f.
+    """
+
+    def __init__(self, input_size: int, hidden_size: Size = 256) -> None:
+        super().__init__()
+        self.output_size = hidden_size
+        self.of_input = input_weights(input_size, hidden_size)
+        self.recurrent_weight = recurrent_weights(hidden_size, gates=4)
+        self.peepholes = nn.Parameter(torch.empty(3, hidden_size))  # of i, f and o
+        nn.init.uniform_(self.peepholes, -(hidden_size**-0.5), hidden_size**-0.5)
+
+    def project(self, xs: Tensor) -> Tensor:
+        """W x + b of i, f, o and g: `[batch, time, input] -> [batch, time, 4 * hidden]`."""
+        return cast(Tensor, self.of_input(xs))
+
+    def update(self, x: Tensor, hidden: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
+        size = self.output_size
+        sums = torch.addmm(x, hidden, self.recurrent_weight)
+        early, late, candidate = sums.split_with_sizes([2 * size, size, size], 1)
+        seen = self.peepholes[:2] * memory.unsqueeze(1)  # [batch, 2, hidden]
+        i, f = torch.sigmoid(early.view(len(x), 2, size) + seen).unbind(1)
+        memory = f * memory + i * torch.tanh(candidate)
+        o = torch.sigmoid(late + self.peepholes[2] * memory)
+        return o * torch.tanh(memory), memory
+
 
 NOTHING = -1e30
 """The first stabiliser: so far below every gate that nothing of before the first step counts."""
@@ -82,7 +231,7 @@ class SLSTM(Cell):
         input_size: int,
         hidden_size: Size = 256,
         heads: Few = 1,
-        forget_gate: ForgetGate = "sigmoid",
+        forget_gate: Literal["sigmoid", "exponential"] = "sigmoid",
     ) -> None:
         super().__init__()
         if hidden_size % heads:
@@ -92,17 +241,13 @@ class SLSTM(Cell):
         self.forget_gate = forget_gate
         size = hidden_size // heads
         # Head by head, each with its gates i, f, z and o.
-        self.of_input = nn.Linear(input_size, 4 * hidden_size)
-        nn.init.uniform_(self.of_input.weight, -(hidden_size**-0.5), hidden_size**-0.5)
-        nn.init.zeros_(self.of_input.bias)
-        nn.init.ones_(self.of_input.bias.view(heads, 4, size)[:, 1])
+        self.of_input = input_weights(input_size, hidden_size, heads)
         self.recurrent_weight = nn.Parameter(torch.empty(heads, size, 4 * size))
         for block in self.recurrent_weight.detach():
             for gate in block.chunk(4, 1):
                 nn.init.orthogonal_(gate)
 
     def initial_state(self, batch_size: int) -> SLSTMState:
-        """Zeros, and NOTHING for the stabiliser; `[batch, hidden]` each."""
         zeros = self.recurrent_weight.new_zeros(batch_size, self.output_size)
         return SLSTMState(zeros, zeros, zeros, torch.full_like(zeros, NOTHING))
 
@@ -119,11 +264,9 @@ class SLSTM(Cell):
 
     def project(self, xs: Tensor) -> Tensor:
         """W x + b: `[batch, time, input] -> [batch, time, heads * 4 * head]`."""
-        projected: Tensor = self.of_input(xs)
-        return projected
+        return cast(Tensor, self.of_input(xs))
 
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """`x: [batch, heads * 4 * head]` to `[batch, hidden]`."""
         batch, size = x.shape[0], self.output_size
         hidden, memory, normaliser, past = checked_parts(state, SLSTMState._fields, batch, size)
         i, f, z, o = self._gates(x, hidden)
@@ -148,166 +291,3 @@ class SLSTM(Cell):
         sums = torch.baddbmm(inputs, by_head, self.recurrent_weight).transpose(0, 1)
         gates = sums.reshape(batch, self.heads, 4, size // self.heads).transpose(1, 2)
         return gates.reshape(batch, 4, size).unbind(1)
-
-
-# The cell `layer_norm_lstm`: an LSTM whose sums are normalised before its gates.
-
-
-@cells.register("layer_norm_lstm")
-class LayerNormLSTM(Cell):
-    """Long short-term memory with layer normalisation (Ba et al. 2016, equations 20 to 22)::
-
-        i, f, o, g = split(LN(R h) + LN(W x) + b)
-        c' = sigmoid(f) * c + sigmoid(i) * tanh(g)      h' = sigmoid(o) * tanh(LN(c'))
-
-    LN subtracts the mean and divides by the deviation of a vector, here of all four gates together,
-    and multiplies by a gain; that of c' adds a bias as well. The paper gives the other two a bias,
-    too, which is left out, since it would do nothing that b does not.
-
-    The weights W begin uniform in +-1/sqrt(hidden) and R orthogonal for each gate, though their
-    size hardly matters; the gains begin at 1, the biases at 0 but 1 for f.
-    """
-
-    def __init__(self, input_size: int, hidden_size: Size = 256) -> None:
-        super().__init__()
-        self.output_size = hidden_size
-        linear = input_weights(input_size, hidden_size, gates=4, forget=1)
-        self.input_weight = linear.weight
-        self.bias = linear.bias
-        self.recurrent_weight = recurrent_weights(hidden_size, gates=4)
-        self.input_gain = nn.Parameter(torch.ones(4 * hidden_size))
-        self.hidden_gain = nn.Parameter(torch.ones(4 * hidden_size))
-        self.memory_norm = nn.LayerNorm(hidden_size)
-
-    def initial_state(self, batch_size: int) -> LSTMState:
-        """Zeros, `[batch, hidden]` twice."""
-        zeros = self.recurrent_weight.new_zeros(batch_size, self.output_size)
-        return LSTMState(zeros, zeros)
-
-    def project(self, xs: Tensor) -> Tensor:
-        """LN(W x) + b: `[batch, time, input] -> [batch, time, 4 * hidden]`, gates i, f, o, g."""
-        sums = functional.linear(xs, self.input_weight)
-        return functional.layer_norm(sums, sums.shape[-1:], self.input_gain, self.bias)
-
-    def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """`x: [batch, 4 * hidden]` to `[batch, hidden]`."""
-        size = self.output_size
-        hidden, memory = checked_parts(state, LSTMState._fields, x.shape[0], size)
-        sums = hidden @ self.recurrent_weight
-        gates = x + functional.layer_norm(sums, sums.shape[-1:], self.hidden_gain)
-        shut, candidate = gates.split_with_sizes([3 * size, size], 1)
-        i, f, o = torch.sigmoid(shut).chunk(3, 1)
-        memory = f * memory + i * torch.tanh(candidate)
-        hidden = o * torch.tanh(self.memory_norm(memory))
-        return hidden, LSTMState(hidden, memory)
-
-
-# The cell `multiplicative_lstm`: an LSTM whose recurrent weights depend on its input.
-
-
-@cells.register("multiplicative_lstm")
-class MultiplicativeLSTM(Cell):
-    """Multiplicative long short-term memory (Krause et al. 2016, equations 18 to 22)::
-
-        m = (W_m x) * (R_m h)
-        i, f, o, g = split(W x + R m + b)
-        c' = sigmoid(f) * c + sigmoid(i) * tanh(g)      h' = sigmoid(o) * tanh(c')
-
-    The intermediate state m stands wherever an LSTM has h: in the three gates and in the candidate
-    g. Since x decides what of R_m h gets through, each symbol has a transition of its own.
-
-    The last line is that of an LSTM, with tanh on g and on c', as in Radford et al. (2017). That of
-    Krause et al. is another one: no tanh on g, and h' = tanh(sigmoid(o) * c') (equation 16). It is
-    not here. Their gates have no b.
-
-    The weights W begin uniform in +-1/sqrt(hidden), W_m in +-sqrt(3/input), so that m is as large
-    as R_m h where x has elements of variance 1; R is orthogonal for each gate, and the biases are 0
-    but 1 for f.
-    """
-
-    def __init__(self, input_size: int, hidden_size: Size = 256) -> None:
-        super().__init__()
-        self.output_size = hidden_size
-        linear = input_weights(input_size, hidden_size, gates=4, forget=1)
-        bound = (3 / input_size) ** 0.5
-        factors = torch.empty(hidden_size, input_size).uniform_(-bound, bound)
-        # W_m above W: one matrix product for both.
-        self.input_weight = nn.Parameter(torch.cat([factors, linear.weight.detach()]))
-        self.bias = linear.bias
-        self.recurrent_factors = recurrent_weights(hidden_size, gates=1)
-        self.recurrent_weight = recurrent_weights(hidden_size, gates=4)
-
-    def initial_state(self, batch_size: int) -> LSTMState:
-        """Zeros, `[batch, hidden]` twice."""
-        zeros = self.recurrent_weight.new_zeros(batch_size, self.output_size)
-        return LSTMState(zeros, zeros)
-
-    def project(self, xs: Tensor) -> Tensor:
-        """W_m x, then W x + b of i, f, o and g: `[batch, time, input] -> [.., .., 5 * hidden]`."""
-        return functional.linear(
-            xs, self.input_weight, functional.pad(self.bias, (self.output_size, 0))
-        )
-
-    def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """`x: [batch, 5 * hidden]` to `[batch, hidden]`."""
-        size = self.output_size
-        hidden, memory = checked_parts(state, LSTMState._fields, x.shape[0], size)
-        factor, rest = x.split_with_sizes([size, 4 * size], 1)
-        gates = torch.addmm(rest, factor * (hidden @ self.recurrent_factors), self.recurrent_weight)
-        shut, candidate = gates.split_with_sizes([3 * size, size], 1)
-        i, f, o = torch.sigmoid(shut).chunk(3, 1)
-        memory = f * memory + i * torch.tanh(candidate)
-        hidden = o * torch.tanh(memory)
-        return hidden, LSTMState(hidden, memory)
-
-
-# The cell `peephole_lstm`: an LSTM whose gates see its memory.
-
-
-@cells.register("peephole_lstm")
-class PeepholeLSTM(Cell):
-    """Long short-term memory with peepholes (Gers and Schmidhuber 2000)::
-
-        i = sigmoid(W_i x + R_i h + p_i * c + b_i)      f = sigmoid(W_f x + R_f h + p_f * c + b_f)
-        g = tanh(W_g x + R_g h + b_g)                   c' = f * c + i * g
-        o = sigmoid(W_o x + R_o h + p_o * c' + b_o)     h' = o * tanh(c')
-
-    So that the gates can count: h is near 0 where o is shut, but c is always there to be seen. The
-    gates of a unit see its own memory only, i and f as it was and o as it is now. In the paper h'
-    is o * c' without tanh; tanh is what later descriptions have (Graves 2013; Sak et al. 2014;
-    Greff et al. 2017).
-
-    The weights W and p begin uniform in +-1/sqrt(hidden), R orthogonal for each gate, the biases at
-    0 but 1 for f.
-    """
-
-    def __init__(self, input_size: int, hidden_size: Size = 256) -> None:
-        super().__init__()
-        self.output_size = hidden_size
-        self.of_input = input_weights(input_size, hidden_size, gates=4, forget=1)
-        self.recurrent_weight = recurrent_weights(hidden_size, gates=4)
-        self.peepholes = nn.Parameter(torch.empty(3, hidden_size))  # of i, f and o
-        nn.init.uniform_(self.peepholes, -(hidden_size**-0.5), hidden_size**-0.5)
-
-    def initial_state(self, batch_size: int) -> LSTMState:
-        """Zeros, `[batch, hidden]` twice."""
-        zeros = self.recurrent_weight.new_zeros(batch_size, self.output_size)
-        return LSTMState(zeros, zeros)
-
-    def project(self, xs: Tensor) -> Tensor:
-        """W x + b of i, f, o and g: `[batch, time, input] -> [batch, time, 4 * hidden]`."""
-        projected: Tensor = self.of_input(xs)
-        return projected
-
-    def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """`x: [batch, 4 * hidden]` to `[batch, hidden]`."""
-        batch, size = x.shape[0], self.output_size
-        hidden, memory = checked_parts(state, LSTMState._fields, batch, size)
-        early, late, candidate = torch.addmm(x, hidden, self.recurrent_weight).split_with_sizes(
-            [2 * size, size, size], 1
-        )
-        seen = self.peepholes[:2] * memory.unsqueeze(1)  # [batch, 2, hidden]
-        i, f = torch.sigmoid(early.view(batch, 2, size) + seen).unbind(1)
-        memory = f * memory + i * torch.tanh(candidate)
-        hidden = torch.sigmoid(late + self.peepholes[2] * memory) * torch.tanh(memory)
-        return hidden, LSTMState(hidden, memory)

@@ -1,10 +1,14 @@
-"""The linear recurrence h_t = a_t * h_{t-1} + b_t over all times, with its gradient.
+"""The cells without a matrix product in their recurrence, which train at all times at once.
 
-Three ways of training it were measured on CPU cores. Doubling (Hillis and Steele 1986) needs
-log2(time) passes over all of memory and took more than twice as long as a plain loop, since a CPU
-has no use for so much parallelism. The plain loop spends much of its time on autograd's records.
-The loop below has one fused kernel for each time, forward and backward, and no records: a training
-step of `min_gru` takes 0.9 of the plain loop's time for `[64, 32, 256]` and 0.55 for
+A *scan* computes the states of all times and their gradient. The linear one is
+h_t = a_t * h_{t-1} + b_t; in an elementwise one each unit of h_t depends on the same unit of
+h_{t-1} alone, in any way.
+
+Three ways of training the linear one were measured on CPU cores. Doubling (Hillis and Steele 1986)
+needs log2(time) passes over all of memory and took more than twice as long as a plain loop, since a
+CPU has no use for so much parallelism. The plain loop spends much of its time on autograd's
+records. The loop below has one fused kernel for each time, forward and backward, and no records: a
+training step of `min_gru` takes 0.9 of the plain loop's time for `[64, 32, 256]` and 0.55 for
 `[16, 64, 128]`. Since it is the recurrence itself, it is also as exact: nothing is divided, no
 logarithm is taken, and each rounding error shrinks by a_t in every later step.
 """
@@ -20,7 +24,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from seqgen.cells.base import Cell, cells, checked_tensor
+from seqgen.cells.base import Cell, cells, checked_tensor, masked
 from seqgen.options import PositiveFloat, Size
 from seqgen.state import State
 
@@ -43,7 +47,7 @@ def linear_scan(factors: Tensor, terms: Tensor, first: Tensor) -> Tensor:
 def linear_scan_backward(factors: Tensor, gradient: Tensor) -> Tensor:
     """All s_t of `s_t = gradient_t + factors_{t+1} * s_{t+1}`, which ends with the last gradient.
 
-    All are `[batch, time, hidden]` and of one dtype; not to be differentiated again.
+    All are `[batch, time, hidden]` and of one dtype; it cannot be differentiated again.
     """
     sums = torch.empty_like(gradient, memory_format=torch.contiguous_format)
     each, own, a = sums.unbind(1), gradient.unbind(1), factors.unbind(1)
@@ -51,24 +55,6 @@ def linear_scan_backward(factors: Tensor, gradient: Tensor) -> Tensor:
     for time in range(len(a) - 2, -1, -1):
         torch.addcmul(own[time], a[time + 1], each[time + 1], out=each[time])
     return sums
-
-
-def at_lengths(states: Tensor, first: Tensor, lengths: Tensor) -> Tensor:
-    """The state of each row after its length: `states: [batch, time, hidden]` to `[batch, hidden]`.
-
-    A row of length 0 is still in the state `first: [batch, hidden]`.
-    """
-    lengths = lengths.to(states.device)
-    rows = torch.arange(states.shape[0], device=states.device)
-    last = states[rows, (lengths - 1).clamp(min=0)]
-    return torch.where((lengths > 0).unsqueeze(1), last, first)
-
-
-def within(outputs: Tensor, lengths: Tensor) -> Tensor:
-    """`outputs: [batch, time, output]`, zero behind each row's length."""
-    times = torch.arange(outputs.shape[1], device=outputs.device)
-    behind = times >= lengths.to(outputs.device).unsqueeze(1)
-    return outputs.masked_fill(behind.unsqueeze(2), 0)
 
 
 class _LinearScan(torch.autograd.Function):
@@ -95,20 +81,6 @@ class _LinearScan(torch.autograd.Function):
         return of_factors, sums, factors[:, 0] * sums[:, 0]
 
 
-# A recurrence in which each unit sees only itself, over all times, with a gradient at once.
-#
-# The states must be found one after the other, but not their gradient. As unit k of h_t depends on
-# unit k of h_{t-1} alone, `dh_t/dh_{t-1}` is a vector and not a matrix, so that
-#
-#     s_t = g_t + dh_{t+1}/dh_t * s_{t+1}
-#
-# (with g_t = dL/dh_t where h_t is read directly) is a linear recurrence backward in time, a fused
-# kernel for each time. All else, the derivatives of the step and what comes of them for inputs and
-# parameters, is computed for all times together, by autograd from the step itself. Against autograd
-# through the loop, a training step of `sru` takes as long for `[64, 32, 256]`, where the arithmetic
-# itself takes the time, and half as long for `[16, 64, 128]`, where the number of kernels does.
-
-
 def elementwise_scan(
     following: Callable[..., Tensor], inputs: Sequence[Tensor], first: Tensor
 ) -> Tensor:
@@ -117,6 +89,17 @@ def elementwise_scan(
     `inputs` are `[batch, time, ...]`, time at least 1, and `first` is `[batch, hidden]`; returns
     `[batch, time, hidden]`. `following` must work on `[batch, hidden]` as on
     `[batch, time, hidden]`, unit by unit; it may use parameters.
+
+    The states must be found one after the other, but not their gradient. As `dh_t/dh_{t-1}` is a
+    vector and not a matrix, with `g_t = dL/dh_t`, taken where h_t is read directly,
+
+        s_t = g_t + dh_{t+1}/dh_t * s_{t+1}
+
+    is a linear recurrence backward in time, a fused kernel for each time. All else, the derivatives
+    of the step and the gradients of inputs and parameters, is computed for all times together, by
+    autograd from the step itself. Against autograd through the loop, a training step of `sru` takes
+    as long for `[64, 32, 256]`, where the arithmetic itself takes the time, and half as long for
+    `[16, 64, 128]`, where the number of kernels does.
     """
     with torch.no_grad():
         past, states = first, []
@@ -149,9 +132,6 @@ class _ThroughTime(torch.autograd.Function):
         return sums, None, derivatives[:, 0] * sums[:, 0]
 
 
-# The base of cells that read all times by a scan: how they begin, and where rows end.
-
-
 class ScannedCell(Cell, ABC):
     """A cell whose state is one tensor `[batch, hidden]`, as wide as its output."""
 
@@ -162,10 +142,12 @@ class ScannedCell(Cell, ABC):
         `first` is the state before time 0; there is at least one time.
         """
 
+    def initial_state(self, batch_size: int) -> Tensor:
+        return next(self.parameters()).new_zeros(batch_size, self.output_size)
+
     def forward(
         self, xs: Tensor, state: State = None, lengths: Tensor | None = None
     ) -> tuple[Tensor, State]:
-        """As `Cell.forward`, by `scan`."""
         batch, time, _ = xs.shape
         first = self.initial_state(batch) if state is None else state
         first = checked_tensor(first, batch, self.output_size)
@@ -174,10 +156,10 @@ class ScannedCell(Cell, ABC):
         outputs, states = self.scan(self.project(xs), first)
         if lengths is None:
             return outputs, states[:, -1]
-        return within(outputs, lengths), at_lengths(states, first, lengths)
-
-
-# The base of cells whose recurrence is linear, with gates that see the input alone.
+        lengths = lengths.to(states.device)
+        last = states[torch.arange(batch, device=states.device), (lengths - 1).clamp(min=0)]
+        # A row of length 0 is still in its first state.
+        return masked(outputs, lengths), torch.where((lengths > 0).unsqueeze(1), last, first)
 
 
 class LinearCell(ScannedCell, ABC):
@@ -197,29 +179,19 @@ class LinearCell(ScannedCell, ABC):
     def recurrence(self, projected: Tensor) -> tuple[Tensor, Tensor]:
         """Factor and term `[..., hidden]` from `projected: [..., products * hidden]`."""
 
-    def initial_state(self, batch_size: int) -> Tensor:
-        """Zeros, `[batch, hidden]`."""
-        return self.of_input.weight.new_zeros(batch_size, self.output_size)
-
     def project(self, xs: Tensor) -> Tensor:
         """`[batch, time, input] -> [batch, time, products * hidden]`."""
-        projected: Tensor = self.of_input(xs)
-        return projected
+        return cast(Tensor, self.of_input(xs))
 
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """`x: [batch, products * hidden]` to h', which is output and state."""
         past = checked_tensor(state, x.shape[0], self.output_size)
         factor, term = self.recurrence(x)
         hidden = factor * past + term
         return hidden, hidden
 
     def scan(self, projected: Tensor, first: Tensor) -> tuple[Tensor, Tensor]:
-        """h of all times, twice: all gates at once, then `linear_scan`."""
         hiddens = linear_scan(*self.recurrence(projected), first)
         return hiddens, hiddens
-
-
-# The cell `min_gru`: a gated unit whose gates see the input alone, so that times train at once.
 
 
 @cells.register("min_gru")
@@ -232,7 +204,7 @@ class MinGRU(LinearCell):
     version in logarithms (appendix B) g is made positive, since h must be; here it need not be.
 
     The weights begin uniform in +-1/sqrt(input) as in `nn.Linear`, the biases at 0 but -1 for z,
-    which stands where another cell's forget gate has 1: the memory lasts from the start.
+    where another cell's forget gate has 1: the memory lasts from the start.
     """
 
     def __init__(self, input_size: int, hidden_size: Size = 256) -> None:
@@ -240,12 +212,8 @@ class MinGRU(LinearCell):
         nn.init.constant_(self.of_input.bias[:hidden_size], -1)
 
     def recurrence(self, projected: Tensor) -> tuple[Tensor, Tensor]:
-        """1 - z and z * g from `projected: [..., 2 * hidden]`."""
         update, candidate = projected.chunk(2, -1)
         return torch.sigmoid(-update), torch.sigmoid(update) * candidate
-
-
-# The cell `min_lstm`: an LSTM whose gates see the input alone, so that times train at once.
 
 
 @cells.register("min_lstm")
@@ -268,13 +236,9 @@ class MinLSTM(LinearCell):
         nn.init.ones_(self.of_input.bias[:hidden_size])
 
     def recurrence(self, projected: Tensor) -> tuple[Tensor, Tensor]:
-        """f / (f + i) and i / (f + i) * g from `projected: [..., 3 * hidden]`."""
         forget, take, candidate = projected.chunk(3, -1)
         advantage = functional.logsigmoid(forget) - functional.logsigmoid(take)
         return torch.sigmoid(advantage), torch.sigmoid(-advantage) * candidate
-
-
-# The cell `sru`: a recurrent unit without a matrix product in its recurrence.
 
 
 @cells.register("sru")
@@ -308,10 +272,6 @@ class SRU(ScannedCell):
         self.recurrent_weight = nn.Parameter(torch.empty(2, hidden_size))  # of f and r
         nn.init.uniform_(self.recurrent_weight, -(hidden_size**-0.5), hidden_size**-0.5)
 
-    def initial_state(self, batch_size: int) -> Tensor:
-        """Zeros, `[batch, hidden]`."""
-        return self.input_weight.new_zeros(batch_size, self.output_size)
-
     def project(self, xs: Tensor) -> Tensor:
         """`[batch, time, input] -> [batch, time, 4 * hidden]`: W_f x + b_f, W_r x + b_r, W x, s."""
         products, size = self.input_weight.shape[0], self.output_size
@@ -320,14 +280,12 @@ class SRU(ScannedCell):
         return torch.cat([projected, 3**0.5 * xs], -1) if self.same_size else projected
 
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """`x: [batch, 4 * hidden]` to `[batch, hidden]`."""
         past = checked_tensor(state, x.shape[0], self.output_size)
         forget, reset, candidate, highway = x.chunk(4, -1)
         memory = self._memory(past, forget, candidate)
         return self._output(reset, highway, past, memory), memory
 
     def scan(self, projected: Tensor, first: Tensor) -> tuple[Tensor, Tensor]:
-        """h and c of all times: c by `elementwise_scan` and all else at once."""
         forgets, resets, candidates, highways = projected.chunk(4, -1)
         memories = elementwise_scan(self._memory, (forgets, candidates), first)
         pasts = torch.cat([first.unsqueeze(1), memories[:, :-1]], 1)
@@ -342,12 +300,6 @@ class SRU(ScannedCell):
         """h', for one time or for all."""
         r = torch.sigmoid(reset + self.recurrent_weight[1] * past)
         return highway + r * (memory - highway)
-
-
-# The cell `indrnn`: a recurrent network in which each unit remembers only itself.
-
-
-Activation = Literal["relu", "tanh"]
 
 
 @cells.register("indrnn")
@@ -372,7 +324,7 @@ class IndRNN(ScannedCell):
         self,
         input_size: int,
         hidden_size: Size = 256,
-        activation: Activation = "relu",
+        activation: Literal["relu", "tanh"] = "relu",
         bound: PositiveFloat = 1.0,
     ) -> None:
         super().__init__()
@@ -384,22 +336,15 @@ class IndRNN(ScannedCell):
         self.recurrent_weight = nn.Parameter(torch.empty(hidden_size))
         nn.init.uniform_(self.recurrent_weight, 0, min(1, bound))
 
-    def initial_state(self, batch_size: int) -> Tensor:
-        """Zeros, `[batch, hidden]`."""
-        return self.recurrent_weight.new_zeros(batch_size, self.output_size)
-
     def project(self, xs: Tensor) -> Tensor:
         """W x + b: `[batch, time, input] -> [batch, time, hidden]`."""
-        projected: Tensor = self.of_input(xs)
-        return projected
+        return cast(Tensor, self.of_input(xs))
 
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """`x: [batch, hidden]` to h', which is output and state."""
         hidden = self._following(checked_tensor(state, x.shape[0], self.output_size), x)
         return hidden, hidden
 
     def scan(self, projected: Tensor, first: Tensor) -> tuple[Tensor, Tensor]:
-        """h of all times, twice."""
         hiddens = elementwise_scan(self._following, (projected,), first)
         return hiddens, hiddens
 

@@ -1,9 +1,14 @@
-"""What the cells on torch's native kernels share: layers, lengths and looks at shapes."""
+"""The cells on torch's native kernels: `rnn`, `gru` and `lstm`, and one layer of each in a loop.
+
+A *kernel* is what torch has for a kind of layer, a step and a sequence. *Segments* are how rows of
+different length are read by a kernel that knows of no lengths.
+"""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import ABC
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, NamedTuple, cast
 
@@ -16,7 +21,179 @@ from seqgen.cells.base import Cell, cells, checked_parts, checked_tensor
 from seqgen.options import Few, Share, Size
 from seqgen.state import State, map_state, reorder, select
 
-# Segments: rows of different length, read by what knows of no lengths.
+Init = Literal["uniform", "orthogonal"]
+Nonlinearity = Literal["tanh", "relu"]
+
+
+class LSTMState(NamedTuple):
+    """What one layer remembers: `hidden` and `memory`, both `[batch, hidden]`."""
+
+    hidden: Tensor
+    memory: Tensor
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A kind of layer: its step, its way to read whole sequences, its gates and its state."""
+
+    step_of: Callable[..., Any]
+    sequence_of: Callable[..., Any]
+    gates: int
+    has_memory: bool = False
+
+    def first(self, zeros: Tensor) -> State:
+        """The initial state of a layer, made of `zeros: [batch, hidden]`."""
+        return LSTMState(zeros, zeros) if self.has_memory else zeros
+
+    def checked(self, state: State, batch: int, size: int) -> State:
+        """The state of a layer. Raises ValueError if its shapes are wrong."""
+        if self.has_memory:
+            return LSTMState(*checked_parts(state, LSTMState._fields, batch, size))
+        return checked_tensor(state, batch, size)
+
+    def step(self, x: Tensor, state: State, weights: Sequence[Tensor]) -> tuple[Tensor, State]:
+        """`x: [batch, input]` to `[batch, hidden]` and the next state."""
+        found = self.step_of(x, state, *weights)
+        return (found[0], LSTMState(*found)) if self.has_memory else (found, found)
+
+    def read(self, *arguments: Any) -> tuple[Tensor, State]:
+        """Outputs and last state, each tensor of it `[layers, batch, hidden]`."""
+        outputs, *last = self.sequence_of(*arguments)
+        return outputs, LSTMState(*last) if self.has_memory else last[0]
+
+
+RNNS = {
+    "tanh": Kernel(torch.rnn_tanh_cell, torch.rnn_tanh, gates=1),
+    "relu": Kernel(torch.rnn_relu_cell, torch.rnn_relu, gates=1),
+}
+GRUS = Kernel(torch.gru_cell, torch.gru, gates=3)
+LSTMS = Kernel(torch.lstm_cell, torch.lstm, gates=4, has_memory=True)
+
+
+def init_layer(init: Init, weights: Sequence[Tensor], kernel: Kernel) -> None:
+    """Set `weights` (input, recurrent, input bias, recurrent bias) of a layer.
+
+    `uniform` leaves torch's own choice, uniform in +-1/sqrt(hidden). `orthogonal` makes the
+    recurrent weights of each gate orthogonal (Saxe et al. 2014) and the biases 0, but 1 for the
+    forget gate of an LSTM, so that the memory lasts from the start (Jozefowicz et al. 2015).
+    """
+    if init == "uniform":
+        return
+    _, recurrent, input_bias, recurrent_bias = weights
+    for gate in recurrent.chunk(kernel.gates):
+        nn.init.orthogonal_(gate)
+    nn.init.zeros_(recurrent_bias)
+    nn.init.zeros_(input_bias)
+    if kernel.has_memory:
+        nn.init.ones_(input_bias.chunk(4)[1])  # torch's order of gates: input, forget, cell, output
+
+
+class NativeCell(Cell, ABC):
+    """Layers of one kind, which a kernel of torch reads over all times at once.
+
+    The state is a tuple with the state of each layer.
+
+    At each call the weights are those that the parameters of `native` are then. Its own `forward`
+    reads a list of weights that it keeps, so a caller that replaces parameters for a while
+    (`torch.func.functional_call`, as `weight_drop` does) would not be heard.
+    """
+
+    def __init__(
+        self,
+        native: Callable[..., nn.RNNBase],
+        kernel: Kernel,
+        layers: int,
+        dropout: float,
+        init: Init,
+    ) -> None:
+        super().__init__()
+        if dropout and layers < 2:
+            raise ValueError(
+                f"`dropout` is between layers: `layers` must be at least 2, but is {layers}"
+            )
+        self.native = native(num_layers=layers, dropout=dropout, batch_first=True)
+        self.kernel = kernel
+        self.output_size = self.native.hidden_size
+        self.layers = layers
+        self.dropout = dropout
+        for weights in self.native.all_weights:
+            init_layer(init, weights, kernel)
+
+    def initial_state(self, batch_size: int) -> tuple[State, ...]:
+        zeros = self.native.all_weights[0][0].new_zeros(batch_size, self.output_size)
+        return (self.kernel.first(zeros),) * self.layers
+
+    def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        following = []
+        pasts = self._each_checked(state, x.shape[0])
+        for layer, (past, weights) in enumerate(zip(pasts, self.native.all_weights, strict=True)):
+            if layer:
+                x = nn.functional.dropout(x, self.dropout, self.training)
+            x, new = self.kernel.step(x, past, weights)
+            following.append(new)
+        return x, tuple(following)
+
+    def forward(
+        self, xs: Tensor, state: State = None, lengths: Tensor | None = None
+    ) -> tuple[Tensor, State]:
+        batch, time, size = xs.shape
+        if size != self.native.input_size:
+            raise ValueError(f"`xs` must be [..., {self.native.input_size}], but is [..., {size}]")
+        past = self.initial_state(batch) if state is None else self._each_checked(state, batch)
+        if time == 0 or batch == 0 or (lengths is not None and not bool(lengths.any())):
+            return xs.new_zeros(batch, time, self.output_size), past
+        if lengths is None:
+            return self._read(xs, past)
+        if xs.device.type == "cpu":
+            return read_in_segments(self._read, xs, past, lengths)
+        return self._read_packed(xs, past, lengths)
+
+    def _read(self, xs: Tensor, past: State) -> tuple[Tensor, State]:
+        """Rows that are all as long as `xs`."""
+        outputs, last = self.kernel.read(xs, _stacked(past), *self._settings(), True)
+        return outputs, self._by_layer(last)
+
+    def _read_packed(self, xs: Tensor, past: State, lengths: Tensor) -> tuple[Tensor, State]:
+        """Rows of different length, in one call of the kernel."""
+        # A packed sequence has no empty rows: read one input there, then undo it.
+        some = (lengths > 0).to(xs.device)
+        packed = pack_padded_sequence(
+            xs, lengths.clamp(min=1).cpu(), batch_first=True, enforce_sorted=False
+        )
+        data, sizes, order, back = packed
+        # The kernel wants the rows sorted by length; the states go back to the batch's order.
+        first = map_state(lambda tensor: tensor.index_select(1, order), _stacked(past))
+        read, last = self.kernel.read(data, sizes, first, *self._settings())
+        last = map_state(lambda tensor: tensor.index_select(1, back), last)
+        packed = PackedSequence(read, sizes, order, back)
+        outputs, _ = pad_packed_sequence(packed, batch_first=True, total_length=xs.shape[1])
+        outputs = outputs.masked_fill(~some.view(-1, 1, 1), 0)
+        return outputs, select(some, self._by_layer(last), past)
+
+    def _settings(self) -> tuple[list[Tensor], bool, int, float, bool, bool]:
+        """Weights, has biases, layers, dropout, training, reads in both directions."""
+        weights: list[Tensor] = [each for layer in self.native.all_weights for each in layer]
+        return weights, True, self.layers, self.dropout, self.training, False
+
+    def _each_checked(self, state: State, batch: int) -> tuple[State, ...]:
+        """`state`, with its shapes checked: the native code may crash on a wrong one."""
+        if not isinstance(state, tuple) or len(state) != self.layers:
+            kind = type(self.initial_state(0)[0]).__name__
+            raise ValueError(f"`state` must be a tuple of {self.layers} {kind}")
+        return tuple(self.kernel.checked(layer, batch, self.output_size) for layer in state)
+
+    def _by_layer(self, state: State) -> tuple[State, ...]:
+        """Tensors `[layers, batch, hidden]` as one state for each layer."""
+        return tuple(
+            map_state(lambda tensor, layer=layer: tensor[layer], state)
+            for layer in range(self.layers)
+        )
+
+
+def _stacked(state: State) -> State:
+    """The states of the layers as the kernel wants them, `[layers, batch, hidden]`."""
+    layers = cast(tuple[State, ...], state)
+    return map_state(lambda *each: torch.stack(each), layers[0], *layers[1:])
 
 
 Read = Callable[[Tensor, State], tuple[Tensor, State]]
@@ -29,11 +206,11 @@ def read_in_segments(read: Read, xs: Tensor, state: State, lengths: Tensor) -> t
     From each row's end to the next one, all rows that go on are read at once. Lengths of 5, 0, 3
     and 3 take two calls, and no padding is read::
 
-        moments 0 1 2    rows 0 2 3
-        moments 3 4      row 0
+        times 0 1 2    rows 0 2 3
+        times 3 4      row 0
 
     On CPUs torch has a faster LSTM for tensors than for packed sequences. A training step of 128
-    rows of 8 to 10 moments, `[128, 10, 256]` on one core, takes 47 ms packed and 22 ms like this
+    rows of 8 to 10 inputs, `[128, 10, 256]` on one core, takes 47 ms packed and 22 ms like this
     (20 ms with all the padding); with lengths from 1 to 10 it is 31 and 25 ms. `gru` and `rnn` have
     one kernel for both, and take as long as packed within a tenth.
     """
@@ -55,157 +232,6 @@ def read_in_segments(read: Read, xs: Tensor, state: State, lengths: Tensor) -> t
     last = map_state(lambda *parts: torch.cat(parts), *reversed(ended))
     found: tuple[Tensor, State] = reorder((whole, last), order.argsort())
     return found
-
-
-Init = Literal["uniform", "orthogonal"]
-
-
-class NativeCell(Cell, ABC):
-    """Layers of one kind, which a kernel of torch reads over all times at once.
-
-    The state is a tuple with the state of each layer. A subclass says how to call the kernel and
-    its counterpart for a single step, and what the state of one layer is where that is not a
-    single tensor.
-
-    At each call the weights are those that the parameters of `native` are then. Its `forward`
-    reads a list that it keeps beside them, so a caller that puts other weights in their place for
-    a while (`torch.func.functional_call`, as `weight_drop` does) would not be heard.
-    """
-
-    def __init__(self, native: Callable[..., nn.RNNBase], layers: int, dropout: float) -> None:
-        super().__init__()
-        if dropout and layers < 2:
-            raise ValueError(
-                f"`dropout` is between layers: `layers` must be at least 2, but is {layers}"
-            )
-        self.native = native(num_layers=layers, dropout=dropout, batch_first=True)
-        self.output_size = self.native.hidden_size
-        self.layers = layers
-        self.dropout = dropout
-
-    def first(self, zeros: Tensor) -> State:
-        """The initial state of one layer, made of `zeros: [batch, hidden]`; by default these."""
-        return zeros
-
-    def checked(self, state: State, batch: int) -> State:
-        """The state of one layer, after a look at its shapes; a ValueError where they are wrong.
-
-        By default it is `h: [batch, hidden]`.
-        """
-        return checked_tensor(state, batch, self.output_size)
-
-    @abstractmethod
-    def step_layer(
-        self, x: Tensor, state: State, weights: Sequence[Tensor]
-    ) -> tuple[Tensor, State]:
-        """`x: [batch, input]` to `[batch, hidden]` and the next state, by one layer."""
-
-    @abstractmethod
-    def kernel(self, *arguments: Any) -> tuple[Tensor, State]:
-        """Outputs and last state `[layers, batch, hidden]` of torch's function for all times."""
-
-    def initial_state(self, batch_size: int) -> tuple[State, ...]:
-        """Zeros for each layer."""
-        zeros = self.native.all_weights[0][0].new_zeros(batch_size, self.output_size)
-        return (self.first(zeros),) * self.layers
-
-    def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """`x: [batch, input]` to `[batch, hidden]`, layer by layer."""
-        following = []
-        pasts = self._each_checked(state, x.shape[0])
-        for layer, (past, weights) in enumerate(zip(pasts, self.native.all_weights, strict=True)):
-            if layer:
-                x = nn.functional.dropout(x, self.dropout, self.training)
-            x, new = self.step_layer(x, past, weights)
-            following.append(new)
-        return x, tuple(following)
-
-    def forward(
-        self, xs: Tensor, state: State = None, lengths: Tensor | None = None
-    ) -> tuple[Tensor, State]:
-        """As `Cell.forward`, by the native kernel over all times at once."""
-        batch, time, size = xs.shape
-        if size != self.native.input_size:
-            raise ValueError(f"`xs` must be [..., {self.native.input_size}], but is [..., {size}]")
-        past = self.initial_state(batch) if state is None else self._each_checked(state, batch)
-        if time == 0 or batch == 0 or (lengths is not None and not bool(lengths.any())):
-            return xs.new_zeros(batch, time, self.output_size), past
-        if lengths is None:
-            return self._read(xs, past)
-        if xs.device.type == "cpu":
-            return read_in_segments(self._read, xs, past, lengths)
-        return self._read_packed(xs, past, lengths)
-
-    def _read(self, xs: Tensor, past: State) -> tuple[Tensor, State]:
-        """Rows that are all as long as `xs`."""
-        outputs, last = self.kernel(xs, _stacked(past), *self._settings(), True)
-        return outputs, self._by_layer(last)
-
-    def _read_packed(self, xs: Tensor, past: State, lengths: Tensor) -> tuple[Tensor, State]:
-        """Rows of different length, in one call of the kernel."""
-        # A packed sequence has no empty rows: read one input there, then undo it.
-        some = (lengths > 0).to(xs.device)
-        packed = pack_padded_sequence(
-            xs, lengths.clamp(min=1).cpu(), batch_first=True, enforce_sorted=False
-        )
-        data, sizes, order, back = packed
-        # The kernel wants the rows sorted by length; the states go back to the batch's order.
-        first = map_state(lambda tensor: tensor.index_select(1, order), _stacked(past))
-        read, last = self.kernel(data, sizes, first, *self._settings())
-        last = map_state(lambda tensor: tensor.index_select(1, back), last)
-        packed = PackedSequence(read, sizes, order, back)
-        outputs, _ = pad_packed_sequence(packed, batch_first=True, total_length=xs.shape[1])
-        outputs = outputs.masked_fill(~some.view(-1, 1, 1), 0)
-        return outputs, select(some, self._by_layer(last), past)
-
-    def _settings(self) -> tuple[list[Tensor], bool, int, float, bool, bool]:
-        """Weights, has biases, layers, dropout, training, reads in both directions."""
-        weights: list[Tensor] = [each for layer in self.native.all_weights for each in layer]
-        return weights, True, self.layers, self.dropout, self.training, False
-
-    def _each_checked(self, state: State, batch: int) -> tuple[State, ...]:
-        """`state`, after a look at its shapes: the native code may crash on a wrong one."""
-        if not isinstance(state, tuple) or len(state) != self.layers:
-            kind = type(self.initial_state(0)[0]).__name__
-            raise ValueError(f"`state` must be a tuple of {self.layers} {kind}")
-        return tuple(self.checked(layer, batch) for layer in state)
-
-    def _by_layer(self, state: State) -> tuple[State, ...]:
-        """Tensors `[layers, batch, hidden]` as one state for each layer."""
-        return tuple(
-            map_state(lambda tensor, layer=layer: tensor[layer], state)
-            for layer in range(self.layers)
-        )
-
-
-def _stacked(state: State) -> State:
-    """The states of the layers as the kernel wants them, `[layers, batch, hidden]`."""
-    layers = cast(tuple[State, ...], state)
-    return map_state(lambda *each: torch.stack(each), layers[0], *layers[1:])
-
-
-def init_layer(init: Init, weights: Sequence[Tensor], gates: int) -> None:
-    """Set `weights` (input, recurrent, input bias, recurrent bias) of a layer with so many gates.
-
-    `uniform` leaves torch's own choice, uniform in +-1/sqrt(hidden). `orthogonal` makes the
-    recurrent weights of each gate orthogonal (Saxe et al. 2014) and the biases 0.
-    """
-    if init == "uniform":
-        return
-    _, recurrent, input_bias, recurrent_bias = weights
-    for gate in recurrent.chunk(gates):
-        nn.init.orthogonal_(gate)
-    nn.init.zeros_(recurrent_bias)
-    nn.init.zeros_(input_bias)
-
-
-# The cell `rnn`: layers of the simple recurrent network, trained by torch's native kernel.
-
-
-Nonlinearity = Literal["tanh", "relu"]
-
-KERNELS = {"tanh": torch.rnn_tanh, "relu": torch.rnn_relu}
-CELL_KERNELS = {"tanh": torch.rnn_tanh_cell, "relu": torch.rnn_relu_cell}
 
 
 @cells.register("rnn")
@@ -232,25 +258,8 @@ class RNN(NativeCell):
         init: Init = "uniform",
     ) -> None:
         native = partial(nn.RNN, input_size, hidden_size, nonlinearity=nonlinearity)
-        super().__init__(native, layers, dropout)
+        super().__init__(native, RNNS[nonlinearity], layers, dropout, init)
         self.nonlinearity = nonlinearity
-        for weights in self.native.all_weights:
-            init_layer(init, weights, gates=1)
-
-    def step_layer(
-        self, x: Tensor, state: State, weights: Sequence[Tensor]
-    ) -> tuple[Tensor, State]:
-        """`x: [batch, input]` to `[batch, hidden]`, twice."""
-        hidden = CELL_KERNELS[self.nonlinearity](x, state, *weights)  # type: ignore[arg-type]
-        return hidden, hidden
-
-    def kernel(self, *arguments: Any) -> tuple[Tensor, State]:
-        """`torch.rnn_tanh` or `torch.rnn_relu`."""
-        outputs, hidden = KERNELS[self.nonlinearity](*arguments)
-        return outputs, hidden
-
-
-# The cell `gru`: layers of gated recurrent units, trained by torch's native kernel.
 
 
 @cells.register("gru")
@@ -262,7 +271,7 @@ class GRU(NativeCell):
         r = sigmoid(W_r x + b_r + U_r h + d_r)      z = sigmoid(W_z x + b_z + U_z h + d_z)
         n = tanh(W_n x + b_n + r * (U_n h + d_n))   h' = (1 - z) * n + z * h
 
-    The gate r stands behind U_n, as in torch's kernel (in the paper it stands before). The state is
+    The gate r is applied after U_n, as in torch's kernel (in the paper before it). The state is
     a tuple with `h: [batch, hidden]` of each layer. `dropout` is between layers; for `init` see
     `init_layer`.
     """
@@ -275,31 +284,7 @@ class GRU(NativeCell):
         dropout: Share = 0.0,
         init: Init = "uniform",
     ) -> None:
-        super().__init__(partial(nn.GRU, input_size, hidden_size), layers, dropout)
-        for weights in self.native.all_weights:
-            init_layer(init, weights, gates=3)
-
-    def step_layer(
-        self, x: Tensor, state: State, weights: Sequence[Tensor]
-    ) -> tuple[Tensor, State]:
-        """`x: [batch, input]` to `[batch, hidden]`, twice."""
-        hidden = torch.gru_cell(x, state, *weights)  # type: ignore[arg-type]
-        return hidden, hidden
-
-    def kernel(self, *arguments: Any) -> tuple[Tensor, State]:
-        """`torch.gru`."""
-        outputs, hidden = torch.gru(*arguments)
-        return outputs, hidden
-
-
-# The cell `lstm`: layers of long short-term memory, trained by torch's native kernel.
-
-
-class LSTMState(NamedTuple):
-    """What one layer remembers: `hidden` and `memory`, both `[batch, hidden]`."""
-
-    hidden: Tensor
-    memory: Tensor
+        super().__init__(partial(nn.GRU, input_size, hidden_size), GRUS, layers, dropout, init)
 
 
 @cells.register("lstm")
@@ -311,7 +296,7 @@ class LSTM(NativeCell):
         c' = sigmoid(f) * c + sigmoid(i) * tanh(g)        h' = sigmoid(o) * tanh(c')
 
     The state is a tuple with an `LSTMState` for each layer. `dropout` is between layers; for
-    `init` see `init_lstm`.
+    `init` see `init_layer`.
     """
 
     def __init__(
@@ -322,51 +307,33 @@ class LSTM(NativeCell):
         dropout: Share = 0.0,
         init: Init = "uniform",
     ) -> None:
-        super().__init__(partial(nn.LSTM, input_size, hidden_size), layers, dropout)
-        for weights in self.native.all_weights:
-            init_lstm(init, weights)
-
-    def first(self, zeros: Tensor) -> LSTMState:
-        """Zeros, twice."""
-        return LSTMState(zeros, zeros)
-
-    def checked(self, state: State, batch: int) -> LSTMState:
-        """`hidden` and `memory`, both `[batch, hidden]`."""
-        return checked_lstm_state(state, batch, self.output_size)
-
-    def step_layer(
-        self, x: Tensor, state: State, weights: Sequence[Tensor]
-    ) -> tuple[Tensor, State]:
-        """`x: [batch, input]` to `[batch, hidden]` and an `LSTMState`."""
-        hidden, memory = torch.lstm_cell(x, state, *weights)  # type: ignore[arg-type]
-        return hidden, LSTMState(hidden, memory)
-
-    def kernel(self, *arguments: Any) -> tuple[Tensor, State]:
-        """`torch.lstm`."""
-        outputs, hidden, memory = torch.lstm(*arguments)
-        return outputs, LSTMState(hidden, memory)
+        super().__init__(partial(nn.LSTM, input_size, hidden_size), LSTMS, layers, dropout, init)
 
 
-def init_lstm(init: Init, weights: Sequence[Tensor]) -> None:
-    """As `init_layer`, but with `orthogonal` the biases of the forget gate are 1.
+class SteppedCell(Cell, ABC):
+    """One layer by torch's function for a single step, in a loop over time."""
 
-    So the memory lasts from the start (Jozefowicz et al. 2015).
-    """
-    init_layer(init, weights, gates=4)
-    if init == "orthogonal":
-        nn.init.ones_(weights[2].chunk(4)[1])  # torch's order of gates: input, forget, cell, output
+    def __init__(self, native: nn.RNNCellBase, kernel: Kernel, init: Init) -> None:
+        super().__init__()
+        self.output_size = native.hidden_size
+        self.native = native
+        self.kernel = kernel
+        init_layer(init, self._weights(), kernel)
 
+    def initial_state(self, batch_size: int) -> State:
+        return self.kernel.first(self.native.weight_hh.new_zeros(batch_size, self.output_size))
 
-def checked_lstm_state(state: State, batch: int, hidden: int) -> LSTMState:
-    """`state`, which must be two tensors of `[batch, hidden]`; a ValueError where it is not."""
-    return LSTMState(*checked_parts(state, LSTMState._fields, batch, hidden))
+    def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        past = self.kernel.checked(state, x.shape[0], self.output_size)
+        return self.kernel.step(x, past, self._weights())
 
-
-# The cell `rnn_cell`: one layer of the simple recurrent network, step by step.
+    def _weights(self) -> tuple[Tensor, ...]:
+        native = self.native
+        return native.weight_ih, native.weight_hh, native.bias_ih, native.bias_hh
 
 
 @cells.register("rnn_cell")
-class RNNCell(Cell):
+class RNNCell(SteppedCell):
     """One layer of `rnn`, the same mathematics by `nn.RNNCell` in a loop over time."""
 
     def __init__(
@@ -376,78 +343,22 @@ class RNNCell(Cell):
         nonlinearity: Nonlinearity = "tanh",
         init: Init = "uniform",
     ) -> None:
-        super().__init__()
-        self.output_size = hidden_size
+        native = nn.RNNCell(input_size, hidden_size, nonlinearity=nonlinearity)
+        super().__init__(native, RNNS[nonlinearity], init)
         self.nonlinearity = nonlinearity
-        self.native = nn.RNNCell(input_size, hidden_size, nonlinearity=nonlinearity)
-        native = self.native
-        weights = (native.weight_ih, native.weight_hh, native.bias_ih, native.bias_hh)
-        init_layer(init, weights, gates=1)
-
-    def initial_state(self, batch_size: int) -> Tensor:
-        """Zeros, `[batch, hidden]`."""
-        return self.native.weight_hh.new_zeros(batch_size, self.output_size)
-
-    def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """`x: [batch, input]` to `[batch, hidden]`, twice."""
-        past = checked_tensor(state, x.shape[0], self.output_size)
-        native = self.native
-        weights = (native.weight_ih, native.weight_hh, native.bias_ih, native.bias_hh)
-        hidden = CELL_KERNELS[self.nonlinearity](x, past, *weights)
-        return hidden, hidden
-
-
-# The cell `gru_cell`: one layer of gated recurrent units, step by step.
 
 
 @cells.register("gru_cell")
-class GRUCell(Cell):
+class GRUCell(SteppedCell):
     """One layer of `gru`, the same mathematics by `nn.GRUCell` in a loop over time."""
 
     def __init__(self, input_size: int, hidden_size: Size = 256, init: Init = "uniform") -> None:
-        super().__init__()
-        self.output_size = hidden_size
-        self.native = nn.GRUCell(input_size, hidden_size)
-        native = self.native
-        weights = (native.weight_ih, native.weight_hh, native.bias_ih, native.bias_hh)
-        init_layer(init, weights, gates=3)
-
-    def initial_state(self, batch_size: int) -> Tensor:
-        """Zeros, `[batch, hidden]`."""
-        return self.native.weight_hh.new_zeros(batch_size, self.output_size)
-
-    def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """`x: [batch, input]` to `[batch, hidden]`, twice."""
-        past = checked_tensor(state, x.shape[0], self.output_size)
-        native = self.native
-        weights = (native.weight_ih, native.weight_hh, native.bias_ih, native.bias_hh)
-        hidden = torch.gru_cell(x, past, *weights)
-        return hidden, hidden
-
-
-# The cell `lstm_cell`: one layer of long short-term memory, step by step.
+        super().__init__(nn.GRUCell(input_size, hidden_size), GRUS, init)
 
 
 @cells.register("lstm_cell")
-class LSTMCell(Cell):
+class LSTMCell(SteppedCell):
     """One layer of `lstm`, the same mathematics by `nn.LSTMCell` in a loop over time."""
 
     def __init__(self, input_size: int, hidden_size: Size = 256, init: Init = "uniform") -> None:
-        super().__init__()
-        self.output_size = hidden_size
-        self.native = nn.LSTMCell(input_size, hidden_size)
-        native = self.native
-        init_lstm(init, (native.weight_ih, native.weight_hh, native.bias_ih, native.bias_hh))
-
-    def initial_state(self, batch_size: int) -> LSTMState:
-        """Zeros, `[batch, hidden]` twice."""
-        zeros = self.native.weight_hh.new_zeros(batch_size, self.output_size)
-        return LSTMState(zeros, zeros)
-
-    def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """`x: [batch, input]` to `[batch, hidden]`."""
-        past = checked_lstm_state(state, x.shape[0], self.output_size)
-        native = self.native
-        weights = (native.weight_ih, native.weight_hh, native.bias_ih, native.bias_hh)
-        hidden, memory = torch.lstm_cell(x, past, *weights)
-        return hidden, LSTMState(hidden, memory)
+        super().__init__(nn.LSTMCell(input_size, hidden_size), LSTMS, init)

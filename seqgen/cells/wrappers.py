@@ -1,8 +1,12 @@
-"""The cell `stack`: cells on top of one another, which is a cell again."""
+"""The cells made of other cells: `stack`, and what changes a cell from outside.
+
+To add a wrapper: subclass `Wrapper`, which passes on all that concerns the state.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from abc import ABC
+from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from itertools import cycle, pairwise
 from typing import NamedTuple, cast
@@ -11,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from seqgen.cells.base import Cell, CellFactory, cells, checked_tensor, require_inner
+from seqgen.cells.base import Cell, CellFactory, cells, checked_tensor, masked, require_inner
 from seqgen.dropout import Dropout
 from seqgen.options import Share
 from seqgen.state import State, leaves, rebuild
@@ -28,7 +32,7 @@ class Stack(Cell):
 
     where `x +` is there with `residual` only, for cells whose input and output have the same size,
     and LN, a layer normalisation of the cell's own (Ba et al. 2016), with `layer_norm` only. It
-    stands inside of the sum, so that from bottom to top there is a way on which nothing is changed
+    is inside the sum, so that from bottom to top there is a way on which nothing is changed
     (He et al. 2016). The lowest cell's input has no dropout.
     """
 
@@ -62,30 +66,23 @@ class Stack(Cell):
         self.output_size = sizes[-1]
 
     def initial_state(self, batch_size: int) -> tuple[State, ...]:
-        """The initial state of each cell."""
         return tuple(cell.initial_state(batch_size) for cell in self._layers())
 
-    def renew(self, state: State) -> tuple[State, ...]:
-        """The state of each cell, renewed."""
-        pairs = zip(self._layers(), self._parts(state), strict=True)
-        return tuple(cell.renew(part) for cell, part in pairs)
+    def resample_masks(self, state: State) -> tuple[State, ...]:
+        return tuple(cell.resample_masks(part) for cell, part in self._with_parts(state))
 
     def summary(self, state: State) -> Tensor:
-        """Those of the cells, from the bottom up, one behind the other."""
-        pairs = zip(self._layers(), self._parts(state), strict=True)
-        return torch.cat([cell.summary(part) for cell, part in pairs], 1)
+        """Those of the cells, from the bottom up, one after the other."""
+        return torch.cat([cell.summary(part) for cell, part in self._with_parts(state)], 1)
 
     def state_from(self, summary: Tensor) -> tuple[State, ...]:
-        """Each cell's own part of the summary as its state."""
-        sizes = [each.summary_size for each in self._layers()]
-        parts = torch.split(summary, sizes, 1)
-        pairs = zip(self._layers(), parts, strict=True)
-        return tuple(cell.state_from(part) for cell, part in pairs)
+        layers = self._layers()
+        parts = torch.split(summary, [each.summary_size for each in layers], 1)
+        return tuple(cell.state_from(part) for cell, part in zip(layers, parts, strict=True))
 
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """`x: [batch, input]` to the top cell's output."""
         following = []
-        for index, (cell, past) in enumerate(zip(self._layers(), self._parts(state), strict=True)):
+        for index, (cell, past) in enumerate(self._with_parts(state)):
             output, new = cell.step_input(self.dropout(x) if index else x, past)
             x = self._above(index, x, output)
             following.append(new)
@@ -94,17 +91,15 @@ class Stack(Cell):
     def forward(
         self, xs: Tensor, state: State = None, lengths: Tensor | None = None
     ) -> tuple[Tensor, State]:
-        """As `Cell.forward`, one cell after the other over all times, each by its fastest route."""
-        pasts = self.initial_state(xs.shape[0]) if state is None else self._parts(state)
+        """One cell after the other over all times, each by its fastest route."""
+        pasts = self.initial_state(xs.shape[0]) if state is None else state
         following = []
-        for index, (cell, past) in enumerate(zip(self._layers(), pasts, strict=True)):
+        for index, (cell, past) in enumerate(self._with_parts(pasts)):
             outputs, new = cell(self.dropout(xs) if index else xs, past, lengths)
             xs = self._above(index, xs, outputs)
             following.append(new)
         if lengths is not None and self._changes_padding:
-            moments = torch.arange(xs.shape[1], device=xs.device)
-            behind = moments >= lengths.to(xs.device).unsqueeze(1)
-            xs = xs.masked_fill(behind.unsqueeze(2), 0)
+            xs = masked(xs, lengths)
         return xs, tuple(following)
 
     def _above(self, index: int, x: Tensor, output: Tensor) -> Tensor:
@@ -115,17 +110,38 @@ class Stack(Cell):
     def _layers(self) -> list[Cell]:
         return cast(list[Cell], list(self.cells))
 
-    def _parts(self, state: State) -> tuple[State, ...]:
-        """The state of each cell; a ValueError where one is missing."""
+    def _with_parts(self, state: State) -> Iterator[tuple[Cell, State]]:
+        """Each cell with its state. Raises ValueError if one is missing."""
         layers = self._layers()
         if not isinstance(state, tuple) or len(state) != len(layers):
             raise ValueError(f"`state` must be a tuple of {len(layers)} states")
         for index, (cell, part) in enumerate(zip(layers, state, strict=True)):
             require_inner(cell, part, str(index))
-        return state
+        return zip(layers, state, strict=True)
 
 
-# The cell `variational_dropout`: around another cell, dropout with one mask for a sequence.
+class Wrapper(Cell, ABC):
+    """A cell around another one, `cell`, with the state of that unless a subclass adds to it.
+
+    A subclass defines `step`, and `forward` where the fast route of `cell` shall be taken.
+    """
+
+    def __init__(self, input_size: int, cell: CellFactory) -> None:
+        super().__init__()
+        self.cell = cells.build(cell, input_size=input_size)
+        self.output_size = self.cell.output_size
+
+    def initial_state(self, batch_size: int) -> State:
+        return self.cell.initial_state(batch_size)
+
+    def resample_masks(self, state: State) -> State:
+        return self.cell.resample_masks(state)
+
+    def summary(self, state: State) -> Tensor:
+        return self.cell.summary(state)
+
+    def state_from(self, summary: Tensor) -> State:
+        return self.cell.state_from(summary)
 
 
 class VariationalState(NamedTuple):
@@ -137,7 +153,7 @@ class VariationalState(NamedTuple):
 
 
 @cells.register("variational_dropout")
-class VariationalDropout(Cell):
+class VariationalDropout(Wrapper):
     """Dropout whose mask is the same at all times of a sequence (Gal and Ghahramani 2016).
 
     With f for the inner cell, m and n for the masks and p for the rates `input_dropout` and
@@ -146,8 +162,8 @@ class VariationalDropout(Cell):
         y, s' = f(m * x, s)      output = n * y      m, n = 0 with probability p, else 1 / (1 - p)
 
     The masks are in the state, one row for each sequence: `initial_state` draws them in training,
-    `renew` draws them again, and a state that was carried, moved about or saved has its own. In
-    evaluation they are ones. What a step does follows from its state alone. All gates of a cell
+    `resample_masks` draws them again, and a state that was carried, moved or saved keeps its own.
+    In evaluation they are ones. What a step does follows from its state alone. All gates of a cell
     read the same m * x (the paper's LSTM with tied weights).
 
     Of the paper's masks the one on the recurrent way is missing. From outside of a cell it could
@@ -163,10 +179,8 @@ class VariationalDropout(Cell):
         input_dropout: Share = 0.2,
         dropout: Share = 0.2,
     ) -> None:
-        super().__init__()
-        self.cell = cells.build(cell, input_size=input_size)
+        super().__init__(input_size, cell)
         self.input_size = input_size
-        self.output_size = self.cell.output_size
         self.input_dropout = Dropout(input_dropout)
         self.dropout = Dropout(dropout)
         # Goes where the weights go, and so do the masks, also where the inner cell has no weights.
@@ -174,24 +188,20 @@ class VariationalDropout(Cell):
         self.register_buffer("one", torch.ones(()), persistent=False)
 
     def initial_state(self, batch_size: int) -> VariationalState:
-        """The inner cell's, and masks."""
         return self._with_masks(self.cell.initial_state(batch_size), batch_size)
 
-    def renew(self, state: State) -> VariationalState:
-        """The same state with other masks."""
+    def resample_masks(self, state: State) -> VariationalState:
         past, inputs, _ = cast(VariationalState, state)
-        return self._with_masks(self.cell.renew(past), inputs.shape[0])
+        return self._with_masks(self.cell.resample_masks(past), inputs.shape[0])
 
     def summary(self, state: State) -> Tensor:
         """The inner cell's, without the masks."""
         return self.cell.summary(cast(VariationalState, state).cell)
 
     def state_from(self, summary: Tensor) -> VariationalState:
-        """The inner cell's, and masks."""
         return self._with_masks(self.cell.state_from(summary), summary.shape[0])
 
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """`x: [batch, input]` to `[batch, output]`."""
         past, inputs, outputs = self._checked(state, x.shape[0])
         output, following = self.cell.step_input(x * inputs.to(x.dtype), past)
         return output * outputs.to(output.dtype), VariationalState(following, inputs, outputs)
@@ -199,7 +209,6 @@ class VariationalDropout(Cell):
     def forward(
         self, xs: Tensor, state: State = None, lengths: Tensor | None = None
     ) -> tuple[Tensor, State]:
-        """As `Cell.forward`, by the inner cell's route."""
         batch = xs.shape[0]
         given = self.initial_state(batch) if state is None else state
         past, inputs, outputs = self._checked(given, batch)
@@ -214,7 +223,7 @@ class VariationalDropout(Cell):
         return VariationalState(state, inputs, outputs)
 
     def _checked(self, state: State, batch: int) -> VariationalState:
-        """`state`, after a look at the masks' shapes; the inner cell looks at its own part."""
+        """`state`, with the masks' shapes checked; the inner cell checks its own part."""
         if not isinstance(state, tuple) or len(state) != 3:
             raise ValueError("`state` must be a VariationalState: the cell's state and two masks")
         past, inputs, outputs = state
@@ -224,11 +233,8 @@ class VariationalDropout(Cell):
         return cast(VariationalState, state)
 
 
-# The cell `weight_drop`: around another cell, dropout of its recurrent weights.
-
-
 @cells.register("weight_drop")
-class WeightDrop(Cell):
+class WeightDrop(Wrapper):
     """DropConnect on recurrent weights (Wan et al. 2013; Merity et al. 2018).
 
     In training each weight that is chosen is 0 with probability `rate`, else it is divided by
@@ -248,9 +254,7 @@ class WeightDrop(Cell):
         rate: Share = 0.5,
         weights: tuple[str, ...] = ("*weight_hh*", "*recurrent*"),
     ) -> None:
-        super().__init__()
-        self.cell = cells.build(cell, input_size=input_size)
-        self.output_size = self.cell.output_size
+        super().__init__(input_size, cell)
         self.dropout = Dropout(rate)
         names = [name for name, _ in self.cell.named_parameters()]
         self.names = [
@@ -262,24 +266,7 @@ class WeightDrop(Cell):
                 f"none of {', '.join(names)}"
             )
 
-    def initial_state(self, batch_size: int) -> State:
-        """The inner cell's."""
-        return self.cell.initial_state(batch_size)
-
-    def renew(self, state: State) -> State:
-        """As the inner cell does; the weights are drawn at each call anyway."""
-        return self.cell.renew(state)
-
-    def summary(self, state: State) -> Tensor:
-        """The inner cell's."""
-        return self.cell.summary(state)
-
-    def state_from(self, summary: Tensor) -> State:
-        """The inner cell's."""
-        return self.cell.state_from(summary)
-
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """A step of the inner cell."""
         if not self.training:
             return self.cell.step_input(x, state)
         dropped = {f"cell.{name}": weight for name, weight in self._dropped().items()}
@@ -289,7 +276,6 @@ class WeightDrop(Cell):
     def forward(
         self, xs: Tensor, state: State = None, lengths: Tensor | None = None
     ) -> tuple[Tensor, State]:
-        """As `Cell.forward`, by the inner cell's route."""
         weights = self._dropped() if self.training else {}
         result: tuple[Tensor, State] = functional_call(self.cell, weights, (xs, state, lengths))
         return result
@@ -300,22 +286,18 @@ class WeightDrop(Cell):
 
 
 class _Step(nn.Module):
-    """The step of a cell as a module's `forward`, for `functional_call` calls nothing else."""
+    """The step of a cell as a module's `forward`: `functional_call` calls nothing else."""
 
     def __init__(self, cell: Cell) -> None:
         super().__init__()
         self.cell = cell
 
     def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """`Cell.step_input`."""
         return self.cell.step_input(x, state)
 
 
-# The cell `zoneout`: around another cell, it keeps parts of the old state at random.
-
-
 @cells.register("zoneout")
-class Zoneout(Cell):
+class Zoneout(Wrapper):
     """Zoneout (Krueger et al. 2017): at each step, some numbers of the state stay what they were.
 
     For each tensor s of the inner cell's state, s' after its step, and the tensor's rate r::
@@ -338,9 +320,7 @@ class Zoneout(Cell):
     def __init__(
         self, input_size: int, cell: CellFactory, rates: tuple[Share, ...] = (0.1,)
     ) -> None:
-        super().__init__()
-        self.cell = cells.build(cell, input_size=input_size)
-        self.output_size = self.cell.output_size
+        super().__init__(input_size, cell)
         self.rates = rates
         tensors = sum(leaf.is_floating_point() for leaf in leaves(self.cell.initial_state(1)))
         if not self.rates or tensors % len(self.rates):
@@ -349,32 +329,13 @@ class Zoneout(Cell):
                 f"{tensors}, but there are {len(self.rates)}"
             )
 
-    def initial_state(self, batch_size: int) -> State:
-        """The inner cell's."""
-        return self.cell.initial_state(batch_size)
-
-    def renew(self, state: State) -> State:
-        """As the inner cell does."""
-        return self.cell.renew(state)
-
-    def summary(self, state: State) -> Tensor:
-        """The inner cell's."""
-        return self.cell.summary(state)
-
-    def state_from(self, summary: Tensor) -> State:
-        """The inner cell's."""
-        return self.cell.state_from(summary)
-
     def project(self, xs: Tensor) -> Tensor:
-        """As the inner cell does."""
         return self.cell.project(xs)
 
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """A step of the inner cell, part of which is undone."""
         output, following = self.cell.step(x, state)
-        rates = cycle(self.rates)
-        before, after, zoned = leaves(state), list(leaves(following)), []
-        for old, new in zip(before, after, strict=True):
+        rates, zoned = cycle(self.rates), []
+        for old, new in zip(leaves(state), leaves(following), strict=True):
             mixed = self._mixed(old, new, next(rates)) if new.is_floating_point() else new
             zoned.append(mixed)
             if output is new:

@@ -10,8 +10,8 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from seqgen.answers import spread, unsatisfied_remark
-from seqgen.build import rehearse_decoder
+from seqgen.answers import evenly_spaced, unsatisfied_remark
+from seqgen.build import dry_run_decoder
 from seqgen.comparison.cost import measure_cost
 from seqgen.comparison.decode import Comparison, Produced
 from seqgen.comparison.document import (
@@ -42,11 +42,19 @@ from seqgen.comparison.systems import System, baseline_of, check_decoders, curve
 from seqgen.comparison.verdict import quality_measure, verdict
 from seqgen.decoders import decoders
 from seqgen.errors import CheckpointError, SetupError
-from seqgen.files import kind_of, read_mapping, sha256, write_file, written_as
+from seqgen.files import (
+    check_unoccupied,
+    kind_of,
+    read_mapping,
+    sha256,
+    temporary_name,
+    write_file,
+    written_as,
+)
 from seqgen.options import OptionError
 from seqgen.registry import plain
 from seqgen.trained import TrainedRun, best_checkpoint
-from seqgen.training.checkpoint import WEIGHTS
+from seqgen.training import WEIGHTS
 from seqgen.version import __version__
 
 DIVERSITY = "distinct_2"
@@ -168,7 +176,7 @@ def _results(
 def _best_of(comparison: Comparison) -> BestOf | None:
     """The best of n draws for some of the inputs, evenly spread; None where none are wanted."""
     plan, options = comparison.plan, comparison.plan.best_of
-    examples = spread(comparison.inputs.examples, options.inputs)
+    examples = evenly_spaced(comparison.inputs.examples, options.inputs)
     if not examples:
         return None
     spec = decoders.check(options.decoder).plain()
@@ -186,7 +194,7 @@ def _shown_outputs(
 ) -> list[ShownInput]:
     """For some inputs, evenly spread, the best output of each system by its first seed."""
     inputs, found = comparison.inputs.examples, []
-    for index in spread(range(len(inputs)), comparison.plan.shown):
+    for index in evenly_spaced(range(len(inputs)), comparison.plan.shown):
         by = []
         for each in produced:
             best, label = each.outputs[0][index][0], each.system.label
@@ -209,7 +217,7 @@ def _shown_outputs(
 def _shown_traces(comparison: Comparison) -> list[ShownTrace]:
     """Traces of some inputs, evenly spread, by each system and its first seed."""
     inputs = comparison.inputs.texts
-    chosen = spread(range(len(inputs)), comparison.plan.traced)
+    chosen = evenly_spaced(range(len(inputs)), comparison.plan.traced)
     if not chosen:
         return []
     texts = [inputs[index] for index in chosen]
@@ -257,7 +265,7 @@ def dry_run_decoders(plan: Plan, systems: Sequence[System]) -> None:
     check_decoders(
         plan,
         systems,
-        lambda system: rehearse_decoder(decoders.check(dict(system.spec)), plan.seed),
+        lambda system: dry_run_decoder(decoders.check(dict(system.spec)), plan.seed),
     )
 
 
@@ -291,20 +299,14 @@ def check_free(folder: Path, *, overwrite: bool) -> None:
     except OSError as error:
         raise SetupError(f"{folder}: cannot be read: {error.strerror}") from None
     kinds = {name: kind for name, kind in found.items() if not _is_staging(name)}
-    if kinds and not _is_ours(folder):
-        raise SetupError(f"{folder}: not empty and not a comparison; choose another with --out")
-    if kinds and not overwrite:
+    ours = not kinds or _is_ours(folder)
+    if kinds and ours and not overwrite:
         raise SetupError(
             f"{folder}: has a comparison already; --overwrite it, or choose another --out"
         )
     own = (*FILES, CHARTS)
     foreign = [name for name, kind in sorted(kinds.items()) if name not in own or kind != "file"]
-    if foreign:
-        more = f" and {len(foreign) - 4} more" if len(foreign) > 4 else ""
-        raise SetupError(
-            f"{folder}: holds what no comparison wrote: {', '.join(foreign[:4])}{more}; move it "
-            "away, or choose another with --out"
-        )
+    check_unoccupied(folder, "comparison", foreign, ours=ours)
     there = next(each for each in (folder, *folder.absolute().parents) if os.path.lexists(each))
     if not os.access(there, os.W_OK | os.X_OK):
         raise SetupError(f"{folder}: cannot be written: no permission in {there}")
@@ -313,7 +315,7 @@ def check_free(folder: Path, *, overwrite: bool) -> None:
 def write(folder: Path, document: Document) -> None:
     """Put compare.json and the reports into `folder`, all of them or none, in place of an older
     comparison. Raises SetupError."""
-    staging = folder / f".compare.{os.getpid()}.tmp"
+    staging = temporary_name(folder / "compare")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         try:

@@ -15,13 +15,12 @@ import torch
 from torch.autograd.profiler import profile
 from torch.autograd.profiler_util import MEMORY_EVENT_NAME
 
-from seqgen.answers import Wanted, outputs, spread
+from seqgen.answers import DecodingOptions, evenly_spaced, outputs
 from seqgen.comparison.decode import Comparison, Progress
 from seqgen.comparison.document import Seconds, Timing, Timings
 from seqgen.comparison.plan import SpeedOptions
 from seqgen.comparison.systems import System
-from seqgen.decoders import watched
-from seqgen.decoders.tracing import Counting
+from seqgen.decoders import Counting, watched
 from seqgen.machine import finish_work, hardware
 
 Candidate = Callable[..., list[int]]
@@ -41,7 +40,7 @@ def measure_cost(
     when all is warm.
     """
     options, runs = comparison.plan.speed, comparison.runs
-    texts = spread(texts, options.inputs)
+    texts = evenly_spaced(texts, options.inputs)
     if not options.repeats:
         return None
     candidates = {each.label: _candidate(comparison, each, texts) for each in comparison.systems}
@@ -76,7 +75,7 @@ def _candidate(comparison: Comparison, system: System, texts: Sequence[str]) -> 
     plan, run = comparison.plan, comparison.runs[system.run]
     decoder = run.decoder(dict(system.spec), plan.seed)
     samples = plan.samples if system.draws else 1
-    wanted = Wanted(plan.speed.batch_size, plan.max_length, samples)
+    wanted = DecodingOptions(plan.speed.batch_size, plan.max_length, samples)
 
     def decode(counting: Counting | None = None) -> list[int]:
         by = decoder if counting is None else watched(decoder, counting)

@@ -1,9 +1,7 @@
 """Heads, hidden vectors to tokens. To add one: subclass `Head`, `@heads.register("name")`."""
 
-from seqgen.heads.adaptive_softmax import AdaptiveSoftmaxHead
-from seqgen.heads.base import Head, HeadFactory, heads
-from seqgen.heads.mixture_of_softmaxes import MixtureOfSoftmaxesHead
-from seqgen.heads.softmax import LinearHead, TiedHead
+from seqgen.heads.base import Head, HeadFactory, LinearHead, TiedHead, heads
+from seqgen.heads.several_softmaxes import AdaptiveSoftmaxHead, MixtureOfSoftmaxesHead
 
 __all__ = [
     "AdaptiveSoftmaxHead",

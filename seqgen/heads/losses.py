@@ -1,4 +1,8 @@
-"""Cross-entropy behind a linear map, chunk by chunk: the logits of all rows are never there."""
+"""Cross-entropy of each target, in chunks of rows: the logits of all rows are never there at once.
+
+A *row* is one hidden vector with its target. A row's *count* is how much its loss counts in the
+total, which the backward pass learns.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,9 @@ from torch.utils.checkpoint import checkpoint
 
 CHUNK = 32 * 2**20
 """Bytes of a chunk's logits in float32."""
+
+ALL_AT_ONCE = 16 * 2**20
+"""Bytes of logits up to which they are held all at once, since nothing is saved below."""
 
 
 class ChunkedCrossEntropy(torch.autograd.Function):
@@ -35,10 +42,10 @@ class ChunkedCrossEntropy(torch.autograd.Function):
         weight: Tensor,
         bias: Tensor | None,
         targets: Tensor,
-        how: tuple[float, bool],
+        smoothing: float,
+        alike: bool,
     ) -> Tensor:
-        """Losses, and gradients as if each row counted once. `how`: smoothing and `alike`."""
-        smoothing, alike = how
+        """Losses, and gradients as if each row counted once."""
         of_hidden, of_weight, of_bias = ctx.needs_input_grad[:3]
         chunks = _Chunks(hidden, weight, bias, targets, smoothing)
         sums = _Sums(weight, of_weight and alike, of_bias and alike)
@@ -51,7 +58,7 @@ class ChunkedCrossEntropy(torch.autograd.Function):
                 torch.mm(errors, weight, out=by_row[here])
             sums.add(errors, hidden[here])
         ctx.save_for_backward(hidden, weight, bias, targets, by_row, sums.of_weight, sums.of_bias)
-        ctx.how = how
+        ctx.smoothing, ctx.alike = smoothing, alike
         return losses
 
     @staticmethod
@@ -59,21 +66,20 @@ class ChunkedCrossEntropy(torch.autograd.Function):
     def backward(ctx: Any, counts: Tensor) -> tuple[Tensor | None, ...]:
         """The gradients, from `counts: [rows]`, how much each row counts."""
         hidden, weight, bias, targets, by_row, *found = ctx.saved_tensors
-        smoothing, alike = ctx.how
-        guess = alike and len(counts) > 0
+        guess = ctx.alike and len(counts) > 0
         common = counts.mode().values if guess else counts.new_zeros(())
         sums = _Sums(weight, *ctx.needs_input_grad[1:3])
         sums.start(found, common)
         others = (counts != common).nonzero().squeeze(1)  # NaN is one of them, and stays NaN
         hidden_there, more = hidden[others], (counts[others] - common).to(hidden.dtype)
         with torch.autocast(weight.device.type, enabled=False):
-            chunks = _Chunks(hidden_there, weight, bias, targets[others], smoothing)
+            chunks = _Chunks(hidden_there, weight, bias, targets[others], ctx.smoothing)
             for here in chunks:
                 chunks.losses(here)
                 errors = chunks.errors(here)
                 sums.add(errors, hidden_there[here], more[here])
         of_hidden = None if by_row is None else by_row * counts.unsqueeze(1).to(by_row.dtype)
-        return of_hidden, *sums.gradients(weight.dtype), None, None
+        return of_hidden, *sums.gradients(weight.dtype), None, None, None
 
 
 def row_losses(
@@ -87,14 +93,14 @@ def row_losses(
     return losses
 
 
-def float32_at_least(logits: Tensor) -> Tensor:
-    """`logits` in the type in which log-probabilities of many tokens are added up."""
-    return logits.to(sum_dtype(logits))
-
-
 def sum_dtype(tensor: Tensor) -> torch.dtype:
     """The type in which many small numbers are added up: float32 at least."""
     return torch.float32 if tensor.dtype.itemsize < 4 else tensor.dtype
+
+
+def float32_at_least(logits: Tensor) -> Tensor:
+    """`logits` in the type in which log-probabilities of many tokens are added up."""
+    return logits.to(sum_dtype(logits))
 
 
 class _Chunks:
@@ -177,13 +183,6 @@ class _Sums:
         )
 
 
-# Cross-entropy of each target on its own, for tensors of any leading shape.
-
-
-ALL_AT_ONCE = 16 * 2**20
-"""Bytes of logits up to which they are held all at once, since nothing is saved below."""
-
-
 def token_losses(logits: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> Tensor:
     """Nats of each target: `logits: [..., vocab]` and `targets: [...]` to `[...]`.
 
@@ -201,17 +200,17 @@ def token_losses(logits: Tensor, targets: Tensor, label_smoothing: float = 0.0) 
 
 def linear_token_losses(
     hidden: Tensor,
-    layer: tuple[Tensor, Tensor | None],
+    weight: Tensor,
+    bias: Tensor | None,
     targets: Tensor,
     label_smoothing: float = 0.0,
     alike: bool = True,
 ) -> Tensor:
-    """`token_losses(linear(hidden, *layer), targets)`, never with all of many logits at once.
+    """`token_losses(linear(hidden, weight, bias), targets)`, in chunks where there are many logits.
 
-    `hidden: [..., input]`, `targets: [...]`, `layer` is weight `[vocab, input]` and bias `[vocab]`.
-    `alike` says that most losses will count alike in the total, see `ChunkedCrossEntropy`.
+    `hidden: [..., input]`, `weight: [vocab, input]`, `bias: [vocab]` and `targets: [...]`. `alike`
+    says that most losses will count alike in the total, see `ChunkedCrossEntropy`.
     """
-    weight, bias = layer
     if targets.numel() * len(weight) * 4 <= ALL_AT_ONCE:
         return token_losses(functional.linear(hidden, weight, bias), targets, label_smoothing)
     device = hidden.device.type
@@ -224,14 +223,11 @@ def linear_token_losses(
             each is not None and each.requires_grad for each in (rows, weight, bias)
         ):
             flat: Tensor = ChunkedCrossEntropy.apply(  # type: ignore[no-untyped-call]
-                rows, weight, bias, targets.flatten(), (label_smoothing, alike)
+                rows, weight, bias, targets.flatten(), label_smoothing, alike
             )
         else:
             flat = row_losses(rows, weight, bias, targets.flatten(), label_smoothing)
     return flat.view(targets.shape)
-
-
-# Label smoothing for heads that are no plain softmax: from their log-probabilities, in chunks.
 
 
 def smoothed_losses(
@@ -246,9 +242,9 @@ def smoothed_losses(
     `hidden: [..., input]` and `targets: [...]` to `[...]`; `log_probs` gives `[rows, vocab]` for
     `[rows, input]` and holds `row_size` numbers for a row meanwhile.
 
-    Every token counts, so no clever way gets round the log-probabilities. But where they are many
-    they are computed for one chunk of rows after the other, and again in the backward pass: those
-    of all rows are never there at once.
+    For heads that are no plain softmax: every token counts, so all log-probabilities are needed.
+    Where they are many they are computed for one chunk of rows after the other, and again in the
+    backward pass: those of all rows are never there at once.
     """
 
     def losses(rows: Tensor, tokens: Tensor) -> Tensor:

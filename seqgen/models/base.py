@@ -1,4 +1,7 @@
-"""The contract of a model: a loss for training, a start and a step for generation."""
+"""The contract of a model: a loss for training, a start and a step for generation.
+
+*Teacher-forced* is what reads the true tokens, whatever the model itself would have chosen.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +16,14 @@ from torch import Tensor, nn
 from seqgen.decoders import Start
 from seqgen.heads import Head
 from seqgen.registry import Registry
-from seqgen.state import State
+from seqgen.state import State, real
 from seqgen.tokenizers import Facts
 
 models: Registry[Model] = Registry("model", supplied={"vocab_size", "source"})
 
 
 class Loss(NamedTuple):
-    """`total` nats (a scalar with a graph) of `tokens` real targets, and the state behind them."""
+    """`total` nats (a scalar with a graph) of `tokens` real targets, and the state after them."""
 
     total: Tensor
     tokens: int
@@ -50,10 +53,8 @@ class Model(nn.Module, ABC):
         return None
 
     def initialise(self, facts: Mapping[str, Facts]) -> None:
-        """Start a new run from what is known of each role's vocabulary, for parts that use it.
-
-        Called once, before training; never where weights are loaded.
-        """
+        """Start a new run from what is known of each role's vocabulary, for parts that use it;
+        never called on loaded weights."""
 
     def advance(self, progress: float) -> None:
         """Called before each step of training with the share of the budget that is spent, 0 to 1,
@@ -71,7 +72,7 @@ class Model(nn.Module, ABC):
 class Generative(Model, ABC):
     """A model that generates token by token; it is a `decoders.Stepper`.
 
-    `looks_back` says whether each token has its own look at the tokens of the source.
+    `looks_back` says whether each token has its own attention over the tokens of the source.
     """
 
     looks_back: bool = False
@@ -88,16 +89,13 @@ class Generative(Model, ABC):
         """
 
     def attention_weights(self, batch: Any) -> Tensor | None:
-        """How much each target of `batch` looked at each token of its source, `[batch, time,
-        source_time]`, teacher-forced; None where the model does not look back."""
+        """How much each target of `batch` attends to each token of its source, `[batch, time,
+        source_time]`, teacher-forced and zero after the ends of rows; None without attention."""
         return None
 
 
 ModelFactory = Annotated[Callable[..., Model], models]
 """Called with `vocab_size=` and what else `Data.sizes` says, it returns the model."""
-
-
-# The context in which a trained model is used: without dropout and without gradients.
 
 
 @contextmanager
@@ -112,40 +110,26 @@ def evaluating(model: Model) -> Iterator[None]:
         model.train(was_training)
 
 
-# Masking: what stands behind the end of a row counts for nothing.
-
-
-def real(values: Tensor, lengths: Tensor | None) -> Tensor:
-    """`values: [batch, time]` with zeros behind each row's length; as they are where it is None."""
-    if lengths is None:
-        return values
-    moments = torch.arange(values.shape[1], device=values.device)
-    return values.masked_fill(moments >= lengths.unsqueeze(1), 0)
-
-
-# Scoring targets by a head, a few moments at a time.
+def mask_padding(values: Tensor, lengths: Tensor | None) -> Tensor:
+    """`values: [batch, time]` with zeros after each row's length; as they are where it is None."""
+    return values if lengths is None else values.masked_fill(~real(lengths, values.shape[1]), 0)
 
 
 SCORED_AT_ONCE = 32
-"""For how many moments all log-probabilities are there at once."""
+"""For how many steps all log-probabilities are there at once."""
 
 
 def scored(
     head: Head, hidden: Tensor, targets: Tensor, lengths: Tensor | None, state: State = None
 ) -> Score:
     """The Score of `targets: [batch, time]` from `hidden: [batch, time, input]`."""
-    nats, predicted = [], []
-    parts = zip(
-        torch.split(hidden, SCORED_AT_ONCE, 1), torch.split(targets, SCORED_AT_ONCE, 1), strict=True
-    )
-    for some, wanted in parts:
+    nats, choices = [], []
+    parts = [torch.split(each, SCORED_AT_ONCE, 1) for each in (hidden, targets)]
+    for some, wanted in zip(*parts, strict=True):
         log_probs = head.log_probs(some)
         nats.append(-log_probs.gather(-1, wanted.unsqueeze(-1)).squeeze(-1))
-        predicted.append(log_probs.argmax(-1))
-    first = torch.cat(predicted, 1)
-    return Score(
-        real(torch.cat(nats, 1), lengths),
-        real(first == targets, lengths),
-        real(first, lengths),
-        state,
-    )
+        choices.append(log_probs.argmax(-1))
+    predicted = torch.cat(choices, 1)
+    found = (torch.cat(nats, 1), predicted == targets, predicted)
+    total, correct, predicted = (mask_padding(each, lengths) for each in found)
+    return Score(total, correct, predicted, state)

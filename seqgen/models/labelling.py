@@ -1,4 +1,7 @@
-"""What models share that label a source: positions, each of which the head reads for itself."""
+"""The models that label a source: `tagger` each token of it, `classifier` the whole.
+
+A *position* is a place that gets a label; the head reads each of them by itself.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +17,8 @@ from seqgen.decoders import Start
 from seqgen.dropout import Dropout
 from seqgen.encoders import Encoder, EncoderFactory, encoders
 from seqgen.errors import DataError
-from seqgen.heads import HeadFactory, LinearHead, heads
-from seqgen.models.base import Generative, Loss, Score, models, real, scored
+from seqgen.heads import Head, HeadFactory, LinearHead, heads
+from seqgen.models.base import Generative, Loss, Score, mask_padding, models, scored
 from seqgen.options import Share
 from seqgen.state import State
 from seqgen.tokenizers import PAD, Facts
@@ -30,41 +33,35 @@ class Labelling(Generative, ABC):
     before.
     """
 
-    def __init__(
-        self, encoder: Encoder, head: HeadFactory, sizes: tuple[int, int], dropout: float
-    ) -> None:
-        """`sizes` are those of what the head reads and of its vocabulary."""
+    def __init__(self, encoder: Encoder, head: Head, dropout: float) -> None:
         super().__init__()
         self.encoder = encoder
-        self.head = heads.build(head, input_size=sizes[0], vocab_size=sizes[1])
+        self.head = head
         self.dropout = Dropout(dropout)
 
     @abstractmethod
     def positions(self, sources: Sources) -> Tensor:
-        """What there is to read, `[batch, time, input]`, with zeros behind the end of a row."""
+        """What there is to read, `[batch, time, input]`, with zeros after the end of a row."""
 
-    def weighed(self, losses: Tensor, targets: Tensor) -> Tensor:
+    def weighted(self, losses: Tensor, targets: Tensor) -> Tensor:
         """The losses as they count in training, `[batch, time]`; by default as they are."""
         return losses
 
     def initialise(self, facts: Mapping[str, Facts]) -> None:
-        """The encoder knows the tokens of the source, the head those of the target."""
         self.encoder.initialise(facts)
         self.head.initialise(facts["target"])
 
     def loss(self, batch: PairBatch, state: State = None) -> Loss:
-        """The sum of nats over the real targets."""
         losses = self.head.loss(self._read(batch), batch.targets)
-        losses = self.weighed(losses, batch.targets) if self.training else losses
-        return Loss(real(losses, batch.lengths).sum(), batch.tokens, None)
+        losses = self.weighted(losses, batch.targets) if self.training else losses
+        return Loss(mask_padding(losses, batch.lengths).sum(), batch.tokens, None)
 
     def score(self, batch: PairBatch, state: State = None) -> Score:
-        """Nats and hits of each target, `[batch, time]`."""
         return scored(self.head, self._read(batch), batch.targets, batch.lengths)
 
     def start(self, batch: Sources) -> Start:
-        """All is worked out here: the context are the log-probabilities of each position, `[batch,
-        time + 1, vocab]`, and the state is the position where a row is.
+        """All is computed here: the context are the log-probabilities of each position, `[batch,
+        time + 1, vocab]`, and the state is the position of each row.
 
         The last of them, a vector of zeros to the head, is for rows that are asked for more.
         """
@@ -73,7 +70,7 @@ class Labelling(Generative, ABC):
         return Start(torch.full_like(first, PAD), first, self.head.log_probs(hidden))
 
     def step(self, tokens: Tensor, state: State, context: State) -> tuple[Tensor, State]:
-        """What the position of each row has, `[rows, vocab]`; `tokens: [rows]` do not matter."""
+        """The log-probabilities at the position of each row; `tokens` do not matter."""
         position, log_probs = cast(Tensor, state), cast(Tensor, context)
         each = len(tokens) // max(1, len(log_probs))
         sources = torch.arange(len(log_probs), device=tokens.device).repeat_interleave(each)
@@ -81,7 +78,7 @@ class Labelling(Generative, ABC):
         return log_probs[sources, there], position + 1
 
     def _read(self, batch: PairBatch) -> Tensor:
-        """What the head reads of each target. Errors: DataError where they do not fit."""
+        """What the head reads of each target. Raises DataError if they do not fit."""
         hidden = self.positions(batch.sources)
         if hidden.shape[:2] != batch.targets.shape:
             raise DataError(
@@ -89,11 +86,7 @@ class Labelling(Generative, ABC):
                 f"{batch.sources.values.shape[1]} tokens, but the target has "
                 f"{batch.targets.shape[1]}: it needs another kind of data"
             )
-        dropped: Tensor = self.dropout(hidden)
-        return dropped
-
-
-# The model `tagger`: a label for each token of the source.
+        return cast(Tensor, self.dropout(hidden))
 
 
 @models.register("tagger")
@@ -101,7 +94,7 @@ class Tagger(Labelling):
     """Encoder and head, one output for each input: `p(label | the source, its place)`.
 
     With the encoder `recurrent` a label knows the tokens up to its own, with `bidirectional` those
-    behind it too. `dropout` falls on what the head reads.
+    after it too. `dropout` falls on what the head reads.
     """
 
     def __init__(
@@ -115,15 +108,11 @@ class Tagger(Labelling):
         made = encoders.build(encoder, **source)
         if not made.memory_size:
             raise ValueError("`encoder` must have an output for each token, but has none")
-        super().__init__(made, head, (made.memory_size, vocab_size), dropout)
+        own = heads.build(head, input_size=made.memory_size, vocab_size=vocab_size)
+        super().__init__(made, own, dropout)
 
     def positions(self, sources: Sources) -> Tensor:
-        """The encoder's memory, `[batch, source_time, memory_size]`."""
-        memory: Tensor = self.encoder(sources).memory
-        return memory
-
-
-# The model `classifier`: one label for the whole source (many to one).
+        return cast(Tensor, self.encoder(sources).memory)
 
 
 @models.register("classifier")
@@ -137,7 +126,7 @@ class Classifier(Labelling):
     Where some classes are much rarer than others, a model does best by hardly ever naming them.
     With `balance` b the training loss of a row of class c counts w(c) = n(c)^-b / mean, where n is
     how many training rows the class has and the mean is over all rows: 0 leaves all rows alike, 1
-    gives all classes the same weight together. Evaluation is not weighed.
+    gives all classes the same weight together. Evaluation is not weighted.
     """
 
     def __init__(
@@ -156,14 +145,13 @@ class Classifier(Labelling):
                 f"`pooling` must be last for an encoder without outputs, but is {pooling}"
             )
         size = made.summary_size if pooling == "last" else made.memory_size
-        super().__init__(made, head, (size, vocab_size), dropout)
+        super().__init__(made, heads.build(head, input_size=size, vocab_size=vocab_size), dropout)
         self.pooling = pooling
         self.balance = balance
         self.weights: Tensor
         self.register_buffer("weights", torch.ones(vocab_size))
 
     def initialise(self, facts: Mapping[str, Facts]) -> None:
-        """Also the weights of the classes, from how often they are there."""
         super().initialise(facts)
         counts = facts["target"].counts
         if counts is not None and self.balance:
@@ -171,26 +159,20 @@ class Classifier(Labelling):
             weights = torch.where(rows > 0, rows.clamp(min=1) ** -self.balance, 0.0)
             self.weights.copy_(weights * (rows.sum() / (weights * rows).sum()))
 
-    def weighed(self, losses: Tensor, targets: Tensor) -> Tensor:
-        """Each row by its class."""
+    def weighted(self, losses: Tensor, targets: Tensor) -> Tensor:
         return losses * self.weights[targets]
 
     def positions(self, sources: Sources) -> Tensor:
         """A single one, `[batch, 1, size]`; zeros for the mean or maximum of no tokens."""
         summary, memory, mask = self.encoder(sources)
         if self.pooling == "last":
-            pooled: Tensor = summary
-        elif self.pooling == "mean":  # the memory is zero in padding
+            return cast(Tensor, summary).unsqueeze(1)
+        if self.pooling == "mean":  # the memory is zero in padding
             pooled = memory.sum(1) / mask.sum(1, keepdim=True).clamp(min=1)
-        else:
-            pooled = _maximum(memory, mask)
-        return pooled.unsqueeze(1)
-
-
-def _maximum(memory: Tensor, mask: Tensor) -> Tensor:
-    """`[batch, size]`, the maximum over the real tokens of `memory: [batch, source_time, size]`."""
-    lowest = float("-inf")
-    # One place more, that is chosen only where there is no token: then it is 0.
-    extra = memory.new_zeros(memory.shape[0], 1, memory.shape[2])
-    extra = extra.masked_fill(mask.any(1)[:, None, None], lowest)
-    return torch.cat([memory.masked_fill(~mask.unsqueeze(2), lowest), extra], 1).amax(1)
+            return cast(Tensor, pooled).unsqueeze(1)
+        # One place more, which is chosen only where there is no token: then it is 0.
+        lowest = float("-inf")
+        extra = memory.new_zeros(memory.shape[0], 1, memory.shape[2])
+        extra = extra.masked_fill(mask.any(1)[:, None, None], lowest)
+        every = torch.cat([memory.masked_fill(~mask.unsqueeze(2), lowest), extra], 1)
+        return every.amax(1, keepdim=True)

@@ -12,7 +12,7 @@ from seqgen.decoders import Start
 from seqgen.dropout import Dropout
 from seqgen.embeddings import EmbeddingFactory, LearnedEmbedding, embeddings
 from seqgen.heads import HeadFactory, LinearHead, heads
-from seqgen.models.base import Generative, Loss, Score, models, real, scored
+from seqgen.models.base import Generative, Loss, Score, mask_padding, models, scored
 from seqgen.options import Share
 from seqgen.state import State
 from seqgen.tokenizers import Facts
@@ -37,34 +37,27 @@ class LanguageModel(Generative):
         super().__init__()
         self.embedding = embeddings.build(embedding, vocab_size=vocab_size)
         self.cell = cells.build(cell, input_size=self.embedding.output_size)
-        self.head = heads.build(
-            head,
-            input_size=self.cell.output_size,
-            vocab_size=vocab_size,
-            table=self.embedding.table,
-        )
+        sizes = {"input_size": self.cell.output_size, "vocab_size": vocab_size}
+        self.head = heads.build(head, **sizes, table=self.embedding.table)
         self.dropout = Dropout(dropout)
         self.input_dropout = Dropout(input_dropout)
 
     def initial_state(self, batch_size: int) -> State:
-        """The cell's."""
         return self.cell.initial_state(batch_size)
 
     def initialise(self, facts: Mapping[str, Facts]) -> None:
-        """The embedding and the head know the same tokens, those of `text`."""
         self.embedding.initialise(facts["text"])
         self.head.initialise(facts["text"])
 
     def loss(self, batch: TokenBatch, state: State = None) -> Loss:
-        """The sum of nats over the real targets. In training a carried state is renewed first."""
+        """In training, a state that was carried gets new masks first."""
         if self.training and state is not None:
-            state = self.cell.renew(state)
+            state = self.cell.resample_masks(state)
         hidden, state = self._read(batch.inputs, state, batch.lengths)
         losses = self.head.loss(hidden, batch.targets)
-        return Loss(real(losses, batch.lengths).sum(), batch.tokens, state)
+        return Loss(mask_padding(losses, batch.lengths).sum(), batch.tokens, state)
 
     def score(self, batch: TokenBatch, state: State = None) -> Score:
-        """Nats and hits of each target, `[batch, time]`."""
         hidden, state = self._read(batch.inputs, state, batch.lengths)
         return scored(self.head, hidden, batch.targets, batch.lengths, state)
 
@@ -76,7 +69,6 @@ class LanguageModel(Generative):
         return Start(last, state)
 
     def step(self, tokens: Tensor, state: State, context: State) -> tuple[Tensor, State]:
-        """`tokens: [rows]` to `[rows, vocab]`."""
         output, state = self.cell.step_input(self.input_dropout(self.embedding(tokens)), state)
         return self.head.log_probs(self.dropout(output)), state
 

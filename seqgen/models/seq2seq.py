@@ -1,4 +1,8 @@
-"""The model `seq2seq`: an encoder reads the source, a cell writes the target token by token."""
+"""The model `seq2seq`: an encoder reads the source, a cell writes the target token by token.
+
+*Input feeding* hands what attention read at a step to the cell at the next one. *Scheduled
+sampling* is how often a model in training reads its own tokens, not the true ones.
+"""
 
 from __future__ import annotations
 
@@ -19,13 +23,10 @@ from seqgen.dropout import Dropout
 from seqgen.embeddings import EmbeddingFactory, LearnedEmbedding, embeddings
 from seqgen.encoders import BridgeFactory, EncoderFactory, LinearBridge, bridges, encoders
 from seqgen.heads import HeadFactory, LinearHead, heads
-from seqgen.models.base import Generative, Loss, Score, models, real, scored
+from seqgen.models.base import Generative, Loss, Score, mask_padding, models, scored
 from seqgen.options import Share, Temperature
-from seqgen.state import State
+from seqgen.state import State, real
 from seqgen.tokenizers import BOS, Facts
-
-# Scheduled sampling: how often a model in training reads its own tokens, not the true ones.
-
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
@@ -36,7 +37,7 @@ STEEPNESS = 10.0
 @dataclass(frozen=True)
 class ScheduledSampling:
     """Reading the model's own tokens in training (Bengio et al. 2015), so that it learns to go on
-    behind its own mistakes, which teacher forcing never shows it.
+    after its own mistakes, which teacher forcing never shows it.
 
     At share p of the budget each token that the model reads is replaced, with the probability
     `rate * curve(p)`, by one that it draws itself at `temperature` (0: its first choice). The curve
@@ -75,23 +76,21 @@ class ScheduledSampling:
 
 def mixed(tokens: Tensor, log_probs: Tensor, rate: float, temperature: float) -> Tensor:
     """`tokens: [rows]`, each replaced with the probability `rate` by one drawn from `log_probs:
-    [rows, vocab]`, by torch's own random numbers. Log-probabilities of NaN give any token: that a
-    model diverges, its loss will say."""
-    drawn = _drawn(log_probs, temperature) if temperature else log_probs.argmax(-1)
+    [rows, vocab]`, by torch's own random numbers. Log-probabilities of NaN give any token: the loss
+    will say that the model diverges."""
+    drawn = log_probs.argmax(-1)
+    if temperature:
+        # The first token at which the cumulative probability exceeds a uniform number.
+        cumulative = at_temperature(log_probs, temperature).exp().cumsum(-1)
+        points = torch.rand_like(cumulative[:, -1:]) * cumulative[:, -1:]
+        found = torch.searchsorted(cumulative, points, right=True).squeeze(1)
+        drawn = found.clamp(max=log_probs.shape[1] - 1)  # past the end only where it is NaN
     own = torch.rand(tokens.shape, device=tokens.device) < rate
     return torch.where(own, drawn, tokens)
 
 
-def _drawn(log_probs: Tensor, temperature: float) -> Tensor:
-    """`[rows]`: the first token at which the cumulative probability exceeds a uniform number."""
-    cumulative = at_temperature(log_probs, temperature).exp().cumsum(-1)
-    points = torch.rand_like(cumulative[:, -1:]) * cumulative[:, -1:]
-    found = torch.searchsorted(cumulative, points, right=True).squeeze(1)
-    return found.clamp(max=log_probs.shape[1] - 1)  # behind all of them stands what is NaN
-
-
 class Context(NamedTuple):
-    """What an encoder left for each source: attention's keys, the memory, and which is real."""
+    """What an encoder left for each source: attention's keys, the memory, and the mask of it."""
 
     keys: Tensor
     memory: Tensor
@@ -110,8 +109,8 @@ class Seq2Seq(Generative):
     """Encoder to decoder: `p(token | source, tokens before it)`.
 
     The bridge makes the cell's first state of the encoder's summary. For each token read, the
-    cell's output looks back at the source (`attention`), and the head reads what comes of it.
-    With `input_feeding` the cell gets that beside the next token (Luong et al. 2015, 3.3), which
+    cell's output looks back at the source (`attention`), and the head reads the result. With
+    `input_feeding` the cell gets that together with the next token (Luong et al. 2015, 3.3), which
     takes a loop over time in training; so does `sampling`, see ScheduledSampling. Without both, all
     times are read at once. `input_dropout` falls on the embedded target, `dropout` on what the head
     reads.
@@ -136,17 +135,10 @@ class Seq2Seq(Generative):
         self.encoder = encoders.build(encoder, **source)
         self.embedding = embeddings.build(embedding, vocab_size=vocab_size)
         self.cell, self.attention = self._writer(cell, attention, input_feeding)
-        self.bridge = bridges.build(
-            bridge,
-            summary_size=self.encoder.summary_size,
-            state_size=self.cell.summary_size,
-        )
-        self.head = heads.build(
-            head,
-            input_size=self.attention.output_size,
-            vocab_size=vocab_size,
-            table=self.embedding.table,
-        )
+        sizes = {"summary_size": self.encoder.summary_size, "state_size": self.cell.summary_size}
+        self.bridge = bridges.build(bridge, **sizes)
+        sizes = {"input_size": self.attention.output_size, "vocab_size": vocab_size}
+        self.head = heads.build(head, **sizes, table=self.embedding.table)
         self.looks_back = self.attention.looks
         self.input_feeding = input_feeding
         self.sampling = sampling
@@ -155,35 +147,27 @@ class Seq2Seq(Generative):
         self.input_dropout = Dropout(input_dropout)
 
     def initialise(self, facts: Mapping[str, Facts]) -> None:
-        """The encoder knows the tokens of the source, embedding and head those of the target."""
         self.encoder.initialise(facts)
         self.embedding.initialise(facts["target"])
         self.head.initialise(facts["target"])
 
     def advance(self, progress: float) -> None:
-        """For the schedule of sampling."""
         self.progress = progress
 
     def loss(self, batch: PairBatch, state: State = None) -> Loss:
-        """The sum of nats over the real targets, EOS among them."""
         hidden, _ = self._write(batch)
         losses = self.head.loss(hidden, batch.targets)
-        return Loss(real(losses, batch.lengths).sum(), batch.tokens, None)
+        return Loss(mask_padding(losses, batch.lengths).sum(), batch.tokens, None)
 
     def score(self, batch: PairBatch, state: State = None) -> Score:
-        """Nats and hits of each target, teacher-forced, `[batch, time]`."""
         hidden, _ = self._write(batch)
         return scored(self.head, hidden, batch.targets, batch.lengths)
 
     def attention_weights(self, batch: PairBatch) -> Tensor | None:
-        """`[batch, time, source_time]`, zero behind the end of source or target; None without
-        attention."""
         if not self.looks_back:
             return None
         _, weights = self._write(batch)
-        moments = torch.arange(weights.shape[1], device=weights.device)
-        behind = moments >= batch.lengths.unsqueeze(1)
-        return weights.masked_fill(behind.unsqueeze(2), 0)
+        return weights.masked_fill(~real(batch.lengths, weights.shape[1]).unsqueeze(2), 0)
 
     def start(self, batch: Sources) -> Start:
         """Read each source; the first step reads BOS."""
@@ -191,24 +175,25 @@ class Seq2Seq(Generative):
         return Start(torch.full_like(batch.lengths, BOS), state, context)
 
     def step(self, tokens: Tensor, state: State, context: State) -> tuple[Tensor, State]:
-        """`tokens: [rows]` to `[rows, vocab]`."""
-        read, _, following = self._moment(tokens, cast(WriterState, state), cast(Context, context))
+        read, _, following = self._read(tokens, cast(WriterState, state), cast(Context, context))
         return self.head.log_probs(read), following
 
     def _writer(
         self, cell: CellFactory, attention: AttentionFactory, input_feeding: bool
     ) -> tuple[Any, Any]:
         """The cell and its attention. With input feeding the cell reads what attention makes,
-        whose size may follow from the cell's: a first look at both, on no device, tells it."""
-        memory_size, input_size = self.encoder.memory_size, self.embedding.output_size
+        whose size may follow from the cell's: both are first built on no device to find out."""
+
+        def build(input_size: int) -> tuple[Any, Any]:
+            made = cells.build(cell, input_size=input_size)
+            sizes = {"query_size": made.output_size, "memory_size": self.encoder.memory_size}
+            return made, attentions.build(attention, **sizes)
+
+        input_size = self.embedding.output_size
         if input_feeding:
             with torch.device("meta"):
-                query_size = cells.build(cell, input_size=input_size).output_size
-                sizes = {"query_size": query_size, "memory_size": memory_size}
-                input_size += attentions.build(attention, **sizes).output_size
-        made = cells.build(cell, input_size=input_size)
-        sizes = {"query_size": made.output_size, "memory_size": memory_size}
-        return made, attentions.build(attention, **sizes)
+                input_size += build(input_size)[1].output_size
+        return build(input_size)
 
     def _encode(self, sources: Sources) -> tuple[WriterState, Context]:
         """The first state of the cell, and the context."""
@@ -238,18 +223,18 @@ class Seq2Seq(Generative):
         """As `_write`, token by token; with the probability `rate` one that the model has drawn."""
         reads: list[Tensor] = []
         weights: list[Tensor] = []
-        for moment, true in enumerate(inputs.unbind(1)):
+        for t, true in enumerate(inputs.unbind(1)):
             tokens = true
-            if moment and rate and self.sampling:
+            if t and rate and self.sampling:
                 with torch.no_grad():
                     log_probs = self.head.log_probs(reads[-1])
                 tokens = mixed(true, log_probs, rate, self.sampling.temperature)
-            read, weight, state = self._moment(tokens, state, context)
+            read, weight, state = self._read(tokens, state, context)
             reads.append(read)
             weights.append(weight)
         return torch.stack(reads, 1), torch.stack(weights, 1)
 
-    def _moment(
+    def _read(
         self, tokens: Tensor, state: WriterState, context: Context
     ) -> tuple[Tensor, Tensor, WriterState]:
         """Read `tokens: [rows]`: what the head reads, `[rows, size]`, weights and state."""
@@ -257,10 +242,9 @@ class Seq2Seq(Generative):
         if state.fed is not None:
             x = torch.cat([x, state.fed.to(x.dtype)], -1)
         output, following = self.cell.step_input(x, state.cell)
-        # The rows of a source, side by side, are so many moments to attention: [sources, k, query].
+        # The k rows of a source, side by side, are k queries to attention: [sources, k, query].
         sources = len(context.mask)
-        moments = len(output) // max(1, sources)
-        queries = output.view(sources, moments, output.shape[-1])
+        queries = output.view(sources, len(output) // max(1, sources), output.shape[-1])
         read, weights = self.attention(queries, *context)
         read = self.dropout(read.flatten(0, 1))
         fed = read if self.input_feeding else None

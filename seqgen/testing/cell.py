@@ -1,22 +1,27 @@
-"""The laws of cells, and `check_cell`, which tries them."""
+"""The laws of cells, and `check_cell`, which tries them.
+
+A *case* is a cell on trial: how to build it, the inputs it reads and the states it may be in.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from seqgen.cells import Cell, cells
-from seqgen.state import State, detach, leaves, map_state, outline, reorder, select
+from seqgen.cells import base as contract
+from seqgen.state import State, detach, leaves, map_state, real, reorder, select
 from seqgen.testing.laws import BreachError, Law, NotTriedError, Report, Watch, try_laws, unwatched
 from seqgen.testing.small_parts import (
     BUILT,
     named,
     require_contract,
-    require_finite,
+    require_gradients,
     require_registered,
     require_same,
     require_same_device,
@@ -24,9 +29,6 @@ from seqgen.testing.small_parts import (
     require_shape,
     small_part,
 )
-
-# A cell on trial: building it, the inputs it reads and the states it may be in.
-
 
 BATCH, TIME = 4, 6
 
@@ -67,130 +69,6 @@ def repeated_step(cell: Cell, xs: Tensor, state: State) -> tuple[Tensor, State]:
     return torch.stack(outputs, 1), state
 
 
-# The laws of cells about devices, double precision and gradients.
-
-
-def _device(case: CellCase) -> None:
-    cell = case.make().to("meta")
-    if next(iter((*cell.parameters(), *cell.buffers())), None) is None:
-        raise NotTriedError("the cell has no weights that could be elsewhere")
-    xs = case.inputs().to("meta")
-
-    def read() -> Iterator[tuple[str, State]]:
-        state = cell.initial_state(BATCH)
-        yield "the state from `initial_state`", state
-        output, state = cell.step_input(xs[:, 0], state)
-        yield "the output of `step`", output
-        yield "the state from `step`", state
-        yield "what `forward` returned", cell(xs)
-
-    require_same_device(read, _ELSEWHERE)
-
-
-def _double(case: CellCase) -> None:
-    usual = torch.get_default_dtype()
-    for weights, default in ((torch.float64, torch.float32), (torch.float32, torch.float64)):
-        cell, xs = case.make(weights), case.inputs(weights)
-        torch.set_default_dtype(default)
-        try:
-            first = cell.initial_state(BATCH)
-            _require_dtype("the state from `initial_state`", first, weights)
-            stepped, read = cell.step_input(xs[:, 0], first), cell(xs)
-            _require_dtype("the output or the state of `step`", stepped, weights)
-            _require_dtype("the output or the state of `forward`", read, weights)
-        finally:
-            torch.set_default_dtype(usual)
-
-
-def _require_dtype(what: str, made: State, wanted: torch.dtype) -> None:
-    for tensor in leaves(made):
-        if tensor.is_floating_point() and tensor.dtype != wanted:
-            raise BreachError(
-                f"{what} is {tensor.dtype} where the weights are {wanted}; make tensors of the "
-                "dtype and on the device of the weights, as `weight.new_zeros(...)` does"
-            )
-
-
-def _reach_all(case: CellCase) -> None:
-    cell = case.make()
-    cell.train()
-    xs = case.inputs().requires_grad_()
-    outputs, _ = cell(xs)
-    # Weighted at random, for some sums are constant whatever the parameters are.
-    (outputs * torch.randn(outputs.shape)).sum().backward()
-    trained = [(name, each) for name, each in cell.named_parameters() if each.requires_grad]
-    without = [name for name, each in trained if each.grad is None or not each.grad.any()]
-    if without:
-        raise BreachError(
-            f"no gradient reaches {', '.join(without[:4])}; use it in `step`, leave it out, and "
-            "beware of .detach(), .data and torch.no_grad()"
-        )
-    if xs.grad is None or not xs.grad.any():
-        raise BreachError("no gradient reaches the input, so nothing below the cell would learn")
-
-
-def _right(case: CellCase) -> None:
-    cell = case.make(torch.float64)
-    if next(cell.parameters(), None) is None:
-        raise NotTriedError("the cell has no parameters")
-    state, lengths = case.some_state(cell, torch.float64, 2), torch.tensor([3, 1])
-    xs = case.inputs(torch.float64, batch=2, time=3).requires_grad_()
-
-    def read() -> tuple[Tensor, ...]:
-        outputs, after = cell(xs, state, lengths)
-        return (outputs, *(each for each in leaves(after) if each.is_floating_point()))
-
-    trained = [each for each in cell.parameters() if each.requires_grad]
-    if not _as_by_differences(read, (xs, *trained)):
-        raise BreachError(
-            "the gradients are not those of finite differences; look for .detach(), .data, "
-            "rounding, or a backward of your own"
-        )
-
-
-def _as_by_differences(read: Callable[[], tuple[Tensor, ...]], given: Sequence[Tensor]) -> bool:
-    """Whether the gradient of a random sum of what is read, along a random line, is its slope.
-
-    As `torch.autograd.gradcheck` in its fast mode, but without the second that this takes to load.
-    """
-    lines = [torch.randn_like(each) for each in given]
-    weights = [torch.randn_like(each) for each in read()]
-
-    def total() -> Tensor:
-        made = zip(read(), weights, strict=True)
-        return torch.stack([(each * weight).sum() for each, weight in made]).sum()
-
-    found = torch.autograd.grad(total(), given, allow_unused=True)
-    pairs = zip(found, lines, strict=True)
-    gradient = sum(float((each * line).sum()) for each, line in pairs if each is not None)
-    ends, before = [], [each.detach().clone() for each in given]
-    with torch.no_grad():
-        for step in (1e-6, -1e-6):
-            for each, start, line in zip(given, before, lines, strict=True):
-                each.copy_(start + step * line)
-            ends.append(float(total()))
-    slope = (ends[0] - ends[1]) / 2e-6
-    return abs(gradient - slope) <= 1e-5 + 1e-4 * abs(slope)
-
-
-_MADE = "make tensors by `weight.new_zeros(...)` or `x.new_tensor(...)`, not by torch.zeros"
-_ELSEWHERE = f"{_MADE}; keep constants by `register_buffer`"
-_DOUBLE = f"it must work in float64 too: {_MADE}"
-_GRADIENTS = "its outputs must be differentiable; change no tensor in place"
-
-WEIGHT_LAWS: tuple[tuple[str, Callable[[CellCase], None], str, tuple[str, ...]], ...] = (
-    ("it works on any device", _device, _ELSEWHERE, ()),
-    ("it works in float64", _double, _DOUBLE, ("it works on any device",)),
-    ("gradients reach every parameter", _reach_all, _GRADIENTS, ()),
-    (
-        "gradients are right",
-        _right,
-        _DOUBLE,
-        ("it works in float64", "gradients reach every parameter"),
-    ),
-)
-
-
 def check_cell(
     cell: object, *, input_size: int = 3, watch: Watch = unwatched, **options: Any
 ) -> Report:
@@ -214,75 +92,31 @@ def _is_a_cell(case: CellCase) -> None:
         )
 
 
-def _step_gives_two(case: CellCase) -> None:
-    cell, x = case.make(), case.inputs()[:, 0]
-    state = cell.initial_state(BATCH)
-    _require_state(state, "`initial_state`")
-    try:
-        result: Any = cell.step_input(x, state)
-    except Exception:
-        _require_batch_first("`initial_state`", state, BATCH)  # that may be why
-        raise
-    if not isinstance(result, tuple) or len(result) != 2:
-        raise BreachError(
-            f"`step` must return the output and the next state, but returned {named(result)}; "
-            "end it with `return output, state`"
-        )
-    if not isinstance(result[0], Tensor):
-        raise BreachError(f"the output of `step` must be a tensor, but is {named(result[0])}")
-    _require_state(result[1], "`step`")
-
-
-def _batch_first(case: CellCase) -> None:
-    cell = case.make()
+def _sound_steps(case: CellCase, law: str) -> None:
+    """A breach where a step breaks the law of that name, be it for many rows or for one."""
     for batch in (BATCH, 1):
-        first = cell.initial_state(batch)
-        _, following = cell.step_input(case.inputs(batch=batch)[:, 0], first)
-        for where, state in (("`initial_state`", first), ("`step`", following)):
-            _require_batch_first(where, state, batch)
-
-
-def _require_batch_first(where: str, state: State, batch: int) -> None:
-    for leaf in leaves(state):
-        if leaf.dim() == 0 or leaf.shape[0] != batch:
-            raise BreachError(
-                f"for a batch of {batch} {where} returned a state tensor of {list(leaf.shape)}: "
-                "batch must be dimension 0 of every tensor of the state, so make it "
-                f"[{batch}, ...]"
-            )
-
-
-def _state_keeps_its_shape(case: CellCase) -> None:
-    cell = case.make()
-    first = cell.initial_state(BATCH)
-    _, following = cell.step_input(case.inputs()[:, 0], first)
-    wanted, found = outline(first), outline(following)
-    if wanted != found:
-        raise BreachError(
-            f"`step` returned the state {found}, but `initial_state` made {wanted}: "
-            "a step must keep the structure, the shapes and the dtypes of the state"
-        )
+        found: list[tuple[str, str]] = []
+        try:
+            for fault in contract.step_faults(case.make(), case.inputs(batch=batch)):
+                found.append(fault)
+                if fault[0] == law:
+                    break
+        except Exception:
+            if not found:
+                raise
+            raise BreachError(found[0][1]) from None  # which may be why the step raised
+        if found and found[-1][0] == law:
+            raise BreachError(found[-1][1])
 
 
 def _output_size(case: CellCase) -> None:
-    cell, xs = case.make(), case.inputs()
-    says = "; make it as wide as `output_size` says"
-    output, state = cell.step_input(xs[:, 0], cell.initial_state(BATCH))
-    require_shape(output, (BATCH, cell.output_size), "the output of `step`", says)
-    result: Any = cell(xs, state)
+    _sound_steps(case, contract.AS_WIDE)
+    cell = case.make()
+    result: Any = cell(case.inputs())
     if not isinstance(result, tuple) or len(result) != 2:
         raise BreachError(f"`forward` must return outputs and state, but returned {named(result)}")
-    shape = (BATCH, TIME, cell.output_size)
+    shape, says = (BATCH, TIME, cell.output_size), "; make it as wide as `output_size` says"
     require_shape(result[0], shape, "the outputs of `forward`", says)
-
-
-def _finite(case: CellCase) -> None:
-    cell, says = case.make(), "for small inputs; look for a division, a root or a logarithm"
-    first = cell.initial_state(BATCH)
-    require_finite(first, "the state from `initial_state`", "; begin with zeros, say")
-    outputs, state = repeated_step(cell, case.inputs(), first)
-    require_finite(outputs, "the output", says)
-    require_finite(state, "the state", says)
 
 
 def _same_twice(case: CellCase) -> None:
@@ -303,7 +137,7 @@ def _no_state_is_the_initial_state(case: CellCase) -> None:
 def _forward_is_repeated_step(case: CellCase) -> None:
     cell, xs = case.make(), case.inputs()
     state = case.some_state(cell)
-    says = "`forward` differs from `step`, taken for each input in turn; mend the one or the other"
+    says = "`forward` differs from `step`, taken for each input in turn; fix one of them"
     require_same(cell(xs, state), repeated_step(cell, xs, state), says)
 
 
@@ -311,14 +145,14 @@ def _forward_stops_at_lengths(case: CellCase) -> None:
     cell, xs, lengths = case.make(), case.inputs(), torch.tensor([0, 1, TIME, 3])
     state = case.some_state(cell)
     outputs, last = cell(xs, state, lengths)
-    behind = torch.arange(TIME) >= lengths.unsqueeze(1)
-    if outputs[behind].any():
-        raise BreachError("with `lengths`, the outputs behind the length of a row must be zero")
+    after = ~real(lengths, TIME)
+    if outputs[after].any():
+        raise BreachError("with `lengths`, the outputs after the length of a row must be zero")
     wanted = []
-    for moment, x in enumerate(xs.unbind(1)):
+    for t, x in enumerate(xs.unbind(1)):
         output, following = cell.step_input(x, state)
-        state = select(lengths > moment, following, state)
-        wanted.append(output.masked_fill(behind[:, moment : moment + 1], 0))
+        state = select(lengths > t, following, state)
+        wanted.append(output.masked_fill(after[:, t : t + 1], 0))
     says = "with `lengths`, `forward` must keep the state that a row has after its last input"
     require_same((outputs, last), (torch.stack(wanted, 1), state), says)
 
@@ -388,59 +222,149 @@ def _saved_and_loaded(case: CellCase) -> None:
     require_saved(case.make, lambda cell: detach(cell(xs)))
 
 
-def _require_state(state: object, where: str) -> None:
-    """A breach unless `state` is made of tensors, tuples and None."""
-    if isinstance(state, tuple):
-        for part in state:
-            _require_state(part, where)
-    elif state is not None and not isinstance(state, Tensor):
+def _device(case: CellCase) -> None:
+    cell = case.make().to("meta")
+    if next(iter((*cell.parameters(), *cell.buffers())), None) is None:
+        raise NotTriedError("the cell has no weights that could be elsewhere")
+    xs = case.inputs().to("meta")
+
+    def read() -> Iterator[tuple[str, State]]:
+        state = cell.initial_state(BATCH)
+        yield "the state from `initial_state`", state
+        output, state = cell.step_input(xs[:, 0], state)
+        yield "the output of `step`", output
+        yield "the state from `step`", state
+        yield "what `forward` returned", cell(xs)
+
+    require_same_device(read, _ELSEWHERE)
+
+
+def _double(case: CellCase) -> None:
+    usual = torch.get_default_dtype()
+    for weights, default in ((torch.float64, torch.float32), (torch.float32, torch.float64)):
+        cell, xs = case.make(weights), case.inputs(weights)
+        torch.set_default_dtype(default)
+        try:
+            first = cell.initial_state(BATCH)
+            _require_dtype("the state from `initial_state`", first, weights)
+            stepped, read = cell.step_input(xs[:, 0], first), cell(xs)
+            _require_dtype("the output or the state of `step`", stepped, weights)
+            _require_dtype("the output or the state of `forward`", read, weights)
+        finally:
+            torch.set_default_dtype(usual)
+
+
+def _require_dtype(what: str, made: State, wanted: torch.dtype) -> None:
+    for tensor in leaves(made):
+        if tensor.is_floating_point() and tensor.dtype != wanted:
+            raise BreachError(
+                f"{what} is {tensor.dtype} where the weights are {wanted}; make tensors of the "
+                "dtype and on the device of the weights, as `weight.new_zeros(...)` does"
+            )
+
+
+def _reach_all(case: CellCase) -> None:
+    cell = case.make()
+    cell.train()
+    xs = case.inputs().requires_grad_()
+    outputs, _ = cell(xs)
+    # Weighted at random, for some sums are constant whatever the parameters are.
+    (outputs * torch.randn(outputs.shape)).sum().backward()
+    require_gradients(cell, xs, "the input")
+
+
+def _right(case: CellCase) -> None:
+    cell = case.make(torch.float64)
+    if next(cell.parameters(), None) is None:
+        raise NotTriedError("the cell has no parameters")
+    state, lengths = case.some_state(cell, torch.float64, 2), torch.tensor([3, 1])
+    xs = case.inputs(torch.float64, batch=2, time=3).requires_grad_()
+
+    def read() -> tuple[Tensor, ...]:
+        outputs, after = cell(xs, state, lengths)
+        return (outputs, *(each for each in leaves(after) if each.is_floating_point()))
+
+    trained = [each for each in cell.parameters() if each.requires_grad]
+    if not _as_by_differences(read, (xs, *trained)):
         raise BreachError(
-            f"the state from {where} has {named(state)} in it: a state is a tensor, "
-            "a tuple of states, or None"
+            "the gradients are not those of finite differences; look for .detach(), .data, "
+            "rounding, or a backward of your own"
         )
 
 
-_BUILT = ("is a cell",)
-_STEPS = (*_BUILT, "a step returns an output and a state")
-_SOUND = (
-    *_STEPS,
-    "batch is dimension 0 of the state",
-    "the state keeps its shape",
-    "outputs are as wide as declared",
-    "all numbers are finite",
-)
-_STABLE = (
-    *_SOUND,
-    "what it learns is registered",
-    "the given state is not written into",
-    "the same twice in evaluation mode",
-)
-_READS = ("no state is the initial state", "forward is the repeated step")
-_ALONE = ("a row alone is the row in a batch",)
-_SAME = (*_STABLE, *_READS)
+def _as_by_differences(read: Callable[[], tuple[Tensor, ...]], given: Sequence[Tensor]) -> bool:
+    """Whether the gradient of a random sum of what is read, along a random line, is its slope.
+
+    As `torch.autograd.gradcheck` in its fast mode, but without the second that this takes to load.
+    """
+    lines = [torch.randn_like(each) for each in given]
+    weights = [torch.randn_like(each) for each in read()]
+
+    def total() -> Tensor:
+        made = zip(read(), weights, strict=True)
+        return torch.stack([(each * weight).sum() for each, weight in made]).sum()
+
+    found = torch.autograd.grad(total(), given, allow_unused=True)
+    pairs = zip(found, lines, strict=True)
+    gradient = sum(float((each * line).sum()) for each, line in pairs if each is not None)
+    ends, before = [], [each.detach().clone() for each in given]
+    with torch.no_grad():
+        for step in (1e-6, -1e-6):
+            for each, start, line in zip(given, before, lines, strict=True):
+                each.copy_(start + step * line)
+            ends.append(float(total()))
+    slope = (ends[0] - ends[1]) / 2e-6
+    return abs(gradient - slope) <= 1e-5 + 1e-4 * abs(slope)
+
+
+_MADE = "make tensors by `weight.new_zeros(...)` or `x.new_tensor(...)`, not by torch.zeros"
+_ELSEWHERE = f"{_MADE}; keep constants by `register_buffer`"
+_DOUBLE = f"it must work in float64 too: {_MADE}"
+_GRADIENTS = "its outputs must be differentiable; change no tensor in place"
 _STEP = (
     "`initial_state(batch_size)` and `step(x, state)` must work for any batch, with "
     f"`x: [batch, input]`, here [{BATCH}, input_size]"
 )
 _FORWARD = "`forward` must take a state, and lengths, and any number of inputs"
 
+_BUILT = ("is a cell",)
+_STEPS = (*_BUILT, contract.RETURNS_TWO)
+_SHAPED = (*_STEPS, contract.BATCH_FIRST, contract.SAME_SHAPE, contract.AS_WIDE)
+_SOUND = (*_SHAPED, contract.FINITE)
+_REGISTERED, _UNCHANGED = "what it learns is registered", "the given state is not written into"
+_SAME_TWICE = "the same twice in evaluation mode"
+_STABLE = (*_SOUND, _REGISTERED, _UNCHANGED, _SAME_TWICE)
+_INITIAL, _REPEATED = "no state is the initial state", "forward is the repeated step"
+_SAME = (*_STABLE, _INITIAL, _REPEATED)
+_ALONE = "a row alone is the row in a batch"
+_DEVICE, _FLOAT64 = "it works on any device", "it works in float64"
+_REACH = "gradients reach every parameter"
+
+
+def _step_law(law: str, needs: tuple[str, ...]) -> Law[CellCase]:
+    return Law(law, partial(_sound_steps, law=law), _STEP, needs)
+
+
 CELL_LAWS: tuple[Law[CellCase], ...] = (
-    Law(_SOUND[0], _is_a_cell, BUILT.format("`input_size=`")),
-    Law(_SOUND[1], _step_gives_two, _STEP, _BUILT),
-    Law(_SOUND[2], _batch_first, _STEP, _STEPS),
-    Law(_SOUND[3], _state_keeps_its_shape, _STEP, _SOUND[:3]),
-    Law(_SOUND[4], _output_size, _FORWARD, _STEPS),
-    Law(_SOUND[5], _finite, _STEP, _SOUND[:4]),
-    Law(_STABLE[6], lambda case: require_registered(case.make()), _STEP, _SOUND),
-    Law(_STABLE[7], _state_is_not_written_into, _STEP, _SOUND),
-    Law(_STABLE[8], _same_twice, _FORWARD, _SOUND),
-    Law(_READS[0], _no_state_is_the_initial_state, _FORWARD, _STABLE),
-    Law(_READS[1], _forward_is_repeated_step, _FORWARD, _STABLE),
+    Law(_BUILT[0], _is_a_cell, BUILT.format("`input_size=`")),
+    _step_law(contract.RETURNS_TWO, _BUILT),
+    _step_law(contract.BATCH_FIRST, _STEPS),
+    _step_law(contract.SAME_SHAPE, (*_STEPS, contract.BATCH_FIRST)),
+    Law(contract.AS_WIDE, _output_size, _FORWARD, _STEPS),
+    _step_law(contract.FINITE, (*_STEPS, contract.BATCH_FIRST, contract.SAME_SHAPE)),
+    Law(_REGISTERED, lambda case: require_registered(case.make()), _STEP, _SOUND),
+    Law(_UNCHANGED, _state_is_not_written_into, _STEP, _SOUND),
+    Law(_SAME_TWICE, _same_twice, _FORWARD, _SOUND),
+    Law(_INITIAL, _no_state_is_the_initial_state, _FORWARD, _STABLE),
+    Law(_REPEATED, _forward_is_repeated_step, _FORWARD, _STABLE),
     Law("forward stops each row at its length", _forward_stops_at_lengths, _FORWARD, _SAME),
     Law("pieces are the whole", _pieces_are_the_whole, _FORWARD, _SAME),
     Law("no inputs change nothing", _no_inputs_change_nothing, _FORWARD, _SAME),
-    Law(_ALONE[0], _rows_alone, _FORWARD, _STABLE),
-    Law("rows may be moved about", _rows_move, _STEP, (*_STABLE, *_ALONE)),
-    *(Law(name, test, says, (*_STABLE, *needs)) for name, test, says, needs in WEIGHT_LAWS),
+    Law(_ALONE, _rows_alone, _FORWARD, _STABLE),
+    Law("rows may be moved about", _rows_move, _STEP, (*_STABLE, _ALONE)),
+    Law(_DEVICE, _device, _ELSEWHERE, _STABLE),
+    Law(_FLOAT64, _double, _DOUBLE, (*_STABLE, _DEVICE)),
+    Law(_REACH, _reach_all, _GRADIENTS, _STABLE),
+    Law("gradients are right", _right, _DOUBLE, (*_STABLE, _FLOAT64, _REACH)),
     Law("weights are saved and loaded", _saved_and_loaded, _FORWARD, _STABLE),
 )

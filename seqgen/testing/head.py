@@ -16,6 +16,7 @@ from seqgen.testing.small_parts import (
     BUILT,
     require_contract,
     require_finite,
+    require_gradients,
     require_registered,
     require_same,
     require_same_device,
@@ -35,7 +36,7 @@ class HeadCase:
     factory: Callable[..., Any]
 
     def make(self, seed: int = 1, **place: Any) -> Head:
-        """The head with weights from `seed`, beside an embedding, in evaluation mode.
+        """The head with weights from `seed`, next to an embedding, in evaluation mode.
 
         `place` is the `device=` or the `dtype=` of both.
         """
@@ -133,12 +134,7 @@ def _gradients_reach(case: HeadCase) -> None:
     loss = head.loss(hidden, case.targets(60))
     require_finite(loss, "`loss`", "in training")
     torch.autograd.backward(loss.sum())
-    trained = [(name, each) for name, each in head.named_parameters() if each.requires_grad]
-    without = [name for name, each in trained if each.grad is None or not each.grad.any()]
-    if without:
-        raise BreachError(f"no gradient reaches {', '.join(without[:4])}; use it or leave it out")
-    if hidden.grad is None or not hidden.grad.any():
-        raise BreachError("no gradient reaches the hidden vectors, so nothing below would learn")
+    require_gradients(head, hidden, "the hidden vectors")
 
 
 def _gradients_agree(case: HeadCase) -> None:

@@ -13,10 +13,7 @@ from torch import Tensor, nn
 from seqgen.options import options_of
 from seqgen.registry import Part, Registry, asked_for
 from seqgen.state import State, leaves
-from seqgen.testing.laws import BreachError, NotTriedError, told
-
-# Comparing what a part returned with what it should have: breaches in words.
-
+from seqgen.testing.laws import BreachError, NotTriedError, describe
 
 TOLERANCE = 1e-4
 
@@ -75,8 +72,8 @@ def small_part(
 ) -> tuple[str, Callable[..., Any]]:
     """What a report calls the part, and a callable that builds it from what is supplied.
 
-    The part is built as it is, without what the registry puts around it: a check wants to see for
-    itself. Errors: ValueError for a wrong name or option.
+    The part is built as it is, without what the registry puts around it: a check sees for itself.
+    Raises ValueError for a wrong name or option.
     """
     if callable(spec) and not isinstance(spec, Part):
         name = getattr(spec, "__name__", type(spec).__name__)
@@ -118,9 +115,6 @@ def _sizes(known: Collection[str], given: Collection[str]) -> dict[str, int]:
     return {key: size for key, size in SIZES.items() if key in known and key not in given}
 
 
-# The laws that what a module has learned is registered and saved, and moves with it.
-
-
 M = TypeVar("M", bound=nn.Module)
 
 
@@ -140,6 +134,19 @@ def require_saved(make: Callable[..., M], read: Callable[[M], State]) -> None:
     says = "another one with the saved weights gives something else; what it has learned or drawn "
     says += "must be a parameter, a buffer, or in an nn.ModuleList (not a plain list)"
     require_same(read(other), read(one), says, 1e-6)
+
+
+def require_gradients(module: nn.Module, given: Tensor, named_so: str) -> None:
+    """A breach unless a backward pass has reached each parameter of `module`, and `given`."""
+    trained = [(name, each) for name, each in module.named_parameters() if each.requires_grad]
+    without = [name for name, each in trained if each.grad is None or not each.grad.any()]
+    if without:
+        raise BreachError(
+            f"no gradient reaches {', '.join(without[:4])}; use it, leave it out, and beware of "
+            ".detach(), .data and torch.no_grad()"
+        )
+    if given.grad is None or not given.grad.any():
+        raise BreachError(f"no gradient reaches {named_so}, so nothing below would learn")
 
 
 def require_registered(module: nn.Module) -> None:
@@ -176,14 +183,14 @@ def require_same_device(read: Callable[[], Iterator[tuple[str, State]]], advice:
                     says = f"{what} is on {leaf.device} wherever the weights are"
                     raise BreachError(f"{says}; {advice}")
     except NotImplementedError as error:
-        raise NotTriedError(f"it needs numbers, not only shapes: {told(error)}") from None
+        raise NotTriedError(f"it needs numbers, not only shapes: {describe(error)}") from None
     except RuntimeError as error:
         if "meta tensor" in str(error):  # such as .item(), which is slow on a GPU but no mistake
-            raise NotTriedError(f"it needs numbers, not only shapes: {told(error)}") from None
+            raise NotTriedError(f"it needs numbers, not only shapes: {describe(error)}") from None
         if "device" not in str(error):
             raise
         says = "tensors of two devices meet where the weights are not on the CPU"
-        raise BreachError(f"{says}: {told(error)}; {advice}") from None
+        raise BreachError(f"{says}: {describe(error)}; {advice}") from None
 
 
 _REGISTRIES = {"_parameters", "_buffers", "_modules"}

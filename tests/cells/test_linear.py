@@ -1,4 +1,4 @@
-"""The linear recurrence over all times: its values, its gradient and its rounding."""
+"""Scans against the loop, and the cells that read by them against the equations of their papers."""
 
 import numpy as np
 import pytest
@@ -7,16 +7,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seqgen.cells import SRU, IndRNN, MinGRU, MinLSTM
-from seqgen.cells.linear import LinearCell, at_lengths, elementwise_scan, linear_scan, within
+from seqgen.cells.linear import LinearCell, elementwise_scan, linear_scan
+
+
+def loop(following, inputs, first):
+    """Autograd's own way, one time after the other."""
+    states = []
+    for each in zip(*(one.unbind(1) for one in inputs), strict=True):
+        first = following(first, *each)
+        states.append(first)
+    return torch.stack(states, 1)
 
 
 def reference(factors, terms, first):
-    """Autograd's own way, one time after the other."""
-    states = []
-    for a, b in zip(factors.unbind(1), terms.unbind(1), strict=True):
-        first = a * first + b
-        states.append(first)
-    return torch.stack(states, 1)
+    return loop(lambda past, a, b: a * past + b, (factors, terms), first)
 
 
 def drawn(batch, time, hidden, seed=1, dtype=torch.float64):
@@ -93,16 +97,6 @@ def test_mixed_precision_keeps_the_state_precise():
     assert half[0].grad.dtype == torch.bfloat16
 
 
-def test_at_lengths_and_within():
-    states, first = torch.arange(1.0, 13).view(2, 3, 2), torch.zeros(2, 2)
-    assert at_lengths(states, first, torch.tensor([0, 2])).tolist() == [[0, 0], [9, 10]]
-    kept = within(states, torch.tensor([0, 2]))
-    assert kept.tolist() == [[[0, 0]] * 3, [[7, 8], [9, 10], [0, 0]]]
-
-
-# The scan of a recurrence unit by unit: its values and its gradient are those of the loop.
-
-
 FOLLOWING = {
     "tanh": lambda weight, past, x, y: torch.tanh(weight * past + x) * y,
     "gated": lambda weight, past, x, y: y + torch.sigmoid(x + weight * past) * (past - y),
@@ -111,16 +105,7 @@ FOLLOWING = {
 }
 
 
-def loop(following, inputs, first):
-    """Autograd's own way, one time after the other."""
-    states = []
-    for each in zip(*(one.unbind(1) for one in inputs), strict=True):
-        first = following(first, *each)
-        states.append(first)
-    return torch.stack(states, 1)
-
-
-def drawn_elementwise_scan(batch, time, hidden, seed):
+def drawn_elementwise(batch, time, hidden, seed):
     generator = torch.Generator().manual_seed(seed)
     shapes = [(hidden,), (batch, time, hidden), (batch, time, hidden), (batch, hidden)]
     return [
@@ -132,12 +117,12 @@ def drawn_elementwise_scan(batch, time, hidden, seed):
 @pytest.mark.parametrize("name", FOLLOWING)
 @settings(max_examples=20, deadline=None)
 @given(st.integers(1, 4), st.integers(1, 12), st.integers(1, 4), st.integers(0, 99), st.booleans())
-def test_values_and_gradients_are_those_of_the_loop_elementwise_scan(
+def test_elementwise_values_and_gradients_are_those_of_the_loop(
     name, batch, time, hidden, seed, last_only
 ):
     found = []
     for scan in (elementwise_scan, loop):
-        weight, x, y, first = drawn_elementwise_scan(batch, time, hidden, seed)
+        weight, x, y, first = drawn_elementwise(batch, time, hidden, seed)
 
         def following(past, *inputs, weight=weight):
             return FOLLOWING[name](weight, past, *inputs)
@@ -150,17 +135,17 @@ def test_values_and_gradients_are_those_of_the_loop_elementwise_scan(
 
 
 @pytest.mark.parametrize("name", FOLLOWING)
-def test_the_gradient_is_right_elementwise_scan(name):
+def test_the_elementwise_gradient_is_right(name):
     def read(weight, x, y, first):
         return elementwise_scan(
             lambda past, *inputs: FOLLOWING[name](weight, past, *inputs), (x, y), first
         )
 
-    assert torch.autograd.gradcheck(read, drawn_elementwise_scan(2, 5, 3, seed=1))
+    assert torch.autograd.gradcheck(read, drawn_elementwise(2, 5, 3, seed=1))
 
 
 def test_without_a_gradient_the_values_are_the_same():
-    weight, x, y, first = drawn_elementwise_scan(2, 5, 3, seed=1)
+    weight, x, y, first = drawn_elementwise(2, 5, 3, seed=1)
 
     def following(past, *inputs):
         return FOLLOWING["gated"](weight, past, *inputs)
@@ -171,9 +156,6 @@ def test_without_a_gradient_the_values_are_the_same():
             states = elementwise_scan(following, (x, y), first)
         assert not states.requires_grad
         torch.testing.assert_close(states.clone(), wanted.detach())
-
-
-# The base of cells with a linear recurrence: what a subclass has to say.
 
 
 class Average(LinearCell):
@@ -200,73 +182,96 @@ def test_a_subclass_says_factor_and_term_alone():
     assert not outputs[1, 3:].any()
 
 
-# The cell `min_gru` against a reference written from the equations of the paper.
-
-
 def sigmoid(x):
     return 1 / (1 + np.exp(-x))
 
 
-def reference_min_gru(cell, xs, hidden):
-    """One row at a time; z and the candidate are stored one above the other."""
-    of_z, of_g = np.split(cell.of_input.weight.detach().numpy(), 2)
-    bias_z, bias_g = np.split(cell.of_input.bias.detach().numpy(), 2)
-    outputs = np.zeros((*xs.shape[:2], cell.output_size))
-    for row in range(len(xs)):
-        h = hidden[row]
-        for time, x in enumerate(xs[row]):
-            z = sigmoid(of_z @ x + bias_z)
-            outputs[row, time] = h = (1 - z) * h + z * (of_g @ x + bias_g)
-    return outputs
+def min_gru(cell, x, h):
+    """z and the candidate are stored one above the other; returns the output and the state."""
+    z, g = np.split(cell.of_input.weight @ x + cell.of_input.bias, 2)
+    h = (1 - sigmoid(z)) * h + sigmoid(z) * g
+    return h, h
 
 
-def test_is_the_cell_of_the_equations():
+def min_lstm(cell, x, h):
+    """f, i and the candidate are stored one above the other."""
+    f, i, g = np.split(cell.of_input.weight @ x + cell.of_input.bias, 3)
+    f, i = sigmoid(f), sigmoid(i)
+    h = f / (f + i) * h + i / (f + i) * g
+    return h, h
+
+
+def sru(cell, x, c):
+    """The products are stored as f, r, candidate and, where needed, highway."""
+    size = len(c)
+    products = np.split(cell.input_weight @ x, len(cell.input_weight) // size)
+    highway = products[3] if len(products) == 4 else np.sqrt(3) * x
+    f = sigmoid(products[0] + cell.recurrent_weight[0] * c + cell.bias[:size])
+    r = sigmoid(products[1] + cell.recurrent_weight[1] * c + cell.bias[size:])
+    c = f * c + (1 - f) * products[2]
+    return r * c + (1 - r) * highway, c
+
+
+def indrnn(activation, bound):
+    def step(cell, x, h):
+        own = cell.recurrent_weight.clip(-bound, bound)
+        h = activation(cell.of_input.weight @ x + own * h + cell.of_input.bias)
+        return h, h
+
+    return step
+
+
+class Weights:
+    """The parameters of a module as arrays, under their names."""
+
+    def __init__(self, module):
+        for name, each in module.named_parameters(recurse=False):
+            setattr(self, name, each.detach().numpy())
+        for name, each in module.named_children():
+            setattr(self, name, Weights(each))
+
+
+CASES = [
+    (MinGRU, 2, {}, min_gru),
+    (MinLSTM, 2, {}, min_lstm),
+    (SRU, 2, {}, sru),
+    (SRU, 5, {}, sru),
+    *(
+        (IndRNN, 2, {"bound": bound}, indrnn(lambda x: np.maximum(x, 0), bound))
+        for bound in (0.1, 1, 2)
+    ),
+    *(
+        (IndRNN, 2, {"bound": bound, "activation": "tanh"}, indrnn(np.tanh, bound))
+        for bound in (0.1, 1, 2)
+    ),
+]
+
+
+@pytest.mark.parametrize(("kind", "input_size", "options", "equation"), CASES)
+def test_is_the_cell_of_the_equations(kind, input_size, options, equation):
     torch.manual_seed(1)
-    cell = MinGRU(input_size=2, hidden_size=3).double()
-    xs, first = (torch.randn(*shape, dtype=torch.float64) for shape in ((3, 4, 2), (3, 3)))
+    cell = kind(input_size=input_size, hidden_size=5, **options).double()
     with torch.no_grad():
-        outputs, state = cell(xs, first)
-    wanted = reference_min_gru(cell, xs.numpy(), first.numpy())
-    np.testing.assert_allclose(outputs, wanted, atol=1e-12)
-    np.testing.assert_allclose(state, wanted[:, -1], atol=1e-12)
+        for name, each in cell.named_parameters():
+            if "bias" in name:
+                each.add_(torch.randn_like(each))
+        if kind is IndRNN:
+            bound = min(1, options["bound"])
+            assert 0 <= cell.recurrent_weight.min() <= cell.recurrent_weight.max() <= bound
+            cell.recurrent_weight.copy_(torch.tensor([-1.5, -0.05, 0, 0.9, 3]))
+        xs, first = (torch.randn(*shape).double() for shape in ((3, 4, input_size), (3, 5)))
+        outputs, last = cell(xs, first)
+    weights, state = Weights(cell), first.numpy().copy()
+    for row, time in np.ndindex(3, 4):
+        output, state[row] = equation(weights, xs[row, time].numpy(), state[row])
+        np.testing.assert_allclose(outputs[row, time], output, atol=1e-12)
+    np.testing.assert_allclose(last, state, atol=1e-12)
 
 
-def test_it_remembers_from_the_start():
+def test_a_min_gru_remembers_from_the_start():
     cell = MinGRU(input_size=2, hidden_size=3)
     factor, _ = cell.recurrence(cell.project(torch.zeros(1, 1, 2)))
     np.testing.assert_allclose(factor.detach(), np.full((1, 1, 3), sigmoid(1)), rtol=1e-6)
-
-
-# The cell `min_lstm` against a reference written from the equations of the paper.
-
-
-def sigmoid_min_lstm(x):
-    return 1 / (1 + np.exp(-x))
-
-
-def reference_min_lstm(cell, xs, hidden):
-    """One row at a time; f, i and the candidate are stored one above the other."""
-    of_x = np.split(cell.of_input.weight.detach().numpy(), 3)
-    bias = np.split(cell.of_input.bias.detach().numpy(), 3)
-    outputs = np.zeros((*xs.shape[:2], cell.output_size))
-    for row in range(len(xs)):
-        h = hidden[row]
-        for time, x in enumerate(xs[row]):
-            f, i, g = (of_x[gate] @ x + bias[gate] for gate in range(3))
-            f, i = sigmoid_min_lstm(f), sigmoid_min_lstm(i)
-            outputs[row, time] = h = f / (f + i) * h + i / (f + i) * g
-    return outputs
-
-
-def test_is_the_cell_of_the_equations_min_lstm():
-    torch.manual_seed(1)
-    cell = MinLSTM(input_size=2, hidden_size=3).double()
-    xs, first = (torch.randn(*shape, dtype=torch.float64) for shape in ((3, 4, 2), (3, 3)))
-    with torch.no_grad():
-        outputs, state = cell(xs, first)
-    wanted = reference_min_lstm(cell, xs.numpy(), first.numpy())
-    np.testing.assert_allclose(outputs, wanted, atol=1e-12)
-    np.testing.assert_allclose(state, wanted[:, -1], atol=1e-12)
 
 
 def test_shut_gates_divide_nothing_by_nothing():
@@ -276,44 +281,6 @@ def test_shut_gates_divide_nothing_by_nothing():
     assert (factor.item(), term.item()) == (0.5, 1.5)
     (factor + term).sum().backward()
     assert both_shut.grad.isfinite().all()
-
-
-# The cell `sru` against a reference written from the equations of the paper.
-
-
-def sigmoid_sru(x):
-    return 1 / (1 + np.exp(-x))
-
-
-def reference_sru(cell, xs, memory):
-    """One row at a time; the products are stored as f, r, candidate and, where needed, highway."""
-    size = cell.output_size
-    of_x = np.split(cell.input_weight.detach().numpy(), len(cell.input_weight) // size)
-    bias, of_c = cell.bias.detach().numpy(), cell.recurrent_weight.detach().numpy()
-    outputs, memories = np.zeros((2, *xs.shape[:2], size))
-    for row in range(len(xs)):
-        c = memory[row]
-        for time, x in enumerate(xs[row]):
-            highway = of_x[3] @ x if len(of_x) == 4 else np.sqrt(3) * x
-            f = sigmoid_sru(of_x[0] @ x + of_c[0] * c + bias[:size])
-            r = sigmoid_sru(of_x[1] @ x + of_c[1] * c + bias[size:])
-            memories[row, time] = c = f * c + (1 - f) * (of_x[2] @ x)
-            outputs[row, time] = r * c + (1 - r) * highway
-    return outputs, memories
-
-
-@pytest.mark.parametrize("input_size", [2, 3])
-def test_is_the_cell_of_the_equations_sru(input_size):
-    torch.manual_seed(1)
-    cell = SRU(input_size=input_size, hidden_size=3).double()
-    with torch.no_grad():
-        cell.bias += torch.randn(6)
-    xs, first = (torch.randn(*shape, dtype=torch.float64) for shape in ((3, 4, input_size), (3, 3)))
-    with torch.no_grad():
-        outputs, state = cell(xs, first)
-    wanted, memories = reference_sru(cell, xs.numpy(), first.numpy())
-    np.testing.assert_allclose(outputs, wanted, atol=1e-12)
-    np.testing.assert_allclose(state, memories[:, -1], atol=1e-12)
 
 
 @pytest.mark.parametrize("lengths", [None, [4, 0, 2]])
@@ -328,39 +295,6 @@ def test_an_input_as_wide_as_the_cell_passes_by_step_too(lengths):
             torch.testing.assert_close(outputs[row : row + 1, time], output)
         torch.testing.assert_close(state[row : row + 1], alone)
         assert not outputs[row, length:].any()
-
-
-# The cell `indrnn` against a reference written from the equation of the paper.
-
-
-def reference_indrnn(cell, xs, hidden, activation):
-    """One row at a time."""
-    of_x, bias = cell.of_input.weight.detach().numpy(), cell.of_input.bias.detach().numpy()
-    own = cell.recurrent_weight.detach().numpy().clip(-cell.bound, cell.bound)
-    outputs = np.zeros((*xs.shape[:2], cell.output_size))
-    for row in range(len(xs)):
-        h = hidden[row]
-        for time, x in enumerate(xs[row]):
-            outputs[row, time] = h = activation(of_x @ x + own * h + bias)
-    return outputs
-
-
-@pytest.mark.parametrize("bound", [0.1, 1, 2])
-@pytest.mark.parametrize(
-    ("name", "activation"), [("relu", lambda x: np.maximum(x, 0)), ("tanh", np.tanh)]
-)
-def test_is_the_cell_of_the_equation(name, activation, bound):
-    torch.manual_seed(1)
-    cell = IndRNN(input_size=2, hidden_size=5, activation=name, bound=bound).double()
-    assert 0 <= cell.recurrent_weight.min() <= cell.recurrent_weight.max() <= min(1, bound)
-    with torch.no_grad():
-        cell.recurrent_weight.copy_(torch.tensor([-1.5, -0.05, 0, 0.9, 3]))
-    xs, first = (torch.randn(*shape, dtype=torch.float64) for shape in ((3, 4, 2), (3, 5)))
-    with torch.no_grad():
-        outputs, state = cell(xs, first)
-    wanted = reference_indrnn(cell, xs.numpy(), first.numpy(), activation)
-    np.testing.assert_allclose(outputs, wanted, atol=1e-12)
-    np.testing.assert_allclose(state, wanted[:, -1], atol=1e-12)
 
 
 def test_a_long_stream_does_not_explode():

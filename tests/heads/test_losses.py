@@ -1,10 +1,9 @@
-"""Cross-entropy behind a linear map, chunk by chunk."""
+"""Cross-entropy of each target, all at once and in chunks of rows."""
 
 import pytest
 import torch
 from torch.nn import functional
 
-from seqgen.heads import AdaptiveSoftmaxHead, MixtureOfSoftmaxesHead
 from seqgen.heads import losses as heads_losses
 from seqgen.heads.losses import (
     ChunkedCrossEntropy,
@@ -50,7 +49,7 @@ def test_gradients_are_those_of_finite_differences(alike, smoothing, bias):
     leaves, targets = parts(bias=bias)
 
     def losses(*leaves):
-        return ChunkedCrossEntropy.apply(*leaves, targets, (smoothing, alike))
+        return ChunkedCrossEntropy.apply(*leaves, targets, smoothing, alike)
 
     assert torch.autograd.gradcheck(losses, leaves)
 
@@ -59,7 +58,7 @@ def test_gradients_are_those_of_finite_differences(alike, smoothing, bias):
 @pytest.mark.parametrize("rows", [0, 1, 2, 3, 4, 7])
 def test_equals_the_plain_loss_at_every_boundary(rows, alike):
     leaves, targets = parts(rows)
-    found = ChunkedCrossEntropy.apply(*leaves, targets, (0.1, alike))
+    found = ChunkedCrossEntropy.apply(*leaves, targets, 0.1, alike)
     wanted = plain(leaves, targets, 0.1)
     torch.testing.assert_close(found, wanted)
     counts = torch.full_like(found, 0.25)
@@ -76,14 +75,14 @@ def test_rows_may_count_differently(counts):
     """What was summed as if all rows counted alike is put right for those that do not."""
     leaves, targets = parts()
     counts = torch.tensor(counts, dtype=torch.float64)
-    found = ChunkedCrossEntropy.apply(*leaves, targets, (0.0, True))
+    found = ChunkedCrossEntropy.apply(*leaves, targets, 0.0, True)
     wanted = gradients(plain(leaves, targets, 0.0), counts, leaves)
     torch.testing.assert_close(gradients(found, counts, leaves), wanted)
 
 
 def test_gradients_can_be_asked_for_twice():
     leaves, targets = parts()
-    losses = ChunkedCrossEntropy.apply(*leaves, targets, (0.0, True)).sum()
+    losses = ChunkedCrossEntropy.apply(*leaves, targets, 0.0, True).sum()
     once = torch.autograd.grad(losses, leaves, retain_graph=True)
     torch.testing.assert_close(torch.autograd.grad(losses, leaves), once)
 
@@ -92,14 +91,14 @@ def test_gradients_can_be_asked_for_twice():
 def test_what_is_frozen_gets_no_gradient(frozen):
     leaves, targets = parts()
     leaves[frozen].requires_grad_(False)
-    ChunkedCrossEntropy.apply(*leaves, targets, (0.0, True)).sum().backward()
+    ChunkedCrossEntropy.apply(*leaves, targets, 0.0, True).sum().backward()
     assert [each.grad is None for each in leaves] == [place == frozen for place in range(3)]
 
 
 def test_a_loss_that_is_no_number_is_seen():
     """NaN in the total must reach the weights: the training loop looks there."""
     leaves, targets = parts()
-    losses = ChunkedCrossEntropy.apply(*leaves, targets, (0.0, True))
+    losses = ChunkedCrossEntropy.apply(*leaves, targets, 0.0, True)
     counts = torch.ones_like(losses)
     counts[3] = torch.nan
     assert gradients(losses, counts, leaves)[1].isnan().all()
@@ -107,7 +106,7 @@ def test_a_loss_that_is_no_number_is_seen():
 
 def test_large_logits_do_not_overflow():
     (hidden, weight, _), targets = parts(dtype=torch.float32)
-    losses = ChunkedCrossEntropy.apply(1e6 * hidden, weight, None, targets, (0.0, True))
+    losses = ChunkedCrossEntropy.apply(1e6 * hidden, weight, None, targets, 0.0, True)
     losses.sum().backward()
     assert losses.isfinite().all()
     assert weight.grad.isfinite().all()
@@ -116,7 +115,7 @@ def test_large_logits_do_not_overflow():
 def test_half_precision_sums_in_float32():
     leaves, targets = parts(64)
     lower = [each.detach().bfloat16().requires_grad_() for each in leaves]
-    found = ChunkedCrossEntropy.apply(*lower, targets, (0.0, True))
+    found = ChunkedCrossEntropy.apply(*lower, targets, 0.0, True)
     assert found.dtype == torch.float32
     wanted = plain([each.float() for each in lower], targets, 0.0)
     torch.testing.assert_close(found, wanted, atol=0.03, rtol=0.03)
@@ -125,9 +124,6 @@ def test_half_precision_sums_in_float32():
     for one, other in zip(lower, precise, strict=True):
         assert one.grad.dtype == torch.bfloat16
         torch.testing.assert_close(one.grad, other, atol=0.01, rtol=0.05)
-
-
-# Cross-entropy of each target on its own.
 
 
 @pytest.mark.parametrize("shape", [(), (4,), (2, 3), (2, 0), (0, 3), (2, 3, 4)])
@@ -146,7 +142,7 @@ def test_half_precision_is_computed_in_float32():
     torch.testing.assert_close(found, token_losses(logits.float(), torch.arange(5)))
 
 
-def test_large_logits_do_not_overflow_cross_entropy():
+def test_large_logits_of_few_rows_do_not_overflow():
     logits = torch.tensor([[1e30, 0.0], [-1e30, 0.0]])
     assert token_losses(logits, torch.tensor([0, 1])).tolist() == [0, 0]
 
@@ -174,7 +170,7 @@ def layer():
 def both(hidden, layer, targets, *how):
     """Losses and gradients of many logits, and of all at once."""
     wanted = token_losses(torch.nn.functional.linear(hidden, *layer), targets, *how)
-    for losses in (linear_token_losses(hidden, layer, targets, *how), wanted):
+    for losses in (linear_token_losses(hidden, *layer, targets, *how), wanted):
         yield losses, torch.autograd.grad(losses.sum(), layer)
 
 
@@ -203,10 +199,10 @@ def test_many_logits_in_autocast(layer):
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
 def test_many_logits_without_gradients(layer, mode):
     hidden, targets = torch.randn(7, 4), torch.randint(6, (7,))
-    wanted = linear_token_losses(hidden, layer, targets)
+    wanted = linear_token_losses(hidden, *layer, targets)
     for _ in range(2):
         with mode():
-            found = linear_token_losses(hidden, layer, targets)
+            found = linear_token_losses(hidden, *layer, targets)
         assert not found.requires_grad
         torch.testing.assert_close(found, wanted.detach())
 
@@ -214,7 +210,7 @@ def test_many_logits_without_gradients(layer, mode):
 def test_few_logits_take_the_plain_way(layer, monkeypatch):
     monkeypatch.setattr(heads_losses, "ChunkedCrossEntropy", None)
     hidden, targets = torch.randn(7, 4), torch.randint(6, (7,))
-    assert linear_token_losses(hidden, layer, targets).shape == (7,)
+    assert linear_token_losses(hidden, *layer, targets).shape == (7,)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
@@ -226,130 +222,9 @@ def test_many_logits_on_a_gpu(layer):
     torch.testing.assert_close(found, wanted)
 
 
-# Label smoothing of heads by their log-probabilities.
-
-
-VOCAB_SMOOTHED, INPUT_SMOOTHED, SMOOTHING = 9, 8, 0.2
-
-HEADS = {
-    "adaptive": lambda **how: AdaptiveSoftmaxHead(
-        INPUT_SMOOTHED, VOCAB_SMOOTHED, [2, 5], div_value=2, **how
-    ),
-    "mixture": lambda **how: MixtureOfSoftmaxesHead(
-        INPUT_SMOOTHED, VOCAB_SMOOTHED, mixtures=3, **how
-    ),
-}
-
-
-@pytest.fixture(params=HEADS)
-def head(request):
-    torch.manual_seed(1)
-    return HEADS[request.param](label_smoothing=SMOOTHING)
-
-
-@pytest.fixture
-def many_smoothed(monkeypatch):
-    """As if the log-probabilities of a few rows were too many, and those of three a chunk."""
-    monkeypatch.setattr(heads_losses, "ALL_AT_ONCE", 0)
-    monkeypatch.setattr(heads_losses, "CHUNK", 3 * VOCAB_SMOOTHED * 4)
-
-
-def plain_smoothed(head, hidden, targets):
-    """The formula as it is written."""
-    log_probs = head.log_probs(hidden)
-    of_target = log_probs.gather(-1, targets.unsqueeze(-1)).squeeze(-1)
-    return -(1 - SMOOTHING) * of_target - SMOOTHING / VOCAB_SMOOTHED * log_probs.sum(-1)
-
-
 def test_a_written_out_example():
     """Three tokens of 1/2, 1/4 and 1/4; half a nat's weight is spread."""
     log_probs = torch.tensor([[0.5, 0.25, 0.25]]).log()
     losses = smoothed_losses(lambda rows: log_probs, torch.ones(1, 1), torch.tensor([0]), 0.5, 3)
     bits = 0.5 * 1 + 0.5 * (1 + 2 + 2) / 3
     torch.testing.assert_close(losses, torch.tensor([bits]) * torch.tensor(2.0).log())
-
-
-@pytest.mark.parametrize("shape", [(), (4,), (2, 5), (2, 0), (0,), (2, 3, 2)])
-@pytest.mark.parametrize("amount", ["few", "many"])
-def test_is_the_plain_formula(head, shape, amount, request):
-    if amount == "many":
-        request.getfixturevalue("many")
-    hidden, targets = torch.randn(*shape, INPUT_SMOOTHED), torch.randint(VOCAB_SMOOTHED, shape)
-    losses = head.loss(hidden, targets)
-    assert losses.shape == shape
-    torch.testing.assert_close(losses, plain_smoothed(head, hidden, targets))
-
-
-@pytest.mark.usefixtures("many")
-def test_many_have_the_gradients_of_the_plain_formula(head):
-    head.double()
-    leaves = [torch.randn(10, INPUT_SMOOTHED).double().requires_grad_(), *head.parameters()]
-    targets, counts = torch.randint(VOCAB_SMOOTHED, (10,)), torch.rand(10).double()
-    found = torch.autograd.grad(head.loss(leaves[0], targets) @ counts, leaves)
-    wanted = torch.autograd.grad(plain_smoothed(head, leaves[0], targets) @ counts, leaves)
-    torch.testing.assert_close(found, wanted)
-
-
-@pytest.mark.usefixtures("many")
-def test_log_probabilities_are_never_there_for_all_rows(head, monkeypatch):
-    rows, kept, log_probs = [], [], head.log_probs
-    monkeypatch.setattr(
-        head, "log_probs", lambda hidden: (rows.append(len(hidden)), log_probs(hidden))[1]
-    )
-
-    def keep(tensor):
-        kept.append(tensor.shape)
-        return tensor
-
-    hidden = torch.randn(10, INPUT_SMOOTHED, requires_grad=True)
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        losses = head.loss(hidden, torch.randint(VOCAB_SMOOTHED, (10,)))
-    forward = list(rows)
-    losses.sum().backward()
-    assert sum(forward) == 10
-    assert max(rows) <= 3, "in both passes"
-    assert sum(rows) == 20, "each chunk twice"
-    assert not [shape for shape in kept if VOCAB_SMOOTHED in shape], (
-        "nothing of it waits for backward"
-    )
-
-
-def test_evaluation_is_not_smoothed(head):
-    hidden, targets = torch.randn(6, INPUT_SMOOTHED), torch.randint(VOCAB_SMOOTHED, (6,))
-    wanted = functional.nll_loss(head.log_probs(hidden), targets, reduction="none")
-    torch.testing.assert_close(head.eval().loss(hidden, targets), wanted)
-    assert not torch.allclose(head.train().loss(hidden, targets), wanted)
-
-
-@pytest.mark.usefixtures("many")
-@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
-def test_without_gradients(head, mode):
-    hidden, targets = torch.randn(7, INPUT_SMOOTHED), torch.randint(VOCAB_SMOOTHED, (7,))
-    wanted = plain_smoothed(head, hidden, targets).detach()
-    with mode():
-        torch.testing.assert_close(head.loss(hidden, targets), wanted)
-
-
-@pytest.mark.usefixtures("many")
-def test_in_autocast(head):
-    hidden, targets = torch.randn(7, INPUT_SMOOTHED), torch.randint(VOCAB_SMOOTHED, (7,))
-    wanted = plain_smoothed(head, hidden, targets)
-    with torch.autocast("cpu", torch.bfloat16):
-        losses = head.loss(hidden, targets)
-    losses.sum().backward()
-    assert losses.dtype == torch.float32
-    torch.testing.assert_close(losses, wanted, atol=0.05, rtol=0.05)
-    assert all(each.grad.any() for each in head.parameters())
-
-
-@pytest.mark.parametrize("make", HEADS.values(), ids=HEADS)
-def test_without_smoothing_nothing_is_spread(make, monkeypatch):
-    torch.manual_seed(1)
-    head, hidden, targets = (
-        make(),
-        torch.randn(6, INPUT_SMOOTHED),
-        torch.randint(VOCAB_SMOOTHED, (6,)),
-    )
-    wanted = functional.nll_loss(head.log_probs(hidden), targets, reduction="none")
-    monkeypatch.setattr(head, "log_probs", None)
-    torch.testing.assert_close(head.loss(hidden, targets), wanted)

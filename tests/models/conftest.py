@@ -1,28 +1,148 @@
-"""Batches of pairs whose rows end at different places, for models that read sources."""
+"""Models of every kind that read sources, and batches for them whose rows differ in length."""
 
+import itertools
 from dataclasses import replace
 
 import pytest
 import torch
 
+from seqgen.attentions import attentions
+from seqgen.cells import cells
 from seqgen.data import PairBatch, Sources
+from seqgen.data.batches import padded, shift_right
+from seqgen.models import models
+from seqgen.state import real
+from seqgen.tokenizers import EOS
 
-WORDS, LETTERS, LABELS = 9, 8, 6
-LENGTHS = (3, 0, 1, 6, 4)
+WORDS, LETTERS, VECTOR, LABELS, VOCAB = 9, 8, 3, 6, 8
+SOURCES, TARGETS = (3, 0, 1, 6, 4), (2, 5, 1, 3, 4)
+"""The lengths of sources, and of the targets that are no labels, EOS included."""
+
+READERS = ("recurrent", "bidirectional")
+LSTM = {"name": "lstm", "hidden_size": 4}
+
+
+def reader(name, cell, **others):
+    return {"name": name, "cell": cell, "embedding": {"size": 3}, **others}
+
+
+# Kinds of labelling with an encoder and its cell; None is an LSTM that reads letters as well. Of
+# each family of cells there is one; the laws of encoders are held with every cell.
+SOME_CELLS = ("lstm", "lstm_cell", "gru", "min_gru", "slstm", "stack", "variational_dropout")
+LABELLING = [
+    *itertools.product(("classifier", "tagger"), READERS, (*SOME_CELLS, None)),
+    *itertools.product(("classifier of the mean", "classifier of the max"), READERS, ("gru", None)),
+]
+
+
+def labelling_spec(small, kind, name, cell):
+    name_of_model, _, pooling = kind.partition(" of the ")
+    encoder = reader(name, small(cells, cell)) if cell else reader(name, LSTM)
+    if not cell:
+        encoder["letters"] = reader("bidirectional", LSTM)
+    spec = {"name": name_of_model, "encoder": encoder}
+    return {**spec, "pooling": pooling} if pooling else spec
+
+
+def every_seq2seq():
+    """Encoder, its cell, the model's cell, attention, and whether that is fed to the cell: each
+    cell once as the encoder's and once as the model's, together with another one."""
+    names = cells.names()
+    readers = itertools.cycle(["recurrent", "recurrent", "bidirectional", "bidirectional"])
+    feeds = itertools.cycle([False, True, True, False, False])
+    looks = itertools.cycle(attentions.names())
+    pairs = zip(names, names[5:] + names[:5], strict=True)
+    for pair, encoder, attention, feeding in zip(pairs, readers, looks, feeds, strict=False):
+        # Which is as wide as `dot` needs it.
+        yield "recurrent" if attention == "dot" else encoder, *pair, attention, feeding
+    for attention, feeding in itertools.product(attentions.names(), (False, True)):
+        yield "recurrent", "lstm", "gru", attention, feeding
+    yield "bidirectional", "gru", "lstm", "dot", True
+    yield from itertools.product(("label", "vector"), [""], ["lstm_cell"], ["none"], (False, True))
+
+
+SEQ2SEQ = list(every_seq2seq())
+
+
+def sized(spec, size):
+    """A cell with that many units, where it says how many itself."""
+    if "hidden_size" not in spec:
+        return spec
+    return {**spec, "hidden_size": size, **({"heads": 1} if "heads" in spec else {})}
+
+
+def seq2seq_spec(small, encoder, encoder_cell, cell, attention, feeding):
+    inner, own = (small(cells, each) if each else {} for each in (encoder_cell, cell))
+    if attention == "dot":
+        inner, own = sized(inner, 5), sized(own, 10 if encoder == "bidirectional" else 5)
+    others = {"label": {"name": "label", "size": 4}, "vector": {"name": "vector"}}
+    return {
+        "name": "seq2seq",
+        "encoder": others.get(encoder) or reader(encoder, inner),
+        "cell": own,
+        "attention": attention,
+        "embedding": {"size": 4},
+        "input_feeding": feeding,
+    }
+
+
+def made(spec):
+    """One and the same model, in evaluation mode."""
+    torch.manual_seed(1)
+    source = {"vocab_size": WORDS, "letters_size": LETTERS, "vector_size": VECTOR}
+    vocab_size = VOCAB if spec["name"] == "seq2seq" else LABELS
+    return models.build(spec, vocab_size=vocab_size, source=source).eval()
+
+
+@pytest.fixture
+def label_build():
+    """A function from a kind of labelling and an encoder to a model."""
+
+    def build(kind, encoder, **options):
+        return made({"name": kind, "encoder": encoder, **options})
+
+    return build
+
+
+@pytest.fixture
+def write_build(small):
+    """A function from a case of seq2seq and other options to a model."""
+
+    def build(case=("recurrent", "lstm", "gru", "general", False), **options):
+        return made({**seq2seq_spec(small, *case), **options})
+
+    return build
+
+
+def name_of(case):
+    return "-".join(map(str, filter(None, case)))
+
+
+@pytest.fixture(params=[*LABELLING, *SEQ2SEQ], ids=name_of)
+def pair_model(request, small):
+    """Every kind of model that learns from pairs."""
+    spec = labelling_spec if len(request.param) == 3 else seq2seq_spec
+    return made(spec(small, *request.param))
+
+
+@pytest.fixture
+def seq2seq_cases():
+    return SEQ2SEQ
+
+
+@pytest.fixture(params=SEQ2SEQ, ids=name_of)
+def case(request):
+    return request.param
+
+
+@pytest.fixture
+def writer(write_build, case):
+    """Every kind of seq2seq."""
+    return write_build(case)
 
 
 def drawn(high, *shape, seed=2):
     return torch.randint(high, shape, generator=torch.Generator().manual_seed(seed))
-
-
-def behind(lengths, time):
-    return torch.arange(time) >= lengths.unsqueeze(1)
-
-
-@pytest.fixture
-def source():
-    """What an encoder must know of these sources."""
-    return {"vocab_size": WORDS, "letters_size": LETTERS}
 
 
 @pytest.fixture
@@ -32,12 +152,12 @@ def sources():
     The words are the same whatever the lengths.
     """
 
-    def make(lengths=LENGTHS, time=None):
+    def make(lengths=SOURCES, time=None):
         lengths = torch.tensor(lengths, dtype=torch.long)
         time = max([*lengths.tolist(), 0]) if time is None else time
         words = drawn(WORDS - 1, len(lengths), 12)[:, :time]
         letters, sizes = drawn(LETTERS - 1, WORDS, 4)[words], (torch.arange(WORDS) % 5)[words]
-        gone = behind(lengths, time)
+        gone = ~real(lengths, time)
         return Sources(
             words.masked_fill(gone, WORDS - 1),
             lengths,
@@ -50,53 +170,75 @@ def sources():
 
 @pytest.fixture
 def pairs():
-    """A function from sources to a batch with a target for each word, or with one for each row."""
+    """A function from sources to a batch with a label for each word, or with one for each row."""
 
     def make(sources, single):
         rows, time = sources.values.shape
         lengths = torch.ones_like(sources.lengths) if single else sources.lengths
         targets = drawn(LABELS, rows, 12, seed=3)[:, : 1 if single else time]
-        targets = targets.masked_fill(behind(lengths, targets.shape[1]), 0)
+        targets = targets.masked_fill(~real(lengths, targets.shape[1]), 0)
         return PairBatch(sources, torch.zeros_like(targets), targets, lengths, torch.arange(rows))
 
     return make
 
 
 @pytest.fixture
-def row_of():
-    """A function from a batch of pairs and a row's number to that row alone, without padding."""
+def batch_for(sources, pairs):
+    """A function from a model, and lengths of sources and targets, to a batch."""
 
-    def take(batch, row):
-        here, size = batch.sources, int(batch.lengths[row])
-        time = int(here.lengths[row])
-        source = Sources(
-            here.values[[row], :time],
-            here.lengths[[row]],
-            here.letters[[row], :time],
-            here.letter_lengths[[row], :time],
-        )
-        inputs, targets = batch.inputs[[row], :size], batch.targets[[row], :size]
-        return PairBatch(source, inputs, targets, batch.lengths[[row]], batch.numbers[[row]])
+    def make(model, of_sources=SOURCES, lengths=None):
+        kind, read = type(model).__name__, sources(of_sources)
+        if kind != "Seq2Seq":
+            return pairs(read, kind == "Classifier")
+        draw = torch.Generator().manual_seed(4)
+        lengths = TARGETS[: len(of_sources)] if lengths is None else lengths
+        rows = [torch.randint(4, VOCAB, (each,), generator=draw) for each in lengths]
+        for row in rows:
+            row[-1:] = EOS
+        if type(model.encoder).__name__ == "Vector":
+            vectors = torch.randn(len(rows), VECTOR, generator=draw)
+            read = Sources(vectors, torch.ones_like(read.lengths))
+        return PairBatch(read, shift_right(rows), *padded(rows), torch.arange(len(rows)))
 
-    return take
+    return make
+
+
+@pytest.fixture
+def take():
+    """A function from a batch and rows to these rows, without more padding than they need."""
+
+    def rows_of(batch, rows):
+        here, lengths = batch.sources, batch.lengths[rows]
+        values, letters, sizes = here.values[rows], here.letters, here.letter_lengths
+        if not values.is_floating_point():
+            longest = max(here.lengths[rows].tolist())
+            values = values[:, :longest]
+            letters, sizes = letters[rows, :longest], sizes[rows, :longest]
+        time = max(lengths.tolist())
+        read = Sources(values, here.lengths[rows], letters, sizes)
+        inputs, targets = batch.inputs[rows, :time], batch.targets[rows, :time]
+        return PairBatch(read, inputs, targets, lengths, torch.tensor(rows))
+
+    return rows_of
 
 
 @pytest.fixture
 def other_padding():
-    """A function that changes all in a batch of pairs that is behind the end of something."""
+    """A function that changes all in a batch of pairs that comes after the end of something."""
 
     def change(batch):
-        here, width = batch.sources, batch.sources.letters.shape[2]
-        gone = behind(here.lengths, here.values.shape[1])
-        unspelt = torch.arange(width) >= here.letter_lengths.unsqueeze(2)
-        source = replace(
-            here,
-            values=here.values.masked_fill(gone, 0),
-            letters=here.letters.masked_fill(unspelt, 1).masked_fill(gone.unsqueeze(2), 2),
-            letter_lengths=here.letter_lengths.masked_fill(gone, width),
-        )
-        targets = batch.targets
-        targets = targets.masked_fill(behind(batch.lengths, targets.shape[1]), LABELS - 1)
-        return replace(batch, sources=source, targets=targets)
+        here = batch.sources
+        if not here.values.is_floating_point():
+            gone, width = ~real(here.lengths, here.values.shape[1]), here.letters.shape[2]
+            unspelt = torch.arange(width) >= here.letter_lengths.unsqueeze(2)
+            here = replace(
+                here,
+                values=here.values.masked_fill(gone, 0),
+                letters=here.letters.masked_fill(unspelt, 1).masked_fill(gone.unsqueeze(2), 2),
+                letter_lengths=here.letter_lengths.masked_fill(gone, width),
+            )
+        gone = ~real(batch.lengths, batch.targets.shape[1])
+        inputs, targets = (each.masked_fill(gone, 5) for each in (batch.inputs, batch.targets))
+        return replace(batch, sources=here, inputs=inputs, targets=targets)
 
     return change

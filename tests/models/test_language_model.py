@@ -11,7 +11,7 @@ from seqgen.embeddings import PretrainedEmbedding, embeddings
 from seqgen.heads import LinearHead, TiedHead, heads
 from seqgen.models import Generative, LanguageModel, models
 from seqgen.models.base import SCORED_AT_ONCE
-from seqgen.state import leaves, reorder
+from seqgen.state import leaves, real, reorder
 from seqgen.tokenizers import SPECIALS, Facts
 
 VOCAB, BATCH, TIME = 9, 4, 6
@@ -73,11 +73,10 @@ def test_heads_and_embeddings_go_together(of_each_head):
 
 def test_padding_next_to_a_row_does_not_matter(of_each_cell):
     here = batch(LENGTHS)
-    behind = torch.arange(TIME) >= LENGTHS.unsqueeze(1)
+    padding = ~real(LENGTHS, TIME)
     here = TokenBatch(here.inputs.clamp(min=1), here.targets, LENGTHS)
-    other = TokenBatch(
-        here.inputs.masked_fill(behind, 0), here.targets.masked_fill(behind, 5), LENGTHS
-    )
+    inputs, targets = here.inputs.masked_fill(padding, 0), here.targets.masked_fill(padding, 5)
+    other = TokenBatch(inputs, targets, LENGTHS)
     with torch.no_grad():
         of_each_cell.embedding.weight[0] = 1e4  # what padding is read as, in the other batch
     found = []
@@ -98,7 +97,7 @@ def test_a_row_has_the_loss_that_it_has_alone(of_each_cell):
     together = of_each_cell.loss(here)
     torch.testing.assert_close(together.total, sum(each.total for each in alone))
     nats = of_each_cell.score(here).nats
-    assert not nats[torch.arange(TIME) >= LENGTHS.unsqueeze(1)].any()
+    assert not nats[~real(LENGTHS, TIME)].any()
     torch.testing.assert_close(nats.sum(1), torch.stack([each.total for each in alone]))
 
 
@@ -107,11 +106,11 @@ def test_scores_are_those_of_the_log_probabilities_at_any_length(model, time):
     here = TokenBatch(tokens(2, time), tokens(2, time).flip(1), torch.tensor([time, time // 2]))
     score = model.score(here)
     log_probs = model.head.log_probs(model.cell(model.embedding(here.inputs))[0])
-    real = torch.arange(time) < here.lengths.unsqueeze(1)
+    mask = real(here.lengths, time)
     nats = -log_probs.gather(-1, here.targets.unsqueeze(-1)).squeeze(-1)
-    torch.testing.assert_close(score.nats, nats * real)
-    assert torch.equal(score.predicted, log_probs.argmax(-1) * real)
-    assert torch.equal(score.correct, (log_probs.argmax(-1) == here.targets) & real)
+    torch.testing.assert_close(score.nats, nats * mask)
+    assert torch.equal(score.predicted, log_probs.argmax(-1) * mask)
+    assert torch.equal(score.correct, (log_probs.argmax(-1) == here.targets) & mask)
 
 
 def test_a_batch_without_targets_has_no_loss(model):
@@ -131,7 +130,7 @@ def test_windows_with_carried_state_are_the_whole(of_each_cell):
     torch.testing.assert_close(torch.cat(nats, 1), of_each_cell.score(whole).nats)
 
 
-def test_training_renews_a_state_that_is_carried(small):
+def test_training_resamples_the_masks_of_a_state_that_is_carried(small):
     made = build(small, "variational_dropout").train()
     state = made.loss(batch()).state
     assert not torch.equal(made.loss(batch(), state).state.of_inputs, state.of_inputs)

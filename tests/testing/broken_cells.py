@@ -1,6 +1,7 @@
 """Cells that break one law each, for the checks to find."""
 
 import torch
+from torch import nn
 
 from seqgen.cells import Cell
 
@@ -11,7 +12,7 @@ class Elman(Cell):
     def __init__(self, input_size, hidden_size=4):
         super().__init__()
         self.output_size = hidden_size
-        self.map = torch.nn.Linear(input_size + hidden_size, hidden_size)
+        self.map = nn.Linear(input_size + hidden_size, hidden_size)
 
     def initial_state(self, batch_size):
         return self.map.weight.new_zeros(batch_size, self.output_size)
@@ -21,13 +22,135 @@ class Elman(Cell):
         return state, state
 
 
-class BatchSecond(Elman):
-    def initial_state(self, batch_size):
-        return self.map.weight.new_zeros(1, batch_size, self.output_size)
+def elman(name, *, before=None, after=None, initial=None, forward=None, extra=None):
+    """An Elman cell of that name in which something is changed: `before` a step its state,
+    `after` it what it returned, the `initial` state, what `forward` reads or returns, or what the
+    constructor makes (`extra`, by names)."""
 
-    def step(self, x, state):
-        output, _ = super().step(x, state[0])
-        return output, output.unsqueeze(0)
+    class Broken(Elman):
+        def __init__(self, input_size):
+            super().__init__(input_size)
+            for key, make in (extra or {}).items():
+                setattr(self, key, make())
+
+        def initial_state(self, batch_size):
+            state = super().initial_state(batch_size)
+            return initial(self, state) if initial else state
+
+        def step(self, x, state):
+            found = super().step(x, before(self, state) if before else state)
+            return after(self, *found) if after else found
+
+        def forward(self, xs, state=None, lengths=None):
+            read = super().forward
+            return forward(read, xs, state, lengths) if forward else read(xs, state, lengths)
+
+    Broken.__name__ = Broken.__qualname__ = name
+    return Broken
+
+
+BatchSecond = elman(
+    "BatchSecond",
+    initial=lambda self, state: state.unsqueeze(0),
+    before=lambda self, state: state[0],
+    after=lambda self, output, state: (output, state.unsqueeze(0)),
+)
+MixesRows = elman(
+    "MixesRows",
+    after=lambda self, output, state: (output - output.mean(0), state - state.mean(0)),
+)
+Normalises = elman(
+    "Normalises",
+    extra={"norm": lambda: nn.BatchNorm1d(4)},
+    after=lambda self, output, state: (self.norm(state), state),
+)
+OtherForward = elman(
+    "OtherForward", forward=lambda read, *given: (2 * read(*given)[0], read(*given)[1])
+)
+ForwardGivesOne = elman("ForwardGivesOne", forward=lambda read, *given: read(*given)[0])
+ForwardGivesThree = elman("ForwardGivesThree", forward=lambda read, *given: (*read(*given), None))
+ForgetsLengths = elman("ForgetsLengths", forward=lambda read, xs, state, lengths: read(xs, state))
+ForgetsState = elman(
+    "ForgetsState", forward=lambda read, xs, state, lengths: read(xs, None, lengths)
+)
+ForgetsLater = elman(  # a short sequence is read as if nothing had been before it
+    "ForgetsLater",
+    forward=lambda read, xs, state, lengths: read(
+        xs, None if xs.shape[1] in {1, 2} else state, lengths
+    ),
+)
+WiderState = elman(
+    "WiderState",
+    before=lambda self, state: state[:, : self.output_size],
+    after=lambda self, output, state: (output, torch.cat([state, state], 1)),
+)
+OtherKindOfState = elman(
+    "OtherKindOfState",
+    before=lambda self, state: state[0] if isinstance(state, tuple) else state,
+    after=lambda self, output, state: (output, (state,)),
+)
+ListOfState = elman(
+    "ListOfState", initial=lambda self, state: [state], before=lambda self, state: state[0]
+)
+DictOfState = elman("DictOfState", initial=lambda self, state: {"h": state})
+StateFirst = elman(
+    "StateFirst",
+    initial=lambda self, state: (state,),
+    before=lambda self, state: state[0],
+    after=lambda self, output, state: ((state,), output),
+)
+WrongOutputSize = elman(
+    "WrongOutputSize",
+    extra={"more": lambda: nn.Linear(4, 5)},
+    after=lambda self, output, state: (self.more(output), state),
+)
+NotANumber = elman("NotANumber", after=lambda self, output, state: ((output - 2).sqrt(), state))
+ReturnsNone = elman("ReturnsNone", after=lambda self, output, state: None)
+ReturnsOne = elman("ReturnsOne", after=lambda self, output, state: output)
+Draws = elman("Draws", after=lambda self, output, state: (output + torch.rand_like(output), state))
+DropsOutAlways = elman(
+    "DropsOutAlways",
+    after=lambda self, output, state: (nn.functional.dropout(output, 0.5), state),
+)
+Detaches = elman("Detaches", before=lambda self, state: state.detach())
+WrongGradient = elman(
+    "WrongGradient", after=lambda self, output, state: (output * output.detach(), state)
+)
+Unused = elman("Unused", extra={"extra": lambda: nn.Linear(3, 3)})
+OnTheCpu = elman("OnTheCpu", initial=lambda self, state: torch.zeros(state.shape))
+OnlyFloat32 = elman(
+    "OnlyFloat32",
+    initial=lambda self, state: torch.zeros(state.shape),
+    before=lambda self, state: state.mm(torch.eye(self.output_size)),
+)
+AlwaysSingle = elman("AlwaysSingle", initial=lambda self, state: state.float())
+AlwaysDouble = elman(
+    "AlwaysDouble",
+    initial=lambda self, state: state.double(),
+    before=lambda self, state: state.to(self.map.weight.dtype),
+    after=lambda self, output, state: (output, state.double()),
+)
+AsksForNumbers = elman(  # nothing is wrong; but where there are only shapes it cannot be tried
+    "AsksForNumbers", before=lambda self, state: state * (1 if bool(state.sum() < 1e9) else 2)
+)
+PlainList = elman(
+    "PlainList",
+    extra={"hidden": lambda: [torch.randn(4)]},
+    after=lambda self, output, state: (output * self.hidden[0].to(output.dtype), state),
+)
+PlainConstant = elman(
+    "PlainConstant",
+    extra={"decay": lambda: torch.full((4,), 0.5)},
+    before=lambda self, state: state * self.decay.to(state),
+)
+ListOfLayers = elman(
+    "ListOfLayers",
+    extra={"more": lambda: [nn.Linear(4, 4)]},
+    after=lambda self, output, state: (self.more[0].to(output.dtype)(output), state),
+)
+DictOfParameters = elman(
+    "DictOfParameters", extra={"scales": lambda: {"output": nn.Parameter(torch.ones(4))}}
+)
 
 
 class BatchSecondLater(Elman):
@@ -37,102 +160,10 @@ class BatchSecondLater(Elman):
         return output, state.T
 
 
-class MixesRows(Elman):
-    def step(self, x, state):
-        output, state = super().step(x, state)
-        return output - output.mean(0), state - state.mean(0)
-
-
-class Normalises(Elman):
-    def __init__(self, input_size):
-        super().__init__(input_size)
-        self.norm = torch.nn.BatchNorm1d(4)
-
-    def step(self, x, state):
-        _, state = super().step(x, state)
-        return self.norm(state), state
-
-
-class OtherForward(Elman):
-    def forward(self, xs, state=None, lengths=None):
-        outputs, state = super().forward(xs, state, lengths)
-        return 2 * outputs, state
-
-
-class ForgetsLengths(Elman):
-    def forward(self, xs, state=None, lengths=None):
-        return super().forward(xs, state)
-
-
-class ForgetsState(Elman):
-    def forward(self, xs, state=None, lengths=None):
-        return super().forward(xs, None, lengths)
-
-
-class ForgetsLater(Elman):
-    """A short sequence is read as if nothing had been before it."""
-
-    def forward(self, xs, state=None, lengths=None):
-        return super().forward(xs, None if xs.shape[1] in {1, 2} else state, lengths)
-
-
-class WiderState(Elman):
-    def step(self, x, state):
-        output, state = super().step(x, state[:, : self.output_size])
-        return output, torch.cat([state, state], 1)
-
-
-class OtherKindOfState(Elman):
-    def step(self, x, state):
-        output, state = super().step(x, state[0] if isinstance(state, tuple) else state)
-        return output, (state,)
-
-
-class ListOfState(Elman):
-    def initial_state(self, batch_size):
-        return [super().initial_state(batch_size)]
-
-    def step(self, x, state):
-        return super().step(x, state[0])
-
-
-class WrongOutputSize(Elman):
-    def __init__(self, input_size):
-        super().__init__(input_size)
-        self.output_size = 4
-        self.more = torch.nn.Linear(4, 5)
-
-    def step(self, x, state):
-        output, state = super().step(x, state)
-        return self.more(output), state
-
-
 class NoOutputSize(Elman):
     def __init__(self, input_size):
         super().__init__(input_size)
         del self.output_size
-
-
-class NotANumber(Elman):
-    def step(self, x, state):
-        output, state = super().step(x, state)
-        return (output - 2).sqrt(), state
-
-
-class ReturnsNone(Elman):
-    def step(self, x, state):
-        super().step(x, state)
-
-
-class ReturnsOne(Elman):
-    def step(self, x, state):
-        return super().step(x, state)[0]
-
-
-class Draws(Elman):
-    def step(self, x, state):
-        output, state = super().step(x, state)
-        return output + torch.rand_like(output), state
 
 
 class WritesIntoState(Elman):
@@ -140,6 +171,12 @@ class WritesIntoState(Elman):
         output, _ = super().step(x, state)
         state.copy_(output)
         return output, output
+
+
+class AddsInPlace(Elman):
+    def step(self, x, state):
+        state += super().step(x, state)[0]
+        return state, state
 
 
 class KeepsItElsewhere(Elman):
@@ -163,44 +200,22 @@ class KeepsItElsewhere(Elman):
         return output + self.seen, state
 
 
-class Detaches(Elman):
-    def step(self, x, state):
-        return super().step(x, state.detach())
-
-
-class Unused(Elman):
-    def __init__(self, input_size):
-        super().__init__(input_size)
-        self.extra = torch.nn.Linear(3, 3)
-
-
-class OnlyFloat32(Elman):
-    def initial_state(self, batch_size):
-        return torch.zeros(batch_size, self.output_size)
-
-    def step(self, x, state):
-        return super().step(x, state.mm(torch.eye(self.output_size)))
-
-
-class WrongGradient(Elman):
-    def step(self, x, state):
-        output, state = super().step(x, state)
-        return output * output.detach(), state
-
-
-class PlainList(Elman):
-    def __init__(self, input_size):
-        super().__init__(input_size)
-        self.hidden = [torch.randn(4)]
-
-    def step(self, x, state):
-        output, state = super().step(x, state)
-        return output * self.hidden[0].to(output.dtype), state
-
-
 class Raises(Elman):
     def step(self, x, state):
         raise RuntimeError("not today")
+
+
+class MixesDevices(Elman):
+    def step(self, x, state):
+        output, state = super().step(x, state)
+        return output * torch.linspace(1, 2, self.output_size), state
+
+
+class LeavesTorch(Elman):
+    def step(self, x, state):
+        output, _ = super().step(x, state)
+        output = torch.from_numpy(output.detach().numpy())
+        return output, output
 
 
 class NoCell:
@@ -214,73 +229,10 @@ class NoCell:
         return self
 
 
-class OnTheCpu(Elman):
-    def initial_state(self, batch_size):
-        return torch.zeros(batch_size, self.output_size)
-
-
-class MixesDevices(Elman):
-    def step(self, x, state):
-        output, state = super().step(x, state)
-        return output * torch.linspace(1, 2, self.output_size), state
-
-
-class AsksForNumbers(Elman):
-    """Nothing is wrong; but where there are only shapes it cannot be tried."""
-
-    def step(self, x, state):
-        return super().step(x, state * (1 if bool(state.sum() < 1e9) else 2))
-
-
-class AlwaysSingle(Elman):
-    def initial_state(self, batch_size):
-        return super().initial_state(batch_size).float()
-
-
-class AlwaysDouble(Elman):
-    def initial_state(self, batch_size):
-        return super().initial_state(batch_size).double()
-
-    def step(self, x, state):
-        output, state = super().step(x, state.to(x.dtype))
-        return output, state.double()
-
-
-class PlainConstant(Elman):
-    def __init__(self, input_size):
-        super().__init__(input_size)
-        self.decay = torch.full((4,), 0.5)
-
-    def step(self, x, state):
-        return super().step(x, state * self.decay.to(state))
-
-
-class ListOfLayers(Elman):
-    def __init__(self, input_size):
-        super().__init__(input_size)
-        self.more = [torch.nn.Linear(4, 4)]
-
-    def step(self, x, state):
-        output, state = super().step(x, state)
-        return self.more[0].to(output.dtype)(output), state
-
-
-class DictOfParameters(Elman):
-    def __init__(self, input_size):
-        super().__init__(input_size)
-        self.scales = {"output": torch.nn.Parameter(torch.ones(4))}
-
-
-class AddsInPlace(Elman):
-    def step(self, x, state):
-        state += super().step(x, state)[0]
-        return state, state
-
-
 class NoSuper(Elman):
     def __init__(self, input_size):
         self.output_size = 4
-        self.map = torch.nn.Linear(input_size + 4, 4)
+        self.map = nn.Linear(input_size + 4, 4)
 
 
 class NoSuperNorLayer(Elman):
@@ -290,7 +242,7 @@ class NoSuperNorLayer(Elman):
 
 class LateSuper(Elman):
     def __init__(self, input_size):
-        self.more = torch.nn.Linear(4, 4)
+        self.more = nn.Linear(4, 4)
         super().__init__(input_size)
 
 
@@ -301,9 +253,9 @@ class Below(NoSuper):
         super().__init__(input_size)
 
 
-class Gate(torch.nn.Module):
+class Gate(nn.Module):
     def __init__(self):
-        self.map = torch.nn.Linear(4, 4)
+        self.map = nn.Linear(4, 4)
 
 
 class NoSuperInside(Elman):
@@ -337,30 +289,3 @@ class NoBatchSize(Elman):
 class OtherOptions(Elman):
     def __init__(self, input_size, **options):
         super().__init__(input_size, options["hidden_size"])
-
-
-class StateFirst(Elman):
-    def initial_state(self, batch_size):
-        return (super().initial_state(batch_size),)
-
-    def step(self, x, state):
-        output, state = super().step(x, state[0])
-        return (state,), output
-
-
-class DictOfState(Elman):
-    def initial_state(self, batch_size):
-        return {"h": super().initial_state(batch_size)}
-
-
-class LeavesTorch(Elman):
-    def step(self, x, state):
-        output, _ = super().step(x, state)
-        output = torch.from_numpy(output.detach().numpy())
-        return output, output
-
-
-class DropsOutAlways(Elman):
-    def step(self, x, state):
-        output, state = super().step(x, state)
-        return torch.nn.functional.dropout(output, 0.5), state

@@ -48,6 +48,16 @@ class OtherLoss(Plain):
         return super().loss(hidden, targets) / 0.6931
 
 
+class ListLoss(Plain):
+    def loss(self, hidden, targets):
+        return [super().loss(hidden, targets)]
+
+
+class NotANumber(Plain):
+    def loss(self, hidden, targets):
+        return super().loss(hidden, targets) * (torch.nan if self.training else 1)
+
+
 class Half(Plain):
     def log_probs(self, hidden):
         return self.map(hidden).log_softmax(-1).to(self.map(hidden).dtype)
@@ -84,6 +94,8 @@ class Forgetful(Plain):
         (Logits, "probabilities sum to one", "end with `.log_softmax(-1)`"),
         (OverTheBatch, "a vector alone is the vector in a batch", "reduce over the last"),
         (MeanLoss, "shapes are as declared", "`loss` must be [4], but is []"),
+        (ListLoss, "shapes are as declared", "`loss` must be a tensor of [4], but is a list"),
+        (NotANumber, "gradients reach every parameter", "`loss` has NaN in training"),
         (OtherLoss, "loss is minus the log-probability", "in nats"),
         (Half, "scores are float32 under autocast", "call `.float()` on the logits"),
         (Detached, "gradients reach every parameter", "no gradient reaches the hidden vectors"),

@@ -1,4 +1,4 @@
-"""The head `adaptive_softmax`: frequent tokens in full, rare ones in clusters."""
+"""Heads made of several softmaxes: clusters of rare tokens, or a mixture over one vocabulary."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Annotated, cast
 import torch
 from pydantic import Field
 from torch import Tensor, nn
+from torch.nn import functional
 
 from seqgen.heads.base import Head, heads
 from seqgen.heads.losses import float32_at_least, linear_token_losses, smoothed_losses
@@ -39,7 +40,9 @@ class AdaptiveSoftmaxHead(Head):
         label_smoothing: Share = 0.0,
     ) -> None:
         super().__init__()
-        ends = default_cutoffs(vocab_size) if cutoffs is None else list(cutoffs)
+        small = vocab_size < WORTH_CLUSTERS
+        default = [] if small else [vocab_size // 16, vocab_size // 4]
+        ends = default if cutoffs is None else list(cutoffs)
         if ends != sorted(set(ends)) or (ends and not 0 < ends[0] <= ends[-1] < vocab_size):
             raise ValueError(
                 f"`cutoffs` must rise and be below {vocab_size}, the size of the vocabulary, "
@@ -56,7 +59,6 @@ class AdaptiveSoftmaxHead(Head):
             self.clusters.append(nn.Sequential(down, nn.Linear(size, end - start, bias=False)))
 
     def log_probs(self, hidden: Tensor) -> Tensor:
-        """`[..., input] -> [..., vocab]`."""
         first = float32_at_least(self.shortlist(hidden)).log_softmax(-1)
         parts = [first[..., : self.ends[0]]]
         for i, cluster in enumerate(self.clusters):
@@ -65,7 +67,6 @@ class AdaptiveSoftmaxHead(Head):
         return torch.cat(parts, -1)
 
     def loss(self, hidden: Tensor, targets: Tensor) -> Tensor:
-        """Nats of each target, `[...]`; smoothed in training."""
         if self.training and self.label_smoothing:
             size = self.ends[-1]
             return smoothed_losses(self.log_probs, hidden, targets, self.label_smoothing, size)
@@ -73,17 +74,64 @@ class AdaptiveSoftmaxHead(Head):
         # Which entry of the first softmax stands for each token: its own, or its cluster's.
         cluster_of = torch.bucketize(tokens, tokens.new_tensor(self.ends), right=True)
         first = torch.where(cluster_of > 0, self.ends[0] + cluster_of - 1, tokens)
-        losses = linear_token_losses(rows, (self.shortlist.weight, self.shortlist.bias), first)
+        losses = linear_token_losses(rows, self.shortlist.weight, self.shortlist.bias, first)
         for i, cluster in enumerate(self.clusters):
             down, out = cast("tuple[nn.Linear, nn.Linear]", cluster)
             there = (cluster_of == i + 1).nonzero().squeeze(1)
-            inside = linear_token_losses(
-                down(rows[there]), (out.weight, None), tokens[there] - self.ends[i]
-            )
+            inside = tokens[there] - self.ends[i]
+            inside = linear_token_losses(down(rows[there]), out.weight, None, inside)
             losses = losses.index_add(0, there, inside)
         return losses.view(targets.shape)
 
 
-def default_cutoffs(vocab_size: int) -> list[int]:
-    """A sixteenth and a quarter of the vocabulary; none where it is small."""
-    return [vocab_size // 16, vocab_size // 4] if vocab_size >= WORTH_CLUSTERS else []
+@heads.register("mixture_of_softmaxes")
+class MixtureOfSoftmaxesHead(Head):
+    """`sum_k pi_k softmax(W tanh(V_k h) + b)`, `pi = softmax(U h)` (Yang et al. 2018).
+
+    One softmax bounds the rank of the matrix of log-probabilities by the size of h; a mixture of
+    `mixtures` does not. `bottleneck` is the size of `tanh(V_k h)`, by default that of h.
+    `label_smoothing` is that of `linear`.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        vocab_size: int,
+        mixtures: Size = 4,
+        bottleneck: Size | None = None,
+        label_smoothing: Share = 0.0,
+    ) -> None:
+        super().__init__()
+        self.label_smoothing = label_smoothing
+        self.mixtures, self.bottleneck = mixtures, bottleneck or input_size
+        self.weigh = nn.Linear(input_size, mixtures, bias=False)
+        self.spread = nn.Linear(input_size, mixtures * self.bottleneck)
+        self.project = nn.Linear(self.bottleneck, vocab_size)
+
+    def log_probs(self, hidden: Tensor) -> Tensor:
+        log_weights, inner = self._mix(hidden)
+        total: Tensor | None = None
+        for k in range(self.mixtures):  # one by one: two vectors of the vocabulary's size at most
+            own = float32_at_least(self.project(inner[..., k, :])).log_softmax(-1)
+            own = own + log_weights[..., k, None]
+            total = own if total is None else torch.logaddexp(total, own)
+        assert total is not None
+        return total.log_softmax(-1)  # rounding may have left it a little above 0
+
+    def loss(self, hidden: Tensor, targets: Tensor) -> Tensor:
+        if self.training and self.label_smoothing:
+            size = self.mixtures * self.project.out_features
+            return smoothed_losses(self.log_probs, hidden, targets, self.label_smoothing, size)
+        log_weights, inner = self._mix(hidden)
+        weight, bias = self.project.weight, self.project.bias
+        each = targets.unsqueeze(-1).expand(log_weights.shape)
+        # A softmax counts by its share in the target's probability, so rows are not alike.
+        nats = linear_token_losses(inner, weight, bias, each, alike=False)
+        return -(log_weights - nats).logsumexp(-1)
+
+    def _mix(self, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        """Log-weights `[..., mixtures]`, and what each softmax reads, `[..., mixtures, inner]`."""
+        inner = functional.tanh(self.spread(hidden))
+        shape = (*hidden.shape[:-1], self.mixtures, self.bottleneck)
+        log_weights = float32_at_least(self.weigh(hidden)).log_softmax(-1)
+        return log_weights, inner.reshape(shape)
