@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 
 from markupsafe import Markup
 
+from seqgen import reports
 from seqgen.comparison import plots
 from seqgen.comparison.document import (
     CHARTS,
@@ -39,19 +40,6 @@ from seqgen.comparison.results import (
     written,
 )
 from seqgen.files import write_file
-from seqgen.reports import (
-    ARROWS,
-    Answer,
-    Marked,
-    compare,
-    decoder_label,
-    figure,
-    mark_differences,
-    output_unit,
-    render,
-    share,
-    trace_html,
-)
 
 MAIN: Final = 9
 """How many columns are shown at first, at most."""
@@ -71,7 +59,7 @@ class Made(NamedTuple):
     labels: Sequence[str]
     first: ShownOutput
     right: bool
-    marked: Marked | None
+    marked: reports.Marked | None
 
 
 def write_comparison(folder: Path) -> None:
@@ -107,10 +95,10 @@ def page(results: Results) -> str:
         "traces": traces,
         "method": sentences(results, "method"),
     }
-    functions = (decoder_label, in_words, known, span, unit, wrong_share, written)
-    return render(
+    functions = (reports.decoder_label, in_words, known, span, unit, wrong_share, written)
+    return reports.render(
         "comparison.html",
-        arrows=ARROWS,
+        arrows=reports.ARROWS,
         as_json=partial(json.dumps, ensure_ascii=False),
         best=best_values(results),
         document=document,
@@ -135,7 +123,7 @@ def heading(document: Document) -> str:
 def sentences(results: Results, part: str, run: RunSearch | None = None) -> list[str]:
     """What page and Markdown say alike: the `summary`, the `method`, or the `search` of a run."""
     values = {"document": results.document, "results": results, "in_words": in_words}
-    text = render("comparison.txt", part=part, run=run, **values)
+    text = reports.render("comparison.txt", part=part, run=run, **values)
     return [line.strip() for line in text.splitlines() if line.strip()]
 
 
@@ -176,9 +164,9 @@ def searches(results: Results) -> list[tuple[RunSearch, list[str], PlainTable]]:
         headers = ["strategy", "most probable missed", "mean gap, nats", "largest gap, nats"]
         rows = []
         for each in run.systems:
-            gaps = [share(each.missed), figure(each.mean_gap), figure(each.largest_gap)]
+            nats = map(reports.figure, (each.mean_gap, each.largest_gap))
             qualities = (written(column, each.quality.get(column.id)) for column in columns)
-            rows.append([each.label, *gaps, *qualities])
+            rows.append([each.label, reports.share(each.missed), *nats, *qualities])
         table = PlainTable([*headers, *map(header, columns)], rows)
         found.append((run, sentences(results, "search", run), table))
     return found
@@ -194,9 +182,10 @@ def outputs(results: Results) -> list[tuple[ShownInput, list[Made]]]:
     """The inputs that are shown, each with the different outputs for it in the order of the best
     strategy that made each. Where text is continued they are not compared with references."""
     shown, measures = results.document.outputs, list(results.measures)
-    answers = [Answer(each.input, "", tuple(each.references)) for each in shown if each.references]
+    referenced = (each for each in shown if each.references)
+    answers = [reports.Answer(each.input, "", tuple(each.references)) for each in referenced]
     compared = bool(answers) and not results.document.inputs.continues
-    compared_in = output_unit(answers, measures) if compared else None
+    compared_in = reports.output_unit(answers, measures) if compared else None
     order = {system.label: place for place, system in enumerate(results.systems)}
     found = []
     for each in shown:
@@ -205,14 +194,12 @@ def outputs(results: Results) -> list[tuple[ShownInput, list[Made]]]:
             alike.setdefault(output.text, []).append(output)
         made = []
         for text, same in alike.items():
-            right, difference = False, None
-            if compared_in and each.references:
-                answer = Answer(each.input, text, tuple(each.references))
-                right = not answer.wrong
-                reference = compare(answer, compared_in).reference
-                difference = (
-                    mark_differences(text, reference, compared_in)[0] if not right else None
-                )
+            answer, difference = reports.Answer(each.input, text, tuple(each.references)), None
+            judged = compared_in is not None and bool(each.references)
+            if compared_in and judged and answer.wrong:
+                reference = reports.compare(answer, compared_in).reference
+                difference, _ = reports.mark_differences(text, reference, compared_in)
+            right = judged and not answer.wrong
             made.append(Made(text, [one.label for one in same], same[0], right, difference))
         found.append((each, made))
     return found
@@ -226,7 +213,7 @@ def shown_traces(results: Results) -> tuple[list[tuple[str, list[tuple[str, Mark
     seen: Counter[tuple[str, str]] = Counter()  # inputs may be alike; a strategy has one trace each
     size, opened, traces = 0, False, results.document.traces
     for each in traces:
-        html, packed = trace_html(each.trace), ""
+        html, packed = reports.trace_html(each.trace), ""
         if opened or each.label != results.take:
             packed = b64encode(zlib.compress(html.encode(), 9)).decode("ascii")
         size += len(packed or html)

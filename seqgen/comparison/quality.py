@@ -302,11 +302,11 @@ def best_of(
         answers = answers_of(chosen, examples)
         by_score = {name: metric.measure(answers).value for name, metric in judged.items()}
         alone = [[each] for each in chosen]
-        by_score |= {**measures.scores(alone), **measures.lengths(alone, (), ends=False)}
+        values = {**measures.scores(alone), **measures.lengths(alone, (), ends=False)}
+        kept = ("log_prob_per_token", "mean_length")
+        by_score |= {name: values[name] for name in kept if name in values}
         diverse = distinct([measures.split(each, unit) for each in chosen], 2)
         by_score |= {} if diverse is None else {"distinct_2": diverse}
-        for name in ("log_prob_per_sequence", "impossible"):
-            by_score.pop(name, None)
         oracle = {
             name: _oracle(metric, statistics[name][:, :n]) for name, metric in additive.items()
         }

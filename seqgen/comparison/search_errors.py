@@ -117,13 +117,13 @@ def search_errors(
         found = _missed(best, on_certain) | (
             _errors(searched, each, examples) if referenced else {}
         )
-        quality_of = quality(on_certain)
-        systems.append(SystemSearch(label=each.system.label, quality=quality_of, **found))
-    found_right, beaten = [], []
+        own = {"label": each.system.label, "quality": quality(on_certain)}
+        systems.append(SystemSearch(**own, **found))
+    right, beaten = [], []
     for index, output, example in zip(certain, best, judged, strict=True) if referenced else ():
-        found_right.append(output.generated.text in example.references)
+        right.append(output.generated.text in example.references)
         above = _above(log_prob(output), max(searched.references[index]))
-        beaten.append(above and not found_right[-1])
+        beaten.append(above and not right[-1])
     reachable = sum(max(each) > -math.inf for each in searched.references) if referenced else None
     return RunSearch(
         run=searched.run,
@@ -133,7 +133,7 @@ def search_errors(
             best=fmean(length(each) == 0 for each in best) if best else None,
         ),
         reference_reachable=reachable,
-        best_is_reference=fmean(found_right) if found_right else None,
+        best_is_reference=fmean(right) if right else None,
         best_beats_reference=fmean(beaten) if beaten else None,
         quality_of_best=quality([best]) if referenced else None,
         systems=systems,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from statistics import NormalDist
 
@@ -131,4 +132,5 @@ def reasons(
         number=_number,
         rows=_rows,
     )
-    return [line for line in text.split("\n") if line.strip()]
+    # The name of a run may have a line break in it.
+    return [each.strip("\n") for each in re.split(r"(?<=\.)\n", text) if each.strip()]

@@ -215,6 +215,9 @@ class TestReasons:
     def test_what_is_near_and_what_it_costs(self, changes, place, sentence, said):
         assert sentence in said(**changes)[place]
 
+    def test_a_label_with_a_line_break_stays_in_its_sentence(self, said):
+        assert len(said(near=[system("a\nb", 20, word_error_rate=0.2)])) == 3
+
     def test_without_tests_nothing_is_said_of_them(self, said):
         assert not any("test" in each for each in said(tests={}))
 
