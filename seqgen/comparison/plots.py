@@ -63,10 +63,9 @@ class Panels:
 
 
 class Line(NamedTuple):
-    """A line of a panel; its `place` among the lines of all panels tells its colour and marker."""
+    """A line of a panel; its place among the lines of all panels tells its colour and marker."""
 
     name: str
-    place: int
     points: Points
 
 
@@ -180,10 +179,7 @@ def option_curves(results: Results) -> list[Panels]:
     for (option, decoder), group in groupby(sorted(results.document.curves, key=key), key=key):
         curves, shown = list(group), []
         for measure in curve_measures(results):
-            lines = [
-                Line(curve.run, place, curve_points(results, curve, measure))
-                for place, curve in enumerate(curves)
-            ]
+            lines = [Line(each.run, curve_points(results, each, measure)) for each in curves]
             values = {result.value for line in lines for _, result in line.points}
             # An option that leaves a measure as it is would make an empty chart.
             if len(values) > 1 or (values and measure is results.quality):
@@ -219,10 +215,10 @@ def best_of(results: Results) -> Panels | None:
     shown = []
     for measure in measures:
         drawn = []
-        for place, (run, way) in enumerate(lines):
+        for name, (run, way) in zip(names, lines, strict=True):
             values = [(each.n, getattr(each, way).get(measure.id)) for each in run.points]
             points = [(n, Result(value)) for n, value in values if value is not None]
-            drawn.append(Line(names[place], place, points))
+            drawn.append(Line(name, points))
         if any(line.points for line in drawn):
             shown.append(_panel(measure, "n", drawn))
     return Panels("The best of n", names, shown)
@@ -257,23 +253,24 @@ def _panel(
     measure: Measure, option: str, lines: Sequence[Line], references: Results | None = None
 ) -> Chart:
     """A measure against an option. Intervals, or spreads over seeds, are bands."""
-    shown = [line for line in lines if line.points]
+    shown = [(place, line) for place, line in enumerate(lines) if line.points]
     names, changes = {}, []
-    for line in shown:
+    for place, line in shown:
         said = [f"{in_words(measure, found.value)} at {at:g}" for at, found in line.points]
         changes.append(f"{line.name} {' to '.join(dict.fromkeys((said[0], said[-1])))}")
-        for place, each in enumerate(said):
-            names[f"point{line.place}-{place}"] = f"{line.name}, {option}: {each}"
+        for point, each in enumerate(said):
+            names[f"point{place}-{point}"] = f"{line.name}, {option}: {each}"
 
     def draw(layout: Layout) -> Figure:
         figure, axes = _blank(layout, grid="y")
-        for line in shown:
-            _draw_line(axes, line, _factor(measure))
+        for place, line in shown:
+            _draw_line(axes, line, place, _factor(measure))
         if references:
             _reference(axes, "y", measure, references)
-        values = [end for line in shown for _, each in line.points for end in each.range]
+        points = [point for _, line in shown for point in line.points]
+        values = [end for _, each in points for end in each.range]
         _scale(axes, "y", measure, [_factor(measure) * each for each in values], layout)
-        own = sorted({at for line in shown for at, _ in line.points})
+        own = sorted({at for at, _ in points})
         far = own[0] > 0 and own[-1] >= 8 * own[0]
         axes.set_xscale("log" if far else "linear")
         ticks = own[:: -(-len(own) // 7)]  # more would run into each other
@@ -298,31 +295,33 @@ def _blank(layout: Layout, grid: Any) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _draw_line(axes: Axes, line: Line, factor: float) -> None:
-    places, found = zip(*line.points, strict=True)
-    color, marker = SERIES[line.place % len(SERIES)], MARKERS[line.place % len(MARKERS)]
+def _draw_line(axes: Axes, line: Line, place: int, factor: float) -> None:
+    option, found = zip(*line.points, strict=True)
+    color, marker = SERIES[place % len(SERIES)], MARKERS[place % len(MARKERS)]
     look: dict[str, Any] = {"color": color, "marker": marker, "ms": 5, "clip_on": False}
     values = [factor * each.value for each in found]
-    axes.plot(places, values, label=drawable(line.name, 40, 1), **look)
-    for place, point in enumerate(zip(places, values, strict=True)):  # what a pointer finds
-        axes.plot(*([each] for each in point), gid=f"point{line.place}-{place}", **look)
+    axes.plot(option, values, label=drawable(line.name, 40, 1), **look)
+    for point, (x, y) in enumerate(zip(option, values, strict=True)):  # what a pointer finds
+        axes.plot([x], [y], gid=f"point{place}-{point}", **look)
     if any(each.interval or each.spread for each in found):
         lows, highs = ([factor * each.range[end] for each in found] for end in (0, 1))
-        axes.fill_between(places, lows, highs, color=color, alpha=0.15, lw=0)
+        axes.fill_between(option, lows, highs, color=color, alpha=0.15, lw=0)
 
 
 def _reference(axes: Axes, name: str, measure: Measure, results: Results) -> None:
     """A dashed line at the value of the references, where it is known."""
-    if measure.id in results.references:
-        value = _factor(measure) * results.references[measure.id].value
-        look: dict[str, Any] = {"color": MUTED, "size": "small", "ha": "right", "va": "bottom"}
-        if name == "x":
-            axes.axvline(value, color=MUTED, ls="--", lw=1, zorder=1)
-            look |= {"transform": axes.get_xaxis_transform(), "rotation": 90}
-            axes.text(value, 0.02, "references", **look)
-        else:
-            axes.axhline(value, color=MUTED, ls="--", lw=1, zorder=1)
-            axes.text(1, value, "references", transform=axes.get_yaxis_transform(), **look)
+    if measure.id not in results.references:
+        return
+    value = _factor(measure) * results.references[measure.id].value
+    look: dict[str, Any] = {"color": MUTED, "size": "small", "ha": "right", "va": "bottom"}
+    dashed: dict[str, Any] = {"color": MUTED, "ls": "--", "lw": 1, "zorder": 1}
+    if name == "x":
+        axes.axvline(value, **dashed)
+        look |= {"transform": axes.get_xaxis_transform(), "rotation": 90}
+        axes.text(value, 0.02, "references", **look)
+    else:
+        axes.axhline(value, **dashed)
+        axes.text(1, value, "references", transform=axes.get_yaxis_transform(), **look)
 
 
 def _scale(

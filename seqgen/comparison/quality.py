@@ -6,7 +6,6 @@ from __future__ import annotations
 import inspect
 import math
 import re
-from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -43,24 +42,7 @@ Tests = dict[str, Difference]
 """By the label of each other system how it differs."""
 
 
-class JudgedMetric(ABC):
-    """What one metric says of the best outputs of all systems."""
-
-    @abstractmethod
-    def value(self, label: str) -> Value:
-        """The value of a system over all seeds, its interval if there is one, and by seed."""
-
-    @abstractmethod
-    def single(self, label: str, index: int) -> float:
-        """The value of the answer to the input of that index alone, by the first seed."""
-
-    @abstractmethod
-    def against(self, label: str) -> Tests:
-        """Paired tests of all others against the system of `label`, corrected for their number;
-        `delta` is their value less its value. Empty where there is no test."""
-
-
-class PlainMetric(JudgedMetric):
+class PlainMetric:
     """A metric that does not add up: its values have no interval and no test."""
 
     def __init__(self, metric: Metric, answers: Mapping[str, BySeed]) -> None:
@@ -68,16 +50,19 @@ class PlainMetric(JudgedMetric):
         self.answers = answers
 
     def value(self, label: str) -> Value:
+        """The mean over seeds, and the value of each seed."""
         return averaged([self.metric.measure(own).value for own in self.answers[label]])
 
     def single(self, label: str, index: int) -> float:
+        """The value of the answer to the input of that index alone, by the first seed."""
         return self.metric.measure([self.answers[label][0][index]]).value
 
     def against(self, label: str) -> Tests:
+        """There is none."""
         return {}
 
 
-class AdditiveMetric(JudgedMetric):
+class AdditiveMetric:
     """A metric that adds up. Each different answer is looked at once: systems mostly agree."""
 
     def __init__(
@@ -99,6 +84,7 @@ class AdditiveMetric(JudgedMetric):
         self._tests: dict[str, Tests] = {}
 
     def value(self, label: str) -> Value:
+        """The value of the sums over all seeds, its interval, and the value of each seed."""
         summed = self._summed(label)
         low, high = confidence_interval(
             summed,
@@ -113,9 +99,12 @@ class AdditiveMetric(JudgedMetric):
         return Value(value=value, low=low, high=high, by_seed=by_seed)
 
     def single(self, label: str, index: int) -> float:
+        """The value of the answer to the input of that index alone, by the first seed."""
         return float(self.metric.value(self.statistics[self.rows_of[label][0, index]]))
 
     def against(self, label: str) -> Tests:
+        """Paired tests of all others against the system of `label`, corrected for their number;
+        `delta` is their value less its value."""
         if label not in self._tests:
             found = {}
             for other in [each for each in self.rows_of if each != label]:
@@ -145,7 +134,7 @@ class AdditiveMetric(JudgedMetric):
         return summed * (seeds // len(rows)) if seeds else summed
 
 
-Quality = Mapping[str, JudgedMetric]
+Quality = Mapping[str, PlainMetric | AdditiveMetric]
 """What the metrics, by name, say of all systems; empty where an input has no reference."""
 
 

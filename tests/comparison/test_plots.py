@@ -122,7 +122,7 @@ def test_where_nothing_was_timed_work_stands_for_it(pronounced, read):
 def panel(option, points, group="score", unit="", name="m", better=None):
     """A panel of one line."""
     measure = Measure(name, name, group, better, unit, "")
-    return plots._panel(measure, option, [plots.Line("run", 0, points)])
+    return plots._panel(measure, option, [plots.Line("run", points)])
 
 
 @pytest.mark.parametrize("values", [[0.0], [0.0, 0.0], [5.0], [-3.0], [1e-9, 2e-9], [0.0, 3.0]])
