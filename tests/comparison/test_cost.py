@@ -93,6 +93,10 @@ class TestMeasureCost:
         assert (found.inputs, found.systems["greedy"].rows) == (2, 10)
         assert measure("greedy", texts=TEXTS * 20)[0].inputs == 32
 
+    def test_a_clock_that_stands_still_gives_no_rate(self, measure):
+        [timing] = measure("greedy", clock=lambda: 0.0)[0].systems.values()
+        assert (timing.sequences_per_second, timing.tokens_per_second) == (None, None)
+
     def test_without_repeats_nothing_is_measured_and_the_run_stays_as_it_was(self, measure, run):
         folder = Path(run.directory.folder)
         before = folder.stat().st_mtime_ns
@@ -168,11 +172,6 @@ class TestTakeTimes:
             times({}, a=[])
         assert gc.get_freeze_count() == frozen
         assert gc.isenabled()
-
-
-def test_a_clock_that_stands_still_gives_no_rate(measure):
-    [timing] = measure("greedy", clock=lambda: 0.0)[0].systems.values()
-    assert (timing.sequences_per_second, timing.tokens_per_second) == (None, None)
 
 
 NO_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")

@@ -188,14 +188,13 @@ def test_a_label_is_not_marked_inside_a_longer_one(sentence, parts):
     assert labels_apart(sentence, ["beam 5", "beam 50"]) == parts
 
 
-def test_the_columns_at_first_are_few(read, pronounced):
+def test_the_columns_at_first_are_few_and_the_best_values_are_not_the_most_diverse(
+    read, pronounced, small
+):
     chosen = main_columns(read(pronounced))
     assert chosen[0] == "phoneme_error_rate"
     assert {"word_error_rate", "rows_per_input"} <= set(chosen)
     assert len(chosen) <= 9
-
-
-def test_the_best_values_but_the_most_diverse(small):
     systems = {"a": {"error": 0.5, "distinct_2": 0.9}, "b": {"error": 0.25, "distinct_2": 0.2}}
     assert best_values(small(systems)) == {"error": "25.00"}
     assert best_values(small({"a": {"error": 0.5}, "b": {"error": 0.500001}})) == {}

@@ -218,10 +218,9 @@ class TestGrids:
         found = systems({"decoder": decoder, "grid": {"constraints.0.length": [4, 5]}})
         assert [each.spec["constraints"][0]["length"] for each in found] == [4, 5]
         assert found[0].label.endswith(" constraints.0.length=4")
-
-    def test_a_value_may_be_a_part(self, systems):
-        sampler = {"name": "top_k", "k": 2}
-        found = systems({"decoder": "minimum_bayes_risk", "grid": {"sampler": ["top_p", sampler]}})
+        # A value may be a part.
+        samplers = ["top_p", {"name": "top_k", "k": 2}]
+        found = systems({"decoder": "minimum_bayes_risk", "grid": {"sampler": samplers}})
         assert [each.spec["sampler"]["name"] for each in found] == ["top_p", "top_k"]
         assert found[1].label == "minimum_bayes_risk sampler.k=2 sampler=top_k"
 
@@ -291,12 +290,10 @@ class TestLabels:
 
     def test_one_option_may_be_left_out(self):
         part = decoders.check({"name": "top_p", "p": 0.5, "temperature": 0.7})
-        assert decoder_label(part) == "top_p p=0.5 temperature=0.7"
         assert decoder_label(part, without="temperature") == "top_p p=0.5"
 
     def test_long_values_are_cut(self):
-        texts = [f"word{number}" for number in range(1000)]
-        constraint = {"name": "allowed", "texts": texts}
+        constraint = {"name": "allowed", "texts": [f"word{number}" for number in range(1000)]}
         label = decoder_label(decoders.check({"name": "greedy", "constraints": [constraint]}))
         assert label.startswith("greedy constraints=[allowed texts=[word0, word1, ")
         assert label.endswith("...")
@@ -368,18 +365,27 @@ def test_the_baseline_is_the_first_or_the_one_of_that_label(wanted, names, found
 
 
 class TestCurves:
-    def test_values_of_one_option_in_their_order(self, systems):
-        found = systems(
+    @pytest.fixture
+    def found(self, systems):
+        """A function from strategies to the curves of runs with these names: run, option and name
+        of each, and its points."""
+
+        def call(*strategies, names=("run",)):
+            every = curves(systems(*strategies, names=names), names)
+            points = [[(point.at, point.label) for point in each.points] for each in every]
+            return [(each.run, each.option, each.name) for each in every], points
+
+        return call
+
+    def test_values_of_one_option_in_their_order(self, found):
+        curve, [points] = found(
             {"decoder": "greedy"},
             {"decoder": "beam", "grid": {"beam_size": [10, 1]}},
             {"decoder": {"name": "beam", "beam_size": 3}},
             {"decoder": "beam", "grid": {"beam_size": [2], "length_normalisation": ["power"]}},
         )
-        [curve] = curves(found, ["run"])
-        assert (curve.option, curve.name, curve.run) == ("beam_size", "beam", "run")
-        assert [(each.at, each.label) for each in curve.points] == [
-            (size, f"beam beam_size={size}") for size in (1, 3, 10)
-        ]
+        assert curve == [("run", "beam_size", "beam")]
+        assert points == [(size, f"beam beam_size={size}") for size in (1, 3, 10)]
 
     @pytest.mark.parametrize(
         ("decoder", "grid"),
@@ -388,22 +394,19 @@ class TestCurves:
             ({"name": "beam", "alpha": 0.5}, {"length_normalisation": ["none", "power", "gnmt"]}),
         ],
     )
-    def test_too_few_points_and_words_are_no_curve(self, decoder, grid, systems):
-        assert curves(systems({"decoder": decoder, "grid": grid}), ["run"]) == []
+    def test_too_few_points_and_words_are_no_curve(self, decoder, grid, found):
+        assert found({"decoder": decoder, "grid": grid}) == ([], [])
 
-    def test_a_grid_of_two_options_makes_a_curve_for_each_value_of_either(self, systems):
+    def test_a_grid_of_two_options_makes_a_curve_for_each_value_of_either(self, found):
         grid = {"p": [0.5, 0.7, 0.9], "temperature": [0.5, 1.0]}
-        found = curves(systems({"decoder": "top_p", "grid": grid}), ["run"])
-        names = ["top_p temperature=0.5", "top_p"]
-        assert [(each.option, each.name) for each in found] == [("p", name) for name in names]
-        assert [each.at for each in found[0].points] == [0.5, 0.7, 0.9]
-        assert found[0].points[1].label == "top_p p=0.7 temperature=0.5"
+        named, [points, _] = found({"decoder": "top_p", "grid": grid})
+        assert named == [("run", "p", name) for name in ("top_p temperature=0.5", "top_p")]
+        assert points == [(p, f"top_p p={p} temperature=0.5") for p in (0.5, 0.7, 0.9)]
 
-    def test_runs_and_parts_inside_have_curves_of_their_own(self, systems):
+    def test_runs_and_parts_inside_have_curves_of_their_own(self, found):
         decoder = {"name": "minimum_bayes_risk", "samples": 4}
         strategy = {"decoder": decoder, "grid": {"sampler.temperature": [1, 0.5, 0.25]}}
-        found = curves(systems(strategy, names=["a", "b"]), ["a", "b"])
-        of = ("sampler.temperature", "minimum_bayes_risk samples=4")
-        assert [(each.run, each.option, each.name) for each in found] == [("a", *of), ("b", *of)]
-        first, label = found[1].points[0], "minimum_bayes_risk samples=4 sampler.temperature=0.25"
-        assert (first.at, first.label) == (0.25, f"b: {label}")
+        named, [_, points] = found(strategy, names=["a", "b"])
+        label = "minimum_bayes_risk samples=4"
+        assert named == [(run, "sampler.temperature", label) for run in "ab"]
+        assert points[0] == (0.25, f"b: {label} sampler.temperature=0.25")
