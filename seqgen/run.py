@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -84,10 +84,8 @@ def run(request: RunRequest, announce: Sink, watch: Sequence[Sink] = ()) -> Path
     errors of `seqgen.errors`; nothing is written before recipe and data have been found good.
     """
     directory = run_directory(request)
-    if goes_on(request):
-        recipe, file = saved_recipe(directory, request.overrides, request.plugins)
-    else:
-        recipe, file = load_recipe(request.recipe, request.overrides, request.plugins)
+    saved, new = partial(saved_recipe, directory), partial(load_recipe, request.recipe)
+    recipe, file = (saved if goes_on(request) else new)(request.overrides, request.plugins)
     check_free = partial(directory.check_free, resume=request.resume, overwrite=request.overwrite)
     check_free()
     resumed = request.resume and directory.exists()
@@ -111,7 +109,7 @@ def run(request: RunRequest, announce: Sink, watch: Sequence[Sink] = ()) -> Path
         )
         record = manifest(built, dataset, file, request.command)
         record["precision"] = trainer.precision
-        record["remarks"] += [trainer.remark] if trainer.remark else []
+        record["remarks"] += [trainer.remark] * bool(trainer.remark)
     except OptionError as error:
         raise file.error(error) from None
     except ValueError as error:  # from a tokenizer that the training text does not suit
@@ -128,15 +126,11 @@ def run(request: RunRequest, announce: Sink, watch: Sequence[Sink] = ()) -> Path
                 tokenizer.save(directory.tokenizer / role)
         write_file(directory.recipe, recipe.text())  # of a resumed run the budget, say, may change
         announce({**record, "resumed_at": trainer.counters.step if resumed else None})
-        report = partial(write_report, directory.folder) if request.report else None
-        if not (
-            trainer.counters.step
-            and trainer.finished()
-            and has_concluded(built, dataset, directory)
-        ):
-            _train(trainer, built, dataset, load, directory, watch, report)
-        elif report and not all((directory.folder / name).exists() for name in REPORT):
-            report()
+        trained = trainer.counters.step and trainer.finished()
+        if not (trained and has_concluded(built, dataset, directory)):
+            _train(trainer, built, dataset, load, directory, watch, request.report)
+        elif request.report and not all((directory.folder / name).exists() for name in REPORT):
+            write_report(directory.folder)
     return directory.folder
 
 
@@ -215,9 +209,9 @@ def _train(
     load: Load,
     directory: RunDirectory,
     watch: Sequence[Sink],
-    report: Callable[[], None] | None,
+    report: bool,
 ) -> None:
-    """Train with a log and conclude with the best checkpoint; then `report`, also after errors."""
+    """Train with a log, conclude with the best checkpoint, and `report`, also after errors."""
     if report:
         try_drawing()
     log = MetricsLog(directory.metrics)
@@ -232,12 +226,11 @@ def _train(
         with Signals() as signals, signals.interrupting(stopped):
             conclude(built, dataset, decoder, directory, outcome)
     except BaseException as error:
-        wants_an_end = isinstance(error, KeyboardInterrupt)
-        if report and trainer.counters.step and not wants_an_end:
+        if report and trainer.counters.step and not isinstance(error, KeyboardInterrupt):
             with suppress(SeqgenError):  # such as a full disk: the first error is the one to fix
-                report()
+                write_report(directory.folder)
         raise
     finally:
         log.close()
     if report:
-        report()
+        write_report(directory.folder)
