@@ -117,8 +117,8 @@ def search_errors(
         found = _missed(best, on_certain) | (
             _errors(searched, each, examples) if referenced else {}
         )
-        own = {"label": each.system.label, "quality": quality(on_certain)}
-        systems.append(SystemSearch(**own, **found))
+        values = quality(on_certain)
+        systems.append(SystemSearch(label=each.system.label, quality=values, **found))
     right, beaten = [], []
     for index, output, example in zip(certain, best, judged, strict=True) if referenced else ():
         right.append(output.generated.text in example.references)

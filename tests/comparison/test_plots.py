@@ -189,6 +189,8 @@ def test_the_curves_of_all_runs_of_an_option_are_one(pronounced, read):
     # What the option leaves as it is has no panel: all of them finish.
     assert not any("finished" in chart.title for chart in first.charts)
     assert len(drawn(first.charts[0], PANEL).collections) == 2
+    [probable] = [each for each in first.charts if each.title.startswith("log-probability")]
+    assert len(dashed(drawn(probable, PANEL))) == 1  # what the references have
     lengths = results.measures["length_ratio"]
     values = curve_points(results, results.document.curves[0], lengths)
     assert [(at, result.value) for at, result in values] == [(1, 0.993), (3, 0.984)]
