@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import ast
 import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
 from house import AT_LEAST, LIMITS, PACKAGE, ROOT, measure
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
