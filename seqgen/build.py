@@ -12,8 +12,7 @@ import torch
 
 from seqgen.answers import Judge
 from seqgen.data import Data
-from seqgen.decoders import Decoder
-from seqgen.decoders.ensemble import Reader
+from seqgen.decoders import Decoder, SecondaryModel
 from seqgen.errors import CheckpointError
 from seqgen.generate import Generator
 from seqgen.machine import available_cores, choose_device, choose_threads, memory_for
@@ -48,7 +47,7 @@ class Built:
     @property
     def tokenizer(self) -> Tokenizer:
         """The tokenizer of what is generated."""
-        return self.tokenizers[self.data.output_role]
+        return self.tokenizers[self.data.output_field]
 
     def generator(self) -> Generator:
         """The parts that generation needs."""
@@ -75,16 +74,16 @@ def fit_tokenizers(recipe: Recipe, data: Data[Any]) -> dict[str, Tokenizer]:
     """
     texts, parts = data.training_texts(), tokenizer_parts(recipe, data)
     fitted: dict[str, Tokenizer] = {}
-    shared = [role for role in data.roles if parts[role] is recipe.tokenizer]
+    shared = [role for role in data.fields if parts[role] is recipe.tokenizer]
     if recipe.share_tokenizer:
         together: Tokenizer = recipe.tokenizer()
         together.fit(chain.from_iterable(texts[role] for role in shared))
         fitted = dict.fromkeys(shared, together)
-    for role in data.roles:
+    for role in data.fields:
         if role not in fitted:
             fitted[role] = parts[role]()
             fitted[role].fit(texts[role])
-    return {role: fitted[role] for role in data.roles}
+    return {role: fitted[role] for role in data.fields}
 
 
 def tokenizer_parts(recipe: Recipe, data: Data[Any]) -> dict[str, Any]:
@@ -92,11 +91,11 @@ def tokenizer_parts(recipe: Recipe, data: Data[Any]) -> dict[str, Any]:
     what the kind of data usually has there, else the recipe's `tokenizer`."""
     named = recipe.tokenizers or {}
     for role in named:
-        if role not in data.roles:
-            roles = ", ".join(data.roles)
+        if role not in data.fields:
+            roles = ", ".join(data.fields)
             raise OptionError(("tokenizers", role), f"this data has no such role ({roles})")
-    usual = {role: registry.check(name) for role, name in data.usual_tokenizers.items()}
-    return {role: named.get(role, usual.get(role, recipe.tokenizer)) for role in data.roles}
+    usual = {role: registry.check(name) for role, name in data.default_tokenizers.items()}
+    return {role: named.get(role, usual.get(role, recipe.tokenizer)) for role in data.fields}
 
 
 def build(
@@ -123,8 +122,8 @@ def build(
     return Built(recipe, data, tokenizers, model, device, threads)
 
 
-Load = Callable[[str], Reader]
-"""From a run directory to its model, as one that reads along with another."""
+Load = Callable[[str], SecondaryModel]
+"""From a run directory to its model, as one that generates together with another."""
 
 
 def build_decoder(
@@ -176,7 +175,7 @@ def rehearse(recipe: Recipe) -> None:
     # Nothing is fitted yet, and of a tokenizer only the length matters here; a large one, so that
     # no option is refused that a real vocabulary may allow.
     stand_in = cast(Tokenizer, range(ANY_VOCABULARY))
-    sizes = data.sizes(dict.fromkeys(data.roles, stand_in))
+    sizes = data.sizes(dict.fromkeys(data.fields, stand_in))
     recipe.train.schedule()
     try:
         with torch.device("meta"):  # shapes only, so a huge model costs nothing
@@ -216,6 +215,6 @@ def _any_tokens(text: str) -> list[int]:
     return list(range(len(SPECIALS), len(SPECIALS) + len(text)))
 
 
-def _not_in_rehearsal(run: str) -> Reader:
+def _not_in_rehearsal(run: str) -> SecondaryModel:
     """No run is read before a search begins."""
     raise AssertionError(run)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, cast
 
-from seqgen.answers import Judge, spread
+from seqgen.answers import Judge, evenly_spaced
 from seqgen.build import Built, Load, build_decoder
 from seqgen.data import Dataset, Split
 from seqgen.decoders import Decoder, Multinomial
@@ -36,7 +36,7 @@ def sample_prompts(built: Built, valid: Split[Any] | None) -> tuple[str, ...]:
     """What the samples begin from: the recipe's prompts, else a few sources of `valid`."""
     if built.recipe.samples.prompts is not None:
         return built.recipe.samples.prompts
-    some = spread(valid.examples, SOURCES) if valid is not None else ()
+    some = evenly_spaced(valid.examples, SOURCES) if valid is not None else ()
     return tuple(example.source for example in some) or ("",)
 
 
@@ -191,7 +191,7 @@ def _damaged(directory: RunDirectory, what: str) -> CheckpointError:
 
 def _aligned(judge: Judge, decoder: Decoder, split: Split[Any] | None) -> list[dict[str, Any]]:
     """The alignments of the outputs for a few sources of `split`, as plain data."""
-    texts = [each.source for each in spread(split.examples, ALIGNED)] if split else []
+    texts = [each.source for each in evenly_spaced(split.examples, ALIGNED)] if split else []
     found = [best for best, *_ in judge.generator.generate(texts, decoder)]
     return [each._asdict() for each in alignments(judge.generator, found)]
 

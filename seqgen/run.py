@@ -36,12 +36,19 @@ from seqgen.options import OptionError
 from seqgen.recipe import Recipe, check_recipe, named_plugins
 from seqgen.reports import try_drawing, write_report
 from seqgen.run_directory import REPORT, RunDirectory, check_same, manifest, runs_near
-from seqgen.tokenizers import gather_facts
+from seqgen.tokenizers import vocabulary_statistics
 from seqgen.trained import runs_beside, saved_recipe
-from seqgen.training import Fit, Outcome, Validation
-from seqgen.training.checkpoint import Checkpoints, load_weights
-from seqgen.training.log import MetricsLog, Signals, cut_back
-from seqgen.training.loop import Sink
+from seqgen.training import (
+    Checkpoints,
+    MetricsLog,
+    Outcome,
+    Signals,
+    Sink,
+    Trainer,
+    Validation,
+    cut_back,
+    load_weights,
+)
 
 
 @dataclass(frozen=True)
@@ -93,14 +100,14 @@ def run(request: RunRequest, announce: Sink, watch: Sequence[Sink] = ()) -> Path
         dataset = data.encode(tokenizers)
         built = build(recipe, data, tokenizers, dataset.train.batch(0).tokens)
         if not (resumed and Checkpoints(directory.checkpoints).find("last")):
-            built.model.initialise(gather_facts(tokenizers, dataset.train.counts()))
+            built.model.initialise(vocabulary_statistics(tokenizers, dataset.train.counts()))
         load = runs_beside(built, recipe.plugins)
         check_samples(built, sample_prompts(built, dataset.valid), load)
         _check_judging(built, dataset)
-        fit = _fit(built, dataset, directory, load)
+        trainer = _trainer(built, dataset, directory, load)
         record = manifest(built, dataset, file, request.command)
-        record["precision"] = fit.precision
-        record["remarks"] += [fit.remark] if fit.remark else []
+        record["precision"] = trainer.precision
+        record["remarks"] += [trainer.remark] if trainer.remark else []
     except OptionError as error:
         raise file.error(error) from None
     except ValueError as error:  # from a tokenizer that the training text does not suit
@@ -109,13 +116,15 @@ def run(request: RunRequest, announce: Sink, watch: Sequence[Sink] = ()) -> Path
         free()  # once more, for a run may have come and gone meanwhile
         if resumed:
             record["recipe"] = check_same(directory, recipe, record).get("recipe")
-            _go_back(fit, directory, recipe)
+            _go_back(trainer, directory, recipe)
         else:
             _begin(directory, built, record)
-        announce({**record, "resumed_at": fit.counters.step if resumed else None})
-        if not fit.counters.step or not (fit.finished() and concluded(built, dataset, directory)):
+        announce({**record, "resumed_at": trainer.counters.step if resumed else None})
+        if not trainer.counters.step or not (
+            trainer.finished() and concluded(built, dataset, directory)
+        ):
             try_drawing()
-            with _training(fit, directory, watch) as outcome:
+            with _training(trainer, directory, watch) as outcome:
                 _conclude(built, dataset, load, directory, outcome)
         elif not all((directory.folder / name).exists() for name in REPORT):
             write_report(directory.folder)
@@ -155,8 +164,8 @@ def default_folder(recipe: str) -> Path:
     return Path("runs") / Path(recipe).stem
 
 
-def _fit(built: Built, dataset: Dataset[Any], directory: RunDirectory, load: Load) -> Fit:
-    return Fit(
+def _trainer(built: Built, dataset: Dataset[Any], directory: RunDirectory, load: Load) -> Trainer:
+    return Trainer(
         built.model,
         dataset.train,
         built.recipe.train,
@@ -201,7 +210,7 @@ def _begin(directory: RunDirectory, built: Built, record: dict[str, Any]) -> Non
     directory.write(directory.recipe, built.recipe.text())
 
 
-def _go_back(fit: Fit, directory: RunDirectory, recipe: Recipe) -> None:
+def _go_back(trainer: Trainer, directory: RunDirectory, recipe: Recipe) -> None:
     """Stand where the last checkpoint stands; without one, at the beginning.
 
     What of the recipe may change (the budget, say) is from now on as `recipe` has it.
@@ -209,23 +218,25 @@ def _go_back(fit: Fit, directory: RunDirectory, recipe: Recipe) -> None:
     checkpoints = Checkpoints(directory.checkpoints)
     folder, best = checkpoints.find("last"), checkpoints.find("best")
     if best is not None:  # which the end of the run needs
-        load_weights(best, fit.model)
+        load_weights(best, trainer.model)
     if folder is not None:
-        fit.resume(folder)
-    cut_back(directory.metrics, fit.counters.step if folder is not None else -1)
+        trainer.resume(folder)
+    cut_back(directory.metrics, trainer.counters.step if folder is not None else -1)
     directory.write(directory.recipe, recipe.text())
 
 
 @contextmanager
-def _training(fit: Fit, directory: RunDirectory, watch: Sequence[Sink]) -> Iterator[Outcome]:
+def _training(
+    trainer: Trainer, directory: RunDirectory, watch: Sequence[Sink]
+) -> Iterator[Outcome]:
     """Train with a log; after what is done with the outcome a report is written, also where
     training was interrupted."""
     log = MetricsLog(directory.metrics)
-    fit.sinks = (log, *watch)
+    trainer.sinks = (log, *watch)
     try:
-        yield fit.run()
+        yield trainer.run()
     except BaseException as error:
-        if fit.counters.step and not isinstance(error, KeyboardInterrupt):  # which wants an end
+        if trainer.counters.step and not isinstance(error, KeyboardInterrupt):  # which wants an end
             with suppress(SeqgenError):  # of a full disk, say: what came first is what to mend
                 write_report(directory.folder)
         raise

@@ -36,7 +36,7 @@ from seqgen.options import did_you_mean, for_json
 from seqgen.plugins import fingerprint
 from seqgen.recipe import Recipe
 from seqgen.tokenizers import Tokenizers
-from seqgen.training.checkpoint import kind_in_checkpoints
+from seqgen.training import kind_in_checkpoints
 from seqgen.version import __version__
 from seqgen.yaml_io import load_document
 

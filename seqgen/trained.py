@@ -14,14 +14,13 @@ from typing import Any, cast
 import torch
 
 from seqgen import plugins
-from seqgen.answers import Wanted, answer, outputs, unsatisfied_remark
+from seqgen.answers import DecodingOptions, answer, outputs, unsatisfied_remark
 from seqgen.build import Built, Load, build, build_data, restore_tokenizers, supply_decoder
 from seqgen.conclusion import read_result
 from seqgen.config import ConfigFile, Override, lay_over
-from seqgen.data.base import SplitName
+from seqgen.data import SplitName
 from seqgen.data.text_files import TextFile
-from seqgen.decoders import Decoder, Start, decoders
-from seqgen.decoders.ensemble import Reader
+from seqgen.decoders import Decoder, SecondaryModel, Start, decoders
 from seqgen.errors import CheckpointError, DataError
 from seqgen.evaluate import RowScore, score_rows
 from seqgen.explain import Alignment, alignments
@@ -33,7 +32,7 @@ from seqgen.recipe import Recipe, check_recipe, named_plugins
 from seqgen.registry import Part
 from seqgen.run_directory import RunDirectory, check_tokenizers, fingerprints
 from seqgen.tokenizers import SPECIALS, UNK, Tokenizers
-from seqgen.training.checkpoint import Checkpoints, load_weights
+from seqgen.training import Checkpoints, load_weights
 
 # A run directory read back: its parts, with the weights of its best checkpoint.
 
@@ -104,7 +103,7 @@ def runs_beside(built: Built, given: Sequence[str | Path] = ()) -> Load:
     """
 
     @cache
-    def load(run: str) -> Reader:
+    def load(run: str) -> SecondaryModel:
         threads = torch.get_num_threads()
         # Building seeds torch, and sets its threads; both are those of the run that generates.
         with torch.random.fork_rng(range(torch.cuda.device_count())):
@@ -130,7 +129,7 @@ class _FromTheBeginning:
         return cast(Generative, self.built.model).start(self.built.generator().batch(nothing))
 
 
-def _reader(built: Built, other: Built, directory: RunDirectory) -> Reader:
+def _reader(built: Built, other: Built, directory: RunDirectory) -> SecondaryModel:
     """The model of `other`, reading what that of `built` reads."""
     own, theirs = (each.data.sizes(each.tokenizers).get("source") for each in (built, other))
     if theirs is None and own is not None:
@@ -293,7 +292,7 @@ class TrainedRun:
         number, its place where none are given.
         """
         batch_size = self.built.recipe.evaluation.batch_size
-        wanted = Wanted(batch_size, max_length, samples)
+        wanted = DecodingOptions(batch_size, max_length, samples)
         return outputs(self.built.generator(), decoder or self.decoder(), prompts, wanted, numbers)
 
     def alignments(self, found: Sequence[Generated]) -> list[Alignment]:
@@ -334,7 +333,7 @@ class TrainedRun:
         The text has the format of the run's data; `name` is what an error calls it. Errors:
         DataError; ValueError where the data is not made of rows.
         """
-        rows = self.built.data.given(file, name, self.built.tokenizers)
+        rows = self.built.data.parse_rows(file, name, self.built.tokenizers)
         batch_size = self.built.recipe.evaluation.batch_size
         return score_rows(self.built.model, rows, self.built.device, batch_size)
 

@@ -25,7 +25,7 @@ from seqgen.errors import PluginError, SeqgenError
 from seqgen.files import read_json
 from seqgen.machine import keep_freed_memory
 from seqgen.run import RunRequest, run
-from seqgen.training.checkpoint import STATE, TENSORS, WEIGHTS, Checkpoints
+from seqgen.training import STATE, TENSORS, WEIGHTS, Checkpoints
 
 TIMES = {"seconds", "recent_seconds", "tokens_per_second"}
 """What a clock decides."""

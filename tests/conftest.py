@@ -353,13 +353,12 @@ def own_registries():
 
 
 @pytest.fixture
-def make_fit(place):
-    """A function that builds the Fit of tiny.yaml with overrides, checkpoints in `folder`."""
+def make_trainer(place):
+    """A function that builds the Trainer of tiny.yaml with overrides, checkpoints in `folder`."""
     from seqgen.build import build, build_data, fit_tokenizers
     from seqgen.evaluate import evaluate
     from seqgen.recipe import read_recipe
-    from seqgen.training import Fit, Validation
-    from seqgen.training.checkpoint import Checkpoints
+    from seqgen.training import Checkpoints, Trainer, Validation
 
     def make(*overrides, folder=None, sinks=()):
         recipe = read_recipe(Path("tiny.yaml"), overrides)
@@ -373,10 +372,10 @@ def make_fit(place):
             return Validation(figures, figures["nats_per_token"])
 
         checkpoints = Checkpoints(Path(folder)) if folder else None
-        fit = Fit(built.model, dataset.train, recipe.train, built.device, checkpoints)
-        fit.validate = validate if dataset.valid else None
-        fit.sinks = sinks
-        return fit
+        trainer = Trainer(built.model, dataset.train, recipe.train, built.device, checkpoints)
+        trainer.validate = validate if dataset.valid else None
+        trainer.sinks = sinks
+        return trainer
 
     return make
 

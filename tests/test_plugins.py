@@ -416,8 +416,8 @@ for name in data.names():
     pieces = {"name": "sentencepiece", "algorithm": "bpe", "sampling_alpha": 0.5}
     size = {"text": 285, "lines": 270, "vectors": 270}.get(name)
     cut = {**pieces, "vocab_size": size} if size else "char"
-    usual = made.usual_tokenizers
-    fitted = {role: tokenizers.build(usual.get(role, cut)) for role in made.roles}
+    usual = made.default_tokenizers
+    fitted = {role: tokenizers.build(usual.get(role, cut)) for role in made.fields}
     for role, each in fitted.items():
         each.fit(made.training_texts()[role])
     train = made.encode(fitted).train

@@ -186,7 +186,10 @@ class TestHelpForAModelThatReadsSources:
         ("[{name: no_repeat_ngram, sizes: 3}]", "constraints.0.sizes: not an option"),
         ("no_repeat_ngram", "constraints: must be a list, but is"),
         ("[{name: allowed, texts: []}]", "constraints.0: `texts` must have at least 1 text"),
-        ("[{name: forced_prefix, text: Z}]", "constraints.0: `text` 'Z' must be known"),
+        (
+            "[{name: forced_prefix, text: Z}]",
+            "constraints.0: `text` 'Z' contains a token that is not",
+        ),
         ("[{name: ensemble, runs: [], weights: [1, 2]}]", "constraints.0: `weights` must be 1"),
     ],
 )

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from seqgen.answers import spread, unsatisfied_remark
+from seqgen.answers import evenly_spaced, unsatisfied_remark
 from seqgen.build import rehearse_decoder
 from seqgen.comparison.cost import measure_cost
 from seqgen.comparison.decode import Comparison, Produced
@@ -46,7 +46,7 @@ from seqgen.files import kind_of, read_mapping, sha256, write_file, written_as
 from seqgen.options import OptionError
 from seqgen.registry import plain
 from seqgen.trained import TrainedRun, best_checkpoint
-from seqgen.training.checkpoint import WEIGHTS
+from seqgen.training import WEIGHTS
 from seqgen.version import __version__
 
 DIVERSITY = "distinct_2"
@@ -167,7 +167,7 @@ def _result(
 def _best_of(comparison: Comparison) -> BestOf | None:
     """The best of n draws for some of the inputs, evenly spread; None where none are wanted."""
     plan, options = comparison.plan, comparison.plan.best_of
-    examples = spread(comparison.inputs.examples, options.inputs)
+    examples = evenly_spaced(comparison.inputs.examples, options.inputs)
     if not examples:
         return None
     spec = decoders.check(options.decoder).plain()
@@ -185,7 +185,7 @@ def _shown_outputs(
 ) -> list[ShownInput]:
     """For some inputs, evenly spread, the best output of each system by its first seed."""
     inputs, found = comparison.inputs.examples, []
-    for index in spread(range(len(inputs)), comparison.plan.shown):
+    for index in evenly_spaced(range(len(inputs)), comparison.plan.shown):
         by = []
         for each in produced:
             best, label = each.outputs[0][index][0], each.system.label
@@ -208,7 +208,7 @@ def _shown_outputs(
 def _shown_traces(comparison: Comparison) -> list[ShownTrace]:
     """Traces of some inputs, evenly spread, by each system and its first seed."""
     inputs = comparison.inputs.texts
-    chosen = spread(range(len(inputs)), comparison.plan.traced)
+    chosen = evenly_spaced(range(len(inputs)), comparison.plan.traced)
     if not chosen:
         return []
     texts = [inputs[index] for index in chosen]

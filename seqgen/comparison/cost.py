@@ -16,12 +16,11 @@ import torch
 from torch.autograd.profiler import profile
 from torch.autograd.profiler_util import MEMORY_EVENT_NAME
 
-from seqgen.answers import Wanted, outputs, spread
+from seqgen.answers import DecodingOptions, evenly_spaced, outputs
 from seqgen.comparison.decode import Comparison, Progress
 from seqgen.comparison.document import Seconds, Timing, Timings
 from seqgen.comparison.plan import SpeedOptions
-from seqgen.decoders import Decoder, watched
-from seqgen.decoders.tracing import Counting
+from seqgen.decoders import Counting, Decoder, watched
 from seqgen.machine import finish_work, hardware
 from seqgen.trained import TrainedRun
 
@@ -39,7 +38,7 @@ class Candidate(NamedTuple):
 
     run: TrainedRun
     decoder: Decoder
-    wanted: Wanted
+    wanted: DecodingOptions
     used: int
 
     def decode(self, texts: Sequence[str], counting: Counting | None = None) -> Decoded:
@@ -64,20 +63,20 @@ def measure_cost(
     when all is warm.
     """
     plan, options = comparison.plan, comparison.plan.speed
-    texts = spread(texts, options.inputs)
+    decoding = DecodingOptions(options.batch_size, plan.max_length)
+    texts = evenly_spaced(texts, options.inputs)
     if not options.repeats or not texts:
         return None
     candidates = {
         system.label: Candidate(
             comparison.runs[system.run],
             comparison.runs[system.run].decoder(dict(system.spec), plan.seed),
-            Wanted(options.batch_size, plan.max_length, plan.samples if system.draws else 1),
+            decoding._replace(samples=plan.samples if system.draws else 1),
             plan.samples,
         )
         for system in comparison.systems
     }
-    done = count()
-    total = (options.warm_ups + options.repeats + 1) * len(candidates)
+    done, total = count(), (options.warm_ups + options.repeats + 1) * len(candidates)
 
     def announce(what: str, label: str) -> None:
         comparison.watch(Progress(next(done), total, f"{what} of {label}"))

@@ -10,13 +10,12 @@ from functools import cached_property
 from itertools import cycle, islice
 from typing import Any, Literal, NamedTuple, TypeVar
 
-from seqgen.answers import Wanted, spread
+from seqgen.answers import DecodingOptions, evenly_spaced
 from seqgen.comparison.plan import Plan, Unit
 from seqgen.comparison.systems import System
 from seqgen.data import Example
 from seqgen.data.text_files import read_text
-from seqgen.decoders import Decoder, Hypothesis, watched
-from seqgen.decoders.tracing import Counting
+from seqgen.decoders import Counting, Decoder, Hypothesis, watched
 from seqgen.errors import DataError, RecipeError
 from seqgen.explain import LogProbs, rescored, traces
 from seqgen.generate import Generated
@@ -127,7 +126,7 @@ class Runner:
         the texts among all inputs. Of long outputs it is the beginning."""
         decoder = self.run.decoder(dict(system.spec), self.plan.seed)
         longest = min(longest_output(self.run, self.plan), TRACED_LENGTH)
-        wanted = Wanted(self.run.built.recipe.evaluation.batch_size, longest)
+        wanted = DecodingOptions(self.run.built.recipe.evaluation.batch_size, longest)
         with self._precision():
             generator = self.run.built.generator()
             found = traces(generator, decoder, system.spec, texts, wanted, ids)
@@ -168,7 +167,7 @@ def choose_inputs(runs: Sequence[TrainedRun], plan: Plan) -> Inputs:
     Raises DataError, and RecipeError if a run cannot read a prompt.
     """
     origin, every = _every_input(runs[0], plan)
-    chosen = spread(every, plan.inputs.most)
+    chosen = evenly_spaced(every, plan.inputs.most)
     if not chosen:
         raise DataError(f"{runs[0].directory.folder}: there are no inputs to compare by")
     for run in runs:
@@ -201,7 +200,7 @@ def _every_input(run: TrainedRun, plan: Plan) -> tuple[Origin, Sequence[Example]
             raise RecipeError("inputs.rows: text to be continued has none; `inputs.file` may do")
         file, name = read_text(options.rows), str(options.rows)
         try:
-            return "rows", data.given(file, name, tokenizers).examples
+            return "rows", data.parse_rows(file, name, tokenizers).examples
         except ValueError as error:
             raise RecipeError(f"inputs.rows: {error}") from None
     split, length = data.held_out(options.split, tokenizers), longest_output(run, plan)

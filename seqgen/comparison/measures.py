@@ -15,8 +15,7 @@ from typing import Any, Final
 from seqgen.comparison.decode import Output, Produced
 from seqgen.comparison.document import Measure, Value, Values
 from seqgen.comparison.plan import Unit
-from seqgen.metrics import TrainingText, diversity
-from seqgen.metrics.diversity import distinct, looping
+from seqgen.metrics import TrainingText, distinct, diversity, looping
 from seqgen.tokenizers import EOS, Tokenizer
 from seqgen.yaml_io import load_document
 

@@ -39,13 +39,13 @@ from seqgen.metrics import (
     Answer,
     Metric,
     MetricOfSums,
+    Numbers,
     TrainingText,
     confidence_interval,
+    distinct,
     holm,
     paired_test,
 )
-from seqgen.metrics.base import Numbers
-from seqgen.metrics.diversity import distinct
 from seqgen.reports import metric_label
 
 BySeed = Sequence[Sequence[Answer]]
@@ -260,7 +260,7 @@ class Measurer:
 
     def __post_init__(self) -> None:
         if self.copies:
-            texts = self.built.data.training_texts()[self.built.data.output_role]
+            texts = self.built.data.training_texts()[self.built.data.output_field]
             self.training = training_text(texts, self.unit, self.built.tokenizer)
 
     def system(self, produced: Produced, quality: Quality) -> Values:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 
-from seqgen.answers import spread
+from seqgen.answers import evenly_spaced
 from seqgen.comparison.decode import Comparison, Output, Produced
 from seqgen.comparison.document import EmptyOutput, RunSearch, Search, SystemSearch
 from seqgen.comparison.measures import length, log_prob
@@ -50,7 +50,7 @@ def search(comparison: Comparison, produced: Sequence[Produced]) -> Search | Non
     """
     options, inputs = comparison.plan.search, comparison.inputs.examples
     ends = all(run.built.data.ends for run in comparison.runs)
-    chosen = spread(range(len(inputs)), options.inputs) if ends else ()
+    chosen = evenly_spaced(range(len(inputs)), options.inputs) if ends else ()
     if not chosen:
         return None
     examples = [inputs[index] for index in chosen]

@@ -89,12 +89,11 @@ DATA = {
         "cli/test_line_answers.py::test_by_default_they_are_an_error",
     ],
     "source and target files of different length: both counts": [
-        "data/test_tables.py::test_another_number_of_lines_is_refused_with_both",
-        "data/test_pairs.py::"
-        "test_files_in_parallel_of_different_length_are_refused_with_both_counts",
+        "data/test_tables.py::test_files_that_are_not_in_parallel_are_refused",
+        "data/test_pairs.py::test_bad_data_is_one_line_with_its_place",
     ],
     "line ends of any kind, no final one, a byte order mark: normalised once": [
-        "data/test_text_files.py::test_is_normalised_once_and_hashed_as_it_is",
+        "data/test_text_files.py::test_a_text_is_normalised_once_and_hashed_as_it_is",
         "data/test_pairs.py::test_line_ends_and_a_byte_order_mark_are_no_part_of_texts",
     ],
     "invalid UTF-8: line and byte; replaced ones are counted": [
@@ -107,7 +106,7 @@ DATA = {
     ],
     "lone surrogates": [
         "tokenizers/test_base.py::test_lone_surrogates_are_refused",
-        "data/test_pairs.py::test_a_lone_surrogate_is_refused",
+        "data/test_pairs.py::test_what_is_no_source_line_is_refused",
     ],
     "unknown characters and words: counted, or refused where `unk: error` says so": [
         "cli/test_generate.py::test_unknown_characters_are_counted",
@@ -148,8 +147,8 @@ DATA = {
         "embeddings/test_pretrained.py::test_certificates_are_still_checked",
     ],
     "every row once an epoch; a batch is a function of the seed and the step": [
-        "data/test_row_batches.py::test_each_epoch_has_every_row_once",
-        "data/test_row_batches.py::test_rows_depend_on_the_seed_and_the_step_alone",
+        "data/test_batches.py::test_each_epoch_has_every_row_once",
+        "data/test_batches.py::test_rows_depend_on_the_seed_and_the_step_alone",
         "data/test_text.py::test_a_batch_is_a_function_of_its_step",
     ],
     "the batch size changes no figure of an evaluation": [

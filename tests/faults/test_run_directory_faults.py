@@ -224,10 +224,10 @@ class TestTypes:
     """JSON with values of wrong types, behind right checksums."""
 
     @pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
-    def test_of_the_training_state(self, optimizer, make_fit, memory_folder):
+    def test_of_the_training_state(self, optimizer, make_trainer, memory_folder):
         overrides = [f"train.optimizer={optimizer}", "train.schedule=plateau", "model.dropout=0.1"]
         overrides += ["train.average=tail"]
-        make_fit(*overrides, folder=memory_folder).run()
+        make_trainer(*overrides, folder=memory_folder).run()
         checkpoint = Checkpoints(memory_folder).find("last")
         sums = json.loads((checkpoint / "checksums.json").read_bytes())
         content = json.loads((checkpoint / "training.json").read_bytes())
@@ -237,17 +237,17 @@ class TestTypes:
             (checkpoint / "training.json").write_bytes(text)
             sums["sha256"]["training.json"] = hashlib.sha256(text).hexdigest()
             (checkpoint / "checksums.json").write_text(json.dumps(sums))
-            fit = make_fit(*overrides, "train.max_steps=13")
+            fit = make_trainer(*overrides, "train.max_steps=13")
             refused += not attempt(lambda: (fit.resume(checkpoint), fit.run()))  # noqa: B023
         assert 45 < refused < 90
 
-    def test_of_the_checksums(self, make_fit, memory_folder):
-        make_fit(folder=memory_folder).run()
+    def test_of_the_checksums(self, make_trainer, memory_folder):
+        make_trainer(folder=memory_folder).run()
         checkpoint = Checkpoints(memory_folder).find("last")
         sums = json.loads((checkpoint / "checksums.json").read_bytes())
         for changed in mutations(sums, 25):
             (checkpoint / "checksums.json").write_text(json.dumps(changed))
-            assert not attempt(lambda: make_fit().resume(checkpoint)) or changed == sums
+            assert not attempt(lambda: make_trainer().resume(checkpoint)) or changed == sums
 
     def test_of_the_manifest(self, copied_pairs):
         path, directory = copied_pairs / "manifest.json", RunDirectory(copied_pairs)

@@ -12,7 +12,7 @@ import torch
 from seqgen.attentions import Attention, attentions
 from seqgen.cells import cells
 from seqgen.data import PairBatch, Sources
-from seqgen.data.batches import begun, ended, padded
+from seqgen.data.batches import append_eos, padded, shift_right
 from seqgen.decoders import Greedy, Limits
 from seqgen.embeddings import embeddings
 from seqgen.encoders import bridges
@@ -621,10 +621,10 @@ class TestLearning:
         def make(count, lengths, seed):
             draw = random.Random(seed)
             words = [draw.choices(range(4, 8), k=draw.choice(lengths)) for _ in range(count)]
-            targets = [ended(torch.tensor(word[::-1])) for word in words]
-            read = Sources(*padded([ended(torch.tensor(word)) for word in words]))
+            targets = [append_eos(torch.tensor(word[::-1])) for word in words]
+            read = Sources(*padded([append_eos(torch.tensor(word)) for word in words]))
             numbers = torch.arange(count)
-            return words, PairBatch(read, begun(targets), *padded(targets), numbers)
+            return words, PairBatch(read, shift_right(targets), *padded(targets), numbers)
 
         return make
 
