@@ -260,7 +260,8 @@ class Registry(Checker, Generic[T]):
             message = f"must be a {self.kind}'s name, or name and options, but is {shown(value)}"
             raise OptionError(path, message)
         if "name" not in value:
-            raise OptionError(path, f"`name` is missing: which {self.kind}? (one of {self._few()})")
+            few = ", ".join(self.names()[:8]) + (", ..." if len(self._entries) > 8 else "")
+            raise OptionError(path, f"`name` is missing: which {self.kind}? (one of {few})")
         name = value["name"]
         if not isinstance(name, str):
             raise OptionError(name_path, f"must be a {self.kind}'s name, but is {shown(name)}")
@@ -269,7 +270,14 @@ class Registry(Checker, Generic[T]):
         except ValueError as error:
             raise OptionError(name_path, str(error)) from None
         given = {key: each for key, each in value.items() if key != "name"}
-        return Part(self, name, self._check_options(name, entry, given, path), path)
+        try:
+            options = check_options(entry.options, given, path, f"{self.kind} '{name}'")
+        except OptionError as error:
+            if error.at_key and error.path[:-1] == path:  # say where the options are declared
+                message = f"{error.message.removesuffix(')')}; {entry.where})"
+                raise OptionError(error.path, message, at_key=True) from None
+            raise
+        return Part(self, name, MappingProxyType(options), path)
 
     def build(self, spec: object, **supplied: Any) -> T:
         """Check `spec` (a name, a mapping, a Part or what is registered) and build it.
@@ -302,22 +310,6 @@ class Registry(Checker, Generic[T]):
             schema["required"] = ["name", *schema.get("required", [])]
             full.append({**schema, "description": entry.summary})
         definitions[self.room] = {"anyOf": [{"enum": list(self.names())}, *full]}
-
-    def _check_options(
-        self, name: str, entry: Entry, given: dict[str, object], path: KeyPath
-    ) -> Mapping[str, Any]:
-        try:
-            owner = f"{self.kind} '{name}'"
-            return MappingProxyType(check_options(entry.options, given, path, owner))
-        except OptionError as error:
-            if error.at_key and error.path[:-1] == path:  # say where the options are declared
-                message = f"{error.message.removesuffix(')')}; {entry.where})"
-                raise OptionError(error.path, message, at_key=True) from None
-            raise
-
-    def _few(self) -> str:
-        names = self.names()
-        return ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
 
 
 def check_fields(part: Any) -> None:
