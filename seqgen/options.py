@@ -37,8 +37,8 @@ REQUIRED: Any = inspect.Parameter.empty
 class OptionError(ValueError):
     """A value that an option cannot take: where in the tree, and what would be right.
 
-    `at_key` says that the key is wrong and not its value, `first` where it stands for the first
-    time what may be there only once.
+    `at_key` says that the key is wrong and not its value; `first` is where a value that may be
+    there only once stands for the first time.
     """
 
     def __init__(
@@ -328,7 +328,11 @@ def check_options(
     checked = {}
     for name, option in options.items():
         if name in values:
-            value = _with_default_name(option, values[name])
+            value, checker = values[name], checker_of(option.annotation)
+            has_default = option.default is not REQUIRED and option.default is not None
+            if checker and has_default and isinstance(value, dict) and "name" not in value:
+                # Options without a name mean the default part: `optimizer: {eps: 1e-6}`.
+                value = {"name": checker.check(option.default).name, **value}
             checked[name] = check_value(option.annotation, value, (*path, name))
         elif option.default is REQUIRED:
             raise OptionError(path, f"`{name}` is missing; {owner} needs it")
@@ -349,16 +353,6 @@ def default_of(option: Option, path: KeyPath = ()) -> Any:
         return check_value(annotation, default, place)
     of_parts = kind == "list" and checker_of(inner)
     return check_value(annotation, list(default), place) if of_parts else default
-
-
-def _with_default_name(option: Option, value: object) -> object:
-    """Options without a name mean the default part: `optimizer: {eps: 1e-6}`."""
-    checker = checker_of(option.annotation)
-    if not checker or not isinstance(value, dict) or "name" in value:
-        return value
-    if option.default is REQUIRED or option.default is None:
-        return value
-    return {"name": checker.check(option.default, ()).name, **value}
 
 
 def check_value(annotation: Any, value: object, path: KeyPath) -> Any:

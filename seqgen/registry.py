@@ -51,9 +51,8 @@ def place_of(factory: Callable[..., Any]) -> str:
     path = Path(source).resolve()
     if path.is_relative_to(package):
         return f"{path.relative_to(package).as_posix()}:{line}"
-    return (
-        f"{os.path.relpath(path)}:{line}" if path.is_relative_to(Path.cwd()) else f"{path}:{line}"
-    )
+    is_near = path.is_relative_to(Path.cwd())
+    return f"{os.path.relpath(path) if is_near else path}:{line}"
 
 
 def is_ours(part: object) -> bool:
