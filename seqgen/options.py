@@ -347,12 +347,13 @@ def default_of(option: Option, path: KeyPath = ()) -> Any:
     if default is None:
         return None
     kind, inner = _inside(without_none(annotation))
-    if kind == "section" and default == inner():
-        return check_value(annotation, {}, place)  # its own defaults may be parts
-    if kind == "part":
-        return check_value(annotation, default, place)
-    of_parts = kind == "list" and checker_of(inner)
-    return check_value(annotation, list(default), place) if of_parts else default
+    if kind == "section" and inner is annotation and default == inner():
+        default = {}  # its own defaults may be parts
+    elif kind == "list" and checker_of(inner):
+        default = list(default)
+    elif kind != "part":
+        return default
+    return check_value(annotation, default, place)
 
 
 def check_value(annotation: Any, value: object, path: KeyPath) -> Any:

@@ -67,9 +67,9 @@ class Document:
 class PlacedError(ValueError):
     """What is wrong with a text, and where."""
 
-    def __init__(self, mark: Mark, message: str) -> None:
+    def __init__(self, mark: Any, message: str) -> None:
         super().__init__(message)
-        self.mark = mark
+        self.mark = mark if isinstance(mark, Mark) else _mark_of(mark)
 
 
 def load_document(content: bytes, name: str, *, mapping: bool = True) -> Document:
@@ -158,7 +158,7 @@ def _compose(text: str) -> yaml.Node | None:
         raise _in_one_line(error) from None
     except (yaml.YAMLError, ValueError, OverflowError):  # PyYAML's own slips: "\UFFFFFFFF"
         message = "a number in an escape or a directive that is out of range"
-        raise PlacedError(_mark_of(loader.get_mark()), message) from None
+        raise PlacedError(loader.get_mark(), message) from None
     finally:
         loader.dispose()
 
@@ -181,11 +181,11 @@ class _Loader(yaml.SafeLoader):
         start: Any = self.get_event()
         if start.tags or start.version not in (None, (1, 2)):
             message = "a % directive; leave the line out (this is YAML 1.2 without tags)"
-            raise PlacedError(_mark_of(start.start_mark), message)
+            raise PlacedError(start.start_mark, message)
         root: yaml.Node | None = self.compose_node(None, None)
         self.get_event()
         if not self.check_event(yaml.StreamEndEvent):
-            mark = _mark_of(self.peek_event().start_mark)
+            mark = self.peek_event().start_mark
             raise PlacedError(mark, "a second document; a file holds one")
         return root
 
@@ -201,7 +201,7 @@ class _Loader(yaml.SafeLoader):
             tag = event.tag.replace("tag:yaml.org,2002:", "!!")
             message = f"the tag {shown(tag)}; write a plain value, or quote the string"
         if message:
-            raise PlacedError(_mark_of(event.start_mark), message)
+            raise PlacedError(event.start_mark, message)
         inside = isinstance(event, yaml.CollectionStartEvent)
         self._refuse_depth(self.depth if inside else 0, event.start_mark)
         self.depth += inside
@@ -212,7 +212,7 @@ class _Loader(yaml.SafeLoader):
     @staticmethod
     def _refuse_depth(depth: int, mark: Any) -> None:
         if depth >= MAX_DEPTH:
-            raise PlacedError(_mark_of(mark), f"nested more than {MAX_DEPTH} deep")
+            raise PlacedError(mark, f"nested more than {MAX_DEPTH} deep")
 
 
 def _in_one_line(error: yaml.MarkedYAMLError) -> PlacedError:
@@ -225,8 +225,7 @@ def _in_one_line(error: yaml.MarkedYAMLError) -> PlacedError:
         began = error.context_mark
         place = f" that begins at {_mark_of(began)}" if began else ""
         message += f" ({error.context}{place})"
-    mark = error.problem_mark or error.context_mark
-    return PlacedError(_mark_of(mark) if mark else Mark(1, 1), message[:200])
+    return PlacedError(error.problem_mark or error.context_mark or Mark(1, 1), message[:200])
 
 
 class _Builder:
@@ -270,7 +269,7 @@ class _Builder:
 def _string_of(node: yaml.Node) -> str:
     if _SURROGATE.search(node.value):
         message = 'half a character, by an escape; write "\\U0001F600" as one'
-        raise PlacedError(_mark_of(node.start_mark), message)
+        raise PlacedError(node.start_mark, message)
     return str(node.value)
 
 
