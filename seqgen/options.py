@@ -256,7 +256,7 @@ def _as_written(number: float) -> str:
 
 
 def _wanted(error: Any) -> str:
-    """What would have been right, as words that fit behind "must be"."""
+    """What would have been right, as words that fit after "must be"."""
     context = error.get("ctx", {})
     if error["type"] in _WANTED:
         return _WANTED[error["type"]].format(**context)

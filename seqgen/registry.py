@@ -111,7 +111,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 class Entry:
     """A registered part: what makes it, the options of that signature, and where it stands.
 
-    `options` are its own, and behind them those that all parts of the kind have.
+    `options` are its own, and after them those that all parts of the kind have.
     """
 
     factory: Callable[..., Any]
@@ -174,7 +174,7 @@ class Registry(Checker, Generic[T]):
     `supplied`: sizes and the like that the program knows and hands over when it builds.
 
     `finishing(part, options...) -> part` is called with each part that was made. The parameters
-    behind its first are options that all parts of this kind have in `common`, or supplied.
+    after its first are options that all parts of this kind have in `common`, or supplied.
     """
 
     def __init__(

@@ -126,10 +126,10 @@ class TestMistakesInTheFile:
 
     def test_the_options_of_a_part_come_with_their_file_and_line(self, place, refusal):
         place.recipe("hidden_size", "hiden_size")
-        told = refusal(3, "run", "tiny.yaml")
-        assert "(hidden_size, layers, dropout, " in told
-        file, line = told.removesuffix(")").split("; ")[-1].split(":")
-        text = (Path(__file__).parent.parent / file).read_text().splitlines()[int(line) - 1]
+        options, _, where = refusal(3, "run", "tiny.yaml").removesuffix(")").rpartition("; ")
+        assert "(hidden_size, layers, dropout, " in options
+        file, number = where.split(":")
+        text = (Path(__file__).parent.parent / file).read_text().splitlines()[int(number) - 1]
         assert text.startswith('@cells.register("lstm")')
 
     @pytest.mark.parametrize("content", [b"", b"# nothing\n", b"[1]", b"3", b"a: 1\n---\nb: 2\n"])
@@ -168,8 +168,8 @@ class TestMistakesInOverrides:
         ],
     )
     def test_the_override_is_named(self, override, message, refusal):
-        told = refusal(3, "run", "tiny.yaml", "train.lr=3e-3", override)
-        assert told.startswith(f"override {override}: {message}")
+        line = refusal(3, "run", "tiny.yaml", "train.lr=3e-3", override)
+        assert line.startswith(f"override {override}: {message}")
 
     @pytest.mark.parametrize(
         ("override", "place_in_file"),
@@ -183,18 +183,18 @@ class TestMistakesInOverrides:
     def test_file_and_override_are_named_where_either_may_be_at_fault(
         self, override, place_in_file, refusal
     ):
-        told = refusal(3, "run", "tiny.yaml", "seed=3", override)
-        assert told.startswith(f"tiny.yaml:{place_in_file}")
-        assert told.endswith(f" (with override {override})")
+        line = refusal(3, "run", "tiny.yaml", "seed=3", override)
+        assert line.startswith(f"tiny.yaml:{place_in_file}")
+        assert line.endswith(f" (with override {override})")
 
-    def test_a_mistake_in_the_file_is_not_blamed_on_an_override_beside_it(self, place, refusal):
+    def test_a_mistake_in_the_file_is_not_blamed_on_an_override_next_to_it(self, place, refusal):
         place.recipe("hidden_size: 16", "hidden_size: x")
-        told = refusal(3, "run", "tiny.yaml", "model.cell.layers=2", "model.dropout=0.1")
-        assert told == "tiny.yaml:6:35: model.cell.hidden_size: must be an integer, but is 'x'"
+        line = refusal(3, "run", "tiny.yaml", "model.cell.layers=2", "model.dropout=0.1")
+        assert line == "tiny.yaml:6:35: model.cell.hidden_size: must be an integer, but is 'x'"
 
     def test_the_last_of_two_overrides_is_blamed(self, refusal):
-        told = refusal(3, "run", "tiny.yaml", "train.lr=1", "train.lr=-1")
-        assert told.startswith("override train.lr=-1: ")
+        line = refusal(3, "run", "tiny.yaml", "train.lr=1", "train.lr=-1")
+        assert line.startswith("override train.lr=-1: ")
 
     def test_codes_in_an_override_do_not_act_on_the_terminal(self, refusal):
         assert "\\x1b[31m" in refusal(3, "run", "tiny.yaml", "\x1b[31mtrain.lr=1")
@@ -287,9 +287,9 @@ class TestPaths:
         "wanted", ["none.yaml", "tiny.yaml/x", "", "x" * 300, "a\nb", "\ud800"]
     )
     def test_what_is_not_there(self, wanted, refusal):
-        told = refusal(3, "run", wanted)
-        assert "no such recipe" in told
-        assert "a path, or one of char_gru, char_lstm, " in told
+        line = refusal(3, "run", wanted)
+        assert "no such recipe" in line
+        assert "a path, or one of char_gru, char_lstm, " in line
 
     def test_the_interface_raises_a_recipe_error(self, place):
         with pytest.raises(RecipeError):
