@@ -59,12 +59,9 @@ class Checker(ABC):
         """The checked value. Raises OptionError if it is none, with its `path`."""
 
     @abstractmethod
-    def schema(self) -> dict[str, Any]:
-        """The JSON Schema of what `check` accepts, which may refer to `$defs`."""
-
-    @abstractmethod
-    def schema_without_name(self, default: object) -> dict[str, Any]:
-        """The JSON Schema of options alone, which mean those of `default`."""
+    def schema(self, default: object = None) -> dict[str, Any]:
+        """The JSON Schema of what `check` accepts, which may refer to `$defs`; with a `default`,
+        that of options without a name, which mean those of the default."""
 
     @abstractmethod
     def define(self, definitions: dict[str, Any]) -> None:
@@ -417,8 +414,7 @@ def schema_of_options(options: Mapping[str, Option]) -> dict[str, Any]:
         properties[name] = schema_of(option.annotation)
         checker = checker_of(option.annotation)
         if checker and option.default is not REQUIRED and option.default is not None:
-            unnamed = checker.schema_without_name(option.default)
-            properties[name] = {"anyOf": [properties[name], unnamed]}
+            properties[name] = {"anyOf": [properties[name], checker.schema(option.default)]}
         if isinstance(option.default, str | int | float | bool):
             properties[name] = {**properties[name], "default": option.default}
     required = [name for name, option in options.items() if option.default is REQUIRED]
