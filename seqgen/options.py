@@ -20,14 +20,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Annotated, Any
 
-from pydantic import (
-    ConfigDict,
-    Field,
-    PydanticSchemaGenerationError,
-    TypeAdapter,
-    ValidationError,
-    WrapValidator,
-)
+import pydantic
+from pydantic import Field, TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError
 
 KeyPath = tuple[str | int, ...]
@@ -122,7 +116,7 @@ def check_plain(annotation: Any, value: object, path: KeyPath = ()) -> Any:
     """
     try:
         adapter = _adapter(annotation)
-    except PydanticSchemaGenerationError:
+    except pydantic.PydanticSchemaGenerationError:
         return value
     try:
         return adapter.validate_json(_json(value), strict=True)
@@ -179,7 +173,7 @@ def _json(value: object) -> str:
 
 
 def _adapter(annotation: Any) -> TypeAdapter[Any]:
-    config = ConfigDict(allow_inf_nan=False, arbitrary_types_allowed=True)
+    config = pydantic.ConfigDict(allow_inf_nan=False, arbitrary_types_allowed=True)
     return TypeAdapter(_bounded(annotation), config=config)
 
 
@@ -244,7 +238,7 @@ def _number(kind: type, extras: Iterable[Any]) -> Any:
                 raise PydanticCustomError("range", "{words}", {"words": words}) from None
             raise
 
-    return Annotated[(kind, *extras, Field(**own), WrapValidator(check))]
+    return Annotated[(kind, *extras, Field(**own), pydantic.WrapValidator(check))]
 
 
 def _as_written(number: float) -> str:
