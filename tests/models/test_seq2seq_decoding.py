@@ -14,12 +14,10 @@ from seqgen.models import models
 from seqgen.tokenizers import BOS, EOS, PAD, UNK
 
 VOCAB, SOURCE, VECTOR = 7, 9, 3
-LENGTHS = (3, 0, 1, 9, 4)
+LENGTHS, FEW = (3, 0, 1, 9, 4), (3, 0, 6)
 """Of the sources, in one batch."""
 NEVER = (PAD, BOS, UNK)
-LIMITS = Limits(7, (EOS,))
-TINY = Limits(4, (EOS,))
-FEW = {"lengths": (3, 0, 6)}
+LIMITS, TINY = Limits(7, (EOS,)), Limits(4, (EOS,))
 
 # Encoder, its cell, the model's cell, attention, and whether that is fed to the cell.
 CASES = (
@@ -70,8 +68,7 @@ class Speaker:
 
     def every(self, number, limits):
         """All that may be said of a source, with its score, the best first."""
-        live = [()]
-        over = []
+        live, over = [()], []
         for left in reversed(range(limits.max_length)):
             longer = [(*each, token) for each in live for token in (EOS, 4, 5, 6)]
             over += [each for each in longer if each[-1] == EOS or not left]
@@ -86,14 +83,8 @@ def model_of(case, small):
     reader = {"name": encoder}
     if encoder_cell:
         reader |= {"cell": small(cells, encoder_cell), "embedding": {"size": 3}}
-    spec = {
-        "name": "seq2seq",
-        "encoder": reader,
-        "cell": small(cells, cell),
-        "attention": attention,
-        "embedding": {"size": 4},
-        "input_feeding": feeding,
-    }
+    parts = {"encoder": reader, "cell": small(cells, cell), "attention": attention}
+    spec = {"name": "seq2seq", **parts, "embedding": {"size": 4}, "input_feeding": feeding}
     torch.manual_seed(2)
     source = {"vocab_size": SOURCE, "vector_size": VECTOR}
     model = models.build(spec, vocab_size=VOCAB, source=source).eval()
@@ -104,16 +95,10 @@ def model_of(case, small):
 
 @pytest.fixture(params=CASES, ids=lambda case: "-".join(map(str, filter(None, case))))
 def speak(request, small):
-    """A function that makes the Speaker of a case."""
+    """A function from lengths to the Speaker of a case."""
     model = model_of(request.param, small)
     with torch.inference_mode():
-        yield lambda **how: Speaker(model, **how)
-
-
-@pytest.fixture
-def decoder(small):
-    """A function from a decoder's name to it."""
-    return lambda name: decoders.build(small(decoders, name), seed=3, vocab_size=VOCAB)
+        yield lambda lengths=LENGTHS: Speaker(model, lengths)
 
 
 def test_the_cases_have_each_attention_and_pairs_of_different_cells():
@@ -125,46 +110,43 @@ def sequences(found):
     return [[each.tokens for each in own] for own in found]
 
 
+def assert_scored_as_taught(speaker, found):
+    for number, own in enumerate(found):
+        taught = speaker.rescored(number, [each.tokens for each in own])
+        for each, log_probs in zip(own, taught, strict=True):
+            assert each.log_probs == pytest.approx(log_probs, abs=1e-5)
+            assert each.score == pytest.approx(math.fsum(log_probs), abs=1e-5)
+
+
 @pytest.mark.parametrize("name", decoders.names())
-class TestEveryDecoder:
-    def test_scores_are_those_of_teacher_forcing(self, speak, decoder, name):
-        speaker = speak()
-        for number, own in enumerate(speaker.decode(decoder(name), LIMITS)):
-            wanted = speaker.rescored(number, [each.tokens for each in own])
-            for each, log_probs in zip(own, wanted, strict=True):
-                assert each.log_probs == pytest.approx(log_probs, abs=1e-5)
-                assert each.score == pytest.approx(math.fsum(log_probs), abs=1e-5)
-
-    def test_each_ends_once_and_the_best_comes_first(self, speak, decoder, name):
-        for own in speak().decode(decoder(name), LIMITS):
-            assert own
-            assert len({each.tokens for each in own}) == len(own)
-            ranks = [each.score if each.rank is None else each.rank for each in own]
-            assert ranks == sorted(ranks, reverse=True)
-            for each in own:
-                assert not set(each.tokens) & set(NEVER)
-                assert EOS not in each.tokens[:-1]
-                assert each.finished == (each.tokens[-1:] == (EOS,))
-                assert each.finished or len(each.tokens) == 7
-
-    def test_a_source_alone_is_the_source_in_any_batch(self, speak, decoder, name):
-        speaker, search = speak(), decoder(name)
-        whole = speaker.decode(search, LIMITS)
-        for numbers in ([0], [1], [3], [4, 1, 2], [3, 3, 1]):
-            found = speaker.decode(search, LIMITS, numbers)
-            for own, number in zip(found, numbers, strict=True):
-                assert [each.tokens for each in own] == [each.tokens for each in whole[number]]
-                for each, other in zip(own, whole[number], strict=True):
-                    assert each.log_probs == pytest.approx(other.log_probs, abs=1e-5)
+def test_every_decoder(speak, small, name):
+    speaker, decoder = speak(), decoders.build(small(decoders, name), seed=3, vocab_size=VOCAB)
+    whole = speaker.decode(decoder, LIMITS)
+    assert_scored_as_taught(speaker, whole)
+    for own in whole:  # each ends once, and the best comes first
+        assert own
+        assert len({each.tokens for each in own}) == len(own)
+        ranks = [each.score if each.rank is None else each.rank for each in own]
+        assert ranks == sorted(ranks, reverse=True)
+        for each in own:
+            assert not set(each.tokens) & set(NEVER)
+            assert EOS not in each.tokens[:-1]
+            assert each.finished == (each.tokens[-1:] == (EOS,))
+            assert each.finished or len(each.tokens) == 7
+    for numbers in ([0], [1], [3], [4, 1, 2], [3, 3, 1]):  # a source alone is that in any batch
+        found = speaker.decode(decoder, LIMITS, numbers)
+        assert sequences(found) == [sequences(whole)[number] for number in numbers]
+        for own, number in zip(found, numbers, strict=True):
+            for each, other in zip(own, whole[number], strict=True):
+                assert each.log_probs == pytest.approx(other.log_probs, abs=1e-5)
 
 
 def test_a_beam_of_one_is_greedy_is_the_first_of_one(speak):
     speaker = speak()
     wanted = sequences(speaker.decode(Greedy(), LIMITS))
-    first = {"name": "top_k", "k": 1, "temperature": 2.0}
     for spec in (
         {"name": "beam", "beam_size": 1},
-        first,
+        {"name": "top_k", "k": 1, "temperature": 2.0},
         {"name": "multinomial", "temperature": 0},
     ):
         search = decoders.build(spec, seed=3, vocab_size=VOCAB)
@@ -172,9 +154,8 @@ def test_a_beam_of_one_is_greedy_is_the_first_of_one(speak):
 
 
 def test_a_wide_beam_and_exact_find_what_all_sequences_have(speak):
-    speaker = speak(**FEW)
-    beam = speaker.decode(Beam(150, 150), TINY)
-    exact = speaker.decode(Exact(20), TINY)
+    speaker = speak(FEW)
+    beam, exact = (speaker.decode(search, TINY) for search in (Beam(150, 150), Exact(20)))
     for number in range(3):
         every = speaker.every(number, TINY)
         assert len(every) == 40 + 81
@@ -187,17 +168,12 @@ def test_a_wide_beam_and_exact_find_what_all_sequences_have(speak):
         assert all(each.complete for each in exact[number])
 
 
-def test_the_first_do_not_depend_on_how_many_are_wanted(speak):
-    speaker = speak(**FEW)
+def test_the_first_do_not_depend_on_how_many_are_wanted_and_exact_has_the_best(speak):
+    speaker = speak(FEW)
     for make in (lambda n: Beam(6, n), Exact):
         most = sequences(speaker.decode(make(6), TINY))
         for few in (1, 2, 4):
-            found = sequences(speaker.decode(make(few), TINY))
-            assert found == [own[:few] for own in most]
-
-
-def test_no_beam_beats_exact_search(speak):
-    speaker = speak()
+            assert sequences(speaker.decode(make(few), TINY)) == [own[:few] for own in most]
     best = [own[0].score for own in speaker.decode(Exact(), TINY)]
     for size in (1, 2, 5):
         found = [own[0].score for own in speaker.decode(Beam(size), TINY)]
@@ -205,11 +181,9 @@ def test_no_beam_beats_exact_search(speak):
 
 
 def test_sources_that_may_say_nothing_stay_in_their_place(speak):
-    speaker = speak()
-    limits = Limits([0, 2, 0, 5, 1], (EOS,))
+    speaker, limits = speak(), Limits([0, 2, 0, 5, 1], (EOS,))
     for search in (Greedy(), Beam(3, 2)):
-        found = speaker.decode(search, limits)
-        for number, own in enumerate(found):
+        for number, own in enumerate(speaker.decode(search, limits)):
             room = limits.max_length[number]
             assert all(len(each.tokens) <= room for each in own)
             [alone] = speaker.decode(search, Limits(room, (EOS,)), [number])
@@ -225,8 +199,6 @@ def test_every_cell_is_searched_as_it_is_scored(small, encoder_cell, cell):
     with torch.inference_mode():
         speaker = Speaker(model_of(case, small))
         whole = speaker.decode(Beam(4, 4), LIMITS)
-        for number, own in enumerate(whole):
-            found = [each.tokens for each in own]
-            for each, wanted in zip(own, speaker.rescored(number, found), strict=True):
-                assert each.log_probs == pytest.approx(wanted, abs=1e-5)
-            assert found == sequences(speaker.decode(Beam(4, 4), LIMITS, [number]))[0]
+        assert_scored_as_taught(speaker, whole)
+        for number, own in enumerate(sequences(whole)):
+            assert own == sequences(speaker.decode(Beam(4, 4), LIMITS, [number]))[0]
