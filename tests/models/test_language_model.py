@@ -10,7 +10,6 @@ from seqgen.data import Prompts, TokenBatch
 from seqgen.embeddings import PretrainedEmbedding, embeddings
 from seqgen.heads import LinearHead, TiedHead, heads
 from seqgen.models import Generative, LanguageModel, models
-from seqgen.models.base import SCORED_AT_ONCE
 from seqgen.state import leaves, real, reorder
 from seqgen.tokenizers import SPECIALS, Facts
 
@@ -101,18 +100,6 @@ def test_a_row_has_the_loss_that_it_has_alone(of_each_cell):
     torch.testing.assert_close(nats.sum(1), torch.stack([each.total for each in alone]))
 
 
-@pytest.mark.parametrize("time", [0, 1, SCORED_AT_ONCE, SCORED_AT_ONCE + 1, 3 * SCORED_AT_ONCE])
-def test_scores_are_those_of_the_log_probabilities_at_any_length(model, time):
-    here = TokenBatch(tokens(2, time), tokens(2, time).flip(1), torch.tensor([time, time // 2]))
-    score = model.score(here)
-    log_probs = model.head.log_probs(model.cell(model.embedding(here.inputs))[0])
-    mask = real(here.lengths, time)
-    nats = -log_probs.gather(-1, here.targets.unsqueeze(-1)).squeeze(-1)
-    torch.testing.assert_close(score.nats, nats * mask)
-    assert torch.equal(score.predicted, log_probs.argmax(-1) * mask)
-    assert torch.equal(score.correct, (log_probs.argmax(-1) == here.targets) & mask)
-
-
 def test_a_batch_without_targets_has_no_loss(model):
     none = torch.zeros(BATCH, dtype=torch.long)
     loss = model.loss(batch(none))
@@ -181,13 +168,6 @@ def test_dropout_is_in_training_only(small, where):
         assert not torch.equal(read(), read()), name
         model.eval()
         assert torch.equal(read(), read()), name
-
-
-def test_sizes_flow_from_part_to_part(small):
-    model = build(small, "stack", embedding={"name": "learned", "size": 6})
-    assert model.embedding.output_size == 6
-    assert model.cell.cells[0].native.input_size == 6
-    assert model.head.project.weight.shape == (VOCAB, model.cell.output_size)
 
 
 def test_takes_classes_and_partials_as_well_as_parts_of_recipes():
