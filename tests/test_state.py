@@ -97,15 +97,6 @@ def test_reorder_takes_rows(state, rows):
         assert all(torch.equal(after[i], before[row]) for i, row in enumerate(rows))
 
 
-def test_reorder_keeps_named_types_and_other_dtypes():
-    found = reorder(example, torch.tensor([2, 0]))
-    assert type(found) is Pair
-    assert found.hidden[0].tolist() == [[4, 5], [0, 1]]
-    assert found.hidden[1] is None
-    assert found.memory[0] == ()
-    assert found.memory[1].tolist() == [True, True]
-
-
 @on_structures
 @given(structures(), st.integers(1, 3))
 def test_repeat_is_a_reorder(state, times):

@@ -146,15 +146,10 @@ def test_lower_precision_is_torchs_own(name):
 
 def test_the_state_of_an_lstm_has_a_named_pair_for_each_layer():
     cell = LSTM(input_size=2, hidden_size=3, layers=2)
-    for state in (
-        cell.initial_state(4),
-        cell(torch.zeros(4, 5, 2))[1],
-        cell(torch.zeros(4, 5, 2), None, torch.tensor([5, 0, 1, 2]))[1],
-        cell.step(torch.zeros(4, 2), cell.initial_state(4))[1],
-    ):
+    first = cell.initial_state(4)
+    for state in (first, cell.step(torch.zeros(4, 2), first)[1]):
         assert [type(layer) for layer in state] == [LSTMState, LSTMState]
-        assert state[0].hidden.shape == state[1].memory.shape == (4, 3)
-    assert not any(part.any() for layer in cell.initial_state(4) for part in layer)
+    assert not any(part.any() for layer in first for part in layer)
 
 
 ZEROS = torch.zeros(4, 4)
