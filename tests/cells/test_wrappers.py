@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from seqgen.cells import Cell, LSTMState, Stack, VariationalState, Zoneout, cells
+from seqgen.cells import Cell, LSTMState, VariationalState, Zoneout, cells
 from seqgen.options import OptionError
 from seqgen.state import leaves, reorder
 
@@ -26,30 +26,19 @@ def assert_share(zero, rate):
     assert abs(zero.float().mean() - rate) < 4 * spread
 
 
-def stacked(names, sizes, **options):
+def stack(names=("lstm", "lstm_cell"), sizes=(4, 3), **options):
     torch.manual_seed(1)
     pairs = zip(names, sizes, strict=True)
     spec = [{"name": name, "hidden_size": size} for name, size in pairs]
     return cells.build({"name": "stack", "cells": spec, **options}, input_size=2)
 
 
-def stack(**options):
-    return stacked(("lstm", "lstm_cell"), (4, 3), **options)
-
-
 def tall(**options):
     """Three cells, of which the second and the third keep the width."""
-    return stacked(("gru", "rnn_cell", "lstm"), (4, 4, 4), **options)
+    return stack(("gru", "rnn_cell", "lstm"), (4, 4, 4), **options)
 
 
 class TestStack:
-    def test_sizes_flow_upwards(self):
-        made = stack()
-        assert isinstance(made, Stack)
-        assert [cell.output_size for cell in made.cells] == [4, 3]
-        assert made.output_size == 3
-        assert made.cells[1].native.input_size == 4
-
     def test_dropout_is_between_cells_and_in_training_only(self):
         made, x = stack(dropout=0.5), torch.randn(1, 2)
         state = made.initial_state(1)
@@ -67,14 +56,23 @@ class TestStack:
             with pytest.raises(ValueError, match="`state` must"):
                 read(torch.zeros(5, 2), state)
 
-    def test_a_stack_of_nothing_is_refused(self):
-        with pytest.raises(OptionError, match="`cells` must be at least 1 long"):
-            cells.build({"name": "stack", "cells": []}, input_size=2)
-
-    def test_a_fault_of_a_cell_inside_knows_its_place(self):
-        spec = {"name": "stack", "cells": ["lstm", {"name": "lstm", "dropout": 0.5}]}
-        with pytest.raises(OptionError, match=r"^model\.cell\.cells\.1: `dropout` is between lay"):
-            cells.check(spec, ("model", "cell"))(input_size=2)
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            ({"cells": []}, "`cells` must be at least 1 long"),
+            (
+                {"cells": ["lstm", {"name": "lstm", "dropout": 0.5}]},
+                r"^model\.cell\.cells\.1: `dropout` is between lay",
+            ),
+            (
+                {"cells": ["lstm", {"name": "gru", "hidden_size": 3}], "residual": True},
+                "`residual` needs a cell .* but the widths are 2, 256, 3, from the bottom up",
+            ),
+        ],
+    )
+    def test_wrong_options_are_refused_at_their_place(self, options, message):
+        with pytest.raises(OptionError, match=message):
+            cells.check({"name": "stack", **options}, ("model", "cell"))(input_size=2)
 
     @pytest.mark.parametrize("residual", [False, True])
     @pytest.mark.parametrize("layer_norm", [False, True])
@@ -100,11 +98,6 @@ class TestStack:
             torch.nn.init.zeros_(each)
         output, (low, *_) = made.step(x, made.initial_state(1))
         assert torch.equal(output, low[0])
-
-    def test_residual_without_a_cell_of_that_width_is_refused(self):
-        message = "`residual` needs a cell .* but the widths are 2, 4, 3, from the bottom up"
-        with pytest.raises(OptionError, match=message):
-            stack(residual=True)
 
     def test_each_cell_resamples_its_masks(self):
         spec = ["gru_cell", {"name": "variational_dropout", "cell": "gru_cell"}]
@@ -239,17 +232,18 @@ class TestWeightDrop:
         dropped = cell._dropped()["native.weight_hh_l0"]
         assert torch.equal(dropped, torch.where(dropped == 0, 0, 2 * weight))
 
+    @pytest.mark.parametrize("lengths", [None, torch.tensor([5, 0, 2, 1])])
     @pytest.mark.parametrize("inner", ["gru", "gru_cell"])
-    def test_one_mask_is_for_a_whole_call(self, inner, xs):
+    def test_one_mask_is_for_a_whole_call(self, inner, xs, lengths):
         """With the same mask at all rows and times, it is a call of the cell with such weights."""
         cell = self.build(inner)
         torch.manual_seed(7)
         weights = {name: each.detach() for name, each in cell._dropped().items()}
         torch.manual_seed(7)
-        found = cell(xs)
+        found = cell(xs, None, lengths)
         other = self.build(inner)
         other.cell.load_state_dict({**other.cell.state_dict(), **weights})
-        torch.testing.assert_close(found, other.cell(xs))
+        torch.testing.assert_close(found, other.cell(xs, None, lengths))
 
     def test_each_call_draws_anew(self, xs):
         cell = self.build()
@@ -280,16 +274,6 @@ class TestWeightDrop:
         assert all(one is other for one, other in zip(parameters, cell.parameters(), strict=True))
         assert before.keys() == cell.state_dict().keys()
         assert torch.equal(cell.eval()(xs)[0], cell.cell(xs)[0])
-
-    @pytest.mark.parametrize("lengths", [None, torch.tensor([5, 0, 2, 1])])
-    def test_lengths_and_pieces_in_training(self, lengths, xs):
-        cell = self.build(rate=0)
-        torch.testing.assert_close(cell(xs, None, lengths), cell.cell(xs, None, lengths))
-        dropping = self.build()
-        outputs, _ = dropping(xs, dropping(xs)[1], lengths)
-        assert outputs.shape == (4, TIME, SIZE)
-        for row, length in enumerate([TIME] * 4 if lengths is None else lengths):
-            assert not outputs[row, length:].any()
 
     def test_patterns_choose_the_weights(self):
         stack = {"name": "stack", "cells": [{"name": "gru", "hidden_size": 4, "layers": 2}] * 2}
