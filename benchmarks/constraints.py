@@ -21,7 +21,7 @@ import torch
 
 from seqgen.cells import LSTM
 from seqgen.data import Prompts
-from seqgen.decoders import Allowed, Constraint, Forbidden, Limits, constrain, decoders
+from seqgen.decoders import AllowedTexts, Constraint, ForbiddenTexts, Limits, constrain, decoders
 from seqgen.models import LanguageModel, evaluating
 
 VOCAB_SIZE, LENGTH = 69, 64
@@ -44,9 +44,9 @@ def main() -> None:
     long = [_text(draw, LENGTH) for _ in range(options.texts)]
     short = [_text(draw, draw.randint(3, 9)) for _ in range(options.texts)]
     begun = time.perf_counter()
-    allowed = Allowed(tuple(long), vocab_size=VOCAB_SIZE, encode=_tokens)
+    allowed = AllowedTexts(tuple(long), vocab_size=VOCAB_SIZE, encode=_tokens)
     middle = time.perf_counter()
-    forbidden = Forbidden(tuple(short), encode=_tokens)
+    forbidden = ForbiddenTexts(tuple(short), encode=_tokens)
     built = (middle - begun, time.perf_counter() - middle)
     print("| | none | allowed | forbid |\n|---|---|---|---|")
     print(f"| building | | {built[0]:.2f} s | {built[1]:.2f} s |")

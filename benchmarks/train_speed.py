@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from seqgen.data import TextSize
-from seqgen.data.text import Epochs, Lanes, Window
+from seqgen.data.text import Epochs, Lanes
 from seqgen.machine import keep_freed_memory
 from seqgen.models import LanguageModel, models
 from seqgen.training import Fit, TrainOptions
@@ -100,7 +100,7 @@ def seqgen_steps(stream: Tensor, setting: Setting) -> Callable[[int], None]:
     )
     assert isinstance(model, LanguageModel)
     size = TextSize(chars=len(stream), bytes=len(stream))
-    data = Lanes(Epochs(stream), size, Window(LANES, WINDOW), seed=1)
+    data = Lanes(Epochs(stream), size, rows=LANES, window=WINDOW, seed=1)
 
     def run(steps: int) -> None:
         options = TrainOptions(lr=2e-3, max_steps=steps, validations=0)

@@ -1,4 +1,4 @@
-"""Answers: what a model makes of the sources of a split, judged by metrics."""
+"""Answers: the outputs of a model for the sources of a split, judged by metrics."""
 
 from __future__ import annotations
 
@@ -37,45 +37,43 @@ class Judge:
     def figures(
         self, split: Split[Any], decoder: Decoder, most: int | None = None
     ) -> tuple[dict[str, Any], list[Answer]]:
-        """The figures of `split`, those of the metrics under `metrics`, what is behind them under
+        """The figures of `split`, those of the metrics under `metrics`, how they came about under
         `details`; and the answers, by `decoder`, to all sources or to `most` of them."""
         figures: dict[str, Any] = dict(evaluate(self.generator.model, split, self.generator.device))
-        examples = spread(split.examples, most) if self.metrics else []
+        examples = evenly_spaced(split.examples, most) if self.metrics else []
         if not examples:
             return figures, []
         answers = answer(self.generator, decoder, examples, self.batch_size)
         measured = measure(self.metrics, answers)
-        found = {
+        figures |= {
             "examples": len(answers),
             "metrics": {name: each.value for name, each in measured.items()},
             "details": {name: dict(each.details) for name, each in measured.items()},
         }
-        return {**figures, **found}, answers
+        return figures, answers
 
     def criterion(self, name: str, figures: Mapping[str, Any]) -> float:
         """The figure or metric `name` as a number of which less is better."""
         value = float({**figures, **figures.get("metrics", {})}[name])
-        return value if self._better(name) == "lower" else -value
+        better = self.metrics[name].better if name in self.metrics else FIGURES[name]
+        return value if better == "lower" else -value
 
     def check_criterion(self, name: str, split: Split[Any] | None, most: int) -> None:
-        """A ValueError unless validations on `most` examples of `split` will have such a figure."""
+        """Raises ValueError unless validations on `most` examples of `split` will have it."""
         if name not in self.metrics and name not in FIGURES:
             known = [*self.metrics, *FIGURES]
             near = did_you_mean(name, known)
             raise ValueError(f"must be one of {', '.join(known)}, but is '{name}'{near}")
-        if name in self.metrics and split is not None and not spread(split.examples, most):
+        if name in self.metrics and split is not None and not evenly_spaced(split.examples, most):
             reason = "`validation_examples` is 0" if split.examples else "there are no sources"
             raise ValueError(f"'{name}' needs outputs to measure, but {reason}")
-
-    def _better(self, name: str) -> str:
-        return self.metrics[name].better if name in self.metrics else FIGURES[name]
 
 
 CHARACTERS_AT_ONCE = 1 << 18
 """How many characters of texts, padding included, share a batch."""
 
 
-class Wanted(NamedTuple):
+class DecodingOptions(NamedTuple):
     """How many texts at once, how long an output may be (None: as the recipe says), and how many
     times what the decoder finds."""
 
@@ -90,10 +88,9 @@ def answer(
     """The best output for each example, in their order; a warning with the number of those that do
     not satisfy the decoder's constraints."""
     texts = [each.source for each in examples]
-    found = outputs(generator, decoder, texts, Wanted(batch_size))
-    if remark := unsatisfied_remark(
-        sum(not best.hypothesis.satisfied for best, *_ in found), len(found)
-    ):
+    found = outputs(generator, decoder, texts, DecodingOptions(batch_size))
+    unsatisfied = sum(not best.hypothesis.satisfied for best, *_ in found)
+    if remark := unsatisfied_remark(unsatisfied, len(found)):
         warnings.warn(remark, stacklevel=2)
     return [
         Answer(
@@ -111,38 +108,35 @@ def unsatisfied_remark(unsatisfied: int, every: int) -> str:
     """That constraints do not hold; nothing where all do."""
     if not unsatisfied:
         return ""
-    what = (
-        "does not satisfy all constraints; it ends"
-        if unsatisfied == 1
-        else ("do not satisfy all constraints; they end")
-    )
-    return f"{unsatisfied} of {every} texts {what} where nothing else was possible"
+    do, they = ("does", "it ends") if unsatisfied == 1 else ("do", "they end")
+    what = f"{do} not satisfy all constraints; {they} where nothing else was possible"
+    return f"{unsatisfied} of {every} texts {what}"
 
 
 def outputs(
     generator: Generator,
     decoder: Decoder,
     texts: Sequence[str],
-    wanted: Wanted,
-    numbers: Sequence[int] | None = None,
+    options: DecodingOptions,
+    sequence_ids: Sequence[int] | None = None,
 ) -> list[list[Generated]]:
-    """What `decoder` finds for each text, in their order; texts alike in length share a batch.
+    """What `decoder` finds for each text, in their order; texts of similar length share a batch.
 
-    Random decoders draw for each text by its number, its place where none are given.
+    Random decoders draw for each text by its id, its place where none are given.
     """
-    every = range(len(texts)) if numbers is None else numbers
     found: list[list[Generated]] = [[]] * len(texts)
-    for places in alike([len(text) for text in texts], wanted.batch_size):
-        some, own = [texts[place] for place in places], [every[place] for place in places]
-        made = generator.generate(some, decoder, wanted.max_length, wanted.samples, own)
+    ids = range(len(texts)) if sequence_ids is None else sequence_ids
+    for places in batches_by_length([len(text) for text in texts], options.batch_size):
+        some, own = [texts[place] for place in places], [ids[place] for place in places]
+        made = generator.generate(some, decoder, options.max_length, options.samples, own)
         for place, each in zip(places, made, strict=True):
             found[place] = each
     return found
 
 
-def alike(lengths: Sequence[int], batch_size: int) -> Iterator[list[int]]:
+def batches_by_length(lengths: Sequence[int], batch_size: int) -> Iterator[list[int]]:
     """The places of all texts by their lengths, up to `batch_size` at once; of long ones fewer, for
-    each is padded to the longest beside it."""
+    each is padded to the longest of its batch."""
     batch: list[int] = []
     for place in sorted(range(len(lengths)), key=lengths.__getitem__):
         rows = len(batch) + 1
@@ -154,8 +148,8 @@ def alike(lengths: Sequence[int], batch_size: int) -> Iterator[list[int]]:
         yield batch
 
 
-def spread(things: Sequence[T], most: int | None) -> Sequence[T]:
-    """Up to `most` of them, evenly spread: of 10, 4 are those at 0, 2, 5 and 7."""
+def evenly_spaced(things: Sequence[T], most: int | None) -> Sequence[T]:
+    """Up to `most` of them, evenly spaced: of 10, 4 are those at 0, 2, 5 and 7."""
     if most is None or len(things) <= most:
         return things
     return [things[len(things) * place // most] for place in range(most)]

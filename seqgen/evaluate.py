@@ -74,7 +74,7 @@ def score_rows(
 
     def visit(batch: Any, state: State) -> tuple[list[tuple[int, RowScore]], State]:
         score = model.score(batch.to(device), state)
-        columns = batch.numbers, batch.lengths, batch.targets, -score.nats
+        columns = batch.row_ids, batch.lengths, batch.targets, -score.nats
         rows = zip(*(column.tolist() for column in columns), strict=True)
         return [
             (number, RowScore(math.fsum(own[:n]), tuple(own[:n]), targets[:n].count(UNK)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 from typing import Annotated, Any
 
 import torch
@@ -13,28 +14,27 @@ from torch import Tensor
 
 from seqgen.data import Data, PairBatch
 from seqgen.data.base import with_pieces
-from seqgen.data.batches import begun, padded
+from seqgen.data.batches import padded, shift_right
 from seqgen.decoders import (
     Constraint,
     Decoder,
-    Forbid,
     Hypothesis,
     Limits,
     PathDecoder,
     Start,
     Stepper,
+    WithoutTokens,
     at_temperature,
+    checked,
     constrain,
-    held,
     unmet,
 )
 from seqgen.models import Generative, evaluating
 from seqgen.options import Count, PositiveFloat, Temperature
-from seqgen.state import reorder
 from seqgen.tokenizers import BOS, EOS, PAD, UNK, Tokenizer, Tokenizers
 
 SAMPLES_APART = 1 << 32
-"""Sample s of prompt p is sequence p + s * 2**32: more samples or prompts change none of them."""
+"""Sample s of prompt p has the id p + s * 2**32: more samples or prompts change none of them."""
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,7 @@ class GenerationOptions:
 
 @dataclass(frozen=True)
 class Generated:
-    """What came of `prompt`: how it goes on, or what was made of a source. `pieces` are its tokens
-    as a person reads them."""
+    """The output for a prompt or a source. `pieces` are its tokens as display text."""
 
     prompt: str
     text: str
@@ -91,7 +90,7 @@ class Generator:
     @property
     def tokenizer(self) -> Tokenizer:
         """The one of what is generated."""
-        return self.tokenizers[self.data.output_role]
+        return self.tokenizers[self.data.output_field]
 
     def generate(
         self,
@@ -99,14 +98,14 @@ class Generator:
         decoder: Decoder,
         max_length: int | None = None,
         samples: int = 1,
-        numbers: Sequence[int] | None = None,
+        sequence_ids: Sequence[int] | None = None,
     ) -> list[list[Generated]]:
         """For each text its outputs: `samples` times what the decoder finds.
 
-        `max_length` comes before that of the options. Random decoders draw for text i by its number
-        (i): who numbers all texts gets the same outputs whatever the batches. A warning where
-        `max_length` leaves no room for what a constraint wants. Errors: DecodeError; PluginError
-        where a decoder from outside breaks its contract.
+        `max_length` comes before that of the options. Random decoders draw for each text by its id,
+        which is its place where none are given: with ids of all texts, batches do not matter. Warns
+        where `max_length` leaves no room for what a constraint needs. Raises DecodeError, or
+        PluginError if a decoder from a plugin breaks its contract.
         """
         if not texts:
             return []
@@ -114,16 +113,19 @@ class Generator:
             batch = self.batch(texts)
             limits = self.limits(batch, max_length)
             stepper, start = self.start(batch, limits, decoder.constraints)
-            copies = _copies(start, samples, numbers or range(len(texts)))
-            safe = held(decoder, len(self.tokenizer))
-            found = safe.decode(stepper, copies, _repeated(limits, samples))
+            ids = start.tokens.new_tensor([*(sequence_ids or range(len(texts)))])
+            copies, which = start._replace(sequence_ids=ids).copies(samples)
+            copies = copies._replace(sequence_ids=copies.ids + which * SAMPLES_APART)
+            safe = checked(decoder, len(self.tokenizer))
+            found = safe.decode(stepper, copies, limits.copies(samples))
             short = unmet(decoder.constraints, start, limits, batch).tolist()
-        for place, own in enumerate(found):
-            if short[place // samples]:
-                found[place] = [each._replace(satisfied=False) for each in own]
-        rows, copied = iter(found), range(samples)
-        read = [[self._read(text, each) for _ in copied for each in next(rows)] for text in texts]
-        return self._without_unknown(read) if self.options.replace_unknown else read
+        generated = []
+        for place, text in enumerate(texts):
+            own = [*chain.from_iterable(found[place * samples : (place + 1) * samples])]
+            if short[place]:
+                own = [each._replace(satisfied=False) for each in own]
+            generated.append([self._read(text, each) for each in own])
+        return self._without_unknown(generated) if self.options.replace_unknown else generated
 
     def stream(
         self, text: str, decoder: PathDecoder, max_length: int | None = None
@@ -153,7 +155,7 @@ class Generator:
                 return
 
     def first_tokens(self, text: str, temperature: float, top: int = 8) -> list[dict[str, Any]]:
-        """The most probable tokens behind `text` at `temperature`, with their probabilities."""
+        """The most probable tokens after `text` at `temperature`, with their probabilities."""
         with evaluating(self.model):
             batch = self.batch([text])
             stepper, start = self.start(batch, self.limits(batch, 1))
@@ -176,12 +178,10 @@ class Generator:
     def start(
         self, batch: Any, limits: Limits, constraints: Sequence[Constraint] = ()
     ) -> tuple[Stepper, Start]:
-        """The model's start for `batch` and what takes the steps from there.
-
-        That is the model without the tokens that no text has, in the `constraints`.
-        """
+        """The model's start for `batch` and what takes the steps from there: the model without the
+        tokens that no text has, in the `constraints`."""
         never = [PAD, BOS] if self.options.replace_unknown else [PAD, BOS, UNK]
-        model = Forbid(self.model, never if self.data.ends else [*never, EOS])
+        model = WithoutTokens(self.model, never if self.data.ends else [*never, EOS])
         return constrain(constraints, model, self.model.start(batch), limits, batch)
 
     def limits(self, batch: Any, max_length: int | None = None) -> Limits:
@@ -199,12 +199,14 @@ class Generator:
         return Limits([min(most, n + self.options.max_length_extra) for n in longest], ends)
 
     def attention(self, texts: Sequence[str], outputs: Sequence[Sequence[int]]) -> Tensor | None:
-        """How much each token of an output looked at each one of its text's source, `[batch, time,
-        source_time]`; None for models that do not look back."""
+        """The attention of each token of an output to each one of its text's source, `[batch, time,
+        source_time]`; None for models that have none."""
         if not texts:
             return None
         rows = [torch.tensor([*each], dtype=torch.long) for each in outputs]
-        batch = PairBatch(self.batch(texts), begun(rows), *padded(rows), torch.arange(len(rows)))
+        batch = PairBatch(
+            self.batch(texts), shift_right(rows), *padded(rows), torch.arange(len(rows))
+        )
         with evaluating(self.model):
             return self.model.attention_weights(batch.to(self.device))
 
@@ -214,20 +216,20 @@ class Generator:
         return Generated(text, output, hypothesis, pieces)
 
     def _without_unknown(self, found: list[list[Generated]]) -> list[list[Generated]]:
-        """`found`, where each <unk> is what of the source attention looked at most."""
+        """`found`, where each <unk> is the piece of the source with the most attention."""
         unknown = [each for own in found for each in own if UNK in each.hypothesis.tokens]
         tokens = [each.hypothesis.tokens for each in unknown]
         weights = self.attention([each.prompt for each in unknown], tokens)
         if weights is None:
             return found
-        filled = iter([self._filled(*each) for each in zip(unknown, weights, strict=True)])
+        filled = map(self._filled, unknown, weights)
         return [
             [next(filled) if UNK in each.hypothesis.tokens else each for each in own]
             for own in found
         ]
 
     def _filled(self, found: Generated, weights: Tensor) -> Generated:
-        """`weights: [time, source_time]`; where nothing was looked at, <unk> stays."""
+        """`weights: [time, source_time]`; where all are zero, <unk> stays."""
         tokens = found.hypothesis.tokens
         pieces = self.data.source_pieces(found.prompt, self.tokenizers)
         chosen = {
@@ -237,19 +239,3 @@ class Generator:
         }
         text_of = partial(self.data.output_text, found.prompt, tokenizers=self.tokenizers)
         return replace(found, text=with_pieces(text_of, tokens, chosen))
-
-
-def _copies(start: Start, samples: int, numbers: Sequence[int]) -> Start:
-    """Each source `samples` times in a row, every copy with a number of its own."""
-    rows = torch.arange(len(start.tokens), device=start.tokens.device).repeat_interleave(samples)
-    copies = torch.arange(len(rows), device=rows.device) % samples
-    tokens, state, context = reorder((start.tokens, start.state, start.context), rows)
-    named = rows.new_tensor([*numbers])[rows]
-    return Start(tokens, state, context, named + copies * SAMPLES_APART)
-
-
-def _repeated(limits: Limits, samples: int) -> Limits:
-    """The limits of as many copies."""
-    if isinstance(limits.max_length, int):
-        return limits
-    return replace(limits, max_length=[n for n in limits.max_length for _ in range(samples)])

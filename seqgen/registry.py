@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import inspect
-import os
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar, get_origin, get_type_hints
 
 from seqgen.errors import PluginError, SeqgenError
+from seqgen.files import local_path
 from seqgen.options import (
     REQUIRED,
     Checker,
@@ -19,11 +19,14 @@ from seqgen.options import (
     Option,
     OptionError,
     check_options,
+    check_plain,
+    checker_of,
     define_checkers,
     did_you_mean,
     options_of,
     schema_of_options,
     shown,
+    without_none,
 )
 
 # Callables: where one is written and whether it is ours, and what of given values it asks for.
@@ -48,9 +51,7 @@ def place_of(factory: Callable[..., Any]) -> str:
     path = Path(source).resolve()
     if path.is_relative_to(package):
         return f"{path.relative_to(package).as_posix()}:{line}"
-    return (
-        f"{os.path.relpath(path)}:{line}" if path.is_relative_to(Path.cwd()) else f"{path}:{line}"
-    )
+    return f"{local_path(path)}:{line}"
 
 
 def is_ours(part: object) -> bool:
@@ -315,6 +316,25 @@ class Registry(Checker, Generic[T]):
     def _few(self) -> str:
         names = self.names()
         return ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
+
+
+def check_fields(part: Any) -> None:
+    """Raises ValueError unless the fields of the dataclass `part` keep the bounds in their
+    annotations: what its `__post_init__` calls, so that a program is held to what a recipe is."""
+    annotations = get_type_hints(type(part), include_extras=True)
+    for each in fields(part):
+        check_bounds(each.name, annotations[each.name], getattr(part, each.name))
+
+
+def check_bounds(name: str, annotation: Any, value: object) -> None:
+    """Raises ValueError, which names the option, unless `value` is within the bounds or among the
+    choices that `annotation` has; where it has neither, all is well."""
+    inner = without_none(annotation)
+    if get_origin(inner) in (Annotated, Literal) and not checker_of(inner):
+        try:
+            check_plain(annotation, value, (name,))
+        except OptionError as error:
+            raise ValueError(f"`{name}` {error.message}") from None
 
 
 def plain(value: Any) -> Any:

@@ -16,14 +16,14 @@ CORE = ("state", "cells", "heads", "attentions", "embeddings", "encoders", "mode
 CORE += ("tokenizers", "training", "metrics")
 
 LIMITS = {  # they only go down; a capability that raises a total says so in the commit that adds it
-    "files": 219,
-    "median lines of a file": 129,
-    "imports per 1,000 lines": 79,
-    "lines": 33_502,
-    "lines of the core": 11_453,
-    "lines of reports and comparison": 8_501,
-    "lines of tests": 39_950,
-    "shared module names": 21,
+    "files": 131,
+    "median lines of a file": 220,
+    "imports per 1,000 lines": 75,
+    "lines": 28_521,
+    "lines of the core": 10_391,
+    "lines of reports and comparison": 5_603,
+    "lines of tests": 35_067,
+    "shared module names": 0,
 }
 AT_LEAST = {"median lines of a file"}
 

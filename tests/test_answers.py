@@ -8,7 +8,14 @@ import pytest
 import torch
 
 from seqgen import answers
-from seqgen.answers import FIGURES, Judge, Wanted, answer, outputs, spread
+from seqgen.answers import (
+    FIGURES,
+    DecodingOptions,
+    Judge,
+    answer,
+    evenly_spaced,
+    outputs,
+)
 from seqgen.data import Example, data
 from seqgen.decoders import Beam, Greedy, Multinomial
 from seqgen.errors import RecipeError
@@ -72,37 +79,36 @@ def decoder(request):
 
 class TestOutputs:
     def test_are_in_the_order_of_the_texts_whatever_the_batches(self, generator, decoder):
-        every = [outputs(generator, decoder, SOURCES, Wanted(size)) for size in (1, 2, 3, 64)]
-        assert [own[0].prompt for own in every[0]] == SOURCES
-        for other in every[1:]:
-            for own, wanted in zip(other, every[0], strict=True):
-                assert [(one.prompt, one.text) for one in own] == [
-                    (one.prompt, one.text) for one in wanted
-                ]
+        first, *others = [
+            outputs(generator, decoder, SOURCES, DecodingOptions(size)) for size in (1, 2, 3, 64)
+        ]
+        assert [own[0].prompt for own in first] == SOURCES
+        for found in others:
+            for own, wanted in zip(found, first, strict=True):
                 for one, same in zip(own, wanted, strict=True):
+                    assert (one.prompt, one.text) == (same.prompt, same.text)
                     assert one.hypothesis.score == pytest.approx(same.hypothesis.score, abs=1e-5)
 
     def test_texts_that_are_equal_draw_for_themselves(self, generator):
-        found = outputs(generator, Multinomial(3, 2.0), ["ab"] * 6, Wanted(4))
+        found = outputs(generator, Multinomial(3, 2.0), ["ab"] * 6, DecodingOptions(4))
         assert len({own[0].text for own in found}) > 1
 
-    def test_each_draws_by_its_number(self, generator):
+    def test_each_draws_by_its_id(self, generator):
         numbers = [5, 0, 9, 2, 3, 4, 1, 7, 8, 2**33]
         decoder = Multinomial(3)
-        found = outputs(generator, decoder, SOURCES, Wanted(3), numbers)
+        found = outputs(generator, decoder, SOURCES, DecodingOptions(3), numbers)
         for source, number, own in zip(SOURCES, numbers, found, strict=True):
-            [alone] = outputs(generator, decoder, [source], Wanted(1), [number])
+            [alone] = outputs(generator, decoder, [source], DecodingOptions(1), [number])
             assert [one.text for one in alone] == [one.text for one in own]
 
     def test_several_samples_and_a_length(self, generator):
-        found = outputs(generator, Multinomial(3), SOURCES, Wanted(4, max_length=2, samples=3))
+        found = outputs(
+            generator, Multinomial(3), SOURCES, DecodingOptions(4, max_length=2, samples=3)
+        )
         assert [len(own) for own in found] == [3] * len(SOURCES)
         assert all(len(one.hypothesis.tokens) <= 2 for own in found for one in own)
 
-    def test_none(self, generator):
-        assert outputs(generator, Greedy(), [], Wanted(4)) == []
-
-    def test_texts_alike_in_length_share_a_batch(self, generator, monkeypatch):
+    def test_texts_of_similar_length_share_a_batch(self, generator, monkeypatch):
         class Noting(Greedy):
             """Greedy search that notes how many sources it is given."""
 
@@ -114,7 +120,7 @@ class TestOutputs:
         for at_once, wanted in ((1 << 18, [4, 4, 2]), (12, [4, 4, 1, 1]), (5, [4, 2, 1, 1, 1, 1])):
             monkeypatch.setattr(answers, "CHARACTERS_AT_ONCE", at_once)
             decoder.sizes = []
-            outputs(generator, decoder, SOURCES, Wanted(4))
+            outputs(generator, decoder, SOURCES, DecodingOptions(4))
             assert decoder.sizes == wanted
 
 
@@ -122,7 +128,7 @@ class TestAnswer:
     def test_is_the_best_output_of_each_example(self, generator, decoder):
         examples = [Example(source, (source.upper(), "?")) for source in SOURCES]
         found = answer(generator, decoder, examples, 3)
-        wanted = outputs(generator, decoder, SOURCES, Wanted(64))
+        wanted = outputs(generator, decoder, SOURCES, DecodingOptions(64))
         for example, one, own in zip(examples, found, wanted, strict=True):
             assert (one.source, one.references) == (example.source, example.references)
             assert one.output == own[0].text
@@ -132,9 +138,10 @@ class TestAnswer:
 
     def test_no_examples(self, generator):
         assert answer(generator, Greedy(), [], 3) == []
+        assert outputs(generator, Greedy(), [], DecodingOptions(4)) == []
 
 
-class TestSpread:
+class TestEvenlySpaced:
     @pytest.mark.parametrize(
         ("count", "most", "wanted"),
         [
@@ -151,7 +158,7 @@ class TestSpread:
     )
     def test_by_table(self, count, most, wanted):
         examples = [Example(str(i), ("",)) for i in range(count)]
-        assert [int(each.source) for each in spread(examples, most)] == wanted
+        assert [int(each.source) for each in evenly_spaced(examples, most)] == wanted
 
 
 class TestJudge:
@@ -175,7 +182,7 @@ class TestJudge:
         _, found = judge_of(generator, "exact_match").figures(valid, Greedy())
         assert {each.source: each.references for each in found}["ab"] == ("AB", "BA")
 
-    def test_a_few_are_evenly_spread(self, generator, valid):
+    def test_a_few_are_evenly_spaced(self, generator, valid):
         judge = judge_of(generator, "exact_match")
         _, few = judge.figures(valid, Greedy(), 3)
         _, every = judge.figures(valid, Greedy())
@@ -234,17 +241,17 @@ class TestCheckingTheCriterion:
             judge_of(generator, "exact_match").check_criterion(name, valid, 1)
         assert ("did you mean 'exact_match'" in str(caught.value)) == (name == "exact_natch")
 
-    def test_what_needs_outputs(self, generator, valid):
+    @pytest.mark.parametrize(
+        ("most", "sources", "reason"),
+        [(0, True, "`validation_examples` is 0"), (500, False, "there are no sources")],
+    )
+    def test_what_needs_outputs(self, generator, valid, most, sources, reason):
         judge = judge_of(generator, "exact_match")
+        valid.examples = valid.examples if sources else ()
         with pytest.raises(
-            ValueError, match="'exact_match' needs outputs to measure, but `validat"
+            ValueError, match=f"'exact_match' needs outputs to measure, but {reason}"
         ):
-            judge.check_criterion("exact_match", valid, 0)
-        valid.examples = ()
-        with pytest.raises(
-            ValueError, match="'exact_match' needs outputs to measure, but there ar"
-        ):
-            judge.check_criterion("exact_match", valid, 500)
+            judge.check_criterion("exact_match", valid, most)
         judge.check_criterion("nats_per_token", valid, 0)
 
 
@@ -258,7 +265,7 @@ model:
   cell: {name: gru, hidden_size: 16}
 metrics: [exact_match]
 evaluation: {criterion: exact_match}
-train: {lr: 2e-2, max_steps: 60, validate_every: 10, log_every: 100}
+train: {lr: 2e-2, max_steps: 40, validate_every: 10, log_every: 100}
 samples: {length: 4, temperatures: [0]}
 generation: {max_length: 6}
 threads: 1
@@ -309,7 +316,7 @@ class TestARun:
         likely = train(
             *slow, "evaluation.criterion=nats_per_token", recipe=pairs_recipe, out="likely"
         )
-        assert len(validations(likely)) == 13
+        assert len(validations(likely)) == 9
 
     @pytest.mark.parametrize(
         ("overrides", "message"),

@@ -140,7 +140,7 @@ class TestRows:
         tokenizer.fit(["abcdefg"])
         text = TextFile.of("abc\ng\n\nabcdefgabcdefg\ngfe\nxax\nb")
         lines = LinesData(path=None, train="none.txt")
-        return lines.given(text, "text", {"text": tokenizer}), len(tokenizer)
+        return lines.parse_rows(text, "text", {"text": tokenizer}), len(tokenizer)
 
     @pytest.mark.parametrize("batch_size", [1, 2, 32])
     def test_each_is_scored_for_itself(self, rows, batch_size):

@@ -1,4 +1,4 @@
-"""Where a model looked, for each token of what it made of a source."""
+"""What explains an output: attention, the model's own scores, and the trace of the search."""
 
 import json
 import math
@@ -9,10 +9,10 @@ import torch
 
 import seqgen
 from seqgen import explain as module
-from seqgen.answers import Wanted, outputs
+from seqgen.answers import DecodingOptions, outputs
 from seqgen.cells import cells
 from seqgen.data import data
-from seqgen.decoders import AllowedBy, Beam, Exact, Greedy, Multinomial, decoders
+from seqgen.decoders import AllowedByFunction, Beam, Exact, Greedy, Multinomial, decoders
 from seqgen.explain import CONSIDERED, rescored, traces
 from seqgen.generate import Generator
 from seqgen.machine import double_precision
@@ -45,7 +45,7 @@ def run_of(place, train):
     return run
 
 
-def test_each_token_has_a_weight_for_each_of_the_source(run_of):
+def test_each_token_has_a_weight_for_each_of_the_source_in_any_batch(run_of):
     run = run_of()
     sources = ["7", "123456", "58"]
     found = [best for best, *_ in run.continuations(sources, run.decoder("beam"))]
@@ -54,20 +54,13 @@ def test_each_token_has_a_weight_for_each_of_the_source(run_of):
         assert alignment.source == (*source, "<eos>")
         assert alignment.output == each.pieces
         assert len(alignment.weights) == len(each.pieces) > 0
-        for row in alignment.weights:
+        [alone] = run.alignments([each])
+        assert alone[:2] == alignment[:2]
+        for row, other in zip(alignment.weights, alone.weights, strict=True):
             assert len(row) == len(source) + 1
             assert min(row) >= 0
             assert sum(row) == pytest.approx(1, abs=1e-5)
-
-
-def test_a_row_does_not_depend_on_its_neighbours(run_of):
-    run = run_of()
-    found = [best for best, *_ in run.continuations(["7", "123456"], run.decoder("greedy"))]
-    [alone] = run.alignments(found[:1])
-    beside = run.alignments(found)[0]
-    assert alone[:2] == beside[:2]
-    for one, other in zip(alone.weights, beside.weights, strict=True):
-        assert one == pytest.approx(other, abs=1e-6)
+            assert row == pytest.approx(other, abs=1e-6)
 
 
 def test_without_attention_or_outputs_there_is_nothing(run_of):
@@ -112,7 +105,7 @@ def test_constraints_do_not_count(run):
     assert log_probs[:3] == pytest.approx(plain.hypothesis.log_probs[:3], abs=1e-5)
 
 
-def test_what_the_model_is_not_let_say_is_impossible(run):
+def test_what_the_model_may_not_generate_is_impossible(run):
     [log_probs] = rescored(run.built.generator(), ["ab"], [(UNK, EOS)], 8)
     assert log_probs[0] == -math.inf
 
@@ -137,7 +130,7 @@ def test_in_double_precision_batches_do_not_matter(run, few_words):
 
 
 TEXTS = ["b", "", "the bad face", "a\n", "hhhhhh"]
-WANTED = Wanted(batch_size=2, max_length=6)
+OPTIONS = DecodingOptions(batch_size=2, max_length=6)
 SPEC = {"name": "some", "size": 3}
 
 
@@ -153,8 +146,8 @@ def generator(small):
     return Generator(model, {"text": tokenizer}, kind, torch.device("cpu"))
 
 
-def told(generator, decoder, texts=TEXTS, wanted=WANTED, numbers=None):
-    return [each.trace for each in traces(generator, decoder, SPEC, texts, wanted, numbers)]
+def traced(generator, decoder, texts=TEXTS, options=OPTIONS, ids=None):
+    return [each.trace for each in traces(generator, decoder, SPEC, texts, options, ids)]
 
 
 def way(trace, output):
@@ -171,7 +164,7 @@ def way(trace, output):
 @pytest.mark.parametrize("name", decoders.names())
 def test_every_output_is_there_with_the_way_to_it(generator, small, name):
     decoder = decoders.build(small(decoders, name), seed=3, vocab_size=len(generator.tokenizer))
-    wanted = WANTED._replace(samples=2)
+    wanted = OPTIONS._replace(samples=2)
     found = traces(generator, decoder, SPEC, TEXTS, wanted, [3, 1, 4, 0, 2])
     assert [each.outputs for each in found] == outputs(
         generator, decoder, TEXTS, wanted, [3, 1, 4, 0, 2]
@@ -192,7 +185,7 @@ def test_every_output_is_there_with_the_way_to_it(generator, small, name):
 
 
 def test_nodes_are_in_the_order_of_steps_with_what_was_considered(generator):
-    [trace] = told(generator, Beam(beam_size=3), ["b"])
+    [trace] = traced(generator, Beam(beam_size=3), ["b"])
     depths = []
     for place, node in enumerate(trace["nodes"]):
         assert node["parent"] < place
@@ -207,7 +200,7 @@ def test_nodes_are_in_the_order_of_steps_with_what_was_considered(generator):
 
 
 def test_a_greedy_trace_is_one_path_of_the_most_probable(generator):
-    for trace in told(generator, Greedy()):
+    for trace in traced(generator, Greedy()):
         assert [node["parent"] for node in trace["nodes"]] == [-1, 0, 1, 2, 3, 4]
         [output] = trace["outputs"]
         chosen = [node["token"] for node in trace["nodes"][1:]] + [output["last"]]
@@ -220,15 +213,15 @@ def test_a_trace_does_not_depend_on_the_batch(generator):
     try:
         torch.set_default_dtype(torch.float64)
         for decoder in (Beam(beam_size=3, n_best=3), Multinomial(seed=4), Exact(max_nodes=40)):
-            wanted = told(generator, decoder)
-            assert told(generator, decoder, wanted=WANTED._replace(batch_size=5)) == wanted
-            assert told(generator, decoder, TEXTS[2:3], numbers=[2]) == wanted[2:3]
+            wanted = traced(generator, decoder)
+            assert traced(generator, decoder, options=OPTIONS._replace(batch_size=5)) == wanted
+            assert traced(generator, decoder, TEXTS[2:3], ids=[2]) == wanted[2:3]
     finally:
         torch.set_default_dtype(torch.float32)
 
 
-def test_samples_that_begin_alike_share_what_is_told(generator):
-    [trace] = told(generator, Multinomial(seed=4), ["b"], WANTED._replace(samples=40))
+def test_samples_that_begin_alike_share_what_is_traced(generator):
+    [trace] = traced(generator, Multinomial(seed=4), ["b"], OPTIONS._replace(samples=40))
     assert len(trace["outputs"]) == 40
     assert [node["parent"] for node in trace["nodes"]].count(-1) == 1
     children = [(node["parent"], node["token"]) for node in trace["nodes"]]
@@ -237,10 +230,10 @@ def test_samples_that_begin_alike_share_what_is_told(generator):
 
 def test_a_long_search_is_cut_but_not_the_ways_to_outputs(generator, monkeypatch):
     beam = Beam(beam_size=4, n_best=2)
-    [whole] = told(generator, beam, ["b"])
+    [whole] = traced(generator, beam, ["b"])
     assert "left_out" not in whole
     monkeypatch.setattr(module, "MOST_NODES", 14)
-    [cut] = told(generator, beam, ["b"])
+    [cut] = traced(generator, beam, ["b"])
     assert len(cut["nodes"]) == 14
     assert cut["left_out"] == len(whole["nodes"]) - 14
     assert [way(cut, each) for each in cut["outputs"]] == [
@@ -248,14 +241,14 @@ def test_a_long_search_is_cut_but_not_the_ways_to_outputs(generator, monkeypatch
     ]
     assert cut["nodes"][:6] == whole["nodes"][:6]
     monkeypatch.setattr(module, "MOST_NODES", 1)
-    [least] = told(generator, beam, ["b"])
+    [least] = traced(generator, beam, ["b"])
     assert [way(least, each) for each in least["outputs"]] == [
         way(whole, each) for each in whole["outputs"]
     ]
 
 
-def test_without_room_there_is_nothing_to_tell(generator):
-    for trace in told(generator, Greedy(), wanted=WANTED._replace(max_length=0)):
+def test_without_room_there_is_nothing_to_write(generator):
+    for trace in traced(generator, Greedy(), options=OPTIONS._replace(max_length=0)):
         assert trace["nodes"] == []
         assert trace["start"] == (trace["input"][-1:] or "<bos>")
         assert trace["outputs"] == [{"text": "", "log_prob": 0.0, "finished": False, "node": -1}]
@@ -263,19 +256,19 @@ def test_without_room_there_is_nothing_to_tell(generator):
 
 def test_where_constraints_leave_nothing_it_says_so(generator):
     beam = Beam(beam_size=2)
-    beam.constraints = (AllowedBy(lambda tokens: [5] if len(tokens) < 2 else []),)
-    [trace] = told(generator, beam, ["b"])
+    beam.constraints = (AllowedByFunction(lambda tokens: [5] if len(tokens) < 2 else []),)
+    [trace] = traced(generator, beam, ["b"])
     assert [(each["satisfied"], each["finished"]) for each in trace["outputs"]] == [(False, False)]
     assert [len(node["considered"]) for node in trace["nodes"]] == [1, 1, 0]
     assert trace["outputs"][0]["node"] == 1
 
 
 def test_a_search_that_gave_up_says_so(generator):
-    [trace] = told(generator, Exact(max_nodes=3), ["b"])
+    [trace] = traced(generator, Exact(max_nodes=3), ["b"])
     assert [each["complete"] for each in trace["outputs"]] == [False]
-    [trace] = told(generator, Beam(beam_size=2), ["b"])
+    [trace] = traced(generator, Beam(beam_size=2), ["b"])
     assert "complete" not in trace["outputs"][0]
 
 
 def test_no_texts_no_traces(generator):
-    assert told(generator, Greedy(), []) == []
+    assert traced(generator, Greedy(), []) == []

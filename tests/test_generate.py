@@ -7,10 +7,9 @@ import pytest
 import torch
 
 from seqgen.cells import cells
-from seqgen.data import Data, PairBatch, Prompts, data
-from seqgen.data.batches import begun, padded
+from seqgen.data import Data, Prompts, data
 from seqgen.decoders import (
-    Allowed,
+    AllowedTexts,
     Beam,
     Decoder,
     Exact,
@@ -36,10 +35,14 @@ from seqgen.tokenizers import (
 )
 
 CPU = torch.device("cpu")
+TEXT, PAIRS = (
+    data.build({"name": name, "corpus": corpus}, seed=1)
+    for name, corpus in (("text", "unicode_names"), ("pairs", "hangul"))
+)
 ALPHABET = "abcdefgh é\n\ufffd"
 LETTERS = {"vocab_size": 9, "encode": lambda text: [4 + ord(each) - 97 for each in text]}
 FORCED = ForcedPrefix(**LETTERS, text="ab")
-ALLOWED = Allowed(("abc", "bcde"), **LETTERS)
+ALLOWED = AllowedTexts(("abc", "bcde"), **LETTERS)
 
 
 class Sentences(Data[Any]):
@@ -53,9 +56,7 @@ class Sentences(Data[Any]):
     training = held_out = fingerprint = training_texts
 
     def prompts(self, texts, tokenizers):
-        return data.build({"name": "text", "corpus": "unicode_names"}, seed=1).prompts(
-            texts, tokenizers
-        )
+        return TEXT.prompts(texts, tokenizers)
 
 
 def build(small, cell="lstm_cell", kind=None, dropout=0.0):
@@ -66,8 +67,7 @@ def build(small, cell="lstm_cell", kind=None, dropout=0.0):
     with torch.no_grad():
         for each in model.parameters():
             each.mul_(3)
-    kind = kind or data.build({"name": "text", "corpus": "unicode_names"}, seed=1)
-    return Generator(model, {"text": tokenizer}, kind, CPU)
+    return Generator(model, {"text": tokenizer}, kind or TEXT, CPU)
 
 
 @pytest.fixture
@@ -110,15 +110,14 @@ def test_scores_are_those_of_the_model_that_reads_the_whole(generator, decoder):
         assert each.hypothesis.score == pytest.approx(sum(wanted), abs=1e-4)
 
 
-def test_a_text_does_not_depend_on_its_neighbours_or_on_batches(generator, decoder):
+def test_a_text_does_not_depend_on_the_batch(generator, decoder):
     whole = texts_of(generator.generate(PROMPTS, decoder, 20, samples=2))
     for size in (1, 2, 5):
-        parts = []
-        for first in range(0, len(PROMPTS), size):
-            some = PROMPTS[first : first + size]
-            numbers = range(first, first + len(some))
-            parts += texts_of(generator.generate(some, decoder, 20, 2, numbers))
-        assert parts == whole
+        batches = [range(len(PROMPTS))[first : first + size] for first in range(0, 5, size)]
+        parts = [
+            generator.generate([PROMPTS[i] for i in ids], decoder, 20, 2, ids) for ids in batches
+        ]
+        assert [text for part in parts for text in texts_of(part)] == whole
 
 
 def test_more_samples_change_none_of_the_others(generator):
@@ -128,15 +127,15 @@ def test_more_samples_change_none_of_the_others(generator):
     assert all(len(set(row)) == 4 for row in many)
 
 
-def test_each_copy_has_a_number_of_its_own(generator):
+def test_each_copy_has_an_id_of_its_own(generator):
     class Noting(Greedy):
         def decode(self, stepper, start, limits):
-            self.numbers = start.numbers.tolist()
+            self.ids = start.sequence_ids.tolist()
             return super().decode(stepper, start, limits)
 
     decoder = Noting()
-    generator.generate(["a", "b"], decoder, 1, samples=2, numbers=[3, 4])
-    assert decoder.numbers == [3, 3 + SAMPLES_APART, 4, 4 + SAMPLES_APART]
+    generator.generate(["a", "b"], decoder, 1, samples=2, sequence_ids=[3, 4])
+    assert decoder.ids == [3, 3 + SAMPLES_APART, 4, 4 + SAMPLES_APART]
 
 
 @pytest.mark.parametrize(
@@ -172,11 +171,8 @@ def test_memory_follows_the_output_and_not_the_limit(small):
         assert found == generator.generate(["a", "bad"], decoder, 5000)
 
 
-def test_no_prompts_no_texts(generator, decoder):
+def test_no_prompts_or_no_length_no_text(generator, decoder):
     assert generator.generate([], decoder, 5) == []
-
-
-def test_no_length_no_text(generator, decoder):
     [[each]] = generator.generate(["ab"], decoder, 0)
     assert (each.text, each.pieces, each.hypothesis.tokens) == ("", (), ())
     assert list(generator.stream("ab", decoder, 0)) == []
@@ -316,10 +312,10 @@ class Mirror(Generative):
     def attention_weights(self, batch):
         weights = torch.zeros(*batch.targets.shape, batch.sources.values.shape[1])
         for row, length in zip(weights, batch.sources.lengths.tolist(), strict=True):
-            for moment, looked in enumerate(row):
+            for step, looked in enumerate(row):
                 looked[: length - 1] = 0.5 / length
-                if moment < length - 1:
-                    looked[length - 2 - moment] = 0.5
+                if step < length - 1:
+                    looked[length - 2 - step] = 0.5
                 looked[length - 1] = 0.9  # the end of the source is no piece of it
         return weights
 
@@ -328,9 +324,8 @@ def mirror(known, tokenizer=None, certain=1 - 1e-6, **options):
     """A Generator that mirrors pairs, whose two tokenizers know the same words."""
     tokenizer = tokenizer or WordTokenizer()
     tokenizer.fit([known])
-    kind = data.build({"name": "pairs", "corpus": "hangul"}, seed=1)
-    model, tokenizers = Mirror(len(tokenizer), certain), dict.fromkeys(kind.roles, tokenizer)
-    return Generator(model, tokenizers, kind, CPU, GenerationOptions(**options))
+    model, tokenizers = Mirror(len(tokenizer), certain), dict.fromkeys(PAIRS.fields, tokenizer)
+    return Generator(model, tokenizers, PAIRS, CPU, GenerationOptions(**options))
 
 
 def texts_for(generator, *sources, decoder=None, **how):
@@ -370,36 +365,39 @@ class TestUnknown:
         found = generator.generate([source], Greedy())[0][0]
         assert found.hypothesis.tokens.count(UNK) == found.pieces.count("<unk>")
 
-    def test_a_word_of_the_vocabulary_stays_what_it_is(self):
-        generator = mirror("the \ufffd sat", replace_unknown=True)
-        assert texts_for(generator, "dog \ufffd the") == ["the \ufffd dog"]
-
     @pytest.mark.parametrize(
-        ("source", "wanted"),
+        ("known", "make", "pairs"),
         [
-            ("cat-zork 42 dog", "dog zork cat"),
-            ("zork (the) 7 Zorks", "orks the zork"),
-            ("3 moo-moo!", "moo moo"),
+            # A word of the vocabulary stays what it is.
+            ("the \ufffd sat", WordTokenizer, {"dog \ufffd the": "the \ufffd dog"}),
+            (
+                "cat dog the",
+                lambda: WordTokenizer(pattern="[a-z]+"),
+                {
+                    "cat-zork 42 dog": "dog zork cat",
+                    "zork (the) 7 Zorks": "orks the zork",
+                    "3 moo-moo!": "moo moo",
+                },
+            ),
+            (
+                "abc",
+                CharTokenizer,
+                {
+                    "abc": "cba",
+                    "axyb": "byxa",
+                    "é": "é",
+                    "a😀b한": "한b😀a",
+                    "e\u0301a": "a\u0301e",
+                    "x\ufffda": "a\ufffdx",
+                },
+            ),
         ],
+        ids=["words", "words of a pattern", "characters"],
     )
-    def test_of_words_that_a_pattern_finds(self, source, wanted):
-        generator = mirror("cat dog the", WordTokenizer(pattern="[a-z]+"), replace_unknown=True)
-        assert texts_for(generator, source) == [wanted]
-
-    @pytest.mark.parametrize(
-        ("source", "wanted"),
-        [
-            ("abc", "cba"),
-            ("axyb", "byxa"),
-            ("é", "é"),
-            ("a😀b한", "한b😀a"),
-            ("e\u0301a", "a\u0301e"),
-            ("x\ufffda", "a\ufffdx"),
-        ],
-    )
-    def test_of_characters_too(self, source, wanted):
-        generator = mirror("abc", CharTokenizer(), replace_unknown=True)
-        assert texts_for(generator, source) == [wanted]
+    def test_for_any_tokenizer(self, known, make, pairs):
+        generator = mirror(known, make(), replace_unknown=True)
+        for source, wanted in pairs.items():
+            assert texts_for(generator, source) == [wanted]
 
     def test_each_of_several_outputs_has_its_own(self):
         generator = mirror("the cat", certain=0.6, replace_unknown=True)
@@ -408,9 +406,8 @@ class TestUnknown:
         for own in found:
             assert len({each.hypothesis.tokens for each in own}) == 4
             for each in own:
-                assert len(each.text.split()) == sum(
-                    token > EOS for token in each.hypothesis.tokens
-                )
+                words = [token for token in each.hypothesis.tokens if token > EOS]
+                assert len(each.text.split()) == len(words)
                 assert "\ufffd" not in each.text
         copies = generator.generate(["dog the"], Multinomial(1, 2.0), samples=5)[0]
         assert len(copies) == 5
@@ -448,14 +445,11 @@ class TestUnknown:
             for source, [each] in zip(sources, found, strict=True):
                 assert len(each.hypothesis.tokens) <= max_length
                 weights = generator.attention([source], [each.hypothesis.tokens])[0]
-                words = source.split()
-                wanted = [
-                    words[int(weights[place, : len(words)].argmax())] if token == UNK else piece
-                    for place, (token, piece) in enumerate(
-                        zip(each.hypothesis.tokens, each.pieces, strict=True)
-                    )
-                    if token != EOS
-                ]
+                words, wanted = source.split(), []
+                rows = zip(each.hypothesis.tokens, each.pieces, weights, strict=False)
+                for token, piece, row in rows:
+                    looked_at = words[int(row[: len(words)].argmax())]
+                    wanted += [looked_at if token == UNK else piece] * (token != EOS)
                 assert each.text == " ".join(wanted)
                 assert max_length == 0 or UNK in each.hypothesis.tokens
 
@@ -467,10 +461,18 @@ class TestLimits:
         generator = mirror("a b", **options)
         return generator.limits(generator.batch(sources), max_length)
 
-    def test_one_for_all(self):
-        assert self.allowed("a", "a b a").max_length == 300
-        assert self.allowed("a", "a b a", max_length=7).max_length == 7
-        assert self.allowed("a", max_length_extra=2).max_length == 300
+    @pytest.mark.parametrize(
+        ("sources", "options", "wanted"),
+        [
+            (("a", "a b a"), {}, 300),
+            (("a", "a b a"), {"max_length": 7}, 7),
+            (("a",), {"max_length_extra": 2}, 300),
+            # 0.29 * 100 is 28.999999999999996 in floats, and what is whole counts whole.
+            (("a " * 99,), {"max_length_ratio": 0.29, "max_length_extra": 0}, [29]),
+        ],
+    )
+    def test_of_outputs(self, sources, options, wanted):
+        assert self.allowed(*sources, **options).max_length == wanted
 
     @pytest.mark.parametrize(
         ("ratio", "extra", "wanted"),
@@ -488,11 +490,6 @@ class TestLimits:
         assert self.allowed(*sources, **options).max_length == wanted
         cut = self.allowed(*sources, max_length=4, **options).max_length
         assert cut == [min(4, each) for each in wanted]
-
-    def test_a_product_that_is_whole_counts_whole(self):
-        """0.29 * 100 is 28.999999999999996 in floats."""
-        options = {"max_length_ratio": 0.29, "max_length_extra": 0}
-        assert self.allowed("a " * 99, **options).max_length == [29]
 
     def test_each_sample_has_the_limit_of_its_source(self):
         sources, options = ["a b a b", "a", "b a"], {"max_length_ratio": 1.0, "max_length_extra": 0}
@@ -520,72 +517,43 @@ class TestLimits:
         assert [len(own[0].hypothesis.tokens) for own in few] == [min(2, n) for n in wanted]
 
 
-class Endless(type(data.build({"name": "pairs", "corpus": "hangul"}, seed=1))):
+class Endless(type(PAIRS)):
     """Pairs whose targets do not end by themselves."""
 
     ends = False
 
     def __init__(self):
-        super().__init__(corpus=data.build({"name": "pairs", "corpus": "hangul"}, seed=1).corpus)
+        super().__init__(corpus=PAIRS.corpus)
 
 
 def labeller(name):
     """A Generator for texts with a label, or with one for each word."""
     torch.manual_seed(1)
-    kind = data.build(
-        {"name": name, "corpus": "punctuation" if name == "tagged" else "unicode_categories"},
-        seed=1,
-    )
-    tokenizers = {"source": WholeTokenizer(), "target": WholeTokenizer()}
-    if name == "labelled":
-        tokenizers["source"] = CharTokenizer()
+    tagged = name == "tagged"
+    corpus = "punctuation" if tagged else "unicode_categories"
+    kind = data.build({"name": name, "corpus": corpus}, seed=1)
+    source = WholeTokenizer() if tagged else CharTokenizer()
+    tokenizers = {"source": source, "target": WholeTokenizer()}
     tokenizers["source"].fit(["a", "b"])
     tokenizers["target"].fit(["X", "Y"])
     cell = {"name": "gru", "hidden_size": 4}
-    model = models.build(
-        {
-            "name": "tagger" if name == "tagged" else "classifier",
-            "encoder": {"name": "recurrent", "cell": cell, "embedding": {"size": 4}},
-        },
-        **kind.sizes(tokenizers),
-    )
-    return Generator(model, tokenizers, kind, CPU)
+    encoder = {"name": "recurrent", "cell": cell, "embedding": {"size": 4}}
+    spec = {"name": "tagger" if tagged else "classifier", "encoder": encoder}
+    return Generator(models.build(spec, **kind.sizes(tokenizers)), tokenizers, kind, CPU)
 
 
 class TestSources:
-    """Sources of very different length, with numbers and samples."""
+    """Sources of very different length, with ids and samples."""
 
     SOURCES = ("a b a", "", "b", "a b " * 20, "a")
 
-    def test_an_output_does_not_depend_on_its_neighbours(self):
+    def test_an_output_does_not_depend_on_the_batch(self):
         generator = mirror("a b c d", certain=0.5, max_length=9)
         for decoder in (Greedy(), Multinomial(3), Beam(3, 2)):
             whole = texts_of(generator.generate(self.SOURCES, decoder, samples=2))
             for number, source in enumerate(self.SOURCES):
-                alone = generator.generate([source], decoder, samples=2, numbers=[number])
+                alone = generator.generate([source], decoder, samples=2, sequence_ids=[number])
                 assert texts_of(alone) == [whole[number]]
-
-    def test_scores_are_those_of_teacher_forcing(self, small):
-        torch.manual_seed(1)
-        generator = mirror("a b c d", max_length=9)
-        spec = small(models, "seq2seq")
-        generator = replace(
-            generator, model=models.build(spec, vocab_size=8, source={"vocab_size": 8})
-        )
-        for decoder in (Greedy(), Multinomial(3), Beam(3, 2)):
-            found = generator.generate(self.SOURCES, decoder, samples=2)
-            flat = [
-                (source, each)
-                for source, own in zip(self.SOURCES, found, strict=True)
-                for each in own
-            ]
-            rows = [torch.tensor(each.hypothesis.tokens) for _, each in flat]
-            sources = generator.batch([source for source, _ in flat])
-            batch = PairBatch(sources, begun(rows), *padded(rows), torch.arange(len(rows)))
-            with torch.inference_mode():
-                nats = generator.model.eval().score(batch).nats.sum(1)
-            scores = [each.hypothesis.score for _, each in flat]
-            assert scores == pytest.approx((-nats).tolist(), abs=1e-5)
 
     def test_no_sources(self):
         generator = mirror("a b", replace_unknown=True)

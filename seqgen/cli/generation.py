@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from seqgen.answers import Wanted, unsatisfied_remark
+from seqgen.answers import DecodingOptions, unsatisfied_remark
 from seqgen.cli.output import echo, echo_exactly, line_file
 from seqgen.cli.source_lines import (
     STANDARD_INPUT,
@@ -31,7 +31,7 @@ from seqgen.cli.source_lines import (
     typed_lines,
 )
 from seqgen.config import Override, read_override
-from seqgen.data.tables import lines_of
+from seqgen.data import lines_of
 from seqgen.decoders import Decoder, decoders
 from seqgen.errors import DataError, RecipeError, UsageError, visible
 from seqgen.explain import traces
@@ -295,7 +295,7 @@ def tracing_to(path: Path | None, trained: TrainedRun, spec: Mapping[str, Any]) 
             ids: Sequence[int] | None = None,
         ) -> list[list[Generated]]:
             nonlocal written
-            wanted = Wanted(batch_size, max_length, samples)
+            wanted = DecodingOptions(batch_size, max_length, samples)
             outputs = []
             for each in traces(generator, decoder, spec, prompts, wanted, ids):
                 if not as_page:

@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from seqgen.cli.output import echo
-from seqgen.data.tables import lines_of
-from seqgen.data.text_files import TextFile, as_text
+from seqgen.data import TextFile, as_text, lines_of
 from seqgen.errors import DataError
 from seqgen.files import read_bytes
 from seqgen.generate import Generated
@@ -204,7 +203,7 @@ def as_data(output: Generated) -> dict[str, Any]:
         "pieces": list(output.pieces),
         "log_probs": list(found.log_probs),
         "score": found.score,
-        "rank": found.score if found.rank is None else found.rank,
+        "rank": found.ranking_score,
         "finished": found.finished,
         "complete": found.complete,
         "satisfied": found.satisfied,

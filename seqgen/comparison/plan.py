@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from seqgen.data.base import SplitName
+from seqgen.data import SplitName
 from seqgen.decoders import DecoderFactory, Multinomial
 from seqgen.options import Count, Seed, Share, Size
 

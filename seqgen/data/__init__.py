@@ -1,13 +1,21 @@
-"""Kinds of data, files to batches. To add one: subclass `Data`, `@data.register("name")`."""
+"""Kinds of data, files to batches.
+
+To add one of rows: subclass `RowData`, say how rows are parsed, encoded and collated, and
+`@data.register("name")`; any other: subclass `Data`.
+"""
 
 from seqgen.data.base import Data, DataFactory, Dataset, Example, Split, TextSize, Training, data
-from seqgen.data.batches import PairBatch, Prompts, Sources, TokenBatch
+from seqgen.data.batches import PairBatch, Prompts, Sources, TokenBatch, padded, shift_right
 from seqgen.data.corpora import Corpus, Dates, Hangul, UnicodeCategories, UnicodeNames, corpora
 from seqgen.data.lines import LinesData
 from seqgen.data.pairs import LabelledData, PairsData
+from seqgen.data.part_files import SplitName
 from seqgen.data.punctuation import Punctuation, PythonLibrary
+from seqgen.data.rows import RowData
+from seqgen.data.tables import lines_of
 from seqgen.data.tagged import TaggedData
 from seqgen.data.text import TextData
+from seqgen.data.text_files import TextFile, as_text, read_text
 from seqgen.data.vectors import VectorsData
 
 __all__ = [
@@ -25,16 +33,24 @@ __all__ = [
     "Prompts",
     "Punctuation",
     "PythonLibrary",
+    "RowData",
     "Sources",
     "Split",
+    "SplitName",
     "TaggedData",
     "TextData",
+    "TextFile",
     "TextSize",
     "TokenBatch",
     "Training",
     "UnicodeCategories",
     "UnicodeNames",
     "VectorsData",
+    "as_text",
     "corpora",
     "data",
+    "lines_of",
+    "padded",
+    "read_text",
+    "shift_right",
 ]

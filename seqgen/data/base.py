@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import Annotated, Any, Generic, Literal, Protocol, TypeVar
 
 from torch import Tensor
 
+from seqgen.data.part_files import SplitName
 from seqgen.data.text_files import TextFile
 from seqgen.registry import Registry
 from seqgen.state import State
@@ -20,26 +22,20 @@ data: Registry[Data[Any]] = Registry("data kind", room="data", supplied={"seed"}
 
 R = TypeVar("R")
 B = TypeVar("B", bound="Batch")
-SplitName = Literal["valid", "test"]
+Visit = Callable[[B, State], tuple[R, State]]
+"""What reads a batch from a state: a result, and the state behind it."""
 Empty = Literal["error", "drop", "keep"]
 
 
 class Batch(Protocol):
-    """What training needs to know of a batch."""
+    """What training needs to know of a batch: whether its rows go on where the last batch's ended,
+    so that the state is carried over, its number of real targets, and how to move it."""
 
     @property
-    def continues(self) -> bool:
-        """Whether the rows go on where the last batch's ended: then the state is carried over."""
-        ...
-
+    def continues(self) -> bool: ...
     @property
-    def tokens(self) -> int:
-        """The number of real targets."""
-        ...
-
-    def to(self, device: Any) -> Any:
-        """The same batch on `device`."""
-        ...
+    def tokens(self) -> int: ...
+    def to(self, device: Any) -> Any: ...
 
 
 @dataclass(frozen=True)
@@ -49,31 +45,59 @@ class TextSize:
     chars: int
     bytes: int
 
+    @classmethod
+    def of(cls, texts: Sequence[str]) -> TextSize:
+        """That of some texts together."""
+        return cls(sum(map(len, texts)), sum(len(text.encode()) for text in texts))
+
 
 @dataclass(frozen=True)
 class Example:
-    """A row of held-out data as texts: what a person would give, and all that would be right."""
+    """A row of held-out data as texts: the prompt or source, and every right output."""
 
     source: str
     references: tuple[str, ...]
 
 
+class Renamed:
+    """An attribute under its old name: it warns, and is the one that has the new name."""
+
+    def __init__(self, now: str) -> None:
+        self.now = now
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, instance: Any, owner: type) -> Any:
+        self.warn(owner)
+        return getattr(owner if instance is None else instance, self.now)
+
+    def __set__(self, instance: Any, value: Any) -> None:
+        self.warn(type(instance))
+        setattr(instance, self.now, value)
+
+    def warn(self, owner: type) -> None:
+        """Say what the attribute is called now."""
+        message = f"{owner.__name__}.{self.name} is now called {self.now}"
+        warnings.warn(message, DeprecationWarning, stacklevel=3)
+
+
 class Training(ABC, Generic[B]):
-    """The training batches, a pure function of the step: resuming needs the step, no more."""
+    """The training batches, a pure function of the step: resuming needs nothing else."""
 
     tokens: int
     size: TextSize
     steps_per_epoch: int
     longest: int | None = None
-    """The tokens of the longest row, of its source where it has one; None for a stream."""
+    """The most tokens of a row, of its source if it has one; None for a stream."""
 
     @abstractmethod
     def batch(self, step: int) -> B:
-        """The batch of training step `step >= 0`; epochs follow one another without an end."""
+        """The batch of training step `step >= 0`; there is no last epoch."""
 
     def counts(self) -> Mapping[str, Counts]:
-        """For each role how often each id is a token of the training part, up to the largest id;
-        nothing for roles that are not counted."""
+        """For each field how often each id is a token of the training part, up to the largest id;
+        nothing for fields that are not counted."""
         return {}
 
 
@@ -84,16 +108,13 @@ class Split(ABC, Generic[B]):
     unknown: int
     size: TextSize
     examples: Sequence[Example] = ()
-    """The rows as texts, each source once; nothing where there are no rows, as in a stream."""
+    """The rows as texts, each source once; empty if there are no rows, as in a stream."""
 
     @abstractmethod
     def walk(
-        self,
-        visit: Callable[[B, State], tuple[R, State]],
-        initial_state: Callable[[int], State],
-        batch_size: int,
+        self, visit: Visit[B, R], initial_state: Callable[[int], State], batch_size: int
     ) -> list[R]:
-        """Call `visit(batch, state) -> (result, next state)` over the whole split.
+        """What `visit` makes of all batches.
 
         The results together do not depend on `batch_size` (within the accuracy of floats).
         """
@@ -111,27 +132,41 @@ class Dataset(Generic[B]):
 class Data(ABC, Generic[B]):
     """A kind of data. The constructor only keeps its options; nothing is read before it is asked.
 
-    `roles` names the texts that have a tokenizer each, `output_role` the one that is generated.
-    Where a role needs another tokenizer than the recipe's, unless the recipe names one for it,
-    `usual_tokenizers` has its name. `ends` says whether sequences end by themselves, with EOS.
+    `fields` names the texts that have a tokenizer each, `output_field` the one that is generated.
+    `default_tokenizers` names the tokenizer of each field that needs another one than the recipe's
+    `tokenizer`, unless the recipe says otherwise. `ends` says whether sequences end in EOS.
     """
 
-    roles: tuple[str, ...] = ("text",)
-    output_role: str = "text"
-    usual_tokenizers: Mapping[str, str] = MappingProxyType({})
+    fields: tuple[str, ...] = ("text",)
+    output_field: str = "text"
+    default_tokenizers: Mapping[str, str] = MappingProxyType({})
     ends: bool
     continues: bool = False
     """Whether an output goes on where its prompt ends; else it is made of it, as of a source."""
     empty: Empty = "keep"
     """What becomes of rows without a source: an error, left out, or read as they are."""
 
+    roles = Renamed("fields")
+    output_role = Renamed("output_field")
+    usual_tokenizers = Renamed("default_tokenizers")
+    given = Renamed("parse_rows")
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """What a subclass defines by an old name is what it has by the new one, with a warning."""
+        super().__init_subclass__(**options)
+        for name, alias in vars(Data).items():
+            if isinstance(alias, Renamed) and name in vars(cls):
+                alias.warn(cls)
+                setattr(cls, alias.now, vars(cls)[name])
+                delattr(cls, name)  # so that it is the alias of `Data` again
+
     @abstractmethod
     def training_texts(self) -> Mapping[str, Iterable[str]]:
-        """For each role the texts that its tokenizer may learn from. Errors: DataError."""
+        """For each field the texts that its tokenizer may learn from. Raises DataError."""
 
     @abstractmethod
     def training(self, tokenizers: Tokenizers) -> Training[B]:
-        """The training part as batches. Errors: DataError where there is too little of it."""
+        """The training part as batches. Raises DataError if there is too little of it."""
 
     @abstractmethod
     def held_out(self, name: SplitName, tokenizers: Tokenizers) -> Split[B] | None:
@@ -139,7 +174,7 @@ class Data(ABC, Generic[B]):
 
     @abstractmethod
     def prompts(self, texts: Sequence[str], tokenizers: Tokenizers) -> Any:
-        """The texts that a person gives, as the batch of a model's start; reads no data."""
+        """Texts given at generation, as the batch of a model's start; reads no data."""
 
     @abstractmethod
     def fingerprint(self) -> dict[str, str]:
@@ -148,60 +183,59 @@ class Data(ABC, Generic[B]):
     def sizes(self, tokenizers: Tokenizers) -> dict[str, Any]:
         """What a model must know to be built; it takes what its constructor names.
 
-        `vocab_size` is of what is generated. Kinds with sources have `source` beside it, what an
-        encoder must know: `vocab_size` (and `letters_size`), or `vector_size`.
+        `vocab_size` is that of the output. Kinds with sources add `source`, what an encoder must
+        know: `vocab_size` (and `letters_size`), or `vector_size`.
         """
-        return {"vocab_size": len(tokenizers[self.output_role])}
+        return {"vocab_size": len(tokenizers[self.output_field])}
 
     def remarks(self) -> tuple[str, ...]:
-        """What a person should know of the data that was read, such as rows that were left out:
-        how many, why, and where the first ones stand."""
+        """Notes on the data that was read, such as how many rows were left out, why, and where the
+        first ones are."""
         return ()
 
-    def given(self, file: TextFile, name: str, tokenizers: Tokenizers) -> Split[B]:
-        """The rows of a text that a person gives in the format of this data, all of them, as a
-        held-out part whose batches have `numbers`; `name` is what an error calls the text.
+    def parse_rows(self, file: TextFile, name: str, tokenizers: Tokenizers) -> Split[B]:
+        """All rows of a text in the format of this data, as a held-out part whose batches have
+        `row_ids`; `name` is what an error calls the text.
 
-        Errors: DataError with the line; ValueError where this data is not made of rows of text.
+        Raises DataError, with the line, or ValueError if this data is not made of rows of text.
         """
         raise ValueError("this data has no rows of text that could be scored one by one")
 
     def unknown(self, prompt: str, tokenizers: Tokenizers) -> list[str]:
-        """The tokens of `prompt` that a model does not know, as they stand there where that can be
-        told."""
-        return unknown_pieces(prompt, tokenizers[self.output_role]) if self.continues else []
+        """The tokens of `prompt` that a model does not know, as the text has them if possible."""
+        return unknown_pieces(prompt, tokenizers[self.output_field]) if self.continues else []
 
     def output_text(self, prompt: str, tokens: Sequence[int], tokenizers: Tokenizers) -> str:
         """How the `tokens` that a model gave for `prompt` read."""
-        return tokenizers[self.output_role].decode(tokens)
+        return tokenizers[self.output_field].decode(tokens)
 
     def output_tokens(self, text: str, tokenizers: Tokenizers) -> list[int]:
         """The tokens of an output that reads as `text`, such as a reference, without an end."""
-        return [*map(int, tokenizers[self.output_role].encode(text))]
+        return [*map(int, tokenizers[self.output_field].encode(text))]
 
     def source_pieces(self, prompt: str, tokenizers: Tokenizers) -> list[str]:
-        """The tokens that an encoder reads of `prompt`, as a person reads them, words as they
-        stand there; nothing for kinds without sources."""
+        """The tokens that an encoder reads of `prompt`, as a person reads them; nothing for kinds
+        without sources."""
         return []
 
     def output_lengths(self, batch: Any) -> Tensor | None:
-        """`[batch]`, how many tokens belong to each row of what `prompts` returned; None where
-        sequences are as long as they are."""
+        """`[batch]`, how many tokens each row of what `prompts` returned is answered by; None if
+        the model decides."""
         return None
 
     def passages(
         self, name: SplitName, tokenizers: Tokenizers, prompt_size: int | None, length: int
     ) -> Sequence[Example]:
-        """Passages of a held-out part, for kinds whose outputs continue a prompt and that have no
-        examples: the prompt, and as the one reference how the text goes on behind it.
+        """Passages of a held-out part, for kinds that continue a prompt and have no examples: the
+        prompt, and as its only reference how the text goes on.
 
         A prompt has `prompt_size` tokens (None: as many as suit the kind), a reference up to
-        `length`. No two passages overlap. Errors: DataError.
+        `length`. No two passages overlap. Raises DataError.
         """
         return ()
 
     def encode(self, tokenizers: Tokenizers) -> Dataset[B]:
-        """All parts."""
+        """All parts. Raises DataError."""
         valid, test = self.held_out("valid", tokenizers), self.held_out("test", tokenizers)
         return Dataset(self.training(tokenizers), valid, test)
 
@@ -209,12 +243,8 @@ class Data(ABC, Generic[B]):
 DataFactory = Annotated[Callable[..., Data[Any]], data]
 
 
-# Pieces: the tokens of a text as they stand there.
-
-
 def pieces_of(text: str, tokenizer: Tokenizer) -> list[str]:
-    """The tokens of `text` as a person reads them, unknown ones as they stand in the text where
-    that can be told."""
+    """The tokens of `text` as a person reads them, unknown ones as the text has them."""
     tokens = tokenizer.encode(text).tolist()
     shown = [tokenizer.shown(token) for token in tokens]
     spans = tokenizer.spans(text) if UNK in tokens else None
@@ -227,7 +257,7 @@ def pieces_of(text: str, tokenizer: Tokenizer) -> list[str]:
 
 
 def unknown_pieces(text: str, tokenizer: Tokenizer) -> list[str]:
-    """Those of them that are unknown to the tokenizer."""
+    """The pieces of `text` that are unknown to the tokenizer."""
     tokens = tokenizer.encode(text).tolist()
     if UNK not in tokens:
         return []
@@ -238,9 +268,9 @@ def unknown_pieces(text: str, tokenizer: Tokenizer) -> list[str]:
 def with_pieces(
     text_of: Callable[[Sequence[int]], str], tokens: Sequence[int], pieces: Mapping[int, str]
 ) -> str:
-    """How `tokens` read by `text_of`, with `pieces` in the places of tokens that are UNK.
+    """The text of `tokens` by `text_of`, with `pieces` in the places of tokens that are UNK.
 
-    UNK reads U+FFFD, so one at place i is the last character of what the first i + 1 tokens read.
+    UNK reads U+FFFD, so one at place i is the last character of the text of the first i + 1 tokens.
     Where a tokenizer shows UNK otherwise, it stays as it is.
     """
     text = text_of(tokens)
@@ -251,10 +281,7 @@ def with_pieces(
     return text
 
 
-# A passage of text as an example: its first tokens are the prompt, the others the reference.
-
-
 def passage(tokens: Sequence[int], prompt_size: int, tokenizer: Tokenizer) -> Example:
-    """The text of the first `prompt_size` tokens, and what the rest adds behind it."""
+    """The text of the first `prompt_size` tokens as a prompt, what the rest adds as reference."""
     prompt, rest = tokens[:prompt_size], tokens[prompt_size:]
     return Example(tokenizer.decode(prompt), (tokenizer.continuation(prompt, rest),))

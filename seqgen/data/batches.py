@@ -1,56 +1,79 @@
-"""Batches: what models read, padded to one length and told how much of each row is real."""
+"""Batches: rows padded to one length for models, and which rows a step reads."""
 
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from itertools import chain, compress
+from typing import Any, Generic, TypeVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from seqgen.tokenizers import BOS, EOS, PAD
+from seqgen.data.base import Batch, Example, Renamed, Split, TextSize, Training, Visit
+from seqgen.state import State
+from seqgen.tokenizers import BOS, EOS, PAD, UNK
+from seqgen.tokenizers.base import Counts, count_ids
 
-# Padding: rows of different length as one tensor, and what is read and predicted of a sequence.
-
+Rows = NDArray[np.int64]
+Columns = Mapping[str, Sequence[Any]]
+"""Rows as tensors, by what they are of: those of each field, and what batches need besides."""
 
 _END = torch.tensor([EOS])
 
+T = TypeVar("T", bound="_OnDevice")
+B = TypeVar("B", bound=Batch)
+R = TypeVar("R")
 
-def padded(rows: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-    """Rows of tokens as `[batch, time]`, PAD behind the shorter ones, and `lengths: [batch]`."""
+
+def padded(rows: Sequence[Tensor], least: int = 0) -> tuple[Tensor, Tensor]:
+    """Rows of tokens as `[batch, time]`, PAD behind the shorter ones, and `lengths: [batch]`.
+
+    Without any token `time` is `least`.
+    """
     lengths = torch.tensor([len(row) for row in rows], dtype=torch.long)
-    if not rows:
-        return lengths.new_zeros(0, 0), lengths
+    if not any(map(len, rows)):
+        return lengths.new_full((len(rows), least), PAD), lengths
     return pad_sequence(list(rows), batch_first=True, padding_value=PAD), lengths
 
 
-def ended(tokens: Tensor) -> Tensor:
+def append_eos(tokens: Tensor) -> Tensor:
     """`tokens: [time]` with EOS behind."""
     return torch.cat([tokens, _END])
 
 
-def begun(rows: Sequence[Tensor]) -> Tensor:
-    """What is read to predict `rows`: BOS, then each row but for its last token.
-
-    `[batch, time]`, padded like the rows themselves.
-    """
+def shift_right(rows: Sequence[Tensor]) -> Tensor:
+    """What is read to predict `rows`: BOS, then each row without its last token, `[batch, time]`,
+    padded like the rows themselves."""
     targets, lengths = padded(rows)
     real = torch.arange(targets.shape[1]) < lengths.unsqueeze(1)
     before = torch.cat([torch.full_like(targets[:, :1], BOS), targets[:, :-1]], dim=1)
     return before.masked_fill(~real, PAD)
 
 
-T = TypeVar("T", bound="_OnDevice")
+def _takes_numbers(kind: type[T]) -> type[T]:
+    """A batch whose constructor takes `row_ids` under its old name as well, with a warning."""
+    create: Callable[..., None] = kind.__init__
+
+    def renaming(self: T, *values: Any, **named: Any) -> None:
+        if "numbers" in named:
+            vars(kind)["numbers"].warn(kind)
+            named["row_ids"] = named.pop("numbers")
+        create(self, *values, **named)
+
+    kind.__init__ = renaming  # type: ignore[assignment, method-assign]
+    return kind
 
 
 class _OnDevice(ABC):  # noqa: B024
-    """A frozen dataclass of tensors, of the like, and of plain values."""
+    """A frozen dataclass of tensors, of other such dataclasses, and of plain values."""
 
     def to(self: T, device: Any, floats: torch.dtype | None = None) -> T:
-        """The same batch on `device`; numbers that are not whole as `floats`."""
+        """The same batch on `device`; floating-point numbers as `floats`."""
 
         def moved(value: Any) -> Any:
             if isinstance(value, Tensor):
@@ -61,21 +84,24 @@ class _OnDevice(ABC):  # noqa: B024
         return type(self)(**{name: moved(getattr(self, name)) for name in names})
 
 
+@_takes_numbers
 @dataclass(frozen=True)
 class TokenBatch(_OnDevice):
     """Tokens to read and the tokens to predict from them.
 
     `inputs` and `targets: [batch, time]`; `lengths: [batch]` says how much of each row is real
     (None: all). `continues`: the rows go on where the last batch's rows ended, so the recurrent
-    state is carried over. `numbers: [batch]` are the places of the rows in what they were taken
-    from, where that has rows.
+    state is carried over. `row_ids: [batch]` are the places of the rows in the part that they were
+    taken from, if it has rows.
     """
 
     inputs: Tensor
     targets: Tensor
     lengths: Tensor | None = None
     continues: bool = False
-    numbers: Tensor | None = None
+    row_ids: Tensor | None = None
+
+    numbers = Renamed("row_ids")
 
     @property
     def tokens(self) -> int:
@@ -106,20 +132,23 @@ class Sources(_OnDevice):
     letter_lengths: Tensor | None = None
 
 
+@_takes_numbers
 @dataclass(frozen=True)
 class PairBatch(_OnDevice):
     """Sources, and the targets that belong to them.
 
     `targets: [batch, time]` with `lengths: [batch]` of them real. For sequences that end by
-    themselves the last real one is EOS; `inputs` are BOS and the targets but for the last one.
-    `numbers: [batch]` are the places of the rows in the part they were taken from.
+    themselves the last real one is EOS; `inputs` are BOS and the targets without the last one.
+    `row_ids: [batch]` are the places of the rows in the part that they were taken from.
     """
 
     sources: Sources
     inputs: Tensor
     targets: Tensor
     lengths: Tensor
-    numbers: Tensor
+    row_ids: Tensor
+
+    numbers = Renamed("row_ids")
 
     @property
     def continues(self) -> bool:
@@ -130,3 +159,167 @@ class PairBatch(_OnDevice):
     def tokens(self) -> int:
         """The number of real targets."""
         return int(self.lengths.sum())
+
+
+class Buckets:
+    """Batches of rows of about the same length, a pure function of the seed and the step.
+
+    `lengths` has for each row what it is sorted by, such as its source's length and its target's.
+    Rows that are equal in that come in an order drawn for each epoch. The sorted rows are cut into
+    batches of `batch_size`, or, if `batch_tokens` is given, of at most so many tokens, padding and
+    all sides included (a longer row is a batch of its own). A batch ends earlier, but not in its
+    first half, where the first of the lengths changes: rows of the same source length are faster.
+    The order of the batches is drawn for each epoch, too.
+    """
+
+    def __init__(
+        self,
+        lengths: Sequence[tuple[int, ...]],
+        batch_size: int,
+        batch_tokens: int | None = None,
+        seed: int = 0,
+    ) -> None:
+        if not len(lengths):
+            raise ValueError("`lengths` must be of at least one row")
+        self._lengths = np.array(lengths, dtype=np.int64)
+        self._seed = seed
+        self._cuts = _cuts(self._lengths[self._drawn(0)[0]], batch_size, batch_tokens)
+        self.steps_per_epoch = len(self._cuts) - 1
+        self._epoch = -1
+
+    def rows(self, step: int) -> Rows:
+        """The places of the rows of training step `step >= 0`."""
+        epoch, index = divmod(step, self.steps_per_epoch)
+        if self._epoch != epoch:
+            self._order, generator = self._drawn(epoch)
+            self._batches = generator.permutation(self.steps_per_epoch)
+            self._epoch = epoch
+        batch = self._batches[index]
+        return self._order[self._cuts[batch] : self._cuts[batch + 1]]
+
+    def _drawn(self, epoch: int) -> tuple[Rows, np.random.Generator]:
+        """The rows by their lengths, equal ones shuffled, and the generator for what follows."""
+        generator = np.random.default_rng([self._seed, epoch])
+        shuffled = generator.permutation(len(self._lengths))
+        # lexsort is stable and takes the key that matters most last.
+        return shuffled[np.lexsort(self._lengths[shuffled].T[::-1])], generator
+
+
+def _cuts(lengths: Rows, batch_size: int, batch_tokens: int | None) -> list[int]:
+    """Where batches begin, and the end of the last one. `lengths` are sorted."""
+    changes = np.flatnonzero(lengths[1:, 0] != lengths[:-1, 0]) + 1
+    borders = np.concatenate([[0], changes, [len(lengths)]])
+    cuts = [0]
+    while cuts[-1] < len(lengths):
+        begin = cuts[-1]
+        most = batch_size if batch_tokens is None else _fitting(lengths, begin, batch_tokens)
+        end = min(begin + most, len(lengths))
+        border = int(borders[np.searchsorted(borders, end, side="right") - 1])
+        cuts.append(border if 2 * (border - begin) >= most else end)
+    return cuts
+
+
+def _fitting(lengths: Rows, begin: int, batch_tokens: int) -> int:
+    """How many rows from `begin` on have, padded, at most so many tokens; 1 at least."""
+    most = batch_tokens // max(1, int(lengths[begin].sum())) + 1
+    longest = np.maximum.accumulate(lengths[begin : begin + most]).sum(axis=1)
+    padded = longest * np.arange(1, len(longest) + 1)
+    return max(1, int(np.searchsorted(padded, batch_tokens, side="right")))
+
+
+@dataclass(frozen=True)
+class EncodedRows(Generic[B]):
+    """The rows of a part as tensors, and how batches are made of them.
+
+    `lengths` is what each row is sorted by. `collate` makes a batch of the columns of some rows and
+    their places, `[batch]`. `fields` are the columns that are tokens, one tensor a row (or several,
+    such as the letters of each word); those of `output_field` are the targets, EOS included.
+    """
+
+    columns: Columns
+    lengths: Sequence[tuple[int, ...]]
+    collate: Callable[[Columns, Tensor], B]
+    fields: Sequence[str]
+    output_field: str
+
+    def batch(self, places: Sequence[int]) -> B:
+        """The batch of some rows."""
+        columns = {
+            name: [column[place] for place in places] for name, column in self.columns.items()
+        }
+        return self.collate(columns, torch.tensor(places, dtype=torch.long))
+
+    def only(self, kept: Sequence[bool]) -> EncodedRows[B]:
+        """The rows where `kept` is true."""
+        columns = {name: [*compress(column, kept)] for name, column in self.columns.items()}
+        return replace(self, columns=columns, lengths=[*compress(self.lengths, kept)])
+
+    def targets(self) -> Sequence[Tensor]:
+        """What is predicted of each row."""
+        return self.columns[self.output_field]
+
+    def counts(self) -> dict[str, Counts]:
+        """For each field how often each id is one of its tokens."""
+        none = torch.zeros(0, dtype=torch.long)
+        found = {}
+        for field in self.fields:
+            rows = [[row] if isinstance(row, Tensor) else row for row in self.columns[field]]
+            found[field] = count_ids(torch.cat([*chain.from_iterable(rows), none]).numpy())
+        return found
+
+
+class RowTraining(Training[B]):
+    """The batches of `buckets`, made of `rows`; `size` is that of their target texts.
+
+    `draw(epoch)` gives an epoch its own tokens for the same rows, a function of the epoch alone
+    (see `Tokenizer.sample`); without it all epochs read `rows`. Batches keep to the lengths of
+    `rows`. Only the epoch that is read is kept.
+    """
+
+    def __init__(
+        self,
+        rows: EncodedRows[B],
+        size: TextSize,
+        buckets: Buckets,
+        draw: Callable[[int], EncodedRows[B]] | None = None,
+    ) -> None:
+        self.tokens = sum(map(len, rows.targets()))
+        self.size = size
+        self.steps_per_epoch = buckets.steps_per_epoch
+        self.longest = max(first for first, *_ in rows.lengths)
+        self._first, self._latest = rows, (0, rows)
+        self._buckets = buckets
+        self._draw = draw
+
+    def batch(self, step: int) -> B:
+        epoch, rows = step // self.steps_per_epoch, self._first
+        if self._draw is not None and epoch > 0:
+            if self._latest[0] != epoch:
+                self._latest = (epoch, self._draw(epoch))
+            rows = self._latest[1]
+        return rows.batch(self._buckets.rows(step).tolist())
+
+    def counts(self) -> dict[str, Counts]:
+        return self._first.counts()
+
+
+class RowSplit(Split[B]):
+    """Held-out rows, each of them read once, from the initial state."""
+
+    def __init__(
+        self, rows: EncodedRows[B], size: TextSize, examples: Sequence[Example] = ()
+    ) -> None:
+        self.tokens = sum(map(len, rows.targets()))
+        self.unknown = sum(int((row == UNK).sum()) for row in rows.targets())
+        self.size = size
+        self.examples = examples
+        self._rows = rows
+
+    def walk(
+        self, visit: Visit[B, R], initial_state: Callable[[int], State], batch_size: int
+    ) -> list[R]:
+        """Rows of about one length together, for little padding; no state: each row is a whole."""
+        lengths = self._rows.lengths
+        order = sorted(range(len(lengths)), key=lengths.__getitem__)
+        chunks = (order[i : i + batch_size] for i in range(0, len(order), batch_size))
+        return [visit(self._rows.batch(chunk), None)[0] for chunk in chunks]

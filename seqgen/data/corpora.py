@@ -1,8 +1,11 @@
-"""Corpora: texts that have a name, so that a recipe runs without a file of one's own."""
+"""Corpora: texts that have a name, so that a recipe runs without a file of one's own.
+
+Those of Unicode are made of the tables of version 3.2, which every Python has and which never
+change.
+"""
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import random
 from abc import ABC, abstractmethod
@@ -14,6 +17,7 @@ from unicodedata import ucd_3_2_0 as unicode
 
 from seqgen.data.text_files import TextFile, cache_folder, fetch, read_text
 from seqgen.errors import DataError
+from seqgen.files import sha256
 from seqgen.options import Seed, Size
 from seqgen.registry import Registry
 
@@ -21,29 +25,27 @@ corpora: Registry[Corpus] = Registry("corpus", room="corpora")
 
 
 class Corpus(ABC):
-    """A text with a name. The first line of a corpus's docstring is what a listing shows.
+    """A text with a name. A listing shows the first line of its docstring.
 
-    For kinds of data with a source and a target the text has them on each line with a tab between;
-    for tagged data it has a token, a tab and its tag on each line, and blank lines between
-    sequences.
+    For kinds of data with a source and a target each line is a source, a tab and its target; for
+    tagged data each line is a token, a tab and its tag, with blank lines between sequences.
     """
 
     name: ClassVar[str]
 
     @abstractmethod
     def read(self) -> TextFile:
-        """The text. Errors: DataError where it is not ready."""
+        """The text. Raises DataError if it is not ready."""
 
-    @abstractmethod
     def ready(self) -> bool:
         """Whether `read` would work now, without a download."""
+        return True
 
     def fetch(self, on_progress: Callable[[int, int], None] | None = None) -> None:  # noqa: B027
         """Make the corpus ready; nothing to do for one that comes with Python.
 
-        `on_progress(bytes_so_far, size)` is called as the bytes come.
-
-        Errors: DataError where it does not come; SetupError where it cannot be written.
+        `on_progress(bytes_so_far, size)` is called as the bytes come. Raises DataError if they do
+        not come, SetupError if they cannot be written.
         """
 
 
@@ -60,7 +62,6 @@ class PythonDocs(Corpus):
     name = "python_docs"
 
     def read(self) -> TextFile:
-        """The topics in the order of their keys, a blank line between two."""
         if not self.ready():
             raise DataError(f"corpus '{self.name}': this Python comes without pydoc_data.topics")
         from pydoc_data.topics import topics
@@ -68,8 +69,7 @@ class PythonDocs(Corpus):
         return TextFile.of("\n\n".join(topics[key] for key in sorted(topics)))
 
     def ready(self) -> bool:
-        """Some systems pack the topics apart from Python."""
-        try:
+        try:  # some systems pack the topics apart from Python
             return importlib.util.find_spec("pydoc_data.topics") is not None
         except ModuleNotFoundError:
             return False
@@ -87,45 +87,36 @@ class TinyShakespeare(Corpus):
     size = 1_115_394
 
     def read(self) -> TextFile:
-        """The text as it was fetched."""
-        self._check()
-        return read_text(_shakespeare_path())
+        return read_text(self._checked())
 
     def ready(self) -> bool:
-        """Whether the right file is in the cache folder."""
         try:
-            self._check()
+            self._checked()
         except DataError:
             return False
         return True
 
     def fetch(self, on_progress: Callable[[int, int], None] | None = None) -> None:
-        """Download the text into the cache folder, unless it is there."""
         if not self.ready():
-            fetch(self.url, self.sha256, self.size, _shakespeare_path(), on_progress)
+            fetch(self.url, self.sha256, self.size, self._path, on_progress)
 
-    def _check(self) -> None:
-        path = _shakespeare_path()
-        get = f"seqgen data get {self.name}"
-        try:
-            found = hashlib.sha256(path.read_bytes()).hexdigest()
-        except FileNotFoundError:
-            message = f"is not here yet: {get} (or give a local file: data.path=FILE)"
-            raise DataError(f"corpus '{self.name}' {message}") from None
-        except OSError as error:
-            raise DataError(f"{path}: cannot be read: {error.strerror}") from None
+    @property
+    def _path(self) -> Path:
+        return cache_folder() / "tiny_shakespeare.txt"
+
+    def _checked(self) -> Path:
+        """Where the text is. Raises DataError if it is not there, or is another one."""
+        path, get = self._path, f"seqgen data get {self.name}"
+        if not path.exists():
+            missing = f"is not here yet: {get} (or give a local file: data.path=FILE)"
+            raise DataError(f"corpus '{self.name}' {missing}")
+        found = sha256(path, DataError)
         if found != self.sha256:
-            message = f"SHA-256 {found[:16]}... instead of {self.sha256[:16]}..."
+            hashes = f"SHA-256 {found[:16]}... instead of {self.sha256[:16]}..."
             raise DataError(
-                f"{path}: not what corpus '{self.name}' is ({message}); fetch it again: {get}"
+                f"{path}: not what corpus '{self.name}' is ({hashes}); fetch it again: {get}"
             )
-
-
-def _shakespeare_path() -> Path:
-    return cache_folder() / "tiny_shakespeare.txt"
-
-
-# Corpora made of the tables of Unicode 3.2, which every Python has and which never change.
+        return path
 
 
 _FAMILIES = ("CJK UNIFIED IDEOGRAPH-", "CJK COMPATIBILITY IDEOGRAPH-", "HANGUL SYLLABLE ")
@@ -139,32 +130,22 @@ class UnicodeNames(Corpus):
     name = "unicode_names"
 
     def read(self) -> TextFile:
-        """The names in the order of their code points."""
         return TextFile.of("".join(f"{name}\n" for _, name in _named()))
-
-    def ready(self) -> bool:
-        """Always: the names come with Python."""
-        return True
 
 
 @corpora.register("unicode_categories")
 class UnicodeCategories(Corpus):
     """Labelled: 12,886 character names of Unicode 3.2, each with its category (Lu, So, ...).
 
-    The ideographs of China, Japan and Korea and the Hangul syllables are left out: they have a
+    Chinese, Japanese and Korean ideographs and the Hangul syllables are left out: they have a
     number or a spelling for a name, and are all of the category Lo.
     """
 
     name = "unicode_categories"
 
     def read(self) -> TextFile:
-        """`GREEK SMALL LETTER ALPHA<TAB>Ll`, in the order of the code points."""
         own = ((each, name) for each, name in _named() if not name.startswith(_FAMILIES))
         return TextFile.of("".join(f"{name}\t{unicode.category(each)}\n" for each, name in own))
-
-    def ready(self) -> bool:
-        """Always: the categories come with Python."""
-        return True
 
 
 @corpora.register("hangul")
@@ -174,15 +155,9 @@ class Hangul(Corpus):
     name = "hangul"
 
     def read(self) -> TextFile:
-        """The jamo of a syllable without a space, a tab, and what `HANGUL SYLLABLE` is followed by
-        in its name, such as GAG; in the order of the code points."""
         named = ((each, name) for each, name in _named() if name.startswith("HANGUL SYLLABLE "))
         rows = (f"{jamo(each)}\t{name.split()[-1]}\n" for each, name in named)
         return TextFile.of("".join(rows))
-
-    def ready(self) -> bool:
-        """Always: the names come with Python."""
-        return True
 
 
 def jamo(syllable: str) -> str:
@@ -205,40 +180,19 @@ def _named() -> Iterator[tuple[str, str]]:
             yield each, name
 
 
-# The corpus `dates`: dates as people write them in English, and the same dates as ISO 8601.
-
-
 T = TypeVar("T")
 
 # Written out here: those of the standard library follow the locale.
-MONTHS = [
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-]
-WEEKDAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
-_ONES = ["first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth"]
-_TEENS = [
-    "tenth",
-    "eleventh",
-    "twelfth",
-    "thirteenth",
-    "fourteenth",
-    "fifteenth",
-    "sixteenth",
-    "seventeenth",
-    "eighteenth",
-    "nineteenth",
-]
+MONTHS, WEEKDAYS, _ONES, _TEENS = map(
+    str.split,
+    (
+        "January February March April May June July August September October November December",
+        "Monday Tuesday Wednesday Thursday Friday Saturday Sunday",
+        "first second third fourth fifth sixth seventh eighth ninth",
+        "tenth eleventh twelfth thirteenth fourteenth fifteenth sixteenth seventeenth eighteenth "
+        "nineteenth",
+    ),
+)
 _TWENTIES = ["twentieth", *(f"twenty-{each}" for each in _ONES)]
 ORDINALS = [*_ONES, *_TEENS, *_TWENTIES, "thirtieth", "thirty-first"]
 
@@ -312,14 +266,10 @@ class Dates(Corpus):
         self.seed = seed
 
     def read(self) -> TextFile:
-        """`Thursday, 3rd of May 1984<TAB>1984-05-03`, in the order in which they were drawn."""
         return TextFile.of("".join(f"{source}\t{target}\n" for source, target in self._rows()))
 
-    def ready(self) -> bool:
-        """Always: the dates are made here."""
-        return True
-
     def _rows(self) -> Iterator[tuple[str, str]]:
+        """Sources and targets, such as `Thursday, 3rd of May 1984` and `1984-05-03`."""
         draw, seen = _Draw(self.seed), set[str]()
         while len(seen) < self.count:
             day = date.fromordinal(_FIRST + draw.below(_LAST - _FIRST + 1))

@@ -1,4 +1,4 @@
-"""The corpus `punctuation`: words in lower case without marks, tagged with what restores them."""
+"""The corpora `python_library`, documentation as prose, and `punctuation`, its words tagged."""
 
 from __future__ import annotations
 
@@ -13,9 +13,6 @@ from pathlib import Path
 from seqgen.data.corpora import Corpus, CorpusFactory, PythonDocs, corpora
 from seqgen.data.text_files import TextFile
 from seqgen.errors import DataError
-
-# Prose in the text of a documentation: its sentences, without what is code, table or markup.
-
 
 _HEADING = re.compile(r"\s*([*=\-~^\"'.#_])\1+\s*")
 _CODE = re.compile(r"\s*(\+[-=]|\||>>>|\.\.\. )|.*::=")
@@ -38,21 +35,18 @@ _MARKUP = (
 
 
 def sentences(text: str) -> Iterator[list[str]]:
-    """The sentences of each paragraph of `text`, as plain text.
+    """The sentences of each paragraph of a documentation, as plain text.
 
     Headings, tables, grammars, dialogues, and what is indented below a line that ends with a colon
     are no paragraphs. Quotation marks, emphasis, the numbers of footnotes and asides in brackets
-    are taken off; code in several words with signs in it stays as it is.
+    are removed; code of several words with signs in it stays as it is.
     """
     for paragraph in _paragraphs(text):
         # Sentences are cut first: a quoted full stop is followed by its quotation mark.
-        yield [_plain(each) for each in _SENTENCE_END.split(paragraph)]
-
-
-def _plain(sentence: str) -> str:
-    for pattern, replacement in _MARKUP:
-        sentence = re.sub(pattern, replacement, sentence)
-    return sentence
+        found = _SENTENCE_END.split(paragraph)
+        for pattern, replacement in _MARKUP:
+            found = [re.sub(pattern, replacement, sentence) for sentence in found]
+        yield found
 
 
 def _paragraphs(text: str) -> Iterator[str]:
@@ -68,7 +62,10 @@ def _paragraphs(text: str) -> Iterator[str]:
         code = None
         if _HEADING.fullmatch(lines[-1]) or any(map(_CODE.match, lines)):
             continue
-        lines = _without_term(lines)
+        if mark := _ITEM.match(lines[0]):
+            lines = [lines[0][mark.end() :], *lines[1:]]
+        elif len(lines) > 1 and _indent(lines[0]) < _indent(lines[1]):
+            lines = lines[1:]  # a definition, without the term above it
         if len({_indent(line) for line in lines[1:]}) > 1:
             continue
         paragraph = _HYPHEN.sub("", "\n".join(map(str.strip, lines))).replace("\n", " ")
@@ -77,21 +74,8 @@ def _paragraphs(text: str) -> Iterator[str]:
         yield paragraph
 
 
-def _without_term(lines: list[str]) -> list[str]:
-    """An item of a list without its mark, a definition without the line above it."""
-    mark = _ITEM.match(lines[0])
-    if mark:
-        return [lines[0][mark.end() :], *lines[1:]]
-    if len(lines) > 1 and _indent(lines[0]) < _indent(lines[1]):
-        return lines[1:]
-    return lines
-
-
 def _indent(line: str) -> int:
     return len(line) - len(line.lstrip())
-
-
-# The corpus `python_library`: what the standard library says of itself, read and not imported.
 
 
 _LEFT_OUT = {"ensurepip", "idlelib", "lib2to3", "pydoc_data", "test", "tests", "turtledemo"}
@@ -102,13 +86,13 @@ _LEFT_OUT = {"ensurepip", "idlelib", "lib2to3", "pydoc_data", "test", "tests", "
 class PythonLibrary(Corpus):
     """The help topics and the docstrings of this Python's library: 2 MB of prose; no download.
 
-    The text differs a little from one release of Python to the next.
+    Docstrings follow the text of `python_docs` module by module; modules are parsed, not imported,
+    which takes some seconds. The text differs a little from one release of Python to the next.
     """
 
     name = "python_library"
 
     def read(self) -> TextFile:
-        """The text of `python_docs`, then the docstrings module by module; takes some seconds."""
         docs = PythonDocs()
         if not self.ready():
             raise DataError(f"corpus '{self.name}': this Python comes without its library's source")
@@ -116,7 +100,7 @@ class PythonLibrary(Corpus):
         return TextFile.of("\n\n".join([docs.read().text, *found]))
 
     def ready(self) -> bool:
-        """Some systems pack the library without its source."""
+        # Some systems pack the library without its source.
         return PythonDocs().ready() and bool(self._modules)
 
     @cached_property
@@ -125,17 +109,16 @@ class PythonLibrary(Corpus):
 
 
 def docstrings(path: Path) -> Iterator[str]:
-    """The docstrings of a module, its classes and functions, as they stand in the file.
+    """The docstrings of a module, its classes and functions, in the order of the file.
 
-    Nothing is yielded for what is no UTF-8 or no Python: some packages hold such files on purpose.
+    A file that is no UTF-8 or no Python has none: some packages hold such files on purpose.
     """
     try:
         tree = ast.parse(path.read_bytes())
     except (SyntaxError, ValueError):
         return
     for node in _documented(tree):
-        text = ast.get_docstring(node)
-        if text:
+        if text := ast.get_docstring(node):
             # A lone surrogate, written as an escape, is no character.
             yield text.encode(errors="replace").decode()
 
@@ -196,24 +179,21 @@ class Punctuation(Corpus):
         self.corpus = corpora.build(corpus)
 
     def read(self) -> TextFile:
-        """`assert<TAB>Cap`, a word a line, and a blank line between two sequences."""
         passages = _passages(self.corpus.read().text)
         blocks = ("".join(f"{word}\t{tag}\n" for word, tag in each) for each in passages)
         return TextFile.of("\n".join(blocks))
 
     def ready(self) -> bool:
-        """Whether the corpus is whose prose it is."""
         return self.corpus.ready()
 
     def fetch(self, on_progress: Callable[[int, int], None] | None = None) -> None:
-        """Fetch the corpus whose prose it is."""
         self.corpus.fetch(on_progress)
 
 
 def tagged(token: str) -> tuple[str, str] | None:
-    """A word with its mark as the bare word and its tag: `("however", "Cap,")` for `However,`.
+    """The bare word and the tag of a word with its mark: `("however", "Cap,")` for `However,`.
 
-    None for what is no word with at most one mark behind it.
+    None if it is no word with at most one mark behind it.
     """
     found = _TOKEN.fullmatch(token)
     if not found:
@@ -225,20 +205,19 @@ def tagged(token: str) -> tuple[str, str] | None:
 
 
 def restored(words: Sequence[str], tags: Sequence[str]) -> str:
-    """The text that `words` are with what their `tags` say.
+    """The text of `words` with the case and the marks of their `tags`.
 
-    Errors: ValueError for a tag that is none, and where there is not one for each word.
+    Raises ValueError if there is not one tag for each word, or another one than `TAGS`.
     """
     if len(words) != len(tags):
         raise ValueError(f"`tags` must be one for each of {len(words)} words, but are {len(tags)}")
-    return " ".join(_restored(word, tag) for word, tag in zip(words, tags, strict=True))
-
-
-def _restored(word: str, tag: str) -> str:
-    if tag not in TAGS:
-        raise ValueError(f"`tags` must be of {', '.join(TAGS)}, but there is {tag!r}")
-    case = tag.rstrip("".join(MARKS))
-    return CASES.get(case, str)(word) + tag.removeprefix(case)
+    found = []
+    for word, tag in zip(words, tags, strict=True):
+        if tag not in TAGS:
+            raise ValueError(f"`tags` must be of {', '.join(TAGS)}, but there is {tag!r}")
+        case = tag.rstrip("".join(MARKS))
+        found.append(CASES.get(case, str)(word) + tag.removeprefix(case))
+    return " ".join(found)
 
 
 def _passages(text: str) -> Iterator[list[tuple[str, str]]]:
@@ -258,7 +237,7 @@ def _passages(text: str) -> Iterator[list[tuple[str, str]]]:
 
 
 def _words(sentence: str) -> list[tuple[str, str]]:
-    """The words and tags of a sentence; none where it has no beginning or end, or other tokens."""
+    """The words and tags of a sentence; none if it has no beginning, no end, or other tokens."""
     tokens = sentence.split()
     if len(tokens) < 3 or not tokens[-1].endswith(_SENTENCE_ENDS):
         return []

@@ -1,4 +1,4 @@
-"""Rows: tables of texts as TSV, CSV or JSON lines, and how rows are divided into parts."""
+"""Tables of texts: TSV, CSV and JSON lines, with or without a header, and files in parallel."""
 
 from __future__ import annotations
 
@@ -8,29 +8,23 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeVar
-
-import numpy as np
+from typing import Any, Literal, NamedTuple
 
 from seqgen.data.text_files import PACKED_SUFFIXES, TextFile
 from seqgen.errors import DataError
 from seqgen.options import did_you_mean
 
-T = TypeVar("T")
 Format = Literal["auto", "tsv", "csv", "jsonl"]
 Header = Literal["auto"] | bool
 Place = int | str
 """A column: its number, from 1, or its name in the header."""
+Record = tuple[int, list[str]]
+"""The line in which a record begins, and its cells, of which a blank line has none."""
 
 SKIPPED = "_"
-"""The name of a column that is there and not read."""
+"""The name of a column that is not read."""
 
-_FORMATS: Mapping[str, Format] = {
-    ".csv": "csv",
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".json": "jsonl",
-}
+_JSON_LINES = (".jsonl", ".ndjson", ".json")
 _USUAL_NAMES = re.compile(
     "source|target|src|tgt|features|text|label|labels|class|category|words?|tokens?|tags?|u?pos|xpos"
     "|form|lemma|id|index|input|output|sentence|question|answer|lang|language|pronunciation|phonemes"
@@ -41,20 +35,24 @@ _USUAL_NAMES = re.compile(
 
 
 class Row(NamedTuple):
-    """The texts of a row, by the columns that are read, and the number of its line."""
+    """The number of a row's line, and the texts of its columns that are read."""
 
     line: int
     texts: tuple[str, ...]
 
 
+Table = tuple[list[Row], str]
+"""Rows, and a note on how they were read."""
+
+
 @dataclass(frozen=True)
 class Layout:
-    """What stands in the columns of a table.
+    """What the columns of a table contain.
 
     `columns` are what is read in the order of the table, `_` for a column that is not, or a mapping
     from what is read to a column's number, from 1, or its name. `format: auto` goes by the file's
-    name (.csv, .jsonl, .ndjson, .json; else TSV), `header: auto` takes a first row for one whose
-    texts are all usual names of columns. Raises ValueError if the options do not go together.
+    name (.csv, .jsonl, .ndjson, .json; else TSV), `header: auto` takes a first row for a header if
+    its texts are all usual names of columns. Raises ValueError if the options do not go together.
     """
 
     columns: Sequence[str] | Mapping[Any, Place]
@@ -64,48 +62,50 @@ class Layout:
     def __post_init__(self) -> None:
         if self.named and self.header is False:
             raise ValueError("`header` must not be false where `columns` names columns")
-        places = self.columns.values() if isinstance(self.columns, Mapping) else ()
-        wrong = [place for place in places if not place or (isinstance(place, int) and place < 0)]
-        if wrong:
-            raise ValueError(f"`columns` must be numbers from 1 or names, but has {wrong[0]!r}")
+        for place in self.places:
+            if not place or (isinstance(place, int) and place < 0):
+                raise ValueError(f"`columns` must be numbers from 1 or names, but has {place!r}")
+
+    @property
+    def places(self) -> Sequence[Place]:
+        """Where the columns are, if a mapping says so."""
+        return [*self.columns.values()] if isinstance(self.columns, Mapping) else []
 
     @property
     def read(self) -> tuple[str, ...]:
-        """What is read, in the order in which rows have it."""
+        """What is read, in the order of a row's texts."""
         return tuple(column for column in self.columns if column != SKIPPED)
 
     @property
     def named(self) -> bool:
         """Whether columns are found by names that only a header can have."""
-        places = self.columns.values() if isinstance(self.columns, Mapping) else ()
-        return any(isinstance(each, str) for each in places)
+        return any(isinstance(each, str) for each in self.places)
 
     def format_of(self, name: str) -> Format:
         """The format of the file `name`."""
         return format_of(name) if self.format == "auto" else self.format
 
-
-class Table(NamedTuple):
-    """The rows that are read, those of blank lines without a text, and what a person should know of
-    how the text was read."""
-
-    rows: list[Row]
-    note: str
+    def is_header(self, first: Sequence[str]) -> bool:
+        """Whether the first row is a header."""
+        if self.header != "auto" or self.named:
+            return self.named or self.header is True
+        names = _names(first)
+        return 1 < len(names) == len(set(names)) and all(map(_USUAL_NAMES.fullmatch, names))
 
 
 def format_of(name: str) -> Format:
     """The format of a table, by the name of its file."""
     path = Path(name)
     suffix = Path(path.stem).suffix if path.suffix in PACKED_SUFFIXES else path.suffix
-    return _FORMATS.get(suffix.lower(), "tsv")
+    if suffix.lower() in _JSON_LINES:
+        return "jsonl"
+    return "csv" if suffix.lower() == ".csv" else "tsv"
 
 
 def lines_of(text: str) -> list[str]:
-    r"""The lines of `text`, which end at `\n`; behind the last `\n` is none."""
+    r"""The lines of `text`, which end at `\n`; there is none behind the last `\n`."""
     lines = text.split("\n")
-    if not lines[-1]:
-        lines.pop()
-    return lines
+    return lines if lines[-1] else lines[:-1]
 
 
 def read_table(
@@ -114,27 +114,27 @@ def read_table(
     layout: Layout,
     miscounted: Callable[[Sequence[str], int], str] = lambda cells, count: "",
 ) -> Table:
-    """The rows of a text, each with the texts that `layout` reads; a blank line has none of them.
+    """The rows of a text, each with the texts that `layout` reads, and a note on how it was read; a
+    blank line has no texts.
 
-    In TSV nothing is quoted, and spaces belong to the texts. In CSV a text in quotation marks may
-    have commas and ends of lines in it. Raises DataError, with the line, if the text is not such a
-    table; `miscounted` may say it in words of its own for a line of another number of columns.
+    In TSV nothing is quoted, and spaces belong to the texts. In CSV a quoted text may have commas
+    and line ends in it. `miscounted` may word the error for a row of another number of columns.
+    Raises DataError, with the line, if the text is no such table.
     """
     form = layout.format_of(name)
     if form == "jsonl":
         note = "" if layout.format == form else f"{name}: read as JSON lines"
-        return Table([Row(*each) for each in json_rows(file, name, layout, str)], note)
+        return [Row(*each) for each in json_rows(file, name, layout, str)], note
     records = [*(_csv_records if form == "csv" else _tsv_records)(file.text, name)]
     first = next((record for record in records if record[1]), None)
     if first is None:
-        return Table([Row(line, ()) for line, _ in records], "")
-    header = _is_header(first[1], layout)
+        return [Row(line, ()) for line, _ in records], ""
+    header = layout.is_header(first[1])
     places, count = _places(first, name, layout, header)
     rows = []
     for line, cells in records[records.index(first) + 1 :] if header else records:
-        if not cells or (
-            len(layout.read) > 1 and not "".join(cells).strip(" ") and len(cells) == 1
-        ):
+        blank = len(cells) == 1 and not cells[0].strip(" ") and len(layout.read) > 1
+        if not cells or blank:
             rows.append(Row(line, ()))
             continue
         if len(cells) != count:
@@ -144,91 +144,49 @@ def read_table(
         rows.append(Row(line, tuple(cells[place] for place in places)))
     kind = ""
     if form == "csv" and layout.format == "auto":
-        kind = " as CSV" + {";": " with semicolons", "\t": " with tabs"}.get(
-            _delimiter(file.text), ""
-        )
-    return Table(rows, _note(first, name, layout, header and not layout.named, kind))
+        separators = {",": "", ";": " with semicolons", "\t": " with tabs"}
+        kind = f" as CSV{separators[_delimiter(file.text)]}"
+    return rows, _note(first, name, layout, header, kind)
 
 
 def parse_table(file: TextFile, name: str, layout: Layout) -> Table:
-    """`read_table`, in which a blank line is a row of empty texts. Raises DataError if there is no
-    row as well."""
-    table = read_table(file, name, layout)
-    rows = [row if row.texts else Row(row.line, ("",) * len(layout.read)) for row in table.rows]
+    """Like `read_table`, but blank lines are rows of empty texts, and there must be a row that is
+    not. Raises DataError."""
+    found, note = read_table(file, name, layout)
+    rows = [row if row.texts else Row(row.line, ("",) * len(layout.read)) for row in found]
     if not any(any(row.texts) for row in rows):
         lines = len(lines_of(file.text))
         header = " but the header" if lines > len(rows) else ""
         number = f"{lines} line{'s' if lines > 1 else ''}"
         blank = f"{number}, all of them empty{header}" if lines else "an empty file"
         raise DataError(f"{name}: no rows in it ({blank})")
-    return Table(rows, table.note)
+    return rows, note
 
 
-def parse_parallel(files: Sequence[TextFile], names: Sequence[str], layout: Layout) -> list[Row]:
-    """The rows of texts in parallel, one for each column: line n of each of them is row n. Where
-    `header` is true the first line of each is none.
+def parse_parallel(files: Sequence[tuple[TextFile, str]], layout: Layout) -> list[Row]:
+    """The rows of named files in parallel, one a column: line n of each is row n. If `header` is
+    true the first line of each is no row.
 
-    Errors: DataError as for a table, and where the texts do not have as many lines.
+    Raises DataError as `parse_table`, and if the files do not have as many lines.
     """
     columns, header = [*layout.columns], layout.header is True
-    read = [i for i, column in enumerate(columns) if column != SKIPPED]
+    if len(files) != len(columns):
+        names = ", ".join(name for _, name in files)
+        raise DataError(f"{names}: {len(files)} files in parallel, but {len(columns)} columns")
+    read = [each for column, each in zip(columns, files, strict=True) if column != SKIPPED]
     tables = [
-        parse_table(files[i], names[i], Layout((columns[i],), "tsv", header)).rows for i in read
+        parse_table(file, name, Layout((column,), "tsv", header))[0]
+        for column, (file, name) in zip(layout.read, read, strict=True)
     ]
-    if len({len(rows) for rows in tables}) > 1:
-        counts = [f"{len(rows)} lines in {names[i]}" for i, rows in zip(read, tables, strict=True)]
-        found = " and ".join(counts)
-        raise DataError(f"files in parallel must have as many lines, but there are {found}")
+    counts = [len(rows) for rows in tables]
+    if len(set(counts)) > 1:
+        found = zip(counts, read, strict=True)
+        said = " and ".join(f"{count} lines in {name}" for count, (_, name) in found)
+        raise DataError(f"files in parallel must have as many lines, but there are {said}")
     return [
         Row(together[0].line, tuple(row.texts[0] for row in together))
         for together in zip(*tables, strict=True)
     ]
-
-
-def divided(
-    rows: Sequence[T], shares: Sequence[float], seed: int, key: Callable[[T], object]
-) -> list[list[T]]:
-    """The rows in parts, each of its share of the different keys, drawn from `seed`.
-
-    Rows with the same key stay together, and in their order. The draw depends on the keys in the
-    order in which they first appear, and on nothing else.
-    """
-    keys = list(dict.fromkeys(map(key, rows)))
-    drawn = np.random.default_rng(seed).permutation(len(keys))
-    ends = np.rint(np.cumsum(shares) * len(keys)).astype(int)
-    parts = np.searchsorted(ends, np.arange(len(keys)), side="right")
-    part_of = {keys[place]: int(part) for place, part in zip(drawn, parts, strict=True)}
-    return [[row for row in rows if part_of[key(row)] == part] for part in range(len(shares))]
-
-
-def some_lines(numbers: Sequence[int]) -> str:
-    """`line 3`, or `lines 3, 7, 12, 20, 31, ...`: the first few of them."""
-    first = ", ".join(map(str, numbers[:5])) + (", ..." if len(numbers) > 5 else "")
-    return f"line{'s' if len(numbers) > 1 else ''} {first}"
-
-
-def _tsv_records(text: str, name: str) -> Iterator[tuple[int, list[str]]]:
-    for number, line in enumerate(lines_of(text), 1):
-        yield number, line.split("\t") if line else []
-
-
-def _csv_records(text: str, name: str) -> Iterator[tuple[int, list[str]]]:
-    """The line in which each record begins, and its texts, of which a blank line has none."""
-    lines = (line + "\n" for line in lines_of(text))
-    reader = csv.reader(lines, delimiter=_delimiter(text), strict=True)
-    begin = 1
-    try:
-        for cells in reader:
-            yield begin, cells
-            begin = reader.line_num + 1
-    except csv.Error as error:
-        raise DataError(f"{name}:{begin}: not CSV: {error}") from None
-
-
-def _delimiter(text: str) -> str:
-    """A comma; where the first line has none, a semicolon or a tab if it has that."""
-    first = next(filter(None, lines_of(text)), "")
-    return next((sign for sign in ",;\t" if sign in first), ",")
 
 
 def json_rows(
@@ -251,8 +209,37 @@ def json_rows(
         yield number, tuple(_json_value(found, str(key), place, wanted) for key in keys.values())
 
 
+def some_lines(numbers: Sequence[int]) -> str:
+    """`line 3`, or `lines 3, 7, 12, 20, 31, ...`: the first few of them."""
+    first = ", ".join(map(str, numbers[:5])) + (", ..." if len(numbers) > 5 else "")
+    return f"line{'s' if len(numbers) > 1 else ''} {first}"
+
+
+def _tsv_records(text: str, name: str) -> Iterator[Record]:
+    for number, line in enumerate(lines_of(text), 1):
+        yield number, line.split("\t") if line else []
+
+
+def _csv_records(text: str, name: str) -> Iterator[Record]:
+    lines = (line + "\n" for line in lines_of(text))
+    reader = csv.reader(lines, delimiter=_delimiter(text), strict=True)
+    begin = 1
+    try:
+        for cells in reader:
+            yield begin, cells
+            begin = reader.line_num + 1
+    except csv.Error as error:
+        raise DataError(f"{name}:{begin}: not CSV: {error}") from None
+
+
+def _delimiter(text: str) -> str:
+    """A comma; if the first line has none, a semicolon or a tab if it has that."""
+    first = next(filter(None, lines_of(text)), "")
+    return next((sign for sign in ",;\t" if sign in first), ",")
+
+
 def _json_value(found: Mapping[str, Any], key: str, place: str, wanted: type) -> Any:
-    """A text, or a list of texts; a whole number, as labels often are, is the text of it."""
+    """A text, or a list of texts; an integer, as labels often are, is the text of it."""
     if key not in found:
         raise DataError(f"{place}: has no {key!r}{_instead(key, [*found])}")
     value = found[key]
@@ -265,27 +252,24 @@ def _json_value(found: Mapping[str, Any], key: str, place: str, wanted: type) ->
     raise DataError(f"{place}: {key!r} must be {kind}, but is {json.dumps(value)[:40]}")
 
 
+def _names(cells: Sequence[str]) -> list[str]:
+    return [cell.strip().casefold() for cell in cells]
+
+
 def _instead(key: str, names: Sequence[str]) -> str:
-    """What a column may be called that is not there, and the option that says so."""
+    """What a missing column may be called, and the option that says so."""
     near, some = did_you_mean(key, names), ", ".join(map(str, names[:8]))
     return f"{near}; there are {some} (data.columns={{source: NAME, ...}} says which are read)"
 
 
-def _is_header(first: Sequence[str], layout: Layout) -> bool:
-    if layout.header != "auto" or layout.named:
-        return layout.named or layout.header is True
-    names = [each.strip().casefold() for each in first]
-    return 1 < len(names) == len(set(names)) and all(map(_USUAL_NAMES.fullmatch, names))
+def _places(first: Record, name: str, layout: Layout, header: bool) -> tuple[list[int], int]:
+    """Where in a row the texts that are read stand, and how many columns it has.
 
-
-def _places(
-    first: tuple[int, Sequence[str]], name: str, layout: Layout, header: bool
-) -> tuple[list[int], int]:
-    """Where in a row the texts stand that are read, and how many it has. Raises DataError if the
-    first row, which may be a header, lacks one."""
+    Raises DataError if the first row, which may be a header, lacks one.
+    """
     line, cells = first
     if not isinstance(layout.columns, Mapping):
-        names = [cell.strip().casefold() for cell in cells] if header else []
+        names = _names(cells) if header else []
         if set(layout.read) <= set(names):
             return [_place_of(each, cells, f"{name}:{line}") for each in layout.read], len(cells)
         columns = [*layout.columns]
@@ -305,41 +289,35 @@ def _places(
 
 
 def _place_of(column: str, cells: Sequence[str], place: str) -> int:
-    names = [cell.strip().casefold() for cell in cells]
-    wanted = column.strip().casefold()
-    if names.count(wanted) != 1:
-        if wanted in names:
-            raise DataError(f"{place}: {names.count(wanted)} columns are called {column!r}")
+    """Where the column of this name is. Raises DataError if there is not one of it."""
+    names, wanted = _names(cells), column.strip().casefold()
+    if wanted not in names:
         raise DataError(f"{place}: no column {column!r}{_instead(column, cells)}")
+    if names.count(wanted) > 1:
+        raise DataError(f"{place}: {names.count(wanted)} columns are called {column!r}")
     return names.index(wanted)
 
 
-def _note(
-    first: tuple[int, Sequence[str]], name: str, layout: Layout, header: bool, kind: str
-) -> str:
-    """What was recognised that no option said: the `kind` of table, and its header."""
+def _note(first: Record, name: str, layout: Layout, header: bool, kind: str) -> str:
+    """What was recognised that no option says: the `kind` of table, and its header."""
     line, cells = first
     row = ", ".join(cells[:8])
-    if layout.header == "auto" and header:
+    if layout.header != "auto" or layout.named:
+        return f"{name}: read{kind}" if kind else ""
+    if header:
         what = f"with a header ({row}), not a row; header: false reads it as a row"
         return f"{name}:{line}: read{kind} {what}"
-    if kind and layout.header == "auto" and not layout.named:
-        return f"{name}: read{kind}, without a header; header: true if {row!r} is one"
-    return f"{name}: read{kind}" if kind else ""
+    return f"{name}: read{kind}, without a header; header: true if {row!r} is one" if kind else ""
 
 
 def _miscounted(cells: Sequence[str], count: int, columns: Sequence[str], form: Format) -> str:
-    found = len(cells)
-    names = (
-        f" ({', '.join(columns)})"
-        if len(columns) == count and not isinstance(columns, Mapping)
-        else ""
-    )
+    """What is wrong with a row that does not have `count` columns."""
+    found, text = len(cells), cells[0]
+    names = f" ({', '.join(columns)})" if len(columns) == count else ""
     said = f"{found} column{'s' if found > 1 else ''} instead of {count}{names}"
     if form == "csv":
         return said
     tabs = {0: "there is no tab", 1: "there is 1 tab"}.get(found - 1, f"there are {found - 1} tabs")
-    text = cells[0]
     hint = ""
     if found == 1 and text.startswith("{") and text.endswith("}"):
         hint = " (data.format=jsonl reads JSON lines)"

@@ -2,30 +2,46 @@
 
 from __future__ import annotations
 
+from abc import ABC
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, NamedTuple, TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from seqgen.data.base import Data, Example, Split, SplitName, TextSize, Training, data, passage
-from seqgen.data.batches import Prompts, TokenBatch
-from seqgen.data.row_files import PART_NAMES, PartFiles, PartName
+from seqgen.data.base import Data, Example, Split, TextSize, Training, Visit, data, passage
+from seqgen.data.batches import Prompts, TokenBatch, padded
+from seqgen.data.part_files import PART_NAMES, TEXT_FILES, PartFiles, PartName, SplitName
 from seqgen.data.text_files import TextFile
 from seqgen.errors import DataError
 from seqgen.options import Size
 from seqgen.state import State, leaves, reorder, select
-from seqgen.tokenizers import BOS, PAD, UNK, Tokenizers
+from seqgen.tokenizers import BOS, UNK, Tokenizers
 from seqgen.tokenizers.base import Counts, count_ids
 
-# The stream that each epoch of training reads: always the same, or other pieces of one text.
+WINDOW = 256
+"""How many tokens of each lane a visit reads; it bounds the memory and changes no result."""
+
+SHORTEST_LANE = 512
+"""Lanes this long forget how they began, so that two passes over them usually suffice."""
+
+TOLERANCE = 1e-5
+"""How far two states may be apart, relative to max(1, |state|), to count as the same.
+
+Below about 2e-6 two readings of one lane differ by rounding alone: a closer look never ends.
+"""
+
+USUAL_PROMPT_SIZE = 50
+"""Tokens of a passage that are its prompt."""
+
+R = TypeVar("R")
 
 
 class Epochs:
-    """A stream for each epoch, all of the length of the first.
+    """The stream that each epoch of training reads, always as long as the first.
 
     `draw(epoch)` gives the tokens of an epoch, a function of the epoch alone; without it all
     epochs read `first`. An epoch that has more tokens than the first loses its last ones, one that
@@ -42,26 +58,27 @@ class Epochs:
         if self._draw is None:
             return self.first
         if self._latest[0] != epoch:
-            self._latest = (epoch, _fitted(self._draw(epoch), len(self.first)))
+            stream, size = self._draw(epoch), len(self.first)
+            self._latest = (epoch, stream.repeat(-(-size // len(stream)))[:size])
         return self._latest[1]
 
 
-def _fitted(stream: Tensor, size: int) -> Tensor:
-    repeats = -(-size // len(stream))
-    return torch.cat([stream] * repeats)[:size] if repeats > 1 else stream[:size]
+class _StreamTraining(Training[TokenBatch], ABC):
+    """Windows of a stream whose first token is read, but not predicted."""
+
+    def __init__(
+        self, epochs: Epochs, size: TextSize, *, rows: int, window: int, seed: int
+    ) -> None:
+        self.tokens = len(epochs.first) - 1
+        self.size = size
+        self._epochs = epochs
+        self._rows, self._window, self._seed = rows, window, seed
+
+    def counts(self) -> dict[str, Counts]:
+        return {"text": count_ids(self._epochs.first[1:].numpy())}
 
 
-# Training batches cut out of one long stream, each a pure function of its step.
-
-
-class Window(NamedTuple):
-    """The size of a batch: `rows` of `length` tokens."""
-
-    rows: int
-    length: int
-
-
-class Lanes(Training[TokenBatch]):
+class Lanes(_StreamTraining):
     """`rows` lanes side by side, read window by window with the state carried.
 
     With 2 lanes and a window of 3, the stream a b c d e f g h i j k l m n o is read as
@@ -70,88 +87,46 @@ class Lanes(Training[TokenBatch]):
     end at the same places; n and o leave room for the largest.
     """
 
-    def __init__(self, epochs: Epochs, size: TextSize, window: Window, seed: int) -> None:
-        self.tokens = len(epochs.first) - 1
-        self.size = size
-        self._epochs = epochs
-        self._rows, self._window = rows, length = window
-        self._seed = seed
+    def __init__(self, epochs: Epochs, size: TextSize, **options: int) -> None:
+        super().__init__(epochs, size, **options)
         # Every epoch has as many steps: lanes leave room for the largest offset, window - 1.
-        self._length = (self.tokens - (length - 1)) // rows
-        self.steps_per_epoch = -(-self._length // length)
+        self._length = (self.tokens - (self._window - 1)) // self._rows
+        self.steps_per_epoch = -(-self._length // self._window)
 
     def batch(self, step: int) -> TokenBatch:
         """Window `step % steps_per_epoch` of all lanes; the state is carried within an epoch."""
         epoch, index = divmod(step, self.steps_per_epoch)
-        first = self._offset(epoch)
-        size = self._rows * self._length
+        rows, window = self._rows, self._window
+        first = 0
+        if epoch:
+            first = int(np.random.default_rng([self._seed, epoch]).integers(window))
+        size = rows * self._length
         stream = self._epochs.stream(epoch)
-        inputs = stream[first : first + size].view(self._rows, self._length)
-        targets = stream[first + 1 : first + 1 + size].view(self._rows, self._length)
-        here = slice(index * self._window, (index + 1) * self._window)
+        inputs = stream[first : first + size].view(rows, self._length)
+        targets = stream[first + 1 : first + 1 + size].view(rows, self._length)
+        here = slice(index * window, (index + 1) * window)
         return TokenBatch(inputs[:, here], targets[:, here], None, continues=index > 0)
 
-    def counts(self) -> dict[str, Counts]:
-        """Of `text`."""
-        return {"text": _counted(self._epochs.first)}
 
-    def _offset(self, epoch: int) -> int:
-        if epoch == 0:
-            return 0
-        return int(np.random.default_rng([self._seed, epoch]).integers(self._window))
-
-
-class RandomWindows(Training[TokenBatch]):
+class RandomWindows(_StreamTraining):
     """`rows` windows anywhere in the stream, each read from the initial state."""
 
-    def __init__(self, epochs: Epochs, size: TextSize, window: Window, seed: int) -> None:
-        self.tokens = len(epochs.first) - 1
-        self.size = size
-        self.steps_per_epoch = -(-self.tokens // (window.rows * window.length))
-        self._epochs = epochs
-        self._rows = window.rows
-        self._seed = seed
-        self._window = torch.arange(window.length)
+    def __init__(self, epochs: Epochs, size: TextSize, **options: int) -> None:
+        super().__init__(epochs, size, **options)
+        self.steps_per_epoch = -(-self.tokens // (self._rows * self._window))
+        self._places = torch.arange(self._window)
 
     def batch(self, step: int) -> TokenBatch:
         """Windows drawn from the seed and the step alone."""
-        last = self.tokens - len(self._window)
-        starts = np.random.default_rng([self._seed, step]).integers(last + 1, size=(self._rows, 1))
-        places = torch.from_numpy(starts) + self._window
+        draw = np.random.default_rng([self._seed, step])
+        starts = draw.integers(self.tokens - self._window + 1, size=(self._rows, 1))
+        places = torch.from_numpy(starts) + self._places
         stream = self._epochs.stream(step // self.steps_per_epoch)
         return TokenBatch(stream[places], stream[places + 1])
 
-    def counts(self) -> dict[str, Counts]:
-        """Of `text`."""
-        return {"text": _counted(self._epochs.first)}
-
-
-def _counted(stream: Tensor) -> Counts:
-    """How often each id stands in `stream`, the BOS before it apart."""
-    return count_ids(stream[1:].numpy())
-
-
-# A held-out stream, read in parallel lanes that agree with reading it from end to end.
-
-
-R = TypeVar("R")
-Visit = Callable[[TokenBatch, State], tuple[R, State]]
-
-WINDOW = 256
-"""How many tokens of each lane a visit reads; it bounds the memory and changes no result."""
-
-SHORTEST_LANE = 512
-"""Lanes this long forget how they began, so that two passes over them usually suffice."""
-
-TOLERANCE = 1e-5
-"""How far two states may be apart, relative to max(1, |state|), to count as the same.
-
-Below about 2e-6 two readings of one lane differ by rounding alone: a closer look never ends.
-"""
-
 
 class StreamSplit(Split[TokenBatch]):
-    """Tokens with one before them that is read, not predicted."""
+    """A held-out stream; its first token is read, but not predicted."""
 
     def __init__(self, tokens: Tensor, size: TextSize, unknown: int) -> None:
         self.tokens = len(tokens) - 1
@@ -160,16 +135,16 @@ class StreamSplit(Split[TokenBatch]):
         self.stream = tokens
 
     def walk(
-        self, visit: Visit[R], initial_state: Callable[[int], State], batch_size: int
+        self, visit: Visit[TokenBatch, R], initial_state: Callable[[int], State], batch_size: int
     ) -> list[R]:
         """Read the stream in up to `batch_size` lanes, each from the state that is true there.
 
-        A lane's true first state is the one that the lane before ends in, which is not known
-        before that one is read. So the first states are guessed from the lane's last 256 tokens
-        before, all lanes are read, and it is checked that each began where the one before
-        ended. Where they did not, they are read again from there. After k passes the first k
-        lanes are exact by induction; as a rule the first pass already is, since recurrent
-        states forget. The rest of the division goes behind the last lane.
+        A lane's true first state is the last one of the lane before, which is not known before
+        that one is read. So first states are guessed from the last 256 tokens of the lane before,
+        all lanes are read, and it is checked that each began where the one before ended. Lanes
+        that did not are read again from there. After k passes the first k lanes are exact by
+        induction; usually the first pass already is, since recurrent states forget. What the
+        division leaves over is read last.
         """
         rows = max(1, min(batch_size, self.tokens // SHORTEST_LANE))
         length = self.tokens // rows
@@ -186,13 +161,14 @@ class StreamSplit(Split[TokenBatch]):
             starts = expected
         rest = self.tokens - rows * length
         if rest:
-            last = reorder(ends, torch.tensor([rows - 1], device=_device(ends)))
+            device = next((leaf.device for leaf in leaves(ends)), None)
+            last = reorder(ends, torch.tensor([rows - 1], device=device))
             result, _ = visit(self._batch(rows * length, self.tokens, 1), last)
             results.append(result)
         return results
 
     def _read(
-        self, visit: Visit[R], state: State, first: int, last: int, rows: int
+        self, visit: Visit[TokenBatch, R], state: State, first: int, last: int, rows: int
     ) -> tuple[list[R], State]:
         """Visit the tokens `first` to `last` of each lane."""
         results = []
@@ -220,22 +196,12 @@ def _moved_down(ends: State, initial: State) -> State:
 
 
 def _same(one: State, other: State) -> bool:
+    pairs = zip(leaves(one), leaves(other), strict=True)
+    doubles = ((a.double(), b.double()) for a, b in pairs)
     return all(
         bool(((a == b) | ((a - b).abs() <= TOLERANCE * b.abs().clamp(min=1))).all())
-        for a, b in zip(_doubles(one), _doubles(other), strict=True)
+        for a, b in doubles
     )
-
-
-def _doubles(state: State) -> list[Tensor]:
-    return [leaf.double() for leaf in leaves(state)]
-
-
-def _device(state: State) -> torch.device | None:
-    return next((leaf.device for leaf in leaves(state)), None)
-
-
-USUAL_PROMPT_SIZE = 50
-"""Tokens of a passage that are its prompt."""
 
 
 @data.register("text")
@@ -261,6 +227,8 @@ class TextData(PartFiles, Data[TokenBatch]):
 
     ends = False
     continues = True
+    contents = "text comes"
+    usual_files = {**TEXT_FILES, "valid": "valid.txt"}
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -268,14 +236,13 @@ class TextData(PartFiles, Data[TokenBatch]):
         self._remarks: dict[str, str] = {}
 
     def training_texts(self) -> dict[str, Iterable[str]]:
-        """The training part."""
         return {"text": [self._parts["train"]]}
 
     def training(self, tokenizers: Tokenizers) -> Training[TokenBatch]:
         """Lanes or random windows of the training part, which begins with BOS.
 
-        Where the tokenizer samples, each epoch reads the text in pieces drawn from the seed and
-        the number of the epoch.
+        If the tokenizer samples, each epoch reads the text in pieces drawn from the seed and the
+        number of the epoch.
         """
         train, tokenizer = self._parts["train"], tokenizers["text"]
 
@@ -295,35 +262,30 @@ class TextData(PartFiles, Data[TokenBatch]):
                 f"{self.batch_size} and window {self.window} need at least {needed}"
             )
         kind = Lanes if lanes else RandomWindows
-        return kind(epochs, _size(train), Window(self.batch_size, self.window), self.seed)
+        size, rows = TextSize.of([train]), self.batch_size
+        return kind(epochs, size, rows=rows, window=self.window, seed=self.seed)
 
     def held_out(self, name: SplitName, tokenizers: Tokenizers) -> StreamSplit | None:
         """The part from its first token on, which is predicted from the last one before it; from
-        BOS where the part is a text of its own."""
-        part, before = self._parts[name], self._before(name)
+        BOS if the part is a text of its own."""
+        part = self._parts[name]
         if not part:
             return None
         tokens = _encoded(part, tokenizers)
         # A token takes in 100 characters at most but for odd cases, where BOS serves as well.
-        context = _encoded(before[-100:], tokenizers)[-1:]
+        context = _encoded(self._before(name)[-100:], tokenizers)[-1:]
         if not len(context):
             context = tokens.new_tensor([BOS])
         if not len(tokens):
-            raise DataError(
-                f"{self._names[name]}: the {name} part has no tokens ({len(part)} characters)"
-            )
+            found = f"the {name} part has no tokens ({len(part)} characters)"
+            raise DataError(f"{self._names[name]}: {found}")
         unknown = int((tokens == UNK).sum())
-        return StreamSplit(torch.cat([context, tokens]), _size(part), unknown)
+        return StreamSplit(torch.cat([context, tokens]), TextSize.of([part]), unknown)
 
     def prompts(self, texts: Sequence[str], tokenizers: Tokenizers) -> Prompts:
         """Each text as it is; an empty one starts from BOS, as the stream does."""
         rows = [_encoded(text, tokenizers) for text in texts]
-        rows = [row if len(row) else row.new_tensor([BOS]) for row in rows]
-        lengths = [len(row) for row in rows]
-        tokens = torch.full((len(rows), max(lengths, default=1)), PAD)
-        for place, row in zip(tokens, rows, strict=True):
-            place[: len(row)] = row
-        return Prompts(tokens, torch.tensor(lengths, dtype=torch.long))
+        return Prompts(*padded([row if len(row) else row.new_tensor([BOS]) for row in rows]))
 
     def passages(
         self, name: SplitName, tokenizers: Tokenizers, prompt_size: int | None, length: int
@@ -348,11 +310,9 @@ class TextData(PartFiles, Data[TokenBatch]):
         return tokenizer.continuation(tokenizer.encode(prompt).tolist(), tokens)
 
     def remarks(self) -> tuple[str, ...]:
-        """Files that are not there, are in two parts or have faults, and parts that are empty."""
         return (*self.file_remarks(), *self._remarks.values())
 
     def fingerprint(self) -> dict[str, str]:
-        """Of each file, or of the corpus, as bytes."""
         _ = self._parts
         return dict(self._hashes)
 
@@ -379,7 +339,7 @@ class TextData(PartFiles, Data[TokenBatch]):
         return found
 
     def _before(self, name: SplitName) -> str:
-        """The text that stands before a held-out part."""
+        """The text that comes before a held-out part."""
         parts = self._parts
         if self.files is not None:
             return ""
@@ -387,11 +347,9 @@ class TextData(PartFiles, Data[TokenBatch]):
 
 
 def _joined(files: Iterable[tuple[TextFile, str]]) -> tuple[str, str]:
-    """The texts one behind the other, each from the begin of a line, and their names."""
-    texts, names = [], []
-    for file, name in files:
-        texts.append(file.text)
-        names.append(name)
+    """The texts one behind the other, each at the begin of a line, and their names."""
+    files = [*files]
+    texts, names = [file.text for file, _ in files], [name for _, name in files]
     first = [text + "\n" * (not text.endswith("\n") and bool(text)) for text in texts[:-1]]
     shown = ", ".join(names) if len(names) < 4 else f"{names[0]} and {len(names) - 1} more files"
     return "".join([*first, *texts[-1:]]), shown
@@ -399,7 +357,3 @@ def _joined(files: Iterable[tuple[TextFile, str]]) -> tuple[str, str]:
 
 def _encoded(text: str, tokenizers: Tokenizers) -> Tensor:
     return torch.from_numpy(tokenizers["text"].encode(text))
-
-
-def _size(text: str) -> TextSize:
-    return TextSize(len(text), len(text.encode()))

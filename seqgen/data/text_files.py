@@ -1,4 +1,4 @@
-"""Reading a file: its bytes, unpacked where they are packed, its text, and what identifies it."""
+"""Files to text: bytes unpacked and decoded, and named texts fetched and kept."""
 
 from __future__ import annotations
 
@@ -12,19 +12,18 @@ import importlib.util
 import lzma
 import os
 import re
-import secrets
 import urllib.error
 import urllib.request
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE, BOM_UTF32_BE, BOM_UTF32_LE
 from collections.abc import Callable, Generator, Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Literal, NoReturn
 
 from seqgen.errors import DataError, SetupError
-from seqgen.files import display_path, read_bytes
+from seqgen.files import atomic_file, display_path, read_bytes
 
 UTF_8 = "utf-8"
 PACKED_SUFFIXES = (".gz", ".bz2", ".xz", ".zst")
@@ -34,6 +33,9 @@ BOMB_SIZE = 1 << 26
 BOMB_RATIO = 200
 """Above so many bytes and so many times the size of its archive a content is no text (which packs
 to a third or, where it repeats itself, to a fiftieth) but made to fill the memory."""
+
+TIMEOUT_SECONDS = 30.0
+"""How long a server may be silent."""
 
 _REPLACEMENT = "\ufffd"
 _CHUNK = 1 << 20
@@ -62,7 +64,7 @@ _NOT_CP1252 = re.compile(rb"[\x81\x8d\x8f\x90\x9d]")
 
 @dataclass(frozen=True)
 class TextFile:
-    """A text, the SHA-256 of the bytes it came from, and how many faults were replaced in it."""
+    """A text, the SHA-256 of its file's bytes, and how many faults were replaced in it."""
 
     text: str
     sha256: str
@@ -70,14 +72,14 @@ class TextFile:
 
     @classmethod
     def of(cls, text: str) -> TextFile:
-        """A text that comes from no file, with the SHA-256 of its bytes in UTF-8."""
+        """A text without a file, with the SHA-256 of its bytes in UTF-8."""
         return cls(text, hashlib.sha256(text.encode()).hexdigest())
 
 
 @dataclass(frozen=True)
 class Reading:
-    """The options that say how bytes become text: an encoding by its name in Python, and whether
-    faults of it are an error or become U+FFFD. Raises ValueError for what is no encoding."""
+    """How bytes become text: an encoding by its name in Python, and whether faults are an error or
+    become U+FFFD. Raises ValueError if there is no such encoding."""
 
     encoding: str = UTF_8
     errors: Literal["strict", "replace"] = "strict"
@@ -92,18 +94,13 @@ class Reading:
             raise ValueError(f"`encoding` must be {wanted}, but is {self.encoding!r}")
 
 
-def replaced_remark(name: str, count: int) -> str:
-    """What to say of a file in which `count` faults of the encoding were replaced."""
-    return f"{name}: {count} fault{'s' if count > 1 else ''} of the encoding read as U+FFFD"
-
-
 def read_text(path: Path, reading: Reading | None = None) -> TextFile:
-    r"""Read a text file; one that is packed by gzip, bzip2, xz or zstd is unpacked.
+    r"""The text of a file, which may be packed by gzip, bzip2, xz or zstd.
 
-    A byte order mark is taken off, and each `\r\n` and each `\r` alone becomes `\n`; nothing else
-    is changed. The hash is that of the bytes as they are. With `errors: replace` each fault of
-    the encoding becomes U+FFFD and is counted. An empty file is the empty text. Without a `reading`
-    it is strict UTF-8, and an error offers no option.
+    A byte order mark is removed, and each `\r\n` and each `\r` alone becomes `\n`; nothing else
+    changes. The hash is that of the bytes as they are. With `errors: replace` each fault of the
+    encoding becomes U+FFFD and is counted. Without a `reading` it is strict UTF-8, and an error
+    suggests no option.
 
     Raises DataError, in one line, if there is no such file, or no such text in it.
     """
@@ -138,8 +135,10 @@ def as_text(content: bytes, name: str, reading: Reading | None = None) -> TextFi
 
 
 def unpacked(content: bytes, name: str) -> bytes:
-    """What is in an archive of one file; other bytes as they are. Raises DataError, in one line, if
-    it is damaged or cut short, or would fill the memory."""
+    """What is in an archive of one file; other bytes as they are.
+
+    Raises DataError, in one line, if it is damaged or cut short, or would fill the memory.
+    """
     kind = next((kind for kind, magic in _PACKED.items() if re.match(magic, content)), None)
     if kind is None:
         return content
@@ -166,23 +165,22 @@ def unpacked(content: bytes, name: str) -> bytes:
 
 def _chunks(kind: str, content: bytes, name: str) -> Iterator[bytes]:
     """What is in the archive, a bounded piece at a time."""
-    if kind == "zstd":
+    packed = BytesIO(content)
+    if kind != "zstd":
+        readers = {"bzip2": bz2.BZ2File, "xz": lzma.LZMAFile}
+        opened: Any = gzip.GzipFile(fileobj=packed) if kind == "gzip" else readers[kind](packed)
+    elif importlib.util.find_spec("compression") is not None:  # Python 3.14 and later
+        opened = importlib.import_module("compression.zstd").ZstdFile(packed)
+    else:
         yield from _zstd_chunks(content, name)
         return
-    opened: Any = {"gzip": gzip.GzipFile, "bzip2": bz2.BZ2File, "xz": lzma.LZMAFile}[kind]
-    argument = {"fileobj": BytesIO(content)} if kind == "gzip" else {"filename": BytesIO(content)}
-    with opened(**argument) as file:
+    with opened as file:
         while chunk := file.read(_CHUNK):
             yield chunk
 
 
 def _zstd_chunks(content: bytes, name: str) -> Iterator[bytes]:
-    """By Python's own module from 3.14 on, else by the package zstandard."""
-    if importlib.util.find_spec("compression") is not None:
-        with importlib.import_module("compression.zstd").ZstdFile(BytesIO(content)) as file:
-            while chunk := file.read(_CHUNK):
-                yield chunk
-        return
+    """By the package zstandard."""
     if importlib.util.find_spec("zstandard") is None:
         raise DataError(f"{name}: this is a zstd file; `pip install zstandard` lets seqgen read it")
     decompressor = importlib.import_module("zstandard").ZstdDecompressor()
@@ -199,7 +197,7 @@ def _zstd_chunks(content: bytes, name: str) -> Iterator[bytes]:
 
 
 def _refuse_wide(content: bytes, name: str, reading: Reading | None) -> None:
-    """A DataError for UTF-16 and UTF-32, which may be valid UTF-8, and for what is no text."""
+    """Raise a DataError for UTF-16 and UTF-32, which may be valid UTF-8, and for binary files."""
     first, seems, found = content[:4096], "is", ""
     if content.startswith((BOM_UTF32_BE, BOM_UTF32_LE)):
         found = "utf-32"
@@ -231,16 +229,8 @@ def _advice(content: bytes, error: UnicodeError, reading: Reading | None) -> str
 
 
 def _helps(encoding: str, reading: Reading | None) -> str:
-    """How to have a text read that is in another encoding."""
+    """How to read a text that is in another encoding."""
     return "save the file as UTF-8" if reading is None else f"encoding: {encoding} reads it"
-
-
-# Fetching a file whose size and hash are known: it comes whole and right, or not at all.
-
-
-TIMEOUT_SECONDS = 30.0
-_CHUNK_BYTES = 64 * 1024
-_INSTEAD = "a local file can be given instead: data.path=FILE"
 
 
 def fetch(
@@ -250,50 +240,29 @@ def fetch(
     destination: Path,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> None:
-    """Download `url` to `destination`, checked; what is there is replaced only by the right file.
+    """Download a file of a known hash and size; only the right one replaces `destination`.
 
-    `on_progress(bytes_so_far, size)` is called as the bytes come.
-
-    Errors: DataError where the file does not come, or is another one; SetupError where it cannot
-    be written.
+    `on_progress(bytes_so_far, size)` is called as the bytes come. Raises DataError if the file does
+    not come or is another one, SetupError if it cannot be written.
     """
-    part = destination.with_name(f".{destination.name}.{secrets.token_hex(4)}.part")
+    found = hashlib.sha256()
     try:
         destination.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("xb") as file, closing(_chunks_fetch(url, size)) as chunks:
-            found = hashlib.sha256()
+        with atomic_file(destination) as file, closing(_download(url, size)) as chunks:
             for chunk in chunks:
                 found.update(chunk)
                 file.write(chunk)
                 if on_progress is not None:
                     on_progress(file.tell(), size)
-            _check_hash(url, found.hexdigest(), sha256)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(destination)
+            if found.hexdigest() != sha256:
+                hashes = f"{found.hexdigest()[:16]}... instead of {sha256[:16]}..."
+                _refuse(url, f"another file than expected (SHA-256 {hashes})")
     except OSError as error:  # network faults are DataErrors already
         raise SetupError(f"{destination}: cannot be written: {_reason(error)}") from None
-    finally:
-        with suppress(OSError):  # its folder is not there or not ours, which has been said
-            part.unlink(missing_ok=True)
 
 
-def cache_folder() -> Path:
-    """Where fetched files are kept: $SEQGEN_CACHE, or `seqgen` in the user's cache folder."""
-    own = os.environ.get("SEQGEN_CACHE")
-    if own:
-        return Path(own)
-    general = os.environ.get("XDG_CACHE_HOME")
-    if general:
-        return Path(general) / "seqgen"
-    try:
-        return Path.home() / ".cache" / "seqgen"
-    except RuntimeError:
-        raise SetupError("no home folder to keep files in; set SEQGEN_CACHE=FOLDER") from None
-
-
-def _chunks_fetch(url: str, size: int) -> Generator[bytes, None, None]:
-    """The body of `url`, which must be `size` bytes long. Errors: DataError."""
+def _download(url: str, size: int) -> Generator[bytes, None, None]:
+    """The body of `url`, which must be `size` bytes long. Raises DataError."""
     got = 0
     try:
         with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as response:
@@ -301,7 +270,7 @@ def _chunks_fetch(url: str, size: int) -> Generator[bytes, None, None]:
             if announced.isdecimal() and int(announced) > size:
                 _refuse(url, f"larger than expected ({announced} bytes instead of {size})")
             # One byte more than expected is enough to know that it is too large.
-            while chunk := response.read(min(_CHUNK_BYTES, size + 1 - got)):
+            while chunk := response.read(min(1 << 16, size + 1 - got)):
                 got += len(chunk)
                 if got > size:
                     _refuse(url, f"larger than expected (more than {size} bytes)")
@@ -317,14 +286,8 @@ def _chunks_fetch(url: str, size: int) -> Generator[bytes, None, None]:
         _refuse(url, f"cut short (got {got} of {size} bytes)")
 
 
-def _check_hash(url: str, found: str, expected: str) -> None:
-    if found != expected:
-        message = f"another file than expected (SHA-256 {found[:16]}... instead of "
-        _refuse(url, f"{message}{expected[:16]}...)")
-
-
-def _refuse(url: str, message: str) -> NoReturn:
-    raise DataError(f"{url}: {message}; {_INSTEAD}")
+def _refuse(url: str, fault: str) -> NoReturn:
+    raise DataError(f"{url}: {fault}; a local file can be given instead: data.path=FILE")
 
 
 def _reason(error: Exception) -> str:
@@ -332,3 +295,15 @@ def _reason(error: Exception) -> str:
     inner = error.reason if isinstance(error, urllib.error.URLError) else error
     text = inner.strerror if isinstance(inner, OSError) and inner.strerror else str(inner)
     return " ".join(text.split()) or type(inner).__name__
+
+
+def cache_folder() -> Path:
+    """Where fetched files are kept: $SEQGEN_CACHE, or `seqgen` in the user's cache folder."""
+    if own := os.environ.get("SEQGEN_CACHE"):
+        return Path(own)
+    if general := os.environ.get("XDG_CACHE_HOME"):
+        return Path(general) / "seqgen"
+    try:
+        return Path.home() / ".cache" / "seqgen"
+    except RuntimeError:
+        raise SetupError("no home folder to keep files in; set SEQGEN_CACHE=FOLDER") from None

@@ -4,44 +4,52 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from seqgen.data.base import Data, Empty, Example, SplitName, data
-from seqgen.data.batches import PairBatch, Sources
-from seqgen.data.lines import EncodedLines, Line, encode_lines, lines_in, within
-from seqgen.data.row_batches import Buckets, EncodedRows, RowSplit, RowTraining
-from seqgen.data.row_files import Fraction, Part, PartName, RowFiles
+from seqgen.data.base import Empty, data
+from seqgen.data.batches import Columns, PairBatch, RowSplit, Sources, padded, shift_right
+from seqgen.data.lines import lines_in
+from seqgen.data.part_files import TEXT_FILES
+from seqgen.data.rows import Epoch, NamedFiles, Part, RowData
 from seqgen.data.tables import lines_of
-from seqgen.data.text_files import PACKED_SUFFIXES, UTF_8, TextFile
+from seqgen.data.text_files import PACKED_SUFFIXES, TextFile
 from seqgen.errors import DataError
 from seqgen.files import read_bytes
-from seqgen.options import Seed, Size
-from seqgen.tokenizers import Tokenizer, Tokenizers
-
-# Reading vectors from a .npy file, a row each.
+from seqgen.options import Size
+from seqgen.tokenizers import Tokenizers
 
 
-_MAGIC = b"\x93NUMPY"
+class VectorRow(NamedTuple):
+    """A line of text, its number, and the vector that it belongs to, `[vector_size]`."""
+
+    line: int
+    text: str
+    vector: Tensor
 
 
 def read_vectors(path: Path, vector_size: int) -> tuple[Tensor, str]:
     """The array of a .npy file as float32 `[rows, vector_size]`, and the SHA-256 of the file.
 
     Numbers of other types are converted. Nothing in the file is executed: arrays of Python objects
-    are refused. Errors: DataError, in one line, for what is no such array, and with the number of
-    the row, from 0, for one in which a number is not finite or too large for float32.
+    are refused. Raises DataError, in one line, if it is no such array, and with the number of the
+    row, from 0, if a number is not finite or too large for float32.
     """
     content = read_bytes(path, DataError, wanted="a .npy file")
-    array = _array(content, path)
+    if not content.startswith(b"\x93NUMPY"):
+        raise DataError(f"{path}: this is not a .npy file (numpy.save writes such)")
+    try:
+        array: NDArray[Any] = np.load(BytesIO(content), allow_pickle=False)
+    except Exception as error:  # a damaged header is an error of any kind
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise DataError(f"{path}: this .npy file cannot be loaded: {reason}") from None
     if array.ndim != 2:
         found = f"{array.ndim} {list(array.shape)}"
         raise DataError(f"{path}: must have 2 dimensions, [rows, {vector_size}], but has {found}")
@@ -62,79 +70,13 @@ def read_vectors(path: Path, vector_size: int) -> tuple[Tensor, str]:
     return torch.from_numpy(vectors), hashlib.sha256(content).hexdigest()
 
 
-def _array(content: bytes, path: Path) -> NDArray[Any]:
-    if not content.startswith(_MAGIC):
-        raise DataError(f"{path}: this is not a .npy file (numpy.save writes such)")
-    try:
-        array: NDArray[Any] = np.load(BytesIO(content), allow_pickle=False)
-    except Exception as error:  # a damaged header is an error of any kind
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise DataError(f"{path}: this .npy file cannot be loaded: {reason}") from None
-    return array
-
-
-# Rows with a vector and a text: as tokens, as batches, and as a person reads them.
-
-
-class VectorRow(NamedTuple):
-    """A line, and the vector that it belongs to, `[vector_size]`."""
-
-    line: Line
-    vector: Tensor
-
-
-@dataclass(frozen=True)
-class VectorTexts:
-    """Rows, and their lines as tokens."""
-
-    rows: Sequence[VectorRow]
-    encoded: EncodedLines
-
-    def within(self, max_length: int | None, name: str) -> tuple[VectorTexts, str]:
-        """See `line_rows.within`."""
-        kept, remark = within(self.encoded, max_length, name)
-        numbers = {line.number for line in kept.lines}
-        return VectorTexts([row for row in self.rows if row.line.number in numbers], kept), remark
-
-    def batched(self) -> EncodedRows[PairBatch]:
-        """What training and held-out parts are made of."""
-        lines = self.encoded.batched()
-        vectors = torch.stack([row.vector for row in self.rows])
-
-        def collate(numbers: Sequence[int]) -> PairBatch:
-            batch = lines.collate(numbers)
-            places = torch.tensor([*numbers])
-            sources = Sources(vectors[places], torch.ones_like(places))
-            assert batch.lengths is not None  # lines are of any length
-            return PairBatch(sources, batch.inputs, batch.targets, batch.lengths, places)
-
-        tokens = {"target": self.encoded.targets}
-        return EncodedRows(lines.lengths, collate, tokens, "target", lines.size)
-
-
-def encode_texts(
-    part: Part[VectorRow], tokenizer: Tokenizer, seed: Sequence[int] | None = None
-) -> VectorTexts:
-    """The rows with the tokens of their lines; see `encode_lines`. Errors: DataError."""
-    lines = [row.line for row in part.rows]
-    return VectorTexts(part.rows, encode_lines(lines, part.name, tokenizer, seed))
-
-
-def examples_of(rows: Sequence[VectorRow]) -> tuple[Example, ...]:
-    """Each vector once, written out, with all its different texts, as they come first."""
-    found: dict[str, dict[str, None]] = {}
-    for row in rows:
-        found.setdefault(written(row.vector), {})[row.line.text] = None
-    return tuple(Example(source, tuple(texts)) for source, texts in found.items())
-
-
 def written(vector: Tensor) -> str:
-    """The numbers with a space between two, as few digits as tell the float32 numbers apart."""
+    """The numbers with spaces between, as few digits as tell float32 numbers apart."""
     return " ".join(map(str, vector.numpy()))
 
 
 def vector_of(text: str, vector_size: int) -> Tensor:
-    """The vector that is written in `text`, `[vector_size]`. Errors: ValueError."""
+    """The vector that is written in `text`, `[vector_size]`. Raises ValueError."""
     words = text.split()
     wanted = f"{vector_size} numbers with spaces between"
     if len(words) != vector_size:
@@ -150,65 +92,54 @@ def vector_of(text: str, vector_size: int) -> Tensor:
 
 
 @data.register("vectors")
-class VectorsData(RowFiles[VectorRow], Data[PairBatch]):
+@dataclass(eq=False)
+class VectorsData(RowData[VectorRow, PairBatch]):
     """Texts, one a line, and for each a vector of `vector_size` numbers in a .npy file.
 
-    Row i of `name.npy` belongs to line i of `name.txt`, beside which it stands; `vectors` names
-    another file where `path` is one text. Texts of equal vectors are in the same part, and each of
-    them is right. As a prompt a vector is written as numbers with spaces between; the empty prompt
-    is the vector of zeros. Texts with nothing but spaces are an `error`, or left out with a remark
-    (`empty: drop`), or kept. Training leaves out texts of more than `max_target_length` tokens,
-    EOS not counted; held-out ones stay. A batch is `batch_size` rows, or up to `batch_tokens`
-    tokens with the padding.
+    Row i of `name.npy` belongs to line i of `name.txt`, in the same folder; `vectors` names another
+    file if `path` is one text. Texts of equal vectors are in the same part, and each of them is
+    right. As a prompt a vector is written as numbers with spaces between; the empty prompt is the
+    vector of zeros. Texts of nothing but spaces are an `error`, or left out with a remark (`empty:
+    drop`), or kept. Training leaves out texts of more than `max_target_length` tokens, EOS not
+    counted; held-out ones stay. A batch is `batch_size` rows, or up to `batch_tokens` tokens with
+    the padding.
     """
 
-    roles = ("target",)
-    output_role = "target"
-    ends = True
-    usual_files: ClassVar[Mapping[PartName, str]] = MappingProxyType(
-        {"train": "train.txt", "valid": "dev.txt", "test": "test.txt"}
-    )
+    vector_size: Size = field(kw_only=True)
+    corpus: None = field(default=None, init=False)
+    format: Literal["auto"] = field(default="auto", init=False)
+    header: Literal["auto"] = field(default="auto", init=False)
+    train: Path | None = None
+    valid: Path | None = None
+    test: Path | None = None
+    vectors: Path | None = None
+    empty: Empty = "error"
+    max_target_length: Size | None = None
 
-    def __init__(
-        self,
-        vector_size: Size,
-        path: Path | None = None,
-        vectors: Path | None = None,
-        train: Path | None = None,
-        valid: Path | None = None,
-        test: Path | None = None,
-        split: tuple[Fraction, Fraction, Fraction] = (0.8, 0.1, 0.1),
-        split_seed: Seed = 1,
-        empty: Empty = "error",
-        max_target_length: Size | None = None,
-        batch_size: Size = 64,
-        batch_tokens: Size | None = None,
-        errors: Literal["strict", "replace"] = "strict",
-        encoding: str = UTF_8,
-        seed: int = 0,
-    ) -> None:
-        if path is None and train is None:
+    fields = ("target",)
+    output_field = "target"
+    ends = True
+    noun = "lines"
+    sorted_by = ("target",)
+    usual_files = TEXT_FILES
+
+    def __post_init__(self) -> None:
+        if self.path is None and self.train is None:
             raise ValueError("`path` or `train` must say where the texts come from")
-        if vectors is not None and (path is None or train is not None):
+        if self.vectors is not None and (self.path is None or self.train is not None):
             raise ValueError("`vectors` goes with `path` alone: `train.npy` belongs to `train.txt`")
-        for name, text in (("path", path), ("train", train), ("valid", valid), ("test", test)):
+        for name in ("path", "train", "valid", "test"):
+            text: Path | None = getattr(self, name)
             if text is not None and text.suffix == ".npy":
                 wanted = "a file of texts, beside which its vectors are in a .npy file"
                 raise ValueError(f"`{name}` must be {wanted}, but is {text}")
-        where = (path, train, valid, test)
-        super().__init__(None, *where, split, errors, encoding, split_seed)
-        self.vector_size = vector_size
-        self.vectors = vectors
-        self.empty = empty
-        self.max_target_length = max_target_length
-        self.batch_size = batch_size
-        self.batch_tokens = batch_tokens
-        self.seed = seed
-        self._remarks: dict[str, str] = {}
+        super().__post_init__()
 
-    def parsed(self, files: Sequence[TextFile], names: Sequence[str]) -> list[VectorRow]:
-        """The texts of a part, and the vectors beside them."""
-        [file], [name] = files, names
+    def parse_rows(self, file: TextFile, name: str, tokenizers: Tokenizers) -> RowSplit[PairBatch]:
+        raise ValueError("this data has no rows of text that could be scored one by one")
+
+    def parse(self, files: NamedFiles, empty: Empty) -> tuple[list[VectorRow], Iterable[str]]:
+        [(file, name)] = files
         if self.vectors is not None and self.path is not None and self.path.is_dir():
             raise DataError(f"{self.path}: a directory, but `vectors` belongs to one text")
         plain = Path(name)
@@ -218,42 +149,33 @@ class VectorsData(RowFiles[VectorRow], Data[PairBatch]):
         count = len(lines_of(file.text))
         if count != len(vectors):
             raise DataError(f"{name}: {count} lines, but {len(vectors)} vectors in {place}")
-        lines, self._remarks[f"empty in {name}"] = lines_in(file, name, self.empty)
-        return [VectorRow(line, vectors[line.number - 1]) for line in lines]
+        lines, remark = lines_in(file, name, empty)
+        rows = [VectorRow(line, text, vectors[line - 1]) for line, text in lines]
+        return rows, filter(None, [remark])
+
+    def encode_rows(self, part: Part[VectorRow], tokenizers: Tokenizers, epoch: Epoch) -> Columns:
+        targets = self.encode_targets(part, tokenizers, epoch)
+        return {"target": targets, "vector": [row.vector for row in part.rows]}
+
+    def collate(self, columns: Columns, places: Tensor) -> PairBatch:
+        sources = Sources(torch.stack([*columns["vector"]]), torch.ones_like(places))
+        rows = columns["target"]
+        return PairBatch(sources, shift_right(rows), *padded(rows), places)
 
     def identity(self, row: VectorRow) -> object:
-        """The numbers of the vector."""
         return row.vector.numpy().tobytes()
 
-    def training_texts(self) -> dict[str, Iterable[str]]:
-        """The training texts, those that are too long included."""
-        return {"target": [row.line.text for row in self.training_part.rows]}
+    def target_of(self, row: VectorRow) -> str:
+        return row.text
 
-    def training(self, tokenizers: Tokenizers) -> RowTraining[PairBatch]:
-        """Texts of about one length together. Where the tokenizer samples, each epoch reads them
-        in pieces drawn from the seed and the number of the epoch."""
-        part, tokenizer = self.training_part, tokenizers["target"]
+    def source_of(self, row: VectorRow) -> str:
+        return written(row.vector)
 
-        def encoded(epoch: int, rows: Sequence[VectorRow]) -> VectorTexts:
-            return encode_texts(Part(part.name, [*rows]), tokenizer, (self.seed, epoch))
-
-        every = encoded(0, part.rows)
-        kept, self._remarks["long"] = every.within(self.max_target_length, part.name)
-        rows = kept.batched()
-        buckets = Buckets(rows.lengths, self.batch_size, self.batch_tokens, self.seed)
-        draw = (lambda epoch: encoded(epoch, kept.rows).batched()) if tokenizer.samples else None
-        return RowTraining(rows, buckets, draw)
-
-    def held_out(self, name: SplitName, tokenizers: Tokenizers) -> RowSplit[PairBatch] | None:
-        """All rows of the part; its examples have each vector once, with all its texts."""
-        part = self.part(name)
-        if part is None:
-            return None
-        rows = encode_texts(part, tokenizers["target"]).batched()
-        return RowSplit(rows, examples_of(part.rows))
+    def limits(self) -> Mapping[str, int | None]:
+        return {f"{self.max_target_length} tokens": self.max_target_length}
 
     def prompts(self, texts: Sequence[str], tokenizers: Tokenizers) -> Sources:
-        """Numbers with spaces between as a vector. Errors: ValueError for what is none."""
+        """Numbers with spaces between as a vector. Raises ValueError."""
         values = torch.zeros(len(texts), self.vector_size)
         for row, text in zip(values, texts, strict=True):
             if text.strip():
@@ -261,13 +183,4 @@ class VectorsData(RowFiles[VectorRow], Data[PairBatch]):
         return Sources(values, torch.ones(len(texts), dtype=torch.long))
 
     def sizes(self, tokenizers: Tokenizers) -> dict[str, Any]:
-        """Of the target, and of a vector."""
         return {**super().sizes(tokenizers), "source": {"vector_size": self.vector_size}}
-
-    def fingerprint(self) -> dict[str, str]:
-        """Of the texts and of the vectors."""
-        return self.hashes()
-
-    def remarks(self) -> tuple[str, ...]:
-        """Files that are not there or have faults, and texts that are left out."""
-        return (*self.file_remarks(), *filter(None, self._remarks.values()))

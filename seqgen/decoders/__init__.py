@@ -12,16 +12,23 @@ from seqgen.decoders.base import (
     Limits,
     Start,
     Stepper,
-    constrain,
+    Wrapped,
     constraints,
     decoders,
-    held,
-    unmet,
     watched,
 )
 from seqgen.decoders.beam import Beam, DiverseBeam
-from seqgen.decoders.ensemble import Ensemble, LanguageModelFusion
+from seqgen.decoders.ensemble import Ensemble, LanguageModelFusion, SecondaryModel
 from seqgen.decoders.exact import Exact
+from seqgen.decoders.guards import (
+    check_scores,
+    checked,
+    constrain,
+    intercept,
+    result_fault,
+    sequence_fault,
+    unmet,
+)
 from seqgen.decoders.history import (
     ForcedPrefix,
     MinimumLength,
@@ -31,9 +38,10 @@ from seqgen.decoders.history import (
     RepetitionPenalty,
 )
 from seqgen.decoders.minimum_bayes_risk import MinimumBayesRisk
-from seqgen.decoders.phrases import Allowed, AllowedBy, Forbid, Forbidden
+from seqgen.decoders.phrases import AllowedByFunction, AllowedTexts, ForbiddenTexts, WithoutTokens
 from seqgen.decoders.sampling import (
     Extension,
+    Forced,
     Greedy,
     MinP,
     Multinomial,
@@ -45,23 +53,34 @@ from seqgen.decoders.sampling import (
     at_temperature,
 )
 from seqgen.decoders.stochastic_beam import StochasticBeam
-from seqgen.decoders.tracing import NOBODY, Trace, Traced, TraceNode
+from seqgen.decoders.tracing import ROOT_PARENT, Counting, SearchTrace, TraceNode, Tracing
+
+# The names of an earlier release, for plugins.
+held = checked
+NOBODY = ROOT_PARENT
+Allowed = AllowedTexts
+AllowedBy = AllowedByFunction
+Forbid = WithoutTokens
+Forbidden = ForbiddenTexts
+Trace = SearchTrace
+Traced = Tracing
 
 __all__ = [
-    "NOBODY",
-    "Allowed",
-    "AllowedBy",
+    "ROOT_PARENT",
+    "AllowedByFunction",
+    "AllowedTexts",
     "Beam",
     "Constraint",
     "ConstraintFactory",
+    "Counting",
     "Decoder",
     "DecoderFactory",
     "DiverseBeam",
     "Ensemble",
     "Exact",
     "Extension",
-    "Forbid",
-    "Forbidden",
+    "ForbiddenTexts",
+    "Forced",
     "ForcedPrefix",
     "Greedy",
     "Hypothesis",
@@ -77,20 +96,27 @@ __all__ = [
     "PathDecoder",
     "RepetitionPenalty",
     "Sampler",
+    "SearchTrace",
+    "SecondaryModel",
     "Start",
     "Stepper",
     "StochasticBeam",
     "TopK",
     "TopP",
-    "Trace",
     "TraceNode",
-    "Traced",
+    "Tracing",
     "Typical",
+    "WithoutTokens",
+    "Wrapped",
     "at_temperature",
+    "check_scores",
+    "checked",
     "constrain",
     "constraints",
     "decoders",
-    "held",
+    "intercept",
+    "result_fault",
+    "sequence_fault",
     "unmet",
     "watched",
 ]

@@ -11,13 +11,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from seqgen.decoders.base import Decoder, Hypothesis, Limits, Start, Stepper, decoders, open_rows
-from seqgen.decoders.search import Alpha, Formula, LengthNormalisation, NBest, standing
+from seqgen.decoders.base import Decoder, Hypothesis, Limits, Start, Stepper, decoders
+from seqgen.decoders.guards import check_scores
+from seqgen.decoders.search import Alpha, Formula, LengthNormalisation, NBest, longest_dead_end
 from seqgen.options import Size
 from seqgen.state import State, concatenate, map_state, reorder
-
-# BestFirst, the search of one source in the order of what its sequences may still come to.
-
 
 Bounds = TypeVar("Bounds", float, NDArray[np.float64])
 
@@ -35,53 +33,36 @@ class Node:
     last: int
     state: State
 
-    def child(self, token: int, log_prob: float, state: State) -> Node:
-        """The node that has `token` behind, whose parent left `state`."""
-        log_probs = (*self.log_probs, log_prob)
-        return Node((*self.tokens, token), log_probs, self.score + log_prob, token, state)
-
 
 class Scores(NamedTuple):
-    """What a stepper said behind a node: `tokens` from the most probable to the least, with their
+    """What a stepper gave after a node: `tokens` from the most probable to the least, with their
     `log_probs`, both `[vocab]`. Arrays, for which a small step costs less than for tensors."""
 
     tokens: NDArray[np.int64]
     log_probs: NDArray[np.float64]
 
     def at(self, places: slice | NDArray[np.bool_]) -> Scores:
-        """Those at `places`."""
         return Scores(self.tokens[places], self.log_probs[places])
 
 
-@dataclass
-class _Family:
-    """The children of a node that may go on, best first; `taken` of them are nodes already."""
+class Siblings(NamedTuple):
+    """The children of `parent` that may go on, which has led to `state`; the best first."""
 
     parent: Node
     scores: Scores
     state: State
-    taken: int = 0
 
-    def __len__(self) -> int:
-        """How many there are still to take."""
-        return len(self.scores.tokens) - self.taken
-
-    @property
-    def score(self) -> float:
-        """The score of the next child."""
-        return self.parent.score + float(self.scores.log_probs[self.taken])
-
-    def take(self) -> Node:
-        """The next child."""
-        token, log_prob = self.scores.tokens[self.taken], self.scores.log_probs[self.taken]
-        self.taken += 1
-        return self.parent.child(int(token), float(log_prob), self.state)
+    def node(self, place: int) -> Node:
+        parent = self.parent
+        token, log_prob = int(self.scores.tokens[place]), float(self.scores.log_probs[place])
+        tokens, log_probs = (*parent.tokens, token), (*parent.log_probs, log_prob)
+        return Node(tokens, log_probs, parent.score + log_prob, token, self.state)
 
 
 class BestFirst:
-    """The sequences of one source that are open, and those that are over.
+    """The open and the finished sequences of one source, searched by upper bound.
 
-    Log-probabilities only make a score fall, so the rank that a sequence may still come to is
+    Log-probabilities only make a score fall, so the rank that a sequence may still reach is
     bounded by what it has. The sequence with the highest bound goes on first. As soon as no bound
     exceeds the last of the `n_best` that are found, these are the best of all sequences.
 
@@ -96,23 +77,23 @@ class BestFirst:
         self.normalisation = normalisation
         self.budget = max_nodes
         self.found = NBest(n_best)
-        self._open: list[tuple[float, int, _Family]] = []
+        self._open: list[tuple[float, int, Siblings, int]] = []  # by upper bound
         self._pushed = 0
-        self._next_dive: Node | None = root if room else None  # the end of the greedy path
-        self._diving: Node | None = None  # the same, picked and not yet expanded
-        self._dead_end: Node | None = None  # the longest path that came to one
+        self._next_greedy: Node | None = root if room else None  # the end of the greedy path
+        self._greedy: Node | None = None  # the same, picked and not yet expanded
+        self._dead_end: Hypothesis | None = None  # the longest path that came to one
 
     def pick(self, count: int) -> list[Node]:
         """At most `count` nodes to `expand` next; none when the search is over."""
-        picked = [] if self._next_dive is None else [self._next_dive]
-        self._diving, self._next_dive = self._next_dive, None
-        while len(picked) < min(count, self.budget) and self._hope() > self.found.threshold:
-            family = heapq.heappop(self._open)[2]
-            picked.append(family.take())
-            self._push(family)
+        picked = [] if self._next_greedy is None else [self._next_greedy]
+        self._greedy, self._next_greedy = self._next_greedy, None
+        while len(picked) < min(count, self.budget) and self._upper() > self.found.threshold:
+            *_, siblings, place = heapq.heappop(self._open)
+            picked.append(siblings.node(place))
+            self._push(siblings, place + 1)
         self.budget -= len(picked)
-        if self._diving is None and picked and not self.found.hypotheses:  # it came to a dead end
-            self._diving = picked[0]
+        if self._greedy is None and picked and not self.found.hypotheses:  # it came to a dead end
+            self._greedy = picked[0]
         return picked
 
     def expand(self, node: Node, scores: Scores, is_end: NDArray[np.bool_], state: State) -> None:
@@ -127,49 +108,47 @@ class BestFirst:
         self._finish(node, scores.at(ending), is_end)
         # A slice would keep the scores of the whole step in memory, so what is kept is a copy.
         bounds = self._bound(node.score + scores.log_probs, len(node.tokens) + 1)
-        family = _Family(node, scores.at(~ending & (bounds > self.found.threshold)), state)
-        if node is self._diving and not ending[0] and len(family):
-            self._next_dive = family.take()
-        self._push(family)
+        kept = scores.at(~ending & (bounds > self.found.threshold))
+        children, greedy = Siblings(node, kept, state), node is self._greedy and not ending[0]
+        if greedy and len(kept.tokens):
+            self._next_greedy = children.node(0)
+        self._push(children, int(greedy))
 
     def give_up(self, node: Node) -> None:
         """Enter that `node` is a dead end."""
-        best = self._dead_end or node
-        if (len(node.tokens), node.score) >= (len(best.tokens), best.score):
-            self._dead_end = node
+        dead = Hypothesis(node.tokens, node.score, False, node.log_probs, satisfied=False)
+        self._dead_end = longest_dead_end(self._dead_end, dead)
 
     def results(self) -> list[Hypothesis]:
-        """The best ones, and whether each is known to stand where it belongs; where there is none,
-        a dead end, and whether all others are."""
-        hope = self._hope()
-        if not self.found.hypotheses:
-            end = self._dead_end
-            found = Hypothesis((), 0.0, False)
-            if end is not None:
-                found = Hypothesis(end.tokens, end.score, False, end.log_probs, satisfied=False)
-            return [self.normalisation.ranked(found)._replace(complete=hope == float("-inf"))]
-        return [each._replace(complete=standing(each) >= hope) for each in self.found.hypotheses]
+        """The best ones, `complete` where nothing better can be missing; where there is none, a
+        dead end, `complete` if all other paths came to one."""
+        upper = self._upper()
+        if self.found.hypotheses:
+            every = self.found.hypotheses
+            return [each._replace(complete=each.ranking_score >= upper) for each in every]
+        found = self.normalisation.ranked(self._dead_end or Hypothesis((), 0.0, False))
+        return [found._replace(complete=upper == float("-inf"))]
 
     def _finish(self, node: Node, scores: Scores, is_end: NDArray[np.bool_]) -> None:
-        """Enter the hypotheses that have one of the tokens of `scores` behind `node`."""
+        """Enter the hypotheses that append one of the tokens of `scores` to `node`."""
         divisor = self.normalisation.divisor(len(node.tokens) + 1)
-        plain = self.normalisation.formula == "none"
         for token, log_prob in zip(scores.tokens.tolist(), scores.log_probs.tolist(), strict=True):
-            rank = (node.score + log_prob) / divisor
-            if rank > self.found.threshold:  # -inf never does
-                over = node.child(token, log_prob, None)
-                finished, shown = bool(is_end[token]), None if plain else rank
-                self.found.add(Hypothesis(over.tokens, over.score, finished, over.log_probs, shown))
+            score = node.score + log_prob
+            if score / divisor > self.found.threshold:  # -inf never is
+                tokens, log_probs = (*node.tokens, token), (*node.log_probs, log_prob)
+                found = Hypothesis(tokens, score, bool(is_end[token]), log_probs)
+                self.found.add(self.normalisation.ranked(found))
 
-    def _push(self, family: _Family) -> None:
-        """Wait for the turn of the family's next child."""
-        if len(family):
-            bound = self._bound(family.score, len(family.parent.tokens) + 1)
-            self._pushed += 1  # of equals, the first one goes first
-            heapq.heappush(self._open, (-bound, self._pushed, family))
+    def _push(self, siblings: Siblings, place: int) -> None:
+        """Queue the one at `place`, if there is one, by its upper bound."""
+        if place < len(siblings.scores.tokens):
+            self._pushed += 1  # ties go to the one that was pushed first
+            score = siblings.parent.score + float(siblings.scores.log_probs[place])
+            bound = self._bound(score, len(siblings.parent.tokens) + 1)
+            heapq.heappush(self._open, (-bound, self._pushed, siblings, place))
 
     def _bound(self, scores: Bounds, length: int) -> Bounds:
-        """The highest rank that open sequences of `length` tokens may still come to.
+        """The highest rank that open sequences of `length` tokens may still reach.
 
         As in `LengthNormalisation.bound`: the present score at its best length, which is the next
         one or the last one.
@@ -177,12 +156,13 @@ class BestFirst:
         divisor = self.normalisation.divisor
         return scores / max(divisor(length + 1), divisor(self.room))
 
-    def _hope(self) -> float:
-        """The highest rank that an open sequence may still come to."""
+    def _upper(self) -> float:
+        """The highest rank that any open sequence may still reach."""
         return -self._open[0][0] if self._open else float("-inf")
 
 
 @decoders.register("exact")
+@dataclass
 class Exact(Decoder):
     """The `n_best` sequences with the highest rank of all, by best-first search.
 
@@ -200,29 +180,20 @@ class Exact(Decoder):
 
     draws = False
 
-    def __init__(
-        self,
-        n_best: Size = 1,
-        max_nodes: Size = 10_000,
-        length_normalisation: Formula = "none",
-        alpha: Alpha = 1.0,
-        nodes_at_once: Size = 8,
-    ) -> None:
-        sizes = {"n_best": n_best, "max_nodes": max_nodes, "nodes_at_once": nodes_at_once}
-        for name, size in sizes.items():
-            if size < 1:
-                raise ValueError(f"`{name}` must be at least 1, but is {size}")
-        self.n_best = n_best
-        self.max_nodes = max_nodes
-        self.normalisation = LengthNormalisation(length_normalisation, alpha)
-        self.nodes_at_once = nodes_at_once
+    n_best: Size = 1
+    max_nodes: Size = 10_000
+    length_normalisation: Formula = "none"
+    alpha: Alpha = 1.0
+    nodes_at_once: Size = 8
 
     def decode(self, stepper: Stepper, start: Start, limits: Limits) -> list[list[Hypothesis]]:
         """At most `n_best` hypotheses for each source; fewer where there are no more."""
-        searches = [
-            self._begin(start, source, room)
-            for source, room in enumerate(limits.lengths(start).tolist())
-        ]
+        normalisation = LengthNormalisation(self.length_normalisation, self.alpha)
+        searches = []
+        for source, room in enumerate(limits.lengths(start).tolist()):
+            state = reorder(start.state, torch.tensor([source], device=start.tokens.device))
+            root = Node((), (), 0.0, int(start.tokens[source]), state)
+            searches.append(BestFirst(root, room, self.n_best, normalisation, self.max_nodes))
         while picked := [
             (source, node)
             for source, search in enumerate(searches)
@@ -238,20 +209,15 @@ class Exact(Decoder):
                     searches[source].give_up(node)
                     continue
                 # A copy of the row: a slice would keep the states of the whole step in memory.
-                behind = map_state(lambda each, row=row: each[row : row + 1].clone(), state)
-                searches[source].expand(node, Scores(tokens[row], values[row]), is_end, behind)
+                after = map_state(lambda each, row=row: each[row : row + 1].clone(), state)
+                searches[source].expand(node, Scores(tokens[row], values[row]), is_end, after)
         return [search.results() for search in searches]
-
-    def _begin(self, start: Start, source: int, room: int) -> BestFirst:
-        row = torch.tensor([source], device=start.tokens.device)
-        root = Node((), (), 0.0, int(start.tokens[source]), reorder(start.state, row))
-        return BestFirst(root, room, self.n_best, self.normalisation, self.max_nodes)
 
 
 def _step(
     stepper: Stepper, start: Start, picked: list[tuple[int, Node]]
 ) -> tuple[Tensor, State, list[bool]]:
-    """One step of all `picked` nodes, a row each: `[rows, vocab]`, the state behind it, and which
+    """One step of all `picked` nodes, a row each: `[rows, vocab]`, the state after it, and which
     of them are no dead ends."""
     device = start.tokens.device
     sources = torch.tensor([source for source, _ in picked], device=device)
@@ -259,4 +225,4 @@ def _step(
     state = concatenate(*(node.state for _, node in picked))
     log_probs, state = stepper.step(tokens, state, reorder(start.context, sources))
     lengths = torch.tensor([len(node.tokens) for _, node in picked], device=device)
-    return log_probs, state, open_rows(log_probs, sources, lengths).tolist()
+    return log_probs, state, check_scores(log_probs, sources, lengths).tolist()

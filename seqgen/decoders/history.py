@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from seqgen.decoders.base import Constraint, Limits, Start, Stepper, constraints
+from seqgen.decoders.base import Constraint, Limits, Start, Stepper, Wrapped, constraints
+from seqgen.decoders.guards import IMPOSSIBLE, intercept
 from seqgen.options import Count, NonNegativeFloat, PositiveFloat, Size
-from seqgen.state import State
 from seqgen.tokenizers import UNK
 
 FIRST_SIZE = 16
@@ -22,7 +23,7 @@ FIRST_SIZE = 16
 class Past(NamedTuple):
     """What each path has read: `read: [rows]` tokens, of at most `most: [rows]`.
 
-    `shifted: [rows, size]` has them plus 1, and 0 behind them; the first one is what the search
+    `shifted: [rows, size]` has them plus 1, and 0 after them; the first one is what the search
     began from, the others are generated. The size doubles when it is used up, so memory follows
     the output and not the limit; rows of different sizes go together by `state.concatenate`.
     """
@@ -33,22 +34,19 @@ class Past(NamedTuple):
 
     @classmethod
     def of(cls, start: Start, limits: Limits) -> Past:
-        """Nothing read yet."""
         shifted = start.tokens.new_zeros(len(start.tokens), FIRST_SIZE)
         return cls(shifted, torch.zeros_like(start.tokens), limits.lengths(start))
 
     def reading(self, tokens: Tensor) -> Past:
-        """The past with `tokens: [rows]` behind it."""
         shifted, size = self.shifted, self.shifted.shape[1]
         if len(tokens) and int(self.read.amax()) >= size:
             shifted = pad(shifted, (0, size))
-        place = self.read.unsqueeze(1)
-        shifted = shifted.scatter(1, place, tokens.unsqueeze(1) + 1)
+        shifted = shifted.scatter(1, self.read.unsqueeze(1), tokens.unsqueeze(1) + 1)
         return Past(shifted, self.read + 1, self.most)
 
     @property
     def generated(self) -> Tensor:
-        """The generated tokens, `[rows, size - 1]`, -1 behind the last."""
+        """The generated tokens, `[rows, size - 1]`, -1 after the last."""
         return self.shifted[:, 1:] - 1
 
     @property
@@ -74,91 +72,75 @@ class PastConstraint(Constraint, ABC):
     def change(self, log_probs: Tensor, past: Past, ends: Sequence[int]) -> Tensor:
         """`log_probs: [rows, vocab]` as the search shall see them; a new tensor or the same.
 
-        `ends` are the tokens that end a sequence. What may not come has -inf, in all of a row where
-        nothing may.
+        `ends` are the tokens that end a sequence. What may not come has IMPOSSIBLE, in all of a row
+        where nothing may.
         """
 
-    def wrap(
-        self, stepper: Stepper, start: Start, limits: Limits, batch: Any
-    ) -> tuple[Stepper, Start]:
-        """The stepper and its start, whose state has the past beside it."""
-        state = (start.state, Past.of(start, limits))
-        return _Following(stepper, self, limits.ends), start._replace(state=state)
+    def wrap(self, stepper: Stepper, start: Start, limits: Limits, batch: Any) -> Wrapped:
+        def change(log_probs: Tensor, tokens: Tensor, past: Past) -> tuple[Tensor, Past]:
+            past = past.reading(tokens)
+            return self.change(log_probs, past, limits.ends), past
 
-
-class _Following:
-    """A stepper that keeps the past and lets a constraint change the scores."""
-
-    def __init__(self, stepper: Stepper, constraint: PastConstraint, ends: Sequence[int]) -> None:
-        self.stepper = stepper
-        self.constraint = constraint
-        self.ends = tuple(ends)
-
-    def step(self, tokens: Tensor, state: Any, context: State) -> tuple[Tensor, State]:
-        """`tokens: [rows]` to `[rows, vocab]`."""
-        inner, past = state
-        past = past.reading(tokens)
-        log_probs, inner = self.stepper.step(tokens, inner, context)
-        return self.constraint.change(log_probs, past, self.ends), (inner, past)
-
-
-# The check that tokens given in options are tokens that a model knows.
+        return intercept(stepper, start, change, Past.of(start, limits))
 
 
 def check_known(tokens: Sequence[int], vocab_size: int, what: str) -> None:
-    """A ValueError unless all of `tokens` can be generated; `what` says whose tokens they are."""
+    """Raises ValueError unless all of `tokens` can be generated; `what` says whose they are."""
     for token in tokens:
         if not 0 <= token < vocab_size:
             raise ValueError(f"{what} must have tokens from 0 to {vocab_size - 1}, but has {token}")
         if token == UNK:
-            raise ValueError(f"{what} must be known to the tokenizer, but has an unknown symbol")
+            raise ValueError(f"{what} contains a token that is not in the vocabulary")
 
 
-# The constraint `forced_prefix`: how every sequence begins.
+def columns_mask(columns: Tensor, log_probs: Tensor) -> Tensor:
+    """A mask like `log_probs: [rows, vocab]`, True at `columns: [rows, any]`; -1 is no column."""
+    vocab = log_probs.shape[1]
+    mask = log_probs.new_zeros(len(log_probs), vocab + 1, dtype=torch.bool)
+    return mask.scatter(1, torch.where(columns < 0, vocab, columns), True)[:, :vocab]
 
 
 @constraints.register("forced_prefix")
+@dataclass
 class ForcedPrefix(PastConstraint):
-    """The first tokens are those of `text`, or `tokens`; behind them the sequence is free.
+    """The first tokens are those of `text`, or `tokens`; after them the sequence is free.
 
     Unlike a prompt it is part of what is generated: its tokens count, and have the scores that
     the stepper gives them.
     """
 
-    def __init__(
-        self,
-        vocab_size: int,
-        encode: Callable[[str], list[int]],
-        text: str = "",
-        tokens: tuple[int, ...] = (),
-    ) -> None:
-        if text and tokens:
+    vocab_size: int
+    encode: Callable[[str], list[int]]
+    text: str = ""
+    tokens: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.text and self.tokens:
             raise ValueError("`text` and `tokens` are two ways to say one thing; give one of them")
-        self.tokens = tuple(encode(text)) if text else tuple(tokens)
-        check_known(self.tokens, vocab_size, f"`text` {text!r}" if text else "`tokens`")
+        what = f"`text` {self.text!r}" if self.text else "`tokens`"
+        self.tokens = tuple(self.encode(self.text) if self.text else self.tokens)
+        check_known(self.tokens, self.vocab_size, what)
 
     def change(self, log_probs: Tensor, past: Past, ends: Sequence[int]) -> Tensor:
-        """-inf but at the token whose turn it is, `[rows, vocab]`."""
+        """IMPOSSIBLE but at the token whose turn it is."""
         lacking = len(self.tokens) - past.lengths
         if not bool((lacking > 0).any()):
             return log_probs
         tokens = past.lengths.new_tensor(self.tokens)
         turn = tokens[past.lengths.clamp(max=len(tokens) - 1)].unsqueeze(1)
         banned = (lacking > 0).unsqueeze(1).expand_as(log_probs)
-        # The last token cannot make up for several, nor does a sequence go on behind its end.
+        # The last token cannot make up for several, nor does a sequence go on after its end.
         possible = ((lacking <= 1) | (past.left > 1)) & (not set(self.tokens[:-1]) & set(ends))
         banned = banned.scatter(1, turn, (banned.gather(1, turn) & ~possible.unsqueeze(1)))
-        return log_probs.masked_fill(banned, float("-inf"))
+        return log_probs.masked_fill(banned, IMPOSSIBLE)
 
     def least_tokens(self, batch: Any) -> int:
-        """Those of the prefix."""
         return len(self.tokens)
 
 
-# The constraint `minimum_length`: no sequence ends before it has so many tokens.
-
-
 @constraints.register("minimum_length")
+@dataclass
 class MinimumLength(Constraint):
     """End tokens are impossible before a sequence has `length` tokens, and before it has `ratio`
     times as many as its source (rounded down); the other scores stay as they are.
@@ -167,24 +149,24 @@ class MinimumLength(Constraint):
     `max_length` has room for both. A source's tokens are those that the model reads.
     """
 
-    def __init__(self, length: Count = 0, ratio: NonNegativeFloat = 0.0) -> None:
-        for name, value in (("length", length), ("ratio", ratio)):
-            if value < 0:
-                raise ValueError(f"`{name}` must be at least 0, but is {value}")
-        self.length = length
-        self.ratio = ratio
+    length: Count = 0
+    ratio: NonNegativeFloat = 0.0
 
-    def wrap(
-        self, stepper: Stepper, start: Start, limits: Limits, batch: Any
-    ) -> tuple[Stepper, Start]:
-        """The stepper and its start, whose state has beside it how many tokens each row lacks, and
-        how many it may have."""
-        least = self.least_tokens(batch)
-        lacking = torch.zeros_like(start.tokens) + (
-            least.to(start.tokens.device) if isinstance(least, Tensor) else least
-        )
-        state = (start.state, lacking, limits.lengths(start))
-        return _NotYet(stepper, limits.ends), start._replace(state=state)
+    def wrap(self, stepper: Stepper, start: Start, limits: Limits, batch: Any) -> Wrapped:
+        """The memory is how many tokens each row lacks, and how many it may have."""
+        ends, least = list(limits.ends), self.least_tokens(batch)
+        device = start.tokens.device
+        lacking = torch.zeros_like(start.tokens) + torch.as_tensor(least, device=device)
+
+        def change(
+            log_probs: Tensor, tokens: Tensor, lacking: Tensor, left: Tensor
+        ) -> tuple[Tensor, ...]:
+            # The last token cannot make up for several.
+            banned = ((left == 1) & (lacking > 1)).unsqueeze(1).repeat(1, log_probs.shape[1])
+            banned[:, ends] |= (lacking > 0).unsqueeze(1)
+            return log_probs.masked_fill(banned, IMPOSSIBLE), lacking - 1, left - 1
+
+        return intercept(stepper, start, change, lacking, limits.lengths(start))
 
     def least_tokens(self, batch: Any) -> int | Tensor:
         """`length`, or more of them for a long source."""
@@ -194,28 +176,8 @@ class MinimumLength(Constraint):
         return share.clamp(min=self.length)
 
 
-class _NotYet:
-    """A stepper without end tokens for the rows that lack tokens."""
-
-    def __init__(self, stepper: Stepper, ends: tuple[int, ...]) -> None:
-        self.stepper = stepper
-        self.ends = list(ends)
-
-    def step(self, tokens: Tensor, state: Any, context: State) -> tuple[Tensor, State]:
-        """`tokens: [rows]` to `[rows, vocab]`."""
-        inner, lacking, left = state
-        log_probs, inner = self.stepper.step(tokens, inner, context)
-        following = (inner, lacking - 1, left - 1)
-        # The last token cannot make up for several.
-        banned = ((left == 1) & (lacking > 1)).unsqueeze(1).repeat(1, log_probs.shape[1])
-        banned[:, self.ends] |= (lacking > 0).unsqueeze(1)
-        return log_probs.masked_fill(banned, float("-inf")), following
-
-
-# The constraint `no_repeat_ngram`: no run of so many tokens comes twice.
-
-
 @constraints.register("no_repeat_ngram")
+@dataclass
 class NoRepeatNgram(PastConstraint):
     """No n-gram, `size` tokens in a row, comes twice; the scores of what is possible stay.
 
@@ -223,31 +185,23 @@ class NoRepeatNgram(PastConstraint):
     sequence ends there.
     """
 
-    def __init__(self, size: Size) -> None:
-        if size < 1:
-            raise ValueError(f"`size` must be at least 1, but is {size}")
-        self.size = size
+    size: Size
 
     def change(self, log_probs: Tensor, past: Past, ends: Sequence[int]) -> Tensor:
-        """-inf at the last token of each n-gram whose other tokens are the last ones now."""
+        """IMPOSSIBLE at the last token of each n-gram whose other tokens are the last ones now."""
         generated = past.generated
         if generated.shape[1] < self.size:
             return log_probs
         ngrams = generated.unfold(1, self.size, 1)  # [rows, places, size]
         context = past.last(self.size - 1).unsqueeze(1)
         whole = (ngrams >= 0).all(-1)  # all of it is generated
-        banned = whole & (ngrams[..., :-1] == context).all(-1)
-        # Places that ban nothing point at a column behind the vocabulary.
-        vocab = log_probs.shape[1]
-        columns = torch.where(banned, ngrams[..., -1], vocab)
-        mask = log_probs.new_zeros(len(log_probs), vocab + 1, dtype=torch.bool)
-        return log_probs.masked_fill(mask.scatter(1, columns, True)[:, :vocab], float("-inf"))
-
-
-# The constraint `repetition_penalty`: tokens that came before are less probable.
+        repeated = whole & (ngrams[..., :-1] == context).all(-1)
+        banned = columns_mask(torch.where(repeated, ngrams[..., -1], -1), log_probs)
+        return log_probs.masked_fill(banned, IMPOSSIBLE)
 
 
 @constraints.register("repetition_penalty")
+@dataclass
 class RepetitionPenalty(PastConstraint):
     """`penalty * log p(token)` for each token that the sequence has already, else `log p(token)`.
 
@@ -257,16 +211,8 @@ class RepetitionPenalty(PastConstraint):
     draw normalise by themselves. 1 changes nothing, below 1 asks for repetitions.
     """
 
-    def __init__(self, penalty: PositiveFloat) -> None:
-        if not 0 < penalty < float("inf"):
-            raise ValueError(f"`penalty` must be above 0 and finite, but is {penalty}")
-        self.penalty = penalty
+    penalty: PositiveFloat
 
     def change(self, log_probs: Tensor, past: Past, ends: Sequence[int]) -> Tensor:
-        """The scores of all tokens in the past times `penalty`, `[rows, vocab]`."""
-        vocab = log_probs.shape[1]
-        # What is not generated yet is -1: it points at a column behind the vocabulary.
-        columns = torch.where(past.generated < 0, vocab, past.generated)
-        seen = log_probs.new_zeros(len(log_probs), vocab + 1, dtype=torch.bool)
-        seen = seen.scatter(1, columns, True)[:, :vocab]
+        seen = columns_mask(past.generated, log_probs)
         return torch.where(seen, log_probs * self.penalty, log_probs)

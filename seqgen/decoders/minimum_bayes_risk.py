@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from rapidfuzz.distance import Levenshtein
 
 from seqgen.decoders.base import (
-    CheckedStepper,
     Decoder,
     DecoderFactory,
     Hypothesis,
@@ -18,17 +18,15 @@ from seqgen.decoders.base import (
     Start,
     Stepper,
     decoders,
-    held,
 )
+from seqgen.decoders.guards import check_steps, checked
 from seqgen.decoders.noise import child_keys
 from seqgen.decoders.sampling import Multinomial
 from seqgen.options import Size
 from seqgen.state import repeat
 
-# How alike two sequences of tokens are, from 0 to 1.
-
-
 Similarity = Callable[[Sequence[int], Sequence[int]], float]
+"""How alike two sequences of tokens are, from 0 to 1."""
 
 NGRAM_SIZE = 4
 """The longest n-grams that `ngram_f` counts."""
@@ -49,7 +47,10 @@ def ngram_f(one: Sequence[int], other: Sequence[int]) -> float:
     """
     precisions, recalls = [], []
     for size in range(1, NGRAM_SIZE + 1):
-        mine, theirs = _ngrams(one, size), _ngrams(other, size)
+        mine, theirs = (
+            Counter(tuple(tokens[i : i + size]) for i in range(len(tokens) - size + 1))
+            for tokens in (one, other)
+        )
         if mine or theirs:
             shared = (mine & theirs).total()
             precisions.append(shared / max(mine.total(), 1))
@@ -60,15 +61,11 @@ def ngram_f(one: Sequence[int], other: Sequence[int]) -> float:
     return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
 
 
-def _ngrams(tokens: Sequence[int], size: int) -> Counter[tuple[int, ...]]:
-    """How often each n-gram of `size` tokens comes."""
-    return Counter(tuple(tokens[i : i + size]) for i in range(len(tokens) - size + 1))
-
-
 SIMILARITIES: dict[str, Similarity] = {"edit": edit, "ngram_f": ngram_f}
 
 
 @decoders.register("minimum_bayes_risk")
+@dataclass
 class MinimumBayesRisk(Decoder):
     """The `n_best` of `samples` sequences with the highest mean utility towards all of them.
 
@@ -79,37 +76,34 @@ class MinimumBayesRisk(Decoder):
     stream of its own, so more samples change none of those before.
     """
 
-    def __init__(
-        self,
-        vocab_size: int,
-        seed: int = 0,
-        samples: Size = 32,
-        n_best: Size = 1,
-        utility: Literal["edit", "ngram_f"] = "edit",
-        sampler: DecoderFactory = Multinomial,
-    ) -> None:
-        if samples < 1:
-            raise ValueError(f"`samples` must be at least 1, but is {samples}")
-        if not 1 <= n_best <= samples:
+    vocab_size: int
+    seed: int = 0
+    samples: Size = 32
+    n_best: Size = 1
+    utility: Literal["edit", "ngram_f"] = "edit"
+    sampler: DecoderFactory = Multinomial
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.n_best > self.samples:
             raise ValueError(
-                f"`n_best` must be from 1 to `samples`, which is {samples}, but is {n_best}"
+                f"`n_best` must be from 1 to `samples`, which is {self.samples}, "
+                f"but is {self.n_best}"
             )
-        if utility not in SIMILARITIES:
-            known = " or ".join(SIMILARITIES)
-            raise ValueError(f"`utility` must be {known}, but is {utility!r}")
-        self.samples = samples
-        self.n_best = n_best
-        self.utility = SIMILARITIES[utility]
-        self.sampler = held(decoders.build(sampler, seed=seed, vocab_size=vocab_size), vocab_size)
-        self.draws = self.sampler.draws
-        if self.sampler.constraints:
+        sampler = decoders.build(self.sampler, seed=self.seed, vocab_size=self.vocab_size)
+        if sampler.constraints:
             raise ValueError("`sampler` must have no `constraints`; give them to the decoder")
+        self._sampler = checked(sampler, self.vocab_size)
+        self.draws = sampler.draws
 
     def decode(self, stepper: Stepper, start: Start, limits: Limits) -> list[list[Hypothesis]]:
         """At most `n_best` different hypotheses for each source, ranked by their mean utility."""
-        lengths = repeat(limits.lengths(start), self.samples).tolist()
-        copies = _copies(start, self.samples)
-        drawn = self.sampler.decode(CheckedStepper(stepper), copies, Limits(lengths, limits.ends))
+        copies, which = start.copies(self.samples)
+        copies = copies._replace(sequence_ids=child_keys(copies.ids, which))
+        sources = torch.arange(len(start.tokens), device=which.device)
+        # An error names the source, not the copy.
+        copied = check_steps(stepper, copies, repeat(sources, self.samples))
+        drawn = self._sampler.decode(*copied, limits.copies(self.samples))
         firsts = [each[0] for each in drawn]
         return [
             self._ranked(firsts[i : i + self.samples]) for i in range(0, len(firsts), self.samples)
@@ -119,9 +113,9 @@ class MinimumBayesRisk(Decoder):
         """The best of what was `drawn` for a source; what is not `satisfied` only where all is."""
         drawn = [each for each in drawn if each.satisfied] or drawn
         contents = [each.tokens[: len(each.tokens) - each.finished] for each in drawn]
-        weights = Counter(contents)
+        weights, similarity = Counter(contents), SIMILARITIES[self.utility]
         utilities = {
-            content: sum(weight * self.utility(content, each) for each, weight in weights.items())
+            content: sum(weight * similarity(content, each) for each, weight in weights.items())
             for content in weights
         }
         distinct = {
@@ -130,16 +124,3 @@ class MinimumBayesRisk(Decoder):
         }
         ranked = sorted(distinct.values(), key=lambda each: (each.rank, each.score), reverse=True)
         return ranked[: self.n_best]
-
-
-def _copies(start: Start, samples: int) -> Start:
-    """`samples` sources for each one, every copy with a number of its own; the state knows whose
-    copy a row is, since an error names the source."""
-    batch, device = len(start.tokens), start.tokens.device
-    sources = torch.arange(batch, device=device)
-    numbers = sources if start.numbers is None else start.numbers
-    tokens, state, context, owners, numbers = repeat(
-        (start.tokens, start.state, start.context, sources, numbers), samples
-    )
-    streams = child_keys(numbers, torch.arange(samples, device=device).repeat(batch))
-    return CheckedStepper.begin(Start(tokens, state, context, streams), owners)

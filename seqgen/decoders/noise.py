@@ -1,8 +1,8 @@
 """Random numbers that are a function of (seed, sequence, step), so neighbours cannot matter.
 
-A generator hands out numbers in the order in which rows ask, so what a row gets depends on who
-else is in the batch. Here each number is computed from its address by the finaliser of SplitMix64
-(Steele, Lea and Flood 2014), whose output passes statistical tests for consecutive inputs.
+A generator hands out numbers in the order in which rows ask, so what a row gets depends on the
+other rows. Here each number is computed from its address by the finaliser of SplitMix64 (Steele,
+Lea and Flood 2014), whose output passes statistical tests for consecutive inputs.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 
-def uniform(seed: int, numbers: Tensor, moment: int) -> Tensor:
-    """A float64 in (0, 1) for each sequence number `[rows]`, at step `moment`."""
-    return _fraction(_mix(_mix(_mix(torch.zeros_like(numbers), seed), numbers), moment))
+def uniform(seed: int, sequence_ids: Tensor, step: int) -> Tensor:
+    """A float64 in (0, 1) for each of `sequence_ids: [rows]`, at step `step`."""
+    return _fraction(_mix(_mix(_mix(torch.zeros_like(sequence_ids), seed), sequence_ids), step))
 
 
 def uniform_each(seed: int, keys: Tensor, count: int) -> Tensor:
@@ -31,7 +31,7 @@ def child_keys(keys: Tensor, tokens: Tensor) -> Tensor:
 
     Sequences that differ get different keys (but for one chance in 2**63), and a sequence gets the
     same one whatever else is in the batch. It also makes sub-streams: sample i of sequence n draws
-    by the number `child_keys(n, i)`.
+    by the id `child_keys(n, i)`.
     """
     return _mix(keys, tokens + 1)
 

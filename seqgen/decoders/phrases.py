@@ -1,12 +1,12 @@
-"""Tries: many texts as one tree of tokens in arrays, in which all rows take a step at once.
+"""Lists of texts as constraints: only these may come (`allowed`), or none of them (`forbid`).
 
-`tree_of` builds one and `TextTree` is what it builds; `texts_and_file` reads the options of the
-constraints that have one.
+Many texts are one tree of tokens in arrays (a trie), in which all rows take a step at once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import KW_ONLY, dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,7 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seqgen.decoders.base import Constraint, Limits, Start, Stepper, constraints
+from seqgen.decoders.base import Constraint, Limits, Start, Stepper, Wrapped, constraints
+from seqgen.decoders.guards import IMPOSSIBLE, intercept
 from seqgen.decoders.history import Past, PastConstraint, check_known
 from seqgen.errors import DataError
 from seqgen.files import display_path, read_bytes
@@ -109,11 +110,9 @@ def texts_and_file(texts: Sequence[str], file: Path | None) -> list[str]:
     return [*texts, *filter(None, lines)]
 
 
-# The constraint `allowed`: only the texts of a list can be generated.
-
-
 @constraints.register("allowed")
-class Allowed(Constraint):
+@dataclass
+class AllowedTexts(Constraint):
     """A sequence is one of `texts`, and then it ends; the scores of what is possible stay.
 
     Without an end token, anything may follow a whole text. More texts may be in `file`, UTF-8, one
@@ -121,51 +120,44 @@ class Allowed(Constraint):
     texts as for few. A text for which `max_length` has no room is left out.
     """
 
-    def __init__(
-        self,
-        texts: tuple[str, ...] = (),
-        file: Path | None = None,
-        *,
-        vocab_size: int,
-        encode: Callable[[str], list[int]],
-    ) -> None:
-        every = texts_and_file(texts, file)
+    texts: tuple[str, ...] = ()
+    file: Path | None = None
+    _: KW_ONLY
+    vocab_size: int
+    encode: Callable[[str], list[int]]
+
+    def __post_init__(self) -> None:
+        every = texts_and_file(self.texts, self.file)
         if not every:
-            where = "`texts` must have" if file is None else f"`file` {file} must have"
-            raise ValueError(f"{where} at least 1 text, but is empty")
-        sequences = []
-        for place, text in enumerate(every):
-            sequences.append(encode(text))
-            where = "`texts`" if place < len(texts) else f"`file` {file}:"
-            check_known(sequences[-1], vocab_size, f"{where} {text!r}")
+            where = "`texts`" if self.file is None else f"`file` {self.file}"
+            raise ValueError(f"{where} must have at least 1 text, but is empty")
+        sequences = [self.encode(text) for text in every]
+        for place, (text, tokens) in enumerate(zip(every, sequences, strict=True)):
+            where = "`texts`" if place < len(self.texts) else f"`file` {self.file}:"
+            check_known(tokens, self.vocab_size, f"{where} {text!r}")
         self.tree = tree_of(sequences)
         self.longest = max(map(len, sequences))
 
-    def wrap(
-        self, stepper: Stepper, start: Start, limits: Limits, batch: Any
-    ) -> tuple[Stepper, Start]:
-        """The stepper and its start, whose state has beside it where each row is in the tree (-1
-        before the first step), and how many tokens it may have."""
+    def wrap(self, stepper: Stepper, start: Start, limits: Limits, batch: Any) -> Wrapped:
+        """The memory is where each row is in the tree (-1 before the first step), and how many
+        tokens it may have."""
         tree = map_state(lambda each: each.to(start.tokens.device), self.tree)
-        nodes, left = torch.full_like(start.tokens, -1), limits.lengths(start)
-        there_is_room = bool((left >= self.longest).all())
-        inner = _InTree(stepper, tree, limits.ends, there_is_room)
-        return inner, start._replace(state=(start.state, nodes, left))
+        left = limits.lengths(start)
+        there_is_room = bool((left >= self.longest).all())  # for each of the texts
+        walk = _TreeWalk(tree, list(limits.ends), there_is_room)
+        return intercept(stepper, start, walk.change, torch.full_like(start.tokens, -1), left)
 
     def least_tokens(self, batch: Any) -> int:
         """Those of the shortest text."""
         return int(self.tree.lacking[ROOT])
 
 
-class _InTree:
-    """A stepper whose rows go down a tree."""
+class _TreeWalk:
+    """Rows that go down a tree, each with the tokens alone by which a text goes on."""
 
-    def __init__(
-        self, stepper: Stepper, tree: TextTree, ends: tuple[int, ...], there_is_room: bool
-    ) -> None:
-        self.stepper = stepper
-        self.ends = list(ends)
-        self.there_is_room = there_is_room  # for each of the texts
+    def __init__(self, tree: TextTree, ends: list[int], there_is_room: bool) -> None:
+        self.ends = ends
+        self.there_is_room = there_is_room
         # Two nodes more, for rows that are free to go on as they like and for those that left the
         # tree, which hold no path.
         self.free = len(tree.tokens)
@@ -175,17 +167,17 @@ class _InTree:
             whole=torch.cat([tree.whole, tree.whole.new_zeros(2)]),
         )
 
-    def step(self, tokens: Tensor, state: Any, context: State) -> tuple[Tensor, State]:
-        """`tokens: [rows]` to `[rows, vocab]`, -inf at the tokens with which no text goes on."""
-        inner, nodes, left = state
-        log_probs, inner = self.stepper.step(tokens, inner, context)
+    def change(
+        self, log_probs: Tensor, tokens: Tensor, nodes: Tensor, left: Tensor
+    ) -> tuple[Tensor, ...]:
+        """IMPOSSIBLE at the tokens with which no text goes on."""
         nodes = self._follow(nodes, tokens)
         rows, children = self.tree.children(nodes)
         if not self.there_is_room:
             fitting = self.tree.lacking[children] < left[rows]
             rows, children = rows[fitting], children[fitting]
         places = (rows, self.tree.tokens[children])
-        allowed = torch.full_like(log_probs, float("-inf"))
+        allowed = torch.full_like(log_probs, IMPOSSIBLE)
         allowed[places] = log_probs[places]
         if self.ends:
             over = self.tree.whole[nodes].unsqueeze(1)
@@ -194,7 +186,7 @@ class _InTree:
             )
         else:
             allowed = torch.where((nodes == self.free).unsqueeze(1), log_probs, allowed)
-        return allowed, (inner, nodes, left - 1)
+        return allowed, nodes, left - 1
 
     def _follow(self, nodes: Tensor, tokens: Tensor) -> Tensor:
         """The nodes to which `tokens` lead."""
@@ -205,10 +197,8 @@ class _InTree:
         return found
 
 
-# The constraint `AllowedBy`: a function says what may come next.
-
-
-class AllowedBy(PastConstraint):
+@dataclass
+class AllowedByFunction(PastConstraint):
     """Only the tokens are possible that `function(generated tokens)` returns; None allows all.
 
     For programs: a function is no option of a recipe. It is called for each path at each step
@@ -216,23 +206,18 @@ class AllowedBy(PastConstraint):
     it returns where the sequence may end.
     """
 
-    def __init__(self, function: Callable[[tuple[int, ...]], Iterable[int] | None]) -> None:
-        self.function = function
+    function: Callable[[tuple[int, ...]], Iterable[int] | None]
 
     def change(self, log_probs: Tensor, past: Past, ends: Sequence[int]) -> Tensor:
-        """-inf at all that is not allowed, `[rows, vocab]`."""
         banned = torch.ones_like(log_probs, dtype=torch.bool)
         pairs = zip(past.generated.tolist(), past.lengths.tolist(), strict=True)
         for row, (tokens, length) in enumerate(pairs):
             found = self.function(tuple(tokens[:length]))
             banned[row, slice(None) if found is None else list(found)] = False
-        return log_probs.masked_fill(banned, float("-inf"))
+        return log_probs.masked_fill(banned, IMPOSSIBLE)
 
 
-# The stepper `Forbid`: some tokens are never generated.
-
-
-class Forbid:
+class WithoutTokens:
     """A stepper whose `tokens` have probability zero; the scores of the others stay as they are."""
 
     def __init__(self, stepper: Stepper, tokens: Sequence[int]) -> None:
@@ -240,49 +225,51 @@ class Forbid:
         self.tokens = list(tokens)
 
     def step(self, tokens: Tensor, state: State, context: State) -> tuple[Tensor, State]:
-        """`tokens: [rows]` to `[rows, vocab]`, -inf at the forbidden ones."""
         log_probs, state = self.stepper.step(tokens, state, context)
         log_probs = log_probs.clone()
-        log_probs[:, self.tokens] = float("-inf")
+        log_probs[:, self.tokens] = IMPOSSIBLE
         return log_probs, state
 
 
-# The constraint `forbid`: texts that never come.
-
-
 @constraints.register("forbid")
-class Forbidden(Constraint):
-    """None of `texts` ever comes: the last of its tokens is impossible where the others stand.
+@dataclass
+class ForbiddenTexts(Constraint):
+    """None of `texts` ever comes: the last of its tokens is impossible after the others.
 
     More texts may be in `file`, UTF-8, one in each line. The other scores stay as they are. A text
     is what the tokenizer makes of it: where it can be cut into tokens in other ways, those stay
     possible. The prompt is not looked at.
     """
 
-    def __init__(
-        self,
-        texts: tuple[str, ...] = (),
-        file: Path | None = None,
-        *,
-        encode: Callable[[str], list[int]],
-    ) -> None:
-        every = texts_and_file(texts, file)
-        banned = [encode(text) for text in every]
+    texts: tuple[str, ...] = ()
+    file: Path | None = None
+    _: KW_ONLY
+    encode: Callable[[str], list[int]]
+
+    def __post_init__(self) -> None:
+        every = texts_and_file(self.texts, self.file)
+        banned = [self.encode(text) for text in every]
         for text, tokens in zip(every, banned, strict=True):
             if not tokens:
                 raise ValueError(f"`texts` must have tokens, but {text!r} has none")
         self.automaton = _Automaton.of(tree_of(banned)) if banned else None
 
-    def wrap(
-        self, stepper: Stepper, start: Start, limits: Limits, batch: Any
-    ) -> tuple[Stepper, Start]:
-        """The stepper and its start, whose state has beside it the longest beginning of a text with
-        which each row ends (-1 before the first step)."""
+    def wrap(self, stepper: Stepper, start: Start, limits: Limits, batch: Any) -> Wrapped:
+        """The memory is the longest beginning of a text with which each row ends (-1 before the
+        first step)."""
         if self.automaton is None:
             return stepper, start
         automaton = map_state(lambda each: each.to(start.tokens.device), self.automaton)
-        nodes = torch.full_like(start.tokens, -1)
-        return _Matching(stepper, automaton), start._replace(state=(start.state, nodes))
+        children = automaton.tree.children(automaton.shorter[:1])[1]
+        always = automaton.tree.tokens[children[automaton.tree.whole[children]]]
+
+        def change(log_probs: Tensor, tokens: Tensor, nodes: Tensor) -> tuple[Tensor, Tensor]:
+            nodes = torch.where(nodes < ROOT, ROOT, automaton.follow(nodes.clamp(min=ROOT), tokens))
+            banned = automaton.completing(nodes, log_probs.shape[1])
+            banned[:, always] = True
+            return log_probs.masked_fill(banned, IMPOSSIBLE), nodes
+
+        return intercept(stepper, start, change, torch.full_like(start.tokens, -1))
 
 
 class _Automaton(NamedTuple):
@@ -327,29 +314,13 @@ class _Automaton(NamedTuple):
             found = torch.where(missing, self.tree.child(nodes, tokens), found)
         return found
 
-
-class _Matching:
-    """A stepper whose rows are matched with all texts at once."""
-
-    def __init__(self, stepper: Stepper, automaton: _Automaton) -> None:
-        self.stepper = stepper
-        self.automaton = automaton
-        children = automaton.tree.children(automaton.shorter[:1])[1]
-        self.always = automaton.tree.tokens[children[automaton.tree.whole[children]]]
-
-    def step(self, tokens: Tensor, state: Any, context: State) -> tuple[Tensor, State]:
-        """`tokens: [rows]` to `[rows, vocab]`, -inf at the last token of each text whose other
-        tokens are the last ones now."""
-        inner, nodes = state
-        log_probs, inner = self.stepper.step(tokens, inner, context)
-        follow, tree = self.automaton.follow, self.automaton.tree
-        nodes = torch.where(nodes < ROOT, ROOT, follow(nodes.clamp(min=ROOT), tokens))
-        banned = torch.zeros_like(log_probs, dtype=torch.bool)
-        banned[:, self.always] = True
-        here = self.automaton.banning[nodes]
+    def completing(self, nodes: Tensor, vocab: int) -> Tensor:
+        """A mask `[rows, vocab]` of the tokens that complete a text of several at `nodes`."""
+        banned = torch.zeros(len(nodes), vocab, dtype=torch.bool, device=nodes.device)
+        here = self.banning[nodes]
         while len(some := here.nonzero().squeeze(1)):
-            rows, children = tree.children(here[some])
-            last = tree.whole[children]
-            banned[some[rows[last]], tree.tokens[children[last]]] = True
-            here = self.automaton.banning[self.automaton.shorter[here]]
-        return log_probs.masked_fill(banned, float("-inf")), (inner, nodes)
+            rows, children = self.tree.children(here[some])
+            last = self.tree.whole[children]
+            banned[some[rows[last]], self.tree.tokens[children[last]]] = True
+            here = self.banning[self.shorter[here]]
+        return banned

@@ -1,28 +1,27 @@
-"""Paths, the sequences that a search of many follows at once, and how the best are picked."""
+"""What searches of many paths share: the paths themselves, their next step, and the best so far."""
 
 from __future__ import annotations
 
 from bisect import insort_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal, NamedTuple, get_args
+from typing import Annotated, Literal, NamedTuple
 
 import torch
 from pydantic import Field
 from torch import Tensor
 
-from seqgen.decoders.base import Hypothesis, Limits, Start, Stepper, open_rows
+from seqgen.decoders.base import Hypothesis, Limits, Start, Stepper
+from seqgen.decoders.guards import IMPOSSIBLE, check_scores
+from seqgen.registry import check_fields
 from seqgen.state import State, reorder, repeat
-
-IMPOSSIBLE = float("-inf")
-"""The score of a row that holds no path: it stands in where a source has fewer than others."""
 
 
 class Paths(NamedTuple):
     """Sequences of equal length, one a row.
 
     `tokens` and `log_probs` are `[rows, time]`, `scores: [rows]` the sums of the `log_probs`, all
-    but the tokens in float64. Being a State, they are moved about by `reorder`.
+    but the tokens in float64. Being a State, they are moved by `reorder`.
     """
 
     tokens: Tensor
@@ -31,7 +30,6 @@ class Paths(NamedTuple):
 
     @classmethod
     def empty(cls, rows: int, device: torch.device) -> Paths:
-        """`rows` paths without a token."""
         return cls(
             torch.empty(rows, 0, dtype=torch.long, device=device),
             torch.empty(rows, 0, dtype=torch.float64, device=device),
@@ -40,12 +38,10 @@ class Paths(NamedTuple):
 
     @property
     def length(self) -> int:
-        """The number of tokens that each path has."""
         return self.tokens.shape[1]
 
-    def extend(self, growth: Growth) -> Paths:
-        """The paths that `growth` says."""
-        rows, tokens, log_probs, scores = (each.flatten() for each in growth)
+    def extend(self, expansion: Expansion) -> Paths:
+        rows, tokens, log_probs, scores = (each.flatten() for each in expansion)
         old = reorder(self, rows)
         return Paths(
             torch.cat([old.tokens, tokens.unsqueeze(1)], 1),
@@ -54,21 +50,23 @@ class Paths(NamedTuple):
         )
 
     def hypotheses(
-        self, growth: Growth, finished: Tensor, ranks: Tensor | None = None
-    ) -> list[Hypothesis]:
-        """The paths that `growth` says, which are over; all of it and its companions `[paths]`."""
-        grown = self.extend(growth)
-        columns = [each.tolist() for each in (grown.tokens, grown.scores, finished)]
-        tokens, scores, ends = columns
-        log_probs = grown.log_probs.tolist()
-        places = [None] * len(tokens) if ranks is None else ranks.tolist()
+        self, expansion: Expansion, over: Tensor, finished: Tensor
+    ) -> list[tuple[int, Hypothesis]]:
+        """Those of the expanded paths that are `over: [beams, count]`, each with its beam."""
+        places = over.nonzero(as_tuple=True)
+        if not len(places[0]):
+            return []
+        grown = self.extend(Expansion(*(each[places] for each in expansion)))
+        columns = (grown.tokens, grown.scores, finished[places], grown.log_probs, places[0])
         return [
-            Hypothesis(tuple(tokens[i]), scores[i], ends[i], tuple(log_probs[i]), places[i])
-            for i in range(len(tokens))
+            (beam, Hypothesis(tuple(tokens), score, ended, tuple(log_probs)))
+            for tokens, score, ended, log_probs, beam in zip(
+                *(each.tolist() for each in columns), strict=True
+            )
         ]
 
 
-class Growth(NamedTuple):
+class Expansion(NamedTuple):
     """How paths go on, one token each, all of one shape.
 
     `rows` says which row of the Paths goes on, with which of the `tokens`, whose `log_probs` these
@@ -80,44 +78,55 @@ class Growth(NamedTuple):
     log_probs: Tensor
     scores: Tensor
 
-    def at(self, columns: Tensor) -> Growth:
-        """Those at `columns: [rows, count]` of each row."""
-        return Growth(*(each.gather(1, columns) for each in self))
+    def at(self, columns: Tensor) -> Expansion:
+        return Expansion(*(each.gather(1, columns) for each in self))
 
 
 def best(scores: Tensor, count: int) -> Tensor:
     """The places of the `count` highest in each row of `scores: [rows, columns]`, best first.
 
-    Of equals the leftmost: `topk` may pick any of them, and another one in a batch of another size.
+    Ties go to the leftmost: `topk` may pick any of them, and another one in a batch of another
+    size.
     """
     count = min(count, scores.shape[1])
     values, columns = scores.topk(min(count + 1, scores.shape[1]))
-    if bool((values[:, count - 1 : -1] == values[:, count:]).any()):  # equals at the edge
-        columns = _leftmost(scores, values[:, count - 1 : count], count)
+    edge = values[:, count - 1 : count]
+    if bool((edge == values[:, count:]).any()):  # a tie at the edge: the first ones make up `count`
+        above, level = scores > edge, scores == edge
+        room = count - above.sum(1, keepdim=True)
+        picked = above | (level & (level.cumsum(1) <= room))
+        columns = picked.nonzero()[:, 1].view(-1, count)
     else:
         columns = columns[:, :count].sort(1).values
     order = scores.gather(1, columns).sort(stable=True, dim=1, descending=True).indices
     return columns.gather(1, order)
 
 
-def _leftmost(scores: Tensor, edge: Tensor, count: int) -> Tensor:
-    """The places above `edge: [rows, 1]`, with the first ones at it to make up `count`."""
-    above, level = scores > edge, scores == edge
-    room = count - above.sum(1, keepdim=True)
-    picked = above | (level & (level.cumsum(1) <= room))
-    return picked.nonzero()[:, 1].view(-1, count)
+def live_first(live: Tensor, staying: Tensor) -> Tensor:
+    """The columns of `live: [rows, count]` with the live ones first, `[rows, width]`.
+
+    As many as the row of those `staying: [rows]` needs that has most; columns that others do not
+    need hold no path.
+    """
+    width = int((live.sum(1) * staying).amax().clamp(min=1))
+    return live.sort(stable=True, dim=1, descending=True).indices[:, :width]
 
 
-# Frontier, where a search of several paths a source stands: what the next step will read.
+def longest_dead_end(known: Hypothesis | None, other: Hypothesis) -> Hypothesis:
+    """Of two paths that came to a dead end, the longer; of equally long ones, the more probable."""
+    if known and (len(known.tokens), known.score) > (len(other.tokens), other.score):
+        return known
+    return other
 
 
 class Frontier(NamedTuple):
-    """The live paths of the sources that are still in the batch.
+    """Where a search of several paths a source stands: what the next step will read.
 
-    `sources: [sources]` are their places in the start, `room: [sources]` their maximum lengths.
-    Each has as many `paths` as any other, its `width`, in rows side by side; `tokens: [rows]` is
-    what the next step reads, `state` has a row for each path and `context` one for each source.
-    `dead_ends` has of each source that lost a path to its constraints the longest such path.
+    `sources: [sources]` are the places in the start of those still in the batch, `room: [sources]`
+    their maximum lengths. Each has as many `paths` as any other, its `width`, in adjacent rows;
+    `tokens: [rows]` is what the next step reads, `state` has a row for each path and `context` one
+    for each source. `dead_ends` has for each source that lost a path to its constraints the longest
+    such path.
     """
 
     sources: Tensor
@@ -140,27 +149,26 @@ class Frontier(NamedTuple):
 
     @property
     def width(self) -> int:
-        """The number of rows for each source."""
         return len(self.tokens) // len(self.sources)
 
     def step(self, stepper: Stepper) -> tuple[Tensor, Frontier]:
         """One step of all paths: `log_probs: [rows, vocab]`, and where that leaves us.
 
         Rows that hold no path are not read, and have IMPOSSIBLE scores throughout: what a source
-        costs does not depend on those beside it. Those at a dead end have such scores, too, and
-        are noted in `dead_ends`. Errors: DecodeError on NaN.
+        costs does not depend on the others in the batch. Those at a dead end have such scores, too,
+        and are noted in `dead_ends`. Raises DecodeError if scores are NaN.
         """
         sources = repeat(self.sources, self.width)
         real = self.paths.scores != IMPOSSIBLE
         if bool(real.all()):
             log_probs, state = stepper.step(self.tokens, self.state, self.context)
-            going = open_rows(log_probs, sources, self.paths.length)
+            going = check_scores(log_probs, sources, self.paths.length)
             return self._without_dead_ends(log_probs, going), self._replace(state=state)
         rows = real.nonzero().squeeze(1)
         # Sources have different numbers of paths now, so each path gets a context of its own.
         tokens, state = reorder((self.tokens, self.state), rows)
         read, state = stepper.step(tokens, state, reorder(self.context, rows // self.width))
-        going = open_rows(read, sources[rows], self.paths.length)
+        going = check_scores(read, sources[rows], self.paths.length)
         log_probs = read.new_full((len(real), read.shape[1]), IMPOSSIBLE)
         log_probs[rows] = read
         log_probs = self._without_dead_ends(log_probs, (~real).index_put((rows,), going))
@@ -168,16 +176,15 @@ class Frontier(NamedTuple):
         places = (real.cumsum(0) - 1).clamp(min=0)
         return log_probs, self._replace(state=reorder(state, places))
 
-    def advance(self, growth: Growth, staying: Tensor) -> Frontier:
-        """Go on with the paths of `growth: [sources, new width]`, where `staying: [sources]`."""
+    def advance(self, expansion: Expansion, staying: Tensor) -> Frontier:
+        """Go on with the paths of `expansion: [sources, new width]`, where `staying: [sources]`."""
         sources, room, context = self.sources, self.room, self.context
         if not bool(staying.all()):
             kept = staying.nonzero().squeeze(1)
             sources, room, context = reorder((sources, room, context), kept)
-            growth = reorder(growth, kept)
-        rows, tokens = growth.rows.flatten(), growth.tokens.flatten()
-        paths = self.paths.extend(growth)
-        state = reorder(self.state, rows)
+            expansion = reorder(expansion, kept)
+        rows, tokens = expansion.rows.flatten(), expansion.tokens.flatten()
+        paths, state = self.paths.extend(expansion), reorder(self.state, rows)
         return Frontier(sources, room, tokens, paths, state, context, self.dead_ends)
 
     def _without_dead_ends(self, log_probs: Tensor, going: Tensor) -> Tensor:
@@ -186,53 +193,43 @@ class Frontier(NamedTuple):
             return log_probs
         for row in (~going).nonzero().squeeze(1).tolist():
             tokens, given = self.paths.tokens[row].tolist(), self.paths.log_probs[row].tolist()
-            dead = Hypothesis(
-                tuple(tokens), float(self.paths.scores[row]), False, tuple(given), satisfied=False
-            )
-            source = int(self.sources[row // self.width])
-            best = self.dead_ends.get(source, dead)
-            if (len(dead.tokens), dead.score) >= (len(best.tokens), best.score):
-                self.dead_ends[source] = dead
+            score, source = float(self.paths.scores[row]), int(self.sources[row // self.width])
+            dead = Hypothesis(tuple(tokens), score, False, tuple(given), satisfied=False)
+            self.dead_ends[source] = longest_dead_end(self.dead_ends.get(source), dead)
         return log_probs.masked_fill(~going.unsqueeze(1), IMPOSSIBLE)
 
 
-# NBest, the best hypotheses that a search has found so far.
-
-
-def standing(hypothesis: Hypothesis) -> float:
-    """What hypotheses are sorted by: the rank, or the score where there is none."""
-    return hypothesis.score if hypothesis.rank is None else hypothesis.rank
-
-
 class NBest:
-    """At most `size` hypotheses, the best first; of equals, the one that was found first."""
+    """At most `size` hypotheses, the best first; ties go to the one that was found first."""
 
     def __init__(self, size: int) -> None:
         self.size = size
         self.hypotheses: list[Hypothesis] = []
 
     def add(self, hypothesis: Hypothesis) -> None:
-        """Enter `hypothesis`, which may push out the last one, or be too low itself."""
-        insort_right(self.hypotheses, hypothesis, key=lambda each: -standing(each))
+        """Enter `hypothesis`, unless it is too low itself; it may push out the last one."""
+        insort_right(self.hypotheses, hypothesis, key=lambda each: -each.ranking_score)
         del self.hypotheses[self.size :]
 
     @property
     def threshold(self) -> float:
-        """The standing that one must exceed to enter."""
+        """The ranking score that a hypothesis must exceed to enter."""
         full = len(self.hypotheses) == self.size
-        return standing(self.hypotheses[-1]) if full else float("-inf")
+        return self.hypotheses[-1].ranking_score if full else float("-inf")
+
+
+def thresholds(beams: Sequence[NBest], device: torch.device) -> Tensor:
+    """Those of all `beams`, `[beams]` in float64."""
+    return torch.tensor([each.threshold for each in beams], dtype=torch.float64, device=device)
 
 
 def merge(lists: Iterable[NBest], size: int) -> list[Hypothesis]:
     """The `size` best of all `lists`, each sequence once."""
     every = (hypothesis for each in lists for hypothesis in each.hypotheses)
     distinct: dict[tuple[int, ...], Hypothesis] = {}
-    for hypothesis in sorted(every, key=standing, reverse=True):
+    for hypothesis in sorted(every, key=lambda each: each.ranking_score, reverse=True):
         distinct.setdefault(hypothesis.tokens, hypothesis)
     return list(distinct.values())[:size]
-
-
-# Length normalisation: how sequences of different lengths compare.
 
 
 Formula = Literal["none", "power", "gnmt"]
@@ -242,26 +239,20 @@ Alpha = Annotated[float, Field(ge=-10, le=10)]
 
 @dataclass(frozen=True)
 class LengthNormalisation:
-    """`rank = score / divisor(length)`; scores are sums of log-probabilities, so they are negative.
+    """How sequences of different lengths compare: `rank = score / divisor(length)`.
 
-    `none` divides by 1; `power` by `length ** alpha`, which for `alpha` 1 makes the rank the mean
-    log-probability of a token; `gnmt` by `((5 + length) / 6) ** alpha` (Wu et al. 2016). `length`
-    counts the generated tokens, an end token among them, in finished and unfinished sequences
-    alike. Above 0 `alpha` favours long sequences, at 0 it changes nothing, below 0 short ones.
+    Scores are sums of log-probabilities, so they are negative. `none` divides by 1; `power` by
+    `length ** alpha`, which for `alpha` 1 makes the rank the mean log-probability of a token;
+    `gnmt` by `((5 + length) / 6) ** alpha` (Wu et al. 2016). `length` counts the generated tokens,
+    an end token among them, in finished and unfinished sequences alike. Above 0 `alpha` favours
+    long sequences, at 0 it changes nothing, below 0 short ones.
     """
 
     formula: Formula = "none"
-    alpha: float = 1.0
+    alpha: Alpha = 1.0
 
     def __post_init__(self) -> None:
-        formulas = get_args(Formula)
-        if self.formula not in formulas:
-            raise ValueError(
-                f"`length_normalisation` must be one of {', '.join(formulas)}, "
-                f"but is {self.formula!r}"
-            )
-        if not -10 <= self.alpha <= 10:
-            raise ValueError(f"`alpha` must be from -10 to 10, but is {self.alpha}")
+        check_fields(self)
 
     def divisor(self, length: int) -> float:
         """What the score of a sequence of `length` tokens is divided by (of none as of one)."""
@@ -278,7 +269,7 @@ class LengthNormalisation:
         return hypothesis._replace(rank=hypothesis.score / self.divisor(length))
 
     def bound(self, scores: Tensor, length: int, room: Tensor) -> Tensor:
-        """The highest rank that a path may still come to, `[paths]`.
+        """The highest rank that a path may still reach, `[paths]`.
 
         It has `scores: [paths]` at `length` and grows by one token at least, to `room` tokens at
         most. Log-probabilities only make a score fall, so none is ranked above its present score at

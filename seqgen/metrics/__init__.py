@@ -1,6 +1,7 @@
 """Metrics, which say how good a model is. To add one: subclass `MetricOfSums` and register it.
 
-A `Metric` whose value does not follow from sums over answers has no intervals and no tests.
+`Proportion` is the shortest of them. A `Metric` whose value does not follow from sums over answers
+has no intervals and no tests.
 Values are shares from 0 to 1, except those of BLEU and chrF, which go from 0 to 100; error rates
 by edits exceed 1 where outputs are much too long. Texts are equal where their code points are: no
 metric normalises Unicode, so NFC or NFD is for the data to choose.
@@ -14,6 +15,7 @@ from seqgen.metrics.base import (
     Metric,
     MetricFactory,
     MetricOfSums,
+    Numbers,
     Tally,
     by_name,
     likelihood,
@@ -21,7 +23,15 @@ from seqgen.metrics.base import (
     metrics,
 )
 from seqgen.metrics.classification import Accuracy, MacroRecall, TagAccuracy, TagScores
-from seqgen.metrics.diversity import MORE_DIVERSE, TrainingText, diversity
+from seqgen.metrics.diversity import (
+    MORE_DIVERSE,
+    SHORTEST,
+    TrainingText,
+    distinct,
+    diversity,
+    find_loop,
+    looping,
+)
 from seqgen.metrics.significance import (
     Difference,
     Interval,
@@ -41,6 +51,7 @@ from seqgen.metrics.strings import (
 
 __all__ = [
     "MORE_DIVERSE",
+    "SHORTEST",
     "Accuracy",
     "Answer",
     "Bleu",
@@ -54,6 +65,7 @@ __all__ = [
     "Metric",
     "MetricFactory",
     "MetricOfSums",
+    "Numbers",
     "PhonemeErrorRate",
     "TagAccuracy",
     "TagScores",
@@ -62,9 +74,12 @@ __all__ = [
     "WordErrorRate",
     "by_name",
     "confidence_interval",
+    "distinct",
     "diversity",
+    "find_loop",
     "holm",
     "likelihood",
+    "looping",
     "measure",
     "metrics",
     "paired_statistics",

@@ -1,169 +1,30 @@
-"""Confusion: how often each label came out for each that was right, and what follows from it."""
+"""Metrics of labels: of classes, one an answer, and of tags, one a token."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import chain, zip_longest
 from typing import Any
 
 import numpy as np
 
-from seqgen.metrics.base import Answer, MetricOfSums, Numbers, by_label, mean_share, metrics, share
+from seqgen.metrics.base import Answer, MetricOfSums, Numbers, Proportion, metrics, share
 
 NONE = ""
-"""Stands for a label that is missing on one side: no output, or nothing that it should be."""
+"""Stands for a tag that is missing on one side: no output, or nothing that it should be."""
 
 Pair = tuple[str, str]
-"""The label that was right, and the one that came out."""
+"""The label that was right, and the one of the output."""
 
-
-def right(pairs: Iterable[Pair]) -> int:
-    """How many of them are of equal labels."""
-    return sum(reference == output for reference, output in pairs)
-
-
-@dataclass(frozen=True)
-class Scores:
-    """How well one label is told from the others; `count` is how often it was right."""
-
-    precision: float
-    recall: float
-    f1: float
-    count: int
-
-
-class Confusion:
-    """Counts of pairs: the label that was right, and the one that came out.
-
-    Where `paired` is false, a label may lack a partner, for which NONE stands; it is no label then.
-    """
-
-    def __init__(self, pairs: Iterable[Pair], paired: bool = True) -> None:
-        self.counts = Counter(pairs)
-        right, came = Counter[str](), Counter[str]()
-        for (reference, output), count in self.counts.items():
-            right[reference] += count
-            came[output] += count
-        labels = sorted(right.keys() | came.keys())
-        self.scores = {
-            label: _scores(self.counts[label, label], came[label], right[label])
-            for label in labels
-            if paired or label != NONE
-        }
-
-    @property
-    def total(self) -> int:
-        """The number of pairs."""
-        return self.counts.total()
-
-    @property
-    def correct(self) -> int:
-        """The number of pairs of equal labels."""
-        return sum(
-            count for (reference, output), count in self.counts.items() if reference == output
-        )
-
-    def details(self) -> dict[str, Any]:
-        """`classes`, the scores of each label, and `confusion`, `{reference: {output: count}}`,
-        which leaves out zeros; both sorted by label."""
-        matrix: dict[str, dict[str, int]] = {}
-        for (reference, output), count in sorted(self.counts.items()):
-            matrix.setdefault(reference, {})[output] = count
-        classes = {label: asdict(scores) for label, scores in self.scores.items()}
-        return {"classes": classes, "confusion": matrix}
-
-
-def _scores(hits: int, came: int, right: int) -> Scores:
-    """A share of nothing is 0: a label that never came has the precision 0."""
-    return Scores(
-        precision=hits / came if came else 0.0,
-        recall=hits / right if right else 0.0,
-        f1=2 * hits / (came + right),
-        count=right,
-    )
-
-
-# The metric `accuracy`: how many classes are right.
-
-
-@metrics.register("accuracy")
-class Accuracy(MetricOfSums):
-    """The share of outputs that are right, where outputs are classes; with the confusion matrix.
-
-    `correct / answers`, from 0 to 1. Details: precision, recall, F1 and count of each class, and
-    `confusion`, how often each output came for each class.
-
-    Where a source has several classes, each is right. Data sets with one class a row are usually
-    scored by rows, so no output is right for all of them: that is `each_reference`, which counts
-    each class of a source as a row.
-    """
-
-    better = "higher"
-    unit = "share"
-
-    def __init__(self, each_reference: bool = False) -> None:
-        self.each_reference = each_reference
-
-    def statistics(self, answers: Sequence[Answer]) -> Numbers:
-        """How many of its classes are right, and how many it has: `[answers, 2]`."""
-        rows = [class_pairs(answer, self.each_reference) for answer in answers]
-        return np.array([[right(pairs), len(pairs)] for pairs in rows], dtype=float)
-
-    def value(self, totals: Numbers) -> Numbers:
-        """Right ones over all."""
-        return share(totals[..., 0], totals[..., 1])
-
-    def details(self, answers: Sequence[Answer], totals: Numbers) -> dict[str, Any]:
-        """The scores of each class, and the confusion matrix."""
-        return class_confusion(answers, self.each_reference).details()
-
-
-# The metric `macro_recall`: how many of a class are right, for all classes alike.
-
-
-@metrics.register("macro_recall")
-class MacroRecall(MetricOfSums):
-    """The mean over classes of the share of each that is right, so rare classes count as much.
-
-    `1 / classes * sum over c of correct(c) / count(c)`, from 0 to 1, over the classes that occur in
-    references; also called balanced accuracy (Brodersen et al. 2010). Details, several classes of a
-    source, and `each_reference`: as in `accuracy`.
-    """
-
-    better = "higher"
-    unit = "share"
-
-    def __init__(self, each_reference: bool = False) -> None:
-        self.each_reference = each_reference
-
-    def statistics(self, answers: Sequence[Answer]) -> Numbers:
-        """For each class in references, how many of an answer's are right, and how many it has:
-        `[answers, 2 * classes]`. A class of which no answer is drawn is left out of the mean."""
-        rows = [class_pairs(answer, self.each_reference) for answer in answers]
-        return by_label([(right, int(right == came), 1) for right, came in row] for row in rows)
-
-    def value(self, totals: Numbers) -> Numbers:
-        """The mean over classes."""
-        return mean_share(totals)
-
-    def details(self, answers: Sequence[Answer], totals: Numbers) -> dict[str, Any]:
-        """The scores of each class, and the confusion matrix."""
-        return class_confusion(answers, self.each_reference).details()
-
-
-# Answers whose outputs are classes, as the pairs that a confusion counts.
-
-
-def class_confusion(answers: Iterable[Answer], each_reference: bool) -> Confusion:
-    """The pairs of all answers, see `class_pairs`."""
-    pairs = (class_pairs(answer, each_reference) for answer in answers)
-    return Confusion(chain.from_iterable(pairs))
+LabelPart = tuple[str, int, int]
+"""A label, and what is added to its part and to its whole."""
 
 
 def class_pairs(answer: Answer, each_reference: bool) -> list[Pair]:
-    """The class that was right, and the one that came out.
+    """The class that was right, and the output.
 
     Of several references the one counts that the output equals, else the first; with
     `each_reference` every one counts, as if it were an answer of its own.
@@ -174,16 +35,8 @@ def class_pairs(answer: Answer, each_reference: bool) -> list[Pair]:
     return [(output if output in answer.references else answer.references[0], output)]
 
 
-# Answers whose outputs are tags between spaces: each beside the one that it should be.
-
-
-def tag_confusion(answers: Iterable[Answer]) -> Confusion:
-    """The pairs of all answers, see `tag_pairs`."""
-    return Confusion(chain.from_iterable(map(tag_pairs, answers)), paired=False)
-
-
 def tag_pairs(answer: Answer) -> list[Pair]:
-    """The tag that was right, and the one that came out, token by token.
+    """The tag that was right, and the one of the output, token by token.
 
     A reference has as many tags as the output. Where it has not, tags that are missing at the end
     and those that are too many are errors, whose partner is NONE. Of several references the one
@@ -194,14 +47,121 @@ def tag_pairs(answer: Answer) -> list[Pair]:
         list(zip_longest(reference.split(), output, fillvalue=NONE))
         for reference in answer.references
     ]
-    return min(candidates, key=lambda pairs: (len(pairs) - right(pairs), -len(pairs)))
+    return min(candidates, key=lambda pairs: (len(pairs) - hits(pairs), -len(pairs)))
 
 
-# The metric `tag_accuracy`: how many tags are right.
+def hits(pairs: Iterable[Pair]) -> int:
+    """The number of pairs of equal labels."""
+    return sum(reference == output for reference, output in pairs)
+
+
+def confusion(pairs: Iterable[Pair], labels_only: bool = False) -> dict[str, Any]:
+    """How often each label came out for each that was right, and what follows from it.
+
+    `classes` has the precision, recall, F1 and count of each label, where a share of nothing is 0;
+    `confusion` is `{reference: {output: count}}` without zeros. Both are sorted by label. With
+    `labels_only` NONE is no label and has no scores.
+    """
+    counts = Counter(pairs)
+    matrix: dict[str, dict[str, int]] = {}
+    right, came = Counter[str](), Counter[str]()
+    for (reference, output), count in sorted(counts.items()):
+        matrix.setdefault(reference, {})[output] = count
+        right[reference] += count
+        came[output] += count
+    classes = {
+        label: {
+            "precision": counts[label, label] / came[label] if came[label] else 0.0,
+            "recall": counts[label, label] / right[label] if right[label] else 0.0,
+            "f1": 2 * counts[label, label] / (came[label] + right[label]),
+            "count": right[label],
+        }
+        for label in sorted(right.keys() | came.keys())
+        if not labels_only or label != NONE
+    }
+    return {"classes": classes, "confusion": matrix}
+
+
+class MeanOverLabels(MetricOfSums, ABC):
+    """The mean over labels of the share of each, `part / whole`.
+
+    A label whose whole is 0, as no answer with it is drawn, is left out; without labels it is 1.
+    """
+
+    better = "higher"
+    unit = "share"
+
+    @abstractmethod
+    def parts(self, answer: Answer) -> list[LabelPart]:
+        """What an answer adds to its labels."""
+
+    def statistics(self, answers: Sequence[Answer]) -> Numbers:
+        """`[answers, 2 * labels]`: the parts of all labels, sorted, then their wholes.
+
+        It is for few labels and many answers, since most of it is zeros.
+        """
+        rows = [self.parts(answer) for answer in answers]
+        labels = sorted({label for row in rows for label, _, _ in row})
+        places = {label: place for place, label in enumerate(labels)}
+        sums = np.zeros((len(rows), 2, len(labels)))
+        for row, parts in zip(sums, rows, strict=True):
+            for label, part, whole in parts:
+                row[:, places[label]] += part, whole
+        return sums.reshape(len(rows), 2 * len(labels))
+
+    def value(self, totals: Numbers) -> Numbers:
+        parts, wholes = np.split(totals, 2, axis=-1)
+        labels = np.asarray(np.sum(wholes > 0, axis=-1), dtype=np.float64)
+        return share(share(parts, wholes).sum(axis=-1), labels, empty=1.0)
+
+
+@metrics.register("accuracy")
+@dataclass(eq=False)
+class Accuracy(Proportion):
+    """The share of outputs that are right, where outputs are classes; with the confusion matrix.
+
+    `correct / answers`, from 0 to 1. Details: precision, recall, F1 and count of each class, and
+    `confusion`, how often each output came for each class.
+
+    Where a source has several classes, each is right. Data sets with one class a row are usually
+    scored by rows, so no output is right for all of them: that is `each_reference`, which counts
+    each class of a source as a row.
+    """
+
+    each_reference: bool = False
+
+    def count(self, answer: Answer) -> tuple[int, int]:
+        pairs = class_pairs(answer, self.each_reference)
+        return hits(pairs), len(pairs)
+
+    def details(self, answers: Sequence[Answer], totals: Numbers) -> dict[str, Any]:
+        rows = (class_pairs(answer, self.each_reference) for answer in answers)
+        return confusion(chain.from_iterable(rows))
+
+
+@metrics.register("macro_recall")
+@dataclass(eq=False)
+class MacroRecall(MeanOverLabels):
+    """The mean over classes of the share of each that is right, so rare classes count as much.
+
+    `1 / classes * sum over c of correct(c) / count(c)`, from 0 to 1, over the classes that occur in
+    references; also called balanced accuracy (Brodersen et al. 2010). Details, several classes of a
+    source, and `each_reference`: as in `accuracy`.
+    """
+
+    each_reference: bool = False
+
+    def parts(self, answer: Answer) -> list[LabelPart]:
+        pairs = class_pairs(answer, self.each_reference)
+        return [(right, int(right == came), 1) for right, came in pairs]
+
+    def details(self, answers: Sequence[Answer], totals: Numbers) -> dict[str, Any]:
+        rows = (class_pairs(answer, self.each_reference) for answer in answers)
+        return confusion(chain.from_iterable(rows))
 
 
 @metrics.register("tag_accuracy")
-class TagAccuracy(MetricOfSums):
+class TagAccuracy(Proportion):
     """The share of tags that are right, over the tokens of all answers together.
 
     `correct / tags`, from 0 to 1; tags stand between spaces, and the i-th of an output belongs to
@@ -209,28 +169,16 @@ class TagAccuracy(MetricOfSums):
     no tags at all, it is 1. Details: `correct` and `tags`.
     """
 
-    better = "higher"
-    unit = "share"
+    names = ("correct", "tags")
+    empty = 1.0
 
-    def statistics(self, answers: Sequence[Answer]) -> Numbers:
-        """How many of its tags are right, and how many it has: `[answers, 2]`."""
-        rows = map(tag_pairs, answers)
-        return np.array([[right(pairs), len(pairs)] for pairs in rows], dtype=float)
-
-    def value(self, totals: Numbers) -> Numbers:
-        """Right ones over all."""
-        return share(totals[..., 0], totals[..., 1], empty=1.0)
-
-    def details(self, answers: Sequence[Answer], totals: Numbers) -> dict[str, Any]:
-        """Both counts."""
-        return {"correct": int(totals[0]), "tags": int(totals[1])}
-
-
-# The metric `tag_scores`: how well each tag is found, for all tags alike.
+    def count(self, answer: Answer) -> tuple[int, int]:
+        pairs = tag_pairs(answer)
+        return hits(pairs), len(pairs)
 
 
 @metrics.register("tag_scores")
-class TagScores(MetricOfSums):
+class TagScores(MeanOverLabels):
     """Macro F1, the mean over tags of the F1 of each; with precision, recall, F1 and count of all.
 
     `1 / tags * sum over t of 2 * correct(t) / (outputs(t) + count(t))`, from 0 to 1, over the tags
@@ -240,27 +188,14 @@ class TagScores(MetricOfSums):
     none.
     """
 
-    better = "higher"
-    unit = "share"
-
-    def statistics(self, answers: Sequence[Answer]) -> Numbers:
-        """For each tag, how often it is in a right pair and how often in any, once for each side:
-        `[answers, 2 * tags]`. Their share is the F1; a tag that is in no answer that is drawn is
-        left out of the mean."""
-        return by_label(
-            [
-                (tag, int(reference == output), 1)
-                for reference, output in tag_pairs(answer)
-                for tag in (reference, output)
-                if tag != NONE
-            ]
-            for answer in answers
-        )
-
-    def value(self, totals: Numbers) -> Numbers:
-        """The mean over tags."""
-        return mean_share(totals)
+    def parts(self, answer: Answer) -> list[LabelPart]:
+        """Of each side of a pair its tag, whose F1 is the share of those in right pairs."""
+        return [
+            (tag, int(right == came), 1)
+            for right, came in tag_pairs(answer)
+            for tag in (right, came)
+            if tag != NONE
+        ]
 
     def details(self, answers: Sequence[Answer], totals: Numbers) -> dict[str, Any]:
-        """The scores of each tag, and the confusion matrix."""
-        return tag_confusion(answers).details()
+        return confusion(chain.from_iterable(map(tag_pairs, answers)), labels_only=True)

@@ -1,4 +1,4 @@
-"""Resampling: what becomes of a function of sums where the answers are drawn anew, many times."""
+"""Resampling: what becomes of a function of sums if the answers are drawn anew, many times."""
 
 from __future__ import annotations
 
@@ -14,6 +14,12 @@ from seqgen.options import shown
 
 CELLS = 1 << 20
 """How many numbers of an array are there at once: 8 MB of each kind, whatever the samples."""
+
+ROUNDING = 1e-9
+"""Differences that are nearer than this share of the values are equal but for rounding."""
+
+Value = Callable[[Numbers], Numbers]
+"""The values `[...]` of sums `[..., columns]`."""
 
 Draw = Callable[[Generator, int, int], NDArray[np.int64]]
 """How often each answer counts in each sample, `[samples, answers]`, by a generator."""
@@ -31,16 +37,14 @@ def each_or_not(generator: Generator, samples: int, answers: int) -> NDArray[np.
     return generator.integers(2, size=(samples, answers))
 
 
-def resampled(
-    statistics: Numbers, value: Callable[[Numbers], Numbers], draw: Draw, samples: int, seed: int
-) -> Numbers:
+def resampled(statistics: Numbers, value: Value, draw: Draw, samples: int, seed: int) -> Numbers:
     """`value` of the sums of `statistics: [answers, columns]` over each draw, `[samples]`.
 
     What is drawn is a function of the seed (a PCG64, see `numpy.random`), the number of answers and
     the draw alone, so two metrics of the same answers see the same draws. A sample is a row of
     counts times the statistics, and a bounded number of them is there at once.
 
-    Errors: ValueError where there is no answer, fewer than 1 sample, or a value that is no number.
+    Raises ValueError if there is no answer, fewer than 1 sample, or a value that is not finite.
     """
     if not len(statistics):
         raise ValueError("`statistics` must have at least 1 answer, but has none")
@@ -58,9 +62,6 @@ def resampled(
     return found
 
 
-# The bootstrap: how far a value would spread over other answers of the same kind.
-
-
 class Interval(NamedTuple):
     """The least and the largest of the values that may well be the true one."""
 
@@ -69,12 +70,7 @@ class Interval(NamedTuple):
 
 
 def confidence_interval(
-    statistics: Numbers,
-    value: Callable[[Numbers], Numbers],
-    *,
-    seed: int,
-    samples: int = 1000,
-    level: float = 0.95,
+    statistics: Numbers, value: Value, *, seed: int, samples: int = 1000, level: float = 0.95
 ) -> Interval:
     """The percentile bootstrap (Efron and Tibshirani 1993; Koehn 2004 for machine translation).
 
@@ -87,31 +83,15 @@ def confidence_interval(
     lacks it. Of one answer, and where all are equal, the interval is the value. Of few answers it
     is too short: for a mean of 20 by about a tenth.
 
-    Errors: ValueError where there is no answer, fewer than 1 sample, a `level` that is not between
-    0 and 1, or a value that is no number.
+    Raises ValueError if there is no answer, fewer than 1 sample, a `level` that is not between 0
+    and 1, or a value that is not finite.
     """
-    check_level(level)
-    return percentiles(resampled(statistics, value, with_replacement, samples, seed), level)
-
-
-def check_level(level: float) -> None:
-    """A ValueError for what is no share between 0 and 1."""
     if not 0 < level < 1:
         raise ValueError(f"`level` must be between 0 and 1, but is {level}")
-
-
-def percentiles(values: Numbers, level: float) -> Interval:
-    """What the middle `level` of `values: [samples]` span."""
+    values = resampled(statistics, value, with_replacement, samples, seed)
     tail = (1 - level) / 2
     low, high = np.quantile(values, [tail, 1 - tail], method="weibull")
     return Interval(float(low), float(high))
-
-
-# Two systems on the same sources: how far apart they are, and whether that is chance.
-
-
-ROUNDING = 1e-9
-"""Differences that are nearer than this share of the values are equal but for rounding."""
 
 
 class Difference(NamedTuple):
@@ -132,7 +112,7 @@ def paired_statistics(
     They have the same columns, those of all answers together, as `paired_test` needs them: a class
     or a tag that only one system gives is one that the others never gave.
 
-    Errors: ValueError where there is no answer, one has no reference, or the answers of a system
+    Raises ValueError if there is no answer, one has no reference, or the answers of a system
     do not go with the same sources and references as those of the first, in the same order.
     """
     systems = [first, *others]
@@ -143,10 +123,28 @@ def paired_statistics(
     return every.reshape(len(systems), len(first), every.shape[1])
 
 
+def _check_same_sources(first: Sequence[Answer], answers: Sequence[Answer], number: int) -> None:
+    if len(answers) != len(first):
+        counts = f"system 1 has {len(first)} and system {number} has {len(answers)}"
+        raise ValueError(f"systems must have answers to the same sources, but {counts}")
+    for place, (wanted, found) in enumerate(zip(first, answers, strict=True), start=1):
+        if wanted.source != found.source:
+            raise ValueError(
+                f"systems must have answers to the same sources in the same order, but source "
+                f"{place} of system 1 is {shown(wanted.source)}, and of system {number} "
+                f"{shown(found.source)}"
+            )
+        if wanted.references != found.references:
+            raise ValueError(
+                f"systems must have the same references, but those of source {place}, "
+                f"{shown(found.source)}, are others for system {number} than for system 1"
+            )
+
+
 def paired_test(
     one: Numbers,
     other: Numbers,
-    value: Callable[[Numbers], Numbers],
+    value: Value,
     *,
     seed: int,
     samples: int = 10_000,
@@ -171,9 +169,8 @@ def paired_test(
     p is 1 where no answer differs, and for one answer. It is of one comparison: of 20 systems that
     are no better than the baseline, one has a p of 0.05.
 
-    Errors: as `confidence_interval`; ValueError where the shapes differ.
+    Raises ValueError as `confidence_interval` does, and if the shapes differ.
     """
-    check_level(level)
     if one.shape != other.shape:
         shapes = f"{one.shape} and {other.shape}"
         raise ValueError(f"`one` and `other` must have the same shape, but have {shapes}")
@@ -183,15 +180,12 @@ def paired_test(
         return value(totals[..., :width]) - value(totals[..., width:])
 
     both = np.concatenate([one, other], axis=1)
-    differences = resampled(both, difference, with_replacement, samples, seed)
-    low, high = percentiles(differences, level)
+    interval = confidence_interval(both, difference, seed=seed, samples=samples, level=level)
     delta = float(difference(both.sum(axis=0)))
-    return Difference(delta, low, high, _chance(one, other, value, samples, seed))
+    return Difference(delta, *interval, _chance(one, other, value, samples, seed))
 
 
-def _chance(
-    one: Numbers, other: Numbers, value: Callable[[Numbers], Numbers], samples: int, seed: int
-) -> float:
+def _chance(one: Numbers, other: Numbers, value: Value, samples: int, seed: int) -> float:
     """The p-value of the difference between `one` and `other`."""
     ones, others = one.sum(axis=0), other.sum(axis=0)
     # Where both systems have the same, changing sides changes nothing.
@@ -209,28 +203,6 @@ def _chance(
     return float(1 + as_large) / (1 + samples)
 
 
-def _check_same_sources(first: Sequence[Answer], answers: Sequence[Answer], number: int) -> None:
-    """A ValueError that says where `answers`, of system `number`, part from the first system's."""
-    if len(answers) != len(first):
-        counts = f"system 1 has {len(first)} and system {number} has {len(answers)}"
-        raise ValueError(f"systems must have answers to the same sources, but {counts}")
-    for place, (wanted, found) in enumerate(zip(first, answers, strict=True), start=1):
-        if wanted.source != found.source:
-            raise ValueError(
-                f"systems must have answers to the same sources in the same order, but source "
-                f"{place} of system 1 is {shown(wanted.source)}, and of system {number} "
-                f"{shown(found.source)}"
-            )
-        if wanted.references != found.references:
-            raise ValueError(
-                f"systems must have the same references, but those of source {place}, "
-                f"{shown(found.source)}, are others for system {number} than for system 1"
-            )
-
-
-# Holm's correction: p-values of several tests that are looked at together.
-
-
 def holm(p_values: Sequence[float]) -> list[float]:
     """The p-values of m tests, adjusted for one another, in the order given (Holm 1979).
 
@@ -239,7 +211,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
     probability of at most 0.05 in all, however the tests hang together. It finds whatever
     Bonferroni's correction, m times each p, would find, and more.
 
-    Errors: ValueError where a p-value is not between 0 and 1.
+    Raises ValueError if a p-value is not between 0 and 1.
     """
     for p_value in p_values:
         if not 0 <= p_value <= 1:

@@ -1,24 +1,26 @@
-"""Error rates: the edits from outputs to their nearest references, over the length of these."""
+"""Metrics of texts: edits to the nearest reference, n-grams by sacrebleu, and equality."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 from rapidfuzz.distance import Levenshtein
 
-from seqgen.metrics.base import Answer, MetricOfSums, Numbers, metrics, share
-
-if TYPE_CHECKING:
-    from sacrebleu.metrics.base import Metric as Scorer
-    from sacrebleu.metrics.bleu import BLEU
-    from sacrebleu.metrics.chrf import CHRF
+from seqgen.metrics.base import Answer, MetricOfSums, Numbers, Proportion, metrics, share
 
 
-class ErrorRate(MetricOfSums, ABC):
+def nearest(output: Sequence[str], references: Iterable[Sequence[str]]) -> tuple[int, int]:
+    """The distance to the nearest reference, and its length; of several such, the longest."""
+    found = ((Levenshtein.distance(output, each), len(each)) for each in references)
+    return min(found, key=lambda each: (each[0], -each[1]))
+
+
+class ErrorRate(Proportion, ABC):
     """`sum of distance(output, nearest) / sum of length(nearest)` of what `split` makes of texts.
 
     The distance is the least number of items to insert, delete or replace (Levenshtein 1966). The
@@ -28,204 +30,17 @@ class ErrorRate(MetricOfSums, ABC):
     """
 
     better = "lower"
-    unit = "share"
+    names = ("edits", "reference_length")
 
     @abstractmethod
     def split(self, text: str) -> Sequence[str]:
         """The items of a text, which can be inserted, deleted or replaced."""
 
-    def statistics(self, answers: Sequence[Answer]) -> Numbers:
-        """How far the nearest reference is, and how long: `[answers, 2]`."""
-        rows = [
-            nearest(self.split(answer.output), map(self.split, answer.references))
-            for answer in answers
-        ]
-        return np.array(rows, dtype=float)
+    def count(self, answer: Answer) -> tuple[int, int]:
+        return nearest(self.split(answer.output), map(self.split, answer.references))
 
     def value(self, totals: Numbers) -> Numbers:
-        """Edits over length."""
         return totals[..., 0] / np.maximum(totals[..., 1], 1)
-
-    def details(self, answers: Sequence[Answer], totals: Numbers) -> dict[str, Any]:
-        """Both sums."""
-        return {"edits": int(totals[0]), "reference_length": int(totals[1])}
-
-
-def nearest(output: Sequence[str], references: Iterable[Sequence[str]]) -> tuple[int, int]:
-    """How far the nearest reference is, and how long."""
-    found = ((Levenshtein.distance(output, each), len(each)) for each in references)
-    return min(found, key=lambda each: (each[0], -each[1]))
-
-
-# What sacrebleu counts in each answer before it sums and scores.
-
-
-AT_ONCE = 4096
-"""How many answers sacrebleu gets at a time: it keeps all n-grams of all their references."""
-
-
-def counts(scorer: Scorer, answers: Sequence[Answer]) -> Numbers:
-    """The statistics of `scorer` for each answer, `[answers, columns]`, as it orders them.
-
-    sacrebleu has no public name for them; by this one its own significance tests ask its metrics.
-    """
-    found = []
-    for begin in range(0, len(answers), AT_ONCE):
-        some = streams(answers[begin : begin + AT_ONCE])
-        found.extend(scorer._extract_corpus_statistics(*some))
-    return np.array(found, dtype=float)
-
-
-def signature(scorer: Scorer, answers: Sequence[Answer]) -> str:
-    """How `scorer` measures these answers: its options, and how many references there are.
-
-    One answer for each number of references tells as much of that as all of them.
-    """
-    few = {len(answer.references): answer for answer in answers}
-    scorer.corpus_score(*streams(few.values()))
-    return str(scorer.get_signature())
-
-
-# Answers as the streams of texts that sacrebleu takes.
-
-
-def streams(answers: Iterable[Answer]) -> tuple[list[str], list[Sequence[str]]]:
-    """The outputs, and the first references of all, the second ones, and so on.
-
-    sacrebleu wants streams of equal length. It leaves out a None, and says `nrefs:var` then; an
-    empty text would be taken for a reference.
-    """
-    outputs, references = [], []
-    for answer in answers:
-        outputs.append(answer.output)
-        references.append(answer.references)
-    return outputs, list(zip_longest(*references))
-
-
-# The metric `bleu`, by sacrebleu.
-
-
-Tokenize = Literal["13a", "intl", "zh", "char", "none"]
-
-
-@metrics.register("bleu")
-class Bleu(MetricOfSums):
-    """BLEU of all answers together, from 0 to 100, by sacrebleu: shared n-grams of 1 to 4 words.
-
-    `100 * brevity_penalty * (p1 * p2 * p3 * p4) ** (1/4)`, where p_n is the share of n-grams of the
-    outputs that their references have too, and the penalty is `exp(1 - reference_length /
-    output_length)` where the outputs are shorter (Papineni et al. 2002). An n without any match
-    counts as half a match, the next one as a quarter, and so on. It is 0 where nothing matches, and
-    where no output has four words. Details: the parts of the formula (precisions in percent), and
-    sacrebleu's signature, which belongs beside any BLEU that is published (Post 2018).
-
-    `tokenize` is sacrebleu's: `13a` splits punctuation as WMT does, `none` splits at spaces only.
-    Those of its tokenizers that download a model or need another package are left out.
-    """
-
-    better = "higher"
-    unit = "points"
-
-    def __init__(self, tokenize: Tokenize = "13a", lowercase: bool = False) -> None:
-        if tokenize not in get_args(Tokenize):
-            known = ", ".join(get_args(Tokenize))
-            raise ValueError(f"`tokenize` must be one of {known}, but is {tokenize!r}")
-        self.tokenize = tokenize
-        self.lowercase = lowercase
-
-    def statistics(self, answers: Sequence[Answer]) -> Numbers:
-        """`[answers, 10]`: the lengths of output and nearest reference, shared n-grams for n from 1
-        to 4, and n-grams of the output likewise."""
-        return counts(self._scorer(), answers)
-
-    def value(self, totals: Numbers) -> Numbers:
-        """The formula above, 0 where there is no n-gram of some n."""
-        output_length, reference_length = totals[..., 0], totals[..., 1]
-        shared, ngrams = totals[..., 2:6], totals[..., 6:10]
-        halved = np.cumsum((shared == 0) & (ngrams > 0), axis=-1)
-        precisions = share(np.where(shared > 0, shared, 0.5**halved), ngrams)
-        mean = np.log(np.where(ngrams > 0, precisions, 1.0)).mean(axis=-1)
-        penalty = np.minimum(1 - share(reference_length, output_length), 0.0)
-        defined = (shared > 0).any(axis=-1) & (ngrams > 0).all(axis=-1)
-        return np.where(defined, 100 * np.exp(penalty) * np.exp(mean), 0.0)
-
-    def details(self, answers: Sequence[Answer], totals: Numbers) -> dict[str, Any]:
-        """The parts of the formula by sacrebleu, and its signature."""
-        scorer = self._scorer()
-        output_length, reference_length, *ngrams = map(int, totals)
-        found = scorer.compute_bleu(
-            ngrams[:4], ngrams[4:], output_length, reference_length, scorer.smooth_method
-        )
-        return {
-            "signature": signature(scorer, answers),
-            "precisions": list(found.precisions),
-            "brevity_penalty": found.bp,
-            "output_length": output_length,
-            "reference_length": reference_length,
-        }
-
-    def _scorer(self) -> BLEU:
-        from sacrebleu.metrics.bleu import BLEU
-
-        # `force` changes no score: without it a remark on texts that end in " ." is printed.
-        return BLEU(tokenize=self.tokenize, lowercase=self.lowercase, force=True)
-
-
-# The metric `chrf`, by sacrebleu.
-
-
-WordOrder = Literal[0, 1, 2]
-
-
-@metrics.register("chrf")
-class Chrf(MetricOfSums):
-    """chrF of all answers together, from 0 to 100, by sacrebleu: shared n-grams of characters.
-
-    `100 * 5 * precision * recall / (4 * precision + recall)`, of n-grams of 1 to 6 characters
-    without spaces, precision and recall each the mean over n; of several references the one with
-    the highest score counts (Popovic 2015, with beta = 2). With `word_order` 2 the n-grams of one
-    and two words count, too, which is chrF++ (Popovic 2017). It is 0 where all outputs are empty.
-    Details: the variant's `name` and sacrebleu's signature, for publishing.
-    """
-
-    better = "higher"
-    unit = "points"
-
-    def __init__(self, word_order: WordOrder = 0, lowercase: bool = False) -> None:
-        if word_order not in get_args(WordOrder):
-            raise ValueError(f"`word_order` must be 0, 1 or 2, but is {word_order}")
-        self.word_order = word_order
-        self.lowercase = lowercase
-
-    def statistics(self, answers: Sequence[Answer]) -> Numbers:
-        """`[answers, 3 * orders]`: n-grams of the output, of its best reference, and of both, for
-        each n of characters, then of words."""
-        return counts(self._scorer(), answers)
-
-    def value(self, totals: Numbers) -> Numbers:
-        """The formula above; an n of which one side has no n-grams is left out of the means."""
-        output, reference, both = (totals[..., place::3] for place in range(3))
-        defined = (output > 0) & (reference > 0)
-        orders = np.asarray(np.sum(defined, axis=-1), dtype=np.float64)
-        precision, recall = (
-            # One after the other, as sacrebleu adds them: the same number to the last bit.
-            share(np.cumsum(share(both, side), axis=-1)[..., -1], orders)
-            for side in (output, reference)
-        )
-        return 100 * share(5 * precision * recall, 4 * precision + recall)
-
-    def details(self, answers: Sequence[Answer], totals: Numbers) -> dict[str, Any]:
-        """The variant's name, and sacrebleu's signature."""
-        name = "chrF2" + "+" * self.word_order
-        return {"name": name, "signature": signature(self._scorer(), answers)}
-
-    def _scorer(self) -> CHRF:
-        from sacrebleu.metrics.chrf import CHRF
-
-        return CHRF(word_order=self.word_order, lowercase=self.lowercase)
-
-
-# The metric `character_error_rate`: edits over characters.
 
 
 @metrics.register("character_error_rate")
@@ -238,11 +53,7 @@ class CharacterErrorRate(ErrorRate):
     """
 
     def split(self, text: str) -> Sequence[str]:
-        """Characters."""
         return text
-
-
-# The metric `phoneme_error_rate`: edits over what stands between spaces.
 
 
 @metrics.register("phoneme_error_rate")
@@ -255,15 +66,11 @@ class PhonemeErrorRate(ErrorRate):
     """
 
     def split(self, text: str) -> Sequence[str]:
-        """What stands between spaces."""
         return text.split()
 
 
-# The metric `word_error_rate`: how many words came out wrong, where each answer is one word.
-
-
 @metrics.register("word_error_rate")
-class WordErrorRate(MetricOfSums):
+class WordErrorRate(Proportion):
     """The share of words whose output equals none of their references; each answer is one word.
 
     `wrong / words`, from 0 to 1, as in grapheme-to-phoneme conversion (Bisani and Ney 2008), where
@@ -273,43 +80,156 @@ class WordErrorRate(MetricOfSums):
     """
 
     better = "lower"
-    unit = "share"
+    names = ("wrong", "words")
 
-    def statistics(self, answers: Sequence[Answer]) -> Numbers:
-        """Whether it is wrong, and 1: `[answers, 2]`."""
-        return np.array([[each.output not in each.references, 1] for each in answers], dtype=float)
-
-    def value(self, totals: Numbers) -> Numbers:
-        """Wrong ones over all."""
-        return share(totals[..., 0], totals[..., 1])
-
-    def details(self, answers: Sequence[Answer], totals: Numbers) -> dict[str, Any]:
-        """Both counts."""
-        return {"wrong": int(totals[0]), "words": len(answers)}
-
-
-# The metric `exact_match`: how many outputs are right as a whole.
+    def count(self, answer: Answer) -> tuple[int, int]:
+        return int(answer.output not in answer.references), 1
 
 
 @metrics.register("exact_match")
-class ExactMatch(MetricOfSums):
+class ExactMatch(Proportion):
     """The share of outputs that equal one of their references, character by character.
 
     `correct / answers`, from 0 to 1; details: both. Where outputs are classes, `accuracy` has the
     same value, and says more.
     """
 
+    names = ("correct", "answers")
+
+    def count(self, answer: Answer) -> tuple[int, int]:
+        return int(answer.output in answer.references), 1
+
+
+AT_ONCE = 4096
+"""How many answers sacrebleu gets at a time: it keeps all n-grams of all their references."""
+
+
+def streams(answers: Iterable[Answer]) -> tuple[list[str], list[Sequence[str]]]:
+    """The outputs, and the first references of all, the second ones, and so on.
+
+    sacrebleu wants streams of equal length. It leaves out a None, and says `nrefs:var` then; an
+    empty text would be taken for a reference.
+    """
+    rows = [(answer.output, answer.references) for answer in answers]
+    return [output for output, _ in rows], list(zip_longest(*(each for _, each in rows)))
+
+
+class SacrebleuMetric(MetricOfSums, ABC):
+    """A metric of shared n-grams, in points from 0 to 100, by the statistics of sacrebleu."""
+
     better = "higher"
-    unit = "share"
+    unit = "points"
+
+    @abstractmethod
+    def scorer(self) -> Any:
+        """Its metric of sacrebleu, imported when it is needed."""
 
     def statistics(self, answers: Sequence[Answer]) -> Numbers:
-        """Whether it is right, and 1: `[answers, 2]`."""
-        return np.array([[each.output in each.references, 1] for each in answers], dtype=float)
+        """As the scorer orders them. sacrebleu has no public name for them; by this one its own
+        significance tests ask its metrics."""
+        scorer, found = self.scorer(), []
+        for begin in range(0, len(answers), AT_ONCE):
+            some = streams(answers[begin : begin + AT_ONCE])
+            found.extend(scorer._extract_corpus_statistics(*some))
+        return np.array(found, dtype=float)
+
+    def signature(self, answers: Sequence[Answer]) -> str:
+        """How these answers are measured: the options, and how many references there are.
+
+        One answer for each number of references tells as much of that as all of them.
+        """
+        scorer = self.scorer()
+        few = {len(answer.references): answer for answer in answers}
+        scorer.corpus_score(*streams(few.values()))
+        return str(scorer.get_signature())
+
+
+@metrics.register("bleu")
+@dataclass(eq=False)
+class Bleu(SacrebleuMetric):
+    """BLEU of all answers together, from 0 to 100, by sacrebleu: shared n-grams of 1 to 4 words.
+
+    `100 * brevity_penalty * (p1 * p2 * p3 * p4) ** (1/4)`, where p_n is the share of n-grams of the
+    outputs that their references have too, and the penalty is `exp(1 - reference_length /
+    output_length)` where the outputs are shorter (Papineni et al. 2002). An n without any match
+    counts as half a match, the next one as a quarter, and so on. It is 0 where nothing matches, and
+    where no output has four words. Details: the parts of the formula (precisions in percent), and
+    sacrebleu's signature, which belongs next to any BLEU that is published (Post 2018).
+
+    `tokenize` is sacrebleu's: `13a` splits punctuation as WMT does, `none` splits at spaces only.
+    Those of its tokenizers that download a model or need another package are left out.
+    """
+
+    tokenize: Literal["13a", "intl", "zh", "char", "none"] = "13a"
+    lowercase: bool = False
 
     def value(self, totals: Numbers) -> Numbers:
-        """Right ones over all."""
-        return share(totals[..., 0], totals[..., 1])
+        """`totals: [..., 10]` are the lengths of output and nearest reference, shared n-grams for n
+        from 1 to 4, and n-grams of the output likewise; 0 where there is no n-gram of some n."""
+        output_length, reference_length = totals[..., 0], totals[..., 1]
+        shared, ngrams = totals[..., 2:6], totals[..., 6:10]
+        halved = np.cumsum((shared == 0) & (ngrams > 0), axis=-1)
+        precisions = share(np.where(shared > 0, shared, 0.5**halved), ngrams)
+        mean = np.log(np.where(ngrams > 0, precisions, 1.0)).mean(axis=-1)
+        penalty = np.minimum(1 - share(reference_length, output_length), 0.0)
+        defined = (shared > 0).any(axis=-1) & (ngrams > 0).all(axis=-1)
+        return np.where(defined, 100 * np.exp(penalty) * np.exp(mean), 0.0)
 
     def details(self, answers: Sequence[Answer], totals: Numbers) -> dict[str, Any]:
-        """Both counts."""
-        return {"correct": int(totals[0]), "answers": len(answers)}
+        scorer = self.scorer()
+        output_length, reference_length, *ngrams = map(int, totals)
+        found = scorer.compute_bleu(
+            ngrams[:4], ngrams[4:], output_length, reference_length, scorer.smooth_method
+        )
+        return {
+            "signature": self.signature(answers),
+            "precisions": list(found.precisions),
+            "brevity_penalty": found.bp,
+            "output_length": output_length,
+            "reference_length": reference_length,
+        }
+
+    def scorer(self) -> Any:
+        from sacrebleu.metrics.bleu import BLEU
+
+        # `force` changes no score: without it a remark on texts that end in " ." is printed.
+        return BLEU(tokenize=self.tokenize, lowercase=self.lowercase, force=True)
+
+
+@metrics.register("chrf")
+@dataclass(eq=False)
+class Chrf(SacrebleuMetric):
+    """chrF of all answers together, from 0 to 100, by sacrebleu: shared n-grams of characters.
+
+    `100 * 5 * precision * recall / (4 * precision + recall)`, of n-grams of 1 to 6 characters
+    without spaces, precision and recall each the mean over n; of several references the one with
+    the highest score counts (Popovic 2015, with beta = 2). With `word_order` 2 the n-grams of one
+    and two words count, too, which is chrF++ (Popovic 2017). It is 0 where all outputs are empty.
+    Details: the variant's `name` and sacrebleu's signature, for publishing.
+    """
+
+    word_order: Literal[0, 1, 2] = 0
+    lowercase: bool = False
+
+    def value(self, totals: Numbers) -> Numbers:
+        """`totals: [..., 3 * orders]` are n-grams of the output, of its best reference, and of
+        both, for each n of characters, then of words. An n of which one side has no n-grams is left
+        out of the means."""
+        output, reference, both = (totals[..., place::3] for place in range(3))
+        defined = (output > 0) & (reference > 0)
+        orders = np.asarray(np.sum(defined, axis=-1), dtype=np.float64)
+        precision, recall = (
+            # One after the other, as sacrebleu adds them: the same number to the last bit.
+            share(np.cumsum(share(both, side), axis=-1)[..., -1], orders)
+            for side in (output, reference)
+        )
+        return 100 * share(5 * precision * recall, 4 * precision + recall)
+
+    def details(self, answers: Sequence[Answer], totals: Numbers) -> dict[str, Any]:
+        name = "chrF2" + "+" * self.word_order
+        return {"name": name, "signature": self.signature(answers)}
+
+    def scorer(self) -> Any:
+        from sacrebleu.metrics.chrf import CHRF
+
+        return CHRF(word_order=self.word_order, lowercase=self.lowercase)

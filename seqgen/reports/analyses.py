@@ -186,7 +186,7 @@ def find_cycle(text: str) -> Cycle | None:
     counters to the fi"), so the text need not enter it at its beginning.
     """
     # The room of reports also writes the errors of the command line, which need not wait for NumPy.
-    from seqgen.metrics.diversity import SHORTEST, find_loop
+    from seqgen.metrics import SHORTEST, find_loop
 
     loop = find_loop(text, max(SHORTEST, math.ceil(len(text) / 3)))
     if loop is None:

@@ -9,22 +9,31 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from seqgen.decoders import Decoder, Hypothesis, Limits, Start, decoders
+from seqgen.decoders import (
+    Decoder,
+    Hypothesis,
+    Limits,
+    Start,
+    decoders,
+    result_fault,
+    sequence_fault,
+)
 from seqgen.errors import DecodeError
-from seqgen.state import State
-from seqgen.testing.laws import BreachError, Law, Report, Watch, told, try_laws, unwatched
-from seqgen.testing.small_parts import BUILT, named, require_contract, small_part
-
-# A model made of tables, whose every sequence can be scored by reading it alone.
-
+from seqgen.state import State, reorder
+from seqgen.testing.laws import BreachError, Law, Report, Watch, describe, try_laws, unwatched
+from seqgen.testing.small_parts import BUILT, require_contract, small_part
 
 VOCAB = 5
+BATCH = 12
+Found = list[list[Hypothesis]]
 
 
 class TableModel:
-    """A Stepper: the next token depends on all before it (the state) and on the source (context).
+    """A Stepper made of tables: the next token depends on all before it (the state) and on the
+    source (the context).
 
-    So its scores are wrong as soon as a decoder lets a row of the state or the context go astray.
+    So its scores are wrong as soon as a decoder lets a row of the state or the context go astray,
+    and every sequence can be scored by reading it alone.
     """
 
     def __init__(self, seed: int = 1) -> None:
@@ -47,10 +56,10 @@ class TableModel:
             log_probs[1, 3] = self.fault
         return log_probs, history
 
-    def start(self, batch: int, numbers: Tensor | None = None) -> Start:
+    def start(self, batch: int, sequence_ids: Tensor | None = None) -> Start:
         """The first `batch` of up to 64 sources."""
         rows = torch.arange(batch)
-        return Start(rows % 3, rows % 2, self.context[:batch], numbers)
+        return Start(rows % 3, rows % 2, self.context[:batch], sequence_ids)
 
     def rescore(self, source: int, tokens: Sequence[int]) -> list[float]:
         """What the model gives to each of `tokens`, read alone from the start of the source."""
@@ -63,10 +72,6 @@ class TableModel:
             found.append(float(log_probs[0, token]))
             last = torch.tensor([token])
         return found
-
-
-BATCH = 12
-Found = list[list[Hypothesis]]
 
 
 @dataclass(frozen=True)
@@ -87,6 +92,10 @@ class DecoderCase:
         model = TableModel()
         return self.make().decode(model, model.start(BATCH) if start is None else start, limits)
 
+    def sequences(self, limits: Limits) -> Iterator[tuple[int, Hypothesis]]:
+        """The same one by one, with their sources."""
+        return ((i, one) for i, each in enumerate(self.decode(limits)) for one in each)
+
 
 def check_decoder(decoder: object, *, watch: Watch = unwatched, **options: Any) -> Report:
     """Try the laws on a decoder: a registered name, a mapping, a class or another callable."""
@@ -98,28 +107,19 @@ def _is_a_decoder(case: DecoderCase) -> None:
     require_contract(case.make(), Decoder)
 
 
+def _breach(fault: str) -> None:
+    if fault:
+        raise BreachError(fault)
+
+
 def _hypotheses_for_each(case: DecoderCase) -> None:
-    found: Any = case.decode(Limits(5, (2,)))
-    if not isinstance(found, list) or len(found) != BATCH:
-        raise BreachError(
-            f"`decode` must return a list with an entry for each of {BATCH} sources, but returned "
-            f"{named(found)}{f' of {len(found)}' if isinstance(found, list) else ''}"
-        )
-    for each in found:
-        if not isinstance(each, list) or not each:
-            raise BreachError("each source must have a list of at least one Hypothesis")
-        for one in each:
-            if not isinstance(one, Hypothesis):
-                raise BreachError(f"each result must be a Hypothesis, but one is {named(one)}")
-            if not all(isinstance(token, int) and 0 <= token < VOCAB for token in one.tokens):
-                raise BreachError("`tokens` must be a tuple of int below vocab_size (call .tolist)")
+    _breach(result_fault(case.decode(Limits(5, (2,))), BATCH, VOCAB))
 
 
 def _ends(case: DecoderCase) -> None:
     for ends in ((), (2,), (2, 4), (0,)):
-        for _, each in _all(case.decode(Limits(6, ends))):
-            if set(each.tokens[:-1]) & set(ends):
-                raise BreachError("a sequence goes on behind its end token; stop at the first one")
+        for _, each in case.sequences(Limits(6, ends)):
+            _breach(sequence_fault(each, ends=ends))
             ended = bool(set(each.tokens[-1:]) & set(ends))
             if each.finished != ended:
                 raise BreachError(
@@ -130,23 +130,15 @@ def _ends(case: DecoderCase) -> None:
 
 def _limits(case: DecoderCase) -> None:
     lengths = [0, 3, 1, 0, 6, 2, 5, 5, 1, 0, 4, 7]
-    for allowed_for in (*([limit] * BATCH for limit in (0, 1, 5)), lengths):
-        for source, each in _all(case.decode(Limits(allowed_for, (2,)))):
-            allowed = allowed_for[source]
-            if len(each.tokens) > allowed:
-                raise BreachError(
-                    f"{len(each.tokens)} tokens came where `max_length` is {allowed}; the end "
-                    "token counts too, and each source may have a length of its own"
-                )
+    for allowed in (*([limit] * BATCH for limit in (0, 1, 5)), lengths):
+        for source, each in case.sequences(Limits(allowed, (2,))):
+            _breach(sequence_fault(each, allowed[source]))
 
 
 def _scores(case: DecoderCase) -> None:
     model = TableModel()
-    for source, each in _all(case.decode(Limits(7, (2, 4)))):
-        if len(each.log_probs) != len(each.tokens):
-            raise BreachError("`log_probs` must have a number for each of `tokens`")
-        wanted = model.rescore(source, each.tokens)
-        if not _near(each.log_probs, wanted):
+    for source, each in case.sequences(Limits(7, (2, 4))):
+        if not _near(each.log_probs, model.rescore(source, each.tokens)):
             raise BreachError(
                 "`log_probs` are not what the model gives to the sequence read alone; reorder the "
                 "state with the paths, and record the model's scores, not changed ones"
@@ -157,7 +149,7 @@ def _scores(case: DecoderCase) -> None:
 
 def _best_first(case: DecoderCase) -> None:
     for each in case.decode(Limits(6, (2,))):
-        ranks = [one.score if one.rank is None else one.rank for one in each]
+        ranks = [one.ranking_score for one in each]
         if ranks != sorted(ranks, reverse=True):
             raise BreachError(
                 "a source's hypotheses must be sorted, the best `rank` or score first"
@@ -172,16 +164,16 @@ def _distinct(case: DecoderCase) -> None:
 
 def _row_alone(case: DecoderCase) -> None:
     model, decoder, limits = TableModel(), case.make(), Limits(7, (2,))
-    numbers = torch.tensor([5, 0, 2**40, 7, 1, 2, 99, 3, 2**32, 6, 4, 8])
-    whole = model.start(BATCH, numbers)
+    sequence_ids = torch.tensor([5, 0, 2**40, 7, 1, 2, 99, 3, 2**32, 6, 4, 8])
+    whole = model.start(BATCH, sequence_ids)
     wanted = decoder.decode(model, whole, limits)
     for rows in ([4], [4, 4], list(range(BATCH))[::-1], [11, 3, 7, 0, 5]):
-        found = decoder.decode(model, _rows(whole, torch.tensor(rows)), limits)
+        found = decoder.decode(model, reorder(whole, torch.tensor(rows)), limits)
         for row, each in zip(rows, found, strict=True):
             if [one.tokens for one in each] != [one.tokens for one in wanted[row]]:
                 raise BreachError(
                     "a sequence depends on the batch around it; draw noise by `noise.uniform` with "
-                    "the numbers of the start, and keep rows of different sources apart"
+                    "the ids of the start, and keep rows of different sources apart"
                 )
 
 
@@ -190,7 +182,7 @@ def _same_twice(case: DecoderCase) -> None:
     if len({repr(decoder.decode(model, model.start(BATCH), limits)) for _ in range(2)}) > 1:
         raise BreachError(
             "decoding twice gave other sequences; what is random must follow from `seed` and the "
-            "numbers of the start alone, and nothing may be kept between two calls"
+            "ids of the start alone, and nothing may be kept between two calls"
         )
 
 
@@ -204,11 +196,12 @@ def _nan_refused(case: DecoderCase) -> None:
             continue
         except Exception as error:
             raise BreachError(
-                f"a score of {fault} must be refused with a DecodeError, but raised {told(error)}"
+                f"a score of {fault} must be refused with a DecodeError, "
+                f"but raised {describe(error)}"
             ) from None
         raise BreachError(
-            f"a score of {fault} was taken without a word; call "
-            "`decoders.scores.check_scores` on what the stepper returned"
+            f"a score of {fault} was taken without a word; call `decoders.check_scores` on what "
+            "the stepper returned"
         )
 
 
@@ -225,14 +218,6 @@ def _no_sources(case: DecoderCase) -> None:
         raise BreachError("no sources must give an empty list")
 
 
-def _rows(start: Start, rows: Tensor) -> Start:
-    return Start(*(None if each is None else each[rows] for each in start))  # type: ignore[arg-type]
-
-
-def _all(found: Found) -> Iterator[tuple[int, Hypothesis]]:
-    return ((source, one) for source, each in enumerate(found) for one in each)
-
-
 def _near(found: Sequence[float], wanted: Sequence[float]) -> bool:
     return all(abs(a - b) < 1e-4 for a, b in zip(found, wanted, strict=True))
 
@@ -244,7 +229,7 @@ _CALLING = "`decode(stepper, start, limits)` must work for any stepper, batch an
 DECODER_LAWS: tuple[Law[DecoderCase], ...] = (
     Law(_SOUND[0], _is_a_decoder, BUILT.format("`seed=`, `vocab_size=`")),
     Law(_SOUND[1], _hypotheses_for_each, _CALLING, _BUILT),
-    Law("one end token and nothing behind it", _ends, _CALLING, _SOUND),
+    Law("one end token and nothing after it", _ends, _CALLING, _SOUND),
     Law("limits are kept", _limits, _CALLING, _SOUND),
     Law("scores are those of the sequence read alone", _scores, _CALLING, _SOUND),
     Law("the best comes first", _best_first, _CALLING, _SOUND),

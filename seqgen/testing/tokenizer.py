@@ -14,9 +14,6 @@ from seqgen.testing.laws import BreachError, Law, NotTriedError, Report, Watch, 
 from seqgen.testing.small_parts import named, require_contract, small_part
 from seqgen.tokenizers import BOS, EOS, PAD, SPECIALS, UNK, Tokenizer, tokenizers
 
-# Texts on which tokenizers are tried: strange ones, random ones, and enough to learn from.
-
-
 TEXT = "In the beginning was the wörd, 日本語, and 😀.\r\n\t<pad> <bos></s> <eos> <unk> \x00\ufffd"
 LIKE_SPECIALS = (*SPECIALS, "</s>", "<s>", "[PAD]", "<|endoftext|>")
 FAR_OFF = "\u0001 ﷽ \U0010fffd 漢字"
@@ -27,8 +24,8 @@ BLOCKS = (
 )
 """Where random characters are from: code points, ASCII first."""
 
-STARTS = ("", *"bcdfghjklmnprstvwz", "br", "ch", "pl", "sh", "st", "tr")
-ENDS = ("", "", *"klmnrst", "ng")
+STARTS: tuple[str, ...] = ("", *"bcdfghjklmnprstvwz", "br", "ch", "pl", "sh", "st", "tr")
+ENDS: tuple[str, ...] = ("", "", *"klmnrst", "ng")
 
 
 def random_texts(count: int) -> list[str]:
@@ -44,24 +41,21 @@ def random_texts(count: int) -> list[str]:
 
 @cache
 def prose(seed: int) -> str:
-    """Sentences in a language that `seed` makes up: 4,000 words, some of them often.
+    """Sentences in a language that `seed` makes up: 4,000 words of one to three syllables, some of
+    them often.
 
     That is enough for a vocabulary of 2,000 pieces, by `unigram` too, which needs the most text.
     """
     draw = random.Random(seed)
-    words = [_word(draw) for _ in range(20_000)]
+
+    def syllable() -> str:
+        return draw.choice(STARTS) + draw.choice("aeiou") + draw.choice(ENDS)
+
+    words = ["".join(syllable() for _ in range(draw.randint(1, 3))) for _ in range(20_000)]
     weights = [1 / (rank + 1000) for rank in range(len(words))]
     chosen = draw.choices(words, weights, k=4000)
     sentences = [" ".join(chosen[start : start + 10]) for start in range(0, len(chosen), 10)]
     return "".join(f"{each}.\n" for each in sentences)
-
-
-def _word(draw: random.Random) -> str:
-    """One to three syllables."""
-    count = draw.randint(1, 3)
-    return "".join(
-        draw.choice(STARTS) + draw.choice("aeiou") + draw.choice(ENDS) for _ in range(count)
-    )
 
 
 @dataclass(frozen=True)
@@ -83,7 +77,7 @@ class TokenizerCase:
 
     @cached_property
     def fitted(self) -> Tokenizer:
-        """What `fit` gives, once for all laws: fitting may take a while."""
+        """What `fit` returns, once for all laws: fitting may take a while."""
         return self.fit()
 
 
@@ -93,52 +87,59 @@ def check_tokenizer(tokenizer: object, *, watch: Watch = unwatched, **options: A
     return try_laws(name, TOKENIZER_LAWS, TokenizerCase(factory), watch)
 
 
+def _require(holds: bool, says: str) -> None:
+    if not holds:
+        raise BreachError(says)
+
+
 def _is_a_tokenizer(case: TokenizerCase) -> None:
     made = case.fitted
     require_contract(made, Tokenizer)
     lossless = getattr(made, "lossless", None)
-    if not isinstance(lossless, bool):
-        raise BreachError(f"`lossless` must be True or False, but is {named(lossless)}")
-    if len(made) <= len(SPECIALS):
-        raise BreachError(f"{len(made)} ids are too few: PAD, BOS, EOS and UNK are 0 to 3 in each")
+    says = f"`lossless` must be True or False, but is {named(lossless)}"
+    _require(isinstance(lossless, bool), says)
+    says = f"{len(made)} ids are too few: PAD, BOS, EOS and UNK are 0 to 3 in each"
+    _require(len(made) > len(SPECIALS), says)
 
 
 def _specials(case: TokenizerCase) -> None:
     made = case.fitted
     shown = tuple(made.shown(token) for token in (PAD, BOS, EOS, UNK))
-    if shown != SPECIALS:
-        raise BreachError(f"ids 0 to 3 are shown as {shown}, but must be {SPECIALS}")
+    _require(shown == SPECIALS, f"ids 0 to 3 are shown as {shown}, but must be {SPECIALS}")
     tokens = made.encode("the word").tolist()
-    if made.decode([BOS, *tokens, EOS, PAD, PAD]) != made.decode(tokens):
-        raise BreachError("`decode` must leave out PAD, BOS and EOS (ids 0, 1 and 2)")
+    same = made.decode([BOS, *tokens, EOS, PAD, PAD]) == made.decode(tokens)
+    _require(same, "`decode` must leave out PAD, BOS and EOS (ids 0, 1 and 2)")
 
 
 def _ids(case: TokenizerCase) -> None:
     made = case.fitted
     for text in ("", "t", TEXT, TEXT * 20, FAR_OFF):
         tokens: Any = made.encode(text)
-        if not isinstance(tokens, np.ndarray) or tokens.ndim != 1 or tokens.dtype != np.int64:
-            kind = f"{tokens.dtype} {list(tokens.shape)}" if isinstance(tokens, np.ndarray) else ""
-            raise BreachError(
-                f"`encode` must return a numpy array of int64 in one dimension, but returned "
-                f"{kind or named(tokens)}; end with `np.array(ids, dtype=np.int64)`"
-            )
-        if len(tokens) and not (tokens.min() >= UNK and tokens.max() < len(made)):
-            raise BreachError(
-                f"`encode` returned ids from {tokens.min()} to {tokens.max()}, but they must be "
-                f"between UNK (3) and {len(made) - 1}"
-            )
+        is_array = isinstance(tokens, np.ndarray)
+        kind = f"{tokens.dtype} {list(tokens.shape)}" if is_array else named(tokens)
+        _require(
+            is_array and tokens.ndim == 1 and tokens.dtype == np.int64,
+            f"`encode` must return a numpy array of int64 in one dimension, but returned {kind}; "
+            "end with `np.array(ids, dtype=np.int64)`",
+        )
+        least, largest = tokens.min(initial=UNK), tokens.max(initial=UNK)
+        _require(
+            least >= UNK and largest < len(made),
+            f"`encode` returned ids from {least} to {largest}, but they must be between UNK (3) "
+            f"and {len(made) - 1}",
+        )
 
 
 def _plain_text(case: TokenizerCase) -> None:
     made = case.fitted
     for text in LIKE_SPECIALS:
         tokens = made.encode(text).tolist()
-        if {PAD, BOS, EOS} & set(tokens):
-            raise BreachError(f"the text {text!r} became a special id; it must stay plain text")
+        says = f"the text {text!r} became a special id; it must stay plain text"
+        _require(not {PAD, BOS, EOS} & set(tokens), says)
         # A small vocabulary may have no room for it: what is unknown has not become special.
-        if made.lossless and UNK not in tokens and made.decode(tokens) != text:
-            raise BreachError(f"the text {text!r} came back as {made.decode(tokens)!r}")
+        if made.lossless and UNK not in tokens:
+            back = made.decode(tokens)
+            _require(back == text, f"the text {text!r} came back as {back!r}")
 
 
 def _lossless(case: TokenizerCase) -> None:
@@ -156,31 +157,27 @@ def _lossless(case: TokenizerCase) -> None:
         raise NotTriedError("its vocabulary is so small that no text is known in full")
     for text, tokens in known:
         back = made.decode(tokens)
-        if back != text:
-            raise BreachError(
-                f"{text!r} came back as {back!r}, though it was learned from; keep every "
-                "character, or say `lossless = False`"
-            )
+        says = f"{text!r} came back as {back!r}, though it was learned from; keep every character"
+        _require(back == text, f"{says}, or say `lossless = False`")
 
 
 def _shown(case: TokenizerCase) -> None:
     made = case.fitted
     shown = [made.shown(token) for token in range(len(made))]
-    if not all(isinstance(piece, str) and piece for piece in shown):
-        raise BreachError("`shown` must give a text, and not an empty one, for every id")
-    if not isinstance(made.decode(range(len(made))), str):
-        raise BreachError("`decode` must take every id and return a text")
+    texts = all(isinstance(piece, str) and piece for piece in shown)
+    _require(texts, "`shown` must give a text, and not an empty one, for every id")
+    decoded = isinstance(made.decode(range(len(made))), str)
+    _require(decoded, "`decode` must take every id and return a text")
 
 
 def _surrogates(case: TokenizerCase) -> None:
-    made = case.fitted
     try:
-        made.encode("ab\ud800")
+        case.fitted.encode("ab\ud800")
     except ValueError as error:
         if "surrogate" in str(error):
             return
     raise BreachError(
-        "a lone surrogate is no character: call `tokenizers.base.check_text(text)` in `encode`, "
+        "a lone surrogate is no character: call `seqgen.tokenizers.check_text(text)` in `encode`, "
         "which raises the ValueError that names the place"
     )
 
@@ -188,64 +185,59 @@ def _surrogates(case: TokenizerCase) -> None:
 def _saved(case: TokenizerCase) -> None:
     made, other = case.fitted, case.make()
     files: Any = made.files()
-    if not isinstance(files, dict) or not all(isinstance(each, bytes) for each in files.values()):
-        raise BreachError("`files` must return a dict of file names and bytes")
+    is_bytes = isinstance(files, dict) and all(isinstance(each, bytes) for each in files.values())
+    _require(is_bytes, "`files` must return a dict of file names and bytes")
     other.restore(dict(files))
+    same = len(other) == len(made) and other.files() == files
+    _require(same, "`restore` of what `files` returned gave another vocabulary")
     text = TEXT + FAR_OFF
-    if len(other) != len(made) or other.files() != files:
-        raise BreachError("`restore` of what `files` returned gave another vocabulary")
-    if not np.array_equal(other.encode(text), made.encode(text)):
-        raise BreachError("a restored tokenizer encodes otherwise; write all that it needs")
+    same = np.array_equal(other.encode(text), made.encode(text))
+    _require(same, "a restored tokenizer encodes otherwise; write all that it needs")
 
 
 def _same_bytes(case: TokenizerCase) -> None:
     made = case.fitted
-    if case.fit().files() != made.files():
-        raise BreachError("fitting twice on the same texts gave other files; sort the vocabulary")
+    says = "fitting twice on the same texts gave other files; sort the vocabulary"
+    _require(case.fit().files() == made.files(), says)
     other = case.fit("ß", prose(2))
     if other.fingerprint() == made.fingerprint():
-        if len(other) == len(made):
-            raise NotTriedError("its vocabulary does not depend on the text")
-        raise BreachError("two vocabularies have the same `files`; write all of the vocabulary")
+        says = "two vocabularies have the same `files`; write all of the vocabulary"
+        _require(len(other) == len(made), says)
+        raise NotTriedError("its vocabulary does not depend on the text")
 
 
 def _continuation(case: TokenizerCase) -> None:
     made = case.fitted
     tokens = made.encode(TEXT).tolist()
-    whole = made.decode(tokens)
     for cut in (0, 1, len(tokens) // 2, len(tokens)):
         first = made.decode(tokens[:cut])
-        if first + made.continuation(iter(tokens[:cut]), iter(tokens[cut:])) != whole:
-            raise BreachError("`continuation` must be what tokens add to the text before them")
+        added = made.continuation(iter(tokens[:cut]), iter(tokens[cut:]))
+        says = "`continuation` must be what tokens add to the text before them"
+        _require(first + added == made.decode(tokens), says)
 
 
 def _spans(case: TokenizerCase) -> None:
-    made, told = case.fitted, 0
+    made, tried = case.fitted, False
     for text in ("", "a the\n  word", TEXT, *prose(1).splitlines()[:20], *random_texts(40)):
         tokens, spans = made.encode(text).tolist(), made.spans(text)
         if spans is None:
             continue
-        told += 1
-        if len(spans) != len(tokens):
-            raise BreachError(
-                f"`spans` returned {len(spans)} for the {len(tokens)} tokens of {text!r}; it must "
-                "return one for each, or None"
-            )
+        tried = True
+        says = f"`spans` returned {len(spans)} for the {len(tokens)} tokens of {text!r}; it must"
+        _require(len(spans) == len(tokens), f"{says} return one for each, or None")
         place = 0
         for token, (start, end) in zip(tokens, spans, strict=True):
-            if not place <= start <= end <= len(text):
-                raise BreachError(f"`spans` are not in order, or leave the text {text!r}")
-            place = start
-            if token == UNK and UNK not in made.encode(text[start:end]):
-                raise BreachError(
-                    f"{text[start:end]!r} in {text!r} is where UNK should stand, but it is known"
-                )
+            says = f"`spans` are not in order, or leave the text {text!r}"
+            _require(place <= start <= end <= len(text), says)
+            place, own = start, text[start:end]
+            if token == UNK:
+                says = f"{own!r} in {text!r} is where UNK should stand, but it is known"
+                _require(UNK in made.encode(own), says)
+                continue
             alone = made.decode([token])
-            if token != UNK and text.startswith(alone, start) and start + len(alone) > end:
-                raise BreachError(
-                    f"a token of {text!r} has the span {text[start:end]!r}, where {alone!r} stands"
-                )
-    if not told:
+            fits = not text.startswith(alone, start) or start + len(alone) <= end
+            _require(fits, f"a token of {text!r} has the span {own!r}, where {alone!r} stands")
+    if not tried:
         raise NotTriedError("it does not say where its tokens stand")
 
 

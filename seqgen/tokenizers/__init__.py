@@ -4,36 +4,50 @@ from seqgen.tokenizers.base import (
     BOS,
     EOS,
     PAD,
+    REPLACEMENT,
     SPECIALS,
     UNK,
-    Facts,
+    Counts,
     Tokenizer,
     TokenizerFactory,
     Tokenizers,
     Tokens,
-    gather_facts,
+    VocabularyStatistics,
+    check_text,
+    count_ids,
     tokenizers,
+    vocabulary_statistics,
 )
 from seqgen.tokenizers.char import ByteTokenizer, CharTokenizer
 from seqgen.tokenizers.sentencepiece import SentencePieceTokenizer
 from seqgen.tokenizers.word import WholeTokenizer, WordTokenizer
 
+# The names that plugins may know them by.
+Facts = VocabularyStatistics
+gather_facts = vocabulary_statistics
+
 __all__ = [
     "BOS",
     "EOS",
     "PAD",
+    "REPLACEMENT",
     "SPECIALS",
     "UNK",
     "ByteTokenizer",
     "CharTokenizer",
+    "Counts",
     "Facts",
     "SentencePieceTokenizer",
     "Tokenizer",
     "TokenizerFactory",
     "Tokenizers",
     "Tokens",
+    "VocabularyStatistics",
     "WholeTokenizer",
     "WordTokenizer",
+    "check_text",
+    "count_ids",
     "gather_facts",
     "tokenizers",
+    "vocabulary_statistics",
 ]

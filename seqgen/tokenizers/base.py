@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import codecs
 import hashlib
+import json
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,10 +25,14 @@ PAD, BOS, EOS, UNK = 0, 1, 2, 3
 SPECIALS = ("<pad>", "<bos>", "<eos>", "<unk>")
 """How special tokens are shown. Text that looks like one is plain text, never its id."""
 
+REPLACEMENT = "\ufffd"
+"""Stands for UNK in a text, and for bytes that are no character."""
+
 Tokens = NDArray[np.int64]
+Counts = NDArray[np.int64]
 
 Spans = list[tuple[int, int]]
-"""Where tokens stand in a text, as `text[start:end]`."""
+"""The places of tokens in a text, as `text[start:end]`."""
 
 
 class Tokenizer(ABC):
@@ -46,7 +51,7 @@ class Tokenizer(ABC):
 
     @abstractmethod
     def encode(self, text: str) -> Tokens:
-        """The ids of `text`, without begin or end. Errors: ValueError for lone surrogates."""
+        """The ids of `text`, without BOS and EOS. Raises ValueError if it has a lone surrogate."""
 
     def sample(self, text: str, seed: int) -> Tokens:
         """The ids of `text` for an epoch of training: where `samples` is true, one of the ways to
@@ -54,10 +59,10 @@ class Tokenizer(ABC):
         return self.encode(text)
 
     def spans(self, text: str) -> Spans | None:
-        """Where each token of `encode(text)` stands in `text`; None where that cannot be told.
+        """The place of each token of `encode(text)`; None where it cannot be told.
 
-        Where a character is several tokens, each has the whole of it. This finds tokens that are
-        words between spaces, or characters, and looks whether each of them alone is the same token.
+        Where a character is several tokens, each has the whole of it. This method finds tokens that
+        are characters, or words between spaces, each of which alone is the same token.
         """
         tokens = self.encode(text).tolist()
         words = [match.span() for match in re.finditer(r"\S+", text)]
@@ -71,10 +76,10 @@ class Tokenizer(ABC):
 
     @abstractmethod
     def decode(self, tokens: Iterable[int]) -> str:
-        """The text of `tokens`; begin, end and padding vanish."""
+        """The text of `tokens`; BOS, EOS and PAD vanish."""
 
     def continuation(self, before: Iterable[int], tokens: Iterable[int]) -> str:
-        """The text that `tokens` add behind `before`.
+        """The text that `tokens` add after `before`.
 
         Not `decode(tokens)`: a tokenizer may put a space between two tokens, or need several for
         one character.
@@ -88,7 +93,7 @@ class Tokenizer(ABC):
 
     @abstractmethod
     def shown(self, token: int) -> str:
-        """One token as a person reads it, e.g. in a table of probabilities."""
+        """The display text of one token, e.g. in a table of probabilities."""
 
     @abstractmethod
     def files(self) -> dict[str, bytes]:
@@ -96,10 +101,10 @@ class Tokenizer(ABC):
 
     @abstractmethod
     def restore(self, files: dict[str, bytes]) -> None:
-        """Take the vocabulary from what `files` returned. Errors: ValueError if it is damaged."""
+        """Take the vocabulary from what `files` returned. Raises ValueError if it is damaged."""
 
     def save(self, folder: Path) -> None:
-        """Write the fitted vocabulary into `folder`. Raises SetupError if that cannot be done."""
+        """Write the fitted vocabulary into `folder`. Raises SetupError if that fails."""
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -107,30 +112,78 @@ class Tokenizer(ABC):
         for name, content in self.files().items():
             write_file(folder / name, content)
 
+    def load(self, folder: Path) -> None:
+        """Read what `save` wrote. Raises CheckpointError if something in `folder` is no file."""
+        paths = sorted(folder.iterdir())
+        self.restore(
+            {path.name: read_bytes(path, CheckpointError, limit=RECORD_LIMIT) for path in paths}
+        )
+
     def fingerprint(self) -> str:
         """The SHA-256 of what `save` writes: two tokenizers with the same one are the same."""
         files = self.files()
         parts = [f"{name}:{hashlib.sha256(files[name]).hexdigest()}" for name in sorted(files)]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
-    def load(self, folder: Path) -> None:
-        """Read what `save` wrote. Raises CheckpointError if something in `folder` is no file."""
-        self.restore(
-            {
-                path.name: read_bytes(path, CheckpointError, limit=RECORD_LIMIT)
-                for path in sorted(folder.iterdir())
-            }
-        )
-
 
 Tokenizers = Mapping[str, Tokenizer]
-"""A tokenizer for each role that the data has, such as `text`, or `source` and `target`."""
+"""A tokenizer for each field that the data has, such as `text`, or `source` and `target`."""
 
 TokenizerFactory = Annotated[Callable[..., Tokenizer], tokenizers]
 
 
+class PieceTokenizer(Tokenizer, ABC):
+    """A tokenizer whose vocabulary is a list of pieces of text, kept as JSON in `file`.
+
+    A subclass says how a text is cut, and calls `set_pieces` with what it has learned. Decoding
+    puts `between` between two pieces.
+    """
+
+    file: ClassVar[str]
+    between: str = " "
+    vocabulary: ClassVar[str] = "a list of different texts"
+    """What `file` must hold."""
+
+    def set_pieces(self, pieces: list[str]) -> None:
+        """Take these, in the order of their ids, as the vocabulary."""
+        self._pieces = ["", "", "", REPLACEMENT, *pieces]
+        self._ids = {piece: token for token, piece in enumerate(pieces, len(SPECIALS))}
+
+    def is_vocabulary(self, pieces: list[str]) -> bool:
+        """Whether `pieces` are those of such a tokenizer, so that `restore` may take them."""
+        return all(pieces) and len(set(pieces)) == len(pieces)
+
+    def decode(self, tokens: Iterable[int]) -> str:
+        """The text of `tokens`; UNK is U+FFFD, other special tokens vanish."""
+        return self.between.join([self._pieces[token] for token in tokens if token >= UNK])
+
+    def __len__(self) -> int:
+        return len(self._pieces)
+
+    def shown(self, token: int) -> str:
+        return SPECIALS[token] if token < len(SPECIALS) else shown_plainly(self._pieces[token])
+
+    def files(self) -> dict[str, bytes]:
+        content = json.dumps(self._pieces[len(SPECIALS) :], ensure_ascii=True, indent=0)
+        return {self.file: content.encode("ascii")}
+
+    def restore(self, files: dict[str, bytes]) -> None:
+        try:
+            pieces = json.loads(files.get(self.file, b""))
+            check_text("".join(pieces))
+            valid = isinstance(pieces, list) and self.is_vocabulary(pieces)
+        except (ValueError, TypeError, RecursionError):  # not JSON, or not pieces of text
+            valid = False
+        if not valid:
+            raise ValueError(f"`{self.file}` must be {self.vocabulary}, but is not")
+        self.set_pieces(pieces)
+
+
 def check_text(text: str) -> None:
-    """A ValueError that names the position of a lone surrogate, which is no character."""
+    """Raises ValueError, with the position, if `text` has a lone surrogate, which is no character.
+
+    Every tokenizer calls it for every text.
+    """
     try:
         text.encode("utf-32-le")
     except UnicodeEncodeError as error:
@@ -146,21 +199,50 @@ def shown_plainly(piece: str) -> str:
     return f"'{piece}'" if piece.strip("'") in SPECIALS else piece
 
 
-# Facts about a vocabulary, from which a part of a new model may start: pieces and counts.
+def shown_byte(byte: int) -> str:
+    """Such as `<0xE2>`, for a byte that is no character by itself."""
+    return f"<0x{byte:02X}>"
 
 
-Counts = NDArray[np.int64]
+def text_so_far(content: bytes) -> str:
+    """The characters of UTF-8 that may end anywhere; faulty bytes are U+FFFD.
+
+    A character at the end that lacks bytes is left out, so the text of a longer `content` always
+    begins with the text of a shorter one.
+    """
+    return codecs.getincrementaldecoder("utf-8")("replace").decode(content)
 
 
 @dataclass(frozen=True)
-class Facts:
-    """What `shown` gives for each id, and how often each id stands in the training tokens.
+class VocabularyStatistics:
+    """The pieces and counts of a vocabulary, from which a part of a new model may start.
 
-    `counts: [vocab]`, or None where the kind of data does not count.
+    `pieces` are what `shown` gives for each id; `counts: [vocab]`, how often each stands in the
+    training tokens, or None where the kind of data does not count.
     """
 
     pieces: tuple[str, ...]
     counts: Counts | None = None
+
+
+def vocabulary_statistics(
+    tokenizers: Tokenizers, counts: Mapping[str, Counts]
+) -> dict[str, VocabularyStatistics]:
+    """The statistics of each field. `counts` may end early: ids after its end were never seen.
+
+    Raises ValueError if more ids are counted than a tokenizer has.
+    """
+    statistics = {}
+    for field, tokenizer in tokenizers.items():
+        size, seen = len(tokenizer), counts.get(field)
+        if seen is not None:
+            if len(seen) > size:
+                wrong = f"gave the id {len(seen) - 1}, but has {size} ids (0 to {size - 1})"
+                raise ValueError(f"the tokenizer of '{field}' {wrong}")
+            seen = np.pad(seen, (0, size - len(seen)))
+        pieces = tuple(map(tokenizer.shown, range(size)))
+        statistics[field] = VocabularyStatistics(pieces, seen)
+    return statistics
 
 
 MOST_IDS = 1 << 24
@@ -168,48 +250,12 @@ MOST_IDS = 1 << 24
 
 
 def count_ids(ids: NDArray[np.int64]) -> Counts:
-    """How often each id stands in `ids: [count]`. Raises ValueError, with the place, if one is
-    negative or larger than any vocabulary."""
+    """How often each id stands in `ids: [count]`.
+
+    Raises ValueError, with its place, if an id is negative or larger than any vocabulary.
+    """
     wrong = np.flatnonzero((ids < 0) | (ids >= MOST_IDS))
     if len(wrong):
         place = f"token {wrong[0] + 1} of the training text"
         raise ValueError(f"the tokenizer gave the id {ids[wrong[0]]} for {place}, which none has")
     return np.bincount(ids)
-
-
-def gather_facts(tokenizers: Tokenizers, counts: Mapping[str, Counts]) -> dict[str, Facts]:
-    """The facts of each role. `counts` may end early: ids behind its end were never seen."""
-    return {
-        role: Facts(
-            tuple(tokenizer.shown(token) for token in range(len(tokenizer))),
-            _padded(counts[role], len(tokenizer), role) if role in counts else None,
-        )
-        for role, tokenizer in tokenizers.items()
-    }
-
-
-def _padded(counts: Counts, size: int, role: str) -> Counts:
-    if len(counts) > size:
-        found = f"gave the id {len(counts) - 1}, but has {size} ids (0 to {size - 1})"
-        raise ValueError(f"the tokenizer of '{role}' {found}")
-    return np.pad(counts, (0, size - len(counts)))
-
-
-# UTF-8 that comes in pieces: the text of bytes, some of which may be missing yet.
-
-
-REPLACEMENT = "\ufffd"
-
-
-def text_so_far(content: bytes) -> str:
-    """The characters in `content`; faulty bytes are U+FFFD.
-
-    A character at the end that has not all its bytes yet is nothing, so the text of a longer
-    `content` always begins with the text of a shorter one.
-    """
-    return codecs.getincrementaldecoder("utf-8")("replace").decode(content)
-
-
-def shown_byte(byte: int) -> str:
-    """Such as `<0xE2>`, for a byte that is no character by itself."""
-    return f"<0x{byte:02X}>"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+import json
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -15,120 +17,22 @@ import numpy as np
 from pydantic import Field
 
 from seqgen.options import Size
-from seqgen.tokenizers.base import (
-    BOS,
-    EOS,
-    PAD,
-    SPECIALS,
-    UNK,
-    Spans,
-    Tokenizer,
-    Tokens,
-    check_text,
-    text_so_far,
-    tokenizers,
-)
-from seqgen.tokenizers.pieces import (
-    NONE,
-    SPACE,
-    Pieces,
-    load_model,
-    model_record,
-    packed,
-    piece_spans,
-    read_model,
-    unpacked,
-)
+from seqgen.tokenizers import base, pieces
+from seqgen.tokenizers.base import BOS, EOS, PAD, SPECIALS, UNK, Spans, Tokenizer, Tokens
+from seqgen.tokenizers.pieces import SPACE, Pieces
 from seqgen.tokenizers.subword_sampling import PieceIds, SubwordSampler, sampler_of
 
-# Training a SentencePiece model from texts in memory, so that no character of them is lost.
+Algorithm = Literal["unigram", "bpe"]
 
-
-_CUT = re.compile(f"[\n{SPACE}\u2585\x00]")
-"""What cannot be in a piece: the end of a line, and three characters that training reserves."""
-
-_CHUNK = re.compile(r"(?s:.{1,1000})(?=\s|\Z)|(?s:.{1,1000})")
-"""Parts that end at a space where there is one: training leaves out lines above 4,192 bytes."""
-
-_PROBLEMS = [
-    (r"value <= (\d+)", "must be at most {} for this text, but is {}"),
-    (r"required_chars\. \d+ vs (\d+)", "must be at least {} for this text, but is {}"),
-]
-
-
-@dataclass(frozen=True)
-class ModelSize:
-    """What there shall be of pieces; `coverage` is the share of characters that have their own."""
-
-    algorithm: Literal["unigram", "bpe"]
-    vocab_size: int
-    byte_fallback: bool
-    coverage: float
-
-
-def train_model(texts: Iterable[str], size: ModelSize) -> bytes:
-    """The trained model: same texts, same bytes. Errors: ValueError where the texts do not suit.
-
-    A space belongs to the word behind it and a line end is a piece of its own. Nothing is
-    normalised; a character without a piece is its bytes, or UNK without `byte_fallback`.
-    """
-    import sentencepiece  # here: few recipes need it
-
-    written = io.BytesIO()
-    try:
-        sentencepiece.SentencePieceTrainer.train(
-            sentence_iterator=training_lines(texts),
-            model_writer=written,
-            model_type=size.algorithm,
-            vocab_size=size.vocab_size,
-            byte_fallback=size.byte_fallback,
-            character_coverage=size.coverage,
-            normalization_rule_name="identity",
-            add_dummy_prefix=False,
-            remove_extra_whitespaces=False,
-            allow_whitespace_only_pieces=True,
-            user_defined_symbols=["\n"],
-            num_threads=1,
-            minloglevel=2,
-            **_SPECIAL_PIECES,
-        )
-    except RuntimeError as error:
-        raise ValueError(_explained(str(error), size.vocab_size)) from None
-    return written.getvalue()
-
-
-def training_lines(texts: Iterable[str]) -> Iterator[str]:
-    """What training reads of `texts`: parts of lines, without the characters it cannot take."""
-    for text in texts:
-        check_text(text)
-        for line in _CUT.split(text):
-            yield from _CHUNK.findall(line)
-
-
-_SPECIAL_PIECES: dict[str, Any] = {
-    f"{name}_{what}": value
-    for token, name in ((PAD, "pad"), (BOS, "bos"), (EOS, "eos"), (UNK, "unk"))
-    for what, value in (("id", token), ("piece", SPECIALS[token]))
-}
-
-
-def _explained(message: str, vocab_size: int) -> str:
-    """What SentencePiece says, in our words: it names places in its source."""
-    for pattern, wanted in _PROBLEMS:
-        found = re.search(pattern, message)
-        if found:
-            return f"`vocab_size` {wanted.format(found[1], vocab_size)}"
-    if "!sentences_.empty()" in message:
-        return "there is no text from which `sentencepiece` could learn pieces"
-    return f"`sentencepiece` cannot learn from this text: {' '.join(message.split())}"
-
+_MODEL, _RECORD = "model.spm", "model.json"
 
 _APART = re.compile(f"([\n{SPACE}])")
 _WORDS = re.compile(r"(?s:.{1000}.*?)(?<=[^ ])(?= )|(?s:.+)")
 """Some 1000 characters up to the end of a word."""
 
 
-@tokenizers.register("sentencepiece")
+@base.tokenizers.register("sentencepiece")
+@dataclass(eq=False)
 class SentencePieceTokenizer(Tokenizer):
     """Pieces by `unigram` (Kudo 2018) or `bpe` (Sennrich et al. 2016), `vocab_size` ids in all.
 
@@ -140,31 +44,31 @@ class SentencePieceTokenizer(Tokenizer):
     with its own ways of treating spaces and letters.
     """
 
-    def __init__(
-        self,
-        algorithm: Literal["unigram", "bpe"] = "unigram",
-        vocab_size: Size = 2000,
-        byte_fallback: bool = True,
-        character_coverage: Annotated[float, Field(ge=0.98, le=1)] = 0.9995,
-        sampling_alpha: Annotated[float, Field(ge=0, le=1)] | None = None,
-        model_file: Path | None = None,
-    ) -> None:
-        self._size = ModelSize(algorithm, vocab_size, byte_fallback, character_coverage)
-        self._model_file = model_file
-        self._alpha = sampling_alpha
-        self.samples = sampling_alpha is not None
-        self.lossless = byte_fallback and model_file is None
-        self._pieces = NONE
+    algorithm: Algorithm = "unigram"
+    vocab_size: Size = 2000
+    byte_fallback: bool = True
+    character_coverage: Annotated[float, Field(ge=0.98, le=1)] = 0.9995
+    sampling_alpha: Annotated[float, Field(ge=0, le=1)] | None = None
+    model_file: Path | None = None
+
+    def __post_init__(self) -> None:
+        self.samples = self.sampling_alpha is not None
+        self.lossless = self.byte_fallback and self.model_file is None
+        self._pieces = pieces.NONE
         self._sampler: SubwordSampler | None = None
 
     def fit(self, texts: Iterable[str]) -> None:
         """Learn the pieces from `texts`, or read the model file."""
-        if self._model_file is None:
-            self._set(train_model(texts, self._size), ours=True)
+        if self.model_file is None:
+            coverage = self.character_coverage
+            model = train_model(
+                texts, self.algorithm, self.vocab_size, self.byte_fallback, coverage
+            )
+            self._set(model, ours=True)
         else:
             for text in texts:
-                check_text(text)
-            self._set(read_model(self._model_file), ours=False)
+                base.check_text(text)
+            self._set(pieces.read_model(self.model_file), ours=False)
 
     def encode(self, text: str) -> Tokens:
         """The best pieces by the model."""
@@ -172,7 +76,6 @@ class SentencePieceTokenizer(Tokenizer):
         return tokens if self._ours else self._pieces.from_theirs[tokens]
 
     def sample(self, text: str, seed: int) -> Tokens:
-        """Pieces drawn from `seed`; those of `encode` without `sampling_alpha`."""
         sampler = self._sampler
         if sampler is None:
             return self.encode(text)
@@ -186,15 +89,15 @@ class SentencePieceTokenizer(Tokenizer):
         return self._encoded(text, lambda parts: map(draw, parts))
 
     def spans(self, text: str) -> Spans | None:
-        """The pieces; None for a ready model that changes what stands there."""
-        check_text(text)
+        """The places of the pieces; None for a ready model that changes the text."""
+        base.check_text(text)
         spans: Spans = []
         place = 0
         for part in self._parts(text):
             if part in self._apart:
                 found: Spans | None = [(0, 1)] * len(self._apart[part])
             else:
-                found = piece_spans(self._model.encode_as_pieces(part), part)
+                found = pieces.piece_spans(self._model.encode_as_pieces(part), part)
             if found is None:
                 return None
             spans += [(place + start, place + end) for start, end in found]
@@ -202,10 +105,10 @@ class SentencePieceTokenizer(Tokenizer):
         return spans
 
     def decode(self, tokens: Iterable[int]) -> str:
-        """The text of the pieces; a character that lacks bytes at the end is nothing yet."""
+        """The text of the pieces; a character that lacks bytes at the end is left out."""
         if self._ours:
             content = self._pieces.content
-            return text_so_far(b"".join([content[token] for token in tokens]))
+            return base.text_so_far(b"".join([content[token] for token in tokens]))
         theirs = [self._pieces.theirs[token] for token in tokens]
         return str(self._model.decode([token for token in theirs if token >= 0]))
 
@@ -217,37 +120,117 @@ class SentencePieceTokenizer(Tokenizer):
         return self._pieces.shown[token]
 
     def files(self) -> dict[str, bytes]:
-        """The model, and its hash in a file beside it."""
-        return packed(self._content, self._ours)
+        """The model, and in another file its hash and whether it was trained here."""
+        return {_MODEL: self._content, _RECORD: _record(self._content, self._ours)}
 
     def restore(self, files: dict[str, bytes]) -> None:
-        """From `model.spm`, if it is whole by the hash in `model.json`."""
-        self._set(*unpacked(files))
+        content = files.get(_MODEL, b"")
+        for ours in (True, False):
+            if files.get(_RECORD) == _record(content, ours):
+                return self._set(content, ours)
+        raise ValueError(f"`{_MODEL}` must be what `{_RECORD}` has the SHA-256 of, but is not")
 
     def _encoded(self, text: str, encode: Callable[[list[str]], Iterable[list[int]]]) -> Tokens:
         """The ids of `text` from those of its parts, which `encode` gives."""
-        check_text(text)
+        base.check_text(text)
         parts = self._parts(text)
         found = iter(encode([part for part in parts if part not in self._apart]))
         each = (self._apart[part] if part in self._apart else next(found) for part in parts)
         return np.fromiter(chain.from_iterable(each), dtype=np.int64)
 
     def _parts(self, text: str) -> list[str]:
-        """What is read apart: all at once by a model that is not ours."""
-        # A line end is always its own piece and no piece goes on behind a word, so the parts can
-        # be read apart, which bounds the memory. SPACE itself is its bytes, or it would come back
-        # as a space.
+        """The parts that are read one by one; a model that is not ours reads all at once."""
+        # A line end is always its own piece and no piece goes on after a word, so the parts can
+        # be read one by one, which bounds the memory. SPACE itself is its bytes, or it would come
+        # back as a space.
         if not self._ours:
             return [text]
         return [part for line in _APART.split(text) for part in _WORDS.findall(line)]
 
     def _set(self, content: bytes, ours: bool) -> None:
-        self._model = load_model(content)
+        self._model = pieces.load_model(content)
         self._content, self._ours = content, ours
         self._pieces = Pieces.of(self._model)
         apart = ("\n", SPACE) if ours else ()
         self._apart = {text: self._pieces.spelled(text) for text in apart}
-        if self._alpha is not None:
-            model = model_record(content)
-            self._sampler = sampler_of(model, self._alpha)
+        if self.sampling_alpha is not None:
+            model = pieces.model_record(content)
+            self._sampler = sampler_of(model, self.sampling_alpha)
             self._ids = PieceIds(model, self._pieces.from_theirs.tolist())
+
+
+def _record(content: bytes, ours: bool) -> bytes:
+    record = json.dumps({"ours": ours, "sha256": hashlib.sha256(content).hexdigest()})
+    return f"{record}\n".encode()
+
+
+# Training a model from texts in memory, so that no character of them is lost.
+
+_CUT = re.compile(f"[\n{SPACE}\u2585\x00]")
+"""What cannot be in a piece: the end of a line, and three characters that training reserves."""
+
+_CHUNK = re.compile(r"(?s:.{1,1000})(?=\s|\Z)|(?s:.{1,1000})")
+"""Parts that end at a space where there is one: training leaves out lines above 4,192 bytes."""
+
+_SPECIAL_PIECES: dict[str, Any] = {
+    f"{name}_{what}": value
+    for token, name in ((PAD, "pad"), (BOS, "bos"), (EOS, "eos"), (UNK, "unk"))
+    for what, value in (("id", token), ("piece", SPECIALS[token]))
+}
+
+_PROBLEMS = {
+    r"value <= (\d+)": "`vocab_size` must be at most {} for this text, but is {}",
+    r"required_chars\. \d+ vs (\d+)": "`vocab_size` must be at least {} for this text, but is {}",
+    r"(!sentences_\.empty\(\))": "there is no text from which `sentencepiece` could learn pieces",
+}
+"""Our words for what SentencePiece says: it names places in its source."""
+
+
+def train_model(
+    texts: Iterable[str],
+    algorithm: Algorithm,
+    vocab_size: int,
+    byte_fallback: bool = True,
+    coverage: float = 0.9995,
+) -> bytes:
+    """The trained model: same texts, same bytes. Raises ValueError if the texts do not suit.
+
+    A space belongs to the word after it and a line end is a piece of its own. Nothing is
+    normalised; a character without a piece is its bytes, or UNK without `byte_fallback`.
+    `coverage` is the share of characters that have a piece of their own.
+    """
+    import sentencepiece  # here: few recipes need it
+
+    written = io.BytesIO()
+    try:
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=training_lines(texts),
+            model_writer=written,
+            model_type=algorithm,
+            vocab_size=vocab_size,
+            byte_fallback=byte_fallback,
+            character_coverage=coverage,
+            normalization_rule_name="identity",
+            add_dummy_prefix=False,
+            remove_extra_whitespaces=False,
+            allow_whitespace_only_pieces=True,
+            user_defined_symbols=["\n"],
+            num_threads=1,
+            minloglevel=2,
+            **_SPECIAL_PIECES,
+        )
+    except RuntimeError as error:
+        for pattern, message in _PROBLEMS.items():
+            if found := re.search(pattern, str(error)):
+                raise ValueError(message.format(found[1], vocab_size)) from None
+        reason = " ".join(str(error).split())
+        raise ValueError(f"`sentencepiece` cannot learn from this text: {reason}") from None
+    return written.getvalue()
+
+
+def training_lines(texts: Iterable[str]) -> Iterator[str]:
+    """What training reads of `texts`: parts of lines, without the characters it cannot take."""
+    for text in texts:
+        base.check_text(text)
+        for line in _CUT.split(text):
+            yield from _CHUNK.findall(line)

@@ -14,7 +14,6 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from heapq import heappop, heappush
 from itertools import accumulate, chain
-from typing import NamedTuple
 
 from seqgen.tokenizers.base import UNK, shown_byte
 from seqgen.tokenizers.pieces import SPACE, Kind, ModelPiece, ModelRecord
@@ -26,7 +25,9 @@ UNKNOWN_PENALTY = 10.0
 """By how much the score of a character that is no piece is below that of the worst piece."""
 
 REMEMBERED = 1 << 18
-"""Of the words that come first, how many characters' lattices are kept: some 60 MB at most."""
+"""The characters of words whose lattices are kept, first come, first kept: some 60 MB at most."""
+
+_MATCHING = (Kind.NORMAL, Kind.USER_DEFINED, Kind.UNUSED)
 
 
 class SubwordSampler(ABC):
@@ -37,7 +38,14 @@ class SubwordSampler(ABC):
     """
 
     def __init__(self, pieces: Sequence[ModelPiece]) -> None:
-        self._words = re.compile(_word_pattern([each.text for each in pieces]))
+        # A word has its spaces before it, or after it where the model has them there; it is the
+        # whole text if pieces cross words.
+        pattern = "(?s:.+)"
+        if not any(re.search(f"[^{SPACE}]{SPACE}", each.text) for each in pieces):
+            pattern = f"{SPACE}*[^{SPACE}]+|{SPACE}+"
+        elif not any(re.search(f"{SPACE}[^{SPACE}]", each.text) for each in pieces):
+            pattern = f"[^{SPACE}]*{SPACE}+|[^{SPACE}]+"
+        self._words = re.compile(pattern)
 
     def draw(self, text: str, uniform: Uniform) -> list[str]:
         """The pieces of `text` in their order; what is no piece is a character by itself."""
@@ -69,7 +77,7 @@ class PieceIds(dict[str, list[int]]):
         return self[character]
 
     def encode(self, drawn: Iterable[str]) -> list[int]:
-        """One behind the other; of several UNK in a row there is one, as SentencePiece has it."""
+        """One after the other; of several UNK in a row there is one, as SentencePiece has it."""
         tokens = list(chain.from_iterable(map(self.__getitem__, drawn)))
         if self._bytes:
             return tokens
@@ -80,16 +88,13 @@ class PieceIds(dict[str, list[int]]):
 def sampler_of(model: ModelRecord, alpha: float) -> SubwordSampler | None:
     """The sampler of a model; None where it has only one way to cut a text (words, characters)."""
     pieces = [each for each in model.pieces if each.kind in _MATCHING]
-    kinds: Mapping[str, type[UnigramSampler] | type[MergeSampler]]
-    kinds = {"unigram": UnigramSampler, "bpe": MergeSampler}
-    return kinds[model.algorithm](pieces, alpha) if model.algorithm in kinds else None
+    if model.algorithm == "unigram":
+        return UnigramSampler(pieces, alpha)
+    return MergeSampler(pieces, alpha) if model.algorithm == "bpe" else None
 
 
-class _Ways(NamedTuple):
-    """Where pieces begin that end at some place, and the sums of their probabilities so far."""
-
-    starts: tuple[int, ...]
-    sums: tuple[float, ...]
+_Ways = tuple[tuple[int, ...], tuple[float, ...]]
+"""The starts of the pieces that end at some place, and their cumulative probabilities."""
 
 
 class UnigramSampler(SubwordSampler):
@@ -130,7 +135,8 @@ class UnigramSampler(SubwordSampler):
     def _lattice(self, word: str) -> list[_Ways]:
         """For each place of `word` the ways to come there by one piece."""
         scores, longest = self._scores, self._longest
-        total, ways = [0.0], [_Ways((), ())]
+        total = [0.0]
+        ways: list[_Ways] = [((), ())]
         for end in range(1, len(word) + 1):
             came = {}
             for start in range(max(0, end - longest), end):
@@ -144,7 +150,7 @@ class UnigramSampler(SubwordSampler):
             mass = math.fsum(weights)
             total.append(best + math.log(mass))
             sums = accumulate(each / mass for each in weights[:-1])  # the last takes the rest
-            ways.append(_Ways(tuple(came), tuple(sums)))
+            ways.append((tuple(came), tuple(sums)))
         if len(word) <= self._room:
             self._room -= len(word)
             self._lattices[word] = ways
@@ -171,7 +177,7 @@ class MergeSampler(SubwordSampler):
         symbols: list[str] = self._symbols.findall(word) if self._whole else list(word)
         whole = {place for place, each in enumerate(symbols) if each in self._whole}
         count = len(symbols)
-        before, behind = list(range(-1, count - 1)), list(range(1, count + 1))
+        before, after = list(range(-1, count - 1)), list(range(1, count + 1))
         made: dict[str, tuple[str, str]] = {}
         agenda: list[tuple[float, int, int, str]] = []
 
@@ -194,11 +200,11 @@ class MergeSampler(SubwordSampler):
             if uniform() < alpha:
                 continue
             symbols[left], symbols[right] = merged, ""
-            behind[left] = behind[right]
-            if behind[right] < count:
-                before[behind[right]] = left
+            after[left] = after[right]
+            if after[right] < count:
+                before[after[right]] = left
             offer(before[left], left)
-            offer(left, behind[left])
+            offer(left, after[left])
         return [part for each in symbols if each for part in _taken_apart(each, made)]
 
 
@@ -207,16 +213,3 @@ def _taken_apart(piece: str, made: Mapping[str, tuple[str, str]]) -> list[str]:
     if piece not in made:
         return [piece]
     return [part for each in made[piece] for part in _taken_apart(each, made)]
-
-
-_MATCHING = (Kind.NORMAL, Kind.USER_DEFINED, Kind.UNUSED)
-
-
-def _word_pattern(pieces: Sequence[str]) -> str:
-    """What matches a word with the spaces before it, or behind it where the model has them there;
-    the whole text if pieces go across words."""
-    if not any(re.search(f"[^{SPACE}]{SPACE}", each) for each in pieces):
-        return f"{SPACE}*[^{SPACE}]+|{SPACE}+"
-    if not any(re.search(f"{SPACE}[^{SPACE}]", each) for each in pieces):
-        return f"[^{SPACE}]*{SPACE}+|[^{SPACE}]+"
-    return "(?s:.+)"

@@ -1,6 +1,48 @@
 """Training: the loop, what it writes, and its parts (optimizers, schedules, averages)."""
 
-from seqgen.training.loop import Fit, Outcome, Validation
-from seqgen.training.optimization import TrainOptions, averages, optimizers, schedules
+from seqgen.training.checkpoint import (
+    STATE,
+    TENSORS,
+    WEIGHTS,
+    Checkpoints,
+    kind_in_checkpoints,
+    load_state,
+    load_weights,
+)
+from seqgen.training.log import Event, MetricsLog, Signals, cut_back
+from seqgen.training.loop import Outcome, Sink, Trainer, Validation
+from seqgen.training.optimization import (
+    Average,
+    Schedule,
+    TrainOptions,
+    averages,
+    optimizers,
+    schedules,
+)
 
-__all__ = ["Fit", "Outcome", "TrainOptions", "Validation", "averages", "optimizers", "schedules"]
+Fit = Trainer  # the name that programs may know it by
+
+__all__ = [
+    "STATE",
+    "TENSORS",
+    "WEIGHTS",
+    "Average",
+    "Checkpoints",
+    "Event",
+    "Fit",
+    "MetricsLog",
+    "Outcome",
+    "Schedule",
+    "Signals",
+    "Sink",
+    "TrainOptions",
+    "Trainer",
+    "Validation",
+    "averages",
+    "cut_back",
+    "kind_in_checkpoints",
+    "load_state",
+    "load_weights",
+    "optimizers",
+    "schedules",
+]

@@ -25,27 +25,25 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from seqgen import files
 from seqgen.errors import CheckpointError, SetupError
-from seqgen.files import (
-    MAPPING_LIMIT,
-    RECORD_LIMIT,
-    kind_of,
-    new_file,
-    read_bytes,
-    read_mapping,
-    sha256,
-    write_file,
-    written_as,
-)
 from seqgen.models import Model
 from seqgen.options import Count, NonNegativeFloat, check_value, shown
 from seqgen.state import State, batch_size_of, leaves, rebuild
 from seqgen.training.optimization import Average, Optimizer, Schedule
 
-# Snapshots: all that training must remember beside the weights, as plain data and tensors.
+FORMAT = 1
+WEIGHTS, TENSORS = "model.safetensors", "training.safetensors"
+STATE, SUMS = "training.json", "checksums.json"
+FILES = {WEIGHTS, TENSORS, STATE, SUMS}
+POINTERS = {"last", "best"}
 
+_NAME = re.compile(r"step-\d{8,}", re.ASCII)
+_WRITING = ".writing-"
+"""Before the name of a checkpoint that is not whole yet."""
 
-Plain = bool | int | float | str | None
+_SLACK = 1 << 26
+"""Bytes by which a file of tensors may be larger than they are, for their names: 64 MiB."""
 
 
 @dataclass
@@ -69,10 +67,19 @@ class Counters:
 
 
 @dataclass(frozen=True)
+class Moving:
+    """What moves the weights in training, and remembers more than they do."""
+
+    optimizer: Optimizer
+    schedule: Schedule
+    average: Average
+
+
+@dataclass(frozen=True)
 class _OptimizerState:
     """What of an optimizer is not a tensor."""
 
-    numbers: Mapping[str, Plain]
+    numbers: Mapping[str, bool | int | float | str | None]
     groups: tuple[Mapping[str, Any], ...]
 
 
@@ -84,7 +91,7 @@ class _AverageState:
 
 @dataclass(frozen=True)
 class _Saved:
-    """The types of what `take` gives besides the counters and tensors."""
+    """The types of a training state besides the counters and tensors."""
 
     step: Count
     rows: Count
@@ -93,15 +100,10 @@ class _Saved:
     average: _AverageState = _AverageState()
 
 
-def take(
-    counters: Counters,
-    carried: State,
-    optimizer: Optimizer,
-    schedule: Schedule,
-    average: Average,
-    trained: Sequence[Tensor] = (),
+def training_state(
+    counters: Counters, carried: State, moving: Moving, trained: Sequence[Tensor] = ()
 ) -> dict[str, Any]:
-    """Everything as plain data, its tensors apart under `tensors`.
+    """All that training must remember besides the weights: plain data, its tensors under `tensors`.
 
     `trained` are the weights where an average stands in their place.
     """
@@ -113,43 +115,44 @@ def take(
     for index, weight in enumerate(trained):
         tensors[f"trained.{index}"] = weight
     numbers: dict[str, Any] = {}
-    optimizer_state = optimizer.state_dict()
-    for index, entries in optimizer_state["state"].items():
+    optimizer = moving.optimizer.state_dict()
+    for index, entries in optimizer["state"].items():
         for key, value in entries.items():
             target = tensors if isinstance(value, Tensor) else numbers
             target[f"optimizer.{index}.{key}"] = value
     groups = [
         {key: value for key, value in group.items() if key != "params"}
-        for group in optimizer_state["param_groups"]
+        for group in optimizer["param_groups"]
     ]
     return {
         **asdict(counters),
         "rows": batch_size_of(carried) or 0,
-        "schedule": schedule.memory(),
-        "average": {"kind": type(average).__name__, "count": average.count},
+        "schedule": moving.schedule.memory(),
+        "average": {"kind": type(moving.average).__name__, "count": moving.average.count},
         "optimizer": {"numbers": numbers, "groups": groups},
         "tensors": tensors,
     }
 
 
-def put_back(
+def restore_training(
     saved: tuple[dict[str, Any], dict[str, Tensor]],
     model: Model,
-    optimizer: Optimizer,
-    schedule: Schedule,
-    average: Average,
+    moving: Moving,
     place: str = "checkpoint",
 ) -> tuple[Counters, State]:
-    """Undo `take`: restore optimizer, schedule, average and random streams, and the weights where
-    an average stood in their place; return counters and carry.
+    """Go on from a training state: restore what moves the weights, the random streams, and the
+    weights where an average stood in their place; return counters and carried state.
 
-    Raises CheckpointError, which begins with `place`, unless everything is of the type and fits.
+    Raises CheckpointError, which begins with `place`, unless everything is of its type and fits.
     """
     state, tensors = saved
+    average = moving.average
     try:
         counters, typed = _checked(state, tensors)
-        _restore_schedule(schedule, typed.schedule)
-        _restore_optimizer(optimizer, typed.optimizer, tensors)
+        memory = dict(typed.schedule)
+        _check_like(memory, moving.schedule.memory(), "schedule")
+        moving.schedule.restore(memory)
+        _restore_optimizer(moving.optimizer, typed.optimizer, tensors)
         # None where the run had another kind of average, or none at all yet.
         is_same = typed.average.kind == type(average).__name__
         average.restore(_numbered("trained", tensors), typed.average.count if is_same else 0)
@@ -185,13 +188,6 @@ def _checked(state: dict[str, Any], tensors: dict[str, Tensor]) -> tuple[Counter
     return counters, saved
 
 
-def _restore_schedule(schedule: Schedule, memory: Mapping[str, Any]) -> None:
-    """Raises ValueError unless `memory` is made of what the schedule itself would remember."""
-    fresh = schedule.memory()
-    _check_like(dict(memory), fresh, "schedule")
-    schedule.restore(dict(memory))
-
-
 def _numbered(prefix: str, tensors: dict[str, Tensor]) -> list[Tensor]:
     count = sum(key.startswith(f"{prefix}.") for key in tensors)
     return [tensors[f"{prefix}.{index}"] for index in range(count)]
@@ -217,8 +213,8 @@ def _restore_optimizer(
 
 
 def _check_like(value: object, fresh: object, place: str) -> None:
-    """A ValueError unless `value`, from JSON, is of the kind of `fresh`; where that is None, or a
-    key is not there, it may be any plain value."""
+    """Raises ValueError unless `value`, from JSON, is of the kind of `fresh`; where that is None,
+    or a key is not there, it may be any plain value."""
     if isinstance(fresh, dict) and isinstance(value, dict):
         for key, each in value.items():
             _check_like(each, fresh.get(key), f"{place}.{key}")
@@ -241,24 +237,6 @@ def _json_kind(value: object) -> type:
     return list if isinstance(value, tuple) else type(value)
 
 
-FORMAT = 1
-WEIGHTS, TENSORS, STATE, SUMS = (
-    "model.safetensors",
-    "training.safetensors",
-    "training.json",
-    "checksums.json",
-)
-FILES = {WEIGHTS, TENSORS, STATE, SUMS}
-POINTERS = {"last", "best"}
-
-_NAME = re.compile(r"step-\d{8,}", re.ASCII)
-_WRITING = ".writing-"
-"""Before the name of a checkpoint that is not whole yet."""
-
-_SLACK = 1 << 26
-"""Bytes by which a file of tensors may be larger than they are, for their names: 64 MiB."""
-
-
 def kind_in_checkpoints(parts: tuple[str, ...]) -> str | None:
     """What a run writes at `parts`, a path in the folder of its checkpoints: a `file`, a `folder`,
     or None."""
@@ -268,7 +246,7 @@ def kind_in_checkpoints(parts: tuple[str, ...]) -> str | None:
             return "folder"
         return "file" if len(rest) == 1 and (rest[0] in FILES or first[0] == ".") else None
     # Those with a dot were temporary names of earlier versions.
-    return "file" if not rest and written_as(first).removeprefix(".") in POINTERS else None
+    return "file" if not rest and files.written_as(first).removeprefix(".") in POINTERS else None
 
 
 class Checkpoints:
@@ -281,7 +259,7 @@ class Checkpoints:
         """Write `state` (with its `step`) and the weights, and let `names` mean this checkpoint.
 
         The names change in their order: `last` comes last, since a resumed run goes back to it and
-        does again what comes behind it. Checkpoints that no name means any more are removed.
+        does again what comes after it. Checkpoints that no name means any more are removed.
         Raises SetupError if the disk is full or not writable; what was there before stays.
         """
         name = f"step-{state['step']:08d}"
@@ -295,11 +273,18 @@ class Checkpoints:
             temporary.replace(self.folder / name)
             _sync(self.folder)
             for pointer in names:
-                write_file(self.folder / pointer, name + "\n")
+                files.write_file(self.folder / pointer, name + "\n")
             _sync(self.folder)
         except (OSError, SafetensorError, SetupError) as error:
             raise self._given_up(name, error) from None
-        self._prune()
+        meant = self._meant()
+        for folder in self.folder.iterdir():
+            if kind_in_checkpoints((folder.name,)) == "folder" and folder.name not in meant:
+                try:
+                    _remove(folder)
+                except OSError as error:
+                    what = error.strerror or error
+                    warnings.warn(f"{folder}: left as it is: {what}", stacklevel=2)
 
     def _given_up(self, name: str, error: Exception) -> SetupError:
         """What to raise if the checkpoint `name` cannot be written; nothing is left of it."""
@@ -314,22 +299,20 @@ class Checkpoints:
         return SetupError(message)
 
     def find(self, pointer: str) -> Path | None:
-        """The folder of the checkpoint that `pointer` (`last` or `best`) means.
+        """The folder of the checkpoint that `pointer` (`last` or `best`) means, if there is one.
 
         Raises CheckpointError if there is such a name, but it does not lead to a checkpoint.
         """
         name = self._named(pointer)
-        if name is None:
-            return None
-        if not (self.folder / name).is_dir():
+        if name is not None and not (self.folder / name).is_dir():
             raise CheckpointError(f"{self.folder / pointer}: the checkpoint {name} is missing")
-        return self.folder / name
+        return None if name is None else self.folder / name
 
     def _named(self, pointer: str) -> str | None:
         path = self.folder / pointer
         if not os.path.lexists(path):  # a link to nowhere is damage, and no new run
             return None
-        name = read_bytes(path, CheckpointError, limit=1024).decode(errors="replace").strip()
+        name = files.read_bytes(path, CheckpointError, limit=1024).decode(errors="replace").strip()
         if not _NAME.fullmatch(name):
             raise CheckpointError(f"{path}: damaged, it does not name a checkpoint")
         return name
@@ -337,45 +320,18 @@ class Checkpoints:
     def _meant(self) -> set[str]:
         return {name for pointer in POINTERS if (name := self._named(pointer))}
 
-    def _prune(self) -> None:
-        meant = self._meant()
-        for folder in self.folder.iterdir():
-            if kind_in_checkpoints((folder.name,)) == "folder" and folder.name not in meant:
-                try:
-                    _remove(folder)
-                except OSError as error:
-                    what = error.strerror or error
-                    warnings.warn(f"{folder}: left as it is: {what}", stacklevel=2)
-
 
 def _remove(folder: Path) -> None:
     """Remove a checkpoint. Raises OSError, with nothing removed, if it is a link or there is
     something in it that no checkpoint has."""
     if not os.path.lexists(folder):
         return
-    if kind_of(folder) != "folder":
+    if files.kind_of(folder) != "folder":
         raise OSError(f"{folder.name} is not a folder of a checkpoint")
     for each in folder.iterdir():
-        if kind_of(each) != kind_in_checkpoints((folder.name, each.name)):
+        if files.kind_of(each) != kind_in_checkpoints((folder.name, each.name)):
             raise OSError(f"{each.name} in it is not of a checkpoint")
     shutil.rmtree(folder)
-
-
-def load_weights(folder: Path, model: nn.Module) -> None:
-    """Fill `model` with the weights of a checkpoint, every one of them. Raises CheckpointError."""
-    sizes = [each.numel() * each.element_size() for each in model.state_dict().values()]
-    _check(folder, WEIGHTS, limit=sum(sizes) + _SLACK)
-    _guarded(folder / WEIGHTS, lambda path: _fill(model, load_file(path)))
-
-
-def load_state(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """The training state and its tensors. Raises CheckpointError."""
-    weights = folder / WEIGHTS
-    # An optimizer keeps some copies of the weights, none of them sixteen.
-    limit = 16 * weights.stat().st_size if weights.is_file() else 0
-    _check(folder, TENSORS, limit=limit + RECORD_LIMIT)
-    _check(folder, STATE, limit=MAPPING_LIMIT)
-    return read_mapping(folder / STATE), _guarded(folder / TENSORS, load_file)
 
 
 def _write(folder: Path, model: nn.Module, state: dict[str, Any]) -> None:
@@ -387,14 +343,14 @@ def _write(folder: Path, model: nn.Module, state: dict[str, Any]) -> None:
     for name, content in ((WEIGHTS, own), (TENSORS, tensors)):
         save_file(content, folder / name)
         (folder / name).chmod(mode)  # which that library makes for the owner alone
-    sums = {name: sha256(folder / name) for name in (WEIGHTS, TENSORS, STATE)}
+    sums = {name: files.sha256(folder / name) for name in (WEIGHTS, TENSORS, STATE)}
     _write_json(folder / SUMS, {"format": FORMAT, "sha256": sums})
     for path in (*folder.iterdir(), folder):
         _sync(path)
 
 
 def _write_json(path: Path, content: Any) -> None:
-    with new_file(path) as file:
+    with files.new_file(path) as file:
         file.write(json.dumps(content).encode())
 
 
@@ -403,41 +359,6 @@ def _first_names(model: nn.Module) -> dict[str, str]:
     first: dict[int, str] = {}
     named = model.state_dict(keep_vars=True)
     return {name: first.setdefault(id(tensor), name) for name, tensor in named.items()}
-
-
-def _fill(model: nn.Module, found: dict[str, Tensor]) -> None:
-    names = _first_names(model)
-    for what, keys in (
-        ("lacks", set(names.values()) - found.keys()),
-        ("has, unlike the model,", found.keys() - set(names.values())),
-    ):
-        if keys:
-            raise ValueError(f"it {what} {', '.join(sorted(keys))}")
-    model.load_state_dict({name: found[first] for name, first in names.items()})
-
-
-def _check(folder: Path, name: str, limit: int) -> None:
-    """A flipped bit loads without a word, so the checksum is looked at first."""
-    path = folder / SUMS
-    content = read_mapping(path, limit=MAPPING_LIMIT)
-    if not isinstance(content.get("sha256"), dict):
-        raise CheckpointError(f"{path}: damaged, there are no checksums in it")
-    if content.get("format") != FORMAT:
-        raise CheckpointError(f"{path}: the format is {shown(content.get('format'))}, not {FORMAT}")
-    if not os.path.lexists(folder / name):
-        raise CheckpointError(f"{folder / name}: the file is missing")
-    if sha256(folder / name, limit=limit) != content["sha256"].get(name):
-        raise CheckpointError(
-            f"{folder / name}: damaged, its checksum is not the one it was written with"
-        )
-
-
-def _guarded(path: Path, read: Callable[[Path], Any]) -> Any:
-    try:
-        return read(path)
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        reason = " ".join(str(error).split())
-        raise CheckpointError(f"{path}: cannot be loaded: {reason}") from None
 
 
 def _sync(path: Path) -> None:
@@ -449,3 +370,47 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def load_weights(folder: Path, model: nn.Module) -> None:
+    """Fill `model` with the weights of a checkpoint, every one of them. Raises CheckpointError."""
+
+    def fill(path: Path) -> None:
+        found, names = load_file(path), _first_names(model)
+        lacking, unknown = set(names.values()) - found.keys(), found.keys() - set(names.values())
+        for what, keys in (("lacks", lacking), ("has, unlike the model,", unknown)):
+            if keys:
+                raise ValueError(f"it {what} {', '.join(sorted(keys))}")
+        model.load_state_dict({name: found[first] for name, first in names.items()})
+
+    sizes = [each.numel() * each.element_size() for each in model.state_dict().values()]
+    _read(folder, WEIGHTS, fill, limit=sum(sizes) + _SLACK)
+
+
+def load_state(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """The training state and its tensors. Raises CheckpointError."""
+    weights = folder / WEIGHTS
+    # An optimizer keeps some copies of the weights, none of them sixteen.
+    limit = 16 * weights.stat().st_size if weights.is_file() else 0
+    tensors = _read(folder, TENSORS, load_file, limit=limit + files.RECORD_LIMIT)
+    return _read(folder, STATE, files.read_mapping, limit=files.MAPPING_LIMIT), tensors
+
+
+def _read(folder: Path, name: str, read: Callable[[Path], Any], limit: int) -> Any:
+    """What `read` makes of a file of a checkpoint, whose checksum is looked at first: a flipped bit
+    loads without a word. Raises CheckpointError."""
+    path, record = folder / name, folder / SUMS
+    sums = files.read_mapping(record, limit=files.MAPPING_LIMIT)
+    if not isinstance(sums.get("sha256"), dict):
+        raise CheckpointError(f"{record}: damaged, there are no checksums in it")
+    if sums.get("format") != FORMAT:
+        raise CheckpointError(f"{record}: the format is {shown(sums.get('format'))}, not {FORMAT}")
+    if not os.path.lexists(path):
+        raise CheckpointError(f"{path}: the file is missing")
+    if files.sha256(path, limit=limit) != sums["sha256"].get(name):
+        raise CheckpointError(f"{path}: damaged, its checksum is not the one it was written with")
+    try:
+        return read(path)
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        reason = " ".join(str(error).split())
+        raise CheckpointError(f"{path}: cannot be loaded: {reason}") from None

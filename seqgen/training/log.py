@@ -1,4 +1,4 @@
-"""The log of a run, `metrics.jsonl`: one JSON object a line, in the order of the steps."""
+"""The log of a run, `metrics.jsonl`, one JSON object a line, and the signals that end a run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Any, TextIO
 
 from seqgen.errors import CheckpointError, SetupError, StoppedError
@@ -21,11 +21,19 @@ Event = dict[str, Any]
 
 
 class MetricsLog:
-    """Appends events to a file. A full disk stops the log with a warning, never the training."""
+    """Appends events to a file. A full disk stops the log with a warning, never the training.
+
+    Raises SetupError if the file cannot be written; what is a link, or leads to one, is not.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._file: TextIO | None = os.fdopen(_open_to_append(path), "a", encoding="utf-8")
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+        try:
+            descriptor = os.open(path, flags, 0o666)
+        except OSError as error:
+            raise SetupError(f"{path}: cannot be written: {error.strerror}") from None
+        self._file: TextIO | None = os.fdopen(descriptor, "a", encoding="utf-8")
 
     def __call__(self, event: Event) -> None:
         """Write one event; numbers that JSON cannot hold are written as null."""
@@ -44,15 +52,6 @@ class MetricsLog:
             with suppress(OSError):  # it tries again to write what it has not written
                 self._file.close()
             self._file = None
-
-
-def _open_to_append(path: Path) -> int:
-    """A file descriptor. What is a link, or leads to one, is not written through."""
-    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
-    try:
-        return os.open(path, flags, 0o666)
-    except OSError as error:
-        raise SetupError(f"{path}: cannot be written: {error.strerror}") from None
 
 
 def cut_back(path: Path, step: int) -> None:
@@ -77,16 +76,6 @@ def cut_back(path: Path, step: int) -> None:
     write_file(path, "".join(kept))  # at once: a run that is killed here loses nothing
 
 
-# Signals while training: the first asks for an orderly end, the second ends at once.
-
-
-SAID = {
-    False: "stopping after this step, with a checkpoint",
-    True: "stopping",
-}
-"""What the first signal says at once, by whether it interrupts what is being done."""
-
-
 class Signals:
     """A context in which SIGINT and SIGTERM only set `received`, and say so on standard error; a
     second one acts as usual. What is done in `interrupting()` ends with the first."""
@@ -94,7 +83,7 @@ class Signals:
     def __init__(self) -> None:
         self.received: int | None = None
         self._interrupting = False
-        self._before: dict[int, object] = {}
+        self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Signals:
         if threading.current_thread() is threading.main_thread():
@@ -102,18 +91,13 @@ class Signals:
                 self._before[number] = signal.signal(number, self._receive)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._restore()
 
     @contextmanager
-    def interrupting(self, says: str = "stopped") -> Iterator[None]:
+    def interrupting(self, message: str = "stopped") -> Iterator[None]:
         """A context for what may be left undone and done again: a signal ends it at once, also one
-        that came before. Raises StoppedError, which `says` so, if there is one."""
+        that came before. Then it raises StoppedError with `message`."""
         try:
             try:
                 self._interrupting = True
@@ -123,21 +107,22 @@ class Signals:
             finally:
                 self._interrupting = False
         except _Interruption:
-            raise StoppedError(says, self.received or signal.SIGINT) from None
+            raise StoppedError(message, self.received or signal.SIGINT) from None
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
         self.received = number
         self._restore()
-        said = f"{SAID[self._interrupting]}; press Ctrl-C again to stop at once\n"
+        what = "stopping" if self._interrupting else "stopping after this step, with a checkpoint"
+        message = f"{what}; press Ctrl-C again to stop at once\n".encode()
         with suppress(OSError):
             # Not by Python's streams, in one of which we may be: they refuse to be entered twice.
-            os.write(2, said.encode() if not os.isatty(2) else b"\n" + said.encode())
+            os.write(2, b"\n" + message if os.isatty(2) else message)
         if self._interrupting:
             raise _Interruption
 
     def _restore(self) -> None:
         for number, handler in self._before.items():
-            signal.signal(number, handler)  # type: ignore[arg-type]
+            signal.signal(number, handler)
         self._before = {}
 
 

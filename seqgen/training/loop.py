@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 import torch
-from torch import Tensor
 from torch.nn.utils import clip_grad_norm_, get_total_norm
 
 from seqgen.data import Training
@@ -19,14 +18,8 @@ from seqgen.errors import DecodeError, DivergedError, StoppedError
 from seqgen.machine import choose_precision, memory_for
 from seqgen.models import Loss, Model
 from seqgen.state import State, detach
-from seqgen.training.checkpoint import (
-    Checkpoints,
-    Counters,
-    load_state,
-    load_weights,
-    put_back,
-    take,
-)
+from seqgen.training import checkpoint
+from seqgen.training.checkpoint import Checkpoints, Counters, Moving
 from seqgen.training.log import Event, Signals
 from seqgen.training.optimization import Budget, TrainOptions
 
@@ -53,7 +46,7 @@ class Outcome:
 
 
 @dataclass
-class Fit:
+class Trainer:
     """One training run, from wherever it stands to the end of its budget.
 
     `validate` looks at held-out data; `sinks` are called with each event.
@@ -69,12 +62,14 @@ class Fit:
     counters: Counters = field(default_factory=Counters)
 
     def __post_init__(self) -> None:
+        options = self.options
         self._parameters = [each for each in self.model.parameters() if each.requires_grad]
-        self._optimizer = self.options.optimizer(params=self._parameters, lr=self.options.lr)
-        self._schedule = self.options.schedule()
-        self._average = self.options.average(weights=self._parameters)
-        self._budget = Budget(self.options, self.data.steps_per_epoch)
-        self.precision = choose_precision(self.options.precision, self.device)
+        self._optimizer = options.optimizer(params=self._parameters, lr=options.lr)
+        self._schedule = options.schedule()
+        self._average = options.average(weights=self._parameters)
+        self._moving = Moving(self._optimizer, self._schedule, self._average)
+        self._budget = Budget(options, self.data.steps_per_epoch)
+        self.precision = choose_precision(options.precision, self.device)
         self.remark = ""
         """What a person should know of it; nothing where all is as the options say."""
         self._carried: State = None
@@ -92,23 +87,16 @@ class Fit:
         except RuntimeError as error:
             if "allocate" not in str(error):  # else it is about memory, which training will say
                 reason = " ".join(str(error).split()).split(". ")[0]
-                self.precision = "float32"
-                self.remark = (
-                    f"float32 in place of bfloat16, which this machine cannot do: {reason}"
-                )
+                what = "float32 in place of bfloat16, which this machine cannot do"
+                self.precision, self.remark = "float32", f"{what}: {reason}"
         self._optimizer.zero_grad(set_to_none=True)
-
-    def _loss(self, batch: Any, state: State) -> Loss:
-        lower = self.precision == "bfloat16"
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=lower):
-            return self.model.loss(batch, state)
 
     def resume(self, folder: Path) -> None:
         """Go on from the checkpoint in `folder`."""
-        load_weights(folder, self.model)
-        saved = load_state(folder)
-        self.counters, self._carried = put_back(
-            saved, self.model, self._optimizer, self._schedule, self._average, str(folder)
+        checkpoint.load_weights(folder, self.model)
+        saved = checkpoint.load_state(folder)
+        self.counters, self._carried = checkpoint.restore_training(
+            saved, self.model, self._moving, str(folder)
         )
         self._saved_step = self.counters.step
 
@@ -133,31 +121,11 @@ class Fit:
                 self._validate_if_due(signals)
                 if signals.received is not None:
                     self._stop(signals.received)
-        self._average.settle()
+        self._average.finalize()
         why = counters.stopped or "the budget was spent"
         if counters.diverged:
             why += f"; {counters.diverged} times it diverged, and went on without"
         return Outcome(counters.step, counters.tokens, counters.seconds, counters.best_step, why)
-
-    def _validate_if_due(self, signals: Signals) -> None:
-        if not self.counters.due:
-            return
-        try:
-            self._validate(signals)
-        except StoppedError as error:
-            self._saved_step = None  # a checkpoint from before would not say what is due
-            self._stop(error.signal_number)
-
-    def _stop(self, number: int) -> NoReturn:
-        self._save("last")
-        raise StoppedError(f"stopped at step {self.counters.step}", number)
-
-    def finished(self) -> bool:
-        """Whether there is nothing left to do."""
-        return bool(self.counters.stopped) or self._progress() >= 1
-
-    def _progress(self) -> float:
-        return self._budget.progress(self.counters.step, self.counters.seconds)
 
     def _step(self) -> None:
         """One batch: loss, gradients, update. All that happens here counts as training time."""
@@ -171,10 +139,13 @@ class Fit:
         if loss.tokens:
             self._optimizer.zero_grad(set_to_none=True)
             (loss.total / loss.tokens).backward()  # type: ignore[no-untyped-call]
-            self._norm = float(self._clip())
-            fault = _fault(float(loss.total.detach()), self._norm)
+            self._norm = self._clip()
+            total = float(loss.total.detach())
+            if not math.isfinite(total):
+                fault = f"the loss is {total} at step {counters.step + 1}"
+            elif not math.isfinite(self._norm):
+                fault = f"the gradient norm is {self._norm} at step {counters.step + 1}"
         if fault:
-            fault += f" at step {counters.step + 1}"
             self._diverge(fault, counters.step + 1, "the batch is left out")
         elif loss.tokens:
             self._optimizer.step()
@@ -188,7 +159,7 @@ class Fit:
         counters.tokens += loss.tokens
         counters.recent_nats += float(loss.total.detach())
         counters.recent_tokens += loss.tokens
-        self._average.follow(self._progress())
+        self._average.update(self._progress())
 
     def _set_learning_rate(self) -> None:
         warmup = min(1.0, (self.counters.step + 1) / (self.options.warmup_steps + 1))
@@ -196,12 +167,17 @@ class Fit:
         for group in self._optimizer.param_groups:
             group["lr"] = rate
 
-    def _clip(self) -> Tensor:
+    def _loss(self, batch: Any, state: State) -> Loss:
+        lower = self.precision == "bfloat16"
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=lower):
+            return self.model.loss(batch, state)
+
+    def _clip(self) -> float:
         """The norm of all gradients, before clipping."""
         limit = self.options.clip_norm
         if limit is not None:
-            return clip_grad_norm_(self._parameters, limit)
-        return get_total_norm([p.grad for p in self._parameters if p.grad is not None])
+            return float(clip_grad_norm_(self._parameters, limit))
+        return float(get_total_norm([p.grad for p in self._parameters if p.grad is not None]))
 
     def _diverge(self, fault: str, step: int, done: str) -> None:
         """Go on after a `fault` that came with `step`; `done` says what becomes of it by `skip`.
@@ -220,11 +196,10 @@ class Fit:
                 "is what train.max_divergences allows; the last checkpoint is as it was"
             )
         counters.diverged += 1
-        self._carried = None  # the batch was not read, so nothing goes on behind it
+        self._carried = None  # the batch was not read, so nothing continues it
         if options.on_divergence == "rollback":
-            done = (
-                f"back to the weights of step {self._roll_back(fault)}, and on with other batches"
-            )
+            back = self._roll_back(fault)
+            done = f"back to the weights of step {back}, and on with other batches"
         self._emit({"event": "diverged", "step": step, "fault": fault, "done": done})
         if not self._warned:
             self._warned = True
@@ -238,39 +213,27 @@ class Fit:
         """
         counters = self.counters
         folder = None if self.checkpoints is None else self.checkpoints.find("best")
-        saved = None if folder is None else load_state(folder)
+        saved = None if folder is None else checkpoint.load_state(folder)
         if folder is None or saved is None or saved[0].get("step") != counters.best_step:
             raise DivergedError(
                 f"{fault}, and there is no checkpoint of a good validation to go back to"
             )
         memory = self._schedule.memory()
         with torch.random.fork_rng():  # random numbers go on, and so does the schedule
-            load_weights(folder, self.model)
-            parts = (self._optimizer, self._schedule, self._average)
-            put_back(saved, self.model, *parts)
+            checkpoint.load_weights(folder, self.model)
+            checkpoint.restore_training(saved, self.model, self._moving)
         self._schedule.restore(memory)
         self._set_learning_rate()
         return counters.best_step
 
-    def _log(self) -> None:
-        counters = self.counters
-        if counters.step % self.options.log_every and self._progress() < 1:
+    def _validate_if_due(self, signals: Signals) -> None:
+        if not self.counters.due:
             return
-        self._emit(
-            {
-                "event": "train",
-                "step": counters.step,
-                "epoch": counters.step / self.data.steps_per_epoch,
-                "progress": self._progress(),
-                "loss": counters.recent_nats / max(1, counters.recent_tokens),
-                "learning_rate": self._optimizer.param_groups[0]["lr"],
-                "gradient_norm": self._norm,
-                "tokens": counters.tokens,
-                "seconds": counters.seconds,
-                "tokens_per_second": counters.recent_tokens / max(1e-9, counters.recent_seconds),
-            }
-        )
-        counters.recent_nats, counters.recent_tokens, counters.recent_seconds = 0.0, 0, 0.0
+        try:
+            self._validate(signals)
+        except StoppedError as error:
+            self._saved_step = None  # a checkpoint from before would not say what is due
+            self._stop(error.signal_number)
 
     def _validate(self, signals: Signals) -> None:
         """Validate, note whether it is the best so far, and write a checkpoint."""
@@ -281,7 +244,7 @@ class Fit:
             return
         figures: Event | None = None
         try:
-            with self._average.held(), signals.interrupting():
+            with self._average.applied(), signals.interrupting():
                 figures, criterion = self.validate()
         except DecodeError as error:  # the weights are finite, and what they make of a text is not
             fault = f"validating after step {counters.step}: {error}"
@@ -306,17 +269,47 @@ class Fit:
             self._emit({"event": "valid", **figures, **where, **about})
         self._save(*(["best"] if better else []), "last")
 
+    def finished(self) -> bool:
+        """Whether there is nothing left to do."""
+        return bool(self.counters.stopped) or self._progress() >= 1
+
+    def _progress(self) -> float:
+        return self._budget.progress(self.counters.step, self.counters.seconds)
+
+    def _stop(self, number: int) -> NoReturn:
+        self._save("last")
+        raise StoppedError(f"stopped at step {self.counters.step}", number)
+
     def _save(self, *names: str) -> None:
         if self.checkpoints is None or (
             self._saved_step == self.counters.step and "best" not in names
         ):
             return
         carried = self._carried if self.data.batch(self.counters.step).continues else None
-        with self._average.held() as trained:
-            parts = (self._optimizer, self._schedule, self._average)
-            state = take(self.counters, carried, *parts, trained)
+        with self._average.applied() as trained:
+            state = checkpoint.training_state(self.counters, carried, self._moving, trained)
             self.checkpoints.save(self.model, state, names)
         self._saved_step = self.counters.step
+
+    def _log(self) -> None:
+        counters = self.counters
+        if counters.step % self.options.log_every and self._progress() < 1:
+            return
+        self._emit(
+            {
+                "event": "train",
+                "step": counters.step,
+                "epoch": counters.step / self.data.steps_per_epoch,
+                "progress": self._progress(),
+                "loss": counters.recent_nats / max(1, counters.recent_tokens),
+                "learning_rate": self._optimizer.param_groups[0]["lr"],
+                "gradient_norm": self._norm,
+                "tokens": counters.tokens,
+                "seconds": counters.seconds,
+                "tokens_per_second": counters.recent_tokens / max(1e-9, counters.recent_seconds),
+            }
+        )
+        counters.recent_nats, counters.recent_tokens, counters.recent_seconds = 0.0, 0, 0.0
 
     def _emit(self, event: Event) -> None:
         for sink in tuple(self.sinks):
@@ -324,13 +317,7 @@ class Fit:
                 sink(event)
             except Exception as error:  # whatever watches a run must not end it
                 self.sinks = [each for each in self.sinks if each is not sink]
+                name = getattr(sink, "__qualname__", type(sink).__name__)
                 reason = f"{type(error).__name__}: {error}"
-                warnings.warn(f"who watched the run failed and is left out: {reason}", stacklevel=2)
-
-
-def _fault(loss: float, norm: float) -> str:
-    """Which of the two is not finite; nothing if both are."""
-    for name, value in (("loss", loss), ("gradient norm", norm)):
-        if not math.isfinite(value):
-            return f"the {name} is {value}"
-    return ""
+                text = f"event sink {name} failed and was removed: {reason}"
+                warnings.warn(text, stacklevel=2)

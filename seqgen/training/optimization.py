@@ -1,14 +1,15 @@
-"""The optimizers of torch, by their names in lower case, with torch's own options."""
+"""The options of training and its parts: optimizers, schedules, averages, and the budget."""
 
 from __future__ import annotations
 
 import inspect
 import math
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import Field
@@ -22,32 +23,21 @@ from seqgen.registry import Registry
 Optimizer = torch.optim.Optimizer
 
 optimizers: Registry[Optimizer] = Registry("optimizer", supplied={"params", "lr"})
-"""Supplied: the model's parameters and `train.lr`."""
-
-OptimizerFactory = Annotated[Callable[..., Optimizer], optimizers]
-
-
-def _fits_the_loop(kind: object) -> bool:
-    """Whether `step()` works without a closure (LBFGS's does not) and on dense gradients."""
-    if not inspect.isclass(kind) or not issubclass(kind, Optimizer) or kind is Optimizer:
-        return False
-    closure = inspect.signature(kind.step).parameters.get("closure")
-    return kind is not torch.optim.SparseAdam and (
-        closure is None or closure.default is not closure.empty
-    )
-
-
-for _name, _kind in sorted(vars(torch.optim).items()):
-    if _fits_the_loop(_kind):
-        optimizers.register(_name.lower())(_kind)
-
-
-# Schedules: the factor of the learning rate as training goes on.
-
+"""Those of torch, by their names in lower case, with torch's own options. Supplied: the model's
+parameters and `train.lr`."""
 
 schedules: Registry[Schedule] = Registry("schedule")
 
-Fraction = Annotated[float, Field(ge=0, le=1)]
+averages: Registry[Average] = Registry("average", supplied={"weights"})
+"""Supplied: the weights that are trained, which `update` reads after each step."""
+
+
+_UNFIT = (Optimizer, torch.optim.LBFGS, torch.optim.SparseAdam)
+"""The base; one that needs a closure in `step`, and one that needs sparse gradients."""
+
+for _name, _kind in sorted(vars(torch.optim).items()):
+    if inspect.isclass(_kind) and issubclass(_kind, Optimizer) and _kind not in _UNFIT:
+        optimizers.register(_name.lower())(_kind)
 
 
 class Schedule(ABC):
@@ -68,7 +58,7 @@ class Schedule(ABC):
         """Go on from what `memory` returned."""
 
 
-ScheduleFactory = Annotated[Callable[..., Schedule], schedules]
+Floor = Annotated[float, Field(ge=0, le=1)]
 
 
 @schedules.register("constant")
@@ -76,16 +66,15 @@ class Constant(Schedule):
     """The learning rate stays as it is."""
 
     def factor(self, progress: float) -> float:
-        """1."""
         return 1.0
 
 
 @schedules.register("cosine")
+@dataclass(eq=False)
 class Cosine(Schedule):
     """Half a cosine from 1 down to `floor` over the budget, be it steps, epochs or seconds."""
 
-    def __init__(self, floor: Fraction = 0.0) -> None:
-        self.floor = floor
+    floor: Floor = 0.0
 
     def factor(self, progress: float) -> float:
         """`floor + (1 - floor) * (1 + cos(pi * progress)) / 2`."""
@@ -93,11 +82,11 @@ class Cosine(Schedule):
 
 
 @schedules.register("linear")
+@dataclass(eq=False)
 class Linear(Schedule):
     """A straight line from 1 down to `floor` over the budget."""
 
-    def __init__(self, floor: Fraction = 0.0) -> None:
-        self.floor = floor
+    floor: Floor = 0.0
 
     def factor(self, progress: float) -> float:
         """`1 - (1 - floor) * progress`."""
@@ -105,28 +94,25 @@ class Linear(Schedule):
 
 
 @schedules.register("plateau")
+@dataclass(eq=False)
 class Plateau(Schedule):
-    """Multiply by `decay` whenever `patience` validations in a row bring no better loss."""
+    """Multiply by `decay` whenever `patience` validations in a row bring no better loss.
 
-    def __init__(
-        self,
-        decay: Annotated[float, Field(gt=0, lt=1)] = 0.5,
-        patience: Size = 1,
-        threshold: NonNegativeFloat = 1e-4,
-    ) -> None:
-        self.decay = decay
-        self.patience = patience
-        self.threshold = threshold
-        self._factor = 1.0
-        self._best = math.inf
-        self._waited = 0
+    Better is better by more than `threshold`; NaN never is.
+    """
+
+    decay: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    patience: Size = 1
+    threshold: NonNegativeFloat = 1e-4
+
+    def __post_init__(self) -> None:
+        self._factor, self._best, self._waited = 1.0, math.inf, 0
 
     def factor(self, progress: float) -> float:
         """`decay` to the number of plateaus so far."""
         return self._factor
 
     def observe(self, loss: float) -> None:
-        """Better by more than `threshold` resets the count; NaN never counts as better."""
         if loss < self._best - self.threshold:
             self._best, self._waited = loss, 0
             return
@@ -136,71 +122,79 @@ class Plateau(Schedule):
             self._waited = 0
 
     def memory(self) -> dict[str, float]:
-        """The factor, the best loss and the count."""
         return {"factor": self._factor, "best": self._best, "waited": self._waited}
 
     def restore(self, memory: dict[str, float]) -> None:
-        """From `memory`."""
         self._factor, self._best = memory["factor"], memory["best"]
         self._waited = int(memory["waited"])
 
 
-# Averages: a mean of the weights along training, which stands for them wherever they are used.
-
-
-averages: Registry[Average] = Registry("average", supplied={"weights"})
-"""Supplied: the weights that are trained, which `follow` reads after each step."""
+FORMER_NAMES = {"follow": "update", "held": "applied", "settle": "finalize"}
+"""The methods of averages that an earlier release called otherwise."""
 
 
 class Average(ABC):
     """What stands in the place of `weights` where a model is validated, saved and generated with.
 
-    Training itself goes on with the weights as they are. A checkpoint holds what `held` puts in
-    their place, and beside it, for a resumed run, the weights; buffers are not averaged.
+    Training itself goes on with the weights as they are. A checkpoint holds what `applied` puts in
+    their place and, for a resumed run, the weights themselves; buffers are not averaged.
     """
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        for former in FORMER_NAMES.keys() & vars(cls).keys():
+            setattr(cls, _renamed(cls.__name__, former), vars(cls)[former])
 
     def __init__(self, weights: Sequence[Tensor]) -> None:
         self.weights = list(weights)
         self.count = 0
-        """Of the steps that the average has taken in, as a checkpoint stores it."""
+        """The number of steps that the average has taken in, as a checkpoint stores it."""
 
     @abstractmethod
-    def follow(self, progress: float) -> None:
+    def update(self, progress: float) -> None:
         """Take in a step; the share `progress` of the budget is spent, 0 to 1."""
 
     @abstractmethod
-    def held(self) -> AbstractContextManager[list[Tensor]]:
-        """Where the average stands in the weights' place; gives copies of those, which come back.
-        Gives none where nothing was put in their place."""
+    def applied(self) -> AbstractContextManager[list[Tensor]]:
+        """A context in which the average stands in the weights' place. Yields copies of those,
+        which come back at its end, or none where nothing was put in their place."""
 
-    def settle(self) -> None:  # noqa: B027  where there is no average there is nothing to do
+    def finalize(self) -> None:  # noqa: B027  where there is no average there is nothing to do
         """Training has ended: the average stays in the weights' place."""
 
     def restore(self, trained: Sequence[Tensor], count: int) -> None:
-        """Go on from a checkpoint: its weights were loaded, and `held` gave `trained` when it was
-        written."""
+        """Go on from a checkpoint, whose weights are loaded; `trained` is what `applied` yielded
+        when it was written."""
         self.count = count
         if trained:
             _copy(trained, self.weights)
 
+    def __getattr__(self, name: str) -> Any:
+        if name in FORMER_NAMES:
+            return getattr(self, _renamed(type(self).__name__, name))
+        raise AttributeError(f"{type(self).__name__} has no attribute '{name}'")
 
-AverageFactory = Annotated[Callable[..., Average], averages]
+
+def _renamed(owner: str, former: str) -> str:
+    name = FORMER_NAMES[former]
+    message = f"{owner}.{former}: the method is called `{name}` now"
+    warnings.warn(message, DeprecationWarning, stacklevel=3)
+    return name
 
 
 @averages.register("none")
 class NoAverage(Average):
     """The weights themselves, as the last step left them."""
 
-    def follow(self, progress: float) -> None:
-        """Nothing."""
+    def update(self, progress: float) -> None:
+        pass
 
-    def held(self) -> AbstractContextManager[list[Tensor]]:
-        """The weights stay where they are."""
+    def applied(self) -> AbstractContextManager[list[Tensor]]:
         return nullcontext([])
 
 
 class Mean(Average, ABC):
-    """A weighted mean over steps, beside the weights: a second copy of the model in memory."""
+    """A weighted mean over steps: a second copy of the model in memory."""
 
     def __init__(self, weights: Sequence[Tensor]) -> None:
         super().__init__(weights)
@@ -211,13 +205,12 @@ class Mean(Average, ABC):
         """Count the step; how much of the mean its weights become, 0 to 1."""
 
     @torch.no_grad()
-    def follow(self, progress: float) -> None:
+    def update(self, progress: float) -> None:
         """`mean + share (weights - mean)`."""
         torch._foreach_lerp_(self.means, self.weights, self.share(progress))
 
     @contextmanager
-    def held(self) -> Iterator[list[Tensor]]:
-        """Copied there and back."""
+    def applied(self) -> Iterator[list[Tensor]]:
         trained = [each.detach().clone() for each in self.weights]
         _copy(self.means, self.weights)
         try:
@@ -225,13 +218,11 @@ class Mean(Average, ABC):
         finally:
             _copy(trained, self.weights)
 
-    def settle(self) -> None:
-        """Copied once."""
+    def finalize(self) -> None:
         _copy(self.means, self.weights)
 
     def restore(self, trained: Sequence[Tensor], count: int) -> None:
-        """What was loaded is the mean."""
-        _copy(self.weights, self.means)
+        _copy(self.weights, self.means)  # what was loaded is the mean
         super().restore(trained, count)
 
 
@@ -249,7 +240,6 @@ class Exponential(Mean):
         self.decay = decay
 
     def share(self, progress: float) -> float:
-        """1 - d."""
         self.count += 1
         return 1 - min(self.decay, self.count / (9 + self.count))
 
@@ -267,7 +257,6 @@ class Tail(Mean):
         self.begin = begin
 
     def share(self, progress: float) -> float:
-        """1 / n for the n-th step of the tail, and 1 before."""
         self.count += progress >= self.begin
         return 1 / max(1, self.count)
 
@@ -278,51 +267,14 @@ def _copy(sources: Sequence[Tensor], targets: Sequence[Tensor]) -> None:
         target.copy_(source)
 
 
-# The budget of a training run: how much of it is spent, and when to validate.
-
-
-@dataclass(frozen=True)
-class Budget:
-    """Steps, epochs and seconds, whichever is spent first."""
-
-    options: TrainOptions
-    steps_per_epoch: int
-
-    def progress(self, step: int, seconds: float) -> float:
-        """The share that is spent after `step` steps and `seconds` of training, at most 1."""
-        options = self.options
-        shares = [0.0]
-        if options.max_steps is not None:
-            shares.append(step / options.max_steps)
-        if options.max_epochs is not None:
-            steps = min(options.max_epochs * self.steps_per_epoch, 2.0**53)
-            shares.append(step / max(1, math.ceil(steps)))
-        if options.max_seconds is not None:
-            shares.append(seconds / options.max_seconds)
-        return min(1.0, max(shares))
-
-    def validation_due(self, step: int, before: float, after: float) -> bool:
-        """Whether the step that moved the progress from `before` to `after` calls for validation.
-
-        The end always does. 4 validations are due as the progress passes 1/4, 2/4, 3/4, 4/4.
-        """
-        if after >= 1:
-            return True
-        if self.options.validate_every is not None:
-            return step % self.options.validate_every == 0
-        return self._validations_until(after) > self._validations_until(before)
-
-    def _validations_until(self, progress: float) -> int:
-        # A little more than nothing is added, since 5/22 * 22 is less than 5 in floats.
-        return math.floor(progress * self.options.validations + 1e-9)
-
-
-# The options of training, the recipe's section `train`.
+OptimizerFactory = Annotated[Callable[..., Optimizer], optimizers]
+ScheduleFactory = Annotated[Callable[..., Schedule], schedules]
+AverageFactory = Annotated[Callable[..., Average], averages]
 
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """How to train.
+    """How to train, the recipe's section `train`.
 
     The budget is whatever of `max_steps`, `max_epochs` and `max_seconds` is spent first; the
     schedule follows the share of it that is spent. With `max_seconds` it follows the clock of
@@ -358,3 +310,37 @@ class TrainOptions:
     def __post_init__(self) -> None:
         if self.max_steps is None and self.max_epochs is None and self.max_seconds is None:
             raise ValueError("`max_steps`, `max_epochs` or `max_seconds` must say when to stop")
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Steps, epochs and seconds, whichever is spent first; and when to validate."""
+
+    options: TrainOptions
+    steps_per_epoch: int
+
+    def progress(self, step: int, seconds: float) -> float:
+        """The share that is spent after `step` steps and `seconds` of training, at most 1."""
+        options = self.options
+        shares = [0.0]
+        if options.max_steps is not None:
+            shares.append(step / options.max_steps)
+        if options.max_epochs is not None:
+            steps = min(options.max_epochs * self.steps_per_epoch, 2.0**53)
+            shares.append(step / max(1, math.ceil(steps)))
+        if options.max_seconds is not None:
+            shares.append(seconds / options.max_seconds)
+        return min(1.0, max(shares))
+
+    def validation_due(self, step: int, before: float, after: float) -> bool:
+        """Whether the step that moved the progress from `before` to `after` calls for validation.
+
+        The end always does. 4 validations are due as the progress passes 1/4, 2/4, 3/4, 4/4.
+        """
+        if after >= 1:
+            return True
+        if self.options.validate_every is not None:
+            return step % self.options.validate_every == 0
+        # A little more than nothing is added, since 5/22 * 22 is less than 5 in floats.
+        count = self.options.validations
+        return math.floor(after * count + 1e-9) > math.floor(before * count + 1e-9)

@@ -33,7 +33,7 @@ def trained(pairs_run):
 )
 def test_a_beam_becomes_wide_enough(trained, name, settings, n_best, sizes):
     made = DecoderOptions(name, settings, None, n_best).build(trained)
-    assert (made.search.beam_size, made.search.n_best) == sizes
+    assert (made.beam_size, made.n_best) == sizes
 
 
 @pytest.mark.parametrize(

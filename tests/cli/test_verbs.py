@@ -584,9 +584,10 @@ def test_metrics_alone_leave_the_data_as_it_was(command, copied_run, place):
 
 def test_a_metric_that_is_there_twice(refusal, pairs_run):
     told = refusal(3, "evaluate", pairs_run, "metrics=[exact_match, exact_match]")
-    assert told.startswith(
-        "override metrics=[exact_match, exact_match]: metrics.1: 'exact_match' is"
+    wanted = (
+        "override metrics=[exact_match, exact_match]: metrics.1: duplicate metric 'exact_match'"
     )
+    assert told == wanted
 
 
 # The verb `compare`: what a command line means, what it refuses, what lies there at the end.
@@ -723,7 +724,7 @@ REFUSED = [
     (3, "plan.seeds=", "override plan.seeds=: no value; null means none"),
     (3, "plan.baseline=x", "override plan.baseline=x: baseline: nothing is called 'x' (greedy)"),
     (3, "plan.quality=x", "override plan.quality=x: quality: must be one of exact_match, "),
-    (3, "metrics=[bleu,bleu]", "override metrics=[bleu,bleu]: metrics.1: 'bleu' is there already"),
+    (3, "metrics=[bleu,bleu]", "override metrics=[bleu,bleu]: metrics.1: duplicate metric 'bleu'"),
     (3, "model.x=1", "override model.x=1: model.x: not an option of model 'seq2seq'"),
     (4, "--input none.txt", "none.txt: "),
     (5, "nowhere", "nowhere: no run here"),

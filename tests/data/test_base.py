@@ -1,52 +1,51 @@
-"""What all kinds of data hand over: batches."""
+"""The contract of data: what every kind says before it reads, old names, pieces and passages."""
 
 import pytest
-import torch
 
-from seqgen.data import Data, Example, Prompts, TokenBatch, data
+from seqgen.data import Data, Example, TextSize, data
 from seqgen.data.base import passage, pieces_of, unknown_pieces, with_pieces
 from seqgen.tokenizers import CharTokenizer, WordTokenizer, tokenizers
 
 
-@pytest.fixture(params=data.names())
-def kind(request, small):
-    return data.build(small(data, request.param), seed=1)
-
-
-def test_every_kind_says_its_roles_before_it_reads(kind):
+@pytest.mark.parametrize("name", data.names())
+def test_every_kind_says_its_fields_before_it_reads(name, small):
     """Recipes are checked by building; data that is missing must not get in the way."""
+    kind = data.build(small(data, name), seed=1)
     assert isinstance(kind, Data)
-    assert kind.output_role in kind.roles
+    assert kind.output_field in kind.fields
     assert isinstance(kind.ends, bool)
-    sizes = kind.sizes({role: range(7 + i) for i, role in enumerate(kind.roles)})
+    sizes = kind.sizes({field: range(7 + i) for i, field in enumerate(kind.fields)})
     assert sizes.keys() <= {"vocab_size", "source"}
     assert all(isinstance(size, int) for size in sizes.get("source", {}).values())
-    assert sizes["vocab_size"] == 7 + kind.roles.index(kind.output_role)
+    assert sizes["vocab_size"] == 7 + kind.fields.index(kind.output_field)
 
 
-@pytest.mark.parametrize(("lengths", "tokens"), [(None, 12), ([4, 0, 1], 5), ([0, 0, 0], 0)])
-def test_a_batch_counts_its_real_targets(lengths, tokens):
-    inputs = torch.zeros(3, 4, dtype=torch.long)
-    given = None if lengths is None else torch.tensor(lengths)
-    assert TokenBatch(inputs, inputs, given).tokens == tokens
+class TestOldNames:
+    def test_what_a_subclass_defines_by_an_old_name_counts(self):
+        with pytest.warns(DeprecationWarning, match=r"Old\.\w+ is now called ") as caught:
 
+            class Old(Data):
+                roles = ("letters",)
+                output_role = "letters"
 
-def test_a_batch_moves_as_a_whole():
-    inputs = torch.arange(6).view(2, 3)
-    for lengths in (None, torch.tensor([1, 2])):
-        moved = TokenBatch(inputs, inputs + 1, lengths, continues=True).to("meta")
-        assert moved.continues
-        assert {moved.inputs.device.type, moved.targets.device.type} == {"meta"}
-        assert (moved.lengths is None) == (lengths is None)
-        assert lengths is None or moved.lengths.device.type == "meta"
+                def given(self, file, name, tokenizers):
+                    return "rows"
 
+        assert len(caught) == 3
+        Old.__abstractmethods__ = frozenset()
+        made = Old()
+        assert (made.fields, made.output_field) == (("letters",), "letters")
+        assert made.parse_rows(None, "", {}) == "rows"
 
-def test_prompts_move_as_a_whole():
-    moved = Prompts(torch.zeros(2, 3), torch.tensor([3, 1])).to("meta")
-    assert {moved.tokens.device.type, moved.lengths.device.type} == {"meta"}
-
-
-# Tokens as they stand in a text, above all those that are unknown.
+    def test_they_can_be_read_and_set_with_a_warning(self, small):
+        kind = data.build(small(data, "text"), seed=1)
+        with pytest.warns(DeprecationWarning, match="TextData.roles is now called fields"):
+            assert kind.roles == ("text",)
+        with pytest.warns(DeprecationWarning, match="TextData.roles is now called fields"):
+            kind.roles = ("other",)
+        assert kind.fields == ("other",)
+        with pytest.warns(DeprecationWarning, match="is now called default_tokenizers"):
+            assert type(kind).usual_tokenizers == {}
 
 
 LETTERS = {"name": "word", "pattern": "[a-z]+"}  # which drops all else
@@ -69,7 +68,7 @@ LETTERS = {"name": "word", "pattern": "[a-z]+"}  # which drops all else
         ({**LETTERS, "lower": True}, "İ CAT Zork!", ["İ", "cat", "Zork"], ["İ", "Zork"]),
     ],
 )
-def test_pieces(spec, text, pieces, unknown):
+def test_pieces_are_tokens_as_the_text_has_them(spec, text, pieces, unknown):
     tokenizer = tokenizers.build(tokenizers.check(spec))
     tokenizer.fit(["a", "cat", "a", "cat", " "] if spec == "whole" else ["a cat a cat"])
     assert pieces_of(text, tokenizer) == pieces
@@ -90,7 +89,7 @@ def test_pieces(spec, text, pieces, unknown):
         ("byte", [4 + 0xC3, 3, 4 + 65], {1: "x"}, "\ufffdxA"),
     ],
 )
-def test_pieces_in_the_place_of_what_is_unknown(spec, tokens, pieces, text):
+def test_pieces_take_the_places_of_unknown_tokens(spec, tokens, pieces, text):
     tokenizer = tokenizers.build(tokenizers.check(spec))
     tokenizer.fit(["a cat a"])
     assert with_pieces(tokenizer.decode, tokens, pieces) == text
@@ -103,18 +102,20 @@ def test_where_unknown_is_shown_otherwise_it_stays():
     assert with_pieces(shown, [7, 3], {1: "x"}) == "7 ?"
 
 
-# A passage: where it is cut, and that both sides together are the text.
-
-
-def test_it_is_cut_behind_the_prompt():
+@pytest.mark.parametrize(
+    ("size", "prompt", "rest"), [(1, "a", "bcd"), (0, "", "abcd"), (9, "abcd", "")]
+)
+def test_a_passage_is_cut_behind_the_prompt(size, prompt, rest):
     tokenizer = CharTokenizer(alphabet="abcd")
-    tokens = tokenizer.encode("abcd").tolist()
-    assert passage(tokens, 1, tokenizer) == Example("a", ("bcd",))
-    assert passage(tokens, 0, tokenizer) == Example("", ("abcd",))
-    assert passage(tokens, 9, tokenizer) == Example("abcd", ("",))
+    assert passage([*tokenizer.encode("abcd")], size, tokenizer) == Example(prompt, (rest,))
 
 
 def test_a_space_between_two_words_belongs_to_the_second():
     tokenizer = WordTokenizer()
     tokenizer.fit(["one two"])
     assert passage(tokenizer.encode("one two").tolist(), 1, tokenizer) == Example("one", (" two",))
+
+
+def test_the_size_of_texts_is_in_characters_and_bytes():
+    assert TextSize.of(["ab", "", "cé"]) == TextSize(4, 5)
+    assert TextSize.of([]) == TextSize(0, 0)

@@ -1,62 +1,294 @@
-"""Padding: rows as one tensor."""
+"""Batches: rows padded and moved as a whole; buckets, whose rows depend on seed and step alone."""
 
+from itertools import chain
+
+import numpy as np
+import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from seqgen.data import PairBatch, Sources
-from seqgen.data.batches import begun, ended, padded
-from seqgen.tokenizers import BOS, EOS, PAD
+from seqgen.data import Example, PairBatch, Prompts, Sources, TextSize, TokenBatch
+from seqgen.data.batches import (
+    Buckets,
+    EncodedRows,
+    RowSplit,
+    RowTraining,
+    append_eos,
+    padded,
+    shift_right,
+)
+from seqgen.tokenizers import BOS, EOS, PAD, UNK
 
-ROWS = [torch.tensor([5, 6, EOS]), torch.tensor([EOS]), torch.tensor([7, EOS])]
-
-
-def test_shorter_rows_are_padded_behind():
-    tokens, lengths = padded(ROWS)
-    assert tokens.tolist() == [[5, 6, EOS], [EOS, PAD, PAD], [7, EOS, PAD]]
-    assert lengths.tolist() == [3, 1, 2]
-    assert tokens.dtype == lengths.dtype == torch.long
-
-
-def test_rows_may_be_empty_and_there_may_be_none():
-    tokens, lengths = padded([torch.tensor([], dtype=torch.long), torch.tensor([4])])
-    assert tokens.tolist() == [[PAD], [4]]
-    assert lengths.tolist() == [0, 1]
-    tokens, lengths = padded([])
-    assert (tokens.shape, lengths.shape) == ((0, 0), (0,))
-    assert tokens.dtype == lengths.dtype == torch.long
+PADDED = [torch.tensor([5, 6, EOS]), torch.tensor([EOS]), torch.tensor([7, EOS])]
+NONE = torch.tensor([], dtype=torch.long)
+TWO = torch.tensor([[6, 2], [2, 0]])
 
 
-def test_what_is_read_begins_with_bos_and_has_no_last_token():
-    assert begun(ROWS).tolist() == [[BOS, 5, 6], [BOS, PAD, PAD], [BOS, 7, PAD]]
+@pytest.mark.parametrize(
+    ("rows", "least", "tokens", "lengths"),
+    [
+        (PADDED, 0, [[5, 6, EOS], [EOS, PAD, PAD], [7, EOS, PAD]], [3, 1, 2]),
+        ([NONE, torch.tensor([4])], 0, [[PAD], [4]], [0, 1]),
+        ([NONE, NONE], 0, [[], []], [0, 0]),
+        ([NONE, NONE], 1, [[PAD], [PAD]], [0, 0]),
+        ([torch.tensor([5, 6]), torch.tensor([7])], 1, [[5, 6], [7, 0]], [2, 1]),
+        ([], 0, [], []),
+    ],
+)
+def test_shorter_rows_are_padded_behind(rows, least, tokens, lengths):
+    found = padded(rows, least)
+    assert [each.tolist() for each in found] == [tokens, lengths]
+    assert {each.dtype for each in found} == {torch.long}
+    assert not rows or found[0].shape[1] >= least
+
+
+def test_without_rows_there_is_still_a_time():
+    assert [tuple(padded([], least)[0].shape) for least in (0, 1)] == [(0, 0), (0, 1)]
+
+
+def test_inputs_begin_with_bos_and_lack_the_last_token():
+    assert shift_right(PADDED).tolist() == [[BOS, 5, 6], [BOS, PAD, PAD], [BOS, 7, PAD]]
 
 
 def test_an_end_is_put_behind():
-    assert ended(torch.tensor([5, 6])).tolist() == [5, 6, EOS]
-    assert ended(torch.tensor([], dtype=torch.long)).tolist() == [EOS]
+    assert append_eos(torch.tensor([5, 6])).tolist() == [5, 6, EOS]
+    assert append_eos(NONE).tolist() == [EOS]
 
 
-# Batches of sources and targets: they count real targets, and move as a whole.
+@pytest.mark.parametrize(("lengths", "tokens"), [(None, 12), ([4, 0, 1], 5), ([0, 0, 0], 0)])
+def test_a_batch_counts_its_real_targets(lengths, tokens):
+    inputs = torch.zeros(3, 4, dtype=torch.long)
+    given = None if lengths is None else torch.tensor(lengths)
+    assert TokenBatch(inputs, inputs, given).tokens == tokens
 
 
-def batch():
+def pair_batch():
     sources = Sources(torch.tensor([[4, 5, 2], [2, 0, 0]]), torch.tensor([3, 1]))
-    targets = torch.tensor([[6, 2], [2, 0]])
-    return PairBatch(sources, targets, targets, torch.tensor([2, 1]), torch.tensor([0, 1]))
+    return PairBatch(sources, TWO, TWO, torch.tensor([2, 1]), torch.tensor([0, 1]))
 
 
-def test_real_targets_are_counted_and_rows_are_wholes():
-    assert batch().tokens == 3
-    assert not batch().continues
+def test_pairs_count_their_real_targets_and_are_wholes():
+    assert pair_batch().tokens == 3
+    assert not pair_batch().continues
 
 
-def test_sources_move_with_their_targets():
-    moved = batch().to("meta")
-    tensors = [moved.inputs, moved.targets, moved.lengths, moved.numbers]
-    tensors += [moved.sources.values, moved.sources.lengths]
-    assert {each.device.type for each in tensors} == {"meta"}
-    assert moved.sources.letters is None
+@pytest.mark.parametrize(
+    "batch",
+    [
+        TokenBatch(TWO, TWO + 1, None, continues=True),
+        TokenBatch(TWO, TWO + 1, torch.tensor([1, 2]), continues=True),
+        Prompts(torch.zeros(2, 3), torch.tensor([3, 1])),
+        pair_batch(),
+        Sources(torch.zeros(1, 2), torch.tensor([2]), torch.zeros(1, 2, 3), torch.ones(1, 2)),
+    ],
+    ids=lambda batch: type(batch).__name__,
+)
+def test_a_batch_moves_as_a_whole(batch):
+    def check(one, other):
+        for name, value in vars(one).items():
+            moved = getattr(other, name)
+            if isinstance(value, Sources):
+                check(value, moved)
+            elif isinstance(value, torch.Tensor):
+                assert (moved.device.type, moved.shape) == ("meta", value.shape)
+            else:
+                assert moved == value
+
+    check(batch, batch.to("meta"))
 
 
-def test_letters_move_too():
-    letters = torch.zeros(1, 2, 3)
-    moved = Sources(torch.zeros(1, 2), torch.tensor([2]), letters, torch.ones(1, 2)).to("meta")
-    assert moved.letters.device.type == moved.letter_lengths.device.type == "meta"
+def test_only_floats_become_another_type():
+    moved = Sources(torch.zeros(1, 2), torch.tensor([2])).to("cpu", torch.float64)
+    assert (moved.values.dtype, moved.lengths.dtype) == (torch.float64, torch.long)
+
+
+def test_row_ids_have_their_old_name_with_a_warning():
+    with pytest.warns(DeprecationWarning, match="TokenBatch.numbers is now called row_ids"):
+        batch = TokenBatch(TWO, TWO, numbers=torch.tensor([3, 4]))
+    assert batch.row_ids.tolist() == [3, 4]
+    with pytest.warns(DeprecationWarning, match="PairBatch.numbers is now called row_ids"):
+        assert pair_batch().numbers.tolist() == [0, 1]
+
+
+LENGTHS = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 30)), min_size=1, max_size=60)
+
+
+def epoch_of(buckets, epoch):
+    steps = buckets.steps_per_epoch
+    return [buckets.rows(step).tolist() for step in range(epoch * steps, (epoch + 1) * steps)]
+
+
+def padded_tokens(lengths, rows):
+    return len(rows) * sum(max(column) for column in zip(*(lengths[i] for i in rows), strict=True))
+
+
+def by_length(lengths, batches):
+    """The batches in the order of their rows' lengths."""
+    return sorted(batches, key=lambda rows: [lengths[i] for i in rows])
+
+
+SEVEN = [[(1, 0)] * short + [(2, 0)] * (7 - short) for short in range(8)]
+
+
+@pytest.mark.parametrize(
+    ("lengths", "options", "sizes"),
+    [
+        ([(3,), (1,), (2,), (1,), (3,), (2,), (1,), (1,)], {"batch_size": 2}, [2, 2, 2, 2]),
+        # A batch ends where the first length changes, unless that is in its first half.
+        (SEVEN[5], {"batch_size": 6}, [5, 2]),
+        (SEVEN[3], {"batch_size": 6}, [3, 4]),
+        (SEVEN[2], {"batch_size": 6}, [6, 1]),
+        # (2 + 1) * 4 is 12; a fifth row would make 15, and the one of 2 + 4 is apart.
+        ([(2, 1)] * 5 + [(2, 4)], {"batch_size": 1, "batch_tokens": 12}, [4, 2]),
+        # A row of more tokens is a batch of its own.
+        ([(1, 1), (50, 50), (1, 1)], {"batch_size": 8, "batch_tokens": 10}, [2, 1]),
+    ],
+)
+def test_sizes_of_batches(lengths, options, sizes):
+    batches = by_length(lengths, epoch_of(Buckets(lengths, **options), 0))
+    assert [len(rows) for rows in batches] == sizes
+
+
+def test_the_second_length_orders_rows_but_ends_no_batch():
+    (rows,) = epoch_of(Buckets([(1, 4), (1, 1), (1, 3), (1, 2)], batch_size=4), 0)
+    assert rows == [1, 3, 2, 0]
+
+
+@settings(deadline=None)
+@given(LENGTHS, st.integers(1, 9), st.integers(0, 5), st.integers(0, 3))
+def test_each_epoch_has_every_row_once(lengths, batch_size, seed, epoch):
+    batches = epoch_of(Buckets(lengths, batch_size, seed=seed), epoch)
+    assert sorted(chain.from_iterable(batches)) == list(range(len(lengths)))
+    assert all(0 < len(rows) <= batch_size for rows in batches)
+
+
+@settings(deadline=None)
+@given(LENGTHS, st.integers(1, 9), st.integers(0, 3))
+def test_batches_follow_one_another_in_length_and_all_but_one_are_half_full(lengths, size, epoch):
+    batches = by_length(lengths, epoch_of(Buckets(lengths, size), epoch))
+    assert [lengths[i] for rows in batches for i in rows] == sorted(lengths)
+    assert sum(2 * len(rows) < size for rows in batches) <= 1
+
+
+@settings(deadline=None)
+@given(LENGTHS, st.integers(1, 200), st.integers(0, 3))
+def test_batches_by_tokens_stay_below_the_limit(lengths, batch_tokens, epoch):
+    batches = epoch_of(Buckets(lengths, 1, batch_tokens), epoch)
+    assert sorted(chain.from_iterable(batches)) == list(range(len(lengths)))
+    for rows in batches:
+        assert len(rows) == 1 or padded_tokens(lengths, rows) <= batch_tokens
+
+
+@settings(deadline=None)
+@given(LENGTHS, st.sampled_from([None, 40]), st.lists(st.integers(0, 90), max_size=8))
+def test_rows_depend_on_the_seed_and_the_step_alone(lengths, batch_tokens, steps):
+    used = Buckets(lengths, 4, batch_tokens, seed=3)
+    for step in steps:
+        fresh = Buckets(lengths, 4, batch_tokens, seed=3)
+        assert used.rows(step).tolist() == fresh.rows(step).tolist()
+
+
+def test_epochs_and_seeds_differ_in_their_order_and_in_which_equal_rows_share_a_batch():
+    lengths = [(1 + i % 3,) for i in range(60)]
+    buckets = Buckets(lengths, 5, seed=1)
+    first, second = epoch_of(buckets, 0), epoch_of(buckets, 1)
+    other = epoch_of(Buckets(lengths, 5, seed=2), 0)
+    for one in (second, other):
+        assert [lengths[rows[0]] for rows in first] != [lengths[rows[0]] for rows in one]
+        assert {frozenset(rows) for rows in first} != {frozenset(rows) for rows in one}
+
+
+def test_a_large_epoch_has_little_padding():
+    draw = np.random.default_rng(1)
+    lengths = [(int(a), int(a + b)) for a, b in draw.integers([1, 0], [20, 4], (5000, 2))]
+    batches = epoch_of(Buckets(lengths, 64), 0)
+    real = sum(map(sum, lengths))
+    assert sum(padded_tokens(lengths, rows) for rows in batches) < 1.03 * real
+    alike = [rows for rows in batches if len({lengths[i][0] for i in rows}) == 1]
+    assert len(alike) > 0.7 * len(batches)
+
+
+def test_there_must_be_rows():
+    with pytest.raises(ValueError, match="at least one row"):
+        Buckets([], 4)
+
+
+ROWS = [[4, 5, EOS], [EOS], [UNK, EOS], [6, 6, UNK, EOS], [4, EOS]]
+SIZE = TextSize(30, 40)
+
+
+def collate(columns, places):
+    rows = columns["text"]
+    return TokenBatch(shift_right(rows), *padded(rows), row_ids=places)
+
+
+def encoded(rows, shift=0):
+    """Rows of numbers, which are their own targets."""
+    columns = {"text": [torch.tensor(row) + shift for row in rows]}
+    return EncodedRows(columns, [(len(row),) for row in rows], collate, ["text"], "text")
+
+
+class TestRowTraining:
+    def test_a_batch_has_the_rows_of_the_buckets(self):
+        rows = encoded(ROWS)
+        buckets = Buckets(rows.lengths, 2, seed=1)
+        training = RowTraining(rows, SIZE, buckets)
+        assert training.steps_per_epoch == buckets.steps_per_epoch == 3
+        for step in range(7):
+            batch = training.batch(step)
+            assert batch.row_ids.tolist() == buckets.rows(step).tolist()
+            read = zip(batch.row_ids.tolist(), batch.targets, batch.lengths, strict=True)
+            assert all(target[:length].tolist() == ROWS[row] for row, target, length in read)
+            assert not batch.continues
+
+    def test_it_knows_its_size_and_counts(self):
+        training = RowTraining(encoded(ROWS), SIZE, Buckets([(1,)] * 5, 2))
+        assert (training.tokens, training.size, training.longest) == (12, SIZE, 4)
+        assert training.counts()["text"].tolist() == [0, 0, 5, 2, 2, 1, 2]
+
+    def test_each_epoch_may_have_tokens_of_its_own(self):
+        drawn = []
+
+        def draw(epoch):
+            drawn.append(epoch)
+            return encoded(ROWS, shift=10 * epoch)
+
+        rows = encoded(ROWS)
+        training = RowTraining(rows, SIZE, Buckets(rows.lengths, 2, seed=1), draw)
+        for step in (0, 4, 3, 8, 1, 5):
+            assert int(training.batch(step).targets[:, 0].min()) // 10 == step // 3
+        assert drawn == [1, 2, 1], "the epoch that is read is kept"
+        assert training.batch(3).targets.tolist() == training.batch(3).targets.tolist()
+
+
+class TestRowSplit:
+    def walked(self, split, batch_size):
+        batches = []
+
+        def visit(batch, state):
+            assert state is None
+            batches.append(batch)
+            return batch.tokens, "a state that nothing reads"
+
+        counts = split.walk(visit, lambda size: pytest.fail("rows need no state"), batch_size)
+        assert counts == [batch.tokens for batch in batches]
+        return batches
+
+    @settings(deadline=None)
+    @given(st.lists(st.integers(1, 6), min_size=1, max_size=30), st.integers(1, 40))
+    def test_each_row_is_read_once_with_rows_of_about_its_length(self, lengths, batch_size):
+        rows = [[number + 4] * length for number, length in enumerate(lengths)]
+        split = RowSplit(encoded(rows), SIZE)
+        batches = self.walked(split, batch_size)
+        read = [row for batch in batches for row in batch.row_ids.tolist()]
+        assert sorted(read) == list(range(len(rows)))
+        assert [lengths[row] for row in read] == sorted(lengths)
+        assert all(len(batch.row_ids) == batch_size for batch in batches[:-1])
+        assert sum(batch.tokens for batch in batches) == split.tokens == sum(lengths)
+
+    def test_it_counts_unknown_targets_and_keeps_its_examples(self):
+        examples = [Example("a", ("b", "c"))]
+        split = RowSplit(encoded(ROWS), SIZE, examples)
+        assert (split.tokens, split.unknown, split.size) == (12, 2, SIZE)
+        assert split.examples == examples

@@ -1,27 +1,23 @@
-"""Reading tagged sequences: what the lines mean, and what is refused with its place."""
-
-import hashlib
+"""The kind `tagged`: reading sequences, one token a word, letters, words that are forgotten."""
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seqgen.data import Example, data
+from seqgen.data import Example, TaggedData, data
 from seqgen.data.tables import Layout
 from seqgen.data.tagged import (
-    TaggedRows,
     TaggedSequence,
+    forgetting,
     letters_of,
     one_each,
     padded_letters,
-    padded_words,
     parse_tagged,
 )
 from seqgen.data.text_files import TextFile
 from seqgen.errors import DataError
-from seqgen.options import OptionError
-from seqgen.tokenizers import BOS, UNK, CharTokenizer, WholeTokenizer, WordTokenizer, tokenizers
+from seqgen.tokenizers import BOS, UNK, CharTokenizer, WholeTokenizer, WordTokenizer
 
 
 def parsed(text):
@@ -37,13 +33,13 @@ def test_blank_lines_stand_between_sequences():
     ]
 
 
-WORD = st.text(st.characters(exclude_characters=" \t\n", exclude_categories=["Cs"]), min_size=1)
-TAG = WORD.filter(lambda tag: tag.split() == [tag])
+TAG = st.text("aB1é,;#\"'{}\0\u0301", min_size=1, max_size=4)
+WORD = st.text("aB1é,;#\"'{}\0\u0301\u00a0\u2028\x0b\x1f", min_size=1, max_size=4)
 SEQUENCES = st.lists(st.lists(st.tuples(WORD, TAG), min_size=1, max_size=4), min_size=1)
 
 
 @given(SEQUENCES)
-def test_what_is_written_is_read(sequences):
+def test_sequences_that_are_written_are_read_again(sequences):
     text = "\n\n".join("\n".join("\t".join(pair) for pair in each) for each in sequences)
     for found, wanted in zip(parsed(text + "\n"), sequences, strict=True):
         assert list(zip(found.words, found.tags, strict=True)) == wanted
@@ -65,74 +61,45 @@ def test_what_is_written_is_read(sequences):
         (" \tNOUN", "the word ' ' has a space in it"),
     ],
 )
-def test_a_wrong_line_is_named(line, message):
-    with pytest.raises(DataError) as caught:
-        parsed(f"a\tB\n\nthe\tDET\n{line}\nend\tX\n")
-    assert str(caught.value).startswith(f"t.tsv:4: {message}")
-    assert "\n" not in str(caught.value)
+def test_a_wrong_line_is_named(said, line, message):
+    found = said(parsed, f"a\tB\n\nthe\tDET\n{line}\nend\tX\n")
+    assert found.startswith(f"t.tsv:4: {message}")
 
 
 @pytest.mark.parametrize(
-    ("text", "message"),
+    ("name", "text", "message"),
     [
-        ("", "t.tsv: no sequences in it (an empty file)"),
-        ("\n  \n", "t.tsv: no sequences in it (2 lines, all of them blank)"),
+        ("t.tsv", "", " no sequences in it (an empty file)"),
+        ("t.tsv", "\n  \n", " no sequences in it (2 lines, all of them blank)"),
+        ("t.jsonl", '{"source": ["a", "b"], "target": ["X"]}', "1: 2 words, but 1 tags"),
+        ("t.jsonl", '{"source": "a b", "target": ["X"]}', "1: 'source' must be a list of texts,"),
+        ("t.jsonl", '{"source": ["a", 3], "target": ["X"]}', "1: 'source' must be a list of tex"),
+        ("t.jsonl", '\n{"source": ["a b"], "target": ["X"]}', "2: the word 'a b' has a space in"),
+        ("t.jsonl", '{"source": [], "target": []}', " no sequences in it (1 lines, all of them"),
     ],
 )
-def test_a_file_without_sequences_is_refused(text, message):
-    with pytest.raises(DataError) as caught:
-        parsed(text)
-    assert str(caught.value) == message
+def test_files_without_sequences_and_wrong_lists_are_refused(said, name, text, message):
+    assert said(parse_tagged, TextFile.of(text), name).startswith(f"{name}:{message}")
+
+
+CONLLU = "1\tthe\tDET\n2\tcat\tNOUN\n\n1\truns\tVERB\n"
+JSON = '{"w": ["the", "cat"], "t": ["DET", "NOUN"]}\n{"w": ["runs"], "t": ["VERB"]}\n'
 
 
 @pytest.mark.parametrize(
     ("name", "text", "columns", "note"),
     [
-        (
-            "t.conllu",
-            "1\tthe\tDET\n2\tcat\tNOUN\n\n1\truns\tVERB\n",
-            {"source": 2, "target": 3},
-            False,
-        ),
+        ("t.conllu", CONLLU, {"source": 2, "target": 3}, False),
         ("t.tsv", "form\tupos\nthe\tDET\ncat\tNOUN\n\nruns\tVERB\n", ("source", "target"), True),
         ("t.csv", "word,tag\nthe,DET\ncat,NOUN\n\nruns,VERB\n", ("source", "target"), True),
-        (
-            "t.jsonl",
-            '{"w": ["the", "cat"], "t": ["DET", "NOUN"]}\n{"w": ["runs"], "t": ["VERB"]}\n',
-            {"source": "w", "target": "t"},
-            False,
-        ),
+        ("t.jsonl", JSON, {"target": "t", "source": "w"}, False),
     ],
 )
 def test_other_tables_are_read(name, text, columns, note):
-    found, said = parse_tagged(TextFile.of(text), name, Layout(columns))
-    assert [(each.words, each.tags) for each in found] == [
-        (("the", "cat"), ("DET", "NOUN")),
-        (("runs",), ("VERB",)),
-    ]
-    assert bool(said) == note
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ('{"source": ["a", "b"], "target": ["X"]}', "t.jsonl:1: 2 words, but 1 tags"),
-        (
-            '{"source": "a b", "target": ["X"]}',
-            "t.jsonl:1: 'source' must be a list of texts, but",
-        ),
-        ('{"source": ["a", 3], "target": ["X"]}', "t.jsonl:1: 'source' must be a list of texts"),
-        ('\n{"source": ["a b"], "target": ["X"]}', "t.jsonl:2: the word 'a b' has a space in it"),
-        ('{"source": [], "target": []}', "t.jsonl: no sequences in it (1 lines, all of them bl"),
-    ],
-)
-def test_wrong_lists_are_named(text, message):
-    with pytest.raises(DataError) as caught:
-        parse_tagged(TextFile.of(text), "t.jsonl")
-    assert str(caught.value).startswith(message)
-
-
-# The tokens of words: one for each, and their letters where the word stands.
+    found, remark = parse_tagged(TextFile.of(text), name, Layout(columns))
+    assert [each.words for each in found] == [("the", "cat"), ("runs",)]
+    assert [each.tags for each in found] == [("DET", "NOUN"), ("VERB",)]
+    assert bool(remark) == note
 
 
 ABC = CharTokenizer(alphabet="abc")
@@ -151,19 +118,16 @@ def test_each_word_is_one_token():
 
 
 @pytest.mark.parametrize(("word", "count"), [("ab", 2), ("", 0)])
-def test_a_word_that_is_cut_up_is_refused(word, count):
-    with pytest.raises(DataError) as caught:
-        one_each([["a"], ["b", word]], ABC, "source")
-    assert str(caught.value) == (
+def test_a_word_that_is_cut_up_is_refused(said, word, count):
+    assert said(one_each, [["a"], ["b", word]], ABC, "source") == (
         "the tokenizer of `source` must give one token for each word, but gives "
         f"{count} for {word!r}; the tokenizer `whole` gives one"
     )
 
 
-def test_what_a_tokenizer_refuses_is_one_line():
-    strict = WordTokenizer(unk="error")
-    with pytest.raises(DataError, match=r"^the tokenizer of `target`: `text` must be of known"):
-        one_each([["a"]], strict, "target")
+def test_what_a_tokenizer_refuses_is_one_line(said):
+    message = said(one_each, [["a"]], WordTokenizer(unk="error"), "target")
+    assert message.startswith("the tokenizer of `target`: `text` must be of known")
 
 
 @pytest.mark.parametrize(
@@ -172,15 +136,6 @@ def test_what_a_tokenizer_refuses_is_one_line():
 def test_letters_are_those_of_each_word(most, letters):
     made = letters_of([["abc", "a"], ["abc"]], ABC, most)
     assert [[word.tolist() for word in row] for row in made] == letters
-
-
-def test_rows_without_words_have_a_place():
-    tokens, lengths = padded_words([torch.tensor([], dtype=torch.long)] * 2)
-    assert tokens.tolist() == [[0], [0]]
-    assert lengths.tolist() == [0, 0]
-    tokens, lengths = padded_words([torch.tensor([5, 6]), torch.tensor([7])])
-    assert tokens.tolist() == [[5, 6], [7, 0]]
-    assert padded_words([])[0].shape == (0, 1)
 
 
 def tensors(rows):
@@ -193,10 +148,7 @@ def test_letters_as_they_are_written():
     assert lengths.tolist() == [[2, 1], [3, 0]]
 
 
-WORD_WORD_TOKENS = st.lists(st.integers(4, 9), max_size=5)
-
-
-@given(st.lists(st.lists(WORD_WORD_TOKENS, max_size=4), max_size=4))
+@given(st.lists(st.lists(st.lists(st.integers(4, 9), max_size=5), max_size=4), max_size=4))
 def test_the_letters_of_every_word_come_back(rows):
     letters, lengths = padded_letters(tensors(rows))
     assert letters.shape[:2] == lengths.shape == (len(rows), max([1, *map(len, rows)]))
@@ -209,26 +161,38 @@ def test_the_letters_of_every_word_come_back(rows):
     assert int((letters != 0).sum()) == int(lengths.sum())
 
 
-# Tagged sequences as batches: every word beside its tag and its letters.
+class TestForgetting:
+    LONG = [torch.full((1000,), 5), torch.tensor([6]), torch.full((1000,), 7)]
 
+    def test_a_share_of_the_words_is_unknown(self):
+        made = forgetting(self.LONG, 0.25, (1, 2))
+        unknown = torch.cat(made) == UNK
+        assert 0.22 < unknown.double().mean() < 0.28
+        assert torch.equal(torch.cat(made)[~unknown], torch.cat(self.LONG)[~unknown])
+        assert [len(row) for row in made] == [1000, 1, 1000]
 
-def whole_tagged_rows(texts):
-    made = WholeTokenizer()
-    made.fit(sorted(texts))
-    return made
+    def test_which_ones_depends_on_the_seed_alone(self):
+        seeds = ((1, 2), (1, 2), (1, 3), (2, 2))
+        first, *others = (forgetting(self.LONG, 0.5, seed)[0] for seed in seeds)
+        assert [torch.equal(first, other) for other in others] == [True, False, False]
+
+    @pytest.mark.parametrize(("rate", "words"), [(0.0, [4, 6]), (0.999999, [UNK, UNK])])
+    def test_the_ends_of_the_scale(self, rate, words):
+        assert forgetting([torch.tensor([4, 6])], rate, (5, 5))[0].tolist() == words
 
 
 TOKENIZERS = {
-    "source": whole_tagged_rows({"a", "b", "ab"}),  # 4: a, 5: ab, 6: b
-    "target": whole_tagged_rows({"X", "Y"}),  # 4, 5
+    "source": whole("a", "ab", "b"),  # 4: a, 5: ab, 6: b
+    "target": whole("X", "Y"),  # 4, 5
     "letters": CharTokenizer(alphabet="ab"),  # 4, 5
 }
 
 
-def rows(*texts, letters=False, most=None):
-    pairs = [[word.split("/") for word in text.split()] for text in texts]
-    sequences = [TaggedSequence(i, *zip(*each, strict=True)) for i, each in enumerate(pairs)]
-    return TaggedRows.of(sequences, TOKENIZERS, letters, most)
+def rows(*texts, **options):
+    """The rows of sequences that are written as `a/X ab/Y`."""
+    lines = (["\t".join(pair.split("/")) for pair in text.split()] for text in texts)
+    file = TextFile.of("\n\n".join("\n".join(each) for each in lines))
+    return TaggedData(train="none", **options).parse_rows(file, "t.tsv", TOKENIZERS)._rows
 
 
 def test_a_batch_as_it_is_written():
@@ -239,80 +203,25 @@ def test_a_batch_as_it_is_written():
     assert batch.sources.letters is None
     assert batch.targets.tolist() == [[4, UNK, 5], [5, 0, 0]]
     assert batch.inputs.tolist() == [[BOS, 4, UNK], [BOS, 0, 0]]
-    assert batch.numbers.tolist() == [2, 1]
+    assert batch.row_ids.tolist() == [2, 1]
     assert (batch.tokens, batch.continues) == (4, False)
-    assert made.lengths() == [(2,), (1,), (3,)]
+    assert made.lengths == [(2,), (1,), (3,)]
 
 
 def test_words_are_spelt():
-    sources = rows("a/X ab/Y", "abab/X", letters=True, most=3).sources([0, 1])
+    made = rows("a/X ab/Y", "abab/X", letters=True, max_letters=3)
+    sources = made.batch([0, 1]).sources
     assert sources.letters.tolist() == [[[4, 0, 0], [4, 5, 0]], [[4, 5, 4], [0, 0, 0]]]
     assert sources.letter_lengths.tolist() == [[1, 2], [3, 0]]
-    assert sources.to("meta").letters.device.type == "meta"
 
 
 def test_words_tags_and_letters_are_counted():
-    encoded = rows("a/X a/X ab/X", "b/Y", letters=True).encoded()
-    counts = {role: each.tolist() for role, each in encoded.counts().items()}
-    assert counts["source"] == [0, 0, 0, 0, 2, 1, 1]
-    assert counts["target"] == [0, 0, 0, 0, 3, 1]
-    assert counts["letters"] == [0, 0, 0, 0, 3, 2]
-    assert encoded.size.chars == len("X X X") + len("Y")
-    assert encoded.output_role == "target"
-
-
-SEQUENCE = st.lists(st.sampled_from(["a/X", "ab/Y", "b/X", "abab/Y"]), min_size=1, max_size=6)
-
-
-@given(st.lists(SEQUENCE, min_size=1, max_size=5))
-def test_a_sequence_does_not_depend_on_its_neighbours(sequences):
-    made = rows(*map(" ".join, sequences), letters=True)
-    together = made.batch(range(len(sequences)))
-    for row, words in enumerate(sequences):
-        alone, time = made.batch([row]), len(words)
-        assert int(together.lengths[row]) == int(together.sources.lengths[row]) == time
-        for one, other in (
-            (alone.targets, together.targets),
-            (alone.inputs, together.inputs),
-            (alone.sources.values, together.sources.values),
-            (alone.sources.letter_lengths, together.sources.letter_lengths),
-        ):
-            assert torch.equal(one[0], other[row, :time])
-            assert not other[row, time:].any()
-        longest = alone.sources.letters.shape[2]
-        assert torch.equal(alone.sources.letters[0], together.sources.letters[row, :time, :longest])
-
-
-class TestForgetting:
-    LONG = " ".join(["a/X ab/Y"] * 500)
-
-    def test_a_share_of_the_words_is_unknown(self):
-        made = rows(self.LONG, "b/Y", self.LONG, letters=True)
-        forgetting = made.forgetting(0.25, (1, 2))
-        unknown = torch.cat(forgetting.words) == UNK
-        assert 0.22 < unknown.double().mean() < 0.28
-        assert torch.equal(
-            torch.cat(forgetting.words)[~unknown], torch.cat([*made.words])[~unknown]
-        )
-        assert [len(row) for row in forgetting.words] == [1000, 1, 1000]
-        assert forgetting.tags is made.tags
-        assert forgetting.letters is made.letters
-
-    def test_which_ones_depends_on_the_seed_alone(self):
-        made = rows(self.LONG)
-        drawn = [made.forgetting(0.5, seed).words[0] for seed in ((1, 2), (1, 2), (1, 3), (2, 2))]
-        assert torch.equal(drawn[0], drawn[1])
-        assert not torch.equal(drawn[0], drawn[2])
-        assert not torch.equal(drawn[0], drawn[3])
-
-    @pytest.mark.parametrize("rate", [0.0, 0.999999])
-    def test_the_ends_of_the_scale(self, rate):
-        made = rows("a/X b/Y")
-        words = made.forgetting(rate, (5, 5)).words[0].tolist()
-        assert words == ([4, 6] if not rate else [UNK, UNK])
-
-
-# The data kind `tagged`: words, tags and letters from files to batches.
+    counts = rows("a/X a/X ab/X", "b/Y", letters=True).counts()
+    assert {field: each.tolist() for field, each in counts.items()} == {
+        "source": [0, 0, 0, 0, 2, 1, 1],
+        "target": [0, 0, 0, 0, 3, 1],
+        "letters": [0, 0, 0, 0, 3, 2],
+    }
 
 
 TRAIN = "the\tD\ncat\tN\nsat\tV\n\na\tD\ncat\tN\n\nsat\tV\n\nthe\tD\nhat\tN\nsat\tV\ndown\tA\n"
@@ -325,106 +234,71 @@ def make(tmp_path):
 
     def make(train=TRAIN, test=TEST, path="", **options):
         (tmp_path / "train.tsv").write_text(train, encoding="utf-8")
-        if test is not None:
-            (tmp_path / "test.tsv").write_text(test, encoding="utf-8")
+        (tmp_path / "test.tsv").write_text(test, encoding="utf-8")
         return data.build({"name": "tagged", "path": str(tmp_path / path), **options}, seed=7)
 
     return make
 
 
-def fitted(made):
-    texts = made.training_texts()
-    kept = {role: tokenizers.build(made.usual_tokenizers[role]) for role in made.roles}
-    for role, tokenizer in kept.items():
-        tokenizer.fit(texts[role])
-    return kept
-
-
-def words_of(batch, known):
-    """The words of each row as they are read."""
-    return [
-        [known["source"].decode([token]) for token in row[:length]]
-        for row, length in zip(batch.sources.values, batch.lengths, strict=True)
-    ]
-
-
 def test_words_and_tags_have_tokenizers_of_their_own(make):
     made = make()
-    assert made.roles == ("source", "target")
+    assert made.fields == ("source", "target")
     assert made.training_texts() == {
         "source": ["the", "cat", "sat", "a", "cat", "sat", "the", "hat", "sat", "down"],
         "target": ["D", "N", "V", "D", "N", "V", "D", "N", "V", "A"],
     }
+    assert make(letters=True).training_texts()["letters"] == [
+        *("the", "cat", "sat", "a", "hat", "down")
+    ]
     assert not made.ends
 
 
-def test_an_epoch_has_each_sequence_once(make):
+def test_words_keep_their_tags(make, fit):
     made = make(batch_size=2)
-    known = fitted(made)
-    train = made.training(known)
+    known = fit(made)
+    train, read = made.training(known), set()
     assert (train.tokens, train.steps_per_epoch) == (10, 2)
-    for first in (0, 2, 4):
-        batches = [train.batch(step) for step in (first, first + 1)]
-        numbers = [number for batch in batches for number in batch.numbers.tolist()]
-        assert sorted(numbers) == [0, 1, 2, 3]
-        read = {
-            " ".join(
-                f"{w}/{known['target'].decode([t])}" for w, t in zip(words, tags, strict=False)
-            )
-            for batch in batches
-            for words, tags in zip(words_of(batch, known), batch.targets, strict=True)
-        }
-        assert read == {"the/D cat/N sat/V", "a/D cat/N", "sat/V", "the/D hat/N sat/V down/A"}
+    for step in (0, 1):
+        batch = train.batch(step)
+        for words, tags, length in zip(
+            batch.sources.values, batch.targets, batch.lengths, strict=True
+        ):
+            text = made.output_text("", words[:length].tolist(), {"target": known["source"]})
+            read.add((text, made.output_text("", tags[:length].tolist(), known)))
+    assert read == {
+        ("the cat sat", "D N V"),
+        ("a cat", "D N"),
+        ("sat", "V"),
+        ("the hat sat down", "D N V A"),
+    }
 
 
-@pytest.mark.parametrize("options", [{}, {"unknown_rate": 0.5}, {"letters": True}])
-def test_batches_are_a_function_of_the_step(make, options):
-    many = "".join(f"w{i}\tA\nx{i % 7}\tB\n" + "y\tC\n" * (i % 5) + "\n" for i in range(60))
-    one, other = (make(many, batch_size=8, **options) for _ in range(2))
-    known = fitted(one)
-    forwards, backwards = one.training(known), other.training(known)
-    steps = range(3 * forwards.steps_per_epoch)
-    expected = {step: forwards.batch(step) for step in steps}
-    for step in reversed(steps):
-        batch = backwards.batch(step)
-        assert torch.equal(batch.numbers, expected[step].numbers)
-        assert torch.equal(batch.sources.values, expected[step].sources.values)
-        assert torch.equal(batch.targets, expected[step].targets)
-        if one.letters:
-            assert torch.equal(batch.sources.letters, expected[step].sources.letters)
-
-
-def test_training_forgets_words_and_held_out_parts_do_not(make):
+def test_training_forgets_words_and_held_out_parts_do_not(make, fit):
     many = "".join(f"w{i}\tA\nv{i}\tB\n\n" for i in range(300))
     made = make(many, many, unknown_rate=0.3, letters=True, batch_size=300)
-    known = fitted(made)
-    train, test = made.training(known), made.held_out("test", known)
-    unknown = []
-    for epoch in range(3):
-        batch = train.batch(epoch)
-        order = batch.numbers.argsort()
-        unknown.append(batch.sources.values[order] == UNK)
+    known = fit(made)
+    train, unknown = made.training(known), []
+    for number in range(3):
+        batch = train.batch(number)
+        unknown.append(batch.sources.values[batch.row_ids.argsort()] == UNK)
         assert 0.22 < unknown[-1].double().mean() < 0.38
         assert UNK not in batch.sources.letters
     assert not torch.equal(unknown[0], unknown[1])
     assert not torch.equal(unknown[1], unknown[2])
-    held = test.walk(lambda batch, state: (batch, state), lambda rows: None, 64)
+    held = made.held_out("test", known).walk(lambda batch, state: (batch, state), None, 64)
     assert not any((batch.sources.values == UNK).any() for batch in held)
 
 
-def test_rare_words_are_unknown_by_the_tokenizer(make):
+def test_rare_words_are_unknown_by_the_tokenizer(make, fit):
     made = make()
-    known = fitted(made)
-    known["source"] = WholeTokenizer(min_count=2, lower=True)
-    known["source"].fit(made.training_texts()["source"])
-    rows = made.training(known)
-    counts = rows.counts()["source"].tolist()
+    known = fit(made, source=WholeTokenizer(min_count=2, lower=True))
+    counts = made.training(known).counts()["source"].tolist()
     assert counts == [0, 0, 0, 3, 3, 2, 2]  # a, hat, down; sat, cat, the
 
 
-def test_held_out_sequences_are_examples_one_by_one(make):
+def test_held_out_sequences_are_examples_one_by_one(make, fit):
     made = make()
-    test = made.held_out("test", fitted(made))
+    test = made.held_out("test", fit(made))
     assert [*test.examples] == [
         Example("the dog", ("D N",)),
         Example("the cat", ("D X",)),
@@ -434,9 +308,9 @@ def test_held_out_sequences_are_examples_one_by_one(make):
     assert test.size.chars == len("D ND XD N")
 
 
-def test_what_was_left_out_or_changed_is_remarked(make):
+def test_what_was_left_out_or_changed_is_remarked(make, fit):
     made = make(max_length=3, letters=True, max_letters=2)
-    known = fitted(made)
+    known = fit(made)
     assert made.training(known).tokens == 6
     made.held_out("test", known)
     missing, long, cut, unknown = made.remarks()
@@ -451,22 +325,18 @@ def test_what_was_left_out_or_changed_is_remarked(make):
     assert "A" in made.training_texts()["target"]
 
 
-def test_nothing_to_remark(make):
+def test_nothing_to_remark(make, fit):
     made = make(path="train.tsv", split=[1, 0, 0], letters=True, max_letters=4, max_length=4)
-    made.encode(fitted(made))
+    made.encode(fit(made))
     assert made.remarks() == ()
 
 
-def test_prompts_are_words_between_spaces(make):
+def test_prompts_are_words_between_spaces(make, fit):
     made = make(letters=True)
-    known = fitted(made)
+    known = fit(made)
     sources = made.prompts(["the  new cat ", "", "sat"], known)
     ids = {word: int(known["source"].encode(word)[0]) for word in ("the", "cat", "sat")}
-    assert sources.values.tolist() == [
-        [ids["the"], UNK, ids["cat"]],
-        [0, 0, 0],
-        [ids["sat"], 0, 0],
-    ]
+    assert sources.values.tolist() == [[ids["the"], UNK, ids["cat"]], [0, 0, 0], [ids["sat"], 0, 0]]
     assert sources.lengths.tolist() == made.output_lengths(sources).tolist() == [3, 0, 1]
     assert known["letters"].decode(sources.letters[0, 0]) == "the"
     assert sources.letter_lengths.tolist() == [[3, 3, 3], [0, 0, 0], [3, 0, 0]]
@@ -475,17 +345,17 @@ def test_prompts_are_words_between_spaces(make):
 
 
 @pytest.mark.parametrize("texts", [[], [""], ["", "  "]])
-def test_prompts_without_words(make, texts):
+def test_prompts_without_words_have_a_place(make, fit, texts):
     made = make(letters=True)
-    sources = made.prompts(texts, fitted(made))
+    sources = made.prompts(texts, fit(made))
     assert sources.values.shape == (len(texts), 1)
     assert sources.letters.shape == (len(texts), 1, 1)
     assert sources.lengths.tolist() == [0] * len(texts)
 
 
-def test_outputs_are_tags_between_spaces(make):
+def test_outputs_are_tags_between_spaces(make, fit):
     made = make()
-    known = fitted(made)
+    known = fit(made)
     tokens = [int(known["target"].encode(tag)[0]) for tag in "DNV"]
     assert made.output_text("the cat sat", tokens, known) == "D N V"
     letters = {**known, "target": CharTokenizer(alphabet="DNV")}
@@ -496,78 +366,33 @@ def test_outputs_are_tags_between_spaces(make):
 
 
 def test_sizes_are_those_of_words_tags_and_letters(make):
-    assert make().sizes({"source": range(9), "target": range(6)}) == {
-        "vocab_size": 6,
-        "source": {"vocab_size": 9},
-    }
     known = {"source": range(9), "target": range(6), "letters": range(5)}
+    assert make().sizes(known) == {"vocab_size": 6, "source": {"vocab_size": 9}}
     assert make(letters=True).sizes(known)["source"] == {"vocab_size": 9, "letters_size": 5}
 
 
-def test_one_file_is_divided_and_equal_words_stay_together(make):
-    text = "".join(f"w{i % 20}\tA\n\n" for i in range(100))
-    made = make(text, path="train.tsv", split=[0.5, 0.25, 0.25])
-    known = fitted(made)
-    parts = [made.part(name) for name in ("train", "valid", "test")]
-    words = [{row.words for row in part.rows} for part in parts]
-    assert [len(each) for each in words] == [10, 5, 5]
-    assert not words[0] & words[1] | words[1] & words[2] | words[0] & words[2]
-    assert made.encode(known).valid.tokens == 25
-
-
-def test_rows_that_a_person_gives_are_a_part(make):
-    made = make()
-    given = made.given(TextFile(TEST, "hash"), "mine", fitted(made))
-    assert (given.tokens, given.unknown, len(given.examples)) == (6, 1, 3)
-    with pytest.raises(DataError, match=r"^mine:1: must be a word, a tab and its tag, but has no"):
-        made.given(TextFile("the", "hash"), "mine", fitted(made))
-
-
-def test_the_fingerprint_is_that_of_the_files(make, tmp_path):
-    made = make()
-    assert made.fingerprint() == {
-        str(tmp_path / name): hashlib.sha256(text.encode()).hexdigest()
-        for name, text in (("train.tsv", TRAIN), ("test.tsv", TEST))
-    }
-
-
 def test_a_corpus_is_read_like_a_file():
-    made = data.build({"name": "tagged", "corpus": "punctuation"}, seed=1)
-    assert [*made.fingerprint()] == ["punctuation"]
-    assert "lower" in made.training_texts()["target"]
+    small = {"name": "punctuation", "corpus": {"name": "dates", "count": 3}}
+    made = data.build({"name": "tagged", "corpus": small}, seed=1)
+    with pytest.raises(DataError, match=r"^punctuation: no sequences in it"):
+        made.training_texts()
 
 
-class TestFaults:
-    def test_a_wrong_line_is_named_with_its_file(self, make):
-        made = make("the\tD\ncat\n")
-        with pytest.raises(DataError, match=r"train\.tsv:2: must be a word, a tab and its tag"):
-            made.training_texts()
+def test_faults_are_named_with_their_file(make, said):
+    wrong = make(train="the\tD\ncat\n", test="the\tD\n\tN\n", valid=["train.tsv", "test.tsv"])
+    assert "train.tsv:2: must be a word, a tab and its tag" in said(wrong.part, "train")
+    assert "test.tsv:2: the word is empty" in said(wrong.part, "test")
+    assert "words and tags must be in one file, side by side" in said(wrong.part, "valid")
 
-    def test_one_wrong_line_of_a_held_out_part(self, make):
-        made = make(test="the\tD\n\tN\n")
-        with pytest.raises(DataError, match=r"test\.tsv:2: the word is empty"):
-            made.held_out("test", fitted(made))
 
-    def test_limits_that_leave_nothing_are_refused(self, make):
-        made = make("a\tB\nc\tD\n", max_length=1)
-        with pytest.raises(DataError, match=r"none of 1 training sequences has at most 1 words"):
-            made.training(fitted(made))
-
-    def test_files_in_parallel_are_refused(self, make):
-        made = make(train=TRAIN, path="", **{"valid": ["train.tsv", "test.tsv"]})
-        with pytest.raises(DataError, match="words and tags must be in one file, side by side"):
-            made.held_out("valid", fitted(made))
-
-    def test_a_tokenizer_that_cuts_words_up_is_refused(self, make):
-        made = make()
-        known = {**fitted(made), "source": CharTokenizer(alphabet="cat")}
-        with pytest.raises(DataError, match="`source` must give one token for each word, but"):
-            made.training(known)
-
-    @pytest.mark.parametrize(
-        ("option", "value"),
-        [("letters", 2), ("unknown_rate", 1.0), ("max_length", 0), ("max_letters", 0)],
+def test_limits_that_leave_nothing_and_tokenizers_that_cut_words_are_refused(make, fit, said):
+    made = make("a\tB\nc\tD\n", max_length=1)
+    message = said(made.training, fit(made))
+    assert message.endswith(
+        "none of 1 training sequences has at most 1 words, as `max_length` wants"
     )
-    def test_wrong_options_are_refused(self, make, option, value):
-        with pytest.raises(OptionError, match=f"^{option}: "):
-            make(**{option: value})
+    made = make()
+    known = {**fit(made), "source": CharTokenizer(alphabet="cat")}
+    assert "`source` must give one token for each word, but" in said(made.training, known)
+    with pytest.raises(ValueError, match=r"`columns` must name source \(the words\) and target"):
+        TaggedData(train="none", columns=("source", "target", "features"))

@@ -1,4 +1,4 @@
-"""The streams of epochs: as long as the first, and drawn once for each."""
+"""The kind `text`: streams of epochs, windows of training, exact held-out lanes, and parts."""
 
 import gzip
 import hashlib
@@ -10,27 +10,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seqgen.data import TextSize, data
-from seqgen.data.text import (
-    SHORTEST_LANE,
-    WINDOW,
-    Epochs,
-    Lanes,
-    RandomWindows,
-    StreamSplit,
-    Window,
-)
+from seqgen.data.text import SHORTEST_LANE, WINDOW, Epochs, Lanes, RandomWindows, StreamSplit
 from seqgen.errors import DataError
 from seqgen.options import OptionError
 from seqgen.tokenizers import BOS, UNK, CharTokenizer, WordTokenizer
 
+SIZE = TextSize(100, 250)
+KINDS = pytest.mark.parametrize("kind", [Lanes, RandomWindows])
 
-def test_without_a_draw_all_epochs_are_the_first():
+
+def test_the_stream_of_an_epoch_is_trimmed_or_begins_again():
     first = torch.arange(5)
     assert all(Epochs(first).stream(epoch) is first for epoch in (0, 1, 7))
-
-
-def test_are_trimmed_or_begin_again():
-    epochs = Epochs(torch.arange(5), lambda epoch: torch.arange(epoch * 2) + 10)
+    epochs = Epochs(first, lambda epoch: torch.arange(epoch * 2) + 10)
     assert epochs.stream(1).tolist() == [10, 11, 10, 11, 10]
     assert epochs.stream(3).tolist() == [10, 11, 12, 13, 14]
 
@@ -48,51 +40,40 @@ def test_the_epoch_that_is_read_is_drawn_once():
     assert drawn == [1, 2, 1]
 
 
-# Training batches out of one stream: what they cover, and that they depend on the step alone.
-
-
-SIZE = TextSize(1, 1)
-
-
-def as_text(tokens):
-    return ["".join(chr(97 + token) for token in row) for row in tokens.tolist()]
-
-
-def joined(kind, steps):
-    """Inputs and targets of some steps, lane by lane."""
-    batches = [kind.batch(step) for step in steps]
-    return torch.cat([each.inputs for each in batches], 1), torch.cat(
-        [each.targets for each in batches], 1
-    )
+def build(kind, tokens, rows, window, seed=0):
+    stream = tokens if isinstance(tokens, Epochs) else Epochs(torch.arange(tokens + 1))
+    return kind(stream, SIZE, rows=rows, window=window, seed=seed)
 
 
 sizes = st.tuples(st.integers(1, 6), st.integers(1, 7), st.integers(0, 60), st.integers(0, 9))
 
 
-def lanes(size):
-    rows, window, more, seed = size
-    count = rows * window + window - 1 + more
-    return Lanes(Epochs(torch.arange(count + 1)), SIZE, Window(rows, window), seed)
-
-
 class TestLanes:
     def test_the_example_of_the_documentation(self):
-        made = Lanes(Epochs(torch.arange(15)), SIZE, Window(2, 3), seed=0)
+        def letters(tokens):
+            return ["".join(chr(97 + token) for token in row) for row in tokens.tolist()]
+
+        made = build(Lanes, 14, 2, 3)
         assert made.steps_per_epoch == 2
-        for step, (inputs, targets) in enumerate(
-            [(["abc", "ghi"], ["bcd", "hij"]), (["def", "jkl"], ["efg", "klm"])]
-        ):
+        wanted = [(["abc", "ghi"], ["bcd", "hij"]), (["def", "jkl"], ["efg", "klm"])]
+        for step, expected in enumerate(wanted):
             batch = made.batch(step)
-            assert (as_text(batch.inputs), as_text(batch.targets)) == (inputs, targets)
+            assert (letters(batch.inputs), letters(batch.targets)) == expected
             assert batch.lengths is None
 
     @settings(deadline=None)
     @given(sizes, st.integers(0, 3))
-    def test_lanes_are_contiguous_and_adjoin_one_another(self, size, epoch):
-        made = lanes(size)
-        rows, window, _, _ = size
-        steps = range(epoch * made.steps_per_epoch, (epoch + 1) * made.steps_per_epoch)
-        inputs, targets = joined(made, steps)
+    def test_lanes_adjoin_windows_are_full_and_the_state_is_carried(self, size, epoch):
+        rows, window, more, seed = size
+        made = build(Lanes, rows * window + window - 1 + more, rows, window, seed)
+        steps = made.steps_per_epoch
+        batches = [made.batch(step) for step in range(epoch * steps, (epoch + 1) * steps)]
+        assert [batch.continues for batch in batches] == [False, *[True] * (steps - 1)]
+        shapes = [tuple(batch.inputs.shape) for batch in batches]
+        assert shapes[:-1] == [(rows, window)] * (steps - 1)
+        assert 0 < shapes[-1][1] <= window
+        inputs = torch.cat([batch.inputs for batch in batches], 1)
+        targets = torch.cat([batch.targets for batch in batches], 1)
         assert torch.equal(targets, inputs + 1)
         first, last = int(inputs[0, 0]), int(targets[-1, -1])
         assert inputs.flatten().tolist() == list(range(first, last))
@@ -100,26 +81,10 @@ class TestLanes:
         assert last <= made.tokens
         assert made.tokens - (last - first) < rows + window - 1
 
-    @settings(deadline=None)
-    @given(sizes)
-    def test_windows_are_full_but_for_the_last(self, size):
-        made = lanes(size)
-        rows, window, _, _ = size
-        shapes = [tuple(made.batch(step).inputs.shape) for step in range(made.steps_per_epoch)]
-        assert shapes[:-1] == [(rows, window)] * (len(shapes) - 1)
-        assert 0 < shapes[-1][1] <= window
-
-    @settings(deadline=None)
-    @given(sizes)
-    def test_the_state_is_carried_within_an_epoch(self, size):
-        made = lanes(size)
-        continues = [made.batch(step).continues for step in range(3 * made.steps_per_epoch)]
-        assert continues == [False, *[True] * (made.steps_per_epoch - 1)] * 3
-
     def test_epochs_begin_at_offsets_of_the_seed(self):
         offsets = {}
         for seed in (1, 2):
-            made = Lanes(Epochs(torch.arange(1000)), SIZE, Window(4, 16), seed)
+            made = build(Lanes, 999, 4, 16, seed)
             firsts = [made.batch(epoch * made.steps_per_epoch) for epoch in range(300)]
             offsets[seed] = [int(each.inputs[0, 0]) for each in firsts]
         assert offsets[1][0] == offsets[2][0] == 0
@@ -132,9 +97,7 @@ class TestRandomWindows:
     @given(sizes)
     def test_windows_lie_inside_and_targets_follow(self, size):
         rows, window, more, seed = size
-        made = RandomWindows(
-            Epochs(torch.arange(window + more + 1)), SIZE, Window(rows, window), seed
-        )
+        made = build(RandomWindows, window + more, rows, window, seed)
         for step in range(5):
             batch = made.batch(step)
             assert batch.inputs.shape == (rows, window)
@@ -144,66 +107,48 @@ class TestRandomWindows:
             assert not batch.continues
             assert batch.lengths is None
 
-    def test_the_first_and_the_last_places_are_drawn(self):
-        made = RandomWindows(Epochs(torch.arange(31)), SIZE, Window(8, 10), seed=3)
-        starts = {int(row[0]) for step in range(60) for row in made.batch(step).inputs}
+    def test_all_places_are_drawn_by_the_seed(self):
+        made = [build(RandomWindows, 30, 8, 10, seed) for seed in (3, 4)]
+        starts = {int(row[0]) for step in range(60) for row in made[0].batch(step).inputs}
         assert starts == set(range(21))
+        assert not torch.equal(made[0].batch(0).inputs, made[1].batch(0).inputs)
 
     def test_an_epoch_is_as_many_tokens_as_there_are(self):
-        made = RandomWindows(Epochs(torch.arange(1001)), SIZE, Window(8, 10), seed=3)
+        made = build(RandomWindows, 1000, 8, 10)
         assert (made.tokens, made.steps_per_epoch) == (1000, 13)
 
-    def test_seeds_differ(self):
-        one, other = (
-            RandomWindows(Epochs(torch.arange(999)), SIZE, Window(8, 10), seed).batch(0)
-            for seed in (1, 2)
-        )
-        assert not torch.equal(one.inputs, other.inputs)
 
+@KINDS
+class TestBoth:
+    def test_they_say_what_they_hold(self, kind):
+        made = build(kind, 100, 2, 3)
+        assert (made.tokens, made.size) == (100, SIZE)
+        stream = Epochs(torch.tensor([1, 4, 6, 4, 4, 5, 6, 4, 4]))  # the first one is not counted
+        assert build(kind, stream, 1, 2).counts()["text"].tolist() == [0, 0, 0, 0, 5, 1, 2]
 
-@pytest.mark.parametrize("kind", [Lanes, RandomWindows])
-def test_says_what_it_holds(kind):
-    made = kind(Epochs(torch.arange(101)), TextSize(100, 250), Window(2, 3), 0)
-    assert (made.tokens, made.size) == (100, TextSize(100, 250))
+    def test_a_batch_is_a_function_of_its_step(self, kind):
+        """Whatever was read before, and in another process: so a resumed run reads the same."""
+        first, second = (build(kind, 499, 3, 8, seed=5) for _ in range(2))
+        forwards = [first.batch(step) for step in range(70)]
+        for step in (69, 3, 3, 0, 42):
+            again = second.batch(step)
+            assert torch.equal(again.inputs, forwards[step].inputs)
+            assert torch.equal(again.targets, forwards[step].targets)
+            assert again.continues == forwards[step].continues
+        assert not torch.equal(forwards[0].inputs, forwards[1].inputs)
 
+    def test_epochs_may_read_other_streams(self, kind):
+        def draw(epoch):
+            return torch.arange(41) + 100 * epoch
 
-@pytest.mark.parametrize("kind", [Lanes, RandomWindows])
-def test_a_batch_is_a_function_of_its_step(kind):
-    """Whatever was read before, and in another process: so a resumed run reads the same."""
-    first, second = (kind(Epochs(torch.arange(500)), SIZE, Window(3, 8), 5) for _ in range(2))
-    forwards = [first.batch(step) for step in range(70)]
-    for step in (69, 3, 3, 0, 42):
-        again = second.batch(step)
-        assert torch.equal(again.inputs, forwards[step].inputs)
-        assert torch.equal(again.targets, forwards[step].targets)
-        assert again.continues == forwards[step].continues
-    assert not torch.equal(forwards[0].inputs, forwards[1].inputs)
-
-
-@pytest.mark.parametrize("kind", [Lanes, RandomWindows])
-def test_each_token_counts_but_not_the_one_before_them(kind):
-    made = kind(Epochs(torch.tensor([1, 4, 6, 4, 4, 5, 6, 4, 4])), SIZE, Window(1, 2), 0)
-    assert made.counts()["text"].tolist() == [0, 0, 0, 0, 5, 1, 2]
-
-
-@pytest.mark.parametrize("kind", [Lanes, RandomWindows])
-def test_epochs_may_read_other_streams(kind):
-    def draw(epoch):
-        return torch.arange(41) + 100 * epoch
-
-    epochs = Epochs(draw(0), draw)
-    made = kind(epochs, SIZE, Window(2, 4), 1)
-    for step in (0, 17, 3, 11, 2 * made.steps_per_epoch - 1, 12):
-        batch = made.batch(step)
-        assert (batch.inputs // 100).unique().tolist() == [step // made.steps_per_epoch]
-        assert torch.equal(batch.targets, batch.inputs + 1)
-        assert torch.equal(batch.inputs, kind(epochs, SIZE, Window(2, 4), 1).batch(step).inputs)
-
-
-# The held-out stream: each target once, from its true state, however many lanes are read.
-
-
-SIZE_STREAM = TextSize(1, 1)
+        epochs = Epochs(draw(0), draw)
+        made = build(kind, epochs, 2, 4, seed=1)
+        for step in (0, 17, 3, 11, 2 * made.steps_per_epoch - 1, 12):
+            batch = made.batch(step)
+            assert (batch.inputs // 100).unique().tolist() == [step // made.steps_per_epoch]
+            assert torch.equal(batch.targets, batch.inputs + 1)
+            again = build(kind, epochs, 2, 4, seed=1).batch(step)
+            assert torch.equal(batch.inputs, again.inputs)
 
 
 class Visits:
@@ -229,101 +174,94 @@ class Visits:
 
 
 def split(tokens):
-    return StreamSplit(torch.arange(tokens + 1), SIZE_STREAM, 0)
+    return StreamSplit(torch.arange(tokens + 1), SIZE, 0)
 
 
-LENGTHS = [1, 2, WINDOW, 511, 512, 1024, 1025, 5000, 4 * SHORTEST_LANE + 3]
+class TestHeldOut:
+    """Each target once, from its true state, however many lanes are read."""
 
+    LENGTHS = [1, 2, WINDOW, 511, 512, 1024, 1025, 3 * SHORTEST_LANE + 3]
 
-@pytest.mark.parametrize("tokens", LENGTHS)
-@pytest.mark.parametrize("rows", [1, 2, 3, 32])
-@pytest.mark.parametrize("keep", [0.0, 0.5, 1.0])
-def test_each_target_once_from_the_state_that_is_true_there(tokens, rows, keep):
-    visits = Visits(keep)
-    results = split(tokens).walk(visits.visit, visits.initial_state, rows)
-    true = torch.zeros(tokens + 1, dtype=torch.float64)
-    for moment in range(tokens):
-        true[moment + 1] = keep * true[moment] + moment
-    seen = []
-    for inputs, targets, before in results:
-        assert torch.equal(targets, inputs + 1)
-        assert torch.equal(inputs, inputs[:, :1] + torch.arange(inputs.shape[1]))
-        torch.testing.assert_close(before, true[inputs[:, 0]], rtol=1e-6, atol=1e-6)
-        seen += targets.flatten().tolist()
-    assert sorted(seen) == list(range(1, tokens + 1))
+    @pytest.mark.parametrize("tokens", LENGTHS)
+    @pytest.mark.parametrize("rows", [1, 2, 3, 32])
+    @pytest.mark.parametrize("keep", [0.0, 0.5, 1.0])
+    def test_each_target_once_from_the_state_that_is_true_there(self, tokens, rows, keep):
+        visits = Visits(keep)
+        results = split(tokens).walk(visits.visit, visits.initial_state, rows)
+        true = [0.0]
+        for t in range(tokens):
+            true.append(keep * true[t] + t)
+        true, seen = torch.tensor(true, dtype=torch.float64), []
+        for inputs, targets, before in results:
+            assert torch.equal(targets, inputs + 1)
+            assert torch.equal(inputs, inputs[:, :1] + torch.arange(inputs.shape[1]))
+            torch.testing.assert_close(before, true[inputs[:, 0]], rtol=1e-6, atol=1e-6)
+            seen += targets.flatten().tolist()
+        assert sorted(seen) == list(range(1, tokens + 1))
 
+    @pytest.mark.parametrize("rows", [1, 2, 9, 1000])
+    def test_visits_are_bounded_in_rows_and_in_time(self, rows):
+        visits = Visits(0.5)
+        split(5000).walk(visits.visit, visits.initial_state, rows)
+        shapes = [each.inputs.shape for each in visits.batches]
+        assert max(shape[0] for shape in shapes) == min(rows, 5000 // SHORTEST_LANE)
+        assert max(shape[1] for shape in shapes) <= WINDOW
+        assert all(each.continues and each.lengths is None for each in visits.batches)
 
-@pytest.mark.parametrize("rows", [1, 2, 9, 1000])
-def test_visits_are_bounded_in_rows_and_in_time(rows):
-    visits = Visits(0.5)
-    split(5000).walk(visits.visit, visits.initial_state, rows)
-    shapes = [each.inputs.shape for each in visits.batches]
-    assert max(shape[0] for shape in shapes) == min(rows, 5000 // SHORTEST_LANE)
-    assert max(shape[1] for shape in shapes) <= WINDOW
-    assert all(each.continues and each.lengths is None for each in visits.batches)
+    @pytest.mark.parametrize(("keep", "passes"), [(0.0, 1), (0.5, 1), (1.0, 8)])
+    def test_a_state_that_forgets_is_read_once_and_another_as_often_as_needed(self, keep, passes):
+        """Besides the guess, which reads one window of each lane."""
+        visits = Visits(keep)
+        split(8 * 1024).walk(visits.visit, visits.initial_state, 8)
+        assert len(visits.batches) == 1 + passes * 1024 // WINDOW
 
+    def test_a_model_without_a_state_is_read_once(self):
+        calls = []
 
-@pytest.mark.parametrize(("keep", "passes"), [(0.0, 1), (0.5, 1), (1.0, 8)])
-def test_a_state_that_forgets_is_read_once_and_another_as_often_as_needed(keep, passes):
-    """Besides the guess, which reads one window of each lane."""
-    visits = Visits(keep)
-    split(8 * 1024).walk(visits.visit, visits.initial_state, 8)
-    assert len(visits.batches) == 1 + passes * 1024 // WINDOW
+        def visit(batch, state):
+            calls.append(batch)
+            assert state is None
+            return batch.targets, None
 
+        results = split(1500).walk(visit, lambda rows: None, 2)
+        assert sorted(torch.cat([each.flatten() for each in results])) == list(range(1, 1501))
+        assert len(calls) == 1 + 3
 
-def test_a_model_without_a_state_is_read_once():
-    calls = []
+    def test_states_of_several_tensors_and_integers(self):
+        def visit(batch, state):
+            count, (last, none) = state
+            assert none is None
+            assert torch.equal(last + 1, batch.inputs[:, 0])
+            assert count.dtype == torch.long
+            return count, (count + batch.inputs.shape[1], (batch.inputs[:, -1], None))
 
-    def visit(batch, state):
-        calls.append(batch)
-        assert state is None
-        return batch.targets, None
+        def initial_state(rows):
+            return torch.zeros(rows, dtype=torch.long), (torch.full((rows,), -1), None)
 
-    results = split(1500).walk(visit, lambda rows: None, 2)
-    assert sorted(torch.cat([each.flatten() for each in results]).tolist()) == list(range(1, 1501))
-    assert len(calls) == 1 + 3
+        guessed = []
 
+        def forgiving(batch, state):
+            """The guess begins in the middle of a lane, with a state from nowhere; look behind."""
+            if len(guessed) < 1:
+                guessed.append(batch)
+                state = state[0], (batch.inputs[:, 0] - 1, None)
+            elif not torch.equal(state[0], batch.inputs[:, 0]):
+                return None, (state[0] + batch.inputs.shape[1], (batch.inputs[:, -1], None))
+            return visit(batch, state)
 
-def test_states_of_several_tensors_and_integers():
-    def visit(batch, state):
-        count, (last, none) = state
-        assert none is None
-        assert torch.equal(last + 1, batch.inputs[:, 0])
-        assert count.dtype == torch.long
-        return count, (count + batch.inputs.shape[1], (batch.inputs[:, -1], None))
+        results = split(2 * 600 + 1).walk(forgiving, initial_state, 2)
+        assert [each.tolist() for each in results] == [[0, 600], [256, 856], [512, 1112], [1200]]
 
-    def initial_state(rows):
-        return torch.zeros(rows, dtype=torch.long), (torch.full((rows,), -1), None)
+    def test_it_says_what_it_holds(self):
+        made = StreamSplit(torch.tensor([1, 4, 3, 3]), TextSize(3, 7), 2)
+        assert (made.tokens, made.size, made.unknown) == (3, TextSize(3, 7), 2)
 
-    guessed = []
-
-    def forgiving(batch, state):
-        """The guess begins in the middle of a lane, with a state from nowhere; look behind it."""
-        if len(guessed) < 1:
-            guessed.append(batch)
-            state = state[0], (batch.inputs[:, 0] - 1, None)
-        elif not torch.equal(state[0], batch.inputs[:, 0]):
-            return None, (state[0] + batch.inputs.shape[1], (batch.inputs[:, -1], None))
-        return visit(batch, state)
-
-    results = split(2 * 600 + 1).walk(forgiving, initial_state, 2)
-    assert [each.tolist() for each in results] == [[0, 600], [256, 856], [512, 1112], [1200]]
-
-
-def test_says_what_it_holds_stream():
-    made = StreamSplit(torch.tensor([1, 4, 3, 3]), TextSize(3, 7), 2)
-    assert (made.tokens, made.size, made.unknown) == (3, TextSize(3, 7), 2)
-
-
-def test_a_state_that_is_no_number_is_read_to_an_end():
-    visits = Visits(float("nan"))
-    results = split(4 * 600).walk(visits.visit, visits.initial_state, 4)
-    targets = [each.flatten() for _, each, _ in results]
-    assert sorted(torch.cat(targets).tolist()) == list(range(1, 2401))
-    assert len(visits.batches) == 1 + 4 * 3
-
-
-# The data kind `text`: where a text is cut, and what is too little of it.
+    def test_a_state_that_is_no_number_is_read_to_an_end(self):
+        visits = Visits(float("nan"))
+        results = split(4 * 600).walk(visits.visit, visits.initial_state, 4)
+        targets = [each.flatten() for _, each, _ in results]
+        assert sorted(torch.cat(targets).tolist()) == list(range(1, 2401))
+        assert len(visits.batches) == 1 + 4 * 3
 
 
 LETTERS = "".join(chr(0x4E00 + i) for i in range(3000))  # each character tells its own position
@@ -342,12 +280,6 @@ def make(tmp_path):
     return build
 
 
-def fitted(made):
-    tokenizer = CharTokenizer()
-    tokenizer.fit(made.training_texts()["text"])
-    return {"text": tokenizer}
-
-
 def of(alphabet):
     return {"text": CharTokenizer(alphabet=alphabet)}
 
@@ -357,27 +289,19 @@ def training_text(made):
     return train
 
 
-def streams(dataset):
-    return [dataset.train._epochs.first] + [
-        None if part is None else part.stream for part in (dataset.valid, dataset.test)
-    ]
-
-
 class TestSplit:
     @pytest.mark.parametrize("count", [30, 31, 99, 1000, 1003])
     @pytest.mark.parametrize("split", [[0.9, 0.05, 0.05], [0.7, 0.2, 0.1], [0.8, 0.1, 0.1]])
     def test_parts_lie_one_behind_the_other_at_exact_places(self, make, count, split):
         made = make(LETTERS[:count], split=split)
         shares = [Fraction(str(share)) for share in split]
-        ends = [int(count * sum(shares[: i + 1])) for i in range(3)]
-        assert training_text(made) == LETTERS[: ends[0]]
+        ends = [0, *(int(count * sum(shares[: i + 1])) for i in range(3))]
+        assert training_text(made) == LETTERS[: ends[1]]
         dataset = made.encode(of(LETTERS))
-        assert dataset.train.tokens == ends[0]
-        assert dataset.valid.tokens == ends[1] - ends[0]
-        assert dataset.test.tokens == ends[2] - ends[1]
-        sizes = [dataset.train.size, dataset.valid.size, dataset.test.size]
-        assert [size.bytes for size in sizes] == [3 * size.chars for size in sizes]
-        assert sum(size.chars for size in sizes) == count
+        parts = [dataset.train, dataset.valid, dataset.test]
+        assert [part.tokens for part in parts] == [ends[i + 1] - ends[i] for i in range(3)]
+        assert [part.size.bytes for part in parts] == [3 * part.size.chars for part in parts]
+        assert sum(part.size.chars for part in parts) == count
 
     @settings(deadline=None, max_examples=30)
     @given(count=st.integers(20, 3000))
@@ -387,38 +311,32 @@ class TestSplit:
         spec = {"name": "text", "path": str(path), "split": [0.9, 0, 0.1]}
         assert len(training_text(data.build(spec, seed=1))) == int(count * 0.9)
 
-    def test_held_out_parts_begin_behind_the_last_token_before(self, make):
+    @pytest.mark.parametrize(
+        ("text", "split", "valid", "test"),
+        [
+            (LETTERS[:100], [0.8, 0.1, 0.1], range(4 + 79, 4 + 90), range(4 + 89, 104)),
+            (LETTERS[:100], [0.9, 0, 0.1], None, range(4 + 89, 104)),
+            ("abc", [0.1, 0.4, 0.5], [BOS, 4], [4, 5, 6]),  # nothing is before
+            (LETTERS[:100], [0.5, 0.25, 0], range(4 + 49, 4 + 75), None),
+        ],
+    )
+    def test_held_out_parts_begin_behind_the_last_token_before(
+        self, make, text, split, valid, test
+    ):
+        made = make(text, split=split)
+        for name, wanted in (("valid", valid), ("test", test)):
+            part = made.held_out(name, of(text))
+            assert (part and part.stream.tolist()) == (wanted and [*wanted])
+
+    def test_the_tokenizer_learns_from_the_training_part_alone(self, make, fit):
         made = make(LETTERS[:100], split=[0.8, 0.1, 0.1])
-        whole = torch.arange(4, 104)
-        train, valid, test = streams(made.encode(of(LETTERS[:100])))
-        assert train.tolist() == [BOS, *whole[:80].tolist()]
-        assert torch.equal(valid, whole[79:90])
-        assert torch.equal(test, whole[89:])
-
-    def test_the_test_part_follows_training_where_nothing_is_between(self, make):
-        made = make(LETTERS[:100], split=[0.9, 0, 0.1])
-        _, valid, test = streams(made.encode(of(LETTERS[:100])))
-        assert valid is None
-        assert test.tolist() == list(range(4 + 89, 104))
-
-    def test_where_nothing_is_before_a_part_begins_with_bos(self, make):
-        made = make("abc", split=[0.1, 0.4, 0.5])
-        assert made.held_out("valid", of("abc")).stream.tolist() == [BOS, 4]
-        assert made.held_out("test", of("abc")).stream.tolist() == [4, 5, 6]
-
-    def test_shares_need_not_use_up_the_text(self, make):
-        made = make(LETTERS[:1000], split=[0.1, 0.05, 0])
-        dataset = made.encode(fitted(made))
-        assert (dataset.train.tokens, dataset.valid.tokens, dataset.test) == (100, 50, None)
-
-    def test_the_tokenizer_learns_from_the_training_part_alone(self, make):
-        made = make(LETTERS[:100], split=[0.8, 0.1, 0.1])
-        dataset = made.encode(fitted(made))
-        assert UNK not in dataset.train._epochs.first
+        dataset = made.encode(fit(made))
+        assert len(dataset.train.counts()["text"]) == 84
+        assert not dataset.train.counts()["text"][UNK]
         assert (dataset.valid.unknown, dataset.test.unknown) == (10, 10)
 
     @pytest.mark.parametrize("split", [[0, 0.5, 0.5], [0.8, 0.2, 0.1], [0.9, 0.1, 1e-5]])
-    def test_shares_that_are_none_are_refused(self, make, split):
+    def test_shares_that_do_not_add_up_are_refused(self, make, split):
         with pytest.raises(OptionError, match="`split` must be shares of 1 with some for training"):
             make(LETTERS, split=split)
 
@@ -437,74 +355,71 @@ class TestTooLittle:
                 ask()
 
     @pytest.mark.parametrize(("windows", "needed"), [("lanes", 3 * 8 + 8), ("random", 8 + 1)])
-    def test_the_minimum_is_named_and_suffices(self, make, windows, needed):
+    def test_the_minimum_is_named_and_suffices(self, make, said, windows, needed):
         options = {"windows": windows, "batch_size": 3, "window": 8, "split": [1, 0, 0]}
-        made = make("a" * (needed - 1), **options)
-        with pytest.raises(DataError) as caught:
-            made.encode(fitted(made))
-        assert str(caught.value).endswith(
-            f"text.txt: {needed - 1} training tokens are too few: batch_size 3 and window 8 "
-            f"need at least {needed}"
-        )
-        train = make("a" * needed, **options)
-        train = train.encode(fitted(train)).train
-        for step in range(3 * train.steps_per_epoch):
-            assert train.batch(step).inputs.shape[1] > 0
+        for count in (1, needed - 1):
+            message = said(make("a" * count, **options).encode, of("a"))
+            assert message.endswith(
+                f"text.txt: {count} training tokens are too few: batch_size 3 and window 8 "
+                f"need at least {needed}"
+            )
+        train = make("a" * needed, **options).encode(of("a")).train
         assert train.batch(0).inputs.shape == (3, 8)
+        steps = range(3 * train.steps_per_epoch)
+        assert all(train.batch(step).inputs.shape[1] > 0 for step in steps)
 
-    def test_one_character(self, make):
-        made = make("a", split=[1, 0, 0])
-        with pytest.raises(DataError, match="1 training tokens are too few"):
-            made.encode(fitted(made))
-
-    def test_a_missing_file_is_named_only_when_it_is_read(self, tmp_path):
+    def test_a_missing_file_is_named_only_when_it_is_read(self, tmp_path, said):
         made = data.build({"name": "text", "path": str(tmp_path / "none.txt")}, seed=1)
-        with pytest.raises(DataError, match=r"none\.txt: cannot be read"):
-            made.training_texts()
+        assert "none.txt: cannot be read" in said(made.training_texts)
+
+    def test_a_part_without_tokens_is_refused(self, make, said, fit):
+        made = make("a b c d " * 20 + " " * 40)
+        known = fit(made, text=WordTokenizer())
+        message = said(made.held_out, "test", known)
+        assert message.endswith("text.txt: the test part has no tokens (20 characters)")
 
 
-class TestOptions:
-    def test_a_source_is_needed(self):
-        with pytest.raises(
-            OptionError, match="`path`, `train` or `corpus` must say where the text comes from"
-        ):
-            data.build("text", seed=1)
+@pytest.mark.parametrize(
+    ("option", "value", "wanted"),
+    [
+        ("windows", "lane", "'lanes' or 'random'"),
+        ("batch_size", 0, "at least 1"),
+        ("window", 1.5, "an integer"),
+        ("errors", "ignore", "'strict' or 'replace'"),
+        ("corpus", "shakespear", "no corpus named 'shakespear'"),
+    ],
+)
+def test_wrong_values_are_named(make, option, value, wanted):
+    with pytest.raises(OptionError, match=f"^{option}: .*{wanted}"):
+        make(LETTERS, **{option: value})
 
-    def test_a_path_comes_before_a_corpus(self, make):
-        made = make(LETTERS[:100], corpus="unicode_names")
-        assert training_text(made) == LETTERS[:80]
 
-    @pytest.mark.parametrize(
-        ("option", "value", "wanted"),
-        [
-            ("windows", "lane", "'lanes' or 'random'"),
-            ("batch_size", 0, "at least 1"),
-            ("window", 1.5, "an integer"),
-            ("errors", "ignore", "'strict' or 'replace'"),
-            ("corpus", "shakespear", "no corpus named 'shakespear'"),
-        ],
-    )
-    def test_wrong_values_are_named(self, make, option, value, wanted):
-        with pytest.raises(OptionError, match=f"^{option}: .*{wanted}"):
-            make(LETTERS, **{option: value})
+def test_a_source_is_needed_and_a_path_comes_before_a_corpus(make):
+    with pytest.raises(
+        OptionError, match="`path`, `train` or `corpus` must say where the text com"
+    ):
+        data.build("text", seed=1)
+    made = make(LETTERS[:100], corpus="unicode_names")
+    assert training_text(made) == LETTERS[:80]
 
-    def test_faults_of_the_encoding_can_be_replaced(self, make):
-        text = b"abcdefgh\xff" * 30
-        with pytest.raises(DataError, match="invalid UTF-8 at byte 8"):
-            make(text).training_texts()
-        made = make(text, errors="replace", split=[1, 0, 0])
-        assert training_text(made) == "abcdefgh\ufffd" * 30
+
+def test_faults_of_the_encoding_can_be_replaced(make, said):
+    text = b"abcdefgh\xff" * 30
+    assert "invalid UTF-8 at byte 8" in said(make(text).training_texts)
+    made = make(text, errors="replace", split=[1, 0, 0])
+    assert training_text(made) == "abcdefgh\ufffd" * 30
 
 
 class TestPartsOfTheirOwn:
     """Running text in several files: what each part is made of, and what is said of it."""
 
     TEXTS = {"train": "abc\n" * 20, "valid": "cab\n", "test": "bca\nb"}
+    NAMED = {part: f"parts/{part}.txt" for part in TEXTS}
 
     @pytest.fixture
     def folder(self, place):
         for part, text in self.TEXTS.items():
-            place.write(f"parts/{part}.txt", text)
+            place.write(self.NAMED[part], text)
         return place.folder / "parts"
 
     def parts(self, **options):
@@ -522,22 +437,16 @@ class TestPartsOfTheirOwn:
         [
             {"path": "parts"},
             {"path": "parts", "valid": "valid.txt"},
-            {"train": "parts/train.txt", "valid": "parts/valid.txt", "test": "parts/test.txt"},
+            NAMED,
             {"path": "parts", "train": "tr*.txt", "test": ["test.txt"]},
         ],
     )
-    def test_each_has_its_files(self, folder, options):
+    def test_each_has_its_files_and_begins_anew(self, folder, options):
         made, texts = self.parts(**options)
         assert texts == [*self.TEXTS.values()]
-        names = {f"{part}.txt" for part in self.TEXTS}
-        assert {name.split("/")[-1] for name in made.fingerprint()} == names
+        assert {*made.fingerprint()} == {*self.NAMED.values()}
         assert made.remarks() == ()
-
-    def test_each_begins_anew(self, folder):
-        made, _ = self.parts(path="parts")
-        split = made.held_out("test", of("\nabc"))
-        assert split.stream[0] == BOS
-        assert split.tokens == len(self.TEXTS["test"])
+        assert made.held_out("test", of("\nabc")).stream[0] == BOS
 
     def test_packed_ones_are_found_by_the_names_that_they_had(self, folder):
         for part in self.TEXTS:
@@ -550,8 +459,8 @@ class TestPartsOfTheirOwn:
             assert all(name.endswith(".txt.gz") for name in made.fingerprint())
 
     def test_several_are_read_one_behind_the_other(self, place):
-        for number, text in (("10", "c"), ("2", "\ufeffb\n"), ("1", "a")):
-            place.write(f"more/sub/{number}.txt", text * 9 if text == "c" else text)
+        for number, text in (("10", "c" * 9), ("2", "\ufeffb\n"), ("1", "a")):
+            place.write(f"more/sub/{number}.txt", text)
         options = {"split": [1, 0, 0], "batch_size": 1, "window": 2}
         made, texts = self.parts(path="more/**/*.txt", **options)
         assert texts == ["a\n" + "c" * 9 + "\nb\n", None, None]
@@ -559,7 +468,7 @@ class TestPartsOfTheirOwn:
         made, texts = self.parts(train=["more/sub/2.txt", "more/sub/10.txt"], **options)
         assert texts[0] == "b\n" + "c" * 9
 
-    def test_what_is_odd_is_said(self, folder, place):
+    def test_what_is_odd_is_remarked(self, folder, place):
         place.write("parts/blank.txt", " \n\n")
         made, texts = self.parts(path="parts", valid="blank.txt", test="train.txt")
         assert texts[1:] == [None, self.TEXTS["train"]]
@@ -572,10 +481,9 @@ class TestPartsOfTheirOwn:
         assert texts[2] is None
         assert made.remarks() == ("parts/test.txt: not there, so there is no such part",)
 
-    def test_a_share_that_is_empty_is_said(self, make):
+    def test_a_share_that_is_empty_is_remarked(self, make):
         made = make("ab" * 15, split=[0.98, 0.01, 0.01])
-        dataset = made.encode(of("ab"))
-        assert dataset.valid is None
+        assert made.encode(of("ab")).valid is None
         [remark] = made.remarks()
         assert remark.endswith("no text for the valid part, so there is none")
         assert make(LETTERS[:100], split=[1, 0, 0]).remarks() == ()
@@ -598,19 +506,9 @@ class TestPartsOfTheirOwn:
             self.parts(**options)
 
 
-class Drawn(CharTokenizer):
-    """Pieces that the seed draws: each character, or each character twice."""
-
-    samples = True
-
-    def sample(self, text, seed):
-        tokens = self.encode(text)
-        return tokens.repeat(2) if seed % 2 else tokens
-
-
 @pytest.mark.parametrize("windows", ["lanes", "random"])
-def test_a_tokenizer_that_samples_reads_each_epoch_anew(make, windows):
-    sampled = {"text": Drawn(alphabet=LETTERS)}
+def test_a_tokenizer_that_samples_reads_each_epoch_anew(make, doubling, windows):
+    sampled = {"text": doubling(alphabet=LETTERS)}
     makes = [make(LETTERS[:400], windows=windows) for _ in range(2)]
     made, again = (each.encode(sampled).train for each in makes)
     assert made.tokens in {320, 640}
@@ -618,35 +516,18 @@ def test_a_tokenizer_that_samples_reads_each_epoch_anew(make, windows):
     for epoch in range(12):
         step = epoch * made.steps_per_epoch + 1
         batch = made.batch(step)
+        assert batch.continues == (windows == "lanes")
         kinds.add(bool((batch.inputs[:, 1:] == batch.inputs[:, :-1]).any()))
     assert kinds == {False, True}
     assert torch.equal(again.batch(step).inputs, batch.inputs)
     assert makes[0].encode(sampled).valid.tokens == 40
 
 
-def test_a_part_without_tokens_is_refused(make):
-    made = make("a b c d " * 20 + " " * 40)
-    tokenizer = WordTokenizer()
-    tokenizer.fit([training_text(made)])
-    with pytest.raises(DataError, match=r"text\.txt: the test part has no tokens \(20 char"):
-        made.held_out("test", {"text": tokenizer})
-
-
-def test_windows_are_what_the_option_says(make):
-    for windows, continues in (("lanes", True), ("random", False)):
-        made = make(LETTERS[:500], windows=windows)
-        assert made.encode(fitted(made)).train.batch(1).continues == continues
-
-
-def test_the_fingerprint_is_that_of_the_bytes(make):
+def test_the_fingerprint_is_that_of_the_bytes_or_of_a_corpus(make):
     content = b"\xef\xbb\xbfabc\r\n" * 20
-    made = make(content)
-    [(name, digest)] = made.fingerprint().items()
+    [(name, digest)] = make(content).fingerprint().items()
     assert name.endswith("text.txt")
     assert digest == hashlib.sha256(content).hexdigest()
-
-
-def test_a_corpus_is_a_text():
     made = data.build({"name": "text", "corpus": "unicode_names"}, seed=1)
     assert list(made.fingerprint()) == ["unicode_names"]
     assert training_text(made).startswith("SPACE\nEXCLAMATION MARK\n")
@@ -658,32 +539,23 @@ def test_prompts_are_texts_as_they_are(make):
     assert prompts.tokens.tolist() == [[5, 4, 0, 0], [BOS, 0, 0, 0], [4, 5, UNK, 5]]
     assert prompts.lengths.tolist() == [2, 1, 4]
     assert not made.ends
-
-
-def test_prompts_of_none_are_none(make):
-    prompts = make(LETTERS[:100]).prompts([], of("ab"))
+    prompts = made.prompts([], of("ab"))
     assert prompts.tokens.shape[0] == prompts.lengths.shape[0] == 0
 
 
-class TestPassages:
-    """Of the last 10 of 30 characters, which are the test part."""
-
-    def passages(self, make, prompt_size, length, split=(2 / 3, 0, 1 / 3)):
-        made = make("abcdefghijklmnopqrst0123456789", split=split)
-        known = of("abcdefghijklmnopqrst0123456789")
-        return [
-            (each.source, *each.references)
-            for each in made.passages("test", known, prompt_size, length)
-        ]
-
-    def test_what_is_left_over_goes_between(self, make):
-        assert self.passages(make, 1, 2) == [("0", "12"), ("3", "45"), ("6", "78")]
-        assert self.passages(make, 2, 2) == [("01", "23"), ("56", "78")]
-
-    def test_a_prompt_may_be_empty(self, make):
-        assert self.passages(make, 0, 5) == [("", "01234"), ("", "56789")]
-
-    def test_there_is_none_where_there_is_no_room(self, make):
-        assert self.passages(make, 6, 5) == []
-        assert self.passages(make, None, 1) == []  # the usual prompt is too long
-        assert self.passages(make, 1, 1, split=(1, 0, 0)) == []
+@pytest.mark.parametrize(
+    ("prompt_size", "length", "share", "passages"),
+    [
+        # Of the last 10 of 30 characters; what is left over goes between.
+        (1, 2, 1 / 3, [("0", "12"), ("3", "45"), ("6", "78")]),
+        (2, 2, 1 / 3, [("01", "23"), ("56", "78")]),
+        (0, 5, 1 / 3, [("", "01234"), ("", "56789")]),
+        (6, 5, 1 / 3, []),
+        (None, 1, 1 / 3, []),  # the usual prompt is too long
+        (1, 1, 0, []),
+    ],
+)
+def test_passages_are_evenly_spread(make, prompt_size, length, share, passages):
+    text = "abcdefghijklmnopqrst0123456789"
+    found = make(text, split=(2 / 3, 0, share)).passages("test", of(text), prompt_size, length)
+    assert [(each.source, *each.references) for each in found] == passages

@@ -7,9 +7,11 @@ from collections import Counter
 import pytest
 import torch
 
-from seqgen.decoders import Start
+from seqgen.decoders import Start, constrain, constraints, decoders
+from seqgen.state import reorder
 
 VOCAB = 5
+BATCH = 12
 
 
 class Table:
@@ -23,16 +25,14 @@ class Table:
         self.seen.append(len(tokens))
         return self.log_probs[tokens], state
 
-    def start(self, batch=1, numbers=None):
-        """Sources that begin behind token 0, 1, 2, ..."""
+    def start(self, batch=1, sequence_ids=None):
+        """Sources that begin after token 0, 1, 2, ..."""
         tokens = torch.arange(batch) % len(self.log_probs)
-        return Start(tokens, None, None, numbers)
+        return Start(tokens, None, None, sequence_ids)
 
     def rescore(self, start, source, tokens):
         """What the table gives to each token of a sequence, read alone from its beginning."""
-        row = torch.tensor([source])
-        parts = (start.tokens, start.state, start.context)
-        last, state, context = (None if each is None else each[row] for each in parts)
+        last, state, context, _ = rows_of(start, [source])
         found = []
         for token in tokens:
             log_probs, state = self.step(last, state, context)
@@ -42,22 +42,19 @@ class Table:
 
     def enumerate(self, start, source, limits):
         """Every sequence of a source: its tokens, and what the table gives to each of them."""
-        row = torch.tensor([source])
-        last, state, context = (None if each is None else each[row] for each in start[:3])
+        last, state, context, _ = rows_of(start, [source])
         live, over = [((), ())], {}
         for left in reversed(range(limits.max_length)):
             log_probs, state = self.step(last, state, context)
-            scores = log_probs.tolist()
             rows = []
             for row, (tokens, past) in enumerate(live):
-                for token, score in enumerate(scores[row]):
+                for token, score in enumerate(log_probs[row].tolist()):
                     if left and token not in limits.ends:
                         rows.append((row, (*tokens, token), (*past, score)))
                     else:
                         over[*tokens, token] = (*past, score)
             live = [path for _, *path in rows]
-            parents = torch.tensor([row for row, *_ in rows], dtype=torch.long)
-            state = None if state is None else state[parents]
+            state = reorder(state, torch.tensor([row for row, *_ in rows], dtype=torch.long))
             last = torch.tensor([tokens[-1] for tokens, _ in live], dtype=torch.long)
         return over
 
@@ -76,20 +73,59 @@ class Deep(Table):
         logits = 2 * self.log_probs[tokens] + 2 * self.log_probs.T[history] + context
         return logits.log_softmax(-1), history
 
-    def start(self, batch=1, numbers=None):
+    def start(self, batch=1, sequence_ids=None):
         context = torch.randn(batch, len(self.log_probs), generator=torch.manual_seed(5))
-        return Start(torch.arange(batch) % 3, torch.arange(batch) % 2, context, numbers)
+        return Start(torch.arange(batch) % 3, torch.arange(batch) % 2, context, sequence_ids)
+
+
+class Secondary:
+    """A model that generates with another: it is given which of its sources the batch has."""
+
+    def __init__(self, stepper):
+        self.step = stepper.step
+        self.whole = stepper.start(BATCH)
+
+    def start(self, batch):
+        return reorder(self.whole, batch)
 
 
 def logits(vocab=VOCAB, seed=1):
     return 1.5 * torch.randn(vocab, vocab, generator=torch.Generator().manual_seed(seed))
 
 
+def digits(text):
+    """A tokenizer: digits are their own tokens."""
+    return list(map(int, text))
+
+
+def rows_of(start, rows):
+    return reorder(start, torch.tensor(rows))
+
+
+def build(spec):
+    return decoders.build(spec, seed=3, vocab_size=VOCAB)
+
+
+def constrained(decoder, chosen, stepper, start, limits, batch=None):
+    """What a decoder, or the one of that name, finds in constraints."""
+    decoder = build(decoder) if isinstance(decoder, str) else decoder
+    return decoder.decode(*constrain(chosen, stepper, start, limits, batch), limits)
+
+
+def tokens_of(found):
+    return [[each.tokens for each in own] for own in found]
+
+
+def kept_tokens(scores):
+    """Which tokens of a row are possible."""
+    return scores.isfinite().nonzero().flatten().tolist()
+
+
 @pytest.fixture
 def follow():
     """A function: do `draws`, sequences, follow the transition probabilities `steps`?
 
-    `steps[last][token]` as lists, sequences begin behind token 0. The chi-square test, failing
+    `steps[last][token]` as lists, sequences begin after token 0. The chi-square test, failing
     once in a thousand times by chance.
     """
 
@@ -128,39 +164,34 @@ def deep():
 
 
 @pytest.fixture
-def tables():
-    """A function from logits `[vocab, vocab]` to a table."""
-    return Table
+def counting():
+    """A table in which i is almost surely followed by i + 1, modulo 5."""
+    return Table(20 * torch.eye(5).roll(1, 1))
 
 
 @pytest.fixture
-def deeps():
-    """A function from a seed to random scores that depend on all tokens before."""
-    return lambda seed: Deep(logits(seed=seed))
-
-
-class Reading:
-    """A model that reads along: it is given which of its sources the batch has."""
-
-    def __init__(self, stepper):
-        self.step = stepper.step
-        self.whole = stepper.start(12)
-
-    def start(self, batch):
-        return Start(*(None if each is None else each[batch] for each in self.whole))
+def even():
+    """A table in which all tokens are equally probable."""
+    return Table(torch.zeros(5, 5))
 
 
 @pytest.fixture
 def other():
     """Another model than `deep`, with the same tokens."""
-    return Reading(Deep(logits(seed=4)))
+    return Secondary(Deep(logits(seed=4)))
 
 
 @pytest.fixture
 def supplied(other):
     """What constraints are given: digits are their own tokens, and each run is `other`."""
-    return {
-        "vocab_size": VOCAB,
-        "encode": lambda text: list(map(int, text)),
-        "load": {"other": other}.get,
-    }
+    return {"vocab_size": VOCAB, "encode": digits, "load": {"other": other}.get}
+
+
+@pytest.fixture(params=decoders.names())
+def decoder(request, small):
+    return build(small(decoders, request.param))
+
+
+@pytest.fixture(params=constraints.names())
+def constraint(request, small, supplied):
+    return constraints.build(small(constraints, request.param), **supplied)

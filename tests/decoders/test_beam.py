@@ -1,24 +1,25 @@
-"""BeamSearch: what it costs, and who leaves when."""
+"""The decoders `beam` and `diverse_beam`, against enumeration and plain searches of their own."""
 
 import pytest
 import torch
 
-from seqgen.decoders import Beam, DiverseBeam, Forbid, Greedy, Limits, Start, decoders
+from seqgen.decoders import Beam, DiverseBeam, Greedy, Limits, WithoutTokens, decoders
 from seqgen.decoders.beam import BeamSearch
-from seqgen.decoders.search import LengthNormalisation, best
+from seqgen.decoders.search import best
 from seqgen.options import OptionError
 
+from .conftest import VOCAB, Deep, Table, logits, rows_of, tokens_of
 
-@pytest.fixture
-def counting(tables):
-    """A table in which i is almost surely followed by i + 1, modulo 5."""
-    return tables(20 * torch.eye(5).roll(1, 1))
-
-
-@pytest.fixture
-def asked():
-    """The sizes of `totals` and the counts of a search of two groups of three."""
-    return []
+NORMALISATIONS = [
+    ("none", 1.0),
+    ("power", 0.0),
+    ("power", 0.4),
+    ("power", 1.0),
+    ("power", -0.7),
+    ("gnmt", 4.0),
+    ("gnmt", 0.6),
+]
+normalised = pytest.mark.parametrize("normalisation", NORMALISATIONS, ids=str)
 
 
 def test_it_stops_when_no_path_can_win_any_more(counting):
@@ -39,46 +40,30 @@ def test_sources_leave_when_they_are_done(counting):
     assert counting.seen == [4, 6, 4, 2]
 
 
-def test_no_more_rows_than_there_are_paths(tables):
-    even = tables(torch.zeros(5, 5))
+def test_no_more_rows_than_there_are_paths(even):
     Beam(100, 100).decode(even, even.start(2), Limits(5, (0,)))
     assert even.seen == [2 * min(4**i, 100) for i in range(5)]
 
 
 @pytest.mark.parametrize(("ends", "count"), [((), 3), ((1,), 6), ((1, 3, 4), 12), ((1, 1), 6)])
-def test_each_group_sees_enough_to_go_on_whatever_ends(deep, asked, ends, count):
-    def pick(totals, vocab, count):
-        asked.append((tuple(totals.shape), vocab, count))
-        return best(totals, count)
+def test_each_group_sees_enough_to_go_on_whatever_ends(deep, ends, count):
+    asked = []
 
-    BeamSearch(6, 6, LengthNormalisation(), pick, groups=2).run(
-        deep, deep.start(3), Limits(2, ends)
-    )
+    class Noting(BeamSearch):
+        beam_size = n_best = 6
+        groups, length_normalisation, alpha, width = 2, "none", 1.0, 3
+
+        def __init__(self):
+            self.normalisation = Beam().normalisation
+
+        def pick(self, totals, vocab, count):
+            asked.append((tuple(totals.shape), vocab, count))
+            return best(totals, count)
+
+    Noting().decode(deep, deep.start(3), Limits(2, ends))
     assert asked[0] == ((6, 5), 5, min(count, 5))
     places = 5 * min(3, 5 - len(set(ends)))
     assert asked[1] == ((6, places), 5, min(count, places))
-
-
-@pytest.mark.parametrize("groups", [0, 4, 12])
-def test_groups_of_unequal_size_are_refused(groups):
-    message = f"`groups` must divide `beam_size`, which is 6, but is {groups}"
-    with pytest.raises(ValueError, match=message):
-        BeamSearch(6, 1, LengthNormalisation(), best, groups)
-
-
-# The decoder `beam`, against enumeration and against a beam search that never stops early.
-
-
-VOCAB = 5
-NORMALISATIONS = [
-    ("none", 1.0),
-    ("power", 0.0),
-    ("power", 0.4),
-    ("power", 1.0),
-    ("power", -0.7),
-    ("gnmt", 4.0),
-    ("gnmt", 0.6),
-]
 
 
 def rank(normalisation, log_probs):
@@ -91,19 +76,10 @@ def rank(normalisation, log_probs):
     return score / {"none": 1, "power": length**alpha, "gnmt": ((5 + length) / 6) ** alpha}[formula]
 
 
-def standing(hypothesis):
-    return hypothesis.score if hypothesis.rank is None else hypothesis.rank
-
-
-def as_pairs(found):
-    return [(each.tokens, each.log_probs, each.finished) for each in found]
-
-
 def plain_beam(table, start, source, limits, beam_size):
     """All that a beam comes by when it goes on to the maximum length, in the order of finding."""
     live, found = [((), (), 0.0)], []
-    row = torch.tensor([source])
-    last, state, context = (each[row] for each in start[:3])
+    last, state, context, _ = rows_of(start, [source])
     for left in reversed(range(limits.max_length)):
         log_probs, state = table.step(last, state, context)
         every = [
@@ -130,25 +106,25 @@ def plain_beam(table, start, source, limits, beam_size):
     return found
 
 
-@pytest.mark.parametrize(("ends", "models"), [((2,), 20), ((0, 3), 20), ((), 2)])
-def test_a_beam_as_wide_as_the_space_is_enumeration(deeps, ends, models):
+@pytest.mark.parametrize(("ends", "models"), [((2,), 10), ((0, 3), 10), ((), 2)])
+def test_a_beam_as_wide_as_the_space_is_enumeration(ends, models):
     limits = Limits(4, ends)
     for seed in range(models):
-        deep = deeps(seed)
+        deep = Deep(logits(seed=seed))
         start = deep.start(2)
         every = [deep.enumerate(start, source, limits) for source in range(2)]
         for normalisation in NORMALISATIONS[::2]:
             found = Beam(VOCAB**4, VOCAB**4, *normalisation).decode(deep, start, limits)
             for source, each in enumerate(found):
                 ranks = [rank(normalisation, past) for past in every[source].values()]
-                assert [standing(one) for one in each] == sorted(ranks, reverse=True)
+                assert [one.ranking_score for one in each] == sorted(ranks, reverse=True)
                 assert {one.tokens: one.log_probs for one in each} == every[source]
 
 
-@pytest.mark.parametrize("normalisation", NORMALISATIONS, ids=str)
-def test_stopping_early_loses_nothing(deeps, normalisation):
-    for seed in range(12):
-        deep = deeps(seed)
+@normalised
+def test_stopping_early_loses_nothing(normalisation):
+    for seed in range(9):
+        deep = Deep(logits(seed=seed))
         start, limits = deep.start(3), Limits(8, [(2,), (1, 4), ()][seed % 3])
         for beam_size in (1, 2, 5, 7):
             n_best = min(beam_size, 3)
@@ -156,65 +132,72 @@ def test_stopping_early_loses_nothing(deeps, normalisation):
             for source in range(3):
                 every = plain_beam(deep, start, source, limits, beam_size)
                 every.sort(key=lambda each: -rank(normalisation, each[1]))
-                assert as_pairs(found[source]) == every[:n_best]
+                pairs = [(each.tokens, each.log_probs, each.finished) for each in found[source]]
+                assert pairs == every[:n_best]
 
 
-@pytest.mark.parametrize("normalisation", NORMALISATIONS, ids=str)
-def test_more_hypotheses_do_not_change_the_first_ones(deep, normalisation):
+@pytest.mark.parametrize(
+    ("make", "enough"),
+    [(lambda n, how: Beam(6, n, *how), 6), (lambda n, how: DiverseBeam(6, 2, 1.0, n, *how), 4)],
+    ids=["beam", "diverse_beam"],
+)
+@normalised
+def test_more_hypotheses_do_not_change_the_first_ones(deep, normalisation, make, enough):
     start, limits = deep.start(10), Limits(9, (2,))
-    most = Beam(6, 6, *normalisation).decode(deep, start, limits)
+    most = make(6, normalisation).decode(deep, start, limits)
+    assert max(map(len, most)) >= enough
     for n_best in range(1, 6):
-        found = Beam(6, n_best, *normalisation).decode(deep, start, limits)
+        found = make(n_best, normalisation).decode(deep, start, limits)
         assert found == [each[:n_best] for each in most]
 
 
-@pytest.mark.parametrize("normalisation", NORMALISATIONS, ids=str)
+@normalised
 def test_the_list_is_sorted_by_rank_and_has_each_sequence_once(deep, normalisation):
     start, limits = deep.start(10), Limits(9, (2, 4))
     for each in Beam(6, 6, *normalisation).decode(deep, start, limits):
         assert len({one.tokens for one in each}) == len(each) == 6
-        assert [standing(one) for one in each] == sorted(map(standing, each), reverse=True)
+        ranks = [one.ranking_score for one in each]
+        assert ranks == sorted(ranks, reverse=True)
+        assert ranks == [rank(normalisation, one.log_probs) for one in each]
         for one in each:
-            assert standing(one) == rank(normalisation, one.log_probs)
             assert one.score == rank(("none", 0), one.log_probs)
             assert (one.rank is None) == (normalisation[0] == "none")
 
 
 @pytest.mark.parametrize("ends", [(), (2,), (0, 4)])
-def test_one_path_is_greedy(deeps, ends):
+def test_one_path_is_greedy(ends):
     for seed in range(10):
-        deep = deeps(seed)
+        deep = Deep(logits(seed=seed))
         start, limits = deep.start(12), Limits([9, 0, 1, 7, 9, 9, 3, 2, 9, 9, 9, 9], ends)
         assert Beam(1).decode(deep, start, limits) == Greedy().decode(deep, start, limits)
 
 
 @pytest.mark.parametrize("ends", [(), (0,), (1,), (4,)])
-def test_one_path_is_greedy_where_tokens_are_equal(tables, ends):
-    even = tables(torch.zeros(5, 5))
+def test_one_path_is_greedy_where_tokens_tie(even, ends):
     start, limits = even.start(3), Limits(4, ends)
     assert Beam(1).decode(even, start, limits) == Greedy().decode(even, start, limits)
 
 
-def test_of_equals_the_earliest_path_and_the_lowest_id_in_any_batch(tables):
-    even = tables(torch.zeros(700, 700))
+def test_ties_go_to_the_earliest_path_and_the_lowest_id_in_any_batch():
+    even = Table(torch.zeros(700, 700))
     for batch in (1, 2, 33):
         found = Beam(3, 3).decode(even, even.start(batch), Limits(2))
-        assert [[one.tokens for one in each] for each in found] == [
-            [(0, 0), (0, 1), (0, 2)]
-        ] * batch
+        assert tokens_of(found) == [[(0, 0), (0, 1), (0, 2)]] * batch
 
 
-def test_impossible_tokens_are_never_chosen(table):
+@pytest.mark.parametrize(
+    ("forbidden", "wanted"),
+    [([0, 1, 4], [(2,), (3, 2), (3, 3, 2), (3, 3, 3)]), ([0, 1, 3, 4], [(2,)])],
+)
+def test_impossible_tokens_are_never_chosen(table, forbidden, wanted):
     """Rather are there fewer hypotheses."""
-    two = Forbid(table, [0, 1, 4])
-    [found] = Beam(9, 9).decode(two, table.start(1), Limits(3, (2,)))
-    assert sorted(each.tokens for each in found) == [(2,), (3, 2), (3, 3, 2), (3, 3, 3)]
-    [found] = Beam(9, 9).decode(Forbid(table, [0, 1, 3, 4]), table.start(1), Limits(3, (2,)))
-    assert [each.tokens for each in found] == [(2,)]
+    stepper = WithoutTokens(table, forbidden)
+    [found] = Beam(9, 9).decode(stepper, table.start(1), Limits(3, (2,)))
+    assert sorted(each.tokens for each in found) == wanted
 
 
-def test_unfinished_ones_compete_at_the_maximum_length(tables):
-    table = tables(torch.tensor([[0.0, 3.0, 1.0], [0.0, 3.0, 1.0], [0.0, 0.0, 0.0]]))
+def test_unfinished_ones_compete_at_the_maximum_length():
+    table = Table(torch.tensor([[0.0, 3.0, 1.0], [0.0, 3.0, 1.0], [0.0, 0.0, 0.0]]))
     [found] = Beam(2, 2, "power").decode(table, table.start(1), Limits(4, (2,)))
     assert [(each.tokens, each.finished) for each in found] == [
         ((1, 1, 1, 1), False),
@@ -222,10 +205,10 @@ def test_unfinished_ones_compete_at_the_maximum_length(tables):
     ]
 
 
-def test_nothing_has_the_highest_rank_there_is(table):
-    for formula, wanted in [("none", None), ("power", 0.0), ("gnmt", 0.0)]:
-        [[found]] = Beam(2, 2, formula).decode(table, table.start(1), Limits(0))
-        assert found.rank == wanted
+@pytest.mark.parametrize(("formula", "rank"), [("none", None), ("power", 0.0), ("gnmt", 0.0)])
+def test_nothing_has_the_highest_rank_there_is(table, formula, rank):
+    [[found]] = Beam(2, 2, formula).decode(table, table.start(1), Limits(0))
+    assert found.rank == rank
 
 
 def test_the_same_end_token_twice_is_one(deep):
@@ -234,44 +217,22 @@ def test_the_same_end_token_twice_is_one(deep):
     assert Beam(3, 3).decode(deep, start, Limits(6, (2, 2))) == once
 
 
-@pytest.mark.parametrize("normalisation", NORMALISATIONS, ids=str)
+@normalised
 def test_a_source_alone_is_what_it_is_in_a_batch(deep, normalisation):
     decoder, start = Beam(4, 4, *normalisation), deep.start(12)
     lengths = [9, 0, 1, 7, 9, 2, 3, 2, 9, 5, 9, 9]
     found = decoder.decode(deep, start, Limits(lengths, (2,)))
     for source, length in enumerate(lengths):
-        row = torch.tensor([source])
-        alone = Start(start.tokens[row], start.state[row], start.context[row])
-        assert decoder.decode(deep, alone, Limits(length, (2,))) == [found[source]]
+        alone = decoder.decode(deep, rows_of(start, [source]), Limits(length, (2,)))
+        assert alone == [found[source]]
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"beam_size": 0}, "`beam_size` must be at least 1, but is 0"),
-        ({"n_best": 0}, "`n_best` must be from 1 to `beam_size`, which is 5, but is 0"),
-        ({"n_best": 6}, "`n_best` must be from 1 to `beam_size`, which is 5, but is 6"),
-        ({"alpha": 20.0}, "`alpha` must be from -10 to 10, but is 20.0"),
-        ({"length_normalisation": "mean"}, "`length_normalisation` must be one of none, power"),
-    ],
-)
-def test_options_out_of_range_are_refused(options, message):
-    with pytest.raises(ValueError, match=message):
-        Beam(**options)
-    with pytest.raises(OptionError):
-        decoders.build({"name": "beam", **options})
-
-
-# The decoder `diverse_beam`: groups that keep out of one another's way.
-
-
-NORMALISATIONS_DIVERSE_BEAM = [("none", 1.0), ("power", 1.0), ("gnmt", 0.6)]
+# The decoder `diverse_beam`: groups that avoid one another's tokens.
 
 
 def plain_groups(table, start, source, length, groups, strength):
     """Groups of one path each and no end tokens, token by token."""
-    row = torch.tensor([source])
-    paths = [([], *(each[row] for each in start[:3])) for _ in range(groups)]
+    paths = [([], *rows_of(start, [source])[:3]) for _ in range(groups)]
     for _ in range(length):
         chosen, grown = [], []
         for tokens, last, before, context in paths:
@@ -287,8 +248,8 @@ def plain_groups(table, start, source, length, groups, strength):
     return {tuple(tokens) for tokens, *_ in paths}
 
 
-@pytest.mark.parametrize("normalisation", NORMALISATIONS_DIVERSE_BEAM, ids=str)
 @pytest.mark.parametrize("strength", [0.0, 3.0])
+@normalised
 def test_one_group_is_beam(deep, normalisation, strength):
     start, limits = deep.start(9), Limits([7, 0, 1, 8, 8, 8, 3, 2, 5], (2, 4))
     wanted = Beam(4, 3, *normalisation).decode(deep, start, limits)
@@ -316,46 +277,40 @@ def test_a_great_penalty_begins_each_group_with_other_tokens(deep):
     assert len({each.tokens[0] for each in found}) == 4
 
 
-@pytest.mark.parametrize("normalisation", NORMALISATIONS_DIVERSE_BEAM, ids=str)
-def test_more_hypotheses_do_not_change_the_first_ones_diverse_beam(deep, normalisation):
-    start, limits = deep.start(10), Limits(9, (2,))
-    most = DiverseBeam(6, 2, 1.0, 6, *normalisation).decode(deep, start, limits)
-    assert max(map(len, most)) > 3
-    for n_best in range(1, 6):
-        found = DiverseBeam(6, 2, 1.0, n_best, *normalisation).decode(deep, start, limits)
-        assert found == [each[:n_best] for each in most]
-
-
-def test_an_end_token_is_a_token_too(tables):
+def test_an_end_token_is_a_token_too():
     """Where the first group ends, the second one is kept from ending."""
-    table = tables(torch.tensor([[0.0, 0.0, 3.0, 2.0]] * 4))
+    table = Table(torch.tensor([[0.0, 0.0, 3.0, 2.0]] * 4))
     [found] = DiverseBeam(2, 2, 2.0, 2).decode(table, table.start(1), Limits(2, (2,)))
     assert [each.tokens for each in found] == [(2,), (3, 3)]
 
 
-def test_no_path_no_penalty(tables):
-    """Where a group has fewer paths than rows, the idle rows keep nobody from a token."""
-    logits = torch.full((3, 3), float("-inf"))
-    logits[:, 1] = 0.0
-    logits[:, 2] = -1.0
-    table = tables(logits)
+def test_no_path_no_penalty():
+    """Where a group has fewer paths than rows, the idle rows keep no group from a token."""
+    scores = torch.tensor([[float("-inf"), 0.0, -1.0]] * 3)
+    table = Table(scores)
     [found] = DiverseBeam(8, 2, 1e-3, 8).decode(table, table.start(1), Limits(1))
     assert [each.tokens for each in found] == [(1,), (2,)]
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("name", "options", "message"),
     [
-        ({"groups": 4}, "`groups` must divide `beam_size`, which is 6, but is 4"),
-        ({"groups": 0}, "`groups` must divide `beam_size`, which is 6, but is 0"),
-        ({"n_best": 7}, "`n_best` must be from 1 to `beam_size`, which is 6, but is 7"),
-        ({"diversity_strength": -1.0}, "`diversity_strength` must be at least 0 and finite"),
-        ({"diversity_strength": float("inf")}, "`diversity_strength` must be at least 0 and"),
-        ({"diversity_strength": float("nan")}, "`diversity_strength` must be at least 0 and"),
+        ("beam", {"beam_size": 0}, "`beam_size` must be at least 1 and at most 1000000, but is 0"),
+        ("beam", {"n_best": 0}, "`n_best` must be at least 1 and"),
+        ("beam", {"n_best": 6}, "`n_best` must be from 1 to `beam_size`, which is 5, but is 6"),
+        ("beam", {"alpha": 20.0}, "`alpha` must be at least -10 and at most 10, but is 20"),
+        ("beam", {"length_normalisation": "mean"}, "`length_normalisation` must be 'none', "),
+        ("diverse_beam", {"groups": 4}, "`groups` must divide `beam_size`, which is 6, but is 4"),
+        ("diverse_beam", {"groups": 12}, "`groups` must divide `beam_size`, which is 6, but is 12"),
+        ("diverse_beam", {"groups": 0}, "`groups` must be at least 1"),
+        ("diverse_beam", {"n_best": 7}, "`n_best` must be from 1 to `beam_size`, which is 6"),
+        ("diverse_beam", {"diversity_strength": -1.0}, "`diversity_strength` must be at least"),
+        ("diverse_beam", {"diversity_strength": float("inf")}, "`diversity_strength` must"),
+        ("diverse_beam", {"diversity_strength": float("nan")}, "`diversity_strength` must"),
     ],
-)
-def test_options_out_of_range_are_refused_diverse_beam(options, message):
+)  # fmt: skip
+def test_options_out_of_range_are_refused(name, options, message):
     with pytest.raises(ValueError, match=message):
-        DiverseBeam(**options)
+        decoders.entry(name).factory(**options)
     with pytest.raises(OptionError):
-        decoders.build({"name": "diverse_beam", **options})
+        decoders.build({"name": name, **options})

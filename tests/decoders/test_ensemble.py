@@ -1,81 +1,57 @@
-"""Models that read along."""
+"""Models that generate together: the constraints `ensemble` and `language_model`."""
 
 import pytest
 import torch
 
-from seqgen.decoders import Ensemble, Forbid, LanguageModelFusion, Limits, constrain, decoders
-from seqgen.decoders.ensemble import read_along
+from seqgen.decoders import Ensemble, LanguageModelFusion, Limits, WithoutTokens
+from seqgen.decoders.ensemble import combine_models
 
-LIMITS = Limits(7, (2,))
+from .conftest import build, constrained, tokens_of
 
-
-def second(log_probs, others):
-    return others[0]
-
-
-def test_each_reads_with_its_own_start_state_and_context(deep, other):
-    batch = torch.tensor([3, 1, 0, 7, 5])
-    begun = read_along((deep, deep.start(5)), [other], batch, second)
-    for search in ("greedy", "beam"):
-        decoder = decoders.build(search, seed=3, vocab_size=5)
-        assert decoder.decode(*begun, LIMITS) == decoder.decode(other, other.start(batch), LIMITS)
+LIMITS = Limits(6, (2,))
+BATCH = torch.tensor([3, 1, 0, 7])
 
 
-# The constraint `ensemble`.
+@pytest.mark.parametrize("search", ["greedy", "beam"])
+def test_each_reads_with_its_own_start_state_and_context(deep, other, search):
+    begun = combine_models(deep, deep.start(4), [other], BATCH, lambda first, others: others[0])
+    found = build(search).decode(*begun, LIMITS)
+    assert found == build(search).decode(other, other.start(BATCH), LIMITS)
 
 
-LIMITS_ENSEMBLE = Limits(6, (2,))
-
-
-@pytest.fixture
-def first_scores(deep, other):
-    """A function from an ensemble to the scores of its first step, and those of its members."""
-
-    def scores(ensemble):
-        start, batch = deep.start(4), torch.tensor([3, 1, 0, 7])
-        stepper, begun = ensemble.wrap(Forbid(deep, [1]), start, LIMITS_ENSEMBLE, batch)
-        members = Forbid(deep, [1]).step(*start[:3])[0], other.step(*other.start(batch)[:3])[0]
-        return stepper.step(*begun[:3])[0], *members
-
-    return scores
-
-
-def test_probabilities_are_averaged(first_scores, other):
-    found, mine, theirs = first_scores(Ensemble(["other"], {"other": other}.get))
-    wanted = ((mine.exp() + theirs.exp()) / 2).log()
-    wanted[:, 1] = float("-inf")
-    torch.testing.assert_close(found, wanted)
-
-
-def test_by_weight(first_scores, other):
-    ensemble = Ensemble(["other", "again"], lambda run: other, (1, 2, 3))
-    found, mine, theirs = first_scores(ensemble)
-    wanted = ((mine.exp() + 5 * theirs.exp()) / 6).log()
-    wanted[:, 1] = float("-inf")
-    torch.testing.assert_close(found, wanted)
-
-
-def test_or_multiplied(first_scores, other):
-    found, mine, theirs = first_scores(
-        Ensemble(["other"], {"other": other}.get, (1, 3), average="product")
-    )
-    torch.testing.assert_close(found, 0.25 * mine + 0.75 * theirs)
+@pytest.mark.parametrize(
+    ("runs", "weights", "average", "wanted"),
+    [
+        (["other"], (), "mean", lambda mine, theirs: ((mine.exp() + theirs.exp()) / 2).log()),
+        (
+            ["other", "other"],
+            (1, 2, 3),
+            "mean",
+            lambda mine, theirs: ((mine.exp() + 5 * theirs.exp()) / 6).log(),
+        ),
+        (["other"], (1, 3), "product", lambda mine, theirs: 0.25 * mine + 0.75 * theirs),
+    ],
+)
+def test_probabilities_are_averaged_by_weight_or_multiplied(
+    deep, other, runs, weights, average, wanted
+):
+    ensemble = Ensemble(runs, {"other": other}.get, weights, average)
+    own, start = WithoutTokens(deep, [1]), deep.start(4)
+    stepper, begun = ensemble.wrap(own, start, LIMITS, BATCH)
+    mine, theirs = own.step(*start[:3])[0], other.step(*other.start(BATCH)[:3])[0]
+    expected = wanted(mine, theirs)
+    expected[:, 1] = float("-inf")  # what is impossible to the run's own model stays so
+    torch.testing.assert_close(stepper.step(*begun[:3])[0], expected)
 
 
 @pytest.mark.parametrize("average", ["mean", "product"])
 def test_a_weight_of_nothing_is_no_say(deep, other, average):
-    greedy, batch = decoders.build("greedy"), torch.arange(8)
-
-    def found(*weights):
+    batch, greedy = torch.arange(8), build("greedy")
+    for weights, model in (((1, 0), deep), ((0, 1), other)):
         ensemble = Ensemble(["other"], {"other": other}.get, weights, average)
-        begun = constrain([ensemble], deep, deep.start(8), LIMITS_ENSEMBLE, batch)
-        return [each.tokens for [each] in greedy.decode(*begun, LIMITS_ENSEMBLE)]
-
-    assert found(1, 0) == [
-        each.tokens for [each] in greedy.decode(deep, deep.start(8), LIMITS_ENSEMBLE)
-    ]
-    wanted = greedy.decode(other, other.start(batch), LIMITS_ENSEMBLE)
-    assert found(0, 1) == [each.tokens for [each] in wanted]
+        found = constrained(greedy, [ensemble], deep, deep.start(8), LIMITS, batch)
+        start = deep.start(8) if model is deep else other.start(batch)
+        assert tokens_of(found) == tokens_of(greedy.decode(model, start, LIMITS))
 
 
 @pytest.mark.parametrize(
@@ -87,46 +63,36 @@ def test_a_weight_of_nothing_is_no_say(deep, other, average):
         ((1, float("inf")), "`weights` must be at least 0 and not all 0, but are"),
     ],
 )
-def test_other_weights_are_refused(weights, message):
+def test_other_weights_of_an_ensemble_are_refused(weights, message):
     with pytest.raises(ValueError, match=message):
         Ensemble(["other"], {}.get, weights)
 
 
-# The constraint `language_model`.
-
-
-LIMITS_LANGUAGE_MODEL = Limits(6, (2,))
-
-
 @pytest.mark.parametrize("weight", [0.0, 0.3, 2.0])
-def test_scores_are_sums(deep, other, weight):
+def test_scores_of_a_language_model_are_added(deep, other, weight):
     fusion = LanguageModelFusion("other", {"other": other}.get, weight)
-    start, batch = deep.start(4), torch.tensor([3, 1, 0, 7])
-    stepper, begun = fusion.wrap(deep, start, LIMITS_LANGUAGE_MODEL, batch)
-    reading = other.start(batch)
-    state, one, two = begun.state, start.state, reading.state
+    start, theirs = deep.start(4), other.start(BATCH)
+    stepper, begun = fusion.wrap(deep, start, LIMITS, BATCH)
+    state, one, two = begun.state, start.state, theirs.state
     for tokens in (None, torch.tensor([1, 0, 4, 3]), torch.tensor([0, 0, 1, 2])):
-        first, second = (start.tokens, reading.tokens) if tokens is None else (tokens, tokens)
+        first, second = (start.tokens, theirs.tokens) if tokens is None else (tokens, tokens)
         found, state = stepper.step(first, state, begun.context)
         mine, one = deep.step(first, one, start.context)
-        theirs, two = other.step(second, two, reading.context)
-        torch.testing.assert_close(found, mine + weight * theirs)
+        added, two = other.step(second, two, theirs.context)
+        torch.testing.assert_close(found, mine + weight * added)
 
 
-def test_a_heavy_one_decides(deep, other):
-    greedy, batch = decoders.build("greedy"), torch.arange(8)
+def test_a_heavy_language_model_decides(deep, other):
+    batch = torch.arange(8)
     fusion = LanguageModelFusion("other", {"other": other}.get, 1e4)
-    start = deep.start(8)
-    found = greedy.decode(
-        *constrain([fusion], deep, start, LIMITS_LANGUAGE_MODEL, batch), LIMITS_LANGUAGE_MODEL
-    )
-    wanted = greedy.decode(other, other.start(batch), LIMITS_LANGUAGE_MODEL)
-    assert [each.tokens for [each] in found] == [each.tokens for [each] in wanted]
+    found = constrained("greedy", [fusion], deep, deep.start(8), LIMITS, batch)
+    wanted = build("greedy").decode(other, other.start(batch), LIMITS)
+    assert tokens_of(found) == tokens_of(wanted)
 
 
 @pytest.mark.parametrize("weight", [-0.1, float("inf"), float("nan")])
-def test_other_weights_are_refused_language_model(weight):
-    with pytest.raises(ValueError, match="`weight` must be at least 0 and finite, but is"):
+def test_other_weights_of_a_language_model_are_refused(weight):
+    with pytest.raises(ValueError, match="`weight` must be at least 0 and at most 1e\\+30, but is"):
         LanguageModelFusion("other", {}.get, weight)
 
 

@@ -1,14 +1,14 @@
-"""The search of one source, fed by hand."""
-
-import itertools
+"""The decoder `exact`: the search of one source, fed by hand, and all of it by enumeration."""
 
 import numpy as np
 import pytest
 import torch
 
-from seqgen.decoders import Exact, Forbid, Hypothesis, Limits, MinimumLength, Start, decoders
+from seqgen.decoders import Exact, Greedy, Hypothesis, Limits, MinimumLength, Start, WithoutTokens
 from seqgen.decoders.exact import BestFirst, Node, Scores
 from seqgen.decoders.search import LengthNormalisation
+
+from .conftest import Table
 
 IS_END = np.array([False, False, True])
 
@@ -84,7 +84,7 @@ def test_no_room_has_nothing_to_do(begin):
     assert search.results() == [Hypothesis((), 0.0, False)]
 
 
-def test_dead_ends_are_given_up_and_the_longest_one_is_what_comes_of_them(begin):
+def test_dead_ends_are_given_up_and_the_longest_one_is_the_output(begin):
     search = begin(max_nodes=4)
     [root] = search.pick(1)
     search.expand(root, scores(t0=-1.0, t1=-2.0, t2=float("-inf")), IS_END, None)
@@ -109,22 +109,13 @@ BATCH = 6
 FORMULAS = [("none", 1.0), ("power", 1.0), ("power", 0.4), ("power", -0.5), ("gnmt", 1.5)]
 
 
-def every_sequence(limit, ends):
-    """All sequences of 5 tokens that end with their first end token or at the limit."""
-    for length in range(1, limit + 1):
-        for tokens in itertools.product(range(5), repeat=length):
-            over = length == limit or tokens[-1] in ends
-            if over and not set(tokens[:-1]) & set(ends):
-                yield tokens
-
-
-def enumerated(model, start, source, limit, ends, normalisation):
+def enumerated(model, start, source, limits, normalisation):
     """All sequences with their ranks, the best first."""
-    found = []
-    for tokens in every_sequence(limit, ends):
-        rank = sum(model.rescore(start, source, tokens)) / normalisation.divisor(len(tokens))
-        found.append((rank, tokens))
-    return sorted(found, reverse=True)
+    every = model.enumerate(start, source, limits).items()
+    return sorted(
+        ((sum(past) / normalisation.divisor(len(tokens)), tokens) for tokens, past in every),
+        reverse=True,
+    )
 
 
 @pytest.mark.parametrize(("formula", "alpha"), FORMULAS)
@@ -132,10 +123,9 @@ def enumerated(model, start, source, limit, ends, normalisation):
 def test_it_finds_the_best_of_all(deep, formula, alpha, limit, ends):
     start = deep.start(2)
     decoder = Exact(n_best=4, length_normalisation=formula, alpha=alpha)
-    found = decoder.decode(deep, start, Limits(limit, ends))
-    normalisation = LengthNormalisation(formula, alpha)
-    for source, hypotheses in enumerate(found):
-        wanted = enumerated(deep, start, source, limit, ends, normalisation)[:4]
+    limits, normalisation = Limits(limit, ends), LengthNormalisation(formula, alpha)
+    for source, hypotheses in enumerate(decoder.decode(deep, start, limits)):
+        wanted = enumerated(deep, start, source, limits, normalisation)[:4]
         assert [each.tokens for each in hypotheses] == [tokens for _, tokens in wanted]
         ranks = [each.score if formula == "none" else each.rank for each in hypotheses]
         assert ranks == pytest.approx([rank for rank, _ in wanted], abs=1e-5)
@@ -152,14 +142,14 @@ def test_how_many_paths_a_step_reads_does_not_matter(deep, nodes_at_once):
 
 def test_all_sequences_where_there_are_no_more(deep):
     [found] = Exact(n_best=500).decode(deep, deep.start(1), Limits(3, (2,)))
-    assert len(found) == len(list(every_sequence(3, (2,))))
+    assert len(found) == len(deep.enumerate(deep.start(1), 0, Limits(3, (2,))))
     assert len({each.tokens for each in found}) == len(found)
 
 
 @pytest.mark.parametrize("max_nodes", [1, 10, 40, 150])
 def test_without_enough_budget_it_says_so_and_is_no_worse_than_greedy(deep, max_nodes):
     limits = Limits(12, (2,))
-    greedy = decoders.build("greedy").decode(deep, deep.start(BATCH), limits)
+    greedy = Greedy().decode(deep, deep.start(BATCH), limits)
     true = Exact(n_best=3, max_nodes=100_000).decode(deep, deep.start(BATCH), limits)
     found = Exact(n_best=3, max_nodes=max_nodes).decode(deep, deep.start(BATCH), limits)
     assert all(each.complete for several in true for each in several)
@@ -172,8 +162,8 @@ def test_without_enough_budget_it_says_so_and_is_no_worse_than_greedy(deep, max_
         assert not all(each.complete for several in found for each in several)
 
 
-def test_a_model_that_is_sure_costs_little(tables):
-    sure = tables(12 * torch.eye(5).roll(1, 1))
+def test_a_model_that_is_sure_costs_little():
+    sure = Table(12 * torch.eye(5).roll(1, 1))
     [[found]] = Exact().decode(sure, sure.start(1), Limits(300, (2,)))
     assert found.tokens == (1, 2)
     assert len(sure.seen) <= 3
@@ -183,7 +173,7 @@ def test_a_model_that_is_sure_costs_little(tables):
 
 
 def test_the_budget_is_kept(deep):
-    Exact(max_nodes=50).decode(Forbid(deep, [2]), deep.start(1), Limits(100))
+    Exact(max_nodes=50).decode(WithoutTokens(deep, [2]), deep.start(1), Limits(100))
     assert sum(deep.seen) <= 50 + 100
 
 
@@ -192,7 +182,7 @@ def test_paths_of_different_lengths_keep_what_constraints_remember(deep):
     stepper, start = MinimumLength(2).wrap(deep, plain, limits, None)
     found = Exact(n_best=2).decode(stepper, start, limits)
     for source, hypotheses in enumerate(found):
-        every = enumerated(deep, plain, source, 4, (2,), LengthNormalisation())
+        every = enumerated(deep, plain, source, limits, LengthNormalisation())
         wanted = [rank for rank, tokens in every if len(tokens) > 2][:2]
         assert [each.score for each in hypotheses] == pytest.approx(wanted, abs=1e-5)
         assert all(len(each.tokens) > 2 for each in hypotheses)
@@ -200,7 +190,7 @@ def test_paths_of_different_lengths_keep_what_constraints_remember(deep):
 
 @pytest.mark.parametrize("name", ["n_best", "max_nodes", "nodes_at_once"])
 def test_nothing_of_a_size_is_refused(name):
-    with pytest.raises(ValueError, match=f"`{name}` must be at least 1, but is 0"):
+    with pytest.raises(ValueError, match=f"`{name}` must be at least 1 and"):
         Exact(**{name: 0})
 
 

@@ -1,4 +1,4 @@
-"""The past of paths."""
+"""The past of paths, and the constraints that look at it."""
 
 import itertools
 
@@ -6,23 +6,25 @@ import pytest
 import torch
 
 from seqgen.decoders import (
-    Forbid,
     ForcedPrefix,
     Limits,
     MinimumLength,
     NoRepeatNgram,
     Past,
     RepetitionPenalty,
-    constrain,
-    decoders,
+    WithoutTokens,
 )
 from seqgen.decoders.history import check_known
 from seqgen.state import concatenate
 
+from .conftest import BATCH, constrained, digits
+
+searches = pytest.mark.parametrize("search", ["greedy", "multinomial", "beam"])
+
 
 @pytest.fixture
 def past(table):
-    """Behind the tokens 0 and 1, the sequences 3 4 0 and 1 2 3 have been read."""
+    """After the tokens 0 and 1, the sequences 3 4 0 and 1 2 3 have been read."""
     start = table.start(2)
     grown = Past.of(start, Limits([5, 4]))
     for tokens in (start.tokens, torch.tensor([3, 1]), torch.tensor([4, 2]), torch.tensor([0, 3])):
@@ -33,73 +35,55 @@ def past(table):
 def test_it_has_what_was_generated(past):
     assert past.generated[:, :4].tolist() == [[3, 4, 0, -1], [1, 2, 3, -1]]
     assert past.lengths.tolist() == [3, 3]
-
-
-def test_the_last_ones(past):
+    assert past.left.tolist() == [2, 1]
     assert past.last(0).shape == (2, 0)
     assert past.last(2).tolist() == [[4, 0], [2, 3]]
     assert past.last(5).tolist() == [[-1, -1, 3, 4, 0], [-1, -1, 1, 2, 3]]
 
 
-def test_rows_of_other_lengths_may_stand_beside(past, table):
+def test_rows_of_other_lengths_may_share_a_batch(past, table):
     fresh = Past.of(table.start(1), Limits(5)).reading(torch.tensor([0]))
     for _ in range(20):
         past = past.reading(torch.tensor([1, 4]))
-    both = concatenate(fresh, past)
-    both = both.reading(torch.tensor([1, 4, 2]))
+    both = concatenate(fresh, past).reading(torch.tensor([1, 4, 2]))
     assert both.lengths.tolist() == [1, 24, 24]
     assert both.generated[:, :24].tolist()[0] == [1] + [-1] * 23
     assert both.generated[:, :24].tolist()[1] == [3, 4, 0] + [1] * 20 + [4]
     assert both.last(2).tolist() == [[-1, 1], [1, 4], [4, 2]]
 
 
-def test_memory_follows_what_was_read_and_not_the_limit(past, table):
+def test_memory_follows_what_was_read_and_not_the_limit(table):
     grown = Past.of(table.start(2), Limits(10**12))
     for _ in range(100):
         grown = grown.reading(torch.tensor([1, 4]))
     assert grown.generated[:, :99].tolist() == [[1] * 99, [4] * 99]
     assert grown.generated.shape[1] < 200
-    assert past.left.tolist() == [2, 1]
     assert grown.left.tolist() == [10**12 - 99] * 2
 
 
-# The check of tokens that options name.
+@pytest.mark.parametrize("tokens", [[0, 1, 2, 4, 5, 9], []])
+def test_tokens_of_the_vocabulary_are_fine(tokens):
+    check_known(tokens, 10, "`tokens`")
 
 
-def test_tokens_of_the_vocabulary_are_fine():
-    assert check_known([0, 1, 2, 4, 5, 9], 10, "`tokens`") is None
-    assert check_known([], 10, "`tokens`") is None
-
-
-@pytest.mark.parametrize("token", [-1, 10, 2**40])
-def test_others_are_not(token):
-    with pytest.raises(ValueError, match=f"`tokens` must have tokens from 0 to 9, but has {token}"):
-        check_known([4, token], 10, "`tokens`")
-
-
-def test_nor_is_the_unknown_one():
-    with pytest.raises(ValueError, match="`text` 'Z' must be known to the tokenizer"):
-        check_known([4, 3], 10, "`text` 'Z'")
+@pytest.mark.parametrize(
+    ("token", "message"),
+    [(n, f"`text` 'Z' must have tokens from 0 to 9, but has {n}") for n in (-1, 10, 2**40)]
+    + [(3, "`text` 'Z' contains a token that is not in the vocabulary")],
+)
+def test_others_are_not(token, message):
+    with pytest.raises(ValueError, match=message):
+        check_known([4, token], 10, "`text` 'Z'")
 
 
 # The constraint `forced_prefix`.
 
 
-BATCH = 12
-
-
-def digits(text):
-    return list(map(int, text))
-
-
-@pytest.mark.parametrize("search", ["greedy", "multinomial", "beam"])
+@searches
 @pytest.mark.parametrize("prefix", [{"text": "140"}, {"tokens": (1, 4, 0)}])
-def test_every_sequence_begins_so_and_is_free_behind(deep, search, prefix):
-    limits = Limits(9, (2,))
-    decoder = decoders.build(search, seed=3, vocab_size=5)
-    forced = ForcedPrefix(5, digits, **prefix)
-    start = deep.start(BATCH)
-    found = decoder.decode(*constrain([forced], deep, start, limits), limits)
+def test_every_sequence_begins_so_and_is_free_after_that(deep, search, prefix):
+    start, forced = deep.start(BATCH), ForcedPrefix(5, digits, **prefix)
+    found = constrained(search, [forced], deep, start, Limits(9, (2,)))
     assert {each.tokens[:3] for [each] in found} == {(1, 4, 0)}
     assert len({each.tokens for [each] in found}) > 3
     for source, [each] in enumerate(found):
@@ -107,61 +91,34 @@ def test_every_sequence_begins_so_and_is_free_behind(deep, search, prefix):
 
 
 def test_it_may_be_longer_than_there_is_room(deep):
-    limits = Limits([1, 0, 2], (2,))
-    constrained = constrain([ForcedPrefix(5, digits, "1401")], deep, deep.start(3), limits)
-    found = decoders.build("greedy").decode(*constrained, limits)
+    forced = ForcedPrefix(5, digits, "1401")
+    found = constrained("greedy", [forced], deep, deep.start(3), Limits([1, 0, 2], (2,)))
     assert [each.tokens for [each] in found] == [(), (), (1,)]
     assert [each.satisfied for [each] in found] == [False, True, False]
 
 
-def test_what_the_stepper_cannot_say_is_not_forced(deep):
-    limits = Limits(4, (2,))
-    constrained = constrain(
-        [ForcedPrefix(5, digits, "14")], Forbid(deep, [4]), deep.start(3), limits
-    )
-    found = decoders.build("greedy").decode(*constrained, limits)
+def test_what_the_stepper_cannot_generate_is_not_forced(deep):
+    forced, stepper = ForcedPrefix(5, digits, "14"), WithoutTokens(deep, [4])
+    found = constrained("greedy", [forced], stepper, deep.start(3), Limits(4, (2,)))
     assert [each.tokens for [each] in found] == [(1,)] * 3
     assert not any(each.finished or each.satisfied for [each] in found)
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"text": "1", "tokens": (1,)}, "give one of them"),
-        ({"tokens": (1, 5)}, "`tokens` must have tokens from 0 to 4, but has 5"),
-        ({"tokens": (-1,)}, "`tokens` must have tokens from 0 to 4, but has -1"),
-        ({"text": "13"}, "`text` '13' must be known to the tokenizer"),
-    ],
-)
-def test_what_no_model_can_say_is_refused(options, message):
-    with pytest.raises(ValueError, match=message):
-        ForcedPrefix(5, digits, **options)
 
 
 # The constraint `minimum_length`.
 
 
-BATCH_MINIMUM_LENGTH = 12
-
-
-@pytest.mark.parametrize("search", ["greedy", "multinomial", "beam"])
+@searches
 @pytest.mark.parametrize("length", [0, 1, 4])
 def test_no_sequence_ends_before(deep, search, length):
-    limits = Limits(9, (2, 4))
-    decoder = decoders.build(search, seed=3, vocab_size=5)
-    found = decoder.decode(
-        *constrain([MinimumLength(length)], deep, deep.start(BATCH_MINIMUM_LENGTH), limits), limits
-    )
-    lengths = [len(each.tokens) - each.finished for [each] in found]
-    assert min(lengths) == length
+    found = constrained(search, [MinimumLength(length)], deep, deep.start(BATCH), Limits(9, (2, 4)))
+    assert min(len(each.tokens) - each.finished for [each] in found) == length
     assert any(each.finished for [each] in found)
 
 
 def test_the_other_scores_stay(deep):
-    start = deep.start(BATCH_MINIMUM_LENGTH)
+    start = deep.start(BATCH)
     stepper, begun = MinimumLength(1).wrap(deep, start, Limits(5, (2,)), None)
-    plain, _ = deep.step(*start[:3])
-    found, _ = stepper.step(*begun[:3])
+    plain, found = deep.step(*start[:3])[0], stepper.step(*begun[:3])[0]
     others = [0, 1, 3, 4]
     assert torch.equal(found[:, others], plain[:, others])
     assert (found[:, 2] == float("-inf")).all()
@@ -170,47 +127,30 @@ def test_the_other_scores_stay(deep):
 class Batch:
     """What a start is made of, as far as this constraint looks."""
 
-    lengths = torch.tensor([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11])
+    lengths = torch.arange(BATCH)
 
 
-@pytest.mark.parametrize("search", ["greedy", "multinomial", "beam"])
+@searches
 def test_no_sequence_ends_before_its_share_of_the_source(deep, search):
-    limits = Limits(30, (2, 4))
-    decoder = decoders.build(search, seed=3, vocab_size=5)
-    start = deep.start(BATCH_MINIMUM_LENGTH)
-    found = decoder.decode(
-        *constrain([MinimumLength(2, ratio=1.5)], deep, start, limits, Batch()), limits
-    )
-    lengths = [len(each.tokens) - each.finished for [each] in found]
+    chosen, limits = [MinimumLength(2, ratio=1.5)], Limits(30, (2, 4))
+    found = constrained(search, chosen, deep, deep.start(BATCH), limits, Batch())
     least = [2, 2, 3, 4, 6, 7, 9, 10, 12, 13, 15, 16]
-    assert all(length >= low for length, low in zip(lengths, least, strict=True))
-    assert sum(length == low for length, low in zip(lengths, least, strict=True)) >= 3
-
-
-@pytest.mark.parametrize("option", ["length", "ratio"])
-def test_below_zero_is_refused(option):
-    with pytest.raises(ValueError, match=f"`{option}` must be at least 0, but is -1"):
-        MinimumLength(**{option: -1})
+    above = [len(each.tokens) - each.finished - n for [each], n in zip(found, least, strict=True)]
+    assert min(above) == 0
+    assert above.count(0) >= 3
 
 
 # The constraint `no_repeat_ngram`.
-
-
-BATCH_NO_REPEAT_NGRAM = 12
 
 
 def ngrams(tokens, size):
     return [tokens[i : i + size] for i in range(len(tokens) - size + 1)]
 
 
-@pytest.mark.parametrize("search", ["greedy", "multinomial", "beam"])
+@searches
 @pytest.mark.parametrize("size", [2, 3])
 def test_no_ngram_comes_twice(deep, search, size):
-    limits = Limits(10)
-    decoder = decoders.build(search, seed=3, vocab_size=5)
-    found = decoder.decode(
-        *constrain([NoRepeatNgram(size)], deep, deep.start(BATCH_NO_REPEAT_NGRAM), limits), limits
-    )
+    found = constrained(search, [NoRepeatNgram(size)], deep, deep.start(BATCH), Limits(10))
     for [each] in found:
         assert len(each.tokens) == 10
         assert len(set(ngrams(each.tokens, size))) == 10 - size + 1
@@ -220,9 +160,8 @@ def test_no_ngram_comes_twice(deep, search, size):
 def test_exactly_the_repetitions_are_banned(deep, size):
     """Compared with looking for each token's n-gram in the sequence."""
     every = list(itertools.product(range(3), repeat=6))
-    start = deep.start(1)._replace(context=torch.zeros(1, 5))
-    start = start._replace(tokens=torch.zeros(len(every), dtype=torch.long))
-    start = start._replace(state=torch.zeros(len(every), dtype=torch.long))
+    zeros = torch.zeros(len(every), dtype=torch.long)
+    start = deep.start(1)._replace(tokens=zeros, state=zeros, context=torch.zeros(1, 5))
     stepper, begun = NoRepeatNgram(size).wrap(deep, start, Limits(7, (4,)), None)
     read, state = begun.tokens, begun.state
     for step in range(7):
@@ -235,24 +174,14 @@ def test_exactly_the_repetitions_are_banned(deep, size):
 
 
 def test_where_all_is_banned_the_sequence_ends(deep):
-    limits = Limits(9, (2,))
-    greedy = decoders.build("greedy")
-    found = greedy.decode(
-        *constrain([NoRepeatNgram(1)], deep, deep.start(BATCH_NO_REPEAT_NGRAM), limits), limits
+    ending, endless = (
+        constrained("greedy", [NoRepeatNgram(1)], deep, deep.start(BATCH), Limits(9, ends))
+        for ends in ((2,), ())
     )
-    assert all(each.finished and each.satisfied for [each] in found)
-    assert all(len(set(each.tokens)) == len(each.tokens) for [each] in found)
-    endless = Limits(9)
-    found = greedy.decode(
-        *constrain([NoRepeatNgram(1)], deep, deep.start(BATCH_NO_REPEAT_NGRAM), endless), endless
-    )
-    assert all(sorted(each.tokens) == [0, 1, 2, 3, 4] for [each] in found)
-    assert not any(each.finished or each.satisfied for [each] in found)
-
-
-def test_a_size_of_nothing_is_refused():
-    with pytest.raises(ValueError, match="`size` must be at least 1, but is 0"):
-        NoRepeatNgram(0)
+    assert all(each.finished and each.satisfied for [each] in ending)
+    assert all(len(set(each.tokens)) == len(each.tokens) for [each] in ending)
+    assert all(sorted(each.tokens) == [0, 1, 2, 3, 4] for [each] in endless)
+    assert not any(each.finished or each.satisfied for [each] in endless)
 
 
 # The constraint `repetition_penalty`.
@@ -260,6 +189,7 @@ def test_a_size_of_nothing_is_refused():
 
 @pytest.mark.parametrize("penalty", [0.5, 1.3, 4.0])
 def test_what_came_before_is_multiplied(deep, penalty):
+    """Where nothing came before, not even the prompt is a repetition."""
     start = deep.start(3)
     stepper, begun = RepetitionPenalty(penalty).wrap(deep, start, Limits(5, (2,)), None)
     state, plain_state, read = begun.state, start.state, start.tokens
@@ -273,13 +203,21 @@ def test_what_came_before_is_multiplied(deep, penalty):
         read = torch.tensor([path[min(step, 2)] for path in paths])
 
 
-def test_the_prompt_is_no_repetition(deep):
-    start = deep.start(3)
-    stepper, begun = RepetitionPenalty(9.0).wrap(deep, start, Limits(5), None)
-    assert torch.equal(stepper.step(*begun[:3])[0], deep.step(*start[:3])[0])
-
-
-@pytest.mark.parametrize("penalty", [0, -1.0, float("inf"), float("nan")])
-def test_a_penalty_that_is_none_is_refused(penalty):
-    with pytest.raises(ValueError, match="`penalty` must be above 0 and finite, but is"):
-        RepetitionPenalty(penalty)
+@pytest.mark.parametrize(
+    ("constraint", "options", "message"),
+    [
+        (ForcedPrefix, {"text": "1", "tokens": (1,)}, "give one of them"),
+        (ForcedPrefix, {"tokens": (1, 5)}, "`tokens` must have tokens from 0 to 4, but has 5"),
+        (ForcedPrefix, {"tokens": (-1,)}, "`tokens` must have tokens from 0 to 4, but has -1"),
+        (ForcedPrefix, {"text": "13"}, "`text` '13' contains a token that is not in the voc"),
+        (MinimumLength, {"length": -1}, "`length` must be at least 0 and"),
+        (MinimumLength, {"ratio": -1}, "`ratio` must be at least 0 and"),
+        (NoRepeatNgram, {"size": 0}, "`size` must be at least 1 and"),
+        *((RepetitionPenalty, {"penalty": each}, "`penalty` must be greater than 0 and at most 1e")
+          for each in (0, -1.0, float("inf"), float("nan"))),
+    ],
+)  # fmt: skip
+def test_options_out_of_range_are_refused(constraint, options, message):
+    given = {"vocab_size": 5, "encode": digits} if constraint is ForcedPrefix else {}
+    with pytest.raises(ValueError, match=message):
+        constraint(**given, **options)

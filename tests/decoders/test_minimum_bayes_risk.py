@@ -1,4 +1,4 @@
-"""How alike sequences are."""
+"""The decoder `minimum_bayes_risk`: its similarities of sequences, and what it makes of them."""
 
 import itertools
 from collections import Counter
@@ -6,11 +6,14 @@ from collections import Counter
 import pytest
 import torch
 
-from seqgen.decoders import Limits, MinimumBayesRisk, Multinomial, Start, decoders
+from seqgen.decoders import Greedy, Limits, MinimumBayesRisk, Multinomial, Start, decoders
 from seqgen.decoders.minimum_bayes_risk import edit, ngram_f
 from seqgen.decoders.noise import child_keys
 from seqgen.errors import DecodeError
 from seqgen.options import OptionError
+from seqgen.state import reorder
+
+from .conftest import Table, tokens_of
 
 SEQUENCES = [
     tuple(each) for length in range(4) for each in itertools.product((0, 1, 7), repeat=length)
@@ -68,8 +71,8 @@ def test_the_rank_is_the_mean_utility_towards_all_samples(deep, utility, similar
     decoder = MinimumBayesRisk(5, seed=3, samples=20, n_best=20, utility=utility)
     for source, found in enumerate(decoder.decode(deep, start, LIMITS)):
         rows = torch.full((20,), source)
-        numbers = child_keys(start.numbers[rows], torch.arange(20))
-        alone = Start(*(each[rows] for each in start[:3]), numbers)
+        alone = reorder(start, rows)
+        alone = alone._replace(sequence_ids=child_keys(alone.ids, torch.arange(20)))
         samples = [each for [each] in Multinomial(seed=3).decode(deep, alone, LIMITS)]
         assert {each.tokens for each in found} == {each.tokens for each in samples}
         for each in found:
@@ -87,49 +90,40 @@ def test_more_samples_change_none_of_those_before(deep):
     assert all(few <= many for few, many in zip(drawn(4), drawn(16), strict=True))
 
 
-def test_the_middle_of_many_is_found(tables):
+def test_the_middle_of_many_is_found():
     """Of one certain beginning and random ends, a sample with the most common end is best."""
     logits = 20 * torch.eye(5).roll(1, 1)
     logits[3] = torch.tensor([0.0, 0.0, -30.0, -30.0, 1.5])
-    table = tables(logits)
-    [found] = MinimumBayesRisk(5, samples=200, n_best=3).decode(
-        table, Start(torch.tensor([2]), None), Limits(2)
-    )
+    table = Table(logits)
+    decoder = MinimumBayesRisk(5, samples=200, n_best=3)
+    [found] = decoder.decode(table, Start(torch.tensor([2]), None), Limits(2))
     assert found[0].tokens == (3, 4)
     assert Counter(each.tokens[0] for each in found) == {3: 3}
 
 
 def test_another_sampler(deep):
-    greedy = decoders.build("greedy").decode(deep, deep.start(5), LIMITS)
+    greedy = Greedy().decode(deep, deep.start(5), LIMITS)
     found = MinimumBayesRisk(5, sampler="greedy").decode(deep, deep.start(5), LIMITS)
-    assert [[each.tokens for each in several] for several in found] == [
-        [each.tokens for each in several] for several in greedy
-    ]
+    assert tokens_of(found) == tokens_of(greedy)
     assert all(each.rank == 1 for [each] in found)
 
 
-def test_a_fault_is_named_by_its_source_and_step(tables):
-    table = tables(20 * torch.eye(5).roll(1, 1))
-    table.log_probs[4] = float("nan")
+def test_a_fault_is_named_by_its_source_and_step(counting):
+    counting.log_probs[4] = float("nan")
     with pytest.raises(DecodeError, match="row 2 at step 3"):
-        MinimumBayesRisk(5).decode(table, table.start(3), Limits(9))
+        MinimumBayesRisk(5).decode(counting, counting.start(3), Limits(9))
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"samples": 0}, "`samples` must be at least 1, but is 0"),
-        ({"n_best": 0}, "`n_best` must be from 1 to `samples`, which is 32, but is 0"),
+        ({"samples": 0}, "`samples` must be at least 1 and"),
+        ({"n_best": 0}, "`n_best` must be at least 1 and"),
         ({"n_best": 33}, "`n_best` must be from 1 to `samples`, which is 32, but is 33"),
-        ({"utility": "taste"}, "`utility` must be edit or ngram_f, but is 'taste'"),
+        ({"utility": "taste"}, "`utility` must be 'edit' or 'ngram_f', but is 'taste'"),
         (
-            {
-                "sampler": {
-                    "name": "greedy",
-                    "constraints": [{"name": "minimum_length", "length": 1}],
-                }
-            },
-            "`sampler` must have no `constraints`",
+            {"sampler": {"name": "greedy", "constraints": ["minimum_length"]}},
+            "`sampler` must have no",
         ),
     ],
 )

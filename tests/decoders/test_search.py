@@ -1,4 +1,4 @@
-"""Paths, and picking the best of equals in a way that no batch can change."""
+"""Paths, the frontier of a search, the best so far, and picking the best among ties."""
 
 import itertools
 
@@ -6,16 +6,17 @@ import pytest
 import torch
 
 from seqgen.decoders import Hypothesis, Limits
+from seqgen.decoders.guards import IMPOSSIBLE
 from seqgen.decoders.search import (
-    IMPOSSIBLE,
+    Expansion,
     Frontier,
-    Growth,
     LengthNormalisation,
     NBest,
     Paths,
     best,
+    live_first,
+    longest_dead_end,
     merge,
-    standing,
 )
 from seqgen.errors import DecodeError
 from seqgen.state import reorder
@@ -23,25 +24,20 @@ from seqgen.state import reorder
 INF = float("inf")
 
 
-def grow(rows, tokens, log_probs, scores):
+def expand(rows, tokens, log_probs, scores):
     floats = [torch.tensor(each, dtype=torch.float64) for each in (log_probs, scores)]
-    return Growth(torch.tensor(rows), torch.tensor(tokens), *floats)
+    return Expansion(torch.tensor(rows), torch.tensor(tokens), *floats)
 
 
 @pytest.fixture
 def paths():
     empty = Paths.empty(2, torch.device("cpu"))
-    return empty.extend(grow([0, 1], [7, 8], [-1.0, -2.0], [-1.0, -2.0]))
-
-
-def test_empty_paths_have_no_tokens_and_score_nothing():
-    empty = Paths.empty(3, torch.device("cpu"))
-    assert empty.length == 0
-    assert empty.scores.tolist() == [0.0] * 3
+    assert (empty.length, empty.scores.tolist()) == (0, [0.0] * 2)
+    return empty.extend(expand([0, 1], [7, 8], [-1.0, -2.0], [-1.0, -2.0]))
 
 
 def test_paths_go_on_from_any_row_several_times_or_never(paths):
-    grown = paths.extend(grow([[1, 1, 0]], [[5, 6, 7]], [[-0.5, -1, -3]], [[-2.5, -3, -4]]))
+    grown = paths.extend(expand([[1, 1, 0]], [[5, 6, 7]], [[-0.5, -1, -3]], [[-2.5, -3, -4]]))
     assert grown.length == 2
     assert grown.tokens.tolist() == [[8, 5], [8, 6], [7, 7]]
     assert grown.log_probs.tolist() == [[-2, -0.5], [-2, -1], [-1, -3]]
@@ -49,18 +45,19 @@ def test_paths_go_on_from_any_row_several_times_or_never(paths):
     assert paths.length == 1
 
 
-def test_are_a_state(paths):
+def test_paths_are_a_state(paths):
     assert reorder(paths, torch.tensor([1, 0])).tokens.tolist() == [[8], [7]]
 
 
-def test_become_hypotheses(paths):
-    growth = grow([1, 0], [5, 6], [-0.5, -1.0], [-2.5, -2.0])
-    finished = torch.tensor([True, False])
-    assert paths.hypotheses(growth, finished, torch.tensor([-1.25, -1.0])) == [
-        Hypothesis((8, 5), -2.5, True, (-2.0, -0.5), -1.25),
-        Hypothesis((7, 6), -2.0, False, (-1.0, -1.0), -1.0),
+def test_those_that_are_over_become_hypotheses(paths):
+    expansion = expand([[1, 0], [0, 1]], [[5, 6], [4, 3]], [[-0.5, -1], [-9, -9]], [[-2.5, -2]] * 2)
+    finished = torch.tensor([[True, False], [False, False]])
+    over = torch.tensor([[True, True], [False, False]])
+    assert paths.hypotheses(expansion, over, finished) == [
+        (0, Hypothesis((8, 5), -2.5, True, (-2.0, -0.5))),
+        (0, Hypothesis((7, 6), -2.0, False, (-1.0, -1.0))),
     ]
-    assert [each.rank for each in paths.hypotheses(growth, finished)] == [None, None]
+    assert paths.hypotheses(expansion, over & False, finished) == []
 
 
 @pytest.mark.parametrize("kinds", [1, 2, 5, 1000])
@@ -74,24 +71,38 @@ def test_the_best_are_those_of_a_stable_sort(kinds, rows, columns):
         assert torch.equal(best(scores, count), wanted[:, :count])
 
 
-def test_there_are_no_more_than_all():
+def test_there_are_no_more_than_all_and_all_impossible_are_ties():
     assert best(torch.tensor([[1.0, 3.0, 2.0]]), 9).tolist() == [[1, 2, 0]]
-
-
-def test_all_impossible_are_equals():
     assert best(torch.full((2, 4), -INF), 3).tolist() == [[0, 1, 2]] * 2
+
+
+def test_the_live_ones_are_first_as_many_as_the_rows_that_stay_need():
+    live = torch.tensor([[False, True, True], [True, True, True], [False, False, True]])
+    found = live_first(live, torch.tensor([True, False, True]))
+    assert found.tolist() == [[1, 2], [0, 1], [2, 0]]
+
+
+def test_of_dead_ends_the_longest_counts_and_then_the_most_probable():
+    short, low, high = (
+        Hypothesis((1,) * n, s, False) for n, s in ((1, -1.0), (2, -9.0), (2, -4.0))
+    )
+    assert longest_dead_end(None, short) is short
+    for one, two, wanted in [(short, low, low), (low, short, low), (low, high, high)]:
+        assert longest_dead_end(one, two) is wanted
+    assert longest_dead_end(high, low) is high
 
 
 # Frontier: rows, states and contexts that belong together.
 
 
 LIMITS = Limits([4, 0, 4, 4])
+BOTH = torch.tensor([True, True])
 
 
-def growth(rows, tokens, log_probs, scores=None):
+def picked(rows, tokens, log_probs, scores=None):
     rows, tokens = torch.tensor(rows), torch.tensor(tokens)
     given = log_probs[rows, tokens].double()
-    return Growth(rows, tokens, given, given if scores is None else scores)
+    return Expansion(rows, tokens, given, given if scores is None else scores)
 
 
 def test_begins_with_the_sources_that_may_have_tokens(deep):
@@ -106,64 +117,54 @@ def test_begins_with_the_sources_that_may_have_tokens(deep):
 def test_what_is_read_after_any_reordering_is_what_the_path_alone_would_read(deep):
     start = deep.start(4)
     log_probs, frontier = Frontier.begin(start, LIMITS).step(deep)
-    picked = growth([[0, 0], [1, 1], [2, 2]], [[4, 1], [0, 3], [2, 2]], log_probs)
-    frontier = frontier.advance(picked, torch.tensor([True, False, True]))
+    expansion = picked([[0, 0], [1, 1], [2, 2]], [[4, 1], [0, 3], [2, 2]], log_probs)
+    frontier = frontier.advance(expansion, torch.tensor([True, False, True]))
     assert frontier.sources.tolist() == [0, 3]
     log_probs, frontier = frontier.step(deep)
-    picked = growth([[1, 0, 1], [2, 3, 2]], [[0, 0, 1], [4, 1, 3]], log_probs)
-    frontier = frontier.advance(picked, torch.tensor([True, True]))
+    expansion = picked([[1, 0, 1], [2, 3, 2]], [[0, 0, 1], [4, 1, 3]], log_probs)
+    frontier = frontier.advance(expansion, BOTH)
     assert frontier.width == 3
     assert frontier.paths.tokens[:3].tolist() == [[1, 0], [4, 0], [1, 1]]
     log_probs, _ = frontier.step(deep)
     for row, tokens in enumerate(frontier.paths.tokens.tolist()):
-        source = [0, 3][row // 3]
         for token in range(5):
-            wanted = deep.rescore(start, source, [*tokens, token])
+            wanted = deep.rescore(start, [0, 3][row // 3], [*tokens, token])
             assert [*frontier.paths.log_probs[row].tolist(), float(log_probs[row, token])] == wanted
 
 
 class TestRowsWithoutAPath:
-    @pytest.fixture
-    def frontier(self, table):
+    @staticmethod
+    def begun(stepper):
         """Two sources: one path and two paths."""
-        log_probs, frontier = Frontier.begin(table.start(2), Limits(4)).step(table)
+        log_probs, frontier = Frontier.begin(stepper.start(2), Limits(4)).step(stepper)
         scores = torch.tensor([[-1.0, IMPOSSIBLE], [-1.0, -2.0]])
-        picked = growth([[0, 0], [1, 1]], [[4, 3], [0, 1]], log_probs, scores)
-        return frontier.advance(picked, torch.tensor([True, True]))
+        return frontier.advance(picked([[0, 0], [1, 1]], [[4, 3], [0, 1]], log_probs, scores), BOTH)
 
-    def test_lead_nowhere(self, frontier, table):
+    @pytest.mark.parametrize("fault", [False, True])
+    def test_lead_nowhere_and_are_not_read(self, table, fault):
+        """Nor complained of."""
+        frontier = self.begun(table)
+        if fault:
+            table.log_probs[3] = float("nan")
         log_probs, _ = frontier.step(table)
         assert torch.isneginf(log_probs[1]).all()
         assert log_probs[[0, 2, 3]].isfinite().all()
-
-    def test_are_not_read(self, frontier, table):
-        frontier.step(table)
         assert table.seen == [2, 3]
 
-    def test_the_others_read_their_own_contexts_and_states(self, deep):
-        start = deep.start(2)
-        log_probs, frontier = Frontier.begin(start, Limits(4)).step(deep)
-        scores = torch.tensor([[-1.0, IMPOSSIBLE], [-1.0, -2.0]])
-        picked = growth([[0, 0], [1, 1]], [[4, 3], [0, 1]], log_probs, scores)
-        log_probs, frontier = frontier.advance(picked, torch.tensor([True, True])).step(deep)
-        picked = growth([[0, 0], [3, 2]], [[4, 3], [0, 1]], log_probs)
-        last, _ = frontier.advance(picked, torch.tensor([True, True])).step(deep)
-        for row, (source, tokens) in enumerate(
-            [(0, [4, 4]), (0, [4, 3]), (1, [1, 0]), (1, [0, 1])]
-        ):
-            wanted = [deep.rescore(start, source, [*tokens, token])[-1] for token in range(5)]
-            assert last[row].tolist() == pytest.approx(wanted, abs=1e-6)
-
-    def test_are_not_complained_of(self, frontier, table):
-        table.log_probs[3] = float("nan")
-        log_probs, _ = frontier.step(table)
-        assert torch.isneginf(log_probs[1]).all()
-        assert log_probs[[0, 2, 3]].isfinite().all()
-
-    def test_but_the_others_are(self, frontier, table):
+    def test_the_others_are_complained_of(self, table):
+        frontier = self.begun(table)
         table.log_probs[1] = float("nan")
         with pytest.raises(DecodeError, match="row 1 at step 2 have NaN"):
             frontier.step(table)
+
+    def test_the_others_read_their_own_contexts_and_states(self, deep):
+        log_probs, frontier = self.begun(deep).step(deep)
+        expansion = picked([[0, 0], [3, 2]], [[4, 3], [0, 1]], log_probs)
+        last, _ = frontier.advance(expansion, BOTH).step(deep)
+        every = [(0, [4, 4]), (0, [4, 3]), (1, [1, 0]), (1, [0, 1])]
+        for row, (source, tokens) in enumerate(every):
+            wanted = [deep.rescore(deep.start(2), source, [*tokens, n])[-1] for n in range(5)]
+            assert last[row].tolist() == pytest.approx(wanted, abs=1e-6)
 
 
 # NBest: the best hypotheses so far.
@@ -173,48 +174,46 @@ def hypothesis(token, score, rank=None):
     return Hypothesis((token,), score, True, (score,), rank)
 
 
-def kept(size, hypotheses):
+def kept(size, *hypotheses):
     found = NBest(size)
     for each in hypotheses:
         found.add(each)
     return found
 
 
-def test_a_rank_goes_before_a_score():
-    assert standing(hypothesis(0, -3.0)) == -3.0
-    assert standing(hypothesis(0, -3.0, -1.0)) == -1.0
-    assert standing(hypothesis(0, -3.0, 0.0)) == 0.0
+@pytest.mark.parametrize(("rank", "wanted"), [(None, -3.0), (-1.0, -1.0), (0.0, 0.0)])
+def test_a_rank_goes_before_a_score(rank, wanted):
+    assert hypothesis(0, -3.0, rank).ranking_score == wanted
 
 
 def test_keeps_the_best_in_any_order():
     every = [hypothesis(i, -float(i)) for i in range(5)]
     for order in itertools.permutations(every):
-        assert kept(3, order).hypotheses == every[:3]
+        assert kept(3, *order).hypotheses == every[:3]
 
 
-def test_of_equals_the_first():
+def test_ties_go_to_the_first():
     first, second, third = (hypothesis(i, -1.0) for i in range(3))
-    assert kept(2, [second, third, first]).hypotheses == [second, third]
+    assert kept(2, second, third, first).hypotheses == [second, third]
 
 
 def test_the_threshold_is_that_of_the_last_once_it_is_full():
-    found = kept(2, [hypothesis(0, -1.0)])
-    assert found.threshold == float("-inf")
-    found.add(hypothesis(1, -4.0))
-    assert found.threshold == -4.0
-    found.add(hypothesis(2, -2.0))
-    assert found.threshold == -2.0
+    found = kept(2, hypothesis(0, -1.0))
+    assert found.threshold == -INF
+    for score, threshold in ((-4.0, -4.0), (-2.0, -2.0)):
+        found.add(hypothesis(1, score))
+        assert found.threshold == threshold
 
 
 def test_merging_has_each_sequence_once():
-    one = kept(3, [hypothesis(0, -1.0), hypothesis(1, -3.0)])
-    other = kept(3, [hypothesis(2, -2.0), hypothesis(0, -1.0)])
+    one = kept(3, hypothesis(0, -1.0), hypothesis(1, -3.0))
+    other = kept(3, hypothesis(2, -2.0), hypothesis(0, -1.0))
     assert [each.tokens for each in merge([one, other], 3)] == [(0,), (2,), (1,)]
     assert [each.tokens for each in merge([one, other], 2)] == [(0,), (2,)]
     assert merge([NBest(2)], 2) == []
 
 
-# Length normalisation: its formulas, and what a path may still come to.
+# Length normalisation: its formulas, and what a path may still reach.
 
 
 ALL = [
@@ -245,7 +244,7 @@ def test_the_divisor(formula, alpha, length, wanted):
 
 @pytest.mark.parametrize("normalisation", ALL, ids=repr)
 def test_the_bound_is_the_best_of_all_lengths_that_are_left(normalisation):
-    scores = torch.tensor([-3.0, -0.5, 0.0, float("-inf")], dtype=torch.float64)
+    scores = torch.tensor([-3.0, -0.5, 0.0, -INF], dtype=torch.float64)
     room = torch.tensor([9, 4, 6, 9])
     found = normalisation.bound(scores, 3, room)
     for score, last, bound in zip(scores.tolist(), room.tolist(), found.tolist(), strict=True):
@@ -253,13 +252,11 @@ def test_the_bound_is_the_best_of_all_lengths_that_are_left(normalisation):
         assert bound == max(score / normalisation.divisor(length) for length in lengths)
 
 
-@pytest.mark.parametrize("alpha", [-10.5, 11.0, float("nan"), float("inf")])
-def test_an_alpha_out_of_range_is_refused(alpha):
-    with pytest.raises(ValueError, match="`alpha` must be from -10 to 10, but is"):
-        LengthNormalisation("power", alpha)
-
-
-def test_another_formula_is_refused():
-    message = "`length_normalisation` must be one of none, power, gnmt, but is 'mean'"
+@pytest.mark.parametrize(
+    ("formula", "alpha", "message"),
+    [("power", alpha, "`alpha` must be at least -10") for alpha in (-10.5, 11.0, float("nan"), INF)]
+    + [("mean", 1.0, "`formula` must be 'none', 'power' or 'gnmt', but is 'mean'")],
+)
+def test_options_out_of_range_are_refused(formula, alpha, message):
     with pytest.raises(ValueError, match=message):
-        LengthNormalisation("mean")
+        LengthNormalisation(formula, alpha)

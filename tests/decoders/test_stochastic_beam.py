@@ -1,4 +1,4 @@
-"""Gumbel noise from the top down."""
+"""The decoder `stochastic_beam`, against enumerated distributions, and its Gumbel noise."""
 
 import itertools
 import math
@@ -6,16 +6,17 @@ import math
 import pytest
 import torch
 
-from seqgen.decoders import Forbid, Limits, Start, StochasticBeam
+from seqgen.decoders import Limits, Start, StochasticBeam, WithoutTokens
 from seqgen.decoders.stochastic_beam import Perturbed, below, gumbel
+
+from .conftest import tokens_of
 
 INF = float("inf")
 
 
 def test_gumbel_variables():
-    assert gumbel(torch.tensor([math.exp(-1.0), math.exp(-math.e)])).tolist() == pytest.approx(
-        [0, -1], abs=1e-6
-    )
+    found = gumbel(torch.tensor([math.exp(-1.0), math.exp(-math.e)])).tolist()
+    assert found == pytest.approx([0, -1], abs=1e-6)
 
 
 def test_moving_below_a_largest_one():
@@ -48,22 +49,19 @@ def test_a_path_without_children_has_none_and_no_nan():
     assert perturbed[1].tolist() == [float(paths.perturbed[1]), -INF]
 
 
-# The decoder `stochastic_beam`, against enumerated distributions.
-
-
 LIMITS = Limits(2, (2,))
 DRAWS = 4000
 
 
 @pytest.fixture
 def many(table):
-    """The same source under many numbers."""
+    """The same source under many ids."""
     return Start(torch.zeros(DRAWS, dtype=torch.long), None, None, torch.arange(DRAWS))
 
 
 @pytest.fixture
 def chances(table):
-    """The probability of each sequence behind token 0."""
+    """The probability of each sequence after token 0."""
     log_probs = table.log_probs.double()
     found = {}
     for tokens in [(2,), *itertools.product((0, 1, 3, 4), range(5))]:
@@ -115,22 +113,20 @@ def test_a_narrow_beam_finds_the_first_ones_of_a_wide_one(deep, narrow):
     limits = Limits(6, (2, 4))
     wide = StochasticBeam(seed=3, beam_size=300).decode(deep, deep.start(5), limits)
     found = StochasticBeam(seed=3, beam_size=narrow).decode(deep, deep.start(5), limits)
-    assert [[each.tokens for each in several] for several in found] == [
-        [each.tokens for each in several[:narrow]] for several in wide
-    ]
+    assert tokens_of(found) == [own[:narrow] for own in tokens_of(wide)]
 
 
 def test_scores_that_do_not_sum_to_one_are_normalised(table, many):
     """Otherwise paths through tokens with many forbidden successors would come too rarely."""
-    found = StochasticBeam(seed=1, beam_size=1).decode(Forbid(table, [0, 1]), many, LIMITS)
+    found = StochasticBeam(seed=1, beam_size=1).decode(WithoutTokens(table, [0, 1]), many, LIMITS)
     firsts = [each.tokens[0] for [each] in found]
     wanted = table.log_probs[0, 2:].double().softmax(0)
     assert all(near(firsts.count(i + 2), float(wanted[i])) for i in range(3))
 
 
-def test_seeds_and_numbers_draw_others(deep):
-    def found(seed, numbers):
-        start = deep.start(5, torch.tensor(numbers))
+def test_seeds_and_ids_draw_others(deep):
+    def found(seed, ids):
+        start = deep.start(5, torch.tensor(ids))
         return StochasticBeam(seed).decode(deep, start, Limits(6))
 
     one = found(1, [0, 1, 2, 3, 4])
@@ -141,5 +137,5 @@ def test_seeds_and_numbers_draw_others(deep):
 
 
 def test_no_beam_is_refused():
-    with pytest.raises(ValueError, match="`beam_size` must be at least 1, but is 0"):
+    with pytest.raises(ValueError, match="`beam_size` must be at least 1 and"):
         StochasticBeam(beam_size=0)

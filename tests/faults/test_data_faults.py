@@ -18,9 +18,9 @@ def test_too_little_text_says_how_much_is_needed(content, says, place, refused):
     refused(4, says, "run", "tiny.yaml")
 
 
-def test_one_line_of_ten_megabytes_is_trained_on(place, make_fit):
+def test_one_line_of_ten_megabytes_is_trained_on(place, make_trainer):
     place.write("text.txt", b"0123456789" * 1_000_000)
-    fit = make_fit("train.max_steps=2", "data.split=[1, 0, 0]")
+    fit = make_trainer("train.max_steps=2", "data.split=[1, 0, 0]")
     fit.run()
     assert fit.counters.step == 2
 

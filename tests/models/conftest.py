@@ -9,7 +9,7 @@ import torch
 from seqgen.attentions import attentions
 from seqgen.cells import cells
 from seqgen.data import PairBatch, Sources
-from seqgen.data.batches import begun, padded
+from seqgen.data.batches import padded, shift_right
 from seqgen.models import models
 from seqgen.state import real
 from seqgen.tokenizers import EOS
@@ -160,7 +160,7 @@ def batch_for(sources, pairs):
         if type(model.encoder).__name__ == "Vector":
             vectors = torch.randn(len(rows), VECTOR, generator=draw)
             read = Sources(vectors, torch.ones_like(read.lengths))
-        return PairBatch(read, begun(rows), *padded(rows), torch.arange(len(rows)))
+        return PairBatch(read, shift_right(rows), *padded(rows), torch.arange(len(rows)))
 
     return make
 

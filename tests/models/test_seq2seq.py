@@ -11,7 +11,7 @@ import torch
 
 from seqgen.attentions import Attention, attentions
 from seqgen.data import PairBatch, Sources
-from seqgen.data.batches import begun, ended, padded
+from seqgen.data.batches import append_eos, padded, shift_right
 from seqgen.decoders import Greedy, Limits
 from seqgen.encoders import bridges
 from seqgen.heads import heads
@@ -485,9 +485,9 @@ class TestLearning:
         """Words, and the batch in which they are reversed."""
         draw = random.Random(seed)
         words = [draw.choices(range(4, 8), k=draw.choice(lengths)) for _ in range(count)]
-        targets = [ended(torch.tensor(word[::-1])) for word in words]
-        read = Sources(*padded([ended(torch.tensor(word)) for word in words]))
-        return words, PairBatch(read, begun(targets), *padded(targets), torch.arange(count))
+        targets = [append_eos(torch.tensor(word[::-1])) for word in words]
+        read = Sources(*padded([append_eos(torch.tensor(word)) for word in words]))
+        return words, PairBatch(read, shift_right(targets), *padded(targets), torch.arange(count))
 
     @staticmethod
     def share_right(model, words, batch):

@@ -1,7 +1,8 @@
-"""Training a SentencePiece model: what it reads, and what is said where it cannot."""
+"""The tokenizer `sentencepiece`: what training reads, pieces that give the text back, sampling."""
 
 import io
 import itertools
+import json
 import math
 from collections import Counter
 
@@ -12,74 +13,17 @@ import sentencepiece
 from seqgen.options import OptionError
 from seqgen.testing.tokenizer import random_texts
 from seqgen.tokenizers import BOS, EOS, PAD, UNK, SentencePieceTokenizer, tokenizers
-from seqgen.tokenizers.sentencepiece import ModelSize, train_model, training_lines
+from seqgen.tokenizers.sentencepiece import train_model, training_lines
 
 SYLLABLES = ["".join(each) for each in itertools.product("bdkst", "aeio", "mnr")]
-TEXT = "\n".join(" ".join(SYLLABLES[i % 60] for i in range(n, 9 * n, n)) for n in range(1, 40))
-
-
-def size(vocab_size=300, algorithm="bpe", byte_fallback=True, coverage=0.9995):
-    return ModelSize(algorithm, vocab_size, byte_fallback, coverage)
-
-
-class TestLines:
-    def test_are_cut_where_no_piece_can_be(self):
-        texts = [" a b\n\nc\r\nd", "e\u2581f\u2585g\x00h\n"]
-        assert list(training_lines(texts)) == [" a b", "c\r", "d", "e", "f", "g", "h"]
-
-    def test_long_ones_are_cut_at_spaces_and_nothing_is_lost(self):
-        text = "word " * 5000 + "x" * 5000 + " 日本" * 3000
-        lines = list(training_lines([text]))
-        assert "".join(lines) == text
-        assert max(map(len, lines)) <= 1000
-        assert all(len(line.encode()) <= 4000 for line in lines)
-        assert {line[0] for line in lines} == {"w", " ", "x"}
-
-    def test_lone_surrogates_are_refused(self):
-        with pytest.raises(ValueError, match="lone surrogate"):
-            list(training_lines(["a\ud800"]))
-
-
-@pytest.mark.parametrize("algorithm", ["unigram", "bpe"])
-class TestTooLittle:
-    @pytest.mark.parametrize("texts", [[], [""], ["\n\n", "\u2581\x00"]])
-    def test_no_text(self, algorithm, texts):
-        with pytest.raises(ValueError, match="there is no text from which `sentencepiece` could"):
-            train_model(texts, size(algorithm=algorithm))
-
-    def test_the_maximum_is_named_and_possible(self, algorithm):
-        with pytest.raises(ValueError, match=r"`vocab_size` must be at most \d+ for") as caught:
-            train_model([TEXT], size(100_000, algorithm))
-        most = int(str(caught.value).split()[5])
-        assert str(caught.value).endswith(f"at most {most} for this text, but is 100000")
-        assert train_model([TEXT], size(most, algorithm))
-
-    def test_the_minimum_is_named(self, algorithm):
-        with pytest.raises(ValueError, match="`vocab_size` must be at least 274 for this text"):
-            train_model([TEXT], size(270, algorithm))
-
-
-@pytest.mark.parametrize("algorithm", ["unigram", "bpe"])
-def test_is_the_same_each_time_and_says_nothing(algorithm, capfd):
-    first, second = (train_model([TEXT] * 3, size(300, algorithm)) for _ in range(2))
-    assert first == second
-    out, err = capfd.readouterr()
-    assert out == err == ""
-
-
-# The tokenizer `sentencepiece`: pieces that give the text back.
-
-
-WORDS = ["".join(each) for each in itertools.product("bdkst", "aeio", "mnr")]
-TEXT_SENTENCEPIECE = "\n".join(
-    " ".join(WORDS[i % 60] for i in range(n, 9 * n, n)) for n in range(1, 40)
-)
-TEXT_SENTENCEPIECE = f"{' the' * 30} cat saw  the cat and the dogs\n{TEXT}\n\tthe cat sat" * 3
+LINES = "\n".join(" ".join(SYLLABLES[i % 60] for i in range(n, 9 * n, n)) for n in range(1, 40))
+TEXT = f"{' the' * 30} cat saw  the cat and the dogs\n{LINES}\n\tthe cat sat" * 3
+both = pytest.mark.parametrize("algorithm", ["unigram", "bpe"])
 
 
 def fitted(*texts, **options):
     made = SentencePieceTokenizer(**{"vocab_size": 310, **options})
-    made.fit(texts or [TEXT_SENTENCEPIECE])
+    made.fit(texts or [TEXT])
     return made
 
 
@@ -87,8 +31,43 @@ def shown(made, text):
     return [made.shown(token) for token in made.encode(text)]
 
 
-@pytest.mark.parametrize("algorithm", ["unigram", "bpe"])
-def test_a_space_belongs_to_the_word_behind_it(algorithm):
+def test_training_lines_are_cut_where_no_piece_can_be_and_at_spaces():
+    texts = [" a b\n\nc\r\nd", "e\u2581f\u2585g\x00h\n"]
+    assert list(training_lines(texts)) == [" a b", "c\r", "d", "e", "f", "g", "h"]
+    text = "word " * 5000 + "x" * 5000 + " 日本" * 3000
+    lines = list(training_lines([text]))
+    assert "".join(lines) == text
+    assert max(map(len, lines)) <= 1000
+    assert {line[0] for line in lines} == {"w", " ", "x"}
+    with pytest.raises(ValueError, match="lone surrogate"):
+        list(training_lines(["a\ud800"]))
+
+
+@both
+class TestTraining:
+    @pytest.mark.parametrize("texts", [[], [""], ["\n\n", "\u2581\x00"]])
+    def test_without_text_there_is_nothing_to_learn(self, algorithm, texts):
+        with pytest.raises(ValueError, match="there is no text from which `sentencepiece` could"):
+            train_model(texts, algorithm, 300)
+
+    def test_the_limits_of_the_size_are_named_and_possible(self, algorithm):
+        with pytest.raises(ValueError, match=r"`vocab_size` must be at most \d+ for") as caught:
+            train_model([LINES], algorithm, 100_000)
+        most = int(str(caught.value).split()[5])
+        assert str(caught.value).endswith(f"at most {most} for this text, but is 100000")
+        assert train_model([LINES], algorithm, most)
+        with pytest.raises(ValueError, match="`vocab_size` must be at least 274 for this text"):
+            train_model([LINES], algorithm, 270)
+
+    def test_it_is_the_same_each_time_and_silent(self, algorithm, capfd):
+        first, second = (train_model([LINES] * 3, algorithm, 300) for _ in range(2))
+        assert first == second
+        out, err = capfd.readouterr()
+        assert out == err == ""
+
+
+@both
+def test_a_space_belongs_to_the_word_after_it(algorithm):
     made = fitted(algorithm=algorithm)
     line = shown(made, " the bam the")
     assert line[0].startswith(" t")
@@ -97,87 +76,84 @@ def test_a_space_belongs_to_the_word_behind_it(algorithm):
     assert len(made) == 310
 
 
-def test_what_is_no_piece_is_bytes():
+def test_what_is_no_piece_is_bytes_or_unknown():
     made = fitted()
     assert shown(made, "é日")[-3:] == ["<0xE6>", "<0x97>", "<0xA5>"]
     assert shown(made, "\u2581") == ["<0xE2>", "<0x96>", "<0x81>"]
     assert made.decode(made.encode(" \u2581 a\u2581b")) == " \u2581 a\u2581b"
-
-
-def test_without_bytes_it_is_unknown():
     made = fitted(byte_fallback=False, vocab_size=60)
     assert not made.lossless
     assert made.encode("日\u2581").tolist().count(UNK) >= 2
     assert made.decode(made.encode("the\ncat")) == "the\ncat"
 
 
-def test_a_long_line_is_read():
-    made = fitted(TEXT_SENTENCEPIECE, "the cat " * 20_000)
+@both
+def test_a_long_line_is_read_as_if_it_were_read_at_once(algorithm):
+    made = fitted(TEXT, "the cat " * 20_000, algorithm=algorithm)
     text = "the cat\n\n" * 2000 + "cat the " * 2000 + "\n"
     assert made.decode(made.encode(text)) == text
-
-
-@pytest.mark.parametrize("algorithm", ["unigram", "bpe"])
-def test_a_long_line_is_read_as_if_it_were_read_at_once(algorithm):
-    made = fitted(algorithm=algorithm)
-    text = TEXT_SENTENCEPIECE.replace("\n", "  ") * 5 + "x" * 3000 + " the"
+    text = TEXT.replace("\n", "  ") * 5 + "x" * 3000 + " the"
     assert made.encode(text).tolist() == made._model.encode(text)
 
 
+@pytest.mark.parametrize("ours", [True, False])
+def test_a_model_is_only_restored_with_its_record(ours):
+    made = fitted()
+    made._ours = ours
+    files, other = made.files(), SentencePieceTokenizer()
+    assert json.loads(files["model.json"])["ours"] is ours
+    other.restore(files)
+    assert other.files() == files
+    for wrong in ({**files, "model.spm": b"contenT"}, {**files, "model.json": b"{}"}, {}):
+        with pytest.raises(ValueError, match=r"`model\.spm` must be what `model\.json` has"):
+            other.restore(wrong)
+
+
 class TestSampling:
-    @pytest.mark.parametrize("algorithm", ["unigram", "bpe"])
+    @both
     def test_pieces_differ_by_seed_and_the_text_does_not(self, algorithm):
         made = fitted(algorithm=algorithm, sampling_alpha=0.3)
         assert made.samples
-        one, other = made.sample(TEXT_SENTENCEPIECE, 1), made.sample(TEXT_SENTENCEPIECE, 2)
+        one, other = made.sample(TEXT, 1), made.sample(TEXT, 2)
         assert not np.array_equal(one, other)
-        assert len(one) > len(made.encode(TEXT_SENTENCEPIECE))
-        assert made.decode(one) == made.decode(other) == TEXT_SENTENCEPIECE
+        assert len(one) > len(made.encode(TEXT))
+        assert made.decode(one) == made.decode(other) == TEXT
 
-    @pytest.mark.parametrize("algorithm", ["unigram", "bpe"])
-    @pytest.mark.parametrize("byte_fallback", [True, False])
-    def test_what_is_drawn_is_the_same_text(self, algorithm, byte_fallback):
-        made = fitted(
-            algorithm=algorithm,
-            byte_fallback=byte_fallback,
-            vocab_size=290 if byte_fallback else 60,
-            sampling_alpha=0.2,
-        )
-        texts = [
-            TEXT_SENTENCEPIECE[:500],
-            "",
-            " ",
-            "\n\n",
-            "  the  ",
-            " \u2581 a\u2581b",
-            *random_texts(40),
-        ]
-        for seed, text in enumerate(texts):
+    @both
+    @pytest.mark.parametrize(("byte_fallback", "vocab_size"), [(True, 290), (False, 60)])
+    def test_what_is_drawn_is_the_same_text(self, algorithm, byte_fallback, vocab_size):
+        how = {"byte_fallback": byte_fallback, "vocab_size": vocab_size, "sampling_alpha": 0.2}
+        made = fitted(algorithm=algorithm, **how)
+        strange = ["", " ", "\n\n", "  the  ", " \u2581 a\u2581b"]
+        for seed, text in enumerate([TEXT[:500], *strange, *random_texts(40)]):
             drawn = made.sample(text, seed)
             assert drawn.dtype == np.int64
             assert made.decode(drawn) == (text if byte_fallback else made.decode(made.encode(text)))
 
-    def test_no_alpha_for_merges_leaves_none_out(self):
-        made = fitted(algorithm="bpe", sampling_alpha=0)
-        text = TEXT_SENTENCEPIECE + "\u2581é 日\n"
-        assert np.array_equal(made.sample(text, 1), made.encode(text))
-
-    def test_is_only_for_those_who_ask(self):
-        made = fitted()
-        assert not made.samples
-        assert np.array_equal(made.sample(TEXT_SENTENCEPIECE, 1), made.encode(TEXT_SENTENCEPIECE))
+    def test_without_alpha_it_is_encode(self):
+        text = TEXT + "\u2581é 日\n"
+        for made in (fitted(algorithm="bpe", sampling_alpha=0), fitted()):
+            assert made.samples == (made.sampling_alpha is not None)
+            assert np.array_equal(made.sample(text, 1), made.encode(text))
 
 
-def trained(**how):
-    """A model as others train them: unknown first, no padding, letters and spaces normalised."""
-    written = io.BytesIO()
-    sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(TEXT_SENTENCEPIECE.split("\n")),
-        model_writer=written,
-        minloglevel=2,
-        **{"vocab_size": 50, **how},
-    )
-    return written.getvalue()
+@pytest.fixture
+def of_others(tmp_path):
+    """A function that trains a model as others do (unknown first, no padding, letters and spaces
+    normalised) and gives a tokenizer of it."""
+
+    def make(sampling_alpha=None, **how):
+        written = io.BytesIO()
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=iter(TEXT.split("\n")),
+            model_writer=written,
+            minloglevel=2,
+            **{"vocab_size": 50, **how},
+        )
+        (tmp_path / "their.model").write_bytes(written.getvalue())
+        return fitted(model_file=tmp_path / "their.model", sampling_alpha=sampling_alpha)
+
+    return make
 
 
 THEIR_WAYS = (
@@ -190,54 +166,38 @@ THEIR_WAYS = (
 
 
 class TestModelFile:
-    """A model of others."""
-
-    @pytest.fixture
-    def made(self, tmp_path):
-        path = tmp_path / "their.model"
-        path.write_bytes(trained())
-        return fitted(model_file=path)
-
-    def test_special_tokens_get_our_ids(self, made):
+    def test_it_has_our_special_tokens_and_their_ways_with_spaces(self, of_others):
+        made = of_others()
         assert len(made) == 50 + 1  # their model has no padding
-        assert not {PAD, BOS, EOS} & set(made.encode(TEXT_SENTENCEPIECE).tolist())
-        assert (made.encode("the 日") == UNK).any()
-
-    def test_text_comes_back_as_they_write_it(self, made):
         assert not made.lossless
+        assert not {PAD, BOS, EOS} & set(made.encode(TEXT).tolist())
+        assert (made.encode("the 日") == UNK).any()
         tokens = made.encode("  the   cat saw")
         assert made.decode(tokens) == made.decode([BOS, *tokens, EOS, PAD]) == "the cat saw"
-
-    def test_is_saved_with_the_run(self, made):
         other = SentencePieceTokenizer(model_file="no longer there")
         other.restore(made.files())
-        assert np.array_equal(other.encode(TEXT_SENTENCEPIECE), made.encode(TEXT_SENTENCEPIECE))
-        assert other.decode(other.encode("the cat")) == "the cat"
+        assert np.array_equal(other.encode(TEXT), made.encode(TEXT))
 
     @pytest.mark.parametrize("how", THEIR_WAYS, ids=str)
-    @pytest.mark.parametrize("algorithm", ["unigram", "bpe"])
-    def test_it_samples_as_the_library_does(self, algorithm, how, tmp_path):
+    @both
+    def test_it_samples_as_the_library_does(self, algorithm, how, of_others):
         """So often is each way to cut a text drawn here, and so often by SentencePiece itself."""
-        path = tmp_path / "their.model"
-        path.write_bytes(trained(model_type=algorithm, **how))
-        made = fitted(model_file=path, sampling_alpha=0.4)
+        made = of_others(0.4, model_type=algorithm, **how)
         count = 3000
         for text in ("rats 日日x", " cat saw", "bam"):
             ours = Counter(tuple(made.sample(text, seed).tolist()) for seed in range(count))
             how = {"enable_sampling": True, "alpha": 0.4, "nbest_size": -1}
             found = [made._model.encode(text, num_threads=1, **how) for _ in range(count)]
             theirs = Counter(tuple(made._pieces.from_theirs[each].tolist()) for each in found)
-            both = ours + theirs
-            squares = ((ours[way] - theirs[way]) ** 2 / both[way] for way in both)
+            every = ours + theirs
+            squares = ((ours[way] - theirs[way]) ** 2 / every[way] for way in every)
             # Their seed is another one each time: beyond 8 standard deviations is no chance.
-            assert sum(squares) < len(both) + 8 * math.sqrt(2 * len(both)) + 20
+            assert sum(squares) < len(every) + 8 * math.sqrt(2 * len(every)) + 20
 
     @pytest.mark.parametrize("algorithm", ["char", "word"])
-    def test_one_that_has_but_one_way_is_read_that_way(self, algorithm, tmp_path):
-        path = tmp_path / "their.model"
-        path.write_bytes(trained(model_type=algorithm, hard_vocab_limit=False))
-        made = fitted(model_file=path, sampling_alpha=0.4)
-        assert np.array_equal(made.sample(TEXT_SENTENCEPIECE, 3), made.encode(TEXT_SENTENCEPIECE))
+    def test_one_with_a_single_way_is_read_that_way(self, algorithm, of_others):
+        made = of_others(0.4, model_type=algorithm, hard_vocab_limit=False)
+        assert np.array_equal(made.sample(TEXT, 3), made.encode(TEXT))
 
     def test_a_broken_one_is_refused(self, tmp_path):
         (tmp_path / "broken").write_bytes(b"garbage")
@@ -246,17 +206,15 @@ class TestModelFile:
 
 
 @pytest.mark.parametrize(
-    ("option", "value"),
+    ("option", "values"),
     [
-        ("algorithm", "wordpiece"),
-        ("vocab_size", 0),
-        ("character_coverage", 0),
-        ("character_coverage", 0.9799),
-        ("character_coverage", 1.1),
-        ("sampling_alpha", -1),
-        ("sampling_alpha", 2),
+        ("algorithm", ["wordpiece"]),
+        ("vocab_size", [0]),
+        ("character_coverage", [0, 0.9799, 1.1]),
+        ("sampling_alpha", [-1, 2]),
     ],
 )
-def test_wrong_options_are_refused(option, value):
-    with pytest.raises(OptionError, match=option):
-        tokenizers.build({"name": "sentencepiece", option: value})
+def test_wrong_options_are_refused(option, values):
+    for value in values:
+        with pytest.raises(OptionError, match=option):
+            tokenizers.build({"name": "sentencepiece", option: value})

@@ -89,21 +89,13 @@ def test_a_seed_means_the_same_pieces_for_all_time(algorithm, cut):
     assert " ".join(drawn) == cut
 
 
-class TestLimits:
-    def test_a_large_alpha_takes_the_best_way(self):
-        sampler = sampler_of(model("unigram"), 500)
-        for word in WORDS:
-            best = max(ways := by_scores(word, 1), key=ways.get)
-            assert tuple(sampler.draw(word, Random(1).random)) == best
-
-    def test_all_merges_left_out_are_characters(self):
-        sampler = sampler_of(model("bpe"), 1)
-        for word in WORDS:
-            assert sampler.draw(word, Random(1).random) == list(word)
-
-    def test_other_models_have_but_one_way(self):
-        assert sampler_of(model("word"), 0.5) is None
-        assert sampler_of(model("char"), 0.5) is None
+def test_the_limits_of_alpha_have_one_way():
+    best, apart = sampler_of(model("unigram"), 500), sampler_of(model("bpe"), 1)
+    for word in WORDS:
+        likeliest = max(ways := by_scores(word, 1), key=ways.get)
+        assert tuple(best.draw(word, Random(1).random)) == likeliest
+        assert apart.draw(word, Random(1).random) == list(word)  # all merges are left out
+    assert sampler_of(model("word"), 0.5) is sampler_of(model("char"), 0.5) is None
 
 
 @pytest.mark.parametrize("algorithm", EXACT)
@@ -152,15 +144,12 @@ class TestTexts:
         assert ("aba", "b") in drawn
 
 
-class TestIds:
-    def test_a_character_that_is_no_piece_is_its_bytes(self):
-        names = {f"<0x{byte:02X}>": 0.0 for byte in range(256)}
-        record = model("bpe", {**SCORES, **names}, **dict.fromkeys(names, Kind.BYTE))
-        ids = PieceIds(record, range(100, 100 + len(SCORES) + 256))
-        first = 100 + len(SCORES)
-        assert ids.encode(["ab", "é", "a"]) == [102, first + 0xC3, first + 0xA9, 100]
-
-    def test_without_bytes_several_in_a_row_are_one_unknown(self):
-        ids = PieceIds(model("bpe"), range(100, 100 + len(SCORES)))
-        assert ids.encode(["é", "日", "a", "é", "é"]) == [UNK, 100, UNK]
-        assert ids.encode([]) == []
+def test_a_character_that_is_no_piece_is_its_bytes_or_unknown():
+    names = {f"<0x{byte:02X}>": 0.0 for byte in range(256)}
+    record = model("bpe", {**SCORES, **names}, **dict.fromkeys(names, Kind.BYTE))
+    ids = PieceIds(record, range(100, 100 + len(SCORES) + 256))
+    first = 100 + len(SCORES)
+    assert ids.encode(["ab", "é", "a"]) == [102, first + 0xC3, first + 0xA9, 100]
+    ids = PieceIds(model("bpe"), range(100, first))
+    assert ids.encode(["é", "日", "a", "é", "é"]) == [UNK, 100, UNK]  # several in a row are one
+    assert ids.encode([]) == []

@@ -1,4 +1,4 @@
-"""The log of a run: what is written, what a full disk does, what is cut off."""
+"""The log of a run: what is written, what a full disk does, what is cut off; and signals."""
 
 import json
 import math
@@ -9,9 +9,11 @@ import threading
 import pytest
 
 from seqgen.errors import CheckpointError, SetupError, StoppedError
-from seqgen.training.log import MetricsLog, Signals, cut_back
+from seqgen.training import MetricsLog, Signals, cut_back
 
 SIGNS = 'a\u2028b\u0085c\x1cd\re\nf"é😀'
+BOTH = (signal.SIGINT, signal.SIGTERM)
+both = pytest.mark.parametrize("number", BOTH)
 
 
 @pytest.fixture
@@ -25,23 +27,22 @@ def written(path):
 
 class TestMetricsLog:
     def test_each_event_is_a_line_as_soon_as_it_comes(self, path):
+        events = [
+            {"event": "train", "step": 1, "loss": 0.1},
+            {"event": "valid", "text": SIGNS},
+            {"a": math.nan, "b": [math.inf, 1.5], "c": {"d": -math.inf}, "e": (1,)},
+        ]
+        wanted = [*events[:2], {"a": None, "b": [None, 1.5], "c": {"d": None}, "e": [1]}]
         log = MetricsLog(path)
-        events = [{"event": "train", "step": 1, "loss": 0.1}, {"event": "valid", "text": SIGNS}]
         for count, event in enumerate(events, start=1):
             log(event)
-            assert written(path) == events[:count]
+            assert written(path) == wanted[:count]
         log.close()
         again = MetricsLog(path)
         again(events[0])
         again.close()
         again.close()
-        assert written(path) == [*events, events[0]]
-
-    def test_numbers_that_json_cannot_hold_are_null(self, path):
-        log = MetricsLog(path)
-        log({"a": math.nan, "b": [math.inf, 1.5], "c": {"d": -math.inf}, "e": (1,)})
-        log.close()
-        assert written(path) == [{"a": None, "b": [None, 1.5], "c": {"d": None}, "e": [1]}]
+        assert written(path) == [*wanted, events[0]]
 
     def test_a_full_disk_ends_the_log_with_one_warning(self, small_disk):
         log = MetricsLog(small_disk(16) / "full")
@@ -62,19 +63,14 @@ class TestMetricsLog:
 
 class TestCuttingBack:
     def test_later_events_and_a_cut_line_go(self, path):
+        cut_back(path, 5)
+        assert not path.exists(), "nothing is made where no log is"
         events = [{"step": step, "text": SIGNS} for step in (0, 3, 3, 6, 9)]
-        log = MetricsLog(path)
-        for event in events:
-            log(event)
-        log.close()
-        with path.open("a", encoding="utf-8") as file:
-            file.write('{"step": 1, "lo')
-        cut_back(path, 6)
-        assert written(path) == events[:4]
-        cut_back(path, 6)
-        assert written(path) == events[:4]
-        cut_back(path, -1)
-        assert path.read_text() == ""
+        lines = [json.dumps(event, ensure_ascii=False) for event in events]
+        path.write_text("\n".join([*lines, '{"step": 1, "lo']), encoding="utf-8")
+        for step, left in ((6, 4), (6, 4), (-1, 0)):
+            cut_back(path, step)
+            assert written(path) == events[:left]
         assert [each.name for each in path.parent.iterdir()] == ["metrics.jsonl"]
 
     def test_what_is_no_event_goes(self, path):
@@ -88,16 +84,6 @@ class TestCuttingBack:
         os.mkfifo(path)
         with pytest.raises(CheckpointError, match=r"metrics\.jsonl: this is not a regular file"):
             cut_back(path, 5)
-
-    def test_nothing_is_made_where_no_log_is(self, path):
-        cut_back(path, 5)
-        assert not path.exists()
-
-
-# Signals while training.
-
-
-BOTH = (signal.SIGINT, signal.SIGTERM)
 
 
 def handlers():
@@ -118,26 +104,31 @@ def quiet():
         signal.signal(number, handler)
 
 
-@pytest.mark.parametrize("number", BOTH)
-def test_the_first_is_only_noted(number):
-    with Signals() as signals:
-        assert signals.received is None
-        os.kill(os.getpid(), number)
-        assert signals.received == number
-
-
-@pytest.mark.parametrize(("number", "error"), [(BOTH[0], KeyboardInterrupt), (BOTH[1], SystemExit)])
-def test_the_second_acts_as_usual(number, error):
-    with Signals() as signals:
-        os.kill(os.getpid(), BOTH[0])
-        with pytest.raises(error):
+class TestSignals:
+    @both
+    def test_the_first_is_only_noted_and_answered_at_once(self, number, capfd):
+        with Signals() as signals:
+            assert signals.received is None
+            with signals.interrupting():
+                pass
             os.kill(os.getpid(), number)
-        assert signals.received == BOTH[0]
+            assert signals.received == number
+        assert capfd.readouterr().err == (
+            "stopping after this step, with a checkpoint; press Ctrl-C again to stop at once\n"
+        )
 
+    @pytest.mark.parametrize(
+        ("number", "error"), [(BOTH[0], KeyboardInterrupt), (BOTH[1], SystemExit)]
+    )
+    def test_the_second_acts_as_usual(self, number, error):
+        with Signals() as signals:
+            os.kill(os.getpid(), BOTH[0])
+            with pytest.raises(error):
+                os.kill(os.getpid(), number)
+            assert signals.received == BOTH[0]
 
-@pytest.mark.parametrize("number", BOTH)
-class TestInterrupting:
-    def test_the_first_ends_it_at_once(self, number):
+    @both
+    def test_the_first_interrupts_at_once_what_can_be_done_again(self, number, capfd):
         def work():
             try:
                 os.kill(os.getpid(), number)
@@ -150,56 +141,35 @@ class TestInterrupting:
             with signals.interrupting("half done"):
                 work()
         assert caught.value.exit_code == 128 + number
+        assert capfd.readouterr().err == "stopping; press Ctrl-C again to stop at once\n"
 
-    def test_so_does_one_that_came_before(self, number):
+    @both
+    def test_one_that_came_before_interrupts_too(self, number):
         with Signals() as signals:
             os.kill(os.getpid(), number)
             with pytest.raises(StoppedError), signals.interrupting():
                 pytest.fail("it begins")
 
-    def test_outside_of_it_the_first_is_only_noted(self, number):
-        with Signals() as signals:
-            with signals.interrupting():
-                pass
-            os.kill(os.getpid(), number)
-            assert signals.received == number
+    def test_the_handlers_come_back(self):
+        before = handlers()
+        with Signals():
+            assert handlers() != before
+        assert handlers() == before
+        with pytest.raises(ZeroDivisionError), Signals():
+            raise ZeroDivisionError
+        assert handlers() == before
+        with Signals():
+            os.kill(os.getpid(), signal.SIGINT)
+        assert handlers() == before
 
+    def test_outside_the_main_thread_they_are_left_alone(self):
+        before, found = handlers(), []
 
-@pytest.mark.parametrize("number", BOTH)
-def test_the_first_is_answered_at_once(number, capfd):
-    with Signals():
-        os.kill(os.getpid(), number)
-        said = capfd.readouterr().err
-        assert said == (
-            "stopping after this step, with a checkpoint; press Ctrl-C again to stop at once\n"
-        )
-    with Signals() as signals, pytest.raises(StoppedError), signals.interrupting():
-        os.kill(os.getpid(), number)
-    assert capfd.readouterr().err == "stopping; press Ctrl-C again to stop at once\n"
+        def work():
+            with Signals() as signals:
+                found.append((signals.received, handlers()))
 
-
-def test_the_handlers_come_back():
-    before = handlers()
-    with Signals():
-        assert handlers() != before
-    assert handlers() == before
-    with pytest.raises(ZeroDivisionError), Signals():
-        raise ZeroDivisionError
-    assert handlers() == before
-    with Signals():
-        os.kill(os.getpid(), signal.SIGINT)
-    assert handlers() == before
-
-
-def test_outside_the_main_thread_signals_are_left_alone():
-    before = handlers()
-    found = []
-
-    def work():
-        with Signals() as signals:
-            found.append((signals.received, handlers()))
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    thread.join()
-    assert found == [(None, before)]
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+        assert found == [(None, before)]

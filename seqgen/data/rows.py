@@ -1,0 +1,337 @@
+"""`RowData`, the base of kinds of data that are made of rows: their parts, batches and remarks.
+
+A kind says how a text is parsed into rows (`parse`), how rows become tensors (`encode_rows`) and
+how these become a batch (`collate`). All else that `Data` asks for follows from that.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
+from functools import cached_property
+from math import inf
+from typing import ClassVar, Generic, Protocol, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from seqgen.data.base import Batch, Data, Empty, Example, TextSize
+from seqgen.data.batches import Buckets, Columns, EncodedRows, RowSplit, RowTraining, append_eos
+from seqgen.data.part_files import PART_NAMES, PartFiles, PartName, SplitName
+from seqgen.data.tables import Format, Header, some_lines
+from seqgen.data.text_files import TextFile
+from seqgen.errors import DataError
+from seqgen.options import Seed, Size
+from seqgen.tokenizers import Tokenizer, Tokenizers
+
+
+class NumberedRow(Protocol):
+    """What is known of each row: the number of its line, from 1."""
+
+    @property
+    def line(self) -> int: ...
+
+
+NamedFiles = Sequence[tuple[TextFile, str]]
+"""Texts, each with what messages call it."""
+Epoch = int | None
+"""Of training; None for held-out rows."""
+
+K = TypeVar("K")
+T = TypeVar("T", bound=NumberedRow)
+B = TypeVar("B", bound=Batch)
+
+
+@dataclass(frozen=True)
+class Part(Generic[T]):
+    """The rows of a part, and what they were read from, for messages."""
+
+    name: str
+    rows: list[T]
+
+
+@dataclass(eq=False)
+class RowData(PartFiles, Data[B], ABC, Generic[T, B]):
+    """Data whose parts are rows, with the options that all such kinds have.
+
+    `train`, `valid` and `test` are each a file, or a list of files in parallel. If one text is
+    divided, its different rows are, in an order drawn from `split_seed` and not from the seed of
+    the run: another seed has the same parts. `format` and `header` are those of a table (see
+    `Layout`), recognised unless they are given. Batches are of `batch_size` rows, or of up to
+    `batch_tokens` tokens with the padding.
+    """
+
+    split_seed: Seed = 1
+    format: Format = "auto"
+    header: Header = "auto"
+    _: KW_ONLY  # behind the options of a kind
+    batch_size: Size = 64
+    batch_tokens: Size | None = None
+    seed: int = 0
+
+    noun: ClassVar[str] = "rows"
+    """What messages call rows."""
+    asked: ClassVar[str] = "rows"
+    """What messages call that which `question` gives."""
+    sorted_by: ClassVar[tuple[str, ...]]
+    """The columns whose lengths decide which rows share a batch; the first matters most."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._parts: dict[PartName, Part[T] | None] = {}
+        self._empty: dict[PartName, str] = {}
+        self._remarks: dict[str, None] = {}  # a set in the order of what was read
+
+    # What a kind says.
+
+    @abstractmethod
+    def parse(self, files: NamedFiles, empty: Empty) -> tuple[list[T], Iterable[str]]:
+        """The rows of one text, or of several in parallel, and remarks on how they were read.
+
+        `empty` says what becomes of rows without a text. Raises DataError with file:line.
+        """
+
+    @abstractmethod
+    def encode_rows(self, part: Part[T], tokenizers: Tokenizers, epoch: Epoch) -> Columns:
+        """The columns of some rows: the tokens of each field, and what `collate` needs besides.
+        Raises DataError, with the line."""
+
+    @abstractmethod
+    def collate(self, columns: Columns, places: Tensor) -> B:
+        """The batch of the columns of some rows, whose places in their part are `[batch]`."""
+
+    @abstractmethod
+    def identity(self, row: T) -> object:
+        """Rows that are equal in this are in the same part if a text is divided."""
+
+    def question(self, row: T) -> object:
+        """What is asked of a model: a held-out row is known from training if its is."""
+        return self.identity(row)
+
+    @abstractmethod
+    def target_of(self, row: T) -> str:
+        """The text that is predicted."""
+
+    def source_of(self, row: T) -> str:
+        """The source as a person would give it."""
+        return ""
+
+    def examples(self, rows: Sequence[T]) -> Sequence[Example]:
+        """Each question once, with all its different targets, in the order of the rows; nothing
+        if the data has no sources."""
+        if self.continues:
+            return ()
+        found: dict[object, tuple[str, dict[str, None]]] = {}
+        for row in rows:
+            question = self.question(row)
+            if question not in found:
+                found[question] = (self.source_of(row), {})
+            found[question][1][self.target_of(row)] = None
+        return [Example(source, tuple(targets)) for source, targets in found.values()]
+
+    def training_rows(self) -> Part[T]:
+        """The training rows that are encoded. Raises DataError if there are none."""
+        return self.training_part
+
+    def limits(self) -> Mapping[str, int | None]:
+        """How many tokens of each of `sorted_by` a training row may have, EOS not counted, by what
+        messages call the limit."""
+        return {}
+
+    def redraws(self, tokenizers: Tokenizers) -> bool:
+        """Whether each epoch has tokens of its own, drawn from the seed and its number."""
+        return any(tokenizer.samples for tokenizer in tokenizers.values())
+
+    def unknown_remarks(self, split: SplitName, part: Part[T], columns: Columns) -> Iterable[str]:
+        """Remarks on held-out rows with tokens that are unknown."""
+        return ()
+
+    # What follows from it.
+
+    def training_texts(self) -> dict[str, Iterable[str]]:
+        """Those of all training rows, those beyond a limit of length included."""
+        return {self.output_field: [self.target_of(row) for row in self.training_part.rows]}
+
+    def training(self, tokenizers: Tokenizers) -> RowTraining[B]:
+        """Each training row once an epoch, rows of about one length together."""
+        part = self.training_rows()
+        first, rows = self._within_limits(part, self._encoded(part, tokenizers, 0))
+        buckets = Buckets(first.lengths, self.batch_size, self.batch_tokens, self.seed)
+
+        def draw(epoch: int) -> EncodedRows[B]:
+            return self._encoded(Part(part.name, rows), tokenizers, epoch)
+
+        size = TextSize.of([self.target_of(row) for row in rows])
+        return RowTraining(first, size, buckets, draw if self.redraws(tokenizers) else None)
+
+    def held_out(self, name: SplitName, tokenizers: Tokenizers) -> RowSplit[B] | None:
+        part = self.part(name)
+        if part is None:
+            return None
+        rows = self._encoded(part, tokenizers)
+        self._remarks |= dict.fromkeys(self.unknown_remarks(name, part, rows.columns))
+        return self._split(part, rows)
+
+    def parse_rows(self, file: TextFile, name: str, tokenizers: Tokenizers) -> RowSplit[B]:
+        rows, _ = self.parse([(file, name)], "keep")
+        part = Part(name, rows)
+        return self._split(part, self._encoded(part, tokenizers))
+
+    def fingerprint(self) -> dict[str, str]:
+        for name in PART_NAMES:
+            self.part(name)
+        return dict(self._hashes)
+
+    def remarks(self) -> tuple[str, ...]:
+        return (*self.file_remarks(), *self._remarks)
+
+    def file_remarks(self) -> list[str]:
+        """Also on held-out parts that are empty, and on rows that training has, too."""
+        remarks = super().file_remarks()
+        for name, where in self._empty.items():
+            remarks.append(f"{where}: no rows for the {name} part, so there is none")
+        return [*remarks, *self._shared()]
+
+    def part(self, name: PartName) -> Part[T] | None:
+        """The rows of a part; None if there are none. Raises DataError."""
+        if name not in self._parts:
+            self._parts[name] = self._divided[name] if self.files is None else self._read(name)
+        return self._parts[name]
+
+    @property
+    def training_part(self) -> Part[T]:
+        """The training rows, without which there is no data. Raises DataError."""
+        part = self.part("train")
+        assert part is not None
+        return part
+
+    def seeded(
+        self, part: Part[T], tokenizers: Tokenizers, epoch: Epoch
+    ) -> Iterator[tuple[T, int | None]]:
+        """The rows, each with the seed by which its texts are cut; None if nothing samples."""
+        seeds: list[int | None] = [None] * len(part.rows)
+        if epoch is not None and any(each.samples for each in tokenizers.values()):
+            sequence = np.random.SeedSequence([self.seed, epoch])
+            seeds = sequence.generate_state(len(part.rows), np.uint64).tolist()
+        return zip(part.rows, seeds, strict=True)
+
+    def encode_targets(self, part: Part[T], tokenizers: Tokenizers, epoch: Epoch) -> list[Tensor]:
+        """The tokens of the targets, then EOS. Raises DataError, with the line, if a tokenizer
+        refuses one."""
+        tokenizer, made = tokenizers[self.output_field], []
+        for row, seed in self.seeded(part, tokenizers, epoch):
+            try:
+                made.append(append_eos(cut(tokenizer, self.target_of(row), seed)))
+            except ValueError as error:
+                raise DataError(f"{part.name}:{row.line}: {error}") from None
+        return made
+
+    def _encoded(
+        self, part: Part[T], tokenizers: Tokenizers, epoch: Epoch = None
+    ) -> EncodedRows[B]:
+        columns = self.encode_rows(part, tokenizers, epoch)
+        sides = (map(len, columns[name]) for name in self.sorted_by)
+        lengths = [*zip(*sides, strict=True)]
+        return EncodedRows(columns, lengths, self.collate, self.fields, self.output_field)
+
+    def _split(self, part: Part[T], rows: EncodedRows[B]) -> RowSplit[B]:
+        size = TextSize.of([self.target_of(row) for row in part.rows])
+        return RowSplit(rows, size, self.examples(part.rows))
+
+    def _within_limits(
+        self, part: Part[T], encoded: EncodedRows[B]
+    ) -> tuple[EncodedRows[B], list[T]]:
+        """What `limits` leave of the training rows, with a remark on the others. Raises DataError
+        if nothing is left."""
+        limits = self.limits()
+        bounds = [inf if most is None else most for most in limits.values()]
+        fits = [
+            all(length - 1 <= most for length, most in zip(lengths, bounds, strict=False))
+            for lengths in encoded.lengths
+        ]
+        if all(fits):
+            return encoded, part.rows
+        longer = f"longer than {' or '.join(said for said, most in limits.items() if most)}"
+        if not any(fits):
+            raise DataError(f"{part.name}: all {len(fits)} training {self.noun} are {longer}")
+        lines = [row.line for row, fit in zip(part.rows, fits, strict=True) if not fit]
+        found = f"{len(lines)} of {len(fits)} {self.noun} are {longer}"
+        remark = f"{part.name}: {found} and left out of training ({some_lines(lines)})"
+        self._remarks[remark] = None
+        kept = [row for row, fit in zip(part.rows, fits, strict=True) if fit]
+        return encoded.only(fits), kept
+
+    def _shared(self) -> Iterator[str]:
+        """How much of each held-out part is in training, too, unless it is a whole file."""
+        training = self._parts.get("train")
+        if training is None or self.files is None:
+            return
+        known = set(map(self.question, training.rows))
+        same = {name for _, name, _ in self.copies()}
+        for name in PART_NAMES[1:]:
+            part = self.part(name) if name not in same else None
+            own = set(map(self.question, part.rows)) if part else set()
+            if part and own & known:
+                both = f"{len(own & known)} of {len(own)} different {self.asked} are in training"
+                yield f"{part.name}: of the {name} part, {both}, too"
+
+    @cached_property
+    def _divided(self) -> dict[PartName, Part[T] | None]:
+        """The parts of the one text."""
+        [(file, name), *more] = self.read_undivided()
+        if more:
+            raise DataError(f"{self.path}: fits {1 + len(more)} files, but rows come from one")
+        rows = self._parsed([(file, name)])
+        parts = divided(rows, self.split, self.split_seed, self.identity)
+        if not parts[0]:
+            count, shares = len(set(map(self.identity, rows))), list(self.split)
+            found = f"{count} different row{'s' if count > 1 else ''}"
+            raise DataError(f"{name}: {found} and the split {shares} leave none for training")
+        found_parts: dict[PartName, Part[T] | None] = {}
+        for part, own, share in zip(PART_NAMES, parts, self.split, strict=True):
+            found_parts[part] = Part(name, own) if own else None
+            if share and not own:
+                self._empty[part] = name
+        return found_parts
+
+    def _read(self, name: PartName) -> Part[T] | None:
+        """The rows of the files of a part."""
+        paths = self.files[name] if self.files else ()
+        if not paths:
+            return None
+        files = [*map(self.read, paths)]
+        names = ", ".join(name for _, name in files)
+        if name != "train" and not any(file.text.strip() for file, _ in files):
+            self._empty[name] = names
+            return None
+        return Part(names, self._parsed(files))
+
+    def _parsed(self, files: NamedFiles) -> list[T]:
+        rows, remarks = self.parse(files, self.empty)
+        self._remarks |= dict.fromkeys(remarks)
+        return rows
+
+
+def divided(
+    rows: Sequence[K], shares: Sequence[float], seed: int, key: Callable[[K], object]
+) -> list[list[K]]:
+    """The rows in parts, each of its share of the different keys, drawn from `seed`.
+
+    Rows with the same key stay together, and in their order. The draw depends on the keys in the
+    order in which they first appear, and on nothing else.
+    """
+    keys = list(dict.fromkeys(map(key, rows)))
+    drawn = np.random.default_rng(seed).permutation(len(keys))
+    ends = np.rint(np.cumsum(shares) * len(keys)).astype(int)
+    parts = np.searchsorted(ends, np.arange(len(keys)), side="right")
+    part_of = {keys[place]: int(part) for place, part in zip(drawn, parts, strict=True)}
+    return [[row for row in rows if part_of[key(row)] == part] for part in range(len(shares))]
+
+
+def cut(tokenizer: Tokenizer, text: str, seed: int | None) -> Tensor:
+    """The tokens of a text, with a `seed` in one of the ways to cut it."""
+    return torch.from_numpy(
+        tokenizer.encode(text) if seed is None else tokenizer.sample(text, seed)
+    )
