@@ -329,7 +329,7 @@ def test_what_needs_a_broken_law_is_not_tried():
     report = check_cell(ReturnsNone)
     outcomes = [each.outcome for each in report.findings]
     assert outcomes == ["kept", "broken"] + ["not tried"] * (len(CELL_LAWS) - 2)
-    assert report.findings[2].says == "first mend: a step returns an output and a state"
+    assert report.findings[2].says == "blocked by: a step returns an output and a state"
 
 
 def test_a_device_of_shapes_alone_is_no_breach():
