@@ -34,7 +34,7 @@ def drawn(batch, time, hidden, seed=1, dtype=torch.float64):
 sizes = st.integers(1, 5)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(sizes, st.integers(1, 20), sizes, st.integers(0, 99))
 def test_values_and_gradients_are_those_of_the_loop(batch, time, hidden, seed):
     weights = torch.randn(batch, time, hidden, dtype=torch.float64)
