@@ -188,12 +188,6 @@ def test_paths_of_different_lengths_keep_what_constraints_remember(deep):
         assert all(len(each.tokens) > 2 for each in hypotheses)
 
 
-@pytest.mark.parametrize("name", ["n_best", "max_nodes", "nodes_at_once"])
-def test_nothing_of_a_size_is_refused(name):
-    with pytest.raises(ValueError, match=f"`{name}` must be at least 1 and"):
-        Exact(**{name: 0})
-
-
 def test_no_room_has_the_rank_of_nothing(deep):
     [[found]] = Exact(length_normalisation="power").decode(deep, Start(*deep.start(1)), Limits(0))
     assert found == ((), 0.0, False, (), 0.0, True, True)

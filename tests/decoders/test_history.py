@@ -201,23 +201,3 @@ def test_what_came_before_is_multiplied(deep, penalty):
             wanted[row, list(set(path[:step]))] *= penalty
         torch.testing.assert_close(found, wanted)
         read = torch.tensor([path[min(step, 2)] for path in paths])
-
-
-@pytest.mark.parametrize(
-    ("constraint", "options", "message"),
-    [
-        (ForcedPrefix, {"text": "1", "tokens": (1,)}, "give one of them"),
-        (ForcedPrefix, {"tokens": (1, 5)}, "`tokens` must have tokens from 0 to 4, but has 5"),
-        (ForcedPrefix, {"tokens": (-1,)}, "`tokens` must have tokens from 0 to 4, but has -1"),
-        (ForcedPrefix, {"text": "13"}, "`text` '13' contains a token that is not in the voc"),
-        (MinimumLength, {"length": -1}, "`length` must be at least 0 and"),
-        (MinimumLength, {"ratio": -1}, "`ratio` must be at least 0 and"),
-        (NoRepeatNgram, {"size": 0}, "`size` must be at least 1 and"),
-        *((RepetitionPenalty, {"penalty": each}, "`penalty` must be greater than 0 and at most 1e")
-          for each in (0, -1.0, float("inf"), float("nan"))),
-    ],
-)  # fmt: skip
-def test_options_out_of_range_are_refused(constraint, options, message):
-    given = {"vocab_size": 5, "encode": digits} if constraint is ForcedPrefix else {}
-    with pytest.raises(ValueError, match=message):
-        constraint(**given, **options)

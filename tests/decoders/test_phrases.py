@@ -219,19 +219,6 @@ def test_what_the_search_began_from_is_not_generated(deep):
 
 
 @pytest.mark.parametrize(
-    ("make", "texts", "message"),
-    [
-        (only, [], "`texts` must have at least 1 text, but is empty"),
-        (only, ["01", "013"], "`texts` '013' contains a token that is not in the vocabulary"),
-        (never, ["0", ""], "`texts` must have tokens, but '' has none"),
-    ],
-)
-def test_other_texts_are_refused(make, texts, message):
-    with pytest.raises(ValueError, match=message):
-        make(*texts)
-
-
-@pytest.mark.parametrize(
     ("content", "message"),
     [("\n\n", " must have at least 1 text"), ("0\n13\n", ": '13' contains a")],
 )

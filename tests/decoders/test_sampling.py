@@ -22,7 +22,6 @@ from seqgen.decoders import (
 )
 from seqgen.decoders.sampling import keep_mass
 from seqgen.errors import DecodeError
-from seqgen.options import OptionError
 
 from .conftest import BATCH, build, kept_tokens
 
@@ -361,33 +360,6 @@ def test_top_k_keeps_the_highest_and_of_ties_the_lowest_ids(k, wanted):
     kept = TopK(k).truncate(scores)
     assert [kept_tokens(row) for row in kept] == wanted
     assert torch.equal(kept[kept.isfinite()], scores[kept.isfinite()])
-
-
-def test_more_than_there_are_is_refused_where_that_is_known():
-    assert decoders.build({"name": "top_k", "k": 5}, vocab_size=5).k == 5
-    message = r"`k` must be from 1 to 5, the number of tokens, but is 6"
-    with pytest.raises(OptionError, match=message):
-        decoders.build({"name": "top_k", "k": 6}, vocab_size=5)
-
-
-@pytest.mark.parametrize(
-    ("name", "option", "value", "bounds"),
-    [
-        *((name, "temperature", value, "at least 0 and at most 1000000000")
-          for name in names_of(Sampler) for value in (-0.5, INF, -INF, NAN)),
-        *(("top_k", "k", value, "at least 1 and at most 1000000") for value in (0, -1)),
-        *((name, "p", value, "greater than 0 and at most 1")
-          for name in ("top_p", "typical") for value in (0.0, -0.1, 1.1, NAN)),
-        *(("min_p", "p", value, "at least 0 and at most 1") for value in (-0.1, 1.1, NAN)),
-    ],
-)  # fmt: skip
-def test_options_out_of_range_are_refused(small, name, option, value, bounds):
-    spec = {**small(decoders, name), option: value}
-    with pytest.raises(OptionError, match=f"^{option}: must be {bounds}, but is"):
-        decoders.check(spec)
-    del spec["name"]
-    with pytest.raises(ValueError, match=f"`{option}` must be {bounds}, but is"):
-        decoders.entry(name).factory(**spec)
 
 
 class Plain(Sampler):
