@@ -1,13 +1,12 @@
 """Generation: prompts in, texts out, and nothing left behind."""
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
 import torch
 
 from seqgen.cells import cells
-from seqgen.data import Data, Prompts, data
+from seqgen.data import data
 from seqgen.decoders import (
     AllowedTexts,
     Beam,
@@ -39,24 +38,30 @@ TEXT, PAIRS = (
     data.build({"name": name, "corpus": corpus}, seed=1)
     for name, corpus in (("text", "unicode_names"), ("pairs", "hangul"))
 )
+
+
+class Sentences(type(TEXT)):
+    """Texts that end by themselves."""
+
+    ends = True
+
+    def __init__(self):
+        super().__init__(corpus=TEXT.corpus)
+
+
+class Endless(type(PAIRS)):
+    """Pairs whose targets do not end by themselves."""
+
+    ends = False
+
+    def __init__(self):
+        super().__init__(corpus=PAIRS.corpus)
+
+
 ALPHABET = "abcdefgh é\n\ufffd"
 LETTERS = {"vocab_size": 9, "encode": lambda text: [4 + ord(each) - 97 for each in text]}
 FORCED = ForcedPrefix(**LETTERS, text="ab")
 ALLOWED = AllowedTexts(("abc", "bcde"), **LETTERS)
-
-
-class Sentences(Data[Any]):
-    """Data that ends by itself, as far as generation asks."""
-
-    ends = True
-
-    def training_texts(self):
-        raise NotImplementedError
-
-    training = held_out = fingerprint = training_texts
-
-    def prompts(self, texts, tokenizers):
-        return TEXT.prompts(texts, tokenizers)
 
 
 def build(small, cell="lstm_cell", kind=None, dropout=0.0):
@@ -262,12 +267,6 @@ class TestFirstTokens:
         for each in generator.first_tokens("ab", 0.7, top=3):
             share = drawn.count(each["token"]) / 5000
             assert share == pytest.approx(each["probability"], abs=0.03)
-
-
-def test_prompts_are_read_on_the_device_of_the_generator(generator):
-    assert isinstance(generator.data.prompts(["a"], generator.tokenizers), Prompts)
-    batch = generator.batch(["a"])
-    assert generator.start(batch, generator.limits(batch, 1))[1].tokens.device == CPU
 
 
 def test_limits_end_where_the_data_ends(small, generator):
@@ -517,15 +516,6 @@ class TestLimits:
         assert [len(own[0].hypothesis.tokens) for own in few] == [min(2, n) for n in wanted]
 
 
-class Endless(type(PAIRS)):
-    """Pairs whose targets do not end by themselves."""
-
-    ends = False
-
-    def __init__(self):
-        super().__init__(corpus=PAIRS.corpus)
-
-
 def labeller(name):
     """A Generator for texts with a label, or with one for each word."""
     torch.manual_seed(1)
@@ -554,11 +544,6 @@ class TestSources:
             for number, source in enumerate(self.SOURCES):
                 alone = generator.generate([source], decoder, samples=2, sequence_ids=[number])
                 assert texts_of(alone) == [whole[number]]
-
-    def test_no_sources(self):
-        generator = mirror("a b", replace_unknown=True)
-        assert generator.generate([], Greedy()) == []
-        assert generator.attention([], []) is None
 
     def test_attention_of_outputs_of_different_length(self):
         generator = mirror("a b")

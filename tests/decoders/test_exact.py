@@ -31,14 +31,6 @@ def scores(**by_token):
     return Scores(np.array(tokens), np.array(log_probs, dtype=float))
 
 
-def test_the_root_is_first_and_then_the_best_child(begin):
-    search = begin()
-    [root] = search.pick(5)
-    assert (root.tokens, root.last) == ((), 1)
-    search.expand(root, scores(t0=-1.0, t1=-0.5, t2=-3.0), IS_END, None)
-    assert [node.tokens for node in search.pick(5)] == [(1,), (0,)]
-
-
 def test_what_cannot_come_to_the_best_any_more_is_not_picked(begin):
     search = begin()
     [root] = search.pick(5)
@@ -46,24 +38,6 @@ def test_what_cannot_come_to_the_best_any_more_is_not_picked(begin):
     assert search.pick(5) == []
     [found] = search.results()
     assert (found.tokens, found.finished, found.complete) == ((2,), True, True)
-
-
-def test_with_a_length_normalisation_it_may(begin):
-    search = begin(formula="power")
-    [root] = search.pick(5)
-    search.expand(root, scores(t0=-7.0, t1=-1.0, t2=-1.5), IS_END, None)
-    assert [node.tokens for node in search.pick(5)] == [(1,)]  # -1 / 3 is above -1.5, -7 / 3 is not
-
-
-def test_at_the_last_length_all_are_over(begin):
-    search = begin(room=1, n_best=2)
-    [root] = search.pick(5)
-    search.expand(root, scores(t0=-1.0, t1=-0.5, t2=-3.0), IS_END, None)
-    assert search.pick(5) == []
-    assert [(each.tokens, each.finished) for each in search.results()] == [
-        ((1,), False),
-        ((0,), False),
-    ]
 
 
 def test_without_budget_the_greedy_path_still_comes_to_its_end(begin):
@@ -76,12 +50,6 @@ def test_without_budget_the_greedy_path_still_comes_to_its_end(begin):
     [found] = search.results()
     assert found.tokens == (1, 1, 1)
     assert not found.complete
-
-
-def test_no_room_has_nothing_to_do(begin):
-    search = begin(room=0)
-    assert search.pick(5) == []
-    assert search.results() == [Hypothesis((), 0.0, False)]
 
 
 def test_dead_ends_are_given_up_and_the_longest_one_is_the_output(begin):

@@ -107,14 +107,6 @@ def test_what_the_stepper_cannot_generate_is_not_forced(deep):
 # The constraint `minimum_length`.
 
 
-@searches
-@pytest.mark.parametrize("length", [0, 1, 4])
-def test_no_sequence_ends_before(deep, search, length):
-    found = constrained(search, [MinimumLength(length)], deep, deep.start(BATCH), Limits(9, (2, 4)))
-    assert min(len(each.tokens) - each.finished for [each] in found) == length
-    assert any(each.finished for [each] in found)
-
-
 def test_the_other_scores_stay(deep):
     start = deep.start(BATCH)
     stepper, begun = MinimumLength(1).wrap(deep, start, Limits(5, (2,)), None)
@@ -145,15 +137,6 @@ def test_no_sequence_ends_before_its_share_of_the_source(deep, search):
 
 def ngrams(tokens, size):
     return [tokens[i : i + size] for i in range(len(tokens) - size + 1)]
-
-
-@searches
-@pytest.mark.parametrize("size", [2, 3])
-def test_no_ngram_comes_twice(deep, search, size):
-    found = constrained(search, [NoRepeatNgram(size)], deep, deep.start(BATCH), Limits(10))
-    for [each] in found:
-        assert len(each.tokens) == 10
-        assert len(set(ngrams(each.tokens, size))) == 10 - size + 1
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 4])
