@@ -199,14 +199,6 @@ def test_towards_temperature_zero_all_are_greedy(make, deep, even, temperature):
     assert found.tokens == (0,) * 5
 
 
-@pytest.mark.parametrize(
-    "sampler", [TopK(1), TopK(1, temperature=100.0), TopP(1e-9), MinP(1.0)], ids=repr
-)
-def test_the_narrowest_truncation_is_greedy(deep, sampler):
-    start, limits = deep.start(30), Limits(12, (END,))
-    assert sampler.decode(deep, start, limits) == Greedy().decode(deep, start, limits)
-
-
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 100.0])
 @pytest.mark.parametrize("seed", [0, 7])
 def test_without_truncation_the_draws_are_those_of_multinomial(deep, seed, temperature):
