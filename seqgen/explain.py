@@ -153,10 +153,11 @@ def _written(trace: SearchTrace, nodes: list[int], ends: Sequence[int]) -> list[
     if len(nodes) <= MOST_NODES:
         return nodes
     needed: set[int] = set()
-    for node in ends:
-        while node != ROOT_PARENT and node not in needed:
-            needed.add(node)
-            node = trace.nodes[node].parent
+    for end in ends:
+        here = end
+        while here != ROOT_PARENT and here not in needed:
+            needed.add(here)
+            here = trace.nodes[here].parent
     others = [number for number in nodes if number not in needed]
     return sorted(needed.union(others[: max(MOST_NODES - len(needed), 0)]))
 

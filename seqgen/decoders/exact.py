@@ -215,7 +215,6 @@ class Exact(Decoder):
                     continue
                 # A copy of the row: a slice would keep the states of the whole step in memory.
                 after = map_state(lambda each, row=row: each[row : row + 1].clone(), state)
-                searches[source].expand(
-                    node, Scores(best.tokens[row], best.log_probs[row]), is_end, after
-                )
+                scores = Scores(best.tokens[row], best.log_probs[row])
+                searches[source].expand(node, scores, is_end, after)
         return [search.results() for search in searches]

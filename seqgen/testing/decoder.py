@@ -202,9 +202,8 @@ def _nan_refused(case: DecoderCase) -> None:
 def _bounded(case: DecoderCase) -> None:
     model = TableModel()
     case.make().decode(model, model.start(BATCH), Limits(20))
-    _require(
-        model.steps <= 20 * VOCAB, f"a limit of 20 tokens took {model.steps} steps of the model"
-    )
+    says = f"a limit of 20 tokens took {model.steps} steps of the model"
+    _require(model.steps <= 20 * VOCAB, says)
 
 
 def _no_sources(case: DecoderCase) -> None:

@@ -211,6 +211,5 @@ class TestLimits:
 
     @pytest.mark.parametrize("lengths", [[], [1, 2], [1, 2, 3, 4]])
     def test_another_number_of_lengths_is_refused(self, table, lengths):
-        message = f"`max_length` must have 3 numbers, but has {len(lengths)}"
-        with pytest.raises(ValueError, match=message):
+        with pytest.raises(ValueError, match=f"must have 3 numbers, but has {len(lengths)}"):
             Limits(lengths).lengths(table.start(3))
