@@ -178,9 +178,10 @@ def test_options_out_of_range_are_refused(supplied, name, options, message):
         registry.build({"name": name, **options}, **given)
 
 
-def test_a_constraint_that_does_not_exist_is_named():
+@pytest.mark.parametrize("name", decoders.names())
+def test_every_decoder_has_constraints_and_names_one_that_does_not_exist(name, small):
     with pytest.raises(OptionError, match="no constraint named 'nothing'") as caught:
-        decoders.check({"name": "greedy", "constraints": ["nothing"]})
+        decoders.check({**small(decoders, name), "constraints": ["nothing"]})
     assert caught.value.path == ("constraints", 0)
 
 
