@@ -66,7 +66,7 @@ class Node(NamedTuple):
 
 
 @dataclass
-class Cell:
+class TreeCell:
     """A cell of the tree: a path that was `kept`, the last token of outputs (`ended`), or a token
     that was `dropped`. Its column is the depth of its node.
 
@@ -121,7 +121,7 @@ class Trace:
         return [place for place in range(len(self.nodes)) if place not in continued]
 
     @cached_property
-    def cells(self) -> list[Cell]:
+    def cells(self) -> list[TreeCell]:
         """The cells of the tree, the empty path first and each parent before its children; none
         where the search gave no path up, and so is no tree."""
         if not self.given_up:
@@ -204,7 +204,7 @@ def rows_of(children: Sequence[Sequence[int]]) -> list[int]:
     return rows
 
 
-def _cells(trace: Trace) -> Iterator[Cell]:
+def _cells(trace: Trace) -> Iterator[TreeCell]:
     """The cells, without their rows."""
     drawn = _drawn_nodes(trace)
     places = {node: place for place, node in enumerate(drawn)}
@@ -222,18 +222,18 @@ def _cells(trace: Trace) -> Iterator[Cell]:
             endings[end, last].append(number)
     for place in drawn:
         node, best = trace.nodes[place], first_output.get(place, math.inf)
-        yield Cell("kept", places.get(node.parent, 0), node, frozenset(kept[place]), best=best)
+        yield TreeCell("kept", places.get(node.parent, 0), node, frozenset(kept[place]), best=best)
     for (end, last), numbers in endings.items():  # outputs of the same tokens share a cell
         if trace.nodes[end].depth < MOST_STEPS:
             node = trace.nodes[end].extended(end, last)
-            yield Cell("ended", places[end], node, outputs=tuple(numbers), best=numbers[0])
-    dropped: defaultdict[int, list[Cell]] = defaultdict(list)
+            yield TreeCell("ended", places[end], node, outputs=tuple(numbers), best=numbers[0])
+    dropped: defaultdict[int, list[TreeCell]] = defaultdict(list)
     for place in drawn:
         node = trace.nodes[place]
         for token in node.considered if node.depth < MOST_STEPS else ():
             likely = token.log_prob is not None and token.log_prob >= math.log(FAINT)
             if likely and token.token not in kept[place]:
-                cell = Cell("dropped", places[place], node.extended(place, token))
+                cell = TreeCell("dropped", places[place], node.extended(place, token))
                 dropped[cell.node.depth].append(cell)
     for cells in dropped.values():
         yield from sorted(cells, key=lambda cell: cell.cost)[:DROPPED]
