@@ -10,7 +10,7 @@ from seqgen.answers import DecodingOptions, batches_by_length
 from seqgen.decoders import ROOT_PARENT, Decoder, Forced, Limits, SearchTrace, Tracing, watched
 from seqgen.generate import Generated, Generator
 from seqgen.models import evaluating
-from seqgen.tokenizers import EOS
+from seqgen.tokenizers import EOS, Tokenizer
 
 
 class Alignment(NamedTuple):
@@ -114,59 +114,52 @@ def traces(
         made = generator.generate(
             some, watched(decoder, tracing), options.max_length, options.samples, own
         )
-        written = _TraceWriter(generator, tracing.traces[0]).write(made)
+        written = _documents(tracing.traces[0], made, generator.tokenizer)
         for place, outputs, each in zip(places, made, written, strict=True):
             about = {"input": texts[place], "continues": generator.data.continues}
             found[place] = Searched(outputs, {**about, "decoder": dict(spec), **each})
     return [found[place] for place in range(len(texts))]
 
 
-class _TraceWriter:
-    """Writes the trace of a batch source by source, its tokens as display text."""
-
-    def __init__(self, generator: Generator, trace: SearchTrace) -> None:
-        self.trace = trace
-        self.shown = cache(generator.tokenizer.shown)
-
-    def write(self, found: Sequence[Sequence[Generated]]) -> Iterator[dict[str, Any]]:
-        """For each source of the batch its part of the trace, with the outputs `found` for it."""
-        nodes_of: list[list[int]] = [[] for _ in found]
-        for number, node in enumerate(self.trace.nodes):
-            nodes_of[node.source].append(number)
-        for source, (own, outputs) in enumerate(zip(nodes_of, found, strict=True)):
-            ends = self.trace.ends(source, [each.hypothesis for each in outputs])
-            written = self._written(own, ends)
-            places = {ROOT_PARENT: -1, **{number: place for place, number in enumerate(written)}}
-            pairs = zip(outputs, ends, strict=True)
-            left_out = len(own) - len(written)
-            yield {
-                "start": self.shown(self.trace.begun[source]),
-                "nodes": [self._node(number, places) for number in written],
-                "outputs": [_output(each, places[end]) for each, end in pairs],
-                **({"left_out": left_out} if left_out else {}),
+def _documents(
+    trace: SearchTrace, found: Sequence[Sequence[Generated]], tokenizer: Tokenizer
+) -> Iterator[dict[str, Any]]:
+    """For each source of a batch its part of the trace, with the outputs `found` for it."""
+    shown = cache(tokenizer.shown)
+    nodes_of: list[list[int]] = [[] for _ in found]
+    for number, node in enumerate(trace.nodes):
+        nodes_of[node.source].append(number)
+    for source, (own, outputs) in enumerate(zip(nodes_of, found, strict=True)):
+        ends = trace.ends(source, [each.hypothesis for each in outputs])
+        written = _written(trace, own, ends)
+        places = {ROOT_PARENT: -1, **{number: place for place, number in enumerate(written)}}
+        nodes = [
+            {
+                "parent": places[node.parent],
+                "token": shown(node.token),
+                "log_prob": round(node.log_prob, 6),
+                "considered": [[shown(token), round(each, 6)] for token, each in node.considered],
             }
+            for node in (trace.nodes[number] for number in written)
+        ]
+        made = [_output(each, places[end]) for each, end in zip(outputs, ends, strict=True)]
+        document = {"start": shown(trace.begun[source]), "nodes": nodes, "outputs": made}
+        left_out = len(own) - len(written)
+        yield document | ({"left_out": left_out} if left_out else {})
 
-    def _written(self, nodes: list[int], ends: Sequence[int]) -> list[int]:
-        """Which of the nodes are written, in their order; with each its parent is."""
-        if len(nodes) <= MOST_NODES:
-            return nodes
-        needed: set[int] = set()
-        for end in ends:
-            here = end
-            while here != ROOT_PARENT and here not in needed:
-                needed.add(here)
-                here = self.trace.nodes[here].parent
-        others = [number for number in nodes if number not in needed]
-        return sorted(needed.union(others[: max(MOST_NODES - len(needed), 0)]))
 
-    def _node(self, number: int, places: Mapping[int, int]) -> dict[str, Any]:
-        node = self.trace.nodes[number]
-        return {
-            "parent": places[node.parent],
-            "token": self.shown(node.token),
-            "log_prob": round(node.log_prob, 6),
-            "considered": [[self.shown(token), round(each, 6)] for token, each in node.considered],
-        }
+def _written(trace: SearchTrace, nodes: list[int], ends: Sequence[int]) -> list[int]:
+    """Which of the nodes are written, in their order; with each its parent is."""
+    if len(nodes) <= MOST_NODES:
+        return nodes
+    needed: set[int] = set()
+    for end in ends:
+        here = end
+        while here != ROOT_PARENT and here not in needed:
+            needed.add(here)
+            here = trace.nodes[here].parent
+    others = [number for number in nodes if number not in needed]
+    return sorted(needed.union(others[: max(MOST_NODES - len(needed), 0)]))
 
 
 def _output(output: Generated, node: int) -> dict[str, Any]:

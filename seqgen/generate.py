@@ -121,10 +121,13 @@ class Generator:
             short = unmet(decoder.constraints, start, limits, batch).tolist()
         generated = []
         for place, text in enumerate(texts):
-            own = [*chain.from_iterable(found[place * samples : (place + 1) * samples])]
-            if short[place]:
-                own = [each._replace(satisfied=False) for each in own]
-            generated.append([self._read(text, each) for each in own])
+            own = []
+            for each in chain.from_iterable(found[place * samples : (place + 1) * samples]):
+                made = each._replace(satisfied=each.satisfied and not short[place])
+                output = self.data.output_text(text, made.tokens, self.tokenizers)
+                pieces = tuple(map(self.tokenizer.shown, made.tokens))
+                own.append(Generated(text, output, made, pieces))
+            generated.append(own)
         return self._without_unknown(generated) if self.options.replace_unknown else generated
 
     def stream(
@@ -209,11 +212,6 @@ class Generator:
         )
         with evaluating(self.model):
             return self.model.attention_weights(batch.to(self.device))
-
-    def _read(self, text: str, hypothesis: Hypothesis) -> Generated:
-        pieces = tuple(self.tokenizer.shown(token) for token in hypothesis.tokens)
-        output = self.data.output_text(text, hypothesis.tokens, self.tokenizers)
-        return Generated(text, output, hypothesis, pieces)
 
     def _without_unknown(self, found: list[list[Generated]]) -> list[list[Generated]]:
         """`found`, where each <unk> is the piece of the source with the most attention."""

@@ -2,7 +2,6 @@
 
 import json
 import math
-from dataclasses import replace
 
 import pytest
 import torch
@@ -206,18 +205,6 @@ def test_a_greedy_trace_is_one_path_of_the_most_probable(generator):
         chosen = [node["token"] for node in trace["nodes"][1:]] + [output["last"]]
         assert chosen == [node["considered"][0][0] for node in trace["nodes"]]
         assert "".join(chosen) == output["text"]
-
-
-def test_a_trace_does_not_depend_on_the_batch(generator):
-    generator = replace(generator, model=generator.model.double())
-    try:
-        torch.set_default_dtype(torch.float64)
-        for decoder in (Beam(beam_size=3, n_best=3), Multinomial(seed=4), Exact(max_nodes=40)):
-            wanted = traced(generator, decoder)
-            assert traced(generator, decoder, options=OPTIONS._replace(batch_size=5)) == wanted
-            assert traced(generator, decoder, TEXTS[2:3], ids=[2]) == wanted[2:3]
-    finally:
-        torch.set_default_dtype(torch.float32)
 
 
 def test_samples_that_begin_alike_share_what_is_traced(generator):

@@ -1,13 +1,12 @@
 """Generation: prompts in, texts out, and nothing left behind."""
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
 import torch
 
 from seqgen.cells import cells
-from seqgen.data import Data, Prompts, data
+from seqgen.data import data
 from seqgen.decoders import (
     AllowedTexts,
     Beam,
@@ -39,24 +38,30 @@ TEXT, PAIRS = (
     data.build({"name": name, "corpus": corpus}, seed=1)
     for name, corpus in (("text", "unicode_names"), ("pairs", "hangul"))
 )
+
+
+class Sentences(type(TEXT)):
+    """Texts that end by themselves."""
+
+    ends = True
+
+    def __init__(self):
+        super().__init__(corpus=TEXT.corpus)
+
+
+class Endless(type(PAIRS)):
+    """Pairs whose targets do not end by themselves."""
+
+    ends = False
+
+    def __init__(self):
+        super().__init__(corpus=PAIRS.corpus)
+
+
 ALPHABET = "abcdefgh é\n\ufffd"
 LETTERS = {"vocab_size": 9, "encode": lambda text: [4 + ord(each) - 97 for each in text]}
 FORCED = ForcedPrefix(**LETTERS, text="ab")
 ALLOWED = AllowedTexts(("abc", "bcde"), **LETTERS)
-
-
-class Sentences(Data[Any]):
-    """Data that ends by itself, as far as generation asks."""
-
-    ends = True
-
-    def training_texts(self):
-        raise NotImplementedError
-
-    training = held_out = fingerprint = training_texts
-
-    def prompts(self, texts, tokenizers):
-        return TEXT.prompts(texts, tokenizers)
 
 
 def build(small, cell="lstm_cell", kind=None, dropout=0.0):
@@ -264,12 +269,6 @@ class TestFirstTokens:
             assert share == pytest.approx(each["probability"], abs=0.03)
 
 
-def test_prompts_are_read_on_the_device_of_the_generator(generator):
-    assert isinstance(generator.data.prompts(["a"], generator.tokenizers), Prompts)
-    batch = generator.batch(["a"])
-    assert generator.start(batch, generator.limits(batch, 1))[1].tokens.device == CPU
-
-
 def test_limits_end_where_the_data_ends(small, generator):
     assert generator.limits(generator.batch(["a"]), 5).ends == ()
     other = build(small, kind=Sentences())
@@ -343,61 +342,44 @@ class TestUnknown:
         assert "\ufffd" not in found.text
 
     @pytest.mark.parametrize(
-        ("source", "wanted"),
+        ("known", "make", "source", "wanted"),
         [
-            ("the cat sat", "sat cat the"),
-            ("the dog sat", "sat dog the"),
-            ("dog", "dog"),
-            ("a dog, b", "b dog, a"),
-            ("one two three four", "four three two one"),
-            ("", ""),
-            ("дом the 😀 e\u0301", "e\u0301 😀 the дом"),
-            # What is put in may look like what is replaced.
-            ("dog \ufffd", "\ufffd dog"),
-            ("\ufffd dog \ufffd cow", "cow \ufffd dog \ufffd"),
-            ("<unk> dog <eos>", "<eos> dog <unk>"),
-        ],
-    )
-    def test_each_is_the_word_that_was_looked_at(self, source, wanted):
-        generator = mirror("the cat sat", replace_unknown=True)
-        assert texts_for(generator, source) == [wanted]
-        assert texts_for(generator, "the", source, "sat cat")[1] == wanted
-        found = generator.generate([source], Greedy())[0][0]
-        assert found.hypothesis.tokens.count(UNK) == found.pieces.count("<unk>")
-
-    @pytest.mark.parametrize(
-        ("known", "make", "pairs"),
-        [
+            *(("the cat sat", WordTokenizer, *pair) for pair in [
+                ("the cat sat", "sat cat the"),
+                ("the dog sat", "sat dog the"),
+                ("dog", "dog"),
+                ("a dog, b", "b dog, a"),
+                ("one two three four", "four three two one"),
+                ("", ""),
+                ("дом the 😀 e\u0301", "e\u0301 😀 the дом"),
+                # What is put in may look like what is replaced.
+                ("dog \ufffd", "\ufffd dog"),
+                ("\ufffd dog \ufffd cow", "cow \ufffd dog \ufffd"),
+                ("<unk> dog <eos>", "<eos> dog <unk>"),
+            ]),
             # A word of the vocabulary stays what it is.
-            ("the \ufffd sat", WordTokenizer, {"dog \ufffd the": "the \ufffd dog"}),
-            (
-                "cat dog the",
-                lambda: WordTokenizer(pattern="[a-z]+"),
-                {
-                    "cat-zork 42 dog": "dog zork cat",
-                    "zork (the) 7 Zorks": "orks the zork",
-                    "3 moo-moo!": "moo moo",
-                },
-            ),
-            (
-                "abc",
-                CharTokenizer,
-                {
-                    "abc": "cba",
-                    "axyb": "byxa",
-                    "é": "é",
-                    "a😀b한": "한b😀a",
-                    "e\u0301a": "a\u0301e",
-                    "x\ufffda": "a\ufffdx",
-                },
-            ),
+            ("the \ufffd sat", WordTokenizer, "dog \ufffd the", "the \ufffd dog"),
+            *(("cat dog the", lambda: WordTokenizer(pattern="[a-z]+"), *pair) for pair in [
+                ("cat-zork 42 dog", "dog zork cat"),
+                ("zork (the) 7 Zorks", "orks the zork"),
+                ("3 moo-moo!", "moo moo"),
+            ]),
+            *(("abc", CharTokenizer, *pair) for pair in [
+                ("abc", "cba"),
+                ("axyb", "byxa"),
+                ("é", "é"),
+                ("a😀b한", "한b😀a"),
+                ("e\u0301a", "a\u0301e"),
+                ("x\ufffda", "a\ufffdx"),
+            ]),
         ],
-        ids=["words", "words of a pattern", "characters"],
-    )
-    def test_for_any_tokenizer(self, known, make, pairs):
+    )  # fmt: skip
+    def test_each_is_the_piece_that_was_looked_at(self, known, make, source, wanted):
         generator = mirror(known, make(), replace_unknown=True)
-        for source, wanted in pairs.items():
-            assert texts_for(generator, source) == [wanted]
+        assert texts_for(generator, source) == [wanted]
+        assert texts_for(generator, known[:3], source, known)[1] == wanted
+        [[found]] = generator.generate([source], Greedy())
+        assert found.hypothesis.tokens.count(UNK) == found.pieces.count("<unk>")
 
     def test_each_of_several_outputs_has_its_own(self):
         generator = mirror("the cat", certain=0.6, replace_unknown=True)
@@ -517,15 +499,6 @@ class TestLimits:
         assert [len(own[0].hypothesis.tokens) for own in few] == [min(2, n) for n in wanted]
 
 
-class Endless(type(PAIRS)):
-    """Pairs whose targets do not end by themselves."""
-
-    ends = False
-
-    def __init__(self):
-        super().__init__(corpus=PAIRS.corpus)
-
-
 def labeller(name):
     """A Generator for texts with a label, or with one for each word."""
     torch.manual_seed(1)
@@ -554,11 +527,6 @@ class TestSources:
             for number, source in enumerate(self.SOURCES):
                 alone = generator.generate([source], decoder, samples=2, sequence_ids=[number])
                 assert texts_of(alone) == [whole[number]]
-
-    def test_no_sources(self):
-        generator = mirror("a b", replace_unknown=True)
-        assert generator.generate([], Greedy()) == []
-        assert generator.attention([], []) is None
 
     def test_attention_of_outputs_of_different_length(self):
         generator = mirror("a b")

@@ -15,10 +15,10 @@ class MyDecoder(PathDecoder):
         self.seed = seed
         self.sure = sure
 
-    def choose(self, log_probs, numbers, moment):
+    def choose(self, log_probs, sequence_ids, step):
         best, token = log_probs.max(-1)
         # The first token at which the probabilities so far add up to a random number in (0, 1).
         so_far = log_probs.double().softmax(-1).cumsum(-1)
-        point = uniform(self.seed, numbers, moment).unsqueeze(1)
+        point = uniform(self.seed, sequence_ids, step).unsqueeze(1)
         drawn = (so_far / so_far[:, -1:] < point).sum(-1)
         return torch.where(best.exp() >= self.sure, token, drawn)

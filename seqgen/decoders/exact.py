@@ -9,7 +9,6 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from seqgen.decoders.base import Decoder, Hypothesis, Limits, Start, Stepper, decoders
 from seqgen.decoders.guards import check_scores
@@ -189,9 +188,9 @@ class Exact(Decoder):
     def decode(self, stepper: Stepper, start: Start, limits: Limits) -> list[list[Hypothesis]]:
         """At most `n_best` hypotheses for each source; fewer where there are no more."""
         normalisation = LengthNormalisation(self.length_normalisation, self.alpha)
-        searches = []
+        searches, device = [], start.tokens.device
         for source, room in enumerate(limits.lengths(start).tolist()):
-            state = reorder(start.state, torch.tensor([source], device=start.tokens.device))
+            state = reorder(start.state, torch.tensor([source], device=device))
             root = Node((), (), 0.0, int(start.tokens[source]), state)
             searches.append(BestFirst(root, room, self.n_best, normalisation, self.max_nodes))
         while picked := [
@@ -199,30 +198,23 @@ class Exact(Decoder):
             for source, search in enumerate(searches)
             for node in search.pick(self.nodes_at_once)
         ]:
-            log_probs, state, going = _step(stepper, start, picked)
+            # One step of all that are picked, a row each.
+            sources = torch.tensor([source for source, _ in picked], device=device)
+            tokens = torch.tensor([node.last for _, node in picked], device=device)
+            lengths = torch.tensor([len(node.tokens) for _, node in picked], device=device)
+            state = concatenate(*(node.state for _, node in picked))
+            log_probs, state = stepper.step(tokens, state, reorder(start.context, sources))
+            going = check_scores(log_probs, sources, lengths).tolist()
             is_end = np.zeros(log_probs.shape[1], dtype=bool)
             is_end[list(limits.ends)] = True
             ordered = log_probs.detach().double().cpu().sort(dim=-1, descending=True, stable=True)
-            tokens, values = ordered.indices.numpy(), ordered.values.numpy()
+            best = Scores(ordered.indices.numpy(), ordered.values.numpy())
             for row, (source, node) in enumerate(picked):
                 if not going[row]:
                     searches[source].give_up(node)
                     continue
                 # A copy of the row: a slice would keep the states of the whole step in memory.
                 after = map_state(lambda each, row=row: each[row : row + 1].clone(), state)
-                searches[source].expand(node, Scores(tokens[row], values[row]), is_end, after)
+                scores = Scores(best.tokens[row], best.log_probs[row])
+                searches[source].expand(node, scores, is_end, after)
         return [search.results() for search in searches]
-
-
-def _step(
-    stepper: Stepper, start: Start, picked: list[tuple[int, Node]]
-) -> tuple[Tensor, State, list[bool]]:
-    """One step of all `picked` nodes, a row each: `[rows, vocab]`, the state after it, and which
-    of them are no dead ends."""
-    device = start.tokens.device
-    sources = torch.tensor([source for source, _ in picked], device=device)
-    tokens = torch.tensor([node.last for _, node in picked], device=device)
-    state = concatenate(*(node.state for _, node in picked))
-    log_probs, state = stepper.step(tokens, state, reorder(start.context, sources))
-    lengths = torch.tensor([len(node.tokens) for _, node in picked], device=device)
-    return log_probs, state, check_scores(log_probs, sources, lengths).tolist()

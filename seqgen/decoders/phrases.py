@@ -142,59 +142,41 @@ class AllowedTexts(Constraint):
         """The memory is where each row is in the tree (-1 before the first step), and how many
         tokens it may have."""
         tree = map_state(lambda each: each.to(start.tokens.device), self.tree)
-        left = limits.lengths(start)
-        there_is_room = bool((left >= self.longest).all())  # for each of the texts
-        walk = _TreeWalk(tree, list(limits.ends), there_is_room)
-        return intercept(stepper, start, walk.change, torch.full_like(start.tokens, -1), left)
+        # Two nodes more, for rows that are free to go on as they like and for those that left the
+        # tree, which hold no path.
+        free, lost = len(tree.tokens), len(tree.tokens) + 1
+        tree = tree._replace(
+            children_of=torch.cat([tree.children_of, tree.children_of.new_zeros(2, 2)]),
+            whole=torch.cat([tree.whole, tree.whole.new_zeros(2)]),
+        )
+        ends, room = list(limits.ends), limits.lengths(start)
+        there_is_room = bool((room >= self.longest).all())  # for each of the texts
+        open_at_end = ends or slice(None)  # the tokens that may follow a whole text
+
+        def change(
+            log_probs: Tensor, tokens: Tensor, before: Tensor, left: Tensor
+        ) -> tuple[Tensor, ...]:
+            nodes = tree.child(before, tokens)  # from -1 to ROOT, as there is no such key
+            nodes = nodes.masked_fill((nodes == ROOT) & (before >= ROOT), lost)
+            if not ends:
+                nodes = nodes.masked_fill(tree.whole[nodes] | (before == free), free)
+            rows, children = tree.children(nodes)
+            if not there_is_room:
+                fitting = tree.lacking[children] < left[rows]
+                rows, children = rows[fitting], children[fitting]
+            allowed = torch.full_like(log_probs, IMPOSSIBLE)
+            places = (rows, tree.tokens[children])
+            allowed[places] = log_probs[places]
+            over = (tree.whole[nodes] if ends else nodes == free).unsqueeze(1)
+            given, kept = log_probs[:, open_at_end], allowed[:, open_at_end]
+            allowed[:, open_at_end] = torch.where(over, given, kept)
+            return allowed, nodes, left - 1
+
+        return intercept(stepper, start, change, torch.full_like(start.tokens, -1), room)
 
     def least_tokens(self, batch: Any) -> int:
         """Those of the shortest text."""
         return int(self.tree.lacking[ROOT])
-
-
-class _TreeWalk:
-    """Rows that go down a tree, each with the tokens alone by which a text goes on."""
-
-    def __init__(self, tree: TextTree, ends: list[int], there_is_room: bool) -> None:
-        self.ends = ends
-        self.there_is_room = there_is_room
-        # Two nodes more, for rows that are free to go on as they like and for those that left the
-        # tree, which hold no path.
-        self.free = len(tree.tokens)
-        self.lost = self.free + 1
-        self.tree = tree._replace(
-            children_of=torch.cat([tree.children_of, tree.children_of.new_zeros(2, 2)]),
-            whole=torch.cat([tree.whole, tree.whole.new_zeros(2)]),
-        )
-
-    def change(
-        self, log_probs: Tensor, tokens: Tensor, nodes: Tensor, left: Tensor
-    ) -> tuple[Tensor, ...]:
-        """IMPOSSIBLE at the tokens with which no text goes on."""
-        nodes = self._follow(nodes, tokens)
-        rows, children = self.tree.children(nodes)
-        if not self.there_is_room:
-            fitting = self.tree.lacking[children] < left[rows]
-            rows, children = rows[fitting], children[fitting]
-        places = (rows, self.tree.tokens[children])
-        allowed = torch.full_like(log_probs, IMPOSSIBLE)
-        allowed[places] = log_probs[places]
-        if self.ends:
-            over = self.tree.whole[nodes].unsqueeze(1)
-            allowed[:, self.ends] = torch.where(
-                over, log_probs[:, self.ends], allowed[:, self.ends]
-            )
-        else:
-            allowed = torch.where((nodes == self.free).unsqueeze(1), log_probs, allowed)
-        return allowed, nodes, left - 1
-
-    def _follow(self, nodes: Tensor, tokens: Tensor) -> Tensor:
-        """The nodes to which `tokens` lead."""
-        found = self.tree.child(nodes, tokens)  # from -1 to ROOT, as there is no such key
-        found = found.masked_fill((found == ROOT) & (nodes >= ROOT), self.lost)
-        if not self.ends:
-            found = found.masked_fill(self.tree.whole[found] | (nodes == self.free), self.free)
-        return found
 
 
 @dataclass

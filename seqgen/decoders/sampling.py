@@ -8,6 +8,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 from typing import Annotated, NamedTuple, final
 
 import torch
@@ -81,31 +83,22 @@ class PathDecoder(Decoder, ABC):
             yield Extension(sources, tokens, chosen, finished)
 
     def decode(self, stepper: Stepper, start: Start, limits: Limits) -> list[list[Hypothesis]]:
-        batch = start.tokens.shape[0]
-        tokens: list[list[int]] = [[] for _ in range(batch)]
-        log_probs: list[list[float]] = [[] for _ in range(batch)]
-        scores = [0.0] * batch  # token by token, which `sum` would do more exactly than a beam does
-        finished = [False] * batch
+        lengths = limits.lengths(start).tolist()
+        tokens: list[list[int]] = [[] for _ in lengths]
+        log_probs: list[list[float]] = [[] for _ in lengths]
         for extension in self.walk(stepper, start, limits):
             columns = (column.tolist() for column in extension)
-            for source, token, log_prob, ended in zip(*columns, strict=True):
+            for source, token, log_prob, _ in zip(*columns, strict=True):
                 tokens[source].append(token)
                 log_probs[source].append(log_prob)
-                scores[source] += log_prob
-                finished[source] = ended
-        room = limits.lengths(start).tolist()
-        return [
-            [
-                Hypothesis(
-                    tuple(tokens[i]),
-                    scores[i],
-                    finished[i],
-                    tuple(log_probs[i]),
-                    satisfied=finished[i] or len(tokens[i]) == room[i],
-                )
-            ]
-            for i in range(batch)
-        ]
+        found = []
+        for own, given, length in zip(tokens, log_probs, lengths, strict=True):
+            score = reduce(add, given, 0.0)  # `sum` would be more exact than the sums of a beam
+            finished = bool(own) and own[-1] in limits.ends
+            satisfied = finished or len(own) == length
+            one = Hypothesis(tuple(own), score, finished, tuple(given), satisfied=satisfied)
+            found.append([one])
+        return found
 
 
 @decoders.register("greedy")

@@ -30,11 +30,7 @@ Found = list[list[Hypothesis]]
 
 class TableModel:
     """A Stepper made of tables: the next token depends on all before it (the state) and on the
-    source (the context).
-
-    So its scores are wrong as soon as a decoder lets a row of the state or the context go astray,
-    and every sequence can be scored by reading it alone.
-    """
+    source (the context), so scores are wrong as soon as a row of either goes astray."""
 
     def __init__(self, seed: int = 1) -> None:
         generator = torch.Generator().manual_seed(seed)
@@ -63,12 +59,10 @@ class TableModel:
 
     def rescore(self, source: int, tokens: Sequence[int]) -> list[float]:
         """What the model gives to each of `tokens`, read alone from the start of the source."""
-        last, state = torch.tensor([source % 3]), torch.tensor([source % 2])
-        following: State = state
+        last, state, context, _ = reorder(self.start(64), torch.tensor([source]))
         found = []
         for token in tokens:
-            context = self.context[source : source + 1]
-            log_probs, following = self.step(last, following, context)
+            log_probs, state = self.step(last, state, context)
             found.append(float(log_probs[0, token]))
             last = torch.tensor([token])
         return found
@@ -87,10 +81,10 @@ class DecoderCase:
         )
         return decoder
 
-    def decode(self, limits: Limits, start: Start | None = None) -> Found:
+    def decode(self, limits: Limits, batch: int = BATCH) -> Found:
         """What it finds in the tables."""
         model = TableModel()
-        return self.make().decode(model, model.start(BATCH) if start is None else start, limits)
+        return self.make().decode(model, model.start(batch), limits)
 
     def sequences(self, limits: Limits) -> Iterator[tuple[int, Hypothesis]]:
         """The same one by one, with their sources."""
@@ -103,63 +97,64 @@ def check_decoder(decoder: object, *, watch: Watch = unwatched, **options: Any) 
     return try_laws(name, DECODER_LAWS, DecoderCase(factory), watch)
 
 
+def _require(holds: bool, says: str) -> None:
+    if not holds:
+        raise BreachError(says)
+
+
 def _is_a_decoder(case: DecoderCase) -> None:
     require_contract(case.make(), Decoder)
 
 
-def _breach(fault: str) -> None:
-    if fault:
-        raise BreachError(fault)
-
-
 def _hypotheses_for_each(case: DecoderCase) -> None:
-    _breach(result_fault(case.decode(Limits(5, (2,))), BATCH, VOCAB))
+    fault = result_fault(case.decode(Limits(5, (2,))), BATCH, VOCAB)
+    _require(not fault, fault)
 
 
 def _ends(case: DecoderCase) -> None:
     for ends in ((), (2,), (2, 4), (0,)):
         for _, each in case.sequences(Limits(6, ends)):
-            _breach(sequence_fault(each, ends=ends))
+            fault = sequence_fault(each, ends=ends)
+            _require(not fault, fault)
             ended = bool(set(each.tokens[-1:]) & set(ends))
-            if each.finished != ended:
-                raise BreachError(
-                    f"`finished` is {each.finished} for a sequence that ends with "
-                    f"{'an' if ended else 'no'} end token"
-                )
+            says = f"`finished` is {each.finished} for a sequence that ends with "
+            _require(each.finished == ended, f"{says}{'an' if ended else 'no'} end token")
 
 
 def _limits(case: DecoderCase) -> None:
     lengths = [0, 3, 1, 0, 6, 2, 5, 5, 1, 0, 4, 7]
     for allowed in (*([limit] * BATCH for limit in (0, 1, 5)), lengths):
         for source, each in case.sequences(Limits(allowed, (2,))):
-            _breach(sequence_fault(each, allowed[source]))
+            fault = sequence_fault(each, allowed[source])
+            _require(not fault, fault)
 
 
 def _scores(case: DecoderCase) -> None:
+    def near(found: Sequence[float], wanted: Sequence[float]) -> bool:
+        return all(abs(a - b) < 1e-4 for a, b in zip(found, wanted, strict=True))
+
     model = TableModel()
     for source, each in case.sequences(Limits(7, (2, 4))):
-        if not _near(each.log_probs, model.rescore(source, each.tokens)):
-            raise BreachError(
-                "`log_probs` are not what the model gives to the sequence read alone; reorder the "
-                "state with the paths, and record the model's scores, not changed ones"
-            )
-        if not _near([each.score], [sum(each.log_probs)]):
-            raise BreachError("`score` must be the sum of `log_probs`; put others into `rank`")
+        _require(
+            near(each.log_probs, model.rescore(source, each.tokens)),
+            "`log_probs` are not what the model gives to the sequence read alone; reorder the "
+            "state with the paths, and record the model's scores, not changed ones",
+        )
+        says = "`score` must be the sum of `log_probs`; put others into `rank`"
+        _require(near([each.score], [sum(each.log_probs)]), says)
 
 
 def _best_first(case: DecoderCase) -> None:
     for each in case.decode(Limits(6, (2,))):
         ranks = [one.ranking_score for one in each]
-        if ranks != sorted(ranks, reverse=True):
-            raise BreachError(
-                "a source's hypotheses must be sorted, the best `rank` or score first"
-            )
+        says = "a source's hypotheses must be sorted, the best `rank` or score first"
+        _require(ranks == sorted(ranks, reverse=True), says)
 
 
 def _distinct(case: DecoderCase) -> None:
     for each in case.decode(Limits(6, (2,))):
-        if len({one.tokens for one in each}) < len(each):
-            raise BreachError("two hypotheses of a source are the same; merge equal paths")
+        says = "two hypotheses of a source are the same; merge equal paths"
+        _require(len({one.tokens for one in each}) == len(each), says)
 
 
 def _row_alone(case: DecoderCase) -> None:
@@ -170,20 +165,20 @@ def _row_alone(case: DecoderCase) -> None:
     for rows in ([4], [4, 4], list(range(BATCH))[::-1], [11, 3, 7, 0, 5]):
         found = decoder.decode(model, reorder(whole, torch.tensor(rows)), limits)
         for row, each in zip(rows, found, strict=True):
-            if [one.tokens for one in each] != [one.tokens for one in wanted[row]]:
-                raise BreachError(
-                    "a sequence depends on the batch around it; draw noise by `noise.uniform` with "
-                    "the ids of the start, and keep rows of different sources apart"
-                )
+            _require(
+                [one.tokens for one in each] == [one.tokens for one in wanted[row]],
+                "a sequence depends on the batch around it; draw noise by `noise.uniform` with "
+                "the ids of the start, and keep rows of different sources apart",
+            )
 
 
 def _same_twice(case: DecoderCase) -> None:
     model, decoder, limits = TableModel(), case.make(), Limits(7, (2,))
-    if len({repr(decoder.decode(model, model.start(BATCH), limits)) for _ in range(2)}) > 1:
-        raise BreachError(
-            "decoding twice gave other sequences; what is random must follow from `seed` and the "
-            "ids of the start alone, and nothing may be kept between two calls"
-        )
+    _require(
+        len({repr(decoder.decode(model, model.start(BATCH), limits)) for _ in range(2)}) == 1,
+        "decoding twice gave other sequences; what is random must follow from `seed` and the "
+        "ids of the start alone, and nothing may be kept between two calls",
+    )
 
 
 def _nan_refused(case: DecoderCase) -> None:
@@ -208,37 +203,33 @@ def _nan_refused(case: DecoderCase) -> None:
 def _bounded(case: DecoderCase) -> None:
     model = TableModel()
     case.make().decode(model, model.start(BATCH), Limits(20))
-    if model.steps > 20 * VOCAB:
-        raise BreachError(f"a limit of 20 tokens took {model.steps} steps of the model")
+    says = f"a limit of 20 tokens took {model.steps} steps of the model"
+    _require(model.steps <= 20 * VOCAB, says)
 
 
 def _no_sources(case: DecoderCase) -> None:
-    found: Any = case.decode(Limits(5, (2,)), TableModel().start(0))
-    if found != []:
-        raise BreachError("no sources must give an empty list")
+    _require(case.decode(Limits(5, (2,)), batch=0) == [], "no sources must give an empty list")
 
 
-def _near(found: Sequence[float], wanted: Sequence[float]) -> bool:
-    return all(abs(a - b) < 1e-4 for a, b in zip(found, wanted, strict=True))
-
-
-_BUILT = ("is a decoder",)
-_SOUND = (*_BUILT, "each source has hypotheses")
+_SOUND = ("is a decoder", "each source has hypotheses")
 _CALLING = "`decode(stepper, start, limits)` must work for any stepper, batch and limits"
 
 DECODER_LAWS: tuple[Law[DecoderCase], ...] = (
     Law(_SOUND[0], _is_a_decoder, BUILT.format("`seed=`, `vocab_size=`")),
-    Law(_SOUND[1], _hypotheses_for_each, _CALLING, _BUILT),
-    Law("one end token and nothing after it", _ends, _CALLING, _SOUND),
-    Law("limits are kept", _limits, _CALLING, _SOUND),
-    Law("scores are those of the sequence read alone", _scores, _CALLING, _SOUND),
-    Law("the best comes first", _best_first, _CALLING, _SOUND),
-    Law("no sequence comes twice", _distinct, _CALLING, _SOUND),
-    Law("the same twice", _same_twice, _CALLING, _SOUND),
-    Law(
-        "a source alone is the source in a batch", _row_alone, _CALLING, (*_SOUND, "the same twice")
+    Law(_SOUND[1], _hypotheses_for_each, _CALLING, _SOUND[:1]),
+    *(
+        Law(name, test, _CALLING, (*_SOUND, *more))
+        for name, test, *more in (
+            ("one end token and nothing after it", _ends),
+            ("limits are kept", _limits),
+            ("scores are those of the sequence read alone", _scores),
+            ("the best comes first", _best_first),
+            ("no sequence comes twice", _distinct),
+            ("the same twice", _same_twice),
+            ("a source alone is the source in a batch", _row_alone, "the same twice"),
+            ("NaN and infinite scores are refused", _nan_refused),
+            ("its cost is bounded by the limit", _bounded),
+            ("no sources, no sequences", _no_sources),
+        )
     ),
-    Law("NaN and infinite scores are refused", _nan_refused, _CALLING, _SOUND),
-    Law("its cost is bounded by the limit", _bounded, _CALLING, _SOUND),
-    Law("no sources, no sequences", _no_sources, _CALLING, _SOUND),
 )

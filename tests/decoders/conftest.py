@@ -14,6 +14,31 @@ VOCAB = 5
 BATCH = 12
 
 
+def enumerated(stepper, start, limits):
+    """Every sequence of the one source of `start`: its tokens and their log-probabilities."""
+    last, state, context, _ = start
+    live, over = [((), ())], {}
+    for left in reversed(range(limits.max_length)):
+        log_probs, state = stepper.step(last, state, context)
+        rows = []
+        for row, (tokens, past) in enumerate(live):
+            for token, score in enumerate(log_probs[row].tolist()):
+                if left and token not in limits.ends:
+                    rows.append((row, (*tokens, token), (*past, score)))
+                else:
+                    over[*tokens, token] = (*past, score)
+        live = [path for _, *path in rows]
+        state = reorder(state, torch.tensor([row for row, *_ in rows], dtype=torch.long))
+        last = torch.tensor([tokens[-1] for tokens, _ in live], dtype=torch.long)
+    return over
+
+
+def chi_square_limit(freedom):
+    """What chance exceeds once in a thousand times, by Wilson and Hilferty's approximation."""
+    spread = 2 / (9 * freedom)
+    return freedom * (1 - spread + 3.09 * math.sqrt(spread)) ** 3
+
+
 class Table:
     """`log p(next | last)` as a table `[vocab, vocab]`; `seen` counts the rows of each step."""
 
@@ -42,21 +67,7 @@ class Table:
 
     def enumerate(self, start, source, limits):
         """Every sequence of a source: its tokens, and what the table gives to each of them."""
-        last, state, context, _ = rows_of(start, [source])
-        live, over = [((), ())], {}
-        for left in reversed(range(limits.max_length)):
-            log_probs, state = self.step(last, state, context)
-            rows = []
-            for row, (tokens, past) in enumerate(live):
-                for token, score in enumerate(log_probs[row].tolist()):
-                    if left and token not in limits.ends:
-                        rows.append((row, (*tokens, token), (*past, score)))
-                    else:
-                        over[*tokens, token] = (*past, score)
-            live = [path for _, *path in rows]
-            state = reorder(state, torch.tensor([row for row, *_ in rows], dtype=torch.long))
-            last = torch.tensor([tokens[-1] for tokens, _ in live], dtype=torch.long)
-        return over
+        return enumerated(self, rows_of(start, [source]), limits)
 
 
 class Deep(Table):
@@ -147,8 +158,7 @@ def follow():
             cells.append((sum(counts[each] for each in rare), sum(wanted[each] for each in rare)))
         assert len(cells) > 3
         statistic = sum((count - number) ** 2 / number for count, number in cells)
-        spread = 2 / (9 * (len(cells) - 1))  # Wilson and Hilferty's approximation
-        assert statistic < (len(cells) - 1) * (1 - spread + 3.09 * math.sqrt(spread)) ** 3
+        assert statistic < chi_square_limit(len(cells) - 1)
 
     return check
 

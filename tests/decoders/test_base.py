@@ -1,10 +1,20 @@
 """What a search begins from, and what every registered decoder keeps beyond the laws that
 `seqgen.testing` states: those are tried in tests/testing/test_decoder.py."""
 
+from inspect import signature
+
 import pytest
 import torch
 
-from seqgen.decoders import Decoder, Limits, MinimumLength, Start, WithoutTokens, decoders, watched
+from seqgen.decoders import (
+    Limits,
+    MinimumLength,
+    Start,
+    WithoutTokens,
+    constraints,
+    decoders,
+    watched,
+)
 from seqgen.errors import DecodeError
 from seqgen.options import OptionError
 
@@ -96,15 +106,82 @@ def test_a_watched_decoder_has_one_constraint_more_and_leaves_the_other(decoder)
     assert type(copied) is type(decoder)
 
 
+NAN, INF = float("nan"), float("inf")
+OUT_OF_RANGE = [
+    ("beam", {"beam_size": 0}, "`beam_size` must be at least 1 and at most 1000000, but is 0"),
+    ("beam", {"n_best": 0}, "`n_best` must be at least 1 and"),
+    ("beam", {"n_best": 6}, "`n_best` must be from 1 to `beam_size`, which is 5, but is 6"),
+    *(("beam", {"alpha": alpha}, "`alpha` must be at least -10 and at most 10, but is")
+      for alpha in (-10.5, 20.0, NAN, INF)),
+    ("beam", {"length_normalisation": "mean"},
+     "`length_normalisation` must be 'none', 'power' or 'gnmt', but is 'mean'"),
+    ("diverse_beam", {"groups": 0}, "`groups` must be at least 1"),
+    ("diverse_beam", {"groups": 4}, "`groups` must divide `beam_size`, which is 6, but is 4"),
+    ("diverse_beam", {"groups": 12}, "`groups` must divide `beam_size`, which is 6, but is 12"),
+    ("diverse_beam", {"n_best": 7}, "`n_best` must be from 1 to `beam_size`, which is 6"),
+    *(("diverse_beam", {"diversity_strength": each}, "`diversity_strength` must be at least 0")
+      for each in (-1.0, INF, NAN)),
+    ("stochastic_beam", {"beam_size": 0}, "`beam_size` must be at least 1 and"),
+    *(("exact", {name: 0}, f"`{name}` must be at least 1 and")
+      for name in ("n_best", "max_nodes", "nodes_at_once")),
+    ("minimum_bayes_risk", {"samples": 0}, "`samples` must be at least 1 and"),
+    ("minimum_bayes_risk", {"n_best": 0}, "`n_best` must be at least 1 and"),
+    ("minimum_bayes_risk", {"n_best": 33},
+     "`n_best` must be from 1 to `samples`, which is 32, but is 33"),
+    ("minimum_bayes_risk", {"utility": "taste"},
+     "`utility` must be 'edit' or 'ngram_f', but is 'taste'"),
+    ("minimum_bayes_risk", {"sampler": {"name": "greedy", "constraints": ["minimum_length"]}},
+     "`sampler` must have no"),
+    *((name, {**more, "temperature": each},
+       "`temperature` must be at least 0 and at most 1000000000, but is")
+      for name, more in (("multinomial", {}), ("top_k", {"k": 3}), ("top_p", {}), ("min_p", {}),
+                         ("typical", {}))
+      for each in (-0.5, INF, -INF, NAN)),
+    ("top_k", {"k": 6}, "`k` must be from 1 to 5, the number of tokens, but is 6"),
+    *(("top_k", {"k": each}, "`k` must be at least 1 and at most 1000000, but is")
+      for each in (0, -1)),
+    *((name, {"p": each}, "`p` must be greater than 0 and at most 1, but is")
+      for name in ("top_p", "typical") for each in (0.0, -0.1, 1.1, NAN)),
+    *(("min_p", {"p": each}, "`p` must be at least 0 and at most 1, but is")
+      for each in (-0.1, 1.1, NAN)),
+    ("forced_prefix", {"text": "1", "tokens": [1]}, "give one of them"),
+    ("forced_prefix", {"tokens": [1, 5]}, "`tokens` must have tokens from 0 to 4, but has 5"),
+    ("forced_prefix", {"tokens": [-1]}, "`tokens` must have tokens from 0 to 4, but has -1"),
+    ("forced_prefix", {"text": "13"}, "`text` '13' contains a token that is not in the vocabulary"),
+    ("allowed", {}, "`texts` must have at least 1 text, but is empty"),
+    ("allowed", {"texts": ["01", "013"]}, "`texts` '013' contains a token that is not in the voc"),
+    ("forbid", {"texts": ["0", ""]}, "`texts` must have tokens, but '' has none"),
+    ("minimum_length", {"length": -1}, "`length` must be at least 0 and"),
+    ("minimum_length", {"ratio": -1}, "`ratio` must be at least 0 and"),
+    ("no_repeat_ngram", {"size": 0}, "`size` must be at least 1 and"),
+    *(("repetition_penalty", {"penalty": each}, "`penalty` must be greater than 0 and at most 1e")
+      for each in (0, -1.0, INF, NAN)),
+    *(("language_model", {"run": "other", "weight": each},
+       r"`weight` must be at least 0 and at most 1e\+30, but is") for each in (-0.1, INF, NAN)),
+    ("ensemble", {"runs": ["other"], "weights": [1]},
+     "`weights` must be 2, the run's own and one for each of `runs`, but are 1"),
+    *(("ensemble", {"runs": ["other"], "weights": each},
+       "`weights` must be at least 0 and not all 0, but are")
+      for each in ([0, 0], [2, -1], [1, INF])),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "options", "message"), OUT_OF_RANGE)
+def test_options_out_of_range_are_refused(supplied, name, options, message):
+    registry = decoders if name in decoders.names() else constraints
+    given = {"seed": 3, **supplied} if registry is decoders else supplied
+    factory = registry.entry(name).factory
+    wanted = {key: given[key] for key in given.keys() & signature(factory).parameters.keys()}
+    with pytest.raises(ValueError, match=message):
+        factory(**wanted, **options)
+    with pytest.raises(OptionError):
+        registry.build({"name": name, **options}, **given)
+
+
 @pytest.mark.parametrize("name", decoders.names())
-def test_every_decoder_has_the_option(name):
-    assert "constraints" in decoders.entry(name).options
-    assert Decoder.constraints == ()
-
-
-def test_a_constraint_that_does_not_exist_is_named():
+def test_every_decoder_has_constraints_and_names_one_that_does_not_exist(name, small):
     with pytest.raises(OptionError, match="no constraint named 'nothing'") as caught:
-        decoders.check({"name": "greedy", "constraints": ["nothing"]})
+        decoders.check({**small(decoders, name), "constraints": ["nothing"]})
     assert caught.value.path == ("constraints", 0)
 
 
@@ -135,6 +212,5 @@ class TestLimits:
 
     @pytest.mark.parametrize("lengths", [[], [1, 2], [1, 2, 3, 4]])
     def test_another_number_of_lengths_is_refused(self, table, lengths):
-        message = f"`max_length` must have 3 numbers, but has {len(lengths)}"
-        with pytest.raises(ValueError, match=message):
+        with pytest.raises(ValueError, match=f"must have 3 numbers, but has {len(lengths)}"):
             Limits(lengths).lengths(table.start(3))

@@ -28,7 +28,7 @@ from seqgen.errors import DecodeError, PluginError
 from seqgen.state import leaves, reorder, repeat
 from seqgen.testing.decoder import TableModel
 
-from .conftest import VOCAB, build, constrained, rows_of
+from .conftest import VOCAB, build, constrained, enumerated, rows_of
 
 SOURCES = 8
 LIMITS = Limits(9, (2,))
@@ -257,7 +257,8 @@ def satisfying(deep, supplied):
             for row in range(2):
                 start = rows_of(deep.start(2, torch.arange(2)), [row])
                 begun = constrain([Always([]), *chosen], deep, start, limits, torch.tensor([row]))
-                known[names].append(enumerated(*begun, limits))
+                every = enumerated(*begun, limits).items()
+                known[names].append({tokens: sum(given) for tokens, given in every})
         return known[names]
 
     def all_of(names, limits):
@@ -274,27 +275,6 @@ def satisfying(deep, supplied):
         ]
 
     return all_of
-
-
-def enumerated(stepper, start, limits):
-    """All sequences of a source with their scores, by reading all of them."""
-    paths, over = [((), 0.0)], {}
-    tokens, state, context = start[:3]
-    for length in range(1, limits.max_length + 1):
-        log_probs, state = stepper.step(tokens, state, context)
-        grown = [
-            (row, (*path, token), score + each)
-            for row, (path, score) in enumerate(paths)
-            for token, each in enumerate(log_probs[row].tolist())
-        ]
-        live = [each for each in grown if each[1][-1] not in limits.ends]
-        over |= {path: score for _, path, score in grown if path[-1] in limits.ends}
-        paths = [(path, score) for _, path, score in live]
-        state = reorder(state, torch.tensor([row for row, *_ in live]))
-        tokens = torch.tensor([path[-1] for path, _ in paths])
-        if length == limits.max_length:
-            over |= dict(paths)
-    return over
 
 
 def require_satisfying(found, wanted, best):

@@ -107,14 +107,6 @@ def test_what_the_stepper_cannot_generate_is_not_forced(deep):
 # The constraint `minimum_length`.
 
 
-@searches
-@pytest.mark.parametrize("length", [0, 1, 4])
-def test_no_sequence_ends_before(deep, search, length):
-    found = constrained(search, [MinimumLength(length)], deep, deep.start(BATCH), Limits(9, (2, 4)))
-    assert min(len(each.tokens) - each.finished for [each] in found) == length
-    assert any(each.finished for [each] in found)
-
-
 def test_the_other_scores_stay(deep):
     start = deep.start(BATCH)
     stepper, begun = MinimumLength(1).wrap(deep, start, Limits(5, (2,)), None)
@@ -145,15 +137,6 @@ def test_no_sequence_ends_before_its_share_of_the_source(deep, search):
 
 def ngrams(tokens, size):
     return [tokens[i : i + size] for i in range(len(tokens) - size + 1)]
-
-
-@searches
-@pytest.mark.parametrize("size", [2, 3])
-def test_no_ngram_comes_twice(deep, search, size):
-    found = constrained(search, [NoRepeatNgram(size)], deep, deep.start(BATCH), Limits(10))
-    for [each] in found:
-        assert len(each.tokens) == 10
-        assert len(set(ngrams(each.tokens, size))) == 10 - size + 1
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 4])
@@ -201,23 +184,3 @@ def test_what_came_before_is_multiplied(deep, penalty):
             wanted[row, list(set(path[:step]))] *= penalty
         torch.testing.assert_close(found, wanted)
         read = torch.tensor([path[min(step, 2)] for path in paths])
-
-
-@pytest.mark.parametrize(
-    ("constraint", "options", "message"),
-    [
-        (ForcedPrefix, {"text": "1", "tokens": (1,)}, "give one of them"),
-        (ForcedPrefix, {"tokens": (1, 5)}, "`tokens` must have tokens from 0 to 4, but has 5"),
-        (ForcedPrefix, {"tokens": (-1,)}, "`tokens` must have tokens from 0 to 4, but has -1"),
-        (ForcedPrefix, {"text": "13"}, "`text` '13' contains a token that is not in the voc"),
-        (MinimumLength, {"length": -1}, "`length` must be at least 0 and"),
-        (MinimumLength, {"ratio": -1}, "`ratio` must be at least 0 and"),
-        (NoRepeatNgram, {"size": 0}, "`size` must be at least 1 and"),
-        *((RepetitionPenalty, {"penalty": each}, "`penalty` must be greater than 0 and at most 1e")
-          for each in (0, -1.0, float("inf"), float("nan"))),
-    ],
-)  # fmt: skip
-def test_options_out_of_range_are_refused(constraint, options, message):
-    given = {"vocab_size": 5, "encode": digits} if constraint is ForcedPrefix else {}
-    with pytest.raises(ValueError, match=message):
-        constraint(**given, **options)

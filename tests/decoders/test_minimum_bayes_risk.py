@@ -114,24 +114,6 @@ def test_a_fault_is_named_by_its_source_and_step(counting):
         MinimumBayesRisk(5).decode(counting, counting.start(3), Limits(9))
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"samples": 0}, "`samples` must be at least 1 and"),
-        ({"n_best": 0}, "`n_best` must be at least 1 and"),
-        ({"n_best": 33}, "`n_best` must be from 1 to `samples`, which is 32, but is 33"),
-        ({"utility": "taste"}, "`utility` must be 'edit' or 'ngram_f', but is 'taste'"),
-        (
-            {"sampler": {"name": "greedy", "constraints": ["minimum_length"]}},
-            "`sampler` must have no",
-        ),
-    ],
-)
-def test_options_that_do_not_go_together(options, message):
-    with pytest.raises(ValueError, match=message):
-        MinimumBayesRisk(5, **options)
-
-
 def test_a_wrong_sampler_is_named_with_its_place():
     with pytest.raises(OptionError) as caught:
         decoders.check({"name": "minimum_bayes_risk", "sampler": {"name": "greedy", "k": 1}})

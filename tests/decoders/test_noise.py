@@ -7,6 +7,8 @@ import torch
 
 from seqgen.decoders.noise import child_keys, uniform, uniform_each
 
+from .conftest import chi_square_limit
+
 WORD = (1 << 64) - 1
 EXTREMES = [0, 1, 2**31, 2**32 - 1, 2**32, 2**62, 2**63 - 1]
 
@@ -22,12 +24,6 @@ def split_mix(key, word):
 def expected(seed, number, step):
     key = split_mix(split_mix(split_mix(0, seed), number), step)
     return ((key >> 24) + 0.5) / 2**40
-
-
-def chi_square_limit(freedom):
-    """What chance exceeds once in a thousand times, by Wilson and Hilferty's approximation."""
-    spread = 2 / (9 * freedom)
-    return freedom * (1 - spread + 3.09 * math.sqrt(spread)) ** 3
 
 
 def chi_square(counts):
@@ -106,8 +102,7 @@ class TestKeys:
 
     def test_draws_are_uniform(self):
         drawn = uniform_each(5, torch.arange(1000), 100).flatten()
-        counts = torch.histc(drawn, 20, 0, 1)
-        assert float(((counts - 5000) ** 2 / 5000).sum()) < 44  # chi-square, 19 degrees, p = 0.001
+        assert chi_square(torch.histc(drawn, 20, 0, 1)) < chi_square_limit(19)
 
     def test_different_sequences_have_different_keys(self):
         vocab, keys = 12, torch.zeros(1, dtype=torch.long)

@@ -82,25 +82,6 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path, content, message, make):
 # The constraint `allowed`.
 
 
-@searches
-def test_a_sequence_is_one_of_the_texts(deep, search):
-    found = constrained(search, [only(*TEXTS)], deep, deep.start(BATCH), Limits(9, (2,)))
-    assert all(each.finished for [each] in found)
-    texts = {text_of(each) for [each] in found}
-    assert texts <= set(TEXTS)
-    assert len(texts) > 2
-
-
-def test_a_wide_beam_finds_all_of_them(deep):
-    start = deep.start(2)
-    beam = build({"name": "beam", "beam_size": 10, "n_best": 10})
-    found = constrained(beam, [only(*TEXTS)], deep, start, Limits(9, (2,)))
-    for source, several in enumerate(found):
-        assert sorted(map(text_of, several)) == sorted(TEXTS)
-        for each in several:
-            assert each.score == pytest.approx(sum(deep.rescore(start, source, each.tokens)))
-
-
 @pytest.mark.parametrize("ends", [(), (2,)])
 @pytest.mark.parametrize("seed", range(4))
 def test_exactly_what_still_leads_to_a_text_in_time_is_allowed(deep, seed, ends):
@@ -114,14 +95,6 @@ def test_exactly_what_still_leads_to_a_text_in_time_is_allowed(deep, seed, ends)
     else:
         every = map("".join, product("01234", repeat=4))
         assert got == {text for text in every if text.startswith(tuple(texts))}
-
-
-def test_without_an_end_anything_may_follow_a_whole_text(deep):
-    found = constrained("multinomial", [only("014", "01")], deep, deep.start(BATCH), Limits(6))
-    tokens = {each.tokens for [each] in found}
-    assert {each[:2] for each in tokens} == {(0, 1)}
-    assert {each[2] for each in tokens} > {4}
-    assert len(tokens) > 6
 
 
 # The constraint `AllowedByFunction`.
@@ -171,26 +144,7 @@ def test_only_the_forbidden_scores_change(deep, tokens):
     assert torch.equal(found[:, others], before[:, others])
 
 
-def test_one_may_wrap_another(table):
-    found, _ = WithoutTokens(WithoutTokens(table, [0]), [2]).step(*table.start(1)[:3])
-    assert found.isneginf().tolist() == [[True, False, True, False, False]]
-
-
 # The constraint `forbid`.
-
-
-@searches
-def test_the_texts_never_come_and_parts_of_them_do(deep, search):
-    def texts(*chosen):
-        found = constrained(search, chosen, deep, deep.start(BATCH), Limits(14))
-        return [text_of(each) for [each] in found]
-
-    free = texts()
-    common = max((text[i : i + 2] for text in free for i in range(13)), key="".join(free).count)
-    banned = [common, common[::-1] * 2, "3"]
-    found = texts(never(*banned))
-    assert not any(each in text for each in banned for text in found)
-    assert all(any(digit in text for text in found) for digit in common.replace("3", ""))
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -216,19 +170,6 @@ def test_what_the_search_began_from_is_not_generated(deep):
     start = deep.start(3)  # after the tokens 0, 1, 2
     stepper, begun = never("01", "12", "20").wrap(deep, start, Limits(3), None)
     assert stepper.step(*begun[:3])[0].isfinite().all()
-
-
-@pytest.mark.parametrize(
-    ("make", "texts", "message"),
-    [
-        (only, [], "`texts` must have at least 1 text, but is empty"),
-        (only, ["01", "013"], "`texts` '013' contains a token that is not in the vocabulary"),
-        (never, ["0", ""], "`texts` must have tokens, but '' has none"),
-    ],
-)
-def test_other_texts_are_refused(make, texts, message):
-    with pytest.raises(ValueError, match=message):
-        make(*texts)
 
 
 @pytest.mark.parametrize(

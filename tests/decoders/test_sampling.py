@@ -22,7 +22,6 @@ from seqgen.decoders import (
 )
 from seqgen.decoders.sampling import keep_mass
 from seqgen.errors import DecodeError
-from seqgen.options import OptionError
 
 from .conftest import BATCH, build, kept_tokens
 
@@ -200,14 +199,6 @@ def test_towards_temperature_zero_all_are_greedy(make, deep, even, temperature):
     assert found.tokens == (0,) * 5
 
 
-@pytest.mark.parametrize(
-    "sampler", [TopK(1), TopK(1, temperature=100.0), TopP(1e-9), MinP(1.0)], ids=repr
-)
-def test_the_narrowest_truncation_is_greedy(deep, sampler):
-    start, limits = deep.start(30), Limits(12, (END,))
-    assert sampler.decode(deep, start, limits) == Greedy().decode(deep, start, limits)
-
-
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 100.0])
 @pytest.mark.parametrize("seed", [0, 7])
 def test_without_truncation_the_draws_are_those_of_multinomial(deep, seed, temperature):
@@ -321,6 +312,10 @@ UNTYPICAL = [0.5, 0.2, 0.15, 0.0375, 0.0375, 0.0375, 0.0375, 0.0]
 @pytest.mark.parametrize(
     ("sampler", "shares", "wanted"),
     [
+        (TopK(1), NUCLEUS, [1]),
+        (TopK(2), NUCLEUS, [0, 1]),
+        (TopK(4), NUCLEUS, [0, 1, 2, 3]),
+        (TopK(9), NUCLEUS, [0, 1, 2, 3]),
         (TopP(1e-9), NUCLEUS, [1]),
         (TopP(0.4), NUCLEUS, [1]),
         (TopP(0.5), NUCLEUS, [0, 1]),
@@ -345,49 +340,6 @@ UNTYPICAL = [0.5, 0.2, 0.15, 0.0375, 0.0375, 0.0375, 0.0375, 0.0]
 def test_which_tokens_stay(sampler, shares, wanted):
     """Of ties, those with the lowest ids."""
     assert kept_by(sampler, shares) == wanted
-
-
-@pytest.mark.parametrize(
-    ("k", "wanted"),
-    [
-        (1, [[0], [1]]),
-        (2, [[0, 2], [1, 2]]),
-        (4, [[0, 2, 3, 4], [1, 2, 3, 4]]),
-        (9, [[*range(5)]] * 2),
-    ],
-)
-def test_top_k_keeps_the_highest_and_of_ties_the_lowest_ids(k, wanted):
-    scores = torch.tensor([[-1.0, -3.0, -1.0, -1.0, -2.0], [-5.0, -1.0, -2.0, -3.0, -4.0]]).double()
-    kept = TopK(k).truncate(scores)
-    assert [kept_tokens(row) for row in kept] == wanted
-    assert torch.equal(kept[kept.isfinite()], scores[kept.isfinite()])
-
-
-def test_more_than_there_are_is_refused_where_that_is_known():
-    assert decoders.build({"name": "top_k", "k": 5}, vocab_size=5).k == 5
-    message = r"`k` must be from 1 to 5, the number of tokens, but is 6"
-    with pytest.raises(OptionError, match=message):
-        decoders.build({"name": "top_k", "k": 6}, vocab_size=5)
-
-
-@pytest.mark.parametrize(
-    ("name", "option", "value", "bounds"),
-    [
-        *((name, "temperature", value, "at least 0 and at most 1000000000")
-          for name in names_of(Sampler) for value in (-0.5, INF, -INF, NAN)),
-        *(("top_k", "k", value, "at least 1 and at most 1000000") for value in (0, -1)),
-        *((name, "p", value, "greater than 0 and at most 1")
-          for name in ("top_p", "typical") for value in (0.0, -0.1, 1.1, NAN)),
-        *(("min_p", "p", value, "at least 0 and at most 1") for value in (-0.1, 1.1, NAN)),
-    ],
-)  # fmt: skip
-def test_options_out_of_range_are_refused(small, name, option, value, bounds):
-    spec = {**small(decoders, name), option: value}
-    with pytest.raises(OptionError, match=f"^{option}: must be {bounds}, but is"):
-        decoders.check(spec)
-    del spec["name"]
-    with pytest.raises(ValueError, match=f"`{option}` must be {bounds}, but is"):
-        decoders.entry(name).factory(**spec)
 
 
 class Plain(Sampler):

@@ -12,52 +12,14 @@ from seqgen.decoders.search import (
     Frontier,
     LengthNormalisation,
     NBest,
-    Paths,
     best,
     live_first,
     longest_dead_end,
     merge,
 )
 from seqgen.errors import DecodeError
-from seqgen.state import reorder
 
 INF = float("inf")
-
-
-def expand(rows, tokens, log_probs, scores):
-    floats = [torch.tensor(each, dtype=torch.float64) for each in (log_probs, scores)]
-    return Expansion(torch.tensor(rows), torch.tensor(tokens), *floats)
-
-
-@pytest.fixture
-def paths():
-    empty = Paths.empty(2, torch.device("cpu"))
-    assert (empty.length, empty.scores.tolist()) == (0, [0.0] * 2)
-    return empty.extend(expand([0, 1], [7, 8], [-1.0, -2.0], [-1.0, -2.0]))
-
-
-def test_paths_go_on_from_any_row_several_times_or_never(paths):
-    grown = paths.extend(expand([[1, 1, 0]], [[5, 6, 7]], [[-0.5, -1, -3]], [[-2.5, -3, -4]]))
-    assert grown.length == 2
-    assert grown.tokens.tolist() == [[8, 5], [8, 6], [7, 7]]
-    assert grown.log_probs.tolist() == [[-2, -0.5], [-2, -1], [-1, -3]]
-    assert grown.scores.tolist() == [-2.5, -3, -4]
-    assert paths.length == 1
-
-
-def test_paths_are_a_state(paths):
-    assert reorder(paths, torch.tensor([1, 0])).tokens.tolist() == [[8], [7]]
-
-
-def test_those_that_are_over_become_hypotheses(paths):
-    expansion = expand([[1, 0], [0, 1]], [[5, 6], [4, 3]], [[-0.5, -1], [-9, -9]], [[-2.5, -2]] * 2)
-    finished = torch.tensor([[True, False], [False, False]])
-    over = torch.tensor([[True, True], [False, False]])
-    assert paths.hypotheses(expansion, over, finished) == [
-        (0, Hypothesis((8, 5), -2.5, True, (-2.0, -0.5))),
-        (0, Hypothesis((7, 6), -2.0, False, (-1.0, -1.0))),
-    ]
-    assert paths.hypotheses(expansion, over & False, finished) == []
 
 
 @pytest.mark.parametrize("kinds", [1, 2, 5, 1000])
@@ -103,33 +65,6 @@ def picked(rows, tokens, log_probs, scores=None):
     rows, tokens = torch.tensor(rows), torch.tensor(tokens)
     given = log_probs[rows, tokens].double()
     return Expansion(rows, tokens, given, given if scores is None else scores)
-
-
-def test_begins_with_the_sources_that_may_have_tokens(deep):
-    frontier = Frontier.begin(deep.start(4), LIMITS, 2)
-    assert frontier.sources.tolist() == [0, 2, 3]
-    assert frontier.tokens.tolist() == [0, 0, 2, 2, 0, 0]
-    assert frontier.room.tolist() == [4, 4, 4]
-    assert frontier.width == 2
-    assert torch.equal(frontier.context, deep.start(4).context[[0, 2, 3]])
-
-
-def test_what_is_read_after_any_reordering_is_what_the_path_alone_would_read(deep):
-    start = deep.start(4)
-    log_probs, frontier = Frontier.begin(start, LIMITS).step(deep)
-    expansion = picked([[0, 0], [1, 1], [2, 2]], [[4, 1], [0, 3], [2, 2]], log_probs)
-    frontier = frontier.advance(expansion, torch.tensor([True, False, True]))
-    assert frontier.sources.tolist() == [0, 3]
-    log_probs, frontier = frontier.step(deep)
-    expansion = picked([[1, 0, 1], [2, 3, 2]], [[0, 0, 1], [4, 1, 3]], log_probs)
-    frontier = frontier.advance(expansion, BOTH)
-    assert frontier.width == 3
-    assert frontier.paths.tokens[:3].tolist() == [[1, 0], [4, 0], [1, 1]]
-    log_probs, _ = frontier.step(deep)
-    for row, tokens in enumerate(frontier.paths.tokens.tolist()):
-        for token in range(5):
-            wanted = deep.rescore(start, [0, 3][row // 3], [*tokens, token])
-            assert [*frontier.paths.log_probs[row].tolist(), float(log_probs[row, token])] == wanted
 
 
 class TestRowsWithoutAPath:
@@ -250,13 +185,3 @@ def test_the_bound_is_the_best_of_all_lengths_that_are_left(normalisation):
     for score, last, bound in zip(scores.tolist(), room.tolist(), found.tolist(), strict=True):
         lengths = range(4, last + 1)
         assert bound == max(score / normalisation.divisor(length) for length in lengths)
-
-
-@pytest.mark.parametrize(
-    ("formula", "alpha", "message"),
-    [("power", alpha, "`alpha` must be at least -10") for alpha in (-10.5, 11.0, float("nan"), INF)]
-    + [("mean", 1.0, "`formula` must be 'none', 'power' or 'gnmt', but is 'mean'")],
-)
-def test_options_out_of_range_are_refused(formula, alpha, message):
-    with pytest.raises(ValueError, match=message):
-        LengthNormalisation(formula, alpha)

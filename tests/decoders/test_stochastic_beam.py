@@ -134,8 +134,3 @@ def test_seeds_and_ids_draw_others(deep):
     assert found(2, [0, 1, 2, 3, 4])[0] != one[0]
     assert found(1, [9, 1, 2, 3, 4])[0] != one[0]
     assert found(1, [9, 1, 2, 3, 4])[1:] == one[1:]
-
-
-def test_no_beam_is_refused():
-    with pytest.raises(ValueError, match="`beam_size` must be at least 1 and"):
-        StochasticBeam(beam_size=0)

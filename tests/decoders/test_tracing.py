@@ -4,7 +4,6 @@ import pytest
 import torch
 
 from seqgen.decoders import (
-    ROOT_PARENT,
     Greedy,
     Limits,
     MinimumLength,
@@ -33,22 +32,6 @@ def traced(decoder, most=5, batch=SOURCES, stepper=None, start=None):
     return trace, decoder.decode(*begun, LIMITS)
 
 
-def test_each_hypothesis_is_a_path_of_the_trace(decoder):
-    model = TableModel()
-    trace, found = traced(decoder)
-    assert found == decoder.decode(model, model.start(SOURCES), LIMITS)
-    for source, hypotheses in enumerate(found):
-        ends = trace.ends(source, hypotheses)
-        for each, end in zip(hypotheses, ends, strict=True):
-            node = end
-            log_probs = [dict(trace.nodes[node].considered)[each.tokens[-1]]]
-            while trace.nodes[node].parent != ROOT_PARENT:
-                log_probs.append(trace.nodes[node].log_prob)
-                node = trace.nodes[node].parent
-            assert tuple(reversed(log_probs)) == pytest.approx(each.log_probs, abs=1e-6)
-            assert trace.nodes[node].source == source
-
-
 def test_what_was_considered_is_what_the_model_says(decoder):
     trace, _ = traced(decoder, most=2)
     model = TableModel()
@@ -60,33 +43,6 @@ def test_what_was_considered_is_what_the_model_says(decoder):
         assert [each for _, each in node.considered] == pytest.approx(
             [each for _, each in best], abs=1e-5
         )
-
-
-def test_a_greedy_search_keeps_the_first_of_each_step():
-    trace, [[greedy]] = traced(Greedy(), batch=1)
-    tokens = [node.token for node in trace.nodes[1:]] + [greedy.tokens[-1]]
-    assert tokens == list(greedy.tokens)
-    assert [node.considered[0][0] for node in trace.nodes] == tokens
-    assert [node.parent for node in trace.nodes] == [ROOT_PARENT, *range(len(tokens) - 1)]
-
-
-def test_a_beam_keeps_its_width_and_drops_the_rest():
-    trace, _ = traced(build({"name": "beam", "beam_size": 2}))
-    depths = {}
-    for number, node in enumerate(trace.nodes):
-        key = node.source, len(trace.path(number))
-        depths[key] = depths.get(key, 0) + 1
-    assert {count for (_, depth), count in depths.items() if depth == 0} == {1}
-    assert max(depths.values()) == 2
-    parents = {(node.source, node.parent, node.token) for node in trace.nodes}
-    assert len(parents) == len(trace.nodes)  # no path twice
-
-
-def test_without_room_nothing_is_recorded():
-    model, trace = TableModel(), SearchTrace()
-    [[empty]] = Greedy().decode(*trace.watch(model, model.start(1)), Limits(0, (2,)))
-    assert trace.nodes == []
-    assert trace.ends(0, [empty]) == [ROOT_PARENT]
 
 
 def test_what_is_recorded_of_a_source_does_not_depend_on_the_batch(decoder):
