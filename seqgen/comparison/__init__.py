@@ -23,29 +23,3 @@ from seqgen.comparison.page import write_charts, write_comparison
 from seqgen.comparison.plan import Plan, Strategy
 from seqgen.comparison.results import Results, terminal_rows
 from seqgen.comparison.systems import PlanSource, System, plan_schema, systems_of
-
-__all__ = [
-    "PAGE",
-    "Comparison",
-    "Document",
-    "Measure",
-    "Plan",
-    "PlanSource",
-    "Progress",
-    "Results",
-    "Strategy",
-    "System",
-    "applicable",
-    "check_for_runs",
-    "check_free",
-    "compare",
-    "document_text",
-    "dry_run_decoders",
-    "plan_schema",
-    "read_document",
-    "systems_of",
-    "terminal_rows",
-    "write",
-    "write_charts",
-    "write_comparison",
-]

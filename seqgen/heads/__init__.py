@@ -2,13 +2,3 @@
 
 from seqgen.heads.base import Head, HeadFactory, LinearHead, TiedHead, heads
 from seqgen.heads.several_softmaxes import AdaptiveSoftmaxHead, MixtureOfSoftmaxesHead
-
-__all__ = [
-    "AdaptiveSoftmaxHead",
-    "Head",
-    "HeadFactory",
-    "LinearHead",
-    "MixtureOfSoftmaxesHead",
-    "TiedHead",
-    "heads",
-]

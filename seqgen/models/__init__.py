@@ -4,17 +4,3 @@ from seqgen.models.base import Generative, Loss, Model, ModelFactory, Score, eva
 from seqgen.models.labelling import Classifier, Tagger
 from seqgen.models.language_model import LanguageModel
 from seqgen.models.seq2seq import Seq2Seq
-
-__all__ = [
-    "Classifier",
-    "Generative",
-    "LanguageModel",
-    "Loss",
-    "Model",
-    "ModelFactory",
-    "Score",
-    "Seq2Seq",
-    "Tagger",
-    "evaluating",
-    "models",
-]

@@ -28,30 +28,3 @@ from seqgen.reports.format import (
 from seqgen.reports.run_files import Answer
 from seqgen.reports.run_report import run_page, try_drawing, write_report
 from seqgen.reports.traces import MOST_TRACES, decoder_label, trace_html, trace_page
-
-__all__ = [
-    "ARROWS",
-    "DASH",
-    "MOST_TRACES",
-    "Answer",
-    "Marked",
-    "Unit",
-    "brief_count",
-    "compare",
-    "count",
-    "counted",
-    "decoder_label",
-    "duration",
-    "figure",
-    "mark_differences",
-    "metric_label",
-    "output_unit",
-    "render",
-    "run_page",
-    "share",
-    "trace_html",
-    "trace_page",
-    "try_drawing",
-    "visible",
-    "write_report",
-]

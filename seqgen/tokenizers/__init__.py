@@ -25,29 +25,3 @@ from seqgen.tokenizers.word import WholeTokenizer, WordTokenizer
 # The names that plugins may know them by.
 Facts = VocabularyStatistics
 gather_facts = vocabulary_statistics
-
-__all__ = [
-    "BOS",
-    "EOS",
-    "PAD",
-    "REPLACEMENT",
-    "SPECIALS",
-    "UNK",
-    "ByteTokenizer",
-    "CharTokenizer",
-    "Counts",
-    "Facts",
-    "SentencePieceTokenizer",
-    "Tokenizer",
-    "TokenizerFactory",
-    "Tokenizers",
-    "Tokens",
-    "VocabularyStatistics",
-    "WholeTokenizer",
-    "WordTokenizer",
-    "check_text",
-    "count_ids",
-    "gather_facts",
-    "tokenizers",
-    "vocabulary_statistics",
-]

@@ -21,28 +21,3 @@ from seqgen.training.optimization import (
 )
 
 Fit = Trainer  # the name that programs may know it by
-
-__all__ = [
-    "STATE",
-    "TENSORS",
-    "WEIGHTS",
-    "Average",
-    "Checkpoints",
-    "Event",
-    "Fit",
-    "MetricsLog",
-    "Outcome",
-    "Schedule",
-    "Signals",
-    "Sink",
-    "TrainOptions",
-    "Trainer",
-    "Validation",
-    "averages",
-    "cut_back",
-    "kind_in_checkpoints",
-    "load_state",
-    "load_weights",
-    "optimizers",
-    "schedules",
-]
