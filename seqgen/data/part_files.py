@@ -70,6 +70,7 @@ class PartFiles(ABC):  # noqa: B024
         self._hashes: dict[str, str] = {}
         self._texts: dict[str, str] = {}  # the hash of each file's text, however it is packed
         self._replaced: dict[str, int] = {}
+        self._remarks: dict[str, None] = {}  # a set in the order of what was read
 
     def read(self, path: Path) -> tuple[TextFile, str]:
         """A file, and what messages call it; its hash is kept. Raises DataError."""
@@ -82,6 +83,9 @@ class PartFiles(ABC):  # noqa: B024
             return [*map(self.read, _expanded(self.path))]
         assert self._corpus is not None
         return [self._kept(self._corpus.read(), self._corpus.name)]
+
+    def remarks(self) -> tuple[str, ...]:
+        return (*self.file_remarks(), *self._remarks)
 
     def file_remarks(self) -> list[str]:
         """Remarks on files that are missing or in two parts, and on replaced faults."""
@@ -149,6 +153,9 @@ class PartFiles(ABC):  # noqa: B024
             names = " and ".join(path.name for path in found[:2])
             raise DataError(f"{self.path}: has {names}; data.{part}=NAME says which is read")
         return tuple(found)
+
+    def _remark(self, *remarks: str) -> None:
+        self._remarks |= dict.fromkeys(remarks)
 
     def _kept(self, file: TextFile, name: str) -> tuple[TextFile, str]:
         self._hashes[name] = file.sha256

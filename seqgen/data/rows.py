@@ -82,7 +82,6 @@ class RowData(PartFiles, Data[B], ABC, Generic[T, B]):
         super().__post_init__()
         self._parts: dict[PartName, Part[T] | None] = {}
         self._empty: dict[PartName, str] = {}
-        self._remarks: dict[str, None] = {}  # a set in the order of what was read
 
     # What a kind says.
 
@@ -171,7 +170,7 @@ class RowData(PartFiles, Data[B], ABC, Generic[T, B]):
         if part is None:
             return None
         rows = self._encoded(part, tokenizers)
-        self._remarks |= dict.fromkeys(self.unknown_remarks(name, part, rows.columns))
+        self._remark(*self.unknown_remarks(name, part, rows.columns))
         return self._split(part, rows)
 
     def parse_rows(self, file: TextFile, name: str, tokenizers: Tokenizers) -> RowSplit[B]:
@@ -183,9 +182,6 @@ class RowData(PartFiles, Data[B], ABC, Generic[T, B]):
         for name in PART_NAMES:
             self.part(name)
         return dict(self._hashes)
-
-    def remarks(self) -> tuple[str, ...]:
-        return (*self.file_remarks(), *self._remarks)
 
     def file_remarks(self) -> list[str]:
         """Also on held-out parts that are empty, and on rows that training has, too."""
@@ -258,8 +254,7 @@ class RowData(PartFiles, Data[B], ABC, Generic[T, B]):
             raise DataError(f"{part.name}: all {len(fits)} training {self.noun} are {longer}")
         lines = [row.line for row, fit in zip(part.rows, fits, strict=True) if not fit]
         found = f"{len(lines)} of {len(fits)} {self.noun} are {longer}"
-        remark = f"{part.name}: {found} and left out of training ({some_lines(lines)})"
-        self._remarks[remark] = None
+        self._remark(f"{part.name}: {found} and left out of training ({some_lines(lines)})")
         kept = [row for row, fit in zip(part.rows, fits, strict=True) if fit]
         return encoded.only(fits), kept
 
@@ -310,7 +305,7 @@ class RowData(PartFiles, Data[B], ABC, Generic[T, B]):
 
     def _parsed(self, files: NamedFiles) -> list[T]:
         rows, remarks = self.parse(files, self.empty)
-        self._remarks |= dict.fromkeys(remarks)
+        self._remark(*remarks)
         return rows
 
 

@@ -10,7 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seqgen.data import TextSize, data
-from seqgen.data.text import SHORTEST_LANE, WINDOW, Epochs, Lanes, RandomWindows, StreamSplit
+from seqgen.data.batches import Epochs
+from seqgen.data.text import (
+    SHORTEST_LANE,
+    WINDOW,
+    Lanes,
+    RandomWindows,
+    StreamSplit,
+    resized,
+)
 from seqgen.errors import DataError
 from seqgen.options import OptionError
 from seqgen.tokenizers import BOS, UNK, CharTokenizer, WordTokenizer
@@ -19,25 +27,9 @@ SIZE = TextSize(100, 250)
 KINDS = pytest.mark.parametrize("kind", [Lanes, RandomWindows])
 
 
-def test_the_stream_of_an_epoch_is_trimmed_or_begins_again():
-    first = torch.arange(5)
-    assert all(Epochs(first).stream(epoch) is first for epoch in (0, 1, 7))
-    epochs = Epochs(first, lambda epoch: torch.arange(epoch * 2) + 10)
-    assert epochs.stream(1).tolist() == [10, 11, 10, 11, 10]
-    assert epochs.stream(3).tolist() == [10, 11, 12, 13, 14]
-
-
-def test_the_epoch_that_is_read_is_drawn_once():
-    drawn = []
-
-    def draw(epoch):
-        drawn.append(epoch)
-        return torch.full((4,), epoch)
-
-    epochs = Epochs(torch.zeros(4), draw)
-    for epoch in (0, 0, 1, 1, 1, 2, 1):
-        assert epochs.stream(epoch).tolist() == [epoch] * 4
-    assert drawn == [1, 2, 1]
+def test_a_stream_is_trimmed_or_begins_again():
+    assert resized(torch.arange(2) + 10, 5).tolist() == [10, 11, 10, 11, 10]
+    assert resized(torch.arange(6) + 10, 5).tolist() == [10, 11, 12, 13, 14]
 
 
 def build(kind, tokens, rows, window, seed=0):
