@@ -14,7 +14,7 @@ from torch import Tensor
 
 from seqgen.data.base import Data, Example, Split, TextSize, Training, Visit, data, passage
 from seqgen.data.batches import Epochs, Prompts, TokenBatch, padded
-from seqgen.data.part_files import PART_NAMES, TEXT_FILES, PartFiles, PartName, SplitName
+from seqgen.data.part_files import PART_NAMES, PartFiles, PartName, SplitName
 from seqgen.data.text_files import TextFile
 from seqgen.errors import DataError
 from seqgen.options import Size
@@ -194,7 +194,7 @@ class TextData(PartFiles, Data[TokenBatch]):
     ends = False
     continues = True
     contents = "text comes"
-    usual_files = {**TEXT_FILES, "valid": "valid.txt"}
+    usual_files = ("train.txt", "valid.txt", "test.txt")
 
     def __post_init__(self) -> None:
         super().__post_init__()
