@@ -68,34 +68,34 @@ def build_data(recipe: Recipe) -> Data[Any]:
 
 
 def fit_tokenizers(recipe: Recipe, data: Data[Any]) -> dict[str, Tokenizer]:
-    """A tokenizer for each role of the data, which has learned from its training texts.
+    """A tokenizer for each field of the data, which has learned from its training texts.
 
-    With `share_tokenizer` the roles that the recipe's `tokenizer` is for have one and the same.
+    With `share_tokenizer` the fields that the recipe's `tokenizer` is for have one and the same.
     """
     texts, parts = data.training_texts(), tokenizer_parts(recipe, data)
     fitted: dict[str, Tokenizer] = {}
-    shared = [role for role in data.fields if parts[role] is recipe.tokenizer]
+    shared = [field for field in data.fields if parts[field] is recipe.tokenizer]
     if recipe.share_tokenizer:
         together: Tokenizer = recipe.tokenizer()
-        together.fit(chain.from_iterable(texts[role] for role in shared))
+        together.fit(chain.from_iterable(texts[field] for field in shared))
         fitted = dict.fromkeys(shared, together)
-    for role in data.fields:
-        if role not in fitted:
-            fitted[role] = parts[role]()
-            fitted[role].fit(texts[role])
-    return {role: fitted[role] for role in data.fields}
+    for field in data.fields:
+        if field not in fitted:
+            fitted[field] = parts[field]()
+            fitted[field].fit(texts[field])
+    return {field: fitted[field] for field in data.fields}
 
 
 def tokenizer_parts(recipe: Recipe, data: Data[Any]) -> dict[str, Any]:
-    """For each role of the data what makes its tokenizer: what the recipe says of the role, else
+    """For each field of the data what makes its tokenizer: what the recipe says of the field, else
     what the kind of data usually has there, else the recipe's `tokenizer`."""
     named = recipe.tokenizers or {}
-    for role in named:
-        if role not in data.fields:
-            roles = ", ".join(data.fields)
-            raise OptionError(("tokenizers", role), f"this data has no such role ({roles})")
-    usual = {role: registry.check(name) for role, name in data.default_tokenizers.items()}
-    return {role: named.get(role, usual.get(role, recipe.tokenizer)) for role in data.fields}
+    for field in named:
+        if field not in data.fields:
+            fields = ", ".join(data.fields)
+            raise OptionError(("tokenizers", field), f"this data has no such field ({fields})")
+    usual = {field: registry.check(name) for field, name in data.default_tokenizers.items()}
+    return {field: named.get(field, usual.get(field, recipe.tokenizer)) for field in data.fields}
 
 
 def build(
@@ -146,23 +146,23 @@ def supply_decoder(part: Any, tokenizer: Tokenizer, seed: int, load: Load | None
 
 
 def save_tokenizers(tokenizers: Tokenizers, folder: Path) -> None:
-    """A folder for each role."""
-    for role, tokenizer in tokenizers.items():
-        tokenizer.save(folder / role)
+    """A folder for each field."""
+    for field, tokenizer in tokenizers.items():
+        tokenizer.save(folder / field)
 
 
 def restore_tokenizers(recipe: Recipe, data: Data[Any], folder: Path) -> dict[str, Tokenizer]:
     """The tokenizers that a run has saved in `folder`. Errors: CheckpointError."""
     restored = {}
-    for role, part in tokenizer_parts(recipe, data).items():
+    for field, part in tokenizer_parts(recipe, data).items():
         tokenizer: Tokenizer = part()
         try:
-            tokenizer.load(folder / role)
+            tokenizer.load(folder / field)
         except (OSError, ValueError, KeyError) as error:
             reason = " ".join(str(error).split())
-            where = folder / role
+            where = folder / field
             raise CheckpointError(f"{where}: the tokenizer cannot be loaded: {reason}") from None
-        restored[role] = tokenizer
+        restored[field] = tokenizer
     return restored
 
 

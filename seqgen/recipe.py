@@ -31,9 +31,9 @@ class Recipe:
     train: TrainOptions
     tokenizer: TokenizerFactory = CharTokenizer
     tokenizers: Mapping[str, TokenizerFactory] | None = None
-    """For single roles of the data, such as `source` or `target`, instead of `tokenizer`."""
+    """For single fields of the data, such as `source` or `target`, instead of `tokenizer`."""
     share_tokenizer: bool = False
-    """Whether the roles that `tokenizer` is for have one vocabulary, learned from all of them."""
+    """Whether the fields that `tokenizer` is for have one vocabulary, learned from all of them."""
     decoder: DecoderFactory = Greedy
     generation: GenerationOptions = GenerationOptions()  # noqa: RUF009  it is frozen
     metrics: tuple[MetricFactory, ...] = ()

@@ -66,7 +66,7 @@ def manifest(
         "parameters": built.parameters,
         "vocab_size": len(built.tokenizer),
         "tokenizers": fingerprints(built.tokenizers),
-        "tokenizer_files": {role: sorted(each.files()) for role, each in built.tokenizers.items()},
+        "tokenizer_files": {field: sorted(each.files()) for field, each in built.tokenizers.items()},
         "train_tokens": dataset.train.tokens,
         "train_chars": dataset.train.size.chars,
         "longest": dataset.train.longest,
@@ -124,7 +124,7 @@ def check_same(directory: RunDirectory, recipe: Recipe, record: dict[str, Any]) 
 
 def fingerprints(tokenizers: Tokenizers) -> dict[str, str]:
     """What tells the vocabularies of a run from others of the same size."""
-    return {role: tokenizer.fingerprint() for role, tokenizer in tokenizers.items()}
+    return {field: tokenizer.fingerprint() for field, tokenizer in tokenizers.items()}
 
 
 def check_tokenizers(directory: RunDirectory, found: dict[str, str]) -> None:
@@ -173,7 +173,7 @@ def kind_in_a_run(parts: tuple[str, ...]) -> str | None:
     """What a run writes at `parts`, a path in its folder: a `file`, a `folder`, or None.
 
     A temporary name counts as the name that its file will have. In `tokenizer` lies a folder for
-    each role, with files whose names the tokenizer chooses.
+    each field, with files whose names the tokenizer chooses.
     """
     first, *rest = parts
     if first == "checkpoints" and rest:
@@ -324,7 +324,7 @@ class RunDirectory:
     def _check_own(self, entries: list[_Entry]) -> None:
         """A CheckpointError where a link (or a pipe, ...) has the name of a file of the run."""
         for parts, kind, wanted in entries:
-            # A role of the tokenizer may have any name, so of files there nothing can be said.
+            # A field of the tokenizer may have any name, so of files there nothing can be said.
             if wanted and kind != wanted and (len(parts) == 1 or kind in ("link", "other")):
                 path = self.folder.joinpath(*parts)
                 what = {"link": "a link", "other": "not a regular file"}.get(kind, f"a {kind}")
@@ -433,11 +433,11 @@ def _is_foreign(entry: _Entry, record: Mapping[str, Any]) -> bool:
         return True
     if entry.parts[0] != "tokenizer" or len(entry.parts) == 1:
         return False
-    role, *names = entry.parts[1:]
+    field, *names = entry.parts[1:]
     files = record.get("tokenizer_files")
     if not isinstance(files, dict):  # of an earlier version, which left no temporary files there
         return any(written_as(name) != name for name in names)
-    own = files.get(role)
+    own = files.get(field)
     return not isinstance(own, list) or any(written_as(name) not in own for name in names)
 
 

@@ -151,8 +151,8 @@ def _check_same_tokens(built: Built, other: Built, directory: RunDirectory) -> N
         )
 
 
-def _prints(tokenizers: Tokenizers, roles: set[str]) -> dict[str, str]:
-    return {role: tokenizers[role].fingerprint() for role in roles}
+def _prints(tokenizers: Tokenizers, fields: set[str]) -> dict[str, str]:
+    return {field: tokenizers[field].fingerprint() for field in fields}
 
 
 SHOWN = 8

@@ -123,8 +123,6 @@ def test_a_table_without_a_column_is_read_as_lines_with_a_remark(place):
     assert made.remarks()[0].endswith(
         "read as plain lines; column: NAME reads one column of the table"
     )
-    with pytest.raises(ValueError, match="`column` must say what is read where `format` or `head"):
-        LinesData(path=place.folder / "t.csv", format="csv")
     column = LinesData(path=place.folder / "t.csv", column=2, split=(1, 0, 0))
     assert column.training_texts() == {"text": ["b"]}
 

@@ -394,5 +394,3 @@ def test_limits_that_leave_nothing_and_tokenizers_that_cut_words_are_refused(mak
     made = make()
     known = {**fit(made), "source": CharTokenizer(alphabet="cat")}
     assert "`source` must give one token for each word, but" in said(made.training, known)
-    with pytest.raises(ValueError, match=r"`columns` must name source \(the words\) and target"):
-        TaggedData(train="none", columns=("source", "target", "features"))

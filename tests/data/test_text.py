@@ -1,6 +1,5 @@
 """The kind `text`: streams of epochs, windows of training, exact held-out lanes, and parts."""
 
-import gzip
 import hashlib
 from fractions import Fraction
 
@@ -20,7 +19,6 @@ from seqgen.data.text import (
     resized,
 )
 from seqgen.errors import DataError
-from seqgen.options import OptionError
 from seqgen.tokenizers import BOS, UNK, CharTokenizer, WordTokenizer
 
 SIZE = TextSize(100, 250)
@@ -327,16 +325,6 @@ class TestSplit:
         assert not dataset.train.counts()["text"][UNK]
         assert (dataset.valid.unknown, dataset.test.unknown) == (10, 10)
 
-    @pytest.mark.parametrize("split", [[0, 0.5, 0.5], [0.8, 0.2, 0.1], [0.9, 0.1, 1e-5]])
-    def test_shares_that_do_not_add_up_are_refused(self, make, split):
-        with pytest.raises(OptionError, match="`split` must be shares of 1 with some for training"):
-            make(LETTERS, split=split)
-
-    @pytest.mark.parametrize("split", [[0.9, 0.1], [1.5, 0, 0], [1, -0.5, 0.5], 0.9, ["a", 0, 0]])
-    def test_what_is_no_split_is_refused(self, make, split):
-        with pytest.raises(OptionError, match=r"^split: must be"):
-            make(LETTERS, split=split)
-
 
 class TestTooLittle:
     @pytest.mark.parametrize("text", ["", " ", "\n\n", b"\xef\xbb\xbf\r\n\t"])
@@ -360,10 +348,6 @@ class TestTooLittle:
         steps = range(3 * train.steps_per_epoch)
         assert all(train.batch(step).inputs.shape[1] > 0 for step in steps)
 
-    def test_a_missing_file_is_named_only_when_it_is_read(self, tmp_path, said):
-        made = data.build({"name": "text", "path": str(tmp_path / "none.txt")}, seed=1)
-        assert "none.txt: cannot be read" in said(made.training_texts)
-
     def test_a_part_without_tokens_is_refused(self, make, said, fit):
         made = make("a b c d " * 20 + " " * 40)
         known = fit(made, text=WordTokenizer())
@@ -371,35 +355,9 @@ class TestTooLittle:
         assert message.endswith("text.txt: the test part has no tokens (20 characters)")
 
 
-@pytest.mark.parametrize(
-    ("option", "value", "wanted"),
-    [
-        ("windows", "lane", "'lanes' or 'random'"),
-        ("batch_size", 0, "at least 1"),
-        ("window", 1.5, "an integer"),
-        ("errors", "ignore", "'strict' or 'replace'"),
-        ("corpus", "shakespear", "no corpus named 'shakespear'"),
-    ],
-)
-def test_wrong_values_are_named(make, option, value, wanted):
-    with pytest.raises(OptionError, match=f"^{option}: .*{wanted}"):
-        make(LETTERS, **{option: value})
-
-
-def test_a_source_is_needed_and_a_path_comes_before_a_corpus(make):
-    with pytest.raises(
-        OptionError, match="`path`, `train` or `corpus` must say where the text com"
-    ):
-        data.build("text", seed=1)
+def test_a_path_comes_before_a_corpus(make):
     made = make(LETTERS[:100], corpus="unicode_names")
     assert training_text(made) == LETTERS[:80]
-
-
-def test_faults_of_the_encoding_can_be_replaced(make, said):
-    text = b"abcdefgh\xff" * 30
-    assert "invalid UTF-8 at byte 8" in said(make(text).training_texts)
-    made = make(text, errors="replace", split=[1, 0, 0])
-    assert training_text(made) == "abcdefgh\ufffd" * 30
 
 
 class TestPartsOfTheirOwn:
@@ -439,16 +397,6 @@ class TestPartsOfTheirOwn:
         assert {*made.fingerprint()} == {*self.NAMED.values()}
         assert made.remarks() == ()
         assert made.held_out("test", of("\nabc")).stream[0] == BOS
-
-    def test_packed_ones_are_found_by_the_names_that_they_had(self, folder):
-        for part in self.TEXTS:
-            plain = folder / f"{part}.txt"
-            (folder / f"{part}.txt.gz").write_bytes(gzip.compress(plain.read_bytes()))
-            plain.unlink()
-        for options in ({"path": "parts"}, {"train": "parts/train.txt", "test": "parts/test.txt"}):
-            made, texts = self.parts(**options)
-            assert texts[0] == self.TEXTS["train"]
-            assert all(name.endswith(".txt.gz") for name in made.fingerprint())
 
     def test_several_are_read_one_behind_the_other(self, place):
         for number, text in (("10", "c" * 9), ("2", "\ufeffb\n"), ("1", "a")):
