@@ -66,7 +66,9 @@ def manifest(
         "parameters": built.parameters,
         "vocab_size": len(built.tokenizer),
         "tokenizers": fingerprints(built.tokenizers),
-        "tokenizer_files": {field: sorted(each.files()) for field, each in built.tokenizers.items()},
+        "tokenizer_files": {
+            field: sorted(each.files()) for field, each in built.tokenizers.items()
+        },
         "train_tokens": dataset.train.tokens,
         "train_chars": dataset.train.size.chars,
         "longest": dataset.train.longest,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, groupby
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -72,15 +72,13 @@ def _from_json(file: TextFile, name: str, layout: Layout) -> Iterator[tuple[int,
 
 def _from_table(rows: list[Row], name: str, layout: Layout) -> Iterator[tuple[int, Pairs]]:
     source, target = layout.read.index("source"), layout.read.index("target")
-    begin, pairs = 0, Pairs()
-    for line, texts in rows:
-        if texts:
-            begin = begin if pairs else line
-            pairs.append(_checked(texts[source], texts[target], f"{name}:{line}"))
-        else:
-            yield begin, pairs
-            pairs = []
-    yield begin, pairs
+    for has_words, block in groupby(rows, lambda row: bool(row.texts)):
+        if has_words:
+            lines = [*block]
+            yield (
+                lines[0].line,
+                [_checked(each[source], each[target], f"{name}:{line}") for line, each in lines],
+            )
 
 
 def _miscounted(cells: Sequence[str], count: int) -> str:

@@ -124,14 +124,16 @@ class StreamSplit(Split[TokenBatch]):
         rows = max(1, min(batch_size, self.tokens // SHORTEST_LANE))
         length = self.tokens // rows
         size = rows * length
-        inputs, targets = self.stream[:size], self.stream[1 : size + 1]
+        inputs = self.stream[:size].view(rows, length)
+        targets = self.stream[1 : size + 1].view(rows, length)
 
         def read(state: State, first: int) -> tuple[list[R], State]:
             """Visit the tokens of each lane from `first` on."""
             results = []
-            lanes = inputs.view(rows, -1)[:, first:], targets.view(rows, -1)[:, first:]
-            for window in zip(*(each.split(WINDOW, dim=1) for each in lanes), strict=True):
-                result, state = visit(TokenBatch(*window, continues=True), state)
+            for begin in range(first, length, WINDOW):
+                here = slice(begin, begin + WINDOW)
+                batch = TokenBatch(inputs[:, here], targets[:, here], continues=True)
+                result, state = visit(batch, state)
                 results.append(result)
             return results, state
 
@@ -148,8 +150,8 @@ class StreamSplit(Split[TokenBatch]):
         if size < self.tokens:
             device = next((leaf.device for leaf in leaves(ends)), None)
             last = reorder(ends, torch.tensor([rows - 1], device=device))
-            rest = self.stream[size:-1].unsqueeze(0), self.stream[size + 1 :].unsqueeze(0)
-            results.append(visit(TokenBatch(*rest, continues=True), last)[0])
+            rest = self.stream[size:].unsqueeze(0)
+            results.append(visit(TokenBatch(rest[:, :-1], rest[:, 1:], continues=True), last)[0])
         return results
 
 

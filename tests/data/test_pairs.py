@@ -14,7 +14,6 @@ from seqgen.tokenizers import (
     PAD,
     UNK,
     CharTokenizer,
-    SentencePieceTokenizer,
     WholeTokenizer,
     WordTokenizer,
 )
@@ -160,23 +159,6 @@ def test_what_a_tokenizer_refuses_is_an_error_with_the_line(few, said, row, fiel
     assert message.startswith(f"t.tsv:2: the {field}: `text` must be of known char")
 
 
-def test_source_and_target_are_cut_anew_for_each_row(place, fit):
-    text = "the cat sat on the mat"
-    place.write("t.tsv", f"{text}\t{text}\n" * 20)
-    kind = PairsData(train=Path("t.tsv"), batch_size=20)
-    pieces = [SentencePieceTokenizer("bpe", 280, sampling_alpha=0.4) for _ in range(2)]
-    training = kind.training(fit(kind, source=pieces[0], target=pieces[1]))
-    batches = [training.batch(step) for step in (0, 1)]
-    for tokenizer, sides in zip(
-        pieces, [[each.sources.values for each in batches], [each.targets for each in batches]],
-        strict=True,
-    ):  # fmt: skip
-        cuts = [{tuple(token for token in row if token) for row in side.tolist()} for side in sides]
-        assert len(cuts[0]) > 3, "each row is cut in a way of its own"
-        assert cuts[0] != cuts[1]
-        assert {tokenizer.decode(row) for row in cuts[0] | cuts[1]} == {text}
-
-
 @pytest.fixture
 def folder(place):
     """Words and their phones, as in a dictionary of pronunciations."""
@@ -229,19 +211,6 @@ class TestHeldOut:
         assert [*kind.held_out("test", tokenizers).examples] == [Example("ABBA", ("x", "y"))]
         assert len(tokenizers["source"]) == 6
         assert UNK not in kind.prompts(["ABBA"], tokenizers).values
-
-    @pytest.mark.parametrize("features", [False, True])
-    def test_parts_of_one_file_share_no_source(self, place, features):
-        """Whatever their case, if that is changed, and their features."""
-        lines = [f"{chr(97 + i)}{j}\t{i + j}\tF{j}\n" for i in range(20) for j in (1, 2)]
-        lines += [line.upper() for line in lines]
-        columns = FEATURES if features else ("source", "target", "_")
-        how = {"source_changes": ("lower",), "columns": columns}
-        kind = PairsData(path=place.write("t.tsv", "".join(lines)), **how)
-        parts = [kind.part(name).rows for name in ("train", "valid", "test")]
-        sources = [{row.source for row in rows} for rows in parts]
-        assert [len(rows) for rows in parts] == [64, 8, 8]
-        assert sum(map(len, sources)) == len(set().union(*sources)) == 40
 
     def test_sources_that_training_has_too_are_counted(self, folder, place):
         place.write("g2p/dev.tsv", "ab\tA B\nba\tB A\nab\tX\n")

@@ -181,6 +181,14 @@ def test_a_tokenizer_that_samples_cuts_texts_anew_each_epoch(name, make, fit, do
     assert same(batches[1], again.batch(1))
     lengths = [dict(zip(row_ids([each]), each.lengths.tolist(), strict=True)) for each in batches]
     assert lengths[0] != lengths[1]
+    rows = kinds[0].part("train").rows
+    sides = [(batches[1].lengths, kinds[0].target_of)]
+    if name == "pairs":
+        sides.append((batches[1].sources.lengths, kinds[0].source_of))
+    for counts, text_of in sides:
+        sizes = [len(text_of(rows[row])) for row in row_ids(batches[1:2])]
+        times = {(count - 1) / size for count, size in zip(counts.tolist(), sizes, strict=True)}
+        assert times == {1, 2}, "each row is cut in a way of its own"
     plain = kinds[0].held_out("valid", known)
     [held_out] = plain.walk(lambda batch, state: (batch, state), None, 99)
     texts = [kinds[0].target_of(row) for row in kinds[0].part("valid").rows]
