@@ -20,10 +20,10 @@ __all__ = ["__version__", "load"]
 
 
 def load(folder: str, device: str = "auto", plugins: Sequence[str] = ()) -> TrainedRun:
-    """Load a run directory: its recipe, tokenizer and best weights.
+    """Load a run directory: its recipe, tokenizers and best weights.
 
     `plugins` are the Python files to import first. No other is: a run that was trained with
-    plugins must be given them. Errors: see `seqgen.errors`.
+    plugins must be given them. Raises the errors of `seqgen.errors`.
     """
     from seqgen.trained import TrainedRun  # torch is imported only when it is needed
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any, cast
@@ -25,7 +25,10 @@ from seqgen.tokenizers import SPECIALS, Tokenizer, Tokenizers
 from seqgen.tokenizers import tokenizers as registry
 
 ANY_VOCABULARY = 1_000_000
-"""The vocabulary with which `rehearse` builds, on the meta device."""
+"""The vocabulary size of a dry run: no option is refused that a real vocabulary may allow."""
+
+Load = Callable[[str], SecondaryModel]
+"""From a run directory to its model, as an auxiliary one for the model that generates."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ class Built:
 
     @property
     def parameters(self) -> int:
-        """The number of trained numbers, those that two parts share counted once."""
+        """Number of trainable parameters; what two parts share counts once."""
         return sum(each.numel() for each in self.model.parameters())
 
     @property
@@ -56,7 +59,7 @@ class Built:
         return Generator(model, self.tokenizers, self.data, self.device, options)
 
     def judge(self) -> Judge:
-        """What a split is judged by. Errors: OptionError for a metric that is there twice."""
+        """What evaluates a split. Raises OptionError if a metric is there twice."""
         metrics = by_name(cast(Sequence[Part[Metric]], self.recipe.metrics))
         return Judge(self.generator(), metrics, self.recipe.evaluation.batch_size)
 
@@ -68,9 +71,9 @@ def build_data(recipe: Recipe) -> Data[Any]:
 
 
 def fit_tokenizers(recipe: Recipe, data: Data[Any]) -> dict[str, Tokenizer]:
-    """A tokenizer for each field of the data, which has learned from its training texts.
+    """A tokenizer for each field of the data, fitted on its training texts.
 
-    With `share_tokenizer` the fields that the recipe's `tokenizer` is for have one and the same.
+    With `share_tokenizer` the fields that the recipe's `tokenizer` is for share one.
     """
     texts, parts = data.training_texts(), tokenizer_parts(recipe, data)
     fitted: dict[str, Tokenizer] = {}
@@ -86,9 +89,22 @@ def fit_tokenizers(recipe: Recipe, data: Data[Any]) -> dict[str, Tokenizer]:
     return {field: fitted[field] for field in data.fields}
 
 
+def restore_tokenizers(recipe: Recipe, data: Data[Any], folder: Path) -> dict[str, Tokenizer]:
+    """The tokenizers that a run has saved in `folder`. Raises CheckpointError."""
+    restored: dict[str, Tokenizer] = {}
+    for field, part in tokenizer_parts(recipe, data).items():
+        restored[field] = part()
+        try:
+            restored[field].load(folder / field)
+        except (OSError, ValueError, KeyError) as error:
+            reason = f"the tokenizer cannot be loaded: {' '.join(str(error).split())}"
+            raise CheckpointError(f"{folder / field}: {reason}") from None
+    return restored
+
+
 def tokenizer_parts(recipe: Recipe, data: Data[Any]) -> dict[str, Any]:
-    """For each field of the data what makes its tokenizer: what the recipe says of the field, else
-    what the kind of data usually has there, else the recipe's `tokenizer`."""
+    """The tokenizer of each field, unbuilt: the one that the recipe names for the field, else the
+    default of that kind of data, else the recipe's `tokenizer`."""
     named = recipe.tokenizers or {}
     for field in named:
         if field not in data.fields:
@@ -103,77 +119,47 @@ def build(
 ) -> Built:
     """The model with weights drawn from the recipe's seed, on its device.
 
-    `batch_tokens`, how many tokens it will see at once, decides with its size how many threads
-    pay. Also sets torch's seed and number of threads, which belong to the process. Errors:
-    OptionError for options that do not go together, SetupError for a device that is not there or
-    too small.
+    The size of the model and `batch_tokens`, the tokens of a batch, decide how many threads pay.
+    Also sets torch's seed and number of threads, which belong to the process. Raises OptionError
+    if options do not go together, SetupError if the device is missing or too small.
     """
     device = choose_device(recipe.device)
     torch.manual_seed(recipe.seed)
     with memory_for("the model; it needs fewer or smaller layers"):
         sizes = data.sizes(tokenizers)
         model: Model = recipe.model(**sizes).to(device)
-    _check_sources(recipe, model, sizes)
+    part = cast(Part[Model], recipe.model)
+    reads_sources = "source" in part.registry.entry(part.name).supplied
+    # Where only the model wants sources, it cannot be built.
+    if "source" in sizes and is_ours(model) and not reads_sources:
+        raise OptionError(part.path, f"{part.name} reads no sources, which this data has")
     _check_replacing(recipe, model)
-    built = Built(recipe, data, tokenizers, model, device, 0)
+    built = Built(recipe, data, tokenizers, model, device, threads=1)
     work = built.parameters * batch_tokens
     threads = choose_threads(recipe.threads, work, available_cores())
     torch.set_num_threads(threads)
-    return Built(recipe, data, tokenizers, model, device, threads)
+    return replace(built, threads=threads)
 
 
-Load = Callable[[str], SecondaryModel]
-"""From a run directory to its model, as one that generates together with another."""
-
-
-def build_decoder(
-    recipe: Recipe, tokenizer: Tokenizer, seed: int | None = None, load: Load | None = None
-) -> Decoder:
-    """The recipe's decoder, drawing from `seed` (the recipe's where it is None)."""
-    return supply_decoder(recipe.decoder, tokenizer, recipe.seed if seed is None else seed, load)
-
-
-def supply_decoder(part: Any, tokenizer: Tokenizer, seed: int, load: Load | None = None) -> Decoder:
-    """The decoder of a checked part; `load` is for constraints with which other runs help."""
+def build_decoder(part: Any, tokenizer: Tokenizer, seed: int, load: Load | None = None) -> Decoder:
+    """The decoder of a checked part; `load` is for constraints that use models of other runs."""
 
     def encode(text: str) -> list[int]:
         tokens: list[int] = tokenizer.encode(text).tolist()
         return tokens
 
-    helping = {} if load is None else {"load": load}
-    decoder: Decoder = part(seed=seed, vocab_size=len(tokenizer), encode=encode, **helping)
+    auxiliary = {} if load is None else {"load": load}
+    decoder: Decoder = part(seed=seed, vocab_size=len(tokenizer), encode=encode, **auxiliary)
     return decoder
 
 
-def save_tokenizers(tokenizers: Tokenizers, folder: Path) -> None:
-    """A folder for each field."""
-    for field, tokenizer in tokenizers.items():
-        tokenizer.save(folder / field)
-
-
-def restore_tokenizers(recipe: Recipe, data: Data[Any], folder: Path) -> dict[str, Tokenizer]:
-    """The tokenizers that a run has saved in `folder`. Errors: CheckpointError."""
-    restored = {}
-    for field, part in tokenizer_parts(recipe, data).items():
-        tokenizer: Tokenizer = part()
-        try:
-            tokenizer.load(folder / field)
-        except (OSError, ValueError, KeyError) as error:
-            reason = " ".join(str(error).split())
-            where = folder / field
-            raise CheckpointError(f"{where}: the tokenizer cannot be loaded: {reason}") from None
-        restored[field] = tokenizer
-    return restored
-
-
-def rehearse(recipe: Recipe) -> None:
-    """Build what can be built without data: options that do not go together raise OptionError."""
+def dry_run(recipe: Recipe) -> None:
+    """Build what can be built without data. Raises OptionError if options do not go together."""
     data = build_data(recipe)
     for part in tokenizer_parts(recipe, data).values():
         part()
     by_name(cast(Sequence[Part[Metric]], recipe.metrics))
-    # Nothing is fitted yet, and of a tokenizer only the length matters here; a large one, so that
-    # no option is refused that a real vocabulary may allow.
+    # Nothing is fitted yet, and only the length of a tokenizer matters here.
     stand_in = cast(Tokenizer, range(ANY_VOCABULARY))
     sizes = data.sizes(dict.fromkeys(data.fields, stand_in))
     recipe.train.schedule()
@@ -186,35 +172,24 @@ def rehearse(recipe: Recipe) -> None:
             raise
         raise OptionError(("model",), "its sizes together are beyond any memory") from None
     _check_replacing(recipe, model)
-    rehearse_decoder(recipe.decoder, recipe.seed)
+    dry_run_decoder(recipe.decoder, recipe.seed)
 
 
-def rehearse_decoder(part: Any, seed: int) -> None:
-    """Build a checked decoder without a run: options that do not go together raise OptionError."""
-    part(seed=seed, vocab_size=ANY_VOCABULARY, encode=_any_tokens, load=_not_in_rehearsal)
+def dry_run_decoder(part: Any, seed: int) -> None:
+    """Build a checked decoder without a run. Raises OptionError if options do not go together."""
+
+    def encode(text: str) -> list[int]:
+        """A token for each character, as a tokenizer that is not fitted yet may do."""
+        return list(range(len(SPECIALS), len(SPECIALS) + len(text)))
+
+    def load(run: str) -> SecondaryModel:
+        raise AssertionError(f"{run} was read before a search began")
+
+    part(seed=seed, vocab_size=ANY_VOCABULARY, encode=encode, load=load)
 
 
 def _check_replacing(recipe: Recipe, model: Model) -> None:
-    """An OptionError where unknown words shall be replaced and there is nothing to do it by."""
+    """Raises OptionError if unknown words are to be replaced and the model has no attention."""
     if recipe.generation.replace_unknown and not cast(Generative, model).looks_back:
         message = "needs a model that looks back at its source: seq2seq with attention"
         raise OptionError(("generation", "replace_unknown"), message)
-
-
-def _check_sources(recipe: Recipe, model: Model, sizes: Mapping[str, Any]) -> None:
-    """An OptionError where the data has sources and a model of ours reads none; where only the
-    model wants them, it cannot be built."""
-    part = cast(Part[Model], recipe.model)
-    reads = part.registry.entry(part.name).supplied
-    if "source" in sizes and is_ours(model) and "source" not in reads:
-        raise OptionError(part.path, f"{part.name} reads no sources, which this data has")
-
-
-def _any_tokens(text: str) -> list[int]:
-    """A token for each character: what a tokenizer that is not fitted yet may make of `text`."""
-    return list(range(len(SPECIALS), len(SPECIALS) + len(text)))
-
-
-def _not_in_rehearsal(run: str) -> SecondaryModel:
-    """No run is read before a search begins."""
-    raise AssertionError(run)

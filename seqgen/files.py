@@ -1,9 +1,9 @@
-"""Files: read after a look at their kind and size, written whole or not at all, known by SHA-256.
+"""Files: read after their kind and size are checked, written whole or not at all.
 
-A file that is read may come from anyone: a pipe or a device could keep us waiting for ever, and a
-huge or endless one could take all memory. A file that is written is made anew (exclusive creation,
-its mode by the umask) and renamed into its place, so nothing is ever written through a link and a
-reader never sees half of it.
+A file that is read may come from anyone: a pipe or a device could block forever, and a huge or
+endless one could take all memory. A file that is written is created anew (exclusively, with the
+mode of the umask) and renamed into place, so nothing is ever written through a link and a reader
+never sees half of it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import json
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -22,25 +22,25 @@ from typing import Any, BinaryIO, cast
 from seqgen.errors import CheckpointError, SeqgenError, SetupError
 
 TEMPORARY = re.compile(r"\.(.+?)(?:\.\d+)?\.tmp", re.DOTALL | re.ASCII)
-"""The names of files that are being written; those of a process that was killed stay behind."""
+"""The names of files while they are written; those of a killed process stay behind."""
 
 OPTIONS_LIMIT = 1 << 20
-"""Bytes of a recipe or a plan that are looked at: 1 MiB (`yaml_loader` reads less than that)."""
+"""The largest recipe or plan that is opened, in bytes: 1 MiB (`yaml_io` accepts less than that)."""
 
 RECORD_LIMIT = 1 << 30
-"""Bytes at most of a file of a run that is read as a whole, such as `answers.json`: 1 GiB."""
+"""The largest file of a run that is read whole, such as `answers.json`, in bytes: 1 GiB."""
 
 MAPPING_LIMIT = 1 << 26
-"""Bytes at most of one that holds a mapping, such as `result.json`: 64 MiB."""
+"""The largest file of a run that holds a mapping, such as `result.json`, in bytes: 64 MiB."""
 
 
 def read_bytes(
     path: Path, error: type[SeqgenError], *, limit: int | None = None, wanted: str = "a file"
 ) -> bytes:
-    """What is in a regular file of at most `limit` bytes.
+    """The content of a regular file of at most `limit` bytes.
 
     Raises `error`, in one line, if there is no such file, if it is a directory, a pipe or a device,
-    or if it holds more. `wanted` says what it should be.
+    or if it is larger. `wanted` says what it should be.
     """
     with _regular_file(path, error, limit, wanted) as file:
         # The size may say nothing (files of /proc) or grow while it is read.
@@ -53,7 +53,7 @@ def read_bytes(
 def sha256(
     path: Path, error: type[SeqgenError] = CheckpointError, *, limit: int | None = None
 ) -> str:
-    """The SHA-256 of a regular file of at most `limit` bytes. Raises `error` as `read_bytes`."""
+    """The SHA-256 of a regular file of at most `limit` bytes. Raises `error` like `read_bytes`."""
     with _regular_file(path, error, limit, "a file") as file:
         return hashlib.file_digest(cast(io.BufferedReader, file), "sha256").hexdigest()
 
@@ -62,7 +62,7 @@ def sha256(
 def _regular_file(
     path: Path, error: type[SeqgenError], limit: int | None, wanted: str
 ) -> Iterator[BinaryIO]:
-    """A context that gives the open file, once its kind and its size have been looked at."""
+    """Yields the open file once its kind and its size have been checked."""
     name = display_path(path)
     try:
         # Without O_NONBLOCK, opening a pipe waits for someone who writes into it.
@@ -113,9 +113,9 @@ def read_json(
 
 
 def write_file(path: Path, content: bytes | str) -> None:
-    """Put a file in its place at once; what UTF-8 cannot say of a text is written as a code.
+    """Replace a file in one step; a lone surrogate in a text is written as an escape code.
 
-    Raises SetupError if that cannot be done; what was there before then stays.
+    Raises SetupError if it cannot be written; the old file is then left as it was.
     """
     if isinstance(content, str):
         content = content.encode("utf-8", errors="backslashreplace")
@@ -128,12 +128,12 @@ def write_file(path: Path, content: bytes | str) -> None:
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[BinaryIO]:
-    """A context that gives a new file, which takes the place of `path` at its end.
+    """Yields a new file that replaces `path` at the end of the context.
 
-    It is on the disk before it has the name. Where an error comes before, nothing is left of it and
-    `path` is as it was.
+    It is flushed to disk before it is renamed. After an error nothing is left of it, and `path` is
+    as it was.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = temporary_name(path)
     try:
         with new_file(temporary) as file:
             yield file
@@ -145,9 +145,9 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
 
 
 def new_file(path: Path, *, exclusive: bool = False, buffering: int = -1) -> BinaryIO:
-    """A file that was made just now, open for writing, with the mode that the umask says.
+    """Create a file and open it for writing, with the mode of the umask.
 
-    What has the name goes: a link, not what it points to. With `exclusive` that is a
+    Whatever has the name is removed first: a link, not its target. With `exclusive` it raises
     FileExistsError instead.
     """
     if not exclusive:
@@ -157,23 +157,48 @@ def new_file(path: Path, *, exclusive: bool = False, buffering: int = -1) -> Bin
 
 
 def kind_of(path: Path) -> str:
-    """What lies there: `file`, `folder`, `link`, or `other` (a pipe, a device). Raises OSError."""
+    """What `path` is: `file`, `folder`, `link`, or `other` (a pipe, a device). Raises OSError."""
     mode = path.lstat().st_mode
     if stat.S_ISLNK(mode):
         return "link"
     return "file" if stat.S_ISREG(mode) else "folder" if stat.S_ISDIR(mode) else "other"
 
 
+def temporary_name(path: Path) -> Path:
+    """The name under which this process writes the file or folder before it is whole."""
+    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+
+
 def written_as(name: str) -> str:
-    """The name that a file will have whose temporary name `name` may be; any other as it is."""
+    """The final name of a file whose temporary name is `name`; any other name unchanged."""
     match = TEMPORARY.fullmatch(name)
     return match[1] if match else name
+
+
+def check_unoccupied(folder: Path, kind: str, foreign: Sequence[str], *, ours: bool) -> None:
+    """Raises SetupError unless only a run, a comparison, ... (`kind`) has written into `folder`.
+
+    `ours` tells whether one has, `foreign` which of the names in the folder are not its own.
+    """
+    if not ours:
+        raise SetupError(f"{folder}: not empty and not a {kind}; choose another with --out")
+    if foreign:
+        names = ", ".join(foreign[:4]) + (f" and {len(foreign) - 4} more" if foreign[4:] else "")
+        raise SetupError(
+            f"{folder}: holds what no {kind} wrote: {names}; move it away (only the files of a "
+            f"{kind} are removed), or choose another with --out"
+        )
 
 
 def display_path(path: Path) -> str:
     """The path on one line."""
     name = str(path)
     return name if name.isprintable() else repr(name)
+
+
+def local_path(path: Path) -> str:
+    """The path relative to the current folder if it is below it, else the path."""
+    return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
 
 
 _BINARY = getattr(os, "O_BINARY", 0)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import os
 import sys
 import traceback
 import warnings
@@ -20,7 +19,7 @@ from seqgen.decoders import constraints, decoders
 from seqgen.embeddings import embeddings
 from seqgen.encoders import bridges, encoders
 from seqgen.errors import PluginError
-from seqgen.files import sha256
+from seqgen.files import local_path, sha256
 from seqgen.heads import heads
 from seqgen.metrics import metrics
 from seqgen.models import models
@@ -28,12 +27,22 @@ from seqgen.registry import Registry, place_of
 from seqgen.tokenizers import tokenizers
 from seqgen.training import averages, optimizers, schedules
 
+_REGISTRIES: tuple[Registry[Any], ...] = (
+    *(tokenizers, data, corpora, embeddings, cells, heads, encoders, bridges, attentions, models),
+    *(decoders, constraints, metrics, optimizers, schedules, averages),
+)
+ROOMS: dict[str, Registry[Any]] = {registry.room: registry for registry in _REGISTRIES}
+"""Every registry, by the name of its room."""
+
 GROUP = "seqgen.plugins"
+"""The entry points under which installed packages declare their plugins."""
+
 _PREFIX = "seqgen_plugin_"
+"""What the module name of an imported plugin file begins with."""
 
 
 def load_installed() -> None:
-    """Import what installed packages declare under `seqgen.plugins`; a broken one is a warning."""
+    """Import what installed packages declare; a broken plugin is a warning."""
     for entry in entry_points(group=GROUP):
         try:
             entry.load()
@@ -43,19 +52,38 @@ def load_installed() -> None:
 
 
 def load_files(paths: Sequence[str]) -> None:
-    """Import the files that a recipe names. Errors: PluginError with the name."""
-    for path in paths:
-        _load_file(Path(path))
+    """Import plugin files, each once. Raises PluginError, which names the file."""
+    for path in map(Path, paths):
+        if not path.is_file():
+            raise PluginError(f"plugin {path}: no such file")
+        # The digest distinguishes two files called cell.py.
+        digest = hashlib.sha256(str(path).encode()).hexdigest()[:8]
+        name = f"{_PREFIX}{path.stem}_{digest}"
+        if name in sys.modules:
+            continue
+        specification = importlib.util.spec_from_file_location(name, path)
+        if specification is None or specification.loader is None:
+            raise PluginError(f"plugin {path}: not a Python file")
+        sys.modules[name] = module = importlib.util.module_from_spec(specification)
+        try:
+            specification.loader.exec_module(module)
+        except Exception as error:
+            del sys.modules[name]
+            if isinstance(error, PluginError):
+                raise
+            reason = f"{type(error).__name__}: {error}"
+            raise PluginError(f"plugin {path}: cannot be imported: {reason}") from error
 
 
 def load_given(
     given: Sequence[str | Path], named: Sequence[str], recorded: Mapping[str, str], run: str
 ) -> tuple[str, ...]:
-    """Import the files `given` for a run that `named` others, once each of these is among them.
+    """Import the files `given` for a run whose recipe names the files `named`.
 
-    A run directory may come from anyone, so none of its code runs unless a person names the file:
-    one of the same path, or of the same name. `recorded` are the hashes that the run has kept; a
-    file with another one is a warning. Returns the paths that were imported. Errors: PluginError.
+    A run directory may come from anyone, so none of its code is imported unless a person gives the
+    file: one of the same path, or of the same name. `recorded` are the hashes in the manifest of
+    the run; a file with another one is a warning. Returns the paths that were imported. Raises
+    PluginError if a file is not given.
     """
     files = [Path(each).resolve() for each in given]
     for name in named:
@@ -66,7 +94,11 @@ def load_given(
                 f"{run}: it was trained with the plugin {name}, and code is imported only if you "
                 f"name it: give --plugin {name} (in Python, plugins=[...])"
             )
-        if same[0].is_file() and recorded.get(name, fingerprint(same[0])) != fingerprint(same[0]):
+        if (
+            same[0].is_file()
+            and name in recorded
+            and recorded[name] != sha256(same[0], PluginError)
+        ):
             text = f"plugin {same[0]}: not what the run was trained with (another SHA-256)"
             warnings.warn(text, stacklevel=2)
     paths = tuple(map(str, files))
@@ -74,16 +106,11 @@ def load_given(
     return paths
 
 
-def fingerprint(path: Path) -> str:
-    """The SHA-256 of a plugin file. Raises PluginError."""
-    return sha256(path, PluginError)
-
-
 def blamed(error: Exception) -> str | None:
-    """The place of the plugin that `error` comes from, as `file:line`; None if from none.
+    """The place of the plugin that caused `error`, as `file:line`; None if no plugin did.
 
-    It is the line of a plugin that ran last, or the class of an object that lacks what is asked of
-    every such part.
+    It is the line of a plugin that ran last, or the class of an object that lacks what is required
+    of every such part.
     """
     packages = {entry.module.partition(".")[0] for entry in entry_points(group=GROUP)}
 
@@ -94,8 +121,7 @@ def blamed(error: Exception) -> str | None:
     place = place_of(incomplete) if outside(incomplete.__module__) else None
     for frame, line in traceback.walk_tb(error.__traceback__):
         if outside(str(frame.f_globals.get("__name__", ""))):
-            path = Path(frame.f_code.co_filename)
-            place = f"{os.path.relpath(path) if path.is_relative_to(Path.cwd()) else path}:{line}"
+            place = f"{local_path(Path(frame.f_code.co_filename))}:{line}"
     return place
 
 
@@ -103,52 +129,3 @@ def loaded_files() -> list[str]:
     """The plugin files that have been imported."""
     found = [each for name, each in sys.modules.items() if name.startswith(_PREFIX)]
     return [str(each.__file__) for each in found]
-
-
-def _load_file(path: Path) -> None:
-    if not path.is_file():
-        raise PluginError(f"plugin {path}: no such file")
-    # The name keeps two files called cell.py apart; a file is imported once.
-    digest = hashlib.sha256(str(path).encode()).hexdigest()[:8]
-    name = f"{_PREFIX}{path.stem}_{digest}"
-    if name in sys.modules:
-        return
-    specification = importlib.util.spec_from_file_location(name, path)
-    if specification is None or specification.loader is None:
-        raise PluginError(f"plugin {path}: not a Python file")
-    module = importlib.util.module_from_spec(specification)
-    sys.modules[name] = module
-    try:
-        specification.loader.exec_module(module)
-    except PluginError:
-        del sys.modules[name]
-        raise
-    except Exception as error:
-        del sys.modules[name]
-        reason = f"{type(error).__name__}: {error}"
-        raise PluginError(f"plugin {path}: cannot be imported: {reason}") from error
-
-
-# Every registry, by the name of its room.
-
-
-_ALL: tuple[Registry[Any], ...] = (
-    tokenizers,
-    data,
-    corpora,
-    embeddings,
-    cells,
-    heads,
-    encoders,
-    bridges,
-    attentions,
-    models,
-    decoders,
-    constraints,
-    metrics,
-    optimizers,
-    schedules,
-    averages,
-)
-
-ROOMS: dict[str, Registry[Any]] = {registry.room: registry for registry in _ALL}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import os
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, is_dataclass
@@ -12,6 +11,7 @@ from types import MappingProxyType
 from typing import Annotated, Any, Generic, Literal, TypeVar, get_origin, get_type_hints
 
 from seqgen.errors import PluginError, SeqgenError
+from seqgen.files import local_path
 from seqgen.options import (
     REQUIRED,
     Checker,
@@ -51,9 +51,7 @@ def place_of(factory: Callable[..., Any]) -> str:
     path = Path(source).resolve()
     if path.is_relative_to(package):
         return f"{path.relative_to(package).as_posix()}:{line}"
-    return (
-        f"{os.path.relpath(path)}:{line}" if path.is_relative_to(Path.cwd()) else f"{path}:{line}"
-    )
+    return f"{local_path(path)}:{line}"
 
 
 def is_ours(part: object) -> bool:

@@ -1,4 +1,4 @@
-"""The run directory: what lies where in it, who may write there, and what of it may be removed."""
+"""The run directory: its files, its manifest, who may write there, and what may be removed."""
 
 from __future__ import annotations
 
@@ -9,60 +9,64 @@ import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from filelock import FileLock, Timeout
 
 from seqgen.build import Built
 from seqgen.config import ConfigFile, bundled_recipes
 from seqgen.data import Dataset
-from seqgen.errors import CheckpointError, SetupError
+from seqgen.errors import CheckpointError, PluginError, SetupError
 from seqgen.files import (
     MAPPING_LIMIT,
     OPTIONS_LIMIT,
+    check_unoccupied,
     kind_of,
     new_file,
     read_bytes,
     read_mapping,
+    sha256,
+    temporary_name,
     write_file,
     written_as,
 )
 from seqgen.machine import choose_precision
 from seqgen.options import did_you_mean, for_json
-from seqgen.plugins import fingerprint
 from seqgen.recipe import Recipe
 from seqgen.tokenizers import Tokenizers
 from seqgen.training import kind_in_checkpoints
 from seqgen.version import __version__
 from seqgen.yaml_io import load_document
 
-# The manifest of a run: all that someone needs who wants to repeat it.
-
+# The manifest: everything that is needed to repeat a run.
 
 FIXED = ("data", "tokenizer", "tokenizers", "share_tokenizer", "model", "seed", "train.optimizer")
-"""What of a recipe a resumed run may not change."""
+"""The recipe keys that a resumed run may not change."""
 
 BITWISE = ("torch", "threads", "device", "precision")
-"""Where these differ, a resumed run goes on, but not to the same last bits."""
+"""Where these differ, a resumed run goes on, but its results are not bitwise identical."""
 
 
 def manifest(
     built: Built, dataset: Dataset[Any], file: ConfigFile, command: Sequence[str]
 ) -> dict[str, Any]:
     """The record of a run that is about to begin."""
+    recipe, train = built.recipe, built.recipe.train
+    limits = {"steps": train.max_steps, "epochs": train.max_epochs, "seconds": train.max_seconds}
+    budget = [f"{value:g} {name}" for name, value in limits.items() if value is not None]
     held_out = {"valid": dataset.valid, "test": dataset.test}
     return {
         "recipe": Path(file.name).stem,
-        "description": built.recipe.description,
+        "description": recipe.description,
         "command": list(command) or sys.argv,
-        "seed": built.recipe.seed,
+        "seed": recipe.seed,
         "data": built.data.fingerprint(),
         "remarks": list(built.data.remarks()),
-        "plugins": {each: fingerprint(Path(each)) for each in built.recipe.plugins},
+        "plugins": {each: sha256(Path(each), PluginError) for each in recipe.plugins},
         "parameters": built.parameters,
         "vocab_size": len(built.tokenizer),
         "tokenizers": fingerprints(built.tokenizers),
@@ -74,10 +78,10 @@ def manifest(
         "longest": dataset.train.longest,
         **{f"{name}_tokens": part.tokens for name, part in held_out.items() if part is not None},
         "steps_per_epoch": dataset.train.steps_per_epoch,
-        "budget": _budget(built.recipe),
+        "budget": " or ".join(budget) + (", whichever comes first" if len(budget) > 1 else ""),
         "device": str(built.device),
         "threads": built.threads,
-        "precision": choose_precision(built.recipe.train.precision, built.device),
+        "precision": choose_precision(train.precision, built.device),
         "seqgen": __version__,
         "python": platform.python_version(),
         "torch": str(torch.__version__),
@@ -88,15 +92,14 @@ def manifest(
 
 
 def check_same(directory: RunDirectory, recipe: Recipe, record: dict[str, Any]) -> dict[str, Any]:
-    """What the manifest of the run in `directory` says, if it may go on with `recipe`.
+    """The manifest of the run in `directory`, if the run may go on with `recipe`.
 
-    Raises CheckpointError if model, tokenizer or data are other ones. A warning where the
-    machine is another one, for the last bits of results depend on it.
+    `record` is the manifest of a run that would begin now. Raises CheckpointError if the model, the
+    tokenizer or the data differ; warns of what else does, such as the machine.
     """
-    document = load_document(
-        read_bytes(directory.recipe, CheckpointError, limit=OPTIONS_LIMIT), str(directory.recipe)
-    )
-    before, now = _flat(document.data), _flat(recipe.plain())
+    content = read_bytes(directory.recipe, CheckpointError, limit=OPTIONS_LIMIT)
+    before = _flat(load_document(content, str(directory.recipe)).data)
+    now = _flat(recipe.plain())
     changed = {
         key: f"{key} was {before.get(key)!r} and is {now.get(key)!r}"
         for key in sorted(before.keys() | now.keys())
@@ -110,7 +113,7 @@ def check_same(directory: RunDirectory, recipe: Recipe, record: dict[str, Any]) 
         warnings.warn(f"the run goes on with a change: {text}", stacklevel=2)
     old = directory.record()
     if old.get("data") != record["data"]:
-        raise CheckpointError(f"{directory.folder}: cannot be resumed: the data is another one now")
+        raise CheckpointError(f"{directory.folder}: cannot be resumed: the data has changed")
     check_tokenizers(directory, record["tokenizers"])
     hashes = old.get("plugins")
     for path, found in record["plugins"].items():
@@ -118,29 +121,20 @@ def check_same(directory: RunDirectory, recipe: Recipe, record: dict[str, Any]) 
             warnings.warn(f"plugin {path}: the file has changed since the run began", stacklevel=2)
     for key in BITWISE:
         if old.get(key) != record[key]:
-            was, now_is = old.get(key), record[key]
-            text = f"{key} was {was} and is {now_is}: not the same run to the last bit"
-            warnings.warn(text, stacklevel=2)
+            change = f"{key} was {old.get(key)} and is {record[key]}"
+            warnings.warn(f"{change}: results will not be bitwise identical", stacklevel=2)
     return old
 
 
 def fingerprints(tokenizers: Tokenizers) -> dict[str, str]:
-    """What tells the vocabularies of a run from others of the same size."""
+    """What distinguishes the vocabularies of a run from others of the same size."""
     return {field: tokenizer.fingerprint() for field, tokenizer in tokenizers.items()}
 
 
 def check_tokenizers(directory: RunDirectory, found: dict[str, str]) -> None:
-    """A CheckpointError unless they are the run's own: others of the same size would load too."""
+    """Raises CheckpointError if they are not the run's own: others of the same size would load."""
     if directory.record().get("tokenizers") != found:
         raise CheckpointError(f"{directory.tokenizer}: not what this run began with")
-
-
-def _budget(recipe: Recipe) -> str:
-    """Such as `140 seconds or 3 epochs, whichever comes first`."""
-    train = recipe.train
-    limits = {"steps": train.max_steps, "epochs": train.max_epochs, "seconds": train.max_seconds}
-    given = [f"{value:g} {name}" for name, value in limits.items() if value is not None]
-    return " or ".join(given) + (", whichever comes first" if len(given) > 1 else "")
 
 
 def _flat(data: Any, path: str = "") -> dict[str, Any]:
@@ -153,20 +147,17 @@ def _flat(data: Any, path: str = "") -> dict[str, Any]:
     return flat
 
 
-try:
-    import fcntl
-except ImportError:  # Windows has no flock; there a run is not protected from a second one
-    fcntl = None  # type: ignore[assignment]
+# The folder.
 
 REPORT = ("report.html", "loss.png", "loss.pdf")
-"""What is made of the other files, and can be made again."""
+"""What is made from the other files, and can be made again."""
 
 FILES = {
     *("recipe.yaml", "manifest.json", "metrics.jsonl", "result.json"),
     *("samples.json", "samples.txt", "answers.json", "attention.json"),
     *REPORT,
 }
-"""All files that a run writes, but for those in `tokenizer` and `checkpoints`, and its lock."""
+"""All files that a run writes, except its lock and those in `tokenizer` and `checkpoints`."""
 
 _LOCK = ".lock"
 
@@ -174,8 +165,8 @@ _LOCK = ".lock"
 def kind_in_a_run(parts: tuple[str, ...]) -> str | None:
     """What a run writes at `parts`, a path in its folder: a `file`, a `folder`, or None.
 
-    A temporary name counts as the name that its file will have. In `tokenizer` lies a folder for
-    each field, with files whose names the tokenizer chooses.
+    A temporary name counts as the final name of its file. `tokenizer` has a folder for each field,
+    with files whose names the tokenizer chooses.
     """
     first, *rest = parts
     if first == "checkpoints" and rest:
@@ -188,7 +179,7 @@ def kind_in_a_run(parts: tuple[str, ...]) -> str | None:
 
 
 class _Entry(NamedTuple):
-    """Something in the folder: its path there, what it is, and what a run has at that place."""
+    """A path in the folder, its kind, and the kind that a run has there."""
 
     parts: tuple[str, ...]
     kind: str
@@ -204,48 +195,45 @@ class _Entry(NamedTuple):
 
     @property
     def blank(self) -> bool:
-        """Whether it is what a run leaves that was killed before it had written a file. (In
-        `tokenizer` anything may lie, as long as no manifest says what is a run's.)"""
+        """Whether a run that was killed before it wrote a file leaves this. (Anything may lie in
+        `tokenizer` as long as no manifest says which files are the run's.)"""
         if self.parts[0] == "tokenizer" or self.kind == "folder":
             return self.kind == self.wanted == "folder"
         return self.temporary or self.parts == (_LOCK,)
 
+    def foreign(self, record: Mapping[str, Any]) -> bool:
+        """Whether the run of that manifest did not write it."""
+        if self.kind != self.wanted:
+            return True
+        if self.parts[0] != "tokenizer" or len(self.parts) == 1:
+            return False
+        field, *names = self.parts[1:]
+        files = record.get("tokenizer_files")
+        if not isinstance(
+            files, dict
+        ):  # of an earlier version, which left no temporary files there
+            return any(written_as(name) != name for name in names)
+        own = files.get(field)
+        return not isinstance(own, list) or any(written_as(name) not in own for name in names)
 
-@dataclass(frozen=True)
+
 class RunDirectory:
     """The files of one run."""
 
-    folder: Path
-
-    @property
-    def recipe(self) -> Path:
-        """The resolved recipe; a directory that has it is a run."""
-        return self.folder / "recipe.yaml"
-
-    @property
-    def manifest(self) -> Path:
-        """Versions, seed, hashes of the data, command line; it says that a run made the folder."""
-        return self.folder / "manifest.json"
-
-    @property
-    def metrics(self) -> Path:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.recipe = folder / "recipe.yaml"
+        """The resolved recipe; a folder that has it is a run."""
+        self.manifest = folder / "manifest.json"
+        """Versions, seed, hashes of the data, command line; it shows that a run made the folder."""
+        self.metrics = folder / "metrics.jsonl"
         """The log, one event a line."""
-        return self.folder / "metrics.jsonl"
-
-    @property
-    def result(self) -> Path:
-        """The figures at the end."""
-        return self.folder / "result.json"
-
-    @property
-    def tokenizer(self) -> Path:
-        """The fitted vocabulary."""
-        return self.folder / "tokenizer"
-
-    @property
-    def checkpoints(self) -> Path:
+        self.result = folder / "result.json"
+        """The final figures."""
+        self.tokenizer = folder / "tokenizer"
+        """The fitted vocabularies, a folder for each field."""
+        self.checkpoints = folder / "checkpoints"
         """See `training.checkpoint`."""
-        return self.folder / "checkpoints"
 
     def exists(self) -> bool:
         """Whether a run has begun here."""
@@ -255,7 +243,7 @@ class RunDirectory:
             return False
 
     def require(self) -> None:
-        """A CheckpointError, which names the runs nearby, unless a run has begun here."""
+        """Raises CheckpointError, naming the runs nearby, unless a run has begun here."""
         if self.exists():
             return
         message = f"{self.folder}: no run here (there is no recipe.yaml in it)"
@@ -270,7 +258,7 @@ class RunDirectory:
         raise CheckpointError(message)
 
     def record(self) -> dict[str, Any]:
-        """What the manifest says. Raises CheckpointError if it is not the manifest of a run."""
+        """The manifest. Raises CheckpointError if it is not the manifest of a run."""
         record = self.read_json(self.manifest)
         if not isinstance(record.get("seqgen"), str):
             raise CheckpointError(f"{self.manifest}: damaged, this is not the manifest of a run")
@@ -279,11 +267,17 @@ class RunDirectory:
                 raise CheckpointError(f"{self.manifest}: damaged, `{key}` must be a mapping")
         return record
 
+    def _record(self) -> dict[str, Any] | None:
+        """The manifest, or None if it is not the manifest of a run."""
+        with suppress(CheckpointError):
+            return self.record()
+        return None
+
     def check_free(self, *, resume: bool, overwrite: bool) -> None:
         """Refuse a folder in which the run may not write; writes nothing.
 
-        Raises CheckpointError if nothing is there that could be resumed, or if it is no run that
-        seqgen would have made; SetupError if the folder is taken, or holds what is not a run's.
+        Raises CheckpointError if there is nothing to resume, or if it is no run that seqgen would
+        have made; SetupError if the folder is taken, or holds what is not a run's.
         """
         folder = self.folder
         if os.path.lexists(folder) and not os.path.isdir(folder):  # noqa: PTH112
@@ -297,45 +291,31 @@ class RunDirectory:
             self._check_not_taken(entries, overwrite)
         self._check_own(entries)
 
-    def _record(self) -> dict[str, Any] | None:
-        """What the manifest says, None where it is not the manifest of a run."""
-        try:
-            return self.record()
-        except CheckpointError:
-            return None
-
     def _check_not_taken(self, entries: list[_Entry], overwrite: bool) -> None:
         if all(each.blank for each in entries):
             return
         record = self._record()
-        if record is None:
-            raise SetupError(f"{self.folder}: not empty and not a run; choose another with --out")
-        if self.exists() and not overwrite:
+        if record is not None and self.exists() and not overwrite:
             raise SetupError(
                 f"{self.folder}: has a run already; --resume it, --overwrite it, or choose "
                 "another --out"
             )
-        foreign = ["/".join(each.parts) for each in entries if _is_foreign(each, record)]
-        if foreign:
-            more = f" and {len(foreign) - 4} more" if len(foreign) > 4 else ""
-            raise SetupError(
-                f"{self.folder}: holds what no run wrote: {', '.join(foreign[:4])}{more}; move it "
-                "away (only the files of a run are removed), or choose another with --out"
-            )
+        foreign = ["/".join(each.parts) for each in entries if each.foreign(record or {})]
+        check_unoccupied(self.folder, "run", foreign, ours=record is not None)
 
     def _check_own(self, entries: list[_Entry]) -> None:
-        """A CheckpointError where a link (or a pipe, ...) has the name of a file of the run."""
+        """Raises CheckpointError if a link (or a pipe, ...) has the name of a file of the run."""
         for parts, kind, wanted in entries:
-            # A field of the tokenizer may have any name, so of files there nothing can be said.
+            # A field of the tokenizer may have any name, so nothing can be said of files there.
             if wanted and kind != wanted and (len(parts) == 1 or kind in ("link", "other")):
                 path = self.folder.joinpath(*parts)
                 what = {"link": "a link", "other": "not a regular file"}.get(kind, f"a {kind}")
                 raise CheckpointError(f"{path}: this is {what}, where a run has a {wanted}")
 
     def clear(self) -> None:
-        """Remove what a run has written here, and nothing else; what makes it one comes last.
+        """Remove what a run has written here, and nothing else; what makes it one goes last.
 
-        Raises SetupError where something else is in the folder, and then nothing is removed.
+        Raises SetupError if something else is in the folder; nothing is removed then.
         """
         entries = [*self._entries()]
         self._check_not_taken(entries, overwrite=True)
@@ -345,7 +325,7 @@ class RunDirectory:
         self.manifest.unlink(missing_ok=True)
 
     def _remove(self, entries: list[_Entry]) -> None:
-        """Files first and folders from within; a folder goes if nothing is left in it."""
+        """Files first and folders from within; a folder stays unless it is empty by then."""
         for parts, kind, _ in sorted(entries, reverse=True):
             path = self.folder.joinpath(*parts)
             if kind == "folder":
@@ -358,54 +338,48 @@ class RunDirectory:
     def locked(self) -> Iterator[None]:
         """Keep others out while writing, and sweep up what a killed process was writing.
 
-        Raises SetupError where another process is in here, or nothing can be written;
-        CheckpointError where something here is a link.
+        The system drops the lock with the process that holds it. Raises SetupError if another
+        process holds it or nothing can be written, CheckpointError if something here is a link.
         """
-        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+        lock = FileLock(self.folder / _LOCK)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._check_own([*self._entries()])
-            lock = os.open(self.folder / _LOCK, flags, 0o666)
+            held = lock.acquire(timeout=0)
+        except Timeout:
+            raise SetupError(f"{self.folder}: another run is writing here") from None
         except FileExistsError:
             raise SetupError(f"{self.folder}: not a directory; choose another with --out") from None
         except OSError as error:
             raise SetupError(f"{self.folder}: cannot be written: {error.strerror}") from None
-        try:
-            try:
-                if fcntl is not None:
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                raise SetupError(f"{self.folder}: another run is writing here") from None
+        with held:
             self._prepare()
             yield
-        finally:
-            os.close(lock)
 
     def _prepare(self) -> None:
-        """Sweep, and try whether files can be made in the folder and those in it."""
+        """Sweep, and try to create a file in the folder and in those below it."""
         record = self._record() or {}
-        own = [each for each in self._entries() if not _is_foreign(each, record)]
+        own = [each for each in self._entries() if not each.foreign(record)]
         writing = [each.parts for each in own if each.temporary and each.kind == "folder"]
         path = self.folder
         try:
             self._remove([each for each in own if each.temporary or each.parts[:2] in writing])
             for path in (self.recipe, self.checkpoints / "last"):
                 if path.parent.is_dir():
-                    trial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-                    new_file(trial).close()
-                    trial.unlink()
+                    new_file(temporary_name(path)).close()
+                    temporary_name(path).unlink()
         except OSError as error:
             raise SetupError(f"{path.parent}: cannot be written: {error.strerror}") from None
 
     def _entries(self) -> Iterator[_Entry]:
-        """What lies in the folder and in those folders in it that are a run's."""
+        """What lies in the folder and in its subfolders that belong to a run."""
         waiting: list[tuple[str, ...]] = [()]
         while waiting:
             above = waiting.pop()
             path = self.folder.joinpath(*above)
             try:
                 found = sorted((each.name, kind_of(each)) for each in path.iterdir())
-            except (FileNotFoundError, NotADirectoryError):  # it will be made, or that will be said
+            except (FileNotFoundError, NotADirectoryError):  # it is created, or refused, later
                 continue
             except OSError as error:
                 raise SetupError(f"{path}: cannot be read: {error.strerror}") from None
@@ -417,34 +391,16 @@ class RunDirectory:
                     waiting.append(parts)
 
     def write_json(self, path: Path, content: Any) -> None:
-        """Write a file whole or not at all; a number that JSON cannot hold is written as null."""
-        self.write(path, json.dumps(for_json(content), indent=2, ensure_ascii=False) + "\n")
+        """Write a file whole or not at all; a number that JSON cannot hold becomes null."""
+        write_file(path, json.dumps(for_json(content), indent=2, ensure_ascii=False) + "\n")
 
     def read_json(self, path: Path) -> dict[str, Any]:
         """The mapping that `write_json` wrote. Raises CheckpointError."""
         return read_mapping(path, limit=MAPPING_LIMIT)
 
-    def write(self, path: Path, text: str) -> None:
-        """Write a file whole or not at all. Raises SetupError."""
-        write_file(path, text)
-
-
-def _is_foreign(entry: _Entry, record: Mapping[str, Any]) -> bool:
-    """Whether it is nothing that the run of that `record` wrote."""
-    if entry.kind != entry.wanted:
-        return True
-    if entry.parts[0] != "tokenizer" or len(entry.parts) == 1:
-        return False
-    field, *names = entry.parts[1:]
-    files = record.get("tokenizer_files")
-    if not isinstance(files, dict):  # of an earlier version, which left no temporary files there
-        return any(written_as(name) != name for name in names)
-    own = files.get(field)
-    return not isinstance(own, list) or any(written_as(name) not in own for name in names)
-
 
 def runs_near(folder: Path) -> list[Path]:
-    """The run that `folder` is in, or those in it, or else those beside it and in `runs`."""
+    """The run that `folder` is in, or those in it, or else those next to it and in `runs`."""
     if RunDirectory(folder.parent).exists():
         return [folder.parent]
     found: set[Path] = set()

@@ -1,4 +1,4 @@
-"""A trained run as an object: load it, generate with it, evaluate it."""
+"""A trained run as an object: load it, generate with it, evaluate it; and the runs it may use."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import torch
 
 from seqgen import plugins
 from seqgen.answers import DecodingOptions, answer, outputs, unsatisfied_remark
-from seqgen.build import Built, Load, build, build_data, restore_tokenizers, supply_decoder
+from seqgen.build import Built, Load, build, build_data, build_decoder, restore_tokenizers
 from seqgen.conclusion import read_result
 from seqgen.config import ConfigFile, Override, lay_over
 from seqgen.data import SplitName
@@ -31,139 +31,18 @@ from seqgen.options import Count, OptionError, Seed, check_value, did_you_mean, 
 from seqgen.recipe import Recipe, check_recipe, named_plugins
 from seqgen.registry import Part
 from seqgen.run_directory import RunDirectory, check_tokenizers, fingerprints
-from seqgen.tokenizers import SPECIALS, UNK, Tokenizers
+from seqgen.tokenizers import SPECIALS, UNK
 from seqgen.training import Checkpoints, load_weights
 
-# A run directory read back: its parts, with the weights of its best checkpoint.
-
-
-def read_run(
-    folder: str | Path,
-    device: str = "auto",
-    overrides: Sequence[str] = (),
-    given: Sequence[str | Path] = (),
-) -> tuple[RunDirectory, Built]:
-    """Read recipe, tokenizer and weights; no data is read.
-
-    `overrides` are laid over the run's recipe. Of the plugins that it names, those `given` are
-    imported and all must be. Errors: CheckpointError where there is no run in `folder` or it is
-    damaged; PluginError where a plugin is not given; RecipeError, SetupError.
-    """
-    directory = RunDirectory(Path(folder))
-    recipe, file = saved_recipe(directory, [f"device={device}", *overrides], given)
-    try:
-        data = build_data(recipe)
-        tokenizers = restore_tokenizers(recipe, data, directory.tokenizer)
-        check_tokenizers(directory, fingerprints(tokenizers))
-        built = build(recipe, data, tokenizers)
-        built.judge()  # of what cannot be measured here, this is the place to say it
-    except OptionError as error:
-        raise file.error(error) from None
-    load_weights(best_checkpoint(directory), built.model)
-    built.model.eval()
-    return directory, built
-
-
-def saved_recipe(
-    directory: RunDirectory, overrides: Sequence[str], given: Sequence[str | Path]
-) -> tuple[Recipe, ConfigFile]:
-    """The recipe of a run, checked, with the plugins that a person gave for it.
-
-    Raises CheckpointError if there is no run in the folder, PluginError if a plugin is not given,
-    RecipeError.
-    """
-    directory.require()
-    file = ConfigFile.read(directory.recipe, overrides)
-    plugins.load_installed()
-    recorded = directory.record().get("plugins")
-    hashes = recorded if isinstance(recorded, dict) else {}  # an older run has none
-    named = named_plugins(file)
-    files = plugins.load_given(given, named, hashes, str(directory.folder))
-    return replace(check_recipe(file), plugins=files), file
-
-
-def best_checkpoint(directory: RunDirectory) -> Path:
-    """The folder of the best checkpoint, the last one where none is best yet.
-
-    Errors: CheckpointError where there is none.
-    """
-    checkpoints = Checkpoints(directory.checkpoints)
-    found = checkpoints.find("best") or checkpoints.find("last")
-    if found is None:
-        raise CheckpointError(f"{directory.folder}: no checkpoint yet")
-    return found
-
-
-def runs_beside(built: Built, given: Sequence[str | Path] = ()) -> Load:
-    """A function from a run directory to its model, for those that generate beside `built`.
-
-    Each is read once; `given` are the plugins that a person named, as in `read_run`. Errors,
-    besides those of `read_run`: CheckpointError where the tokens are not the same ones, or it reads
-    sources of another kind.
-    """
-
-    @cache
-    def load(run: str) -> SecondaryModel:
-        threads = torch.get_num_threads()
-        # Building seeds torch, and sets its threads; both are those of the run that generates.
-        with torch.random.fork_rng(range(torch.cuda.device_count())):
-            directory, other = read_run(run, str(built.device), given=given)
-        torch.set_num_threads(threads)
-        _check_same_tokens(built, other, directory)
-        other.model.to(built.model.floats)
-        return _reader(built, other, directory)
-
-    return load
-
-
-class _FromTheBeginning:
-    """A model without sources, beside one that reads them: each output is a text of its own."""
-
-    def __init__(self, built: Built) -> None:
-        self.built = built
-        self.step = cast(Generative, built.model).step
-
-    def start(self, batch: Any) -> Start:
-        """Behind nothing, for each row of `batch`."""
-        nothing = [""] * len(batch.lengths)
-        return cast(Generative, self.built.model).start(self.built.generator().batch(nothing))
-
-
-def _reader(built: Built, other: Built, directory: RunDirectory) -> SecondaryModel:
-    """The model of `other`, reading what that of `built` reads."""
-    own, theirs = (each.data.sizes(each.tokenizers).get("source") for each in (built, other))
-    if theirs is None and own is not None:
-        return _FromTheBeginning(other)
-    if theirs != own:
-        what = "reads sources, which the run that it shall help does not read"
-        raise CheckpointError(f"{directory.folder}: {what}")
-    return cast(Generative, other.model)
-
-
-def _check_same_tokens(built: Built, other: Built, directory: RunDirectory) -> None:
-    """A CheckpointError unless both read and write the same tokens."""
-    both = built.tokenizers.keys() & other.tokenizers.keys()
-    same = _prints(built.tokenizers, both) == _prints(other.tokenizers, both)
-    if not same or built.tokenizer.fingerprint() != other.tokenizer.fingerprint():
-        raise CheckpointError(
-            f"{directory.folder}: its tokens are not those of the run that it shall help; "
-            "train both with the same tokenizer on the same training text"
-        )
-
-
-def _prints(tokenizers: Tokenizers, fields: set[str]) -> dict[str, str]:
-    return {field: tokenizers[field].fingerprint() for field in fields}
-
-
 SHOWN = 8
-"""How many different unknown tokens a warning shows."""
+"""The number of different unknown tokens that a warning shows."""
 
 
 @dataclass(frozen=True)
 class TrainedRun:
     """The parts of a run directory, with the weights of its best checkpoint.
 
-    `plugins` are the files that a person named for it; they serve runs that help its decoder, too.
+    `plugins` are the files that a person gave for it; they serve auxiliary runs, too.
     """
 
     directory: RunDirectory
@@ -178,14 +57,26 @@ class TrainedRun:
         overrides: Sequence[str] = (),
         plugins: Sequence[str | Path] = (),
     ) -> TrainedRun:
-        """Read recipe, tokenizer and weights; no data is read.
+        """Read recipe, tokenizers and weights; no data is read.
 
-        `overrides` are laid over the run's recipe. `plugins` are the files to import: those that
-        the run was trained with, which are not imported unless they are named here. Errors:
-        CheckpointError where there is no run in `folder` or it is damaged; PluginError where a
-        plugin is not given; RecipeError, SetupError.
+        `overrides` change the run's recipe. `plugins` are the files to import: those that the run
+        was trained with, which are not imported unless they are named here. Raises CheckpointError
+        if there is no run in `folder` or it is damaged, PluginError if a plugin is not given,
+        RecipeError, SetupError.
         """
-        return cls(*read_run(folder, device, overrides, plugins), plugins)
+        directory = RunDirectory(Path(folder))
+        recipe, file = saved_recipe(directory, [f"device={device}", *overrides], plugins)
+        try:
+            data = build_data(recipe)
+            tokenizers = restore_tokenizers(recipe, data, directory.tokenizer)
+            check_tokenizers(directory, fingerprints(tokenizers))
+            built = build(recipe, data, tokenizers)
+            built.judge()  # raises if something cannot be measured here
+        except OptionError as error:
+            raise file.error(error) from None
+        load_weights(best_checkpoint(directory), built.model)
+        built.model.eval()
+        return cls(directory, built, plugins)
 
     @property
     def result(self) -> dict[str, Any]:
@@ -197,8 +88,8 @@ class TrainedRun:
     def in_double_precision(self) -> TrainedRun:
         """The same run with weights in float64, for use in `machine.double_precision`.
 
-        In single precision the scores of a row differ by about 2e-7 with the rows beside it, which
-        now and then decides between two tokens; in double precision by 1e-16, which does not.
+        In single precision the scores of a row vary by about 2e-7 with the other rows of the batch,
+        which now and then decides between two tokens; in double precision by 1e-16, which does not.
         """
         model = copy.deepcopy(self.built.model).double()
         return replace(self, built=replace(self.built, model=model))
@@ -208,15 +99,15 @@ class TrainedRun:
         recipe = self.built.recipe
         part = recipe.decoder if spec is None else decoders.check(spec)
         seed = recipe.seed if seed is None else seed
-        load = runs_beside(self.built, self.plugins)
-        return supply_decoder(part, self.built.tokenizer, seed, load)
+        load = load_auxiliary_runs(self.built, self.plugins)
+        return build_decoder(part, self.built.tokenizer, seed, load)
 
     def decoder_spec(
         self, name: str | None = None, changes: Sequence[Override] = ()
     ) -> dict[str, Any]:
         """The decoder called `name`, or the recipe's own, with `changes` of its options, unchecked.
 
-        Raises RecipeError if no such key a change.
+        Raises RecipeError if a change has no such key.
         """
         own = cast(Part[Decoder], self.built.recipe.decoder).plain()
         spec: dict[str, Any] = lay_over(own if name is None else {"name": name}, changes)
@@ -230,10 +121,11 @@ class TrainedRun:
         seed: int | None = None,
         **options: Any,
     ) -> str:
-        """What `seqgen generate` shows: `prompt` and how it goes on, or what is made of a source.
+        """The text that `seqgen generate` shows: `prompt` and its continuation, or the output for a
+        source.
 
-        By the recipe's own decoder, or the one called `decoder`; `options` are options of it.
-        Without a prompt it is the recipe's first, or no text. The same seed gives the same text.
+        The decoder is the recipe's own or the one called `decoder`; `options` are options of it.
+        Without a prompt it is the recipe's first, or none. The same seed gives the same text.
         Warns of unknown tokens, a search that gave up and constraints that are not met. Raises
         ValueError if a name or an option is wrong.
         """
@@ -257,22 +149,21 @@ class TrainedRun:
 
     @property
     def prompts(self) -> tuple[str, ...]:
-        """What is continued where nothing is given."""
+        """What is continued if no prompt is given."""
         return self.built.recipe.samples.prompts or ("",)
 
     def shown(self, output: Generated) -> str:
-        """An output for a person: behind its prompt where the data `continues`."""
+        """An output as display text: after its prompt if the data `continues`."""
         return output.prompt + output.text if self.built.data.continues else output.text
 
     def remarks(self, prompts: Sequence[str], found: Sequence[Generated]) -> list[str]:
-        """What of the prompts was unknown, and what outputs lack, in sentences."""
+        """What of the prompts is unknown, and what outputs lack, in sentences."""
         data, tokenizers = self.built.data, self.built.tokenizers
         unknown = Counter(each for text in prompts for each in data.unknown(text, tokenizers))
         cut_short = sum(not each.hypothesis.complete for each in found)
-        what = "prompts" if data.continues else "sources"
         unsatisfied = sum(not each.hypothesis.satisfied for each in found)
         every = (
-            unknown_remark(unknown, what),
+            unknown_remark(unknown, "prompts" if data.continues else "sources"),
             cut_short_remark(cut_short, len(found)),
             unsatisfied_remark(unsatisfied, len(found)),
         )
@@ -286,35 +177,35 @@ class TrainedRun:
         samples: int = 1,
         numbers: Sequence[int] | None = None,
     ) -> list[list[Generated]]:
-        """For each prompt (or source) what comes of it, with tokens and scores.
+        """The outputs for each prompt (or source), with tokens and scores.
 
-        By the recipe's own decoder where none is given. Random decoders draw for each by its
-        number, its place where none are given.
+        The decoder is the recipe's own if none is given. Random decoders draw for each prompt by
+        its number: its position if no `numbers` are given.
         """
         batch_size = self.built.recipe.evaluation.batch_size
         wanted = DecodingOptions(batch_size, max_length, samples)
         return outputs(self.built.generator(), decoder or self.decoder(), prompts, wanted, numbers)
 
     def alignments(self, found: Sequence[Generated]) -> list[Alignment]:
-        """How much each token of each output looked at each one of its source; nothing where the
-        model does not look back."""
+        """The attention of each token of each output to each token of its source; nothing if the
+        model has no attention."""
         return alignments(self.built.generator(), found)
 
     def evaluate(self, split: SplitName = "test", decoder: Decoder | None = None) -> dict[str, Any]:
         """The figures of a held-out split (`valid` or `test`), with those of the recipe's metrics
-        for what `decoder` finds, the recipe's own where it is None.
+        for the outputs of `decoder` (the recipe's own if None).
 
-        Errors: DataError, ValueError.
+        Raises DataError, ValueError.
         """
         return self.judged(split, decoder or self.decoder())[0]
 
     def judged(
         self, split: SplitName, decoder: Decoder, answered: bool = False
     ) -> tuple[dict[str, Any], list[Answer]]:
-        """The figures as `evaluate` gives them, and the answers behind them, of which there are
-        none where the recipe has no metrics, unless they are wanted (`answered`).
+        """The figures as `evaluate` gives them, and the answers that they are measured on.
 
-        Errors: DataError, ValueError.
+        Without metrics in the recipe there are none, unless they are asked for (`answered`).
+        Raises DataError, ValueError.
         """
         if split not in ("valid", "test"):
             raise ValueError(f"`split` must be valid or test, but is {split!r}")
@@ -330,8 +221,8 @@ class TrainedRun:
     def score(self, file: TextFile, name: str) -> list[RowScore]:
         """How probable the targets of each row of a text are, teacher-forced, in their order.
 
-        The text has the format of the run's data; `name` is what an error calls it. Errors:
-        DataError; ValueError where the data is not made of rows.
+        The text has the format of the run's data; `name` is what an error calls it. Raises
+        DataError; ValueError if the data is not made of rows.
         """
         rows = self.built.data.parse_rows(file, name, self.built.tokenizers)
         batch_size = self.built.recipe.evaluation.batch_size
@@ -343,8 +234,7 @@ class TrainedRun:
 
 
 def unknown_remark(unknown: Counter[str], what: str) -> str:
-    """`3 tokens of the sources are unknown to the model (2 different: x, y)`; nothing where none
-    are."""
+    """`3 tokens of the sources are unknown to the model (2 different: x, y)`; empty if none is."""
     count = unknown.total()
     if not count:
         return ""
@@ -356,8 +246,92 @@ def unknown_remark(unknown: Counter[str], what: str) -> str:
 
 
 def cut_short_remark(cut_short: int, every: int) -> str:
-    """That a search gave up; nothing where none did."""
+    """That a search gave up; empty if none did."""
     if not cut_short:
         return ""
-    what = f"{cut_short} of {every} texts are the best found so far"
-    return f"the search's budget ran out: {what}"
+    return f"the search's budget ran out: {cut_short} of {every} texts are the best found so far"
+
+
+def saved_recipe(
+    directory: RunDirectory, overrides: Sequence[str], given: Sequence[str | Path]
+) -> tuple[Recipe, ConfigFile]:
+    """The recipe of a run, checked, with the plugins that a person gave for it.
+
+    Raises CheckpointError if there is no run in the folder, PluginError if a plugin is not given,
+    RecipeError.
+    """
+    directory.require()
+    file = ConfigFile.read(directory.recipe, overrides)
+    plugins.load_installed()
+    recorded = directory.record().get("plugins")
+    hashes = recorded if isinstance(recorded, dict) else {}  # an older run has none
+    files = plugins.load_given(given, named_plugins(file), hashes, str(directory.folder))
+    return replace(check_recipe(file), plugins=files), file
+
+
+def best_checkpoint(directory: RunDirectory) -> Path:
+    """The folder of the best checkpoint, or the last one if none is the best yet.
+
+    Raises CheckpointError if there is none.
+    """
+    checkpoints = Checkpoints(directory.checkpoints)
+    found = checkpoints.find("best") or checkpoints.find("last")
+    if found is None:
+        raise CheckpointError(f"{directory.folder}: no checkpoint yet")
+    return found
+
+
+def load_auxiliary_runs(built: Built, given: Sequence[str | Path] = ()) -> Load:
+    """A function from a run directory to its model, for use next to the model of `built`.
+
+    Each is read once; `given` are the plugins that a person named. Besides the errors of
+    `TrainedRun.load` it raises CheckpointError if vocabularies or kinds of sources differ.
+    """
+
+    @cache
+    def load(folder: str) -> SecondaryModel:
+        threads = torch.get_num_threads()
+        # Building seeds torch and sets its threads; both are those of the run that generates.
+        with torch.random.fork_rng(range(torch.cuda.device_count())):
+            other = TrainedRun.load(folder, str(built.device), plugins=given).built
+        torch.set_num_threads(threads)
+        fields = built.tokenizers.keys() & other.tokenizers.keys()
+        vocabulary, its_vocabulary = (
+            [
+                each.tokenizer.fingerprint(),
+                *(each.tokenizers[field].fingerprint() for field in fields),
+            ]
+            for each in (built, other)
+        )
+        if its_vocabulary != vocabulary:
+            raise CheckpointError(
+                f"{folder}: its vocabulary differs from that of the main run; "
+                "train both with the same tokenizer on the same training text"
+            )
+        other.model.to(built.model.floats)
+        source, its_source = (
+            each.data.sizes(each.tokenizers).get("source") for each in (built, other)
+        )
+        if source == its_source:
+            return cast(Generative, other.model)
+        if its_source is None:
+            return _Unconditional(other)
+        what = "is a sequence-to-sequence run and cannot be combined with a language model"
+        if source is not None:
+            what = "its sources are not of the kind that the main run reads"
+        raise CheckpointError(f"{folder}: {what}")
+
+    return load
+
+
+class _Unconditional:
+    """A model without sources, next to one that reads them: each output is a text of its own."""
+
+    def __init__(self, built: Built) -> None:
+        self.built = built
+        self.step = cast(Generative, built.model).step
+
+    def start(self, batch: Any) -> Start:
+        """From an empty prefix, for each row of `batch`."""
+        nothing = [""] * len(batch.lengths)
+        return cast(Generative, self.built.model).start(self.built.generator().batch(nothing))

@@ -1,7 +1,6 @@
-"""The proof that stopping changes nothing: a run as a whole, the same run stopped and resumed, and
-what of the two differs.
+"""The proof that stopping changes nothing: a run without a stop against the same run with stops.
 
-Each part of the stopped run has a process of its own, which a signal ends, as Ctrl-C would.
+Each part of the stopped run has its own process, which a signal ends as Ctrl-C would.
 """
 
 from __future__ import annotations
@@ -28,17 +27,17 @@ from seqgen.run import RunRequest, run
 from seqgen.training import STATE, TENSORS, WEIGHTS, Checkpoints
 
 TIMES = {"seconds", "recent_seconds", "tokens_per_second"}
-"""What a clock decides."""
+"""What the clock decides."""
 
 STEPS = 10
-"""How long the runs are if nothing else is asked and the end of an epoch is not near."""
+"""The length of the runs, unless more is asked for or the end of an epoch is near."""
 
 NEAR = 100
-"""Up to so many steps of an epoch, the runs go beyond its end."""
+"""If an epoch has at most so many steps, the runs go beyond its end."""
 
 
 class Comparison(NamedTuple):
-    """Something of both runs, such as `log`, how much of it there is, and how it differs if so."""
+    """What was compared, such as `log`, how much of it there is, and the difference, if any."""
 
     what: str
     size: str
@@ -47,8 +46,8 @@ class Comparison(NamedTuple):
 
 @dataclass(frozen=True)
 class Proof:
-    """What was compared of a run of `steps` steps and one that was stopped after each of `stops`;
-    an epoch has `epoch` steps."""
+    """The comparison of a run of `steps` steps and one that was stopped after each of `stops`; an
+    epoch has `epoch` steps."""
 
     steps: int
     stops: tuple[int, ...]
@@ -57,7 +56,7 @@ class Proof:
 
     @property
     def first(self) -> Comparison | None:
-        """What differs first; None where all is the same."""
+        """The first difference; None if there is none."""
         return next((each for each in self.compared if each.difference), None)
 
 
@@ -73,7 +72,7 @@ class Part:
 
 
 class Ended(NamedTuple):
-    """How a process ended: its exit code, and what stood on its standard error."""
+    """How a process ended: its exit code and standard error."""
 
     code: int
     said: str
@@ -86,11 +85,11 @@ def verify_resume(
     watch: Callable[[str], None] = lambda doing: None,
     launch: Callable[[Part], Ended] | None = None,
 ) -> Proof:
-    """Run a recipe as a whole, and stopped after each step of `at`; compare what the two leave.
+    """Run a recipe without a stop, and stopped after each step of `at`; compare what they leave.
 
     The budget is replaced by a few steps; without `at` the stops are where faults are likely.
-    `watch` is told what is being done; `launch` does a part in another process, a new one without
-    it. Raises what the run itself raises, and PluginError if it cannot go on.
+    `watch` is told what is being done; `launch` does a part in another process, by default a new
+    one. Raises what the run itself raises, and PluginError if it cannot go on.
     """
     launch = launch or in_a_process
     with tempfile.TemporaryDirectory(prefix="seqgen-verify-") as folder:
@@ -102,7 +101,10 @@ def verify_resume(
             steps, whole = epoch + 4, Path(folder, "longer", "run")
             watch(f"{steps} steps as a whole, since an epoch has {epoch}")
             _check(launch(Part(recipe, _shortened(overrides, steps), str(whole))))
-        stops = tuple(sorted(set(at))) or _likely(steps, epoch)
+        # Likely faults: the first step, a validation, between two of them, the end of an epoch.
+        between = _validate_every(steps)
+        likely = {1, between, between + 2, epoch, epoch + 1}
+        stops = tuple(sorted(set(at) or {step for step in likely if step < steps}))
         stopped, ours = Path(folder, "stopped", "run"), _shortened(overrides, steps)
         for before, stop in zip((None, *stops), (*stops, None), strict=True):
             watch(f"to step {stop}, and stop" if stop else f"on from step {before} to the end")
@@ -118,22 +120,14 @@ def verify_resume(
 
 
 def _shortened(overrides: Sequence[str], steps: int) -> tuple[str, ...]:
-    """The overrides, and behind them those of a run of so many steps that logs each of them."""
+    """The overrides, and after them those for so many steps, each of which is logged."""
     budget = [f"train.max_steps={steps}", "train.max_epochs=null", "train.max_seconds=null"]
-    often = [f"train.validate_every={_between(steps)}", "train.log_every=1", "train.patience=null"]
-    return (*overrides, *budget, *often)
+    often = [f"train.validate_every={_validate_every(steps)}", "train.log_every=1"]
+    return (*overrides, *budget, *often, "train.patience=null")
 
 
-def _between(steps: int) -> int:
-    """How many steps are between two validations."""
+def _validate_every(steps: int) -> int:
     return max(1, steps * 2 // 5)
-
-
-def _likely(steps: int, epoch: int) -> tuple[int, ...]:
-    """The first step, a validation, between two of them, and around the end of an epoch."""
-    between = _between(steps)
-    wanted = {1, between, between + 2, epoch, epoch + 1}
-    return tuple(sorted(step for step in wanted if step < steps))
 
 
 def in_a_process(part: Part) -> Ended:
@@ -142,7 +136,7 @@ def in_a_process(part: Part) -> Ended:
     seed = str(1 + (part.stop or 0)) if part.resume or part.stop else "0"
     search = [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
     environment = {"PYTHONPATH": os.pathsep.join(filter(None, search)), "PYTHONHASHSEED": seed}
-    # -P: what lies in the current folder is no module, as it is none for `seqgen run`.
+    # -P: files in the current folder are no modules, as they are none for `seqgen run`.
     done = subprocess.run(
         [sys.executable, "-P", "-m", "seqgen.verify", json.dumps(asdict(part))],
         env={**os.environ, **environment},
@@ -155,7 +149,7 @@ def in_a_process(part: Part) -> Ended:
 
 
 def _check(ended: Ended, wanted: int = 0) -> None:
-    """Raises what ended a process, unless it was what is wanted."""
+    """Raises the error that ended a process, unless it ended as wanted."""
     if ended.code == wanted:
         return
     said = ended.said.strip()
@@ -166,60 +160,60 @@ def _check(ended: Ended, wanted: int = 0) -> None:
 
 
 def work(part: Part) -> None:
-    """What such a process does; it ends with the code that `seqgen run` would."""
+    """What such a process does; it ends with the exit code that `seqgen run` would."""
 
     def stop(event: dict[str, Any]) -> None:
         if event["event"] == "train" and event["step"] == part.stop:
             os.kill(os.getpid(), signal.SIGINT)
 
     keep_freed_memory()
-    asked = RunRequest(part.recipe, part.overrides, Path(part.out), resume=part.resume)
+    out = Path(part.out)
+    request = RunRequest(part.recipe, part.overrides, out, resume=part.resume, report=False)
     try:
-        run(asked, lambda plan: None, [stop])
+        run(request, lambda plan: None, [stop])
     except SeqgenError as error:
         print(error, file=sys.stderr)  # noqa: T201
         sys.exit(error.exit_code)
 
 
 def compare(whole: Path, stopped: Path) -> Iterator[Comparison]:
-    """What two run directories hold, in the order in which it came about; timings are left out."""
-    logs = [_events(folder / "metrics.jsonl") for folder in (whole, stopped)]
-    yield Comparison("log", f"{len(logs[0])} events", _differing_events(*logs))
-    for pointer in ("best", "last"):
-        one, other = (Checkpoints(each / "checkpoints").find(pointer) for each in (whole, stopped))
-        if one is None or other is None:
-            here = [each is None for each in (one, other)]
-            yield Comparison(pointer, "none", "" if all(here) else "only one run has it")
-            continue
-        step = "" if one.name == other.name else f"{one.name} and {other.name}; "
-        for name, what in ((WEIGHTS, "weights"), (TENSORS, "optimizer, states, random numbers")):
-            tensors = load_file(one / name), load_file(other / name)
-            found = _differing_tensors(*tensors)
-            size = f"{len(tensors[0])} tensors"
-            yield Comparison(f"{pointer}: {what}", size, found and f"{step}{found}")
-        states = [_timeless(read_json(folder / STATE)) for folder in (one, other)]
-        yield Comparison(f"{pointer}: counters", f"{len(states[0])}", _differing(*states))
-    names = ("samples.json", "answers.json", "attention.json", "result.json")
-    for name in names:
-        if (whole / name).exists() or (stopped / name).exists():
-            records = [_timeless(read_json(folder / name)) for folder in (whole, stopped)]
-            yield Comparison(name, f"{len(records[0])} entries", _differing(*records))
-    files: list[Any] = [_contents(folder / "tokenizer") for folder in (whole, stopped)]
-    yield Comparison("tokenizer", f"{len(files[0])} files", _differing(*files))
-
-
-def _events(path: Path) -> list[Any]:
-    lines = path.read_text(encoding="utf-8").split("\n")[:-1]
-    return [_timeless(json.loads(line)) for line in lines]
-
-
-def _differing_events(one: Sequence[Any], other: Sequence[Any]) -> str:
-    pairs: Iterator[tuple[Any, Any]] = zip_longest(one, other, fillvalue={})
-    for a, b in pairs:
-        if found := _differing(a, b):
+    """Compare what two run directories hold, timings left out."""
+    logs: list[list[Any]] = []
+    for folder in (whole, stopped):
+        lines = (folder / "metrics.jsonl").read_text(encoding="utf-8").split("\n")[:-1]
+        logs.append([_timeless(json.loads(line)) for line in lines])
+    difference = ""
+    for a, b in zip_longest(*logs, fillvalue={}):
+        if difference := _difference(a, b):
             event = a or b
-            return f"step {event.get('step')} ({event.get('event')}): {found}"
-    return ""
+            difference = f"step {event.get('step')} ({event.get('event')}): {difference}"
+            break
+    yield Comparison("log", f"{len(logs[0])} events", difference)
+    one, other = _contents(whole), _contents(stopped)
+    for what in dict.fromkeys([*one, *other]):
+        if what in one and what in other:
+            unit, content = one[what]
+            yield Comparison(what, f"{len(content)} {unit}", _difference(content, other[what][1]))
+        else:
+            yield Comparison(what, "none", "only one run has it")
+
+
+def _contents(folder: Path) -> dict[str, tuple[str, Any]]:
+    """What a run directory holds besides its log, and the unit in which it is counted."""
+    contents: dict[str, tuple[str, Any]] = {}
+    for pointer in ("best", "last"):
+        if checkpoint := Checkpoints(folder / "checkpoints").find(pointer):
+            state = {"checkpoint": checkpoint.name, **_timeless(read_json(checkpoint / STATE))}
+            contents[f"{pointer}: counters"] = ("entries", state)
+            contents[f"{pointer}: weights"] = ("tensors", load_file(checkpoint / WEIGHTS))
+            what = f"{pointer}: optimizer, states, random numbers"
+            contents[what] = ("tensors", load_file(checkpoint / TENSORS))
+    for name in ("samples.json", "answers.json", "attention.json", "result.json"):
+        if (folder / name).exists():
+            contents[name] = ("entries", _timeless(read_json(folder / name)))
+    paths = sorted(each for each in (folder / "tokenizer").rglob("*") if each.is_file())
+    files = {str(each.relative_to(folder)): each.read_bytes() for each in paths}
+    return {**contents, "tokenizer": ("files", files)}
 
 
 def _timeless(value: Any) -> Any:
@@ -228,38 +222,25 @@ def _timeless(value: Any) -> Any:
     return [_timeless(each) for each in value] if isinstance(value, list) else value
 
 
-def _differing(one: Any, other: Any, path: str = "") -> str:
-    """The first place where two values of JSON differ, and how; nothing where they do not."""
+def _difference(one: Any, other: Any, path: str = "") -> str:
+    """The first place where two contents differ, and how; empty if they are equal."""
     if isinstance(one, dict) and isinstance(other, dict):
-        keys: Sequence[Any] = list(dict.fromkeys([*one, *other]))
-        pairs = [(key, one.get(key), other.get(key)) for key in keys]
+        pairs = [(key, one.get(key), other.get(key)) for key in dict.fromkeys([*one, *other])]
     elif isinstance(one, list) and isinstance(other, list):
-        pairs = [(at, a, b) for at, (a, b) in enumerate(zip_longest(one, other))]
+        pairs = [(index, a, b) for index, (a, b) in enumerate(zip_longest(one, other))]
+    elif isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor):
+        if one.shape != other.shape or one.dtype != other.dtype:
+            kinds = [f"{each.dtype} {list(each.shape)}" for each in (one, other)]
+            return f"{path} is {kinds[0]} and {kinds[1]}"
+        # As bytes, NaN equals NaN and 0 differs from -0.
+        same = torch.equal(*(each.flatten().view(torch.uint8) for each in (one, other)))
+        return "" if same else f"{path} by up to {(one.double() - other.double()).abs().max():.2g}"
     else:
-        # NaN is the same as NaN here.
+        # As JSON, NaN equals NaN.
         same = one == other or json.dumps(one, default=repr) == json.dumps(other, default=repr)
         return "" if same else f"{path or 'it'} is {_short(one)} and {_short(other)}"
-    each = (_differing(a, b, f"{path}.{key}" if path else str(key)) for key, a, b in pairs)
+    each = (_difference(a, b, f"{path}.{key}" if path else str(key)) for key, a, b in pairs)
     return next(filter(None, each), "")
-
-
-def _differing_tensors(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> str:
-    for name in dict.fromkeys([*one, *other]):
-        if name not in one or name not in other:
-            return f"{name} is in one run only"
-        a, b = one[name], other[name]
-        if a.shape != b.shape or a.dtype != b.dtype:
-            return f"{name} is {a.dtype} {list(a.shape)} and {b.dtype} {list(b.shape)}"
-        # Bytes, so that NaN is like NaN and 0 unlike -0.
-        if not torch.equal(*(each.flatten().view(torch.uint8) for each in (a, b))):
-            largest = float((a.double() - b.double()).abs().max())
-            return f"{name} by up to {largest:.2g}"
-    return ""
-
-
-def _contents(folder: Path) -> dict[str, bytes]:
-    files = sorted(each for each in folder.rglob("*") if each.is_file())
-    return {str(each.relative_to(folder)): each.read_bytes() for each in files}
 
 
 def _short(value: object) -> str:

@@ -3,6 +3,7 @@
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -262,27 +263,42 @@ def refusal(command, place):
 def train(place):
     """A function that runs a recipe without the command line; returns the run directory.
 
-    `watch` is called with each event.
+    `watch` is called with each event; a report is written only with `report`.
     """
     from seqgen.run import RunRequest, run
 
     def call(*overrides, watch=(), recipe="tiny.yaml", **how):
         how["out"] = Path(how.get("out", "run"))
-        request = RunRequest(recipe, overrides, **how)
+        request = RunRequest(recipe, overrides, **{"report": False, **how})
         return run(request, lambda plan: None, list(watch))
 
     return call
 
 
 @pytest.fixture(scope="session")
-def finished_run(tmp_path_factory):
-    """A run that has come to its end, for all tests that only read it."""
+def run_once(tmp_path_factory):
+    """A function that runs a recipe, for tests that only read the run; returns the run directory.
+
+    It runs in a folder of its own, which has tiny.yaml, text.txt and the `files` in it and stands
+    for HERE in overrides.
+    """
     from seqgen.run import RunRequest, run
 
-    place = Place(tmp_path_factory.mktemp("finished"))
-    overrides = [f"data.path={place.folder / 'text.txt'}"]
-    recipe = str(place.folder / "tiny.yaml")
-    return run(RunRequest(recipe, overrides, place.folder / "run"), lambda plan: None)
+    def call(*overrides, recipe="tiny.yaml", files=(), out="run", report=False):
+        place = Place(tmp_path_factory.mktemp("place"))
+        for name, content in dict(files).items():
+            place.write(name, content)
+        overrides = [each.replace("HERE", str(place.folder)) for each in overrides]
+        path, out = str(place.folder / recipe), place.folder / out
+        return run(RunRequest(path, overrides, out, report=report), lambda plan: None)
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def finished_run(run_once):
+    """A run that has come to its end, for all tests that only read it."""
+    return run_once("data.path=HERE/text.txt", report=True)
 
 
 PAIRS_RECIPE = """\
@@ -312,17 +328,11 @@ def few_words():
 
 
 @pytest.fixture(scope="session")
-def pairs_run(tmp_path_factory, few_words):
+def pairs_run(run_once, few_words):
     """A run that has half learned to write a word in capitals."""
-    from seqgen.run import RunRequest, run
-
-    folder = tmp_path_factory.mktemp("pairs")
-    rows = [f"{word}\t{word.upper()}\n" for word in dict.fromkeys(few_words(500))]
-    (folder / "pairs.tsv").write_text("".join(rows))
-    (folder / "pairs.yaml").write_text(PAIRS_RECIPE)
-    path = f"data.path={folder / 'pairs.tsv'}"
-    request = RunRequest(str(folder / "pairs.yaml"), [path], folder / "run")
-    return run(request, lambda plan: None)
+    rows = "".join(f"{word}\t{word.upper()}\n" for word in dict.fromkeys(few_words(500)))
+    files = {"pairs.tsv": rows, "pairs.yaml": PAIRS_RECIPE}
+    return run_once("data.path=HERE/pairs.tsv", recipe="pairs.yaml", files=files, report=True)
 
 
 @pytest.fixture
@@ -333,7 +343,7 @@ def copied_run(finished_run, tmp_path):
 
 @pytest.fixture
 def own_registries():
-    """What a test registers, and the plugins that it imports, are gone behind it."""
+    """What a test registers, and the plugins that it imports, are gone after it."""
     from seqgen.plugins import ROOMS
 
     tables = [
@@ -378,6 +388,52 @@ def make_trainer(place):
         return trainer
 
     return make
+
+
+class Fork:
+    """A copy of this process, where torch is loaded, that calls `action` and ends."""
+
+    def __init__(self, action):
+        with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
+            self.pid = os.fork()  # which newer Pythons warn of where there are threads
+        self.code = None
+        if self.pid == 0:
+            code = 1
+            try:
+                action()
+                code = 0
+            except SystemExit as end:
+                code = end.code or 0
+            finally:
+                os._exit(code)
+
+    def send_signal(self, number):
+        os.kill(self.pid, number)
+
+    def poll(self, how=os.WNOHANG):
+        if self.code is None:
+            pid, status = os.waitpid(self.pid, how)
+            self.code = os.waitstatus_to_exitcode(status) if pid else None
+        return self.code
+
+    def wait(self):
+        return self.poll(0)
+
+
+@pytest.fixture
+def fork():
+    """A function that calls another one in a copy of this process, which is killed at the end."""
+    started = []
+
+    def call(action):
+        started.append(Fork(action))
+        return started[-1]
+
+    yield call
+    for process in started:
+        if process.poll() is None:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
 
 
 @pytest.fixture

@@ -3,28 +3,30 @@
 import subprocess
 import sys
 from importlib.metadata import entry_points, metadata
+from pathlib import Path
 
 import seqgen
 
+VERBS = ("run", "generate", "evaluate", "list", "validate", "schema", "check", "new", "data")
 HELPS = [
     ["--version"],
     ["--help"],
-    *([verb, "--help"] for verb in ("run", "generate", "evaluate", "list", "validate", "schema")),
-    *([verb, "--help"] for verb in ("check", "new")),
-    ["data", "--help"],
+    *([verb, "--help"] for verb in VERBS),
     ["data", "get", "--help"],
 ]
 HEAVY = ("torch", "numpy", "matplotlib", "pydantic", "sentencepiece", "torchtext")
 
 
-def loaded(code):
-    """The heavy packages that are loaded once `code` has run in a new process, and its output."""
-    probe = f"{code}\nimport sys\nprint([name for name in {HEAVY!r} if name in sys.modules])"
-    done = subprocess.run(
-        [sys.executable, "-c", probe], capture_output=True, text=True, check=True, timeout=600
-    )
+def run_python(*words):
+    done = subprocess.run([sys.executable, *words], capture_output=True, text=True, check=True)
     assert done.stderr == ""
     return done.stdout
+
+
+def loaded(code):
+    """The heavy packages that are loaded once `code` has run in a new process, and its output."""
+    probe = f"import sys\nprint([name for name in {HEAVY!r} if name in sys.modules])"
+    return run_python("-c", f"{code}\n{probe}")
 
 
 def test_importing_it_loads_nothing_heavy():
@@ -34,30 +36,21 @@ def test_importing_it_loads_nothing_heavy():
 def test_what_it_offers():
     assert seqgen.__all__ == ["__version__", "load"]
     assert seqgen.__version__.count(".") == 2
+    assert (Path(seqgen.__file__).parent / "py.typed").is_file()
 
 
 def test_the_distribution_has_a_name_of_its_own():
     about = metadata("seqgen-toolkit")
-    assert about["Name"] == "seqgen-toolkit"
-    assert about["Version"] == seqgen.__version__
+    assert (about["Name"], about["Version"]) == ("seqgen-toolkit", seqgen.__version__)
     [script] = entry_points(group="console_scripts", name="seqgen")
     assert script.value == "seqgen.cli.main:main"
 
 
 def test_python_dash_m_is_the_command():
-    done = subprocess.run(
-        [sys.executable, "-m", "seqgen", "--version"],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=600,
-    )
-    assert done.stdout == f"seqgen {seqgen.__version__}\n"
-    assert done.stderr == ""
+    assert run_python("-m", "seqgen", "--version") == f"seqgen {seqgen.__version__}\n"
 
 
-def test_help_of_every_verb_version_and_completion_load_no_torch():
-    code = f"""
+CODE = f"""
 import os, sys
 from seqgen.cli.main import main
 
@@ -74,8 +67,9 @@ try:
 except SystemExit:
     pass
 """
-    lines = loaded(code).splitlines()
+
+
+def test_help_of_every_verb_version_and_completion_load_no_torch():
+    lines = loaded(CODE).splitlines()
     assert lines[-2:] == ["cells", "['pydantic']"], "pydantic is typer's own"
-    verbs = {line.split()[2] for line in lines if "Usage: seqgen" in line}
-    assert verbs >= {"run", "generate", "evaluate", "list", "validate", "schema", "data"}
-    assert verbs >= {"check", "new"}
+    assert {line.split()[2] for line in lines if "Usage: seqgen" in line} >= set(VERBS)

@@ -1,9 +1,8 @@
-"""A run directory read back, and the runs that help another one."""
+"""A trained run as an object: the three lines of a notebook, and the runs that it may use."""
 
 import json
 import shutil
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
@@ -12,95 +11,260 @@ import seqgen
 from seqgen.data import TokenBatch
 from seqgen.errors import CheckpointError, DataError, PluginError, RecipeError, SetupError
 from seqgen.tokenizers import BOS, CharTokenizer
-from seqgen.trained import TrainedRun, read_run, runs_beside
+from seqgen.trained import TrainedRun, load_auxiliary_runs
 from seqgen.training.checkpoint import Checkpoints
 
 
 @pytest.fixture(scope="module")
-def built(finished_run):
-    return read_run(finished_run)[1]
+def run(finished_run):
+    return seqgen.load(finished_run)
 
 
-def test_it_has_the_weights_and_is_ready_to_generate(built, finished_run):
-    directory, again = read_run(str(finished_run), overrides=["threads=1"])
-    assert directory.folder == finished_run
-    assert not again.model.training
-    for one, other in zip(built.model.parameters(), again.model.parameters(), strict=True):
-        assert torch.equal(one, other)
+def recorded(folder):
+    return json.loads((folder / "result.json").read_bytes())
 
 
-def test_no_run_is_an_error(tmp_path):
-    with pytest.raises(CheckpointError, match="no run here"):
-        read_run(tmp_path)
+class TestLoading:
+    def test_it_has_the_weights_and_is_ready_to_generate(self, run, finished_run):
+        again = TrainedRun.load(str(finished_run), overrides=["threads=1"])
+        assert again.directory.folder == finished_run
+        assert not again.built.model.training
+        mine, same = (each.built.model.parameters() for each in (run, again))
+        for one, other in zip(mine, same, strict=True):
+            assert torch.equal(one, other)
+
+    @pytest.mark.parametrize(
+        ("override", "message"),
+        [
+            ("model.cell=nothing", "model.cell: no cell named 'nothing'"),
+            ("device=gpu", "override device=gpu: device: must be 'auto', 'cpu'"),
+        ],
+    )
+    def test_a_wrong_override_is_named(self, override, message, finished_run):
+        with pytest.raises(RecipeError, match=message):
+            TrainedRun.load(finished_run, overrides=[override])
+
+    @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+    def test_a_device_that_is_missing(self, finished_run):
+        with pytest.raises(SetupError, match="cuda was asked for, but torch finds none here"):
+            seqgen.load(finished_run, device="cuda")
+
+    def test_it_reads_no_data(self, copied_run):
+        [path] = json.loads((copied_run / "manifest.json").read_bytes())["data"]
+        text = (copied_run / "recipe.yaml").read_text(encoding="utf-8")
+        (copied_run / "recipe.yaml").write_text(text.replace(path, "/nowhere"), encoding="utf-8")
+        loaded = seqgen.load(copied_run)
+        assert loaded.generate("the ", max_length=5)
+        with pytest.raises(DataError, match="/nowhere: cannot be read"):
+            loaded.evaluate()
+
+    def test_the_best_weights_or_else_the_last(self, copied_run):
+        folder = copied_run / "checkpoints"
+        shutil.copytree(Checkpoints(folder).find("best"), folder / "step-00000099")
+        (folder / "last").write_text("step-00000099\n")
+        (folder / "step-00000099" / "model.safetensors").write_bytes(b"")
+        assert seqgen.load(copied_run)
+        (folder / "best").unlink()
+        with pytest.raises(CheckpointError, match="step-00000099"):
+            seqgen.load(copied_run)
+
+    @pytest.mark.parametrize(
+        ("name", "reason"),
+        [
+            (".", "no run here"),
+            ("recipe.yaml", "no run here"),
+            ("manifest.json", r"manifest\.json: the file is missing"),
+            ("checkpoints", "no checkpoint yet"),
+            ("tokenizer", "the tokenizer cannot be loaded"),
+        ],
+    )
+    def test_what_is_missing_is_named(self, name, reason, copied_run):
+        path = copied_run / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+        with pytest.raises(CheckpointError, match=reason):
+            seqgen.load(copied_run)
+
+    @pytest.mark.parametrize("content", ["", "{", "[]", "[1]", '["ab"]', '["b", "a"]', "\0"])
+    def test_a_damaged_vocabulary_is_refused(self, content, copied_run):
+        [path] = (copied_run / "tokenizer").rglob("chars.json")
+        path.write_text(content)
+        with pytest.raises(CheckpointError, match="tokenizer"):
+            seqgen.load(copied_run)
+
+    def test_a_recipe_that_was_changed_is_noticed(self, copied_run):
+        text = (copied_run / "recipe.yaml").read_text(encoding="utf-8")
+        changed = text.replace("hidden_size: 16", "hidden_size: 17")
+        (copied_run / "recipe.yaml").write_text(changed, encoding="utf-8")
+        with pytest.raises(CheckpointError, match=r"model\.safetensors: cannot be loaded"):
+            seqgen.load(copied_run)
 
 
-def test_an_override_that_is_wrong_is_named(finished_run):
-    with pytest.raises(RecipeError, match=r"model\.cell"):
-        read_run(finished_run, overrides=["model.cell=nothing"])
+class TestGenerating:
+    def test_the_same_seed_gives_the_same_text(self, run):
+        one, again, other = (run.generate("the ", max_length=40, seed=seed) for seed in (5, 5, 6))
+        assert one == again != other
+        assert len(one) == len("the ") + 40
+
+    def test_decoders_and_their_options(self, run):
+        greedy = run.generate("the ", decoder="greedy", max_length=30)
+        assert run.generate("the ", max_length=30, temperature=0) == greedy
+        assert run.generate("the ", max_length=30, temperature=1e-4) == greedy
+        assert run.generate("the ", max_length=30, temperature=100, seed=1) != greedy
+        assert run.generate("the ", max_length=0) == "the "
+        assert len(run.generate("", max_length=3)) == 3
+
+    @pytest.mark.parametrize(
+        ("words", "how"),
+        [
+            ((), {}),
+            (("--prompt", "cat "), {"prompt": "cat "}),
+            (("--prompt", "cat ", "--seed", 5), {"prompt": "cat ", "seed": 5}),
+            (("--set", "temperature=0.3"), {"temperature": 0.3}),
+            (("--set", "temperature=0"), {"temperature": 0}),
+            (("--decoder", "greedy", "--max-length", 9), {"decoder": "greedy", "max_length": 9}),
+            (("--decoder", "top_k", "--set", "k=2"), {"decoder": "top_k", "k": 2}),
+            (
+                ("--decoder", "beam", "--max-length", 9, "--set", "beam_size=3"),
+                {"decoder": "beam", "max_length": 9, "beam_size": 3},
+            ),
+            (
+                ("--set", "constraints=[{name: repetition_penalty, penalty: 2}]"),
+                {"constraints": [{"name": "repetition_penalty", "penalty": 2}]},
+            ),
+        ],
+        ids=str,
+    )
+    def test_the_text_is_what_the_command_line_shows(self, words, how, run, command, finished_run):
+        assert command("generate", finished_run, *words).out == run.generate(**how) + "\n"
+
+    @pytest.mark.parametrize("decoder", [None, "greedy", "beam", "multinomial"])
+    def test_so_is_the_output_for_a_source(self, decoder, command, pairs_run):
+        words = ("--decoder", decoder) if decoder else ()
+        ended = command("generate", pairs_run, "--prompt", "abc", *words)
+        run = seqgen.load(pairs_run)
+        assert ended.out == run.generate("abc", decoder) + "\n"
+        [[found, *_]] = run.continuations(["abc"], run.decoder(decoder))
+        assert found.text == run.generate("abc", decoder)
+
+    def test_continuations_do_not_repeat_the_prompt(self, run):
+        [[found]] = run.continuations(["the "])
+        assert run.generate("the ") == f"the {found.text}"
+
+    def test_unknown_tokens_are_a_warning(self, run):
+        with pytest.warns(UserWarning, match=r"1 token of the prompts is unknown .*: 'X'"):
+            assert run.generate("X", max_length=2).startswith("X")
+
+    @pytest.mark.parametrize(
+        ("options", "reason"),
+        [
+            ({"decoder": "gredy"}, "did you mean 'greedy'"),
+            ({"temprature": 1}, "did you mean 'temperature'"),
+            ({"max_lenght": 1}, "max_lenght: not an option .*; did you mean 'max_length'"),
+            ({"max_length": -1}, "max_length: must be"),
+            ({"max_length": "9"}, "max_length: must be"),
+            ({"seed": -1}, "seed: must be"),
+            ({"prompt": ["a", "b"]}, "prompt: must be"),
+            ({"name": "gredy"}, "did you mean 'greedy'"),
+            ({"temperature": -1}, "must be at least 0 and at most 1000000000, but is -1"),
+            ({"decoder": "greedy", "temperature": 1}, "not an option of decoder 'greedy'"),
+            ({"prompt": "a\ud800"}, "lone surrogate U\\+D800 at position 1"),
+        ],
+    )
+    def test_what_is_wrong_is_a_value_error(self, options, reason, run):
+        with pytest.raises(ValueError, match=reason):
+            run.generate(**options)
+
+    def test_it_changes_nothing(self, run):
+        before, random = run.evaluate(), torch.get_rng_state()
+        run.generate("the ", max_length=20)
+        assert torch.equal(random, torch.get_rng_state())
+        assert run.evaluate() == before
 
 
-class TestBeside:
-    def test_each_run_is_read_once(self, built, finished_run):
-        load = runs_beside(built)
+class TestEvaluating:
+    @pytest.mark.parametrize("split", ["valid", "test"])
+    def test_the_figures_are_those_of_the_run(self, split, run, finished_run):
+        assert run.evaluate(split) == recorded(finished_run)[split]
+        assert run.result == recorded(finished_run)
+
+    def test_only_held_out_splits_are_evaluated(self, run, finished_run):
+        with pytest.raises(ValueError, match="`split` must be valid or test, but is 'train'"):
+            run.evaluate("train")
+        without = TrainedRun.load(finished_run, overrides=["data.split=[0.9, 0.1, 0]"])
+        with pytest.raises(DataError, match="the data has no split 'test'"):
+            without.evaluate()
+
+    def test_other_data(self, run, finished_run, tmp_path):
+        path = tmp_path / "other.txt"
+        path.write_text("on a mat sat the cat and saw dogs run " * 300, encoding="utf-8")
+        other = TrainedRun.load(finished_run, overrides=[f"data.path={path}"])
+        figures, own = other.evaluate(), recorded(finished_run)["test"]
+        assert figures["nats_per_token"] != own["nats_per_token"]
+        assert not other.data_is_the_same()
+        assert run.data_is_the_same()
+
+    def test_a_run_that_has_not_ended_has_no_result(self, copied_run):
+        (copied_run / "result.json").unlink()
+        with pytest.raises(CheckpointError, match="has not come to its end"):
+            seqgen.load(copied_run).result  # noqa: B018
+
+
+class TestAuxiliaryRuns:
+    def test_each_run_is_read_once(self, run, finished_run):
+        load = load_auxiliary_runs(run.built)
         model = load(str(finished_run))
         assert load(str(finished_run)) is model
-        assert model is not built.model
+        assert model is not run.built.model
 
-    def test_torch_goes_on_as_if_nothing_had_been_read(self, built, finished_run):
+    def test_reading_one_leaves_the_state_of_torch_alone(self, run, finished_run):
         torch.manual_seed(7)
         before, threads = torch.get_rng_state(), torch.get_num_threads()
-        runs_beside(built)(str(finished_run))
+        load_auxiliary_runs(run.built)(str(finished_run))
         assert torch.equal(torch.get_rng_state(), before)
         assert torch.get_num_threads() == threads
 
-    def test_other_tokens_are_refused(self, built, finished_run):
+    def test_another_vocabulary_is_refused(self, run, finished_run):
         other = CharTokenizer()
         other.fit(["another alphabet"])
-        stranger = replace(built, tokenizers={"text": other})
-        with pytest.raises(CheckpointError, match="run: its tokens are not those of the run"):
-            runs_beside(stranger)(str(finished_run))
+        stranger = replace(run.built, tokenizers={"text": other})
+        with pytest.raises(CheckpointError, match="run: its vocabulary differs from that of"):
+            load_auxiliary_runs(stranger)(str(finished_run))
 
-
-def test_plugins_are_imported_only_for_whom_they_were_given(
-    built, train, place, own_registries, finished_run
-):
-    """A run that helps is a directory from anyone, as is the run that it helps."""
-    place.write("own.py", "x = 1\n")
-    helper = str(train("plugins=[own.py]", f"data.path={finished_run.parent / 'text.txt'}"))
-    with pytest.raises(PluginError, match=r"own\.py"):
-        runs_beside(built)(helper)
-    assert runs_beside(built, ["own.py"])(helper)
-
-
-def test_a_run_that_helps_itself_says_the_same(finished_run, command):
-    """An ensemble of a model and itself, and a language model without weight."""
-
-    def texts(*words):
-        ended = command("generate", finished_run, "--json", "--max-length", 30, *words)
-        assert ended.code == 0, ended.err
-        return [each["text"] for each in json.loads(ended.out)]
-
-    plain = texts("--decoder", "greedy")
-    for constraint in (
-        f"{{name: ensemble, runs: [{finished_run}]}}",
-        f"{{name: language_model, run: {finished_run}, weight: 0.5}}",
+    def test_their_plugins_are_imported_only_if_a_person_gives_them(
+        self, run, copied_run, place, own_registries
     ):
-        assert texts("--decoder", "greedy", "--set", f"constraints=[{constraint}]") == plain
+        """An auxiliary run is a directory from anyone, as is the main run."""
+        path = place.write("own.py", "x = 1\n")
+        with (copied_run / "recipe.yaml").open("r+", encoding="utf-8") as file:
+            text = file.read().replace("plugins: []", f"plugins: [{path}]")
+            file.seek(0)
+            file.write(text)
+        with pytest.raises(PluginError, match=r"own\.py"):
+            load_auxiliary_runs(run.built)(str(copied_run))
+        assert load_auxiliary_runs(run.built, ["own.py"])(str(copied_run))
 
+    @pytest.mark.parametrize(
+        "constraint",
+        ["{name: ensemble, runs: [RUN]}", "{name: language_model, run: RUN, weight: 0.5}"],
+    )
+    def test_a_run_that_helps_itself_says_the_same(self, constraint, run, finished_run, command):
+        setting = f"constraints=[{constraint.replace('RUN', str(finished_run))}]"
+        words = ("--max-length", 30, "--decoder", "greedy", "--set", setting)
+        text = command("generate", finished_run, *words).out
+        assert text == run.generate(decoder="greedy", max_length=30) + "\n"
 
-def test_a_recipe_may_name_runs(finished_run, train, place):
-    overrides = f"decoder.constraints=[{{name: language_model, run: {finished_run}, weight: 9}}]"
-    with_help = json.loads((train(overrides, out="helped") / "result.json").read_bytes())
-    alone = json.loads((finished_run / "result.json").read_bytes())
-    assert with_help["valid"] == alone["valid"]  # the weights are the same to the last bit
-    assert with_help["best_step"] == alone["best_step"]
+    def test_a_recipe_may_name_runs(self, finished_run, train):
+        constraint = f"{{name: language_model, run: {finished_run}, weight: 9}}"
+        helped = recorded(train(f"decoder.constraints=[{constraint}]", out="helped"))
+        alone = recorded(finished_run)
+        assert helped["valid"] == alone["valid"]  # the weights are the same to the last bit
+        assert helped["best_step"] == alone["best_step"]
 
-
-def test_a_run_that_is_not_there_stops_before_anything_is_written(train, place):
-    before = place.files()
-    with pytest.raises(CheckpointError, match="nowhere"):
-        train("decoder.constraints=[{name: language_model, run: nowhere}]")
-    assert place.files() == before
+    def test_a_missing_run_stops_before_anything_is_written(self, train, place):
+        before = place.files()
+        with pytest.raises(CheckpointError, match="nowhere"):
+            train("decoder.constraints=[{name: language_model, run: nowhere}]")
+        assert place.files() == before
 
 
 PAIRS = """\
@@ -118,63 +282,58 @@ threads: 1
 """
 
 
-class TestHelpForAModelThatReadsSources:
-    @pytest.fixture
-    def pairs_run(self, place, train):
-        place.write("pairs.tsv", "".join(f"{n}\t{n:b}\n" for n in range(60)))
-        place.write("pairs.yaml", PAIRS)
-        return train(recipe="pairs.yaml", out="pairs")
+@pytest.fixture(scope="module")
+def pairs_and_language(run_once):
+    """A run that reads sources, and a language model of its targets."""
+    files = {"pairs.tsv": "".join(f"{n}\t{n:b}\n" for n in range(60)), "pairs.yaml": PAIRS}
+    pairs = run_once("data.path=HERE/pairs.tsv", recipe="pairs.yaml", files=files, out="pairs")
+    files = {"lines.txt": "".join(f"{n:b}\n" for n in range(60))}
+    lines = ["data={name: lines, path: HERE/lines.txt}", "tokenizer={name: char, alphabet: '01'}"]
+    language = run_once(*lines, "train.max_steps=2", "samples={length: 3}", files=files)
+    return TrainedRun.load(pairs), TrainedRun.load(language)
 
-    @pytest.fixture
-    def language_run(self, place, train):
-        place.write("lines.txt", "".join(f"{n:b}\n" for n in range(60)))
-        lines = ["data={name: lines, path: lines.txt}", "tokenizer={name: char, alphabet: '01'}"]
-        return train(*lines, "train.max_steps=2", "samples={length: 3}", out="lines")
 
+class TestAuxiliaryRunsOfAModelThatReadsSources:
     def found(self, run, *constraints):
         spec = {"name": "beam", "beam_size": 4, "n_best": 4, "constraints": list(constraints)}
         every = run.continuations(["7", "", "123456"], run.decoder(spec), 5)
         return [[(each.text, each.hypothesis.score) for each in own] for own in every]
 
-    def test_an_ensemble_of_itself_says_the_same(self, pairs_run):
-        run = TrainedRun.load(pairs_run)
-        plain = self.found(run)
-        both = self.found(run, {"name": "ensemble", "runs": [str(pairs_run)]})
-        for own, wanted in zip(both, plain, strict=True):
-            assert [each[0] for each in own] == [each[0] for each in wanted]
-            for each, other in zip(own, wanted, strict=True):
-                assert each[1] == pytest.approx(other[1], abs=1e-5)
+    def test_an_ensemble_of_itself_says_the_same(self, pairs_and_language):
+        run, _ = pairs_and_language
+        both = self.found(run, {"name": "ensemble", "runs": [str(run.directory.folder)]})
+        for own, wanted in zip(both, self.found(run), strict=True):
+            assert [text for text, _ in own] == [text for text, _ in wanted]
+            scores = [score for _, score in wanted]
+            assert [score for _, score in own] == pytest.approx(scores, abs=1e-5)
 
-    def test_a_language_model_reads_each_output_from_its_begin(self, pairs_run, language_run):
+    def test_a_language_model_reads_each_output_from_its_begin(self, pairs_and_language):
         """So the best are those with the highest sum of both, of all that can be said."""
-        run, fusion = TrainedRun.load(pairs_run), {"name": "language_model", "weight": 0.5}
+        run, language = pairs_and_language
+        fusion = {"name": "language_model", "weight": 0.5, "run": str(language.directory.folder)}
         exact = {"name": "exact", "n_best": 4}
-        spec = {**exact, "constraints": [{**fusion, "run": str(language_run)}]}
         sources = ["7", "", "123456"]
-        helped = run.continuations(sources, run.decoder(spec), 5)
+        helped = run.continuations(sources, run.decoder({**exact, "constraints": [fusion]}), 5)
         every = run.continuations(sources, run.decoder({**exact, "n_best": 99}), 5)
-        language = TrainedRun.load(language_run).built.model
-        for own, known in zip(helped, every, strict=True):
-            assert len(known) == 31 + 32
+        for own, all_of_them in zip(helped, every, strict=True):
+            assert len(all_of_them) == 31 + 32
             sums = {}
-            for each in known:
+            for each in all_of_them:
                 tokens = torch.tensor([[BOS, *each.hypothesis.tokens]])
+                batch = TokenBatch(tokens[:, :-1], tokens[:, 1:])
                 with torch.inference_mode():
-                    nats = language.score(TokenBatch(tokens[:, :-1], tokens[:, 1:])).nats.sum()
+                    nats = language.built.model.score(batch).nats.sum()
                 sums[each.text] = each.hypothesis.score - 0.5 * float(nats)
             best = sorted(sums.values(), reverse=True)[:4]
             assert [each.hypothesis.score for each in own] == pytest.approx(best, abs=1e-5)
             assert [sums[each.text] for each in own] == pytest.approx(best, abs=1e-5)
 
-    def test_a_model_that_reads_sources_cannot_help_one_that_has_none(
-        self, pairs_run, language_run
-    ):
-        run = TrainedRun.load(language_run)
-        decoder = run.decoder(
-            {"name": "greedy", "constraints": [{"name": "ensemble", "runs": [str(pairs_run)]}]}
-        )
-        with pytest.raises(CheckpointError, match="pairs: reads sources, which the run that it"):
-            run.continuations([""], decoder, 5)
+    def test_a_model_that_reads_sources_cannot_help_one_that_has_none(self, pairs_and_language):
+        pairs, language = pairs_and_language
+        constraint = {"name": "ensemble", "runs": [str(pairs.directory.folder)]}
+        decoder = language.decoder({"name": "greedy", "constraints": [constraint]})
+        with pytest.raises(CheckpointError, match="pairs: is a sequence-to-sequence run and"):
+            language.continuations([""], decoder, 5)
 
 
 @pytest.mark.parametrize(
@@ -207,202 +366,4 @@ def test_constraints_work_from_the_command_line(finished_run, command):
     assert ended.code == 0, ended.err
     [found] = json.loads(ended.out)
     assert found["text"].startswith("dogs")
-    pairs = [found["text"][i : i + 2] for i in range(60)]
-    assert len(set(pairs)) == 60
-
-
-# A trained run as an object: the three lines of a notebook.
-
-
-@pytest.fixture(scope="module")
-def run(finished_run):
-    return seqgen.load(finished_run)
-
-
-def recorded(folder):
-    return json.loads((folder / "result.json").read_bytes())
-
-
-class TestLoading:
-    def test_a_path_as_text_will_do(self, finished_run):
-        assert isinstance(seqgen.load(str(finished_run)), TrainedRun)
-
-    def test_it_reads_no_data(self, copied_run):
-        manifest = json.loads((copied_run / "manifest.json").read_bytes())
-        [path] = manifest["data"]
-        text = (copied_run / "recipe.yaml").read_text(encoding="utf-8")
-        (copied_run / "recipe.yaml").write_text(text.replace(path, "/nowhere"), encoding="utf-8")
-        assert seqgen.load(copied_run).generate("the ", max_length=5)
-        with pytest.raises(DataError, match="/nowhere: cannot be read"):
-            seqgen.load(copied_run).evaluate()
-
-    def test_the_best_weights_or_else_the_last(self, copied_run):
-        checkpoints = Checkpoints(copied_run / "checkpoints")
-        shutil.copytree(checkpoints.find("best"), copied_run / "checkpoints" / "step-00000099")
-        (copied_run / "checkpoints" / "last").write_text("step-00000099\n")
-        broken = copied_run / "checkpoints" / "step-00000099" / "model.safetensors"
-        broken.write_bytes(b"")
-        assert seqgen.load(copied_run)
-        (copied_run / "checkpoints" / "best").unlink()
-        with pytest.raises(CheckpointError, match="step-00000099"):
-            seqgen.load(copied_run)
-
-    def test_it_is_ready_to_evaluate(self, run):
-        assert not run.built.model.training
-
-    @pytest.mark.parametrize(
-        ("name", "reason"),
-        [
-            (".", "no run here"),
-            ("recipe.yaml", "no run here"),
-            ("manifest.json", r"manifest\.json: the file is missing"),
-            ("checkpoints", "no checkpoint yet"),
-            ("tokenizer", "the tokenizer cannot be loaded"),
-        ],
-    )
-    def test_what_is_missing_is_named(self, name, reason, copied_run):
-        path = copied_run / name
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
-        with pytest.raises(CheckpointError, match=reason):
-            seqgen.load(copied_run)
-
-    @pytest.mark.parametrize("content", ["", "{", "[]", "[1]", '["ab"]', '["b", "a"]', "\0"])
-    def test_a_damaged_vocabulary_is_refused(self, content, copied_run):
-        [path] = (copied_run / "tokenizer").rglob("chars.json")
-        path.write_text(content)
-        with pytest.raises(CheckpointError, match="tokenizer"):
-            seqgen.load(copied_run)
-
-    def test_another_vocabulary_of_the_same_size_is_refused(self, copied_run):
-        [path] = (copied_run / "tokenizer").rglob("chars.json")
-        path.write_text(json.dumps([*json.loads(path.read_bytes())[:-1], "\U0001f600"]))
-        with pytest.raises(CheckpointError, match="not what this run began with"):
-            seqgen.load(copied_run)
-
-    @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-    def test_a_device_that_is_not_there(self, finished_run):
-        with pytest.raises(SetupError, match="cuda was asked for, but torch finds none here"):
-            seqgen.load(finished_run, device="cuda")
-        with pytest.raises(RecipeError, match="override device=gpu: device: must be 'auto', 'cpu'"):
-            seqgen.load(finished_run, device="gpu")
-
-    def test_a_recipe_that_was_changed_is_noticed(self, copied_run):
-        text = (copied_run / "recipe.yaml").read_text(encoding="utf-8")
-        changed = text.replace("hidden_size: 16", "hidden_size: 17")
-        (copied_run / "recipe.yaml").write_text(changed, encoding="utf-8")
-        with pytest.raises(CheckpointError, match=r"model\.safetensors: cannot be loaded"):
-            seqgen.load(copied_run)
-
-
-class TestGenerating:
-    def test_the_same_seed_gives_the_same_text(self, run):
-        one, again, other = (run.generate("the ", max_length=40, seed=seed) for seed in (5, 5, 6))
-        assert one == again != other
-        assert len(one) == len("the ") + 40
-
-    def test_decoders_and_their_options(self, run):
-        greedy = run.generate("the ", decoder="greedy", max_length=30)
-        assert run.generate("the ", max_length=30, temperature=0) == greedy
-        assert run.generate("the ", max_length=30, temperature=1e-4) == greedy
-        wild = run.generate("the ", max_length=30, temperature=100, seed=1)
-        assert wild != greedy
-        assert run.generate("the ", max_length=0) == "the "
-        assert len(run.generate("", max_length=3)) == 3
-
-    @pytest.mark.parametrize(
-        ("words", "how"),
-        [
-            ((), {}),
-            (("--prompt", "cat "), {"prompt": "cat "}),
-            (("--prompt", "cat ", "--seed", 5), {"prompt": "cat ", "seed": 5}),
-            (("--set", "temperature=0.3"), {"temperature": 0.3}),
-            (("--set", "temperature=0"), {"temperature": 0}),
-            (("--decoder", "greedy", "--max-length", 9), {"decoder": "greedy", "max_length": 9}),
-            (("--decoder", "top_k", "--set", "k=2"), {"decoder": "top_k", "k": 2}),
-            (
-                ("--decoder", "beam", "--max-length", 9, "--set", "beam_size=3"),
-                {"decoder": "beam", "max_length": 9, "beam_size": 3},
-            ),
-            (
-                ("--set", "constraints=[{name: repetition_penalty, penalty: 2}]"),
-                {"constraints": [{"name": "repetition_penalty", "penalty": 2}]},
-            ),
-        ],
-        ids=str,
-    )
-    def test_it_is_what_the_command_line_shows(self, words, how, run, command, finished_run):
-        assert command("generate", finished_run, *words).out == run.generate(**how) + "\n"
-
-    @pytest.mark.parametrize("decoder", [None, "greedy", "beam", "multinomial"])
-    def test_so_it_is_of_sources(self, decoder, command, pairs_run):
-        words = ("--decoder", decoder) if decoder else ()
-        ended = command("generate", pairs_run, "--prompt", "abc", *words)
-        run = seqgen.load(pairs_run)
-        assert ended.out == run.generate("abc", decoder) + "\n"
-        [[found, *_]] = run.continuations(["abc"], run.decoder(decoder))
-        assert found.text == run.generate("abc", decoder)
-
-    def test_only_what_comes_behind_the_prompt(self, run):
-        [[found]] = run.continuations(["the "])
-        assert run.generate("the ") == f"the {found.text}"
-
-    def test_what_is_unknown_is_said(self, run):
-        with pytest.warns(UserWarning, match=r"1 token of the prompts is unknown .*: 'X'"):
-            assert run.generate("X", max_length=2).startswith("X")
-
-    @pytest.mark.parametrize(
-        ("options", "reason"),
-        [
-            ({"decoder": "gredy"}, "did you mean 'greedy'"),
-            ({"temprature": 1}, "did you mean 'temperature'"),
-            ({"max_lenght": 1}, "max_lenght: not an option .*; did you mean 'max_length'"),
-            ({"max_length": -1}, "max_length: must be"),
-            ({"max_length": "9"}, "max_length: must be"),
-            ({"seed": -1}, "seed: must be"),
-            ({"prompt": ["a", "b"]}, "prompt: must be"),
-            ({"name": "gredy"}, "did you mean 'greedy'"),
-            ({"temperature": -1}, "must be at least 0 and at most 1000000000, but is -1"),
-            ({"decoder": "greedy", "temperature": 1}, "not an option of decoder 'greedy'"),
-            ({"prompt": "a\ud800"}, "lone surrogate U\\+D800 at position 1"),
-        ],
-    )
-    def test_what_is_wrong_is_a_value_error(self, options, reason, run):
-        with pytest.raises(ValueError, match=reason):
-            run.generate(**options)
-
-    def test_it_changes_nothing(self, run):
-        before = run.evaluate()
-        random = torch.get_rng_state()
-        run.generate("the ", max_length=20)
-        assert torch.equal(random, torch.get_rng_state())
-        assert run.evaluate() == before
-
-
-class TestEvaluating:
-    @pytest.mark.parametrize("split", ["valid", "test"])
-    def test_the_figures_are_those_of_the_run(self, split, run, finished_run):
-        assert run.evaluate(split) == recorded(finished_run)[split]
-        assert run.result == recorded(finished_run)
-
-    def test_of_no_other_split(self, run):
-        with pytest.raises(ValueError, match="`split` must be valid or test, but is 'train'"):
-            run.evaluate("train")
-
-    def test_of_one_that_the_data_does_not_have(self, finished_run):
-        run = TrainedRun.load(finished_run, overrides=["data.split=[0.9, 0.1, 0]"])
-        with pytest.raises(DataError, match="the data has no split 'test'"):
-            run.evaluate()
-
-    def test_of_other_data(self, finished_run, tmp_path):
-        path = tmp_path / "other.txt"
-        path.write_text("on a mat sat the cat and saw dogs run " * 300, encoding="utf-8")
-        run = TrainedRun.load(finished_run, overrides=[f"data.path={path}"])
-        assert run.evaluate()["nats_per_token"] != recorded(finished_run)["test"]["nats_per_token"]
-        assert not run.data_is_the_same()
-        assert TrainedRun.load(finished_run).data_is_the_same()
-
-    def test_a_run_that_has_not_ended_has_no_result(self, copied_run):
-        (copied_run / "result.json").unlink()
-        with pytest.raises(CheckpointError, match="has not come to its end"):
-            seqgen.load(copied_run).result  # noqa: B018
-        assert Path(copied_run / "recipe.yaml").exists()
+    assert len({found["text"][i : i + 2] for i in range(60)}) == 60

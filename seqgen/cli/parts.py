@@ -328,13 +328,13 @@ def validate(
             dry_run_decoders(checked_plan, systems)
         file, options = source.file, plain(checked_plan)
     else:
-        from seqgen.build import rehearse
+        from seqgen.build import dry_run
         from seqgen.options import OptionError
         from seqgen.run import load_recipe
 
         checked, file = load_recipe(recipe, overrides or [])
         try:
-            rehearse(checked)
+            dry_run(checked)
         except OptionError as error:
             raise file.error(error) from None
         options = checked.plain()

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from seqgen.answers import evenly_spaced, unsatisfied_remark
-from seqgen.build import rehearse_decoder
+from seqgen.build import dry_run_decoder
 from seqgen.comparison.cost import measure_cost
 from seqgen.comparison.decode import Comparison, Produced
 from seqgen.comparison.document import (
@@ -42,7 +42,15 @@ from seqgen.comparison.systems import System, baseline_of, check_decoders, curve
 from seqgen.comparison.verdict import quality_measure, verdict
 from seqgen.decoders import decoders
 from seqgen.errors import CheckpointError, SetupError
-from seqgen.files import kind_of, read_mapping, sha256, write_file, written_as
+from seqgen.files import (
+    check_unoccupied,
+    kind_of,
+    read_mapping,
+    sha256,
+    temporary_name,
+    write_file,
+    written_as,
+)
 from seqgen.options import OptionError
 from seqgen.registry import plain
 from seqgen.trained import TrainedRun, best_checkpoint
@@ -241,7 +249,7 @@ def dry_run_decoders(plan: Plan, systems: Sequence[System]) -> None:
     """
 
     def build(system: System) -> None:
-        rehearse_decoder(decoders.check(dict(system.spec)), plan.seed)
+        dry_run_decoder(decoders.check(dict(system.spec)), plan.seed)
 
     check_decoders(plan, systems, build)
 
@@ -298,20 +306,14 @@ def check_free(folder: Path, *, overwrite: bool) -> None:
     except OSError as error:
         raise SetupError(f"{folder}: cannot be read: {error.strerror}") from None
     kinds = {name: kind for name, kind in found.items() if not _is_staging(name)}
-    if kinds and not _is_ours(folder):
-        raise SetupError(f"{folder}: not empty and not a comparison; choose another with --out")
-    if kinds and not overwrite:
+    ours = not kinds or _is_ours(folder)
+    if kinds and ours and not overwrite:
         raise SetupError(
             f"{folder}: has a comparison already; --overwrite it, or choose another --out"
         )
     own = (*FILES, CHARTS)
     foreign = [name for name, kind in sorted(kinds.items()) if name not in own or kind != "file"]
-    if foreign:
-        more = f" and {len(foreign) - 4} more" if len(foreign) > 4 else ""
-        raise SetupError(
-            f"{folder}: holds what no comparison wrote: {', '.join(foreign[:4])}{more}; move it "
-            "away, or choose another with --out"
-        )
+    check_unoccupied(folder, "comparison", foreign, ours=ours)
     for each in (folder, *folder.absolute().parents):
         try:
             each.lstat()
@@ -327,7 +329,7 @@ def check_free(folder: Path, *, overwrite: bool) -> None:
 def write(folder: Path, document: Document) -> None:
     """Put compare.json and the reports into `folder`, all of them or none, in place of an older
     comparison. Raises SetupError."""
-    staging = folder / f".compare.{os.getpid()}.tmp"
+    staging = temporary_name(folder / "compare")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         try:

@@ -1,4 +1,4 @@
-"""What runs in a process of its own: the checks, each law written down before it is tried."""
+"""What runs in a process of its own: it finds the parts and checks them, law by law."""
 
 from __future__ import annotations
 
@@ -7,18 +7,100 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, NamedTuple, TextIO
 
 import torch
 
+from seqgen import plugins
 from seqgen.config import lay_over, read_override
 from seqgen.errors import PluginError, UsageError
-from seqgen.testing.check import ALONE, CHECKS, Target, find_targets, split_file
-from seqgen.testing.laws import Finding
+from seqgen.options import did_you_mean
+from seqgen.plugins import ROOMS
+from seqgen.testing.cell import CELL_LAWS, check_cell
+from seqgen.testing.check import ALONE, split_file
+from seqgen.testing.decoder import DECODER_LAWS, check_decoder
+from seqgen.testing.head import HEAD_LAWS, check_head
+from seqgen.testing.laws import Finding, Law, Report
+from seqgen.testing.tokenizer import TOKENIZER_LAWS, check_tokenizer
+
+
+class Check(NamedTuple):
+    """How the parts of a room are checked."""
+
+    check: Callable[..., Report]
+    laws: Sequence[Law[Any]]
+
+
+CHECKS = {
+    "cells": Check(check_cell, CELL_LAWS),
+    "heads": Check(check_head, HEAD_LAWS),
+    "tokenizers": Check(check_tokenizer, TOKENIZER_LAWS),
+    "decoders": Check(check_decoder, DECODER_LAWS),
+}
+
+NO_CHECK = f"there are checks for {', '.join(CHECKS)}, not for this kind"
 
 IMPORTED = "is imported"
 BUILT = "its options are right"
+
+
+class Target(NamedTuple):
+    """A part: its room and its name."""
+
+    room: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.room}.{self.name}"
+
+
+def find_targets(wanted: str) -> list[Target]:
+    """The parts that `wanted` means: `FILE.py`, `FILE.py:name`, `name` or `room.name`.
+
+    A file is imported, which runs it. Raises PluginError, UsageError.
+    """
+    plugins.load_installed()
+    path, name = split_file(wanted)
+    if path is None:
+        return [_registered(wanted)]
+    before = set(_all_parts())
+    plugins.load_files([str(path.resolve())])
+    new = [each for each in _all_parts() if each not in before]
+    if not new:
+        raise PluginError(
+            f'{path}: registers no part; put `@cells.register("my_name")` (or heads, tokenizers, '
+            "decoders) before the class"
+        )
+    chosen = [each for each in new if not name or each.name == name]
+    if not chosen:
+        near = did_you_mean(name, [each.name for each in new])
+        there = ", ".join(map(str, new))
+        raise UsageError(f"{path}: registers nothing called '{name}'{near} ({there})")
+    return chosen
+
+
+def _registered(wanted: str) -> Target:
+    room, dot, name = wanted.rpartition(".")
+    found = [each for each in _all_parts() if wanted in (each.name, str(each))]
+    if dot and room in ROOMS and not found:
+        near = did_you_mean(name, ROOMS[room].names())
+        raise UsageError(f"no {ROOMS[room].kind} named '{name}'{near}")
+    if not found:
+        near = did_you_mean(wanted, [each.name for each in _all_parts()])
+        raise UsageError(f"no part named '{wanted}'{near} (a file, or a name from seqgen list)")
+    if len(found) > 1:
+        choices = ", ".join(map(str, found))
+        raise UsageError(f"'{wanted}' is the name of several parts; say which: {choices}")
+    [target] = found
+    if target.room not in CHECKS:
+        raise UsageError(f"{target}: {NO_CHECK}")
+    return target
+
+
+def _all_parts() -> list[Target]:
+    return [Target(room, name) for room, registry in ROOMS.items() for name in registry.names()]
 
 
 def main(wanted: str, report: Path, settings: list[str]) -> None:
@@ -43,46 +125,41 @@ def _check_all(wanted: str, settings: list[str], file: TextIO) -> None:
     try:
         targets = find_targets(wanted)
     except PluginError as error:
-        _found(file, str(path), Finding(IMPORTED, "broken", str(error)))
+        _write(file, found=[str(path), IMPORTED, "broken", str(error)])
         return
     for target in targets:
-        laws = [law.name for law in CHECKS[target.room].laws] if target.room in CHECKS else []
-        _write(file, plan=[str(target), laws])
+        laws = CHECKS[target.room].laws if target.room in CHECKS else ()
+        _write(file, plan=[str(target), [law.name for law in laws]])
     options = lay_over({}, [read_override(each, "--set") for each in settings])
     for target in targets:
-        _check(file, target, options)
+        if target.room in CHECKS:
+            _check(file, target, options)
+        else:
+            _write(file, found=[str(target), "a check", "not tried", NO_CHECK])
 
 
 def _check(file: TextIO, target: Target, options: dict[str, Any]) -> None:
     part, process = str(target), os.getpid()
-    if target.room not in CHECKS:
-        reason = f"there are checks for {', '.join(CHECKS)}, not for this kind"
-        _found(file, part, Finding("a check", "not tried", reason))
-        return
 
     def watch(law: str, finding: Finding | None) -> None:
         if os.getpid() != process:  # a copy, which must not check everything once more
             says = "it forks, and the copy returns into the program; end a copy by os._exit"
-            _found(file, part, Finding(ALONE, "broken", says))
+            _write(file, found=[part, ALONE, "broken", says])
             os.killpg(0, signal.SIGKILL)
         if finding is None:
             _write(file, at=[part, law])
         else:
-            _found(file, part, finding)
+            _write(file, found=[part, finding.law, finding.outcome, finding.says])
 
     try:
         CHECKS[target.room].check(target.name, watch=watch, **options)
     except ValueError as error:
         says = f"{error}; say it with --set, such as --set hidden_size=8"
-        _found(file, part, Finding(BUILT, "broken", says))
+        _write(file, found=[part, BUILT, "broken", says])
     left = [each.name for each in threading.enumerate() if not each.daemon]
     if len(left) > 1:
         says = f"a thread that it started runs on ({left[1]}) and keeps the program from ending; "
-        _found(file, part, Finding(ALONE, "broken", f"{says}join it, or make it a daemon"))
-
-
-def _found(file: TextIO, part: str, finding: Finding) -> None:
-    _write(file, found=[part, finding.law, finding.outcome, finding.says])
+        _write(file, found=[part, ALONE, "broken", f"{says}join it, or make it a daemon"])
 
 
 def _write(file: TextIO, **event: Any) -> None:

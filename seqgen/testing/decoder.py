@@ -20,7 +20,7 @@ from seqgen.decoders import (
 )
 from seqgen.errors import DecodeError
 from seqgen.state import State, reorder
-from seqgen.testing.laws import BreachError, Law, Report, Watch, told, try_laws, unwatched
+from seqgen.testing.laws import BreachError, Law, Report, Watch, describe, try_laws, unwatched
 from seqgen.testing.small_parts import BUILT, require_contract, small_part
 
 VOCAB = 5
@@ -196,7 +196,8 @@ def _nan_refused(case: DecoderCase) -> None:
             continue
         except Exception as error:
             raise BreachError(
-                f"a score of {fault} must be refused with a DecodeError, but raised {told(error)}"
+                f"a score of {fault} must be refused with a DecodeError, "
+                f"but raised {describe(error)}"
             ) from None
         raise BreachError(
             f"a score of {fault} was taken without a word; call `decoders.check_scores` on what "

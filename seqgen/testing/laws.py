@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import traceback
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, Literal, TypeVar
+from typing import Generic, Literal, TypeVar
+
+from seqgen.files import local_path
 
 Outcome = Literal["kept", "broken", "not tried"]
 
@@ -24,11 +25,20 @@ class NotTriedError(Exception):
 
 
 @dataclass(frozen=True)
+class Finding:
+    """What trying a law has found; `says` is a sentence unless it is kept."""
+
+    law: str
+    outcome: Outcome
+    says: str = ""
+
+
+@dataclass(frozen=True)
 class Law(Generic[C]):
     """A statement about every part of a kind. `test(case)` raises BreachError where it fails.
 
-    `advice` says what to do where the part itself raises an error while it is tested. Nothing is
-    tried while a law that it `needs` is not kept: it would only say the same again.
+    `advice` says what to do if the part itself raises an error while it is tested. A law is not
+    tried unless those that it `needs` are kept: it would only say the same again.
     """
 
     name: str
@@ -41,7 +51,7 @@ class Law(Generic[C]):
         import torch  # not above: the command line reads reports without it
 
         try:
-            # What a check draws and what it does to warnings and gradients stays in here.
+            # A check changes no random numbers, warnings or gradients outside.
             with torch.random.fork_rng(devices=[]), torch.enable_grad(), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 torch.manual_seed(1)
@@ -51,23 +61,14 @@ class Law(Generic[C]):
         except BreachError as breach:
             return Finding(self.name, "broken", str(breach))
         except Exception as error:  # the part is someone else's code
-            says = without_super(error) or f"{told(error)}: {self.advice}"
+            says = without_super(error) or f"{describe(error)}: {self.advice}"
             return Finding(self.name, "broken", says)
         return Finding(self.name, "kept")
 
 
 @dataclass(frozen=True)
-class Finding:
-    """What trying a law has found; `says` is a sentence unless it is kept."""
-
-    law: str
-    outcome: Outcome
-    says: str = ""
-
-
-@dataclass(frozen=True)
 class Report:
-    """What was found of a part, a finding for each law."""
+    """The findings about a part, one for each law."""
 
     part: str
     findings: tuple[Finding, ...]
@@ -78,7 +79,7 @@ class Report:
         return tuple(each for each in self.findings if each.outcome == "broken")
 
     def require(self) -> None:
-        """An AssertionError with a line for each broken law, if there is one."""
+        """Raises AssertionError, with a line for each broken law, if there is one."""
         if self.broken:
             lines = [f"{each.law}: {each.says}" for each in self.broken]
             head = f"{self.part} breaks {len(lines)} law{'s' if len(lines) > 1 else ''}"
@@ -86,75 +87,60 @@ class Report:
 
 
 Watch = Callable[[str, Finding | None], None]
-"""Called with the name of each law before it is tried (None), and again with what was found."""
+"""Called with the name of each law before it is tried (None), and again with the finding."""
 
 
 def unwatched(name: str, finding: Finding | None) -> None:
-    """Nobody looks on."""
+    """No observer."""
 
 
 def try_laws(part: str, laws: Sequence[Law[C]], case: C, watch: Watch) -> Report:
     """Try each of `laws`; none keeps the others from being tried, unless they need it."""
     found: list[Finding] = []
     roots: dict[str, str] = {}
-    """Of each law that is broken, or waits for a broken one, the law that is to be mended."""
+    """For each law that is broken, or blocked by a broken one, the law to fix first."""
     for law in laws:
         watch(law.name, None)
-        missing = [roots[name] for name in law.needs if name in roots]
-        if missing:
-            finding = Finding(law.name, "not tried", f"first mend: {missing[0]}")
+        blocking = [roots[name] for name in law.needs if name in roots]
+        if blocking:
+            finding = Finding(law.name, "not tried", f"blocked by: {blocking[0]}")
         else:
             finding = law.try_on(case)
-        if missing or finding.outcome == "broken":
-            roots[law.name] = missing[0] if missing else law.name
+        if blocking or finding.outcome == "broken":
+            roots[law.name] = blocking[0] if blocking else law.name
         found.append(finding)
         watch(law.name, finding)
     return Report(part, tuple(found))
 
 
 def without_super(error: BaseException) -> str:
-    """That a constructor leaves out that of its base, where this is why `error` was raised."""
+    """That a constructor does not call that of its base, if this is why `error` was raised."""
     if not isinstance(error, AttributeError):
         return ""
     frames = traceback.walk_tb(error.__traceback__)
     objects = [error.obj, *(frame.f_locals.get("self") for frame, _ in frames)]
     for kind in map(type, objects):
-        culprit = _forgetful(kind)
-        if culprit:
-            return f"{culprit}.__init__ does not call super().__init__(); make that its first line"
+        # The first class whose constructor calls none but has one to call.
+        constructors = [each for each in kind.__mro__ if "__init__" in vars(each)]
+        for each in constructors[:-2]:  # after the last but one there is only `object`
+            code = getattr(vars(each)["__init__"], "__code__", None)
+            if code is not None and "__init__" not in code.co_names:
+                name = f"{each.__name__}.__init__"
+                return f"{name} does not call super().__init__(); make that its first line"
     if "before Module.__init__() call" in str(error):
-        return f"{told(error)}: make super().__init__() the first line of the constructor"
+        return f"{describe(error)}: make super().__init__() the first line of the constructor"
     return ""
 
 
-def _forgetful(kind: type) -> str:
-    """The first class of `kind` and its bases whose constructor calls none but has one to call."""
-    constructors: list[tuple[str, Any]] = [
-        (each.__name__, vars(each)["__init__"]) for each in kind.__mro__ if "__init__" in vars(each)
-    ]
-    for name, constructor in constructors[:-2]:  # behind the last but one there is only `object`
-        code = getattr(constructor, "__code__", None)
-        if code is not None and "__init__" not in code.co_names:
-            return name
-    return ""
-
-
-def told(error: BaseException) -> str:
-    """`ValueError: what it says (my_cell.py:17)`, the last place that is the part's own."""
+def describe(error: BaseException) -> str:
+    """`ValueError: the message (my_cell.py:17)`, with the last place that is the part's own."""
     first = next(iter(str(error).strip().splitlines()), "")
     message = f"{type(error).__name__}: {first}" if first else type(error).__name__
-    ours = Path(__file__).parent
-    frames = [
-        frame
+    places = [
+        (Path(frame.filename), frame.lineno)
         for frame in traceback.extract_tb(error.__traceback__)
-        if ours not in Path(frame.filename).parents
-        and "site-packages" not in frame.filename
-        and Path(frame.filename).is_file()
+        if "site-packages" not in frame.filename
     ]
-    return f"{message} ({short(frames[-1].filename)}:{frames[-1].lineno})" if frames else message
-
-
-def short(filename: str) -> str:
-    """The path from the current folder where it is below it, else the path."""
-    inside = Path(filename).is_relative_to(Path.cwd())
-    return os.path.relpath(filename) if inside else filename
+    ours = Path(__file__).parent
+    own = [each for each in places if ours not in each[0].parents and each[0].is_file()]
+    return f"{message} ({local_path(own[-1][0])}:{own[-1][1]})" if own else message

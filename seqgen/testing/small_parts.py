@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from seqgen.options import options_of
 from seqgen.registry import Part, Registry, asked_for
 from seqgen.state import State, leaves
-from seqgen.testing.laws import BreachError, NotTriedError, told
+from seqgen.testing.laws import BreachError, NotTriedError, describe
 
 TOLERANCE = 1e-4
 
@@ -183,14 +183,14 @@ def require_same_device(read: Callable[[], Iterator[tuple[str, State]]], advice:
                     says = f"{what} is on {leaf.device} wherever the weights are"
                     raise BreachError(f"{says}; {advice}")
     except NotImplementedError as error:
-        raise NotTriedError(f"it needs numbers, not only shapes: {told(error)}") from None
+        raise NotTriedError(f"it needs numbers, not only shapes: {describe(error)}") from None
     except RuntimeError as error:
         if "meta tensor" in str(error):  # such as .item(), which is slow on a GPU but no mistake
-            raise NotTriedError(f"it needs numbers, not only shapes: {told(error)}") from None
+            raise NotTriedError(f"it needs numbers, not only shapes: {describe(error)}") from None
         if "device" not in str(error):
             raise
         says = "tensors of two devices meet where the weights are not on the CPU"
-        raise BreachError(f"{says}: {told(error)}; {advice}") from None
+        raise BreachError(f"{says}: {describe(error)}; {advice}") from None
 
 
 _REGISTRIES = {"_parameters", "_buffers", "_modules"}

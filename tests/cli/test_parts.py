@@ -21,7 +21,7 @@ from seqgen.data import corpora
 from seqgen.data.corpora import TinyShakespeare
 from seqgen.plugins import ROOMS, load_files
 from seqgen.recipe import recipe_schema
-from seqgen.testing.check import CHECKS
+from seqgen.testing.child import CHECKS
 
 
 @pytest.mark.parametrize("kind", [None, *ROOMS])

@@ -1,5 +1,6 @@
 """The kind `text`: streams of epochs, windows of training, exact held-out lanes, and parts."""
 
+import hashlib
 from fractions import Fraction
 
 import pytest
@@ -444,6 +445,9 @@ def test_a_tokenizer_that_samples_reads_each_epoch_anew(make, doubling, windows)
 
 
 def test_a_corpus_is_read_unless_there_is_a_path(make):
+    [(name, digest)] = make(b"\xef\xbb\xbfabc\r\n" * 20).fingerprint().items()
+    assert name.endswith("text.txt")
+    assert digest == hashlib.sha256(b"\xef\xbb\xbfabc\r\n" * 20).hexdigest()
     made = data.build({"name": "text", "corpus": "unicode_names"}, seed=1)
     assert list(made.fingerprint()) == ["unicode_names"]
     assert training_text(made).startswith("SPACE\nEXCLAMATION MARK\n")

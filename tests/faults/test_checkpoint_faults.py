@@ -76,7 +76,7 @@ def test_another_machine_is_a_warning_that_the_bytes_may_differ(copied_run, comm
     assert ended.code == 0, ended.err
     for key, value in before.items():
         assert f"{key} was {value} and is " in ended.err
-    assert "not the same run to the last bit" in ended.err
+    assert "results will not be bitwise identical" in ended.err
 
 
 def test_the_same_number_of_other_tokens_is_refused(copied_run, refused):

@@ -8,6 +8,7 @@ import random
 import shutil
 import stat
 import subprocess
+import sys
 import warnings
 from pathlib import Path
 
@@ -16,16 +17,18 @@ import pytest
 from seqgen.cli.displays import Display
 from seqgen.conclusion import read_result
 from seqgen.errors import SeqgenError, SetupError
+from seqgen.files import write_file
 from seqgen.reports import write_report
 from seqgen.reports.run_files import read_run
 from seqgen.run import RunRequest, run
-from seqgen.run_directory import FILES, RunDirectory
+from seqgen.run_directory import FILES, REPORT, RunDirectory
 from seqgen.trained import TrainedRun
 from seqgen.training.checkpoint import Checkpoints
 
 
-def resume(folder, *overrides):
-    return run(RunRequest(str(folder), overrides, resume=True), lambda plan: None)
+def resume(folder, *overrides, report=False):
+    request = RunRequest(str(folder), overrides, resume=True, report=report)
+    return run(request, lambda plan: None)
 
 
 def contents(folder):
@@ -37,9 +40,9 @@ def copied_pairs(pairs_run, tmp_path):
     return Path(shutil.copytree(pairs_run, tmp_path / "run"))
 
 
-@pytest.mark.parametrize("umask", [0o077, 0o002])
-def test_the_modes_of_all_files_follow_the_umask(umask, command, place, pairs_run):
+def test_the_modes_of_all_files_follow_the_umask(command, place, pairs_run):
     overrides = [f"data.path={pairs_run.parent / 'pairs.tsv'}", "train.max_steps=2"]
+    umask = 0o027  # something else for each: the user, the group and others
     before, old = set(place.folder.rglob("*")), os.umask(umask)
     try:
         for words in (
@@ -66,7 +69,7 @@ def test_what_a_killed_end_lacks_is_made_when_it_goes_on(name, copied_pairs):
     before = contents(copied_pairs)
     (copied_pairs / name).unlink()
     (copied_pairs / f".{name}.123.tmp").write_text("half")
-    resume(copied_pairs)
+    resume(copied_pairs, report=name in REPORT)
     assert contents(copied_pairs) == before
 
 
@@ -113,31 +116,28 @@ class TestDisks:
 
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() != 0, reason="becomes another person")
 @pytest.mark.parametrize(("umask", "code"), [(0o022, 7), (0o002, 0)])
-def test_a_folder_of_someone_else(umask, code, memory_folder):
+def test_a_folder_of_someone_else(umask, code, memory_folder, fork):
     """It can be written by those who may, such as a group."""
     nobody, before = 65534, os.umask(umask)
+
+    def write():
+        os.setgroups([])
+        os.setgid(nobody)
+        os.setuid(nobody)
+        try:
+            with directory.locked():
+                write_file(directory.result, "[]")
+        except SetupError as error:
+            sys.exit(error.exit_code)
+
     try:
         memory_folder.chmod(0o755)
         directory = RunDirectory(memory_folder / "run")
         with directory.locked():
-            directory.write(directory.result, "{}")
+            write_file(directory.result, "{}")
         for path in (directory.folder, *directory.folder.iterdir()):
             os.chown(path, 0, nobody)
-        with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
-            child = os.fork()
-        if child == 0:
-            try:
-                os.setgroups([])
-                os.setgid(nobody)
-                os.setuid(nobody)
-                with directory.locked():
-                    directory.write(directory.result, "[]")
-                os._exit(0)
-            except SetupError as error:
-                os._exit(error.exit_code)
-            finally:
-                os._exit(1)
-        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == code
+        assert fork(write).wait() == code
         assert directory.result.read_text() == ("[]" if code == 0 else "{}")
     finally:
         os.umask(before)
@@ -285,9 +285,7 @@ class TestTypes:
 
 
 def test_a_log_of_brackets_is_cut_back_and_remarked_on(copied_run):
-    data = (
-        f"data.path={next(iter(json.loads((copied_run / 'manifest.json').read_bytes())['data']))}"
-    )
+    data = f"data.path={data_of(copied_run)}"
     with (copied_run / "metrics.jsonl").open("a") as log:
         log.write("[" * 100_000 + '\n{"event": "train", "step": "x"}\n')
     write_report(copied_run)
