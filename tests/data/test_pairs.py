@@ -8,15 +8,7 @@ import torch
 from seqgen.data import Example, LabelledData, PairsData, data
 from seqgen.data.pairs import PairRow, changed, without_empty
 from seqgen.data.text_files import TextFile
-from seqgen.tokenizers import (
-    BOS,
-    EOS,
-    PAD,
-    UNK,
-    CharTokenizer,
-    WholeTokenizer,
-    WordTokenizer,
-)
+from seqgen.tokenizers import BOS, EOS, PAD, UNK, CharTokenizer, WholeTokenizer, WordTokenizer
 
 FEATURES = ("source", "target", "features")
 

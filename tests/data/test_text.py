@@ -10,14 +10,7 @@ from hypothesis import strategies as st
 
 from seqgen.data import TextSize, data
 from seqgen.data.batches import Epochs
-from seqgen.data.text import (
-    SHORTEST_LANE,
-    WINDOW,
-    Lanes,
-    RandomWindows,
-    StreamSplit,
-    resized,
-)
+from seqgen.data.text import SHORTEST_LANE, WINDOW, Lanes, RandomWindows, StreamSplit, resized
 from seqgen.errors import DataError
 from seqgen.tokenizers import BOS, UNK, CharTokenizer, WordTokenizer
 
