@@ -277,7 +277,6 @@ class RowData(PartFiles, Data[B], ABC, Generic[T, B]):
                 yield f"{part.name}: of the {name} part, {both}, too"
 
     def _divided(self) -> dict[PartName, Part[T] | None]:
-        """The parts of the one text."""
         files = self.read_undivided()
         if len(files) > 1:
             raise DataError(f"{self.path}: fits {len(files)} files, but rows come from one")
@@ -294,7 +293,6 @@ class RowData(PartFiles, Data[B], ABC, Generic[T, B]):
         return dict(zip(PART_NAMES, made, strict=True))
 
     def _read(self, name: PartName, paths: Sequence[Path]) -> Part[T] | None:
-        """The rows of the files of a part."""
         if not paths:
             return None
         files = [*map(self.read, paths)]

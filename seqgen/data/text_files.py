@@ -171,7 +171,6 @@ def _chunks(kind: str, content: bytes, name: str) -> Iterator[bytes]:
 
 
 def _zstd_chunks(content: bytes, name: str) -> Iterator[bytes]:
-    """By the package zstandard."""
     if importlib.util.find_spec("zstandard") is None:
         raise DataError(f"{name}: this is a zstd file; `pip install zstandard` lets seqgen read it")
     decompressor = importlib.import_module("zstandard").ZstdDecompressor()
@@ -220,7 +219,6 @@ def _advice(content: bytes, error: UnicodeError, reading: Reading | None) -> str
 
 
 def _helps(encoding: str, reading: Reading | None) -> str:
-    """How to read a text that is in another encoding."""
     return "save the file as UTF-8" if reading is None else f"encoding: {encoding} reads it"
 
 
