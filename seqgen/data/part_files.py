@@ -126,7 +126,7 @@ class PartFiles(ABC):  # noqa: B024
                 found[part] = tuple(file for place in places for file in _expanded(place))
             else:
                 found[part] = _usual_file(self.path, part, Path(usual))
-        if not found["train"]:
+        if self.path is not None and not found["train"]:
             usual = self.usual_files[0]
             raise DataError(f"{self.path}: has no {usual}; data.train=NAME says what is read")
         return found
