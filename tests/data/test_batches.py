@@ -169,15 +169,6 @@ def test_batches_by_tokens_stay_below_the_limit(lengths, batch_tokens, epoch):
         assert len(rows) == 1 or padded_tokens(lengths, rows) <= batch_tokens
 
 
-@settings(deadline=None)
-@given(LENGTHS, st.sampled_from([None, 40]), st.lists(st.integers(0, 90), max_size=8))
-def test_rows_depend_on_the_seed_and_the_step_alone(lengths, batch_tokens, steps):
-    used = Buckets(lengths, 4, batch_tokens, seed=3)
-    for step in steps:
-        fresh = Buckets(lengths, 4, batch_tokens, seed=3)
-        assert used.rows(step).tolist() == fresh.rows(step).tolist()
-
-
 def test_epochs_and_seeds_differ_in_their_order_and_in_which_equal_rows_share_a_batch():
     lengths = [(1 + i % 3,) for i in range(60)]
     buckets = Buckets(lengths, 5, seed=1)

@@ -118,12 +118,6 @@ def test_it_is_the_same_in_every_python(name):
     assert corpora.build(name).read().sha256 == SHA256[name]
 
 
-def test_names():
-    text = corpora.build("unicode_names").read().text
-    assert text.startswith("SPACE\nEXCLAMATION MARK\n")
-    assert (len(text), text.count("\n")) == (2_564_680, 95_156)
-
-
 def test_categories_are_those_of_characters_with_a_name_of_their_own():
     found = rows("unicode_categories")
     categories = dict(found)
