@@ -52,8 +52,8 @@ class ScoredAttention(Attention, ABC):
         a = softmax over the real tokens j of score(q, m_j)      c = sum_j a_j m_j
         read = tanh(W [c; q] + b)
 
-    with q for the cell's output and m for the memory. A subclass says what a score is. The row of
-    an empty source has weights of zero, and reads c = 0.
+    with q for the cell's output and m for the memory. A subclass says what the keys or the scores
+    are. The row of an empty source has weights of zero, and reads c = 0.
     """
 
     def __init__(self, query_size: int, memory_size: int) -> None:
@@ -66,9 +66,10 @@ class ScoredAttention(Attention, ABC):
         self.output_size = query_size
         self.combine = nn.Linear(memory_size + query_size, query_size)
 
-    @abstractmethod
     def scores(self, queries: Tensor, keys: Tensor) -> Tensor:
-        """`[batch, time, query]` and what `keys` returned to `[batch, time, source_time]`."""
+        """`[batch, time, query]` and what `keys` returned to `[batch, time, source_time]`; by
+        default their products."""
+        return torch.bmm(queries, keys.to(queries.dtype).transpose(1, 2))
 
     def forward(
         self, queries: Tensor, keys: Tensor, memory: Tensor, mask: Tensor
@@ -119,9 +120,6 @@ class DotAttention(ScoredAttention):
                 f"{query_size} and {memory_size} numbers; `general` maps one to the other"
             )
 
-    def scores(self, queries: Tensor, keys: Tensor) -> Tensor:
-        return torch.bmm(queries, keys.to(queries.dtype).transpose(1, 2))
-
 
 @attentions.register("general")
 class GeneralAttention(ScoredAttention):
@@ -134,9 +132,6 @@ class GeneralAttention(ScoredAttention):
     def keys(self, memory: Tensor) -> Tensor:
         """W m, `[batch, source_time, query]`."""
         return cast(Tensor, self.of_memory(memory))
-
-    def scores(self, queries: Tensor, keys: Tensor) -> Tensor:
-        return torch.bmm(queries, keys.to(queries.dtype).transpose(1, 2))
 
 
 @attentions.register("none")

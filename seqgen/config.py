@@ -32,25 +32,20 @@ from seqgen.options import (
 from seqgen.registry import plain
 from seqgen.yaml_io import Document, Mark, load_document, parse_value
 
-PLANS = "compare"
-"""The folder among the recipes that holds plans of comparisons."""
-
+_PLANS = "compare/"  # the folder among the recipes that holds plans of comparisons
 T = TypeVar("T")
 
 
 def bundled_recipes() -> dict[str, Path]:
     """The recipes that come with seqgen, by bare name such as `lectures/char_lstm_cell`."""
-    return {name: path for name, path in _bundled_files().items() if _plan_name(name) is None}
+    files = _bundled_files()
+    return {name: path for name, path in files.items() if not name.startswith(_PLANS)}
 
 
 def bundled_plans() -> dict[str, Path]:
     """The plans of comparisons that come with seqgen, by bare name such as `language_model`."""
-    named = ((_plan_name(name), path) for name, path in _bundled_files().items())
-    return {name: path for name, path in named if name is not None}
-
-
-def _plan_name(name: str) -> str | None:
-    return name.removeprefix(f"{PLANS}/") if name.startswith(f"{PLANS}/") else None
+    files = _bundled_files()
+    return {name.removeprefix(_PLANS): files[name] for name in files if name.startswith(_PLANS)}
 
 
 def _bundled_files() -> dict[str, Path]:
@@ -109,7 +104,7 @@ class Override:
         if self.places is None:
             return str(self)
         mark = _nearest(self.places, path[len(self.path) :], at_key=at_key)
-        return f"{self.file}:{mark.line}:{mark.column}"
+        return f"{self.file}:{mark}"
 
     def __str__(self) -> str:
         return f"{self.label} {self.text}"
@@ -153,10 +148,9 @@ def read_value_file(name: str, whole: str) -> Document:
 
 def path_of(key: str) -> KeyPath:
     """`model.cells.0.name` as a path; steps that are numbers are places in lists."""
-    steps = key.strip().split(".")
-    is_index = [each.isascii() and each.isdecimal() and len(each) < 10 for each in steps]
     return tuple(
-        int(step) if number else step for step, number in zip(steps, is_index, strict=True)
+        int(step) if step.isascii() and step.isdecimal() and len(step) < 10 else step
+        for step in key.strip().split(".")
     )
 
 
@@ -232,7 +226,9 @@ class ConfigFile:
         """
         message = f"{dotted(error.path)}: {error.message}" if error.path else error.message
         if error.first is not None:
-            message += f"; the first is {self._place_of_first(error.first)}"
+            first, mark = self._last_override(error.first), _nearest(self.document, error.first)
+            where = f"that of {first.place(error.first)}" if first else f"at {mark}"
+            message += f"; the first is {where}"
         override = self._last_override(error.path)
         if override:
             return RecipeError(f"{override.place(error.path, at_key=error.at_key)}: {message}")
@@ -243,19 +239,12 @@ class ConfigFile:
                 return RecipeError(f"{inside[-1]}: {message}")
             message += f" (with {' and '.join(str(each) for each in inside)})"
         mark = _nearest(self.document, error.path, at_key=error.at_key)
-        return RecipeError(f"{self.name}:{mark.line}:{mark.column}: {message}")
-
-    def _place_of_first(self, path: KeyPath) -> str:
-        override = self._last_override(path)
-        if override:
-            return f"that of {override.place(path)}"
-        mark = _nearest(self.document, path)
-        return f"at {mark.line}:{mark.column}"
+        return RecipeError(f"{self.name}:{mark}: {message}")
 
     def _last_override(self, path: KeyPath) -> Override | None:
         """The override that decides what is at `path`, if one does."""
-        found = (each for each in self.overrides if path[: len(each.path)] == each.path)
-        return max(enumerate(found), default=(0, None), key=operator.itemgetter(0))[1]
+        latest = reversed(self.overrides)
+        return next((each for each in latest if path[: len(each.path)] == each.path), None)
 
 
 def _nearest(document: Document, path: KeyPath, *, at_key: bool = False) -> Mark:

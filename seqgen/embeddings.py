@@ -37,9 +37,9 @@ class Embedding(nn.Module, ABC):
     def table(self) -> Tensor:
         """The vectors of all tokens, `[vocab, output_size]`; a parameter where they are learned."""
 
-    @abstractmethod
     def forward(self, tokens: Tensor) -> Tensor:
-        """`[...] -> [..., output_size]`."""
+        """`[...] -> [..., output_size]`, the rows of the table."""
+        return functional.embedding(tokens, self.table())
 
     def initialise(self, facts: Facts) -> None:
         """Start a new run from what is known of the vocabulary; never called on loaded weights."""
@@ -61,9 +61,6 @@ class LearnedEmbedding(Embedding):
     def table(self) -> Tensor:
         return self.weight
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        return functional.embedding(tokens, self.weight)
-
 
 @embeddings.register("one_hot")
 class OneHot(Embedding):
@@ -78,9 +75,6 @@ class OneHot(Embedding):
 
     def table(self) -> Tensor:
         return self.identity
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        return functional.embedding(tokens, self.identity)
 
 
 @embeddings.register("pretrained")
@@ -110,32 +104,24 @@ class PretrainedEmbedding(Embedding):
     def table(self) -> Tensor:
         return self.weight
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        return functional.embedding(tokens, self.weight)
-
     @torch.no_grad()
     def initialise(self, facts: Facts) -> None:
         """Put the vectors of the file into the table. Raises DataError."""
-        forms = [_forms(piece) for piece in facts.pieces]
-        words = {form for each in forms for form in each}
+        # The ways to write each piece, the best first.
+        forms = [(piece, piece.strip(), piece.strip().lower()) for piece in facts.pieces]
+        words = {form for each in forms for form in each if form}
         vectors, duplicates = read_vectors(self.path, words, self.output_size)
         rows: dict[int, Vector] = {}
         for token, each in enumerate(forms):
-            form = next((form for form in each if form in vectors), None)
-            if form is not None:
-                rows[token] = vectors[form]
+            known = [vectors[form] for form in each if form in vectors]
+            if known:
+                rows[token] = known[0]
         if not rows:
             raise DataError(f"{self.path}: has no vector for any token of the vocabulary")
         found = torch.stack([torch.from_numpy(row) for row in rows.values()])
         self.weight.mul_(found.std(correction=0).item())
         self.weight[torch.tensor(list(rows), device=self.weight.device)] = found.to(self.weight)
         _report(self.path, facts, rows, duplicates)
-
-
-def _forms(piece: str) -> tuple[str, ...]:
-    """Ways to write a piece, the best first."""
-    plain = piece.strip()
-    return tuple(form for form in dict.fromkeys((piece, plain, plain.lower())) if form)
 
 
 def _report(path: Path, facts: Facts, rows: dict[int, Vector], duplicates: int) -> None:
@@ -152,7 +138,6 @@ def _report(path: Path, facts: Facts, rows: dict[int, Vector], duplicates: int) 
 
 
 # Reading word vectors from a text file, as GloVe and fastText write them.
-
 
 Vector = NDArray[np.float32]
 _NUMBER = re.compile(rb"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")

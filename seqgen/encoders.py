@@ -251,19 +251,15 @@ class TokenVectors(nn.Module):
         """Also after the ends of rows, where the vectors mean nothing."""
         vectors: Tensor = self.embedding(sources.values)
         if self.letters is not None:
-            vectors = torch.cat([vectors, self._spelt(self.letters, sources)], 2)
+            if sources.letters is None or sources.letter_lengths is None:
+                raise ValueError("`sources` must have the letters of each token, but has none")
+            # Only the real tokens, as rows of a batch of their own; zeros stand in padding.
+            mask = real(sources.lengths, sources.values.shape[1])
+            spelt = Sources(sources.letters[mask], sources.letter_lengths[mask])
+            summary: Tensor = self.letters(spelt).summary
+            zeros = summary.new_zeros(*mask.shape, summary.shape[1])
+            vectors = torch.cat([vectors, zeros.index_put((mask,), summary)], 2)
         return cast(Tensor, self.dropout(vectors))
-
-    def _spelt(self, letters: nn.Module, sources: Sources) -> Tensor:
-        """The summary of each token's letters, `[batch, source_time, summary]`; zero in padding."""
-        if sources.letters is None or sources.letter_lengths is None:
-            raise ValueError("`sources` must have the letters of each token, but has none")
-        mask = real(sources.lengths, sources.values.shape[1])
-        # Only the real tokens, as rows of a batch of their own.
-        spelt = Sources(sources.letters[mask], sources.letter_lengths[mask])
-        summary: Tensor = letters(spelt).summary
-        joined = summary.new_zeros(*mask.shape, summary.shape[1])
-        return joined.index_put((mask,), summary)
 
 
 def unless_full(lengths: Tensor, time: int) -> Tensor | None:

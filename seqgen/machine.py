@@ -86,8 +86,8 @@ def memory_for(what: str) -> Iterator[None]:
 
 @contextmanager
 def double_precision() -> Iterator[None]:
-    """A context in which new numbers are double ones where nothing else is said: for the states of
-    models that are in double precision. It concerns all threads of the process."""
+    """A context in which new tensors are of float64 by default: for the states of models that are
+    in double precision. It concerns all threads of the process."""
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
     try:

@@ -20,14 +20,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Annotated, Any
 
-from pydantic import (
-    ConfigDict,
-    Field,
-    PydanticSchemaGenerationError,
-    TypeAdapter,
-    ValidationError,
-    WrapValidator,
-)
+import pydantic
+from pydantic import Field, TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError
 
 KeyPath = tuple[str | int, ...]
@@ -37,8 +31,8 @@ REQUIRED: Any = inspect.Parameter.empty
 class OptionError(ValueError):
     """A value that an option cannot take: where in the tree, and what would be right.
 
-    `at_key` says that the key is wrong and not its value, `first` where it stands for the first
-    time what may be there only once.
+    `at_key` says that the key is wrong and not its value; `first` is where a value that may be
+    there only once stands for the first time.
     """
 
     def __init__(
@@ -59,12 +53,9 @@ class Checker(ABC):
         """The checked value. Raises OptionError if it is none, with its `path`."""
 
     @abstractmethod
-    def schema(self) -> dict[str, Any]:
-        """The JSON Schema of what `check` accepts, which may refer to `$defs`."""
-
-    @abstractmethod
-    def schema_without_name(self, default: object) -> dict[str, Any]:
-        """The JSON Schema of options alone, which mean those of `default`."""
+    def schema(self, default: object = None) -> dict[str, Any]:
+        """The JSON Schema of what `check` accepts, which may refer to `$defs`; with a `default`,
+        that of options without a name, which mean those of the default."""
 
     @abstractmethod
     def define(self, definitions: dict[str, Any]) -> None:
@@ -85,28 +76,29 @@ def without_none(annotation: Any) -> Any:
     return rest[0] if len(rest) == 1 else annotation
 
 
-def item_of(annotation: Any) -> Any:
-    """The item type of a list whose items are parts or sections, else None; bounds of its length,
-    as in `Annotated[tuple[X, ...], Field(min_length=1)]`, are looked through."""
-    bounded = typing.get_origin(annotation) is Annotated and not checker_of(annotation)
+def _inside(annotation: Any) -> tuple[str, Any]:
+    """What values of `annotation` are made of: a "part" of a checker, a "section" of options, a
+    "list" of such, a "mapping" to values, or "plain" ones."""
+    checker = checker_of(annotation)
+    if checker:
+        return "part", checker
+    if dataclasses.is_dataclass(annotation):
+        return "section", annotation
+    # Bounds of a length, as in `Annotated[tuple[X, ...], Field(min_length=1)]`, are looked through.
+    bounded = typing.get_origin(annotation) is Annotated
     bare = typing.get_args(annotation)[0] if bounded else annotation
-    if typing.get_origin(bare) not in (list, tuple, Sequence):
-        return None
-    item = next(iter(typing.get_args(bare)), None)
-    return item if checker_of(item) or dataclasses.is_dataclass(item) else None
+    origin, inner = typing.get_origin(bare), typing.get_args(bare)
+    if origin in (dict, Mapping) and inner and not bounded:
+        return "mapping", inner[1]
+    if origin in (list, tuple, Sequence) and inner and _inside(inner[0])[0] in ("part", "section"):
+        return "list", inner[0]
+    return "plain", annotation
 
 
-def any_list(annotation: Any) -> Any:
+def _any_list(annotation: Any) -> Any:
     """A list of anything, with the bounds that `annotation` has for its length."""
     bounds = getattr(annotation, "__metadata__", ())
     return Annotated[(list[Any], *bounds)] if bounds else list[Any]
-
-
-def value_of(annotation: Any) -> Any:
-    """The type of the values of a mapping, else None."""
-    if typing.get_origin(annotation) not in (dict, Mapping):
-        return None
-    return next(iter(typing.get_args(annotation)[1:]), None)
 
 
 _ENDLESS = 10_000
@@ -124,7 +116,7 @@ def check_plain(annotation: Any, value: object, path: KeyPath = ()) -> Any:
     """
     try:
         adapter = _adapter(annotation)
-    except PydanticSchemaGenerationError:
+    except pydantic.PydanticSchemaGenerationError:
         return value
     try:
         return adapter.validate_json(_json(value), strict=True)
@@ -145,13 +137,20 @@ def schema_of_plain(annotation: Any) -> dict[str, Any]:
         return {}
 
 
+def _with_leaves(value: Any, change: Callable[[Any], Any]) -> Any:
+    """A copy of a tree of mappings and lists with each leaf changed."""
+    if isinstance(value, dict):
+        return {key: _with_leaves(each, change) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_with_leaves(each, change) for each in value]
+    return change(value)
+
+
 def for_json(value: Any) -> Any:
     """`value` with null for each number that JSON cannot hold (NaN and the infinities)."""
-    if isinstance(value, dict):
-        return {key: for_json(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [for_json(each) for each in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    return _with_leaves(
+        value, lambda leaf: None if isinstance(leaf, float) and not math.isfinite(leaf) else leaf
+    )
 
 
 def shown(value: object) -> str:
@@ -164,24 +163,17 @@ def shown(value: object) -> str:
 
 def _json(value: object) -> str:
     """`value` as JSON. Integers that Python would not write out are cut to what no range has."""
-    try:
-        return json.dumps(value, default=str)
-    except ValueError:
-        return json.dumps(_cut(value), default=str)
 
+    def cut(leaf: Any) -> Any:
+        if isinstance(leaf, int) and leaf.bit_length() > _ENDLESS:
+            return 10**400 if leaf > 0 else -(10**400)
+        return leaf
 
-def _cut(value: object) -> object:
-    if isinstance(value, dict):
-        return {key: _cut(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_cut(each) for each in value]
-    if isinstance(value, int) and value.bit_length() > _ENDLESS:
-        return 10**400 if value > 0 else -(10**400)
-    return value
+    return json.dumps(_with_leaves(value, cut), default=str)
 
 
 def _adapter(annotation: Any) -> TypeAdapter[Any]:
-    config = ConfigDict(allow_inf_nan=False, arbitrary_types_allowed=True)
+    config = pydantic.ConfigDict(allow_inf_nan=False, arbitrary_types_allowed=True)
     return TypeAdapter(_bounded(annotation), config=config)
 
 
@@ -226,11 +218,11 @@ def _number(kind: type, extras: Iterable[Any]) -> Any:
         for limit in limits
         if getattr(limit, key, None) is not None
     }
-    least, most = RANGES[kind]
     if {"gt", "ge"} <= bounds.keys() and bounds["ge"] <= bounds["gt"]:
         del bounds["ge"]
-    own = {"ge": least} if not bounds.keys() & {"gt", "ge"} else {}
-    own |= {"le": most} if not bounds.keys() & {"lt", "le"} else {}
+    least, most = RANGES[kind]
+    own: dict[str, Any] = {} if bounds.keys() & {"gt", "ge"} else {"ge": least}
+    own |= {} if bounds.keys() & {"lt", "le"} else {"le": most}
     every = {**own, **bounds}
     words = " and ".join(
         f"{phrase} {_as_written(every[key])}" for key, phrase in _BOUNDS.items() if key in every
@@ -246,9 +238,7 @@ def _number(kind: type, extras: Iterable[Any]) -> Any:
                 raise PydanticCustomError("range", "{words}", {"words": words}) from None
             raise
 
-    return Annotated[
-        (kind, *extras, Field(ge=own.get("ge"), le=own.get("le")), WrapValidator(check))
-    ]
+    return Annotated[(kind, *extras, Field(**own), pydantic.WrapValidator(check))]
 
 
 def _as_written(number: float) -> str:
@@ -257,7 +247,7 @@ def _as_written(number: float) -> str:
 
 
 def _wanted(error: Any) -> str:
-    """What would have been right, as words that fit behind "must be"."""
+    """What would have been right, as words that fit after "must be"."""
     context = error.get("ctx", {})
     if error["type"] in _WANTED:
         return _WANTED[error["type"]].format(**context)
@@ -329,7 +319,11 @@ def check_options(
     checked = {}
     for name, option in options.items():
         if name in values:
-            value = _with_default_name(option, values[name])
+            value, checker = values[name], checker_of(option.annotation)
+            has_default = option.default is not REQUIRED and option.default is not None
+            if checker and has_default and isinstance(value, dict) and "name" not in value:
+                # Options without a name mean the default part: `optimizer: {eps: 1e-6}`.
+                value = {"name": checker.check(option.default).name, **value}
             checked[name] = check_value(option.annotation, value, (*path, name))
         elif option.default is REQUIRED:
             raise OptionError(path, f"`{name}` is missing; {owner} needs it")
@@ -343,22 +337,14 @@ def default_of(option: Option, path: KeyPath = ()) -> Any:
     annotation, default, place = option.annotation, option.default, path or (option.name,)
     if default is None:
         return None
-    if checker_of(annotation):
-        return check_value(annotation, default, place)
-    if dataclasses.is_dataclass(annotation) and default == typing.cast(Any, annotation)():
-        return check_value(annotation, {}, place)  # its own defaults may be parts
-    item = item_of(without_none(annotation))
-    return check_value(annotation, list(default), place) if checker_of(item) else default
-
-
-def _with_default_name(option: Option, value: object) -> object:
-    """Options without a name mean the default part: `optimizer: {eps: 1e-6}`."""
-    checker = checker_of(option.annotation)
-    if not checker or not isinstance(value, dict) or "name" in value:
-        return value
-    if option.default is REQUIRED or option.default is None:
-        return value
-    return {"name": checker.check(option.default, ()).name, **value}
+    kind, inner = _inside(without_none(annotation))
+    if kind == "section" and inner is annotation and default == inner():
+        default = {}  # its own defaults may be parts
+    elif kind == "list" and checker_of(inner):
+        default = list(default)
+    elif kind != "part":
+        return default
+    return check_value(annotation, default, place)
 
 
 def check_value(annotation: Any, value: object, path: KeyPath) -> Any:
@@ -366,57 +352,53 @@ def check_value(annotation: Any, value: object, path: KeyPath) -> Any:
     if value is None and type(None) in typing.get_args(annotation):
         return None
     annotation = without_none(annotation)
-    checker = checker_of(annotation)
-    if checker:
-        return checker.check(value, path)
-    if dataclasses.is_dataclass(annotation):
-        section = typing.cast(type[Any], annotation)
-        name = f"section '{dotted(path)}'"
-        checked = check_options(options_of(section), value, path, name)
+    kind, inner = _inside(annotation)
+    if kind == "part":
+        return inner.check(value, path)
+    if kind == "section":
+        checked = check_options(options_of(inner), value, path, f"section '{dotted(path)}'")
         try:
-            return section(**checked)
+            return inner(**checked)
         except ValueError as error:
             raise OptionError(path, str(error)) from None
-    item, of_mapping = item_of(annotation), value_of(annotation)
-    if item is not None:
-        check_plain(any_list(annotation), value, path)
+    if kind == "list":
+        check_plain(_any_list(annotation), value, path)
         items = typing.cast(list[Any], value)
-        return tuple(check_value(item, each, (*path, i)) for i, each in enumerate(items))
-    if of_mapping is not None:
+        return tuple(check_value(inner, each, (*path, i)) for i, each in enumerate(items))
+    if kind == "mapping":
         if not isinstance(value, dict):
             raise OptionError(path, f"must be a mapping, but is {shown(value)}")
-        return {key: check_value(of_mapping, each, (*path, key)) for key, each in value.items()}
+        return {key: check_value(inner, each, (*path, key)) for key, each in value.items()}
     return check_plain(annotation, value, path)
 
 
 def schema_of(annotation: Any) -> dict[str, Any]:
     """The JSON Schema of what `check_value` accepts for `annotation`."""
-    inner = without_none(annotation)
-    checker = checker_of(inner)
-    item, value = item_of(inner), value_of(inner)
-    if checker:
-        schema = checker.schema()
-    elif dataclasses.is_dataclass(inner):
-        schema = schema_of_options(options_of(typing.cast(type[Any], inner)))
-    elif item is not None:
-        schema = {**schema_of_plain(any_list(inner)), "items": schema_of(item)}
-    elif value is not None:
-        schema = {"type": "object", "additionalProperties": schema_of(value)}
-    else:
+    bare = without_none(annotation)
+    kind, inner = _inside(bare)
+    if kind == "plain":
         return schema_of_plain(annotation)
-    return schema if inner is annotation else {"anyOf": [schema, {"type": "null"}]}
+    if kind == "part":
+        schema = inner.schema()
+    elif kind == "section":
+        schema = schema_of_options(options_of(inner))
+    elif kind == "list":
+        schema = {**schema_of_plain(_any_list(bare)), "items": schema_of(inner)}
+    else:
+        schema = {"type": "object", "additionalProperties": schema_of(inner)}
+    return schema if bare is annotation else {"anyOf": [schema, {"type": "null"}]}
 
 
 def define_checkers(options: Mapping[str, Option], definitions: dict[str, Any]) -> None:
     """Let every checker among the annotations of `options` put in its definition."""
     for option in options.values():
-        inner = without_none(option.annotation)
-        item = item_of(inner) or value_of(inner) or inner
-        checker = checker_of(item)
-        if checker:
-            checker.define(definitions)
-        elif dataclasses.is_dataclass(item):
-            define_checkers(options_of(typing.cast(type[Any], item)), definitions)
+        kind, inner = _inside(without_none(option.annotation))
+        if kind in ("list", "mapping"):
+            kind, inner = _inside(inner)
+        if kind == "part":
+            inner.define(definitions)
+        elif kind == "section":
+            define_checkers(options_of(inner), definitions)
 
 
 def schema_of_options(options: Mapping[str, Option]) -> dict[str, Any]:
@@ -426,8 +408,7 @@ def schema_of_options(options: Mapping[str, Option]) -> dict[str, Any]:
         properties[name] = schema_of(option.annotation)
         checker = checker_of(option.annotation)
         if checker and option.default is not REQUIRED and option.default is not None:
-            unnamed = checker.schema_without_name(option.default)
-            properties[name] = {"anyOf": [properties[name], unnamed]}
+            properties[name] = {"anyOf": [properties[name], checker.schema(option.default)]}
         if isinstance(option.default, str | int | float | bool):
             properties[name] = {**properties[name], "default": option.default}
     required = [name for name, option in options.items() if option.default is REQUIRED]

@@ -110,7 +110,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 class Entry:
     """A registered part: what makes it, the options of that signature, and where it stands.
 
-    `options` are its own, and behind them those that all parts of the kind have.
+    `options` are its own, and after them those that all parts of the kind have.
     """
 
     factory: Callable[..., Any]
@@ -142,20 +142,22 @@ class Part(Generic[T]):
         A ValueError of its constructor becomes an OptionError that knows the place. Raises
         PluginError if what is registered returns None.
         """
-        entry = self.registry.entry(self.name)
+        registry, entry = self.registry, self.registry.entry(self.name)
+        kind, finishing = registry.kind, registry.finishing
         for name in entry.needed - supplied.keys():
-            owner = f"{self.registry.kind} '{self.name}'"
-            raise OptionError(self.path, f"{owner} needs a `{name}`, which there is none of here")
+            what = f"{kind} '{self.name}' needs a `{name}`, which there is none of here"
+            raise OptionError(self.path, what)
         wanted = {name: supplied[name] for name in entry.supplied if name in supplied}
-        own = {key: each for key, each in self.options.items() if key not in self.registry.common}
+        common = {key: self.options[key] for key in registry.common}
+        own = {key: each for key, each in self.options.items() if key not in common}
         try:
-            made = entry.factory(**own, **wanted)
+            made: T = entry.factory(**own, **wanted)
             if made is None:
-                kind = self.registry.kind
-                raise PluginError(
-                    f"{entry.where}: the {kind} '{self.name}' returned None, no {kind}"
-                )
-            return self.registry.finish(made, self.options, supplied)
+                what = f"the {kind} '{self.name}' returned None, no {kind}"
+                raise PluginError(f"{entry.where}: {what}")
+            if finishing is None:
+                return made
+            return finishing(made, **common, **asked_for(finishing, supplied))
         except OptionError:
             raise
         except ValueError as error:
@@ -173,7 +175,7 @@ class Registry(Checker, Generic[T]):
     `supplied`: sizes and the like that the program knows and hands over when it builds.
 
     `finishing(part, options...) -> part` is called with each part that was made. The parameters
-    behind its first are options that all parts of this kind have in `common`, or supplied.
+    after its first are options that all parts of this kind have in `common`, or supplied.
     """
 
     def __init__(
@@ -187,7 +189,7 @@ class Registry(Checker, Generic[T]):
         self.kind = kind
         self.room = room or f"{kind}s"
         self._supplied = frozenset(supplied)
-        self._finishing = finishing
+        self.finishing = finishing
         every = list(options_of(finishing).items())[1:] if finishing else []
         self.common = {key: option for key, option in every if key not in self._supplied}
         self._entries: dict[str, Entry] = {}
@@ -199,10 +201,8 @@ class Registry(Checker, Generic[T]):
         def enter(factory: F) -> F:
             where = place_of(factory)
             if name in self._entries:
-                taken = self._entries[name].where
-                raise PluginError(
-                    f"{where}: the {self.kind} name '{name}' is taken by {taken}; choose another"
-                )
+                taken = f"is taken by {self._entries[name].where}; choose another"
+                raise PluginError(f"{where}: the {self.kind} name '{name}' {taken}")
             every = options_of(factory)
             supplied = self._supplied & every.keys()
             if "name" in every:
@@ -219,13 +219,6 @@ class Registry(Checker, Generic[T]):
             return factory
 
         return enter
-
-    def finish(self, made: T, options: Mapping[str, Any], supplied: dict[str, Any]) -> T:
-        """`made` with what of `options` all parts of this kind have in common."""
-        if self._finishing is None:
-            return made
-        common = {key: options[key] for key in self.common}
-        return self._finishing(made, **common, **asked_for(self._finishing, supplied))
 
     def names(self) -> tuple[str, ...]:
         """The registered names, sorted."""
@@ -258,7 +251,8 @@ class Registry(Checker, Generic[T]):
             message = f"must be a {self.kind}'s name, or name and options, but is {shown(value)}"
             raise OptionError(path, message)
         if "name" not in value:
-            raise OptionError(path, f"`name` is missing: which {self.kind}? (one of {self._few()})")
+            few = ", ".join(self.names()[:8]) + (", ..." if len(self._entries) > 8 else "")
+            raise OptionError(path, f"`name` is missing: which {self.kind}? (one of {few})")
         name = value["name"]
         if not isinstance(name, str):
             raise OptionError(name_path, f"must be a {self.kind}'s name, but is {shown(name)}")
@@ -267,7 +261,14 @@ class Registry(Checker, Generic[T]):
         except ValueError as error:
             raise OptionError(name_path, str(error)) from None
         given = {key: each for key, each in value.items() if key != "name"}
-        return Part(self, name, self._check_options(name, entry, given, path), path)
+        try:
+            options = check_options(entry.options, given, path, f"{self.kind} '{name}'")
+        except OptionError as error:
+            if error.at_key and error.path[:-1] == path:  # say where the options are declared
+                message = f"{error.message.removesuffix(')')}; {entry.where})"
+                raise OptionError(error.path, message, at_key=True) from None
+            raise
+        return Part(self, name, MappingProxyType(options), path)
 
     def build(self, spec: object, **supplied: Any) -> T:
         """Check `spec` (a name, a mapping, a Part or what is registered) and build it.
@@ -280,11 +281,9 @@ class Registry(Checker, Generic[T]):
             return made
         return self.check(spec)(**supplied)
 
-    def schema(self) -> dict[str, Any]:
-        return {"$ref": f"#/$defs/{self.room}"}  # a reference, since parts may own parts
-
-    def schema_without_name(self, default: object) -> dict[str, Any]:
-        return {"$ref": f"#/$defs/{self.room}.{self.check(default).name}"}
+    def schema(self, default: object = None) -> dict[str, Any]:
+        part = "" if default is None else f".{self.check(default).name}"
+        return {"$ref": f"#/$defs/{self.room}{part}"}  # a reference, since parts may own parts
 
     def define(self, definitions: dict[str, Any]) -> None:
         if self.room in definitions:
@@ -300,22 +299,6 @@ class Registry(Checker, Generic[T]):
             schema["required"] = ["name", *schema.get("required", [])]
             full.append({**schema, "description": entry.summary})
         definitions[self.room] = {"anyOf": [{"enum": list(self.names())}, *full]}
-
-    def _check_options(
-        self, name: str, entry: Entry, given: dict[str, object], path: KeyPath
-    ) -> Mapping[str, Any]:
-        try:
-            owner = f"{self.kind} '{name}'"
-            return MappingProxyType(check_options(entry.options, given, path, owner))
-        except OptionError as error:
-            if error.at_key and error.path[:-1] == path:  # say where the options are declared
-                message = f"{error.message.removesuffix(')')}; {entry.where})"
-                raise OptionError(error.path, message, at_key=True) from None
-            raise
-
-    def _few(self) -> str:
-        names = self.names()
-        return ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
 
 
 def check_fields(part: Any) -> None:

@@ -12,7 +12,7 @@ import os
 import re
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import yaml
@@ -51,6 +51,9 @@ class Mark:
     line: int
     column: int
 
+    def __str__(self) -> str:
+        return f"{self.line}:{self.column}"
+
 
 @dataclass(frozen=True)
 class Document:
@@ -64,9 +67,9 @@ class Document:
 class PlacedError(ValueError):
     """What is wrong with a text, and where."""
 
-    def __init__(self, mark: Mark, message: str) -> None:
+    def __init__(self, mark: Any, message: str) -> None:
         super().__init__(message)
-        self.mark = mark
+        self.mark = mark if isinstance(mark, Mark) else _mark_of(mark)
 
 
 def load_document(content: bytes, name: str, *, mapping: bool = True) -> Document:
@@ -75,15 +78,15 @@ def load_document(content: bytes, name: str, *, mapping: bool = True) -> Documen
     `name` is what a RecipeError calls the file.
     """
     try:
-        document = _Builder().build(_compose(_decode(content)))
+        built = _Builder(_compose(_decode(content)))
     except PlacedError as fault:
-        raise RecipeError(f"{name}:{fault.mark.line}:{fault.mark.column}: {fault}") from None
-    if mapping and not isinstance(document.data, dict):
-        what = "is empty" if document.data is None else f"is {shown(document.data)}"
-        mark = document.values.get((), Mark(1, 1))
+        raise RecipeError(f"{name}:{fault.mark}: {fault}") from None
+    if mapping and not isinstance(built.data, dict):
+        what = "is empty" if built.data is None else f"is {shown(built.data)}"
+        mark = built.values.get((), Mark(1, 1))
         message = f"the file must hold a mapping (key: value), but {what}"
-        raise RecipeError(f"{name}:{mark.line}:{mark.column}: {message}")
-    return document
+        raise RecipeError(f"{name}:{mark}: {message}")
+    return Document(built.data, built.keys, built.values)
 
 
 def parse_value(text: str) -> object:
@@ -102,7 +105,7 @@ def parse_value(text: str) -> object:
         whole = node is not None and not text[node.end_mark.index :].strip()
         if not whole or style not in flow or text.startswith("---"):
             raise ValueError("not one plain value; put quotes around a string with signs in it")
-        return _Builder().build(node).data
+        return _Builder(node).data
     except PlacedError as fault:
         raise ValueError(f"malformed at character {fault.mark.column}: {fault}") from None
 
@@ -155,7 +158,7 @@ def _compose(text: str) -> yaml.Node | None:
         raise _in_one_line(error) from None
     except (yaml.YAMLError, ValueError, OverflowError):  # PyYAML's own slips: "\UFFFFFFFF"
         message = "a number in an escape or a directive that is out of range"
-        raise PlacedError(_mark_of(loader.get_mark()), message) from None
+        raise PlacedError(loader.get_mark(), message) from None
     finally:
         loader.dispose()
 
@@ -178,11 +181,11 @@ class _Loader(yaml.SafeLoader):
         start: Any = self.get_event()
         if start.tags or start.version not in (None, (1, 2)):
             message = "a % directive; leave the line out (this is YAML 1.2 without tags)"
-            raise PlacedError(_mark_of(start.start_mark), message)
+            raise PlacedError(start.start_mark, message)
         root: yaml.Node | None = self.compose_node(None, None)
         self.get_event()
         if not self.check_event(yaml.StreamEndEvent):
-            mark = _mark_of(self.peek_event().start_mark)
+            mark = self.peek_event().start_mark
             raise PlacedError(mark, "a second document; a file holds one")
         return root
 
@@ -198,7 +201,7 @@ class _Loader(yaml.SafeLoader):
             tag = event.tag.replace("tag:yaml.org,2002:", "!!")
             message = f"the tag {shown(tag)}; write a plain value, or quote the string"
         if message:
-            raise PlacedError(_mark_of(event.start_mark), message)
+            raise PlacedError(event.start_mark, message)
         inside = isinstance(event, yaml.CollectionStartEvent)
         self._refuse_depth(self.depth if inside else 0, event.start_mark)
         self.depth += inside
@@ -209,7 +212,7 @@ class _Loader(yaml.SafeLoader):
     @staticmethod
     def _refuse_depth(depth: int, mark: Any) -> None:
         if depth >= MAX_DEPTH:
-            raise PlacedError(_mark_of(mark), f"nested more than {MAX_DEPTH} deep")
+            raise PlacedError(mark, f"nested more than {MAX_DEPTH} deep")
 
 
 def _in_one_line(error: yaml.MarkedYAMLError) -> PlacedError:
@@ -220,30 +223,24 @@ def _in_one_line(error: yaml.MarkedYAMLError) -> PlacedError:
         message = "a ':' where none can be; check the indentation, or quote the string"
     elif error.context:
         began = error.context_mark
-        place = f" that begins at {began.line + 1}:{began.column + 1}" if began else ""
+        place = f" that begins at {_mark_of(began)}" if began else ""
         message += f" ({error.context}{place})"
-    mark = error.problem_mark or error.context_mark
-    return PlacedError(_mark_of(mark) if mark else Mark(1, 1), message[:200])
+    return PlacedError(error.problem_mark or error.context_mark or Mark(1, 1), message[:200])
 
 
-@dataclass
 class _Builder:
-    """Plain data from nodes, with the place of each key and value."""
+    """Plain data from the nodes below `root`, with the place of each key and value."""
 
-    keys: dict[KeyPath, Mark] = field(default_factory=dict)
-    values: dict[KeyPath, Mark] = field(default_factory=dict)
-
-    def build(self, root: yaml.Node | None) -> Document:
-        data = None if root is None else self._value(root, ())
-        return Document(data, self.keys, self.values)
+    def __init__(self, root: yaml.Node | None) -> None:
+        self.keys: dict[KeyPath, Mark] = {}
+        self.values: dict[KeyPath, Mark] = {}
+        self.data = None if root is None else self._value(root, ())
 
     def _value(self, node: Any, path: KeyPath) -> object:
         mark = self.values[path] = _mark_of(node.start_mark)
         if isinstance(node, yaml.MappingNode):
-            return {
-                name: self._value(value, (*path, name))
-                for name, value in ((self._key(key, path), value) for key, value in node.value)
-            }
+            named = ((self._key(key, path), value) for key, value in node.value)
+            return {name: self._value(value, (*path, name)) for name, value in named}
         if isinstance(node, yaml.SequenceNode):
             return [self._value(item, (*path, i)) for i, item in enumerate(node.value)]
         text = _string_of(node)
@@ -265,15 +262,14 @@ class _Builder:
         if first is not mark:
             text = dotted(path)
             text = text if text.isprintable() and len(text) <= 100 else shown(text)
-            place = f"{first.line}:{first.column}"
-            raise PlacedError(mark, f"{text}: duplicate key; the first is at {place}")
+            raise PlacedError(mark, f"{text}: duplicate key; the first is at {first}")
         return str(node.value)
 
 
 def _string_of(node: yaml.Node) -> str:
     if _SURROGATE.search(node.value):
         message = 'half a character, by an escape; write "\\U0001F600" as one'
-        raise PlacedError(_mark_of(node.start_mark), message)
+        raise PlacedError(node.start_mark, message)
     return str(node.value)
 
 
@@ -305,17 +301,16 @@ def _block(data: object, depth: int) -> list[str]:
     line = _flow(data, depth)
     if line is not None:
         return [line]
-    lines = []
+    lines: list[str] = []
     if isinstance(data, Mapping):
         for key, value in data.items():
             line = _flow(value, depth + 1)
-            lines.append(f"{_key(key)}: {line}" if line is not None else f"{_key(key)}:")
-            if line is None:
-                lines.extend("  " + each for each in _block(value, depth + 1))
+            lines += [f"{_key(key)}:" if line is None else f"{_key(key)}: {line}"]
+            lines += ["  " + each for each in _block(value, depth + 1)] if line is None else []
     elif isinstance(data, list | tuple):
         for item in data:
             first, *rest = _block(item, depth + 1)
-            lines.extend(["- " + first, *("  " + each for each in rest)])
+            lines += ["- " + first, *("  " + each for each in rest)]
     return lines
 
 

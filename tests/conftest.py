@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import warnings
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import NamedTuple
@@ -121,6 +122,71 @@ def small():
         return {"name": name, **options}
 
     return spec
+
+
+@pytest.fixture(scope="session")
+def sources():
+    """A function from lengths to sources, always of the same words and letters.
+
+    There are 9 words, spelt by 0 to 4 of 8 letters; word 8 and letter 7 stand in padding only.
+    """
+    import torch
+
+    from seqgen.data import Sources
+    from seqgen.state import real
+
+    def drawn(high, *shape):
+        return torch.randint(high, shape, generator=torch.Generator().manual_seed(2))
+
+    def make(lengths=(3, 0, 1, 6, 4), time=None):
+        lengths = torch.tensor(lengths, dtype=torch.long)
+        time = max([*lengths.tolist(), 0]) if time is None else time
+        words, padding = drawn(8, len(lengths), 12)[:, :time], ~real(lengths, time)
+        letters, sizes = drawn(7, 9, 4)[words], (torch.arange(9) % 5)[words]
+        return Sources(
+            words.masked_fill(padding, 8),
+            lengths,
+            letters.masked_fill(padding.unsqueeze(2), 7),
+            sizes.masked_fill(padding, 0),
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def other_padding():
+    """A function that changes all in some sources that comes after the end of something."""
+    import torch
+
+    from seqgen.state import real
+
+    def change(here):
+        padding, width = ~real(here.lengths, here.values.shape[1]), here.letters.shape[2]
+        unspelt = torch.arange(width) >= here.letter_lengths.unsqueeze(2)
+        letters = here.letters.masked_fill(unspelt, 1).masked_fill(padding.unsqueeze(2), 2)
+        return replace(
+            here,
+            values=here.values.masked_fill(padding, 0),
+            letters=letters,
+            letter_lengths=here.letter_lengths.masked_fill(padding, width),
+        )
+
+    return change
+
+
+@pytest.fixture(scope="session")
+def rows_of():
+    """A function from sources and rows to these, without more padding than they need."""
+
+    def take(here, rows):
+        time = max(here.lengths[rows].tolist())
+        parts = (here.values, here.letters, here.letter_lengths)
+        values, letters, sizes = (each[rows, :time] for each in parts)
+        return replace(
+            here, values=values, lengths=here.lengths[rows], letters=letters, letter_lengths=sizes
+        )
+
+    return take
 
 
 RECIPE = """\

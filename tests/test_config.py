@@ -1,5 +1,6 @@
-"""The recipes and plans that come along, by name."""
+"""Recipe and plan files: the bundled ones, overrides, values from files, places of errors."""
 
+import copy
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,18 +25,14 @@ FOLDER = Path(__file__).parent.parent / "recipes"
 
 def test_every_file_has_its_name():
     recipes, plans = bundled_recipes(), bundled_plans()
-    assert sorted([*recipes.values(), *plans.values()]) == sorted(FOLDER.rglob("*.yaml"))
+    files = [path for path in FOLDER.rglob("*") if path.is_file()]
+    assert sorted([*recipes.values(), *plans.values()]) == sorted(files)
     for name, path in recipes.items():
         assert FOLDER / f"{name}.yaml" == path
     for name, path in plans.items():
         assert FOLDER / "compare" / f"{name}.yaml" == path
-    assert "lectures/char_lstm_cell" in recipes
+    assert {"char_lstm", "lectures/char_lstm_cell"} <= recipes.keys()
     assert plans.keys() == {"language_model", "seq2seq"}
-
-
-def test_no_recipe_ends_otherwise():
-    files = [path for path in FOLDER.rglob("*") if path.is_file()]
-    assert [path for path in files if path.suffix != ".yaml"] == []
 
 
 def test_the_twins_of_the_lectures_differ_in_their_cell_alone():
@@ -44,16 +41,12 @@ def test_the_twins_of_the_lectures_differ_in_their_cell_alone():
         for name in ("classify_lstm.yaml", "classify_lstm_cell.yaml")
     ]
     differing = [
-        pair
+        [each.strip() for each in pair]
         for pair in zip(*texts, strict=True)
         if pair[0] != pair[1] and not pair[0].startswith(("#", "description:"))
     ]
-    assert [[each.strip() for each in pair] for pair in differing] == [
-        [
-            "cell: {name: lstm, hidden_size: 256}",
-            "cell: {name: lstm_cell, hidden_size: 256}",
-        ]
-    ]
+    cell = "cell: {name: %s, hidden_size: 256}"
+    assert differing == [[cell % "lstm", cell % "lstm_cell"]]
 
 
 # Overrides: how they are read, and what they change.
@@ -166,29 +159,26 @@ class TestValuesFromFiles:
 
 
 class TestLayingOver:
-    def test_the_last_one_holds_and_the_original_stays(self):
-        data = {"train": {"lr": 1, "steps": 5}}
-        assert laid(data, "train.lr=2", "train.lr=3") == {"train": {"lr": 3, "steps": 5}}
-        assert data == {"train": {"lr": 1, "steps": 5}}
-
-    def test_what_is_not_there_is_made(self):
-        assert laid({}, "model.cell.layers=2") == {"model": {"cell": {"layers": 2}}}
-        assert laid({"model": None}, "model.name=x") == {"model": {"name": "x"}}
-
-    def test_a_bare_name_becomes_a_mapping(self):
-        wanted = {"cell": {"name": "lstm", "layers": 2}}
-        assert laid({"cell": "lstm"}, "cell.layers=2") == wanted
-
-    def test_a_mapping_becomes_a_bare_name(self):
-        assert laid({"cell": {"name": "lstm", "layers": 2}}, "cell=gru") == {"cell": "gru"}
-
-    def test_items_of_a_list(self):
-        cells = {"cells": ["lstm", {"name": "lstm"}]}
-        changed = laid(cells, "cells.0.layers=2", "cells.1=gru")
-        assert changed == {"cells": [{"name": "lstm", "layers": 2}, "gru"]}
-
-    def test_a_number_is_a_key_where_a_mapping_is(self):
-        assert laid({"a": {"0": 1}}, "a.0=2") == {"a": {"0": 2}}
+    @pytest.mark.parametrize(
+        ("data", "texts", "wanted"),
+        [
+            ({"a": {"b": 1, "c": 5}}, ["a.b=2", "a.b=3"], {"a": {"b": 3, "c": 5}}),  # the last one
+            ({}, ["model.cell.layers=2"], {"model": {"cell": {"layers": 2}}}),
+            ({"model": None}, ["model.name=x"], {"model": {"name": "x"}}),
+            ({"cell": "lstm"}, ["cell.layers=2"], {"cell": {"name": "lstm", "layers": 2}}),
+            ({"cell": {"name": "lstm", "layers": 2}}, ["cell=gru"], {"cell": "gru"}),
+            (
+                {"cells": ["lstm", {"name": "lstm"}]},
+                ["cells.0.layers=2", "cells.1=gru"],
+                {"cells": [{"name": "lstm", "layers": 2}, "gru"]},
+            ),
+            ({"a": {"0": 1}}, ["a.0=2"], {"a": {"0": 2}}),  # a number is a key in a mapping
+        ],
+    )
+    def test_gives_a_copy_with_the_overrides(self, data, texts, wanted):
+        before = copy.deepcopy(data)
+        assert laid(data, *texts) == wanted
+        assert data == before
 
     @pytest.mark.parametrize(
         ("text", "step"),
@@ -208,12 +198,9 @@ class TestFinding:
         assert find_file("tiny.yaml") == Path("tiny.yaml")
         assert find_file(str(place.folder / "tiny.yaml")) == place.folder / "tiny.yaml"
 
-    def test_a_bare_name_of_one_that_comes_along(self, place):
+    def test_the_name_of_a_bundled_one_unless_there_is_a_file_of_that_name(self, place):
         for name, path in bundled_recipes().items():
             assert find_file(name) == path
-            assert path.is_file()
-
-    def test_a_file_of_that_name_comes_first(self, place):
         place.write("char_lstm", "{}")
         assert find_file("char_lstm") == Path("char_lstm")
 
@@ -231,27 +218,15 @@ class TestFinding:
             find_file(wanted)
         assert f"{wanted}: no such recipe; did you mean '{near}'?" in str(caught.value)
 
-    def test_the_known_ones_are_the_files_of_the_folder(self):
-        folder = Path(__file__).parent.parent / "recipes"
-        found = {path.relative_to(folder).with_suffix("") for path in folder.rglob("*.yaml")}
-        recipes = {path for path in found if path.parts[0] != "compare"}
-        assert {Path(name) for name in bundled_recipes()} == recipes
-        assert "char_lstm" in bundled_recipes()
 
-
-class TestReading_recipe_source:
-    def test_name_folder_and_places(self, place):
-        source = ConfigFile.read(Path("tiny.yaml"))
-        assert source.name == "tiny.yaml"
-        assert source.folder == Path()
-        assert source.document.data["threads"] == 1
-        assert source.document.values["model", "cell", "name"].line == 6
-
-    def test_a_fault_names_the_file(self, place):
-        place.write("sub/bad.yaml", "a: [")
-        with pytest.raises(RecipeError) as caught:
-            ConfigFile.read(Path("sub/bad.yaml"))
-        assert str(caught.value).startswith("sub/bad.yaml:1:")
+def test_a_file_has_a_name_a_folder_and_places(place):
+    source = ConfigFile.read(Path("tiny.yaml"))
+    assert (source.name, source.folder) == ("tiny.yaml", Path())
+    assert source.document.data["threads"] == 1
+    assert source.document.values["model", "cell", "name"].line == 6
+    place.write("sub/bad.yaml", "a: [")
+    with pytest.raises(RecipeError, match=r"^sub/bad\.yaml:1:"):
+        ConfigFile.read(Path("sub/bad.yaml"))
 
 
 # Option files: what an error says of something that may be there once and is there twice.
@@ -278,25 +253,21 @@ def test_a_file_becomes_options(read):
         read("bell=1").options(Bicycle, "a bicycle")
 
 
-class TestAValueFromAFile:
-    def test_is_one_of_the_file_that_it_is_laid_over(self, read, place):
-        place.write("gears.yaml", "- 1\n- 2\n")
-        found = read("gears=@gears.yaml").options(Bicycle, "a bicycle")
-        assert found == Bicycle((1, 2), "blue")
-
-    @pytest.mark.parametrize(
-        ("content", "said"),
-        [
-            ("- 1\n-   0\n", "gears.yaml:1:1: gears: must be at least 1 and at most 1000000"),
-            ("a: 1\n", "gears.yaml:1:1: gears: must be a list"),
-            ("[1", "gears.yaml:1:3: "),
-        ],
-    )
-    def test_has_its_faults_where_they_are(self, content, said, read, place):
-        place.write("gears.yaml", content)
-        with pytest.raises(RecipeError) as caught:
-            read("gears=@gears.yaml").options(Bicycle, "a bicycle")
-        assert str(caught.value).startswith(said)
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("- 1\n-   0\n", "gears.yaml:1:1: gears: must be at least 1 and at most 1000000"),
+        ("a: 1\n", "gears.yaml:1:1: gears: must be a list"),
+        ("[1", "gears.yaml:1:3: "),
+    ],
+)
+def test_a_value_from_a_file_has_its_faults_where_they_are(content, said, read, place):
+    place.write("gears.yaml", "- 1\n- 2\n")
+    assert read("gears=@gears.yaml").options(Bicycle, "a bicycle") == Bicycle((1, 2), "blue")
+    place.write("gears.yaml", content)
+    with pytest.raises(RecipeError) as caught:
+        read("gears=@gears.yaml").options(Bicycle, "a bicycle")
+    assert str(caught.value).startswith(said)
 
 
 @pytest.mark.parametrize(

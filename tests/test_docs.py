@@ -21,8 +21,11 @@ from seqgen.recipe import read_recipe
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 PICTURES = sorted((DOCS / "pictures").glob("*.svg"))
-PAGE = (DOCS / "lectures.md").read_text(encoding="utf-8")
-DECODING = (DOCS / "decoding.md").read_text(encoding="utf-8")
+PAGE, DECODING, COMPARING, RELIABILITY = (
+    (DOCS / f"{name}.md").read_text(encoding="utf-8")
+    for name in ("lectures", "decoding", "compare", "reliability")
+)
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def commands(page):
@@ -35,11 +38,14 @@ def commands(page):
     return found
 
 
-COMMANDS = [*commands(PAGE), *commands(DECODING)]
-RUNS = [each for each in COMMANDS if each[0] == "run"]
+COMMANDS = [each for page in (PAGE, DECODING, COMPARING, RELIABILITY) for each in commands(page)]
+RUNS = [each for each in commands(PAGE + DECODING) if each[0] == "run"]
 
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+def anchors_of(page):
+    """What a link to each section of a page is."""
+    titles = [each.lower() for each in re.findall(r"^## (.+)$", page, re.M)]
+    return {re.sub(r"[^\w -]", "", each).replace(" ", "-") for each in titles}
 
 
 @pytest.mark.parametrize("registry", [cells, decoders, constraints], ids=lambda each: each.kind)
@@ -88,10 +94,8 @@ def test_the_page_on_decoding_has_every_decoder_and_constraint():
 
 def test_what_to_choose_leads_to_a_section():
     anchors = re.findall(r"\]\(#([\w-]+)\)", DECODING)
-    titles = [each.lower() for each in re.findall(r"^## (.+)$", DECODING, re.M)]
-    sections = {re.sub(r"[^\w -]", "", each).replace(" ", "-") for each in titles}
     assert len(anchors) > 10
-    assert set(anchors) <= sections
+    assert set(anchors) <= anchors_of(DECODING)
 
 
 def test_every_recipe_of_the_lectures_has_its_place_on_the_page():
@@ -105,9 +109,8 @@ def test_every_recipe_of_the_lectures_has_its_place_on_the_page():
 def test_the_table_of_ideas_leads_to_sections_and_recipes():
     table = PAGE[PAGE.index("| idea |") : PAGE.index("[The last section]")]
     anchors = re.findall(r"\(#([\w-]+)\)", table)
-    titles = {each.lower().replace(" ", "-") for each in re.findall(r"^## (.+)$", PAGE, re.M)}
     assert len(anchors) == 15
-    assert set(anchors) <= titles
+    assert set(anchors) <= anchors_of(PAGE)
     assert set(re.findall(r"`([\w/]+)`", table)) <= bundled_recipes().keys()
 
 
@@ -183,15 +186,6 @@ def test_the_parts_of_the_page_on_sources_run_from_its_recipe(place, command, ow
     assert command(*answers).code == 0
 
 
-COMPARING = (DOCS / "compare.md").read_text(encoding="utf-8")
-
-
-@pytest.mark.parametrize("words", commands(COMPARING), ids=" ".join)
-def test_every_comparison_is_one(words):
-    verbs = typer.main.get_command(app).commands
-    assert verbs[words[0]].make_context(words[0], words[1:]).params
-
-
 def test_the_plan_of_the_page_is_one_and_every_key_is_explained(tmp_path):
     [plan] = re.findall(r"```yaml\n(strategies:.*?|.*?\nstrategies:.*?)```", COMPARING, re.DOTALL)
     (tmp_path / "plan.yaml").write_text(plan, encoding="utf-8")
@@ -200,15 +194,6 @@ def test_the_plan_of_the_page_is_one_and_every_key_is_explained(tmp_path):
     table = COMPARING[COMPARING.index("| key | | default |") : COMPARING.index("## What is meas")]
     explained = set(re.findall(r"`(\w+)`", table)) | {"description"}
     assert options_of(Plan).keys() <= explained
-
-
-RELIABILITY = (DOCS / "reliability.md").read_text(encoding="utf-8")
-
-
-@pytest.mark.parametrize("words", commands(RELIABILITY), ids=" ".join)
-def test_what_proves_a_promise_is_a_command(words):
-    verbs = typer.main.get_command(app).commands
-    assert verbs[words[0]].make_context(words[0], words[1:]).params
 
 
 def test_the_page_on_reliability_names_tests_and_targets_that_are_there():

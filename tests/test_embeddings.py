@@ -1,6 +1,5 @@
 """Embeddings: their tables, and how word vectors are read from a file."""
 
-import io
 import os
 import ssl
 
@@ -52,13 +51,6 @@ class TestEveryEmbedding:
         table = embedding.table()
         if isinstance(table, torch.nn.Parameter):
             assert table.grad.any(1).nonzero().flatten().tolist() == [1, 4]
-
-    def test_is_saved_and_loaded(self, embedding, make):
-        stored, other = io.BytesIO(), make()
-        torch.save(embedding.state_dict(), stored)
-        stored.seek(0)
-        other.load_state_dict(torch.load(stored, weights_only=True))
-        assert torch.equal(other.table(), embedding.table())
 
 
 def test_a_learned_table_is_the_parameter_itself():

@@ -32,6 +32,7 @@ from safetensors.torch import load_file
 import seqgen
 import seqgen.testing
 from seqgen.build import build_data, fit_tokenizers
+from seqgen.files import sha256
 from seqgen.recipe import read_recipe
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -53,9 +54,8 @@ def stored(name):
     return json.loads((GOLDEN / name).read_text(encoding="utf-8"))
 
 
-BATCHES, DECODING, FAULTS, ENDS = map(
-    stored, ("batches.json", "decoding.json", "faults.json", "ends.json")
-)
+TABLES = {name: stored(f"{name}.json") for name in ("batches", "decoding", "faults", "ends")}
+BATCHES, DECODING, FAULTS, ENDS = TABLES.values()
 FACES = stored("faces.json")
 
 
@@ -65,8 +65,7 @@ def _written():
     yield
     if WRITE:
         ENDS["machine"] = machine()
-        tables = {"batches": BATCHES, "decoding": DECODING, "faults": FAULTS, "ends": ENDS}
-        for name, table in tables.items():
+        for name, table in TABLES.items():
             write_table(f"{name}.json", table)
 
 
@@ -166,8 +165,8 @@ class Ended(NamedTuple):
     err: str
 
 
-def call(*words, folder, ignored=()):
-    """Run a command line in `folder`, in this process; warnings `ignored` are no errors."""
+def call(*words, folder):
+    """Run a command line in `folder`, in this process."""
     from seqgen.cli.main import main
 
     out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
@@ -178,22 +177,18 @@ def call(*words, folder, ignored=()):
         warnings.catch_warnings(action="always", category=UserWarning),
         pytest.MonkeyPatch.context() as patch,
     ):
-        for category in ignored:
-            warnings.simplefilter("ignore", category)
         patch.setattr(sys, "argv", ["seqgen", *map(str, words)])
         try:
             main()
         except SystemExit as error:
             code = error.code or 0
-    texts = []
     for stream in (out, err):
         stream.flush()
-        texts.append(stream.buffer.getvalue().decode())
-    return Ended(code, *texts)
+    return Ended(code, *(stream.buffer.getvalue().decode() for stream in (out, err)))
 
 
-def run(*words, folder, ignored=()):
-    ended = call(*words, folder=folder, ignored=ignored)
+def run(*words, folder):
+    ended = call(*words, folder=folder)
     assert ended.code == 0, ended.err
     return ended
 
@@ -295,10 +290,6 @@ def test_decoders_choose_what_they_chose(name, place, loaded, monkeypatch):
     check(DECODING, name, {**case, "outputs": found})
 
 
-def sha256(path):
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
 def untimed(value):
     if isinstance(value, dict):
         return {key: untimed(each) for key, each in value.items() if key not in CLOCK}
@@ -347,10 +338,9 @@ class TestRuns:
         texts = [own.generate(prompt, seed=3) for prompt in prompts]
         texts.append(own.generate(prompts[0], "beam", 6, beam_size=2))
         words = [f"--prompt={each}" for each in prompts]
-        lines = run(
-            "generate", name, *words, "--seed", 3, "--samples", 2, "--json", folder=place
-        ).out
-        found = {"texts": texts, "test": own.evaluate("test"), "json": rounded(json.loads(lines))}
+        words += ["--seed", 3, "--samples", 2, "--json"]
+        lines = json.loads(run("generate", name, *words, folder=place).out)
+        found = {"texts": texts, "test": own.evaluate("test"), "json": rounded(lines)}
         check(ENDS, f"{name} loaded", found)
 
     def test_a_stored_run_goes_on_to_the_same_end(self, name, place):
@@ -414,39 +404,35 @@ def test_an_error_is_the_line_that_it_was(name, tmp_path):
     check(FAULTS, name, {**fault, "code": ended.code, "line": one_line(ended.err, tmp_path)})
 
 
+@pytest.mark.usefixtures("own_registries")  # each begins with the parts of the package alone
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 class TestPlugins:
     """Files that people have written for, or been given by, an earlier release."""
 
-    @pytest.fixture(autouse=True)
-    def _apart(self, own_registries):
-        """Each begins with the parts of the package alone."""
+    KINDS = pytest.mark.parametrize("kind", ["cell", "head", "tokenizer", "decoder"])
 
-    @pytest.mark.parametrize("kind", ["cell", "head", "tokenizer", "decoder"])
+    @KINDS
     @pytest.mark.parametrize("whose", ["a", "my"])
     def test_a_part_is_loaded_and_keeps_the_laws(self, whose, kind, tmp_path):
         name, check_part = f"{whose}_{kind}", getattr(seqgen.testing, f"check_{kind}")
         words = ("list", f"{kind}s", "--plugin", PLUGINS / f"{name}.py", "--json")
-        listed = run(*words, folder=tmp_path, ignored=[DeprecationWarning])
+        listed = run(*words, folder=tmp_path)
         assert f'"{name}"' in listed.out
         assert listed.err == ""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)
-            check_part(name).require()
+        check_part(name).require()
 
-    @pytest.mark.parametrize("kind", ["cell", "head", "tokenizer", "decoder"])
+    @KINDS
+    def test_the_recipe_that_came_with_it_is_right(self, kind, tmp_path):
+        run("validate", PLUGINS / f"a_{kind}.yaml", folder=tmp_path)
+
+    @KINDS
     def test_the_test_that_came_with_it_passes(self, kind, monkeypatch):
         monkeypatch.syspath_prepend(str(PLUGINS))
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", DeprecationWarning)
-                test = runpy.run_path(str(PLUGINS / f"check_a_{kind}.py"))
-                test[f"test_it_keeps_the_laws_of_{kind}s"]()
+            test = runpy.run_path(str(PLUGINS / f"check_a_{kind}.py"))
+            test[f"test_it_keeps_the_laws_of_{kind}s"]()
         finally:
             sys.modules.pop(f"a_{kind}", None)
-
-    @pytest.mark.parametrize("recipe", ["a_cell", "a_head", "a_tokenizer", "a_decoder"])
-    def test_the_recipe_that_came_with_it_is_right(self, recipe, tmp_path):
-        run("validate", PLUGINS / f"{recipe}.yaml", folder=tmp_path, ignored=[DeprecationWarning])
 
     @pytest.mark.parametrize("recipe", ["a_cell", "a_decoder", "my_sources", "old_names"])
     def test_a_recipe_trains_and_generates(self, recipe, tmp_path):
@@ -454,12 +440,10 @@ class TestPlugins:
         small = "data.path=text.txt data.batch_size=4 samples.length=5 threads=1"
         words = [*small.split(), "train.max_steps=2", "train.validations=1"]
         words = words if recipe.startswith("a_") else []
-        how = {"folder": tmp_path, "ignored": [DeprecationWarning]}
-        run("run", PLUGINS / f"{recipe}.yaml", *words, "--out", "run", **how)
-        plugin = PLUGINS / f"{recipe}.py"
-        words = ("--prompt", "ab", "--prompt", "c", "--max-length", 3, "--json")
-        outputs = json.loads(run("generate", "run", "--plugin", plugin, *words, **how).out)
-        assert len(outputs) == 2
+        run("run", PLUGINS / f"{recipe}.yaml", *words, "--out", "run", folder=tmp_path)
+        words = ("--plugin", PLUGINS / f"{recipe}.py", "--prompt", "ab", "--prompt", "c")
+        ended = run("generate", "run", *words, "--max-length", 3, "--json", folder=tmp_path)
+        assert len(json.loads(ended.out)) == 2
         if recipe == "old_names":
             plugins = [name for name in sys.modules if name.startswith("seqgen_plugin_")]
             parts = [each for name in plugins if hasattr(each := sys.modules[name], "OldCell")]
@@ -467,13 +451,11 @@ class TestPlugins:
             assert parts[0].things.build({"name": "one", "twice": True}) == 2
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize("module", FACES)
 def test_names_that_a_room_offered_are_there(module):
     """A name may be an alias that warns; so may a public attribute of a contract."""
     found = importlib.import_module(module)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        for name, attributes in FACES[module].items():
-            part = getattr(found, name)
-            missing = [each for each in attributes if not hasattr(part, each)]
-            assert not missing, name
+    for name, attributes in FACES[module].items():
+        part = getattr(found, name)
+        assert [each for each in attributes if not hasattr(part, each)] == [], name

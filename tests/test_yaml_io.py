@@ -38,13 +38,8 @@ SCALARS = [
     *[(".inf", math.inf), ("-.Inf", -math.inf), ("+.INF", math.inf), (".", "."), ("e5", "e5")],
     *[(word, word) for word in ("no", "on", "yes", "off", "y", "12:30", "1:2", "=", "2026-01-02")],
     *[("inf", "inf"), ("nan", "nan"), ("1e", "1e"), ("a b", "a b"), ("./x/y.txt", "./x/y.txt")],
-    *[
-        ("'1'", "1"),
-        ('"no"', "no"),
-        ("'null'", "null"),
-        ('""', ""),
-        ('"a\\n\\x1b\\U0001F600"', "a\n\x1b😀"),
-    ],
+    *[("'1'", "1"), ('"no"', "no"), ("'null'", "null"), ('""', "")],
+    ('"a\\n\\x1b\\U0001F600"', "a\n\x1b😀"),
 ]
 
 
@@ -55,9 +50,9 @@ class TestScalars:
         assert found == meant
         assert type(found) is type(meant)
 
-    @pytest.mark.parametrize("written", [".nan", ".NaN", ".NAN"])
-    def test_nan(self, written):
-        assert math.isnan(load(f"a: {written}").data["a"])
+    def test_not_a_number(self):
+        for written in (".nan", ".NaN", ".NAN", dump(math.nan)):
+            assert math.isnan(load(f"a: {written}").data["a"])
 
     def test_block_scalars_are_strings(self):
         assert load("a: |\n  1\nb: >-\n  1\n  2\n").data == {"a": "1\n", "b": "1 2"}
@@ -77,27 +72,20 @@ class TestPlaces:
     def test_every_key_and_value_has_one(self):
         document = load(self.TEXT)
         assert document.data["model"]["cells"][0] == {"name": "lstm", "size": 2}
-        assert document.keys == {
-            ("model",): Mark(2, 1),
-            ("model", "name"): Mark(3, 3),
-            ("model", "cells"): Mark(4, 3),
-            ("model", "cells", 0, "name"): Mark(5, 8),
-            ("model", "cells", 0, "size"): Mark(5, 20),
-            ("lr",): Mark(7, 1),
-            ("e",): Mark(8, 1),
+        places = {  # of a key, where there is one, and of its value
+            (): (None, Mark(2, 1)),
+            ("model",): (Mark(2, 1), Mark(3, 3)),
+            ("model", "name"): (Mark(3, 3), Mark(3, 9)),
+            ("model", "cells"): (Mark(4, 3), Mark(5, 5)),
+            ("model", "cells", 0): (None, Mark(5, 7)),
+            ("model", "cells", 0, "name"): (Mark(5, 8), Mark(5, 14)),
+            ("model", "cells", 0, "size"): (Mark(5, 20), Mark(5, 26)),
+            ("model", "cells", 1): (None, Mark(6, 7)),
+            ("lr",): (Mark(7, 1), Mark(7, 7)),
+            ("e",): (Mark(8, 1), Mark(8, 3)),
         }
-        assert document.values == {
-            (): Mark(2, 1),
-            ("model",): Mark(3, 3),
-            ("model", "name"): Mark(3, 9),
-            ("model", "cells"): Mark(5, 5),
-            ("model", "cells", 0): Mark(5, 7),
-            ("model", "cells", 0, "name"): Mark(5, 14),
-            ("model", "cells", 0, "size"): Mark(5, 26),
-            ("model", "cells", 1): Mark(6, 7),
-            ("lr",): Mark(7, 7),
-            ("e",): Mark(8, 3),
-        }
+        assert document.keys == {path: key for path, (key, _) in places.items() if key}
+        assert document.values == {path: value for path, (_, value) in places.items()}
 
     @pytest.mark.parametrize("line_end", ["\r\n", "\r"])
     def test_they_do_not_depend_on_line_ends_nor_on_a_byte_order_mark(self, line_end):
@@ -108,6 +96,7 @@ class TestPlaces:
         assert load("é😀: {ü: 1}").keys["é😀", "ü"] == Mark(1, 6)
 
 
+FORBIDDEN = (0, 7, 27, 127, 133, 0x2028, 0xFEFF, 0xFFFE)
 REFUSED = [
     ("a: 1\na: 2", "2:1: a: duplicate key; the first is at 1:1"),
     ("m:\n  a: 1\n  'a': 2", "3:3: m.a: duplicate key; the first is at 2:3"),
@@ -131,11 +120,7 @@ REFUSED = [
     ("\nhello", "2:1: the file must hold a mapping (key: value), but is 'hello'"),
     ("a:\n\t- b", "2:1: a tab"),
     ("a: b\tc", "1:5: a tab"),
-    *[(f"a: x{chr(code)}", f"1:5: the character U+{code:04X}") for code in (0, 7, 27, 127, 133)],
-    *[
-        (f"a: x{chr(code)}", f"1:5: the character U+{code:04X}")
-        for code in (0x2028, 0xFEFF, 0xFFFE)
-    ],
+    *[(f"a: x{chr(code)}", f"1:5: the character U+{code:04X}") for code in FORBIDDEN],
     ("a: é\nb: é".encode("latin-1"), "1:4: byte 3 (0xe9) is not UTF-8"),
     ("# ä\r\nb: é".encode() + b"\xff", "2:5: byte 11 (0xff) is not UTF-8"),
     (b"\xef\xbb\xbfa: \xff", "1:4: byte 6 (0xff) is not UTF-8"),
@@ -220,15 +205,24 @@ class TestParseValue:
         assert found == meant
         assert type(found) is type(meant)
 
-    @pytest.mark.parametrize("text", ["", " "])
-    def test_nothing_is_no_value(self, text):
-        with pytest.raises(ValueError, match="the value is empty"):
-            parse_value(text)
-
     @pytest.mark.parametrize(
         "text",
         [
-            *["# c", "a # c", "a: b", "- a", "--- a", "a ...\n", "|", "> ", "[a", "[a]]", "'a' b"],
+            *[
+                "",
+                " ",
+                "# c",
+                "a # c",
+                "a: b",
+                "- a",
+                "--- a",
+                "a ...\n",
+                "|",
+                "> ",
+                "[a",
+                "[a]]",
+                "'a' b",
+            ],
             *["*", "*a", "&a b", "@x", "%x", "!x", "!!int 1", "a\tb", "a\nb", "\0", "\udc80", "x:"],
             *["? a", "-", "1" * 101, "[" * 40, "{a: 1, a: 2}", "{<<: 1}", "x" * 70_000, "... "],
         ],
@@ -238,6 +232,7 @@ class TestParseValue:
             parse_value(text)
         assert "\n" not in str(caught.value)
         assert len(str(caught.value)) < 300
+        assert text.strip() or "the value is empty" in str(caught.value)
 
 
 SIGNS = st.text("-:#,[]{}&*!|>'\"%@`?=<~ \n\\ux019aé.", max_size=40).map(str.encode)
@@ -253,43 +248,12 @@ def test_any_file_is_read_or_refused(content):
 # Plain data to YAML text that reads back as the same data.
 
 
-def load_yaml_dumper(text):
-    return load_document(text.encode(), "r.yaml")
-
-
 TRICKY = [
     *["", "~", "null", "true", "no", "on", "y", "12:30", "1e-3", "010", "0o7", "0x1F", ".5", "1."],
-    *[
-        ".inf",
-        ".nan",
-        "inf",
-        "nan",
-        "<<",
-        "=",
-        "- a",
-        "a: b",
-        "a #b",
-        "#",
-        "---",
-        "...",
-        "%a",
-        "!a",
-    ],
-    *["2026-01-02", "1_000", "a\nb", "\n", " a", "a ", "a\tb", "\x00\x1b\x7f", "\x85\u2028\ufeff"],
-    *[
-        "\U0001f600",
-        "\U000e0001",
-        "\uffff",
-        "\\",
-        '"',
-        "'",
-        "é",
-        "a,b",
-        "[a]",
-        "{a}",
-        "x:",
-        "C:\\x",
-    ],
+    *[".inf", ".nan", "inf", "nan", "<<", "=", "- a", "a: b", "a #b", "#", "---", "...", "%a"],
+    *["!a", "2026-01-02", "1_000", "a\nb", "\n", " a", "a ", "a\tb", "\x00\x1b\x7f"],
+    *["\x85\u2028\ufeff", "\U0001f600", "\U000e0001", "\uffff", "\\", '"', "'", "é", "a,b"],
+    *["[a]", "{a}", "x:", "C:\\x"],
 ]
 CHARACTERS = st.characters(exclude_categories=["Cs"])
 STRINGS = st.one_of(
@@ -300,43 +264,64 @@ STRINGS = st.one_of(
 LEAVES = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), STRINGS)
 DATA = st.recursive(
     LEAVES,
-    lambda inner: st.one_of(
-        st.lists(inner, max_size=4), st.dictionaries(STRINGS, inner, max_size=4)
-    ),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(STRINGS, inner, max_size=4),
     max_leaves=12,
 )
+READABLE = f"""\
+seed: 1
+model:
+  name: language model
+  cells:
+    - name: lstm
+      sizes: [2, 3]
+    - gru
+betas: [0.9, 0.999]
+lr: 0.001
+path: data/é.txt
+words:
+  - {"a" * 50}
+  - {"b" * 50}
+strings: ["1e-3", "no", "null", "0o7", "12:30", "", "a\\nb", "\\x1b", "a: b"]
+nested:
+  - - {"c" * 90}
+  - []
+nothing:
+  list: []
+  mapping: {{}}
+  "null": null
+  "no": false
+  inf: .inf
+"""
 
 
-def same(one, other):
-    """Equal, with equal types and equal signs of zero, and in the same order."""
-    return repr(one) == repr(other)
+ENDLESS: list[object] = []
+ENDLESS.append(ENDLESS)
 
 
 class TestDump:
     @given(st.dictionaries(STRINGS, DATA, max_size=4))
     @settings(max_examples=200, deadline=None)
     def test_reads_back_the_same(self, data):
-        assert same(load_yaml_dumper(dump(data)).data, data)
+        # With equal types and signs of zero, and in the same order.
+        assert repr(load(dump(data)).data) == repr(data)
 
     @pytest.mark.parametrize("text", TRICKY)
     def test_tricky_strings(self, text):
         for data in ({"a": text}, {text: text}, {"a": [text, text]}, {"a": [{text: [{}]}]}):
-            assert load_yaml_dumper(dump(data)).data == data
+            assert load(dump(data)).data == data
 
     @given(LEAVES | st.lists(LEAVES, max_size=3))
     @settings(max_examples=100, deadline=None)
     def test_a_short_value_is_an_override_too(self, value):
         line = dump(value).rstrip("\n")
         if not line.startswith("-") or not isinstance(value, list):
-            assert same(parse_value(line), value)
+            assert repr(parse_value(line)) == repr(value)
 
     def test_is_easy_to_read(self):
+        model = {"name": "language model", "cells": [{"name": "lstm", "sizes": (2, 3)}, "gru"]}
         data = {
             "seed": 1,
-            "model": {
-                "name": "language model",
-                "cells": [{"name": "lstm", "sizes": (2, 3)}, "gru"],
-            },
+            "model": model,
             "betas": [0.9, 0.999],
             "lr": 1e-3,
             "path": PurePosixPath("data/é.txt"),
@@ -345,44 +330,22 @@ class TestDump:
             "nested": [["c" * 90], []],
             "nothing": {"list": [], "mapping": {}, "null": None, "no": False, "inf": math.inf},
         }
-        assert dump(data) == (
-            "seed: 1\n"
-            "model:\n"
-            "  name: language model\n"
-            "  cells:\n"
-            "    - name: lstm\n"
-            "      sizes: [2, 3]\n"
-            "    - gru\n"
-            "betas: [0.9, 0.999]\n"
-            "lr: 0.001\n"
-            "path: data/é.txt\n"
-            "words:\n"
-            f"  - {'a' * 50}\n"
-            f"  - {'b' * 50}\n"
-            'strings: ["1e-3", "no", "null", "0o7", "12:30", "", "a\\nb", "\\x1b", "a: b"]\n'
-            "nested:\n"
-            f"  - - {'c' * 90}\n"
-            "  - []\n"
-            "nothing:\n"
-            "  list: []\n"
-            "  mapping: {}\n"
-            '  "null": null\n'
-            '  "no": false\n'
-            "  inf: .inf\n"
-        )
-        back = load_yaml_dumper(dump(data)).data
-        assert back == {**data, "path": "data/é.txt", "model": back["model"]}
-        assert back["model"]["cells"][0]["sizes"] == [2, 3]
+        assert dump(data) == READABLE
+        model["cells"][0]["sizes"] = [2, 3]
+        assert load(READABLE).data == {**data, "path": "data/é.txt"}
 
-    def test_nan(self):
-        assert math.isnan(load_yaml_dumper(dump({"a": math.nan})).data["a"])
-
-    def test_what_no_recipe_can_hold_is_refused(self):
-        endless: list[object] = []
-        endless.append(endless)
-        for data in (endless, {"a": "\ud800"}, {"a" * 2000: 1}, {"a": 10**100}):
-            with pytest.raises(ValueError, match=r"deep|half|longer|digits"):
-                dump(data)
-        for data in ({1: 2}, {"a": {1, 2}}, {"a": b"x"}):
-            with pytest.raises(TypeError, match=r"must be a string|cannot write"):
-                dump(data)
+    @pytest.mark.parametrize(
+        ("data", "error", "message"),
+        [
+            (ENDLESS, ValueError, "deep"),
+            ({"a": "\ud800"}, ValueError, "half"),
+            ({"a" * 2000: 1}, ValueError, "longer"),
+            ({"a": 10**100}, ValueError, "digits"),
+            ({1: 2}, TypeError, "must be a string"),
+            ({"a": {1, 2}}, TypeError, "cannot write"),
+            ({"a": b"x"}, TypeError, "cannot write"),
+        ],
+    )
+    def test_what_no_recipe_can_hold_is_refused(self, data, error, message):
+        with pytest.raises(error, match=message):
+            dump(data)

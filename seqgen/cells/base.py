@@ -43,6 +43,10 @@ def smoke_test(cell: Any, input_size: int) -> Any:
 cells: Registry[Cell] = Registry("cell", supplied={"input_size"}, finishing=smoke_test)
 
 
+Step = tuple[Tensor, State]
+"""The output of a step, or the outputs of all, and the state after it."""
+
+
 class Cell(nn.Module, ABC):
     """One step of recurrence. A subclass sets `output_size` and defines two methods.
 
@@ -65,7 +69,7 @@ class Cell(nn.Module, ABC):
         """The state before the first step."""
 
     @abstractmethod
-    def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+    def step(self, x: Tensor, state: State) -> Step:
         """Read `x: [batch, input]` (or a slice of what `project` returned).
 
         Returns the output `[batch, output_size]` and the next state.
@@ -124,13 +128,11 @@ class Cell(nn.Module, ABC):
             used += size
         return rebuild(state, filled)
 
-    def step_input(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+    def step_input(self, x: Tensor, state: State) -> Step:
         """`project` and `step` for a single input `x: [batch, input]`."""
         return self.step(self.project(x.unsqueeze(1)).squeeze(1), state)
 
-    def forward(
-        self, xs: Tensor, state: State = None, lengths: Tensor | None = None
-    ) -> tuple[Tensor, State]:
+    def forward(self, xs: Tensor, state: State = None, lengths: Tensor | None = None) -> Step:
         """Read `xs: [batch, time, input]`, from the initial state where `state` is None.
 
         With `lengths: [batch]`, row i keeps the state that it has after `lengths[i]` inputs and

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from seqgen.cells.base import Cell, cells, checked_parts
+from seqgen.cells.base import Cell, Step, cells, checked_parts
 from seqgen.cells.native import LSTMState
 from seqgen.options import Few, Size
 from seqgen.state import State
@@ -58,10 +58,10 @@ class LSTMVariant(Cell, ABC):
         zeros = self.recurrent_weight.new_zeros(batch_size, self.output_size)
         return LSTMState(zeros, zeros)
 
-    def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+    def step(self, x: Tensor, state: State) -> Step:
         past = checked_parts(state, LSTMState._fields, x.shape[0], self.output_size)
-        following = LSTMState(*self.update(x, *past))
-        return following.hidden, following
+        hidden, memory = self.update(x, *past)
+        return hidden, LSTMState(hidden, memory)
 
 
 @cells.register("layer_norm_lstm")
@@ -266,7 +266,7 @@ class SLSTM(Cell):
         """W x + b: `[batch, time, input] -> [batch, time, heads * 4 * head]`."""
         return cast(Tensor, self.of_input(xs))
 
-    def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+    def step(self, x: Tensor, state: State) -> Step:
         batch, size = x.shape[0], self.output_size
         hidden, memory, normaliser, past = checked_parts(state, SLSTMState._fields, batch, size)
         i, f, z, o = self._gates(x, hidden)

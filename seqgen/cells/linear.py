@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from seqgen.cells.base import Cell, cells, checked_tensor, masked
+from seqgen.cells.base import Cell, Step, cells, checked_tensor, masked
 from seqgen.options import PositiveFloat, Size
 from seqgen.state import State
 
@@ -145,9 +145,7 @@ class ScannedCell(Cell, ABC):
     def initial_state(self, batch_size: int) -> Tensor:
         return next(self.parameters()).new_zeros(batch_size, self.output_size)
 
-    def forward(
-        self, xs: Tensor, state: State = None, lengths: Tensor | None = None
-    ) -> tuple[Tensor, State]:
+    def forward(self, xs: Tensor, state: State = None, lengths: Tensor | None = None) -> Step:
         batch, time, _ = xs.shape
         first = self.initial_state(batch) if state is None else state
         first = checked_tensor(first, batch, self.output_size)
@@ -183,7 +181,7 @@ class LinearCell(ScannedCell, ABC):
         """`[batch, time, input] -> [batch, time, products * hidden]`."""
         return cast(Tensor, self.of_input(xs))
 
-    def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+    def step(self, x: Tensor, state: State) -> Step:
         past = checked_tensor(state, x.shape[0], self.output_size)
         factor, term = self.recurrence(x)
         hidden = factor * past + term
@@ -279,7 +277,7 @@ class SRU(ScannedCell):
         projected = functional.linear(xs, self.input_weight, padded)
         return torch.cat([projected, 3**0.5 * xs], -1) if self.same_size else projected
 
-    def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+    def step(self, x: Tensor, state: State) -> Step:
         past = checked_tensor(state, x.shape[0], self.output_size)
         forget, reset, candidate, highway = x.chunk(4, -1)
         memory = self._memory(past, forget, candidate)
@@ -340,7 +338,7 @@ class IndRNN(ScannedCell):
         """W x + b: `[batch, time, input] -> [batch, time, hidden]`."""
         return cast(Tensor, self.of_input(xs))
 
-    def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+    def step(self, x: Tensor, state: State) -> Step:
         hidden = self._following(checked_tensor(state, x.shape[0], self.output_size), x)
         return hidden, hidden
 

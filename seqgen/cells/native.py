@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
-from seqgen.cells.base import Cell, cells, checked_parts, checked_tensor
+from seqgen.cells.base import Cell, Step, cells, checked_parts, checked_tensor
 from seqgen.options import Few, Share, Size
 from seqgen.state import State, map_state, reorder, select
 
@@ -51,12 +51,12 @@ class Kernel:
             return LSTMState(*checked_parts(state, LSTMState._fields, batch, size))
         return checked_tensor(state, batch, size)
 
-    def step(self, x: Tensor, state: State, weights: Sequence[Tensor]) -> tuple[Tensor, State]:
+    def step(self, x: Tensor, state: State, weights: Sequence[Tensor]) -> Step:
         """`x: [batch, input]` to `[batch, hidden]` and the next state."""
         found = self.step_of(x, state, *weights)
         return (found[0], LSTMState(*found)) if self.has_memory else (found, found)
 
-    def read(self, *arguments: Any) -> tuple[Tensor, State]:
+    def read(self, *arguments: Any) -> Step:
         """Outputs and last state, each tensor of it `[layers, batch, hidden]`."""
         outputs, *last = self.sequence_of(*arguments)
         return outputs, LSTMState(*last) if self.has_memory else last[0]
@@ -123,7 +123,7 @@ class NativeCell(Cell, ABC):
         zeros = self.native.all_weights[0][0].new_zeros(batch_size, self.output_size)
         return (self.kernel.first(zeros),) * self.layers
 
-    def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+    def step(self, x: Tensor, state: State) -> Step:
         following = []
         pasts = self._each_checked(state, x.shape[0])
         for layer, (past, weights) in enumerate(zip(pasts, self.native.all_weights, strict=True)):
@@ -133,9 +133,7 @@ class NativeCell(Cell, ABC):
             following.append(new)
         return x, tuple(following)
 
-    def forward(
-        self, xs: Tensor, state: State = None, lengths: Tensor | None = None
-    ) -> tuple[Tensor, State]:
+    def forward(self, xs: Tensor, state: State = None, lengths: Tensor | None = None) -> Step:
         batch, time, size = xs.shape
         if size != self.native.input_size:
             raise ValueError(f"`xs` must be [..., {self.native.input_size}], but is [..., {size}]")
@@ -148,12 +146,12 @@ class NativeCell(Cell, ABC):
             return read_in_segments(self._read, xs, past, lengths)
         return self._read_packed(xs, past, lengths)
 
-    def _read(self, xs: Tensor, past: State) -> tuple[Tensor, State]:
+    def _read(self, xs: Tensor, past: State) -> Step:
         """Rows that are all as long as `xs`."""
         outputs, last = self.kernel.read(xs, _stacked(past), *self._settings(), True)
         return outputs, self._by_layer(last)
 
-    def _read_packed(self, xs: Tensor, past: State, lengths: Tensor) -> tuple[Tensor, State]:
+    def _read_packed(self, xs: Tensor, past: State, lengths: Tensor) -> Step:
         """Rows of different length, in one call of the kernel."""
         # A packed sequence has no empty rows: read one input there, then undo it.
         some = (lengths > 0).to(xs.device)
@@ -196,11 +194,11 @@ def _stacked(state: State) -> State:
     return map_state(lambda *each: torch.stack(each), layers[0], *layers[1:])
 
 
-Read = Callable[[Tensor, State], tuple[Tensor, State]]
+Read = Callable[[Tensor, State], Step]
 """From `xs: [rows, time, input]` and a state to outputs `[rows, time, output]` and the state."""
 
 
-def read_in_segments(read: Read, xs: Tensor, state: State, lengths: Tensor) -> tuple[Tensor, State]:
+def read_in_segments(read: Read, xs: Tensor, state: State, lengths: Tensor) -> Step:
     """As `Cell.forward` with `lengths: [batch]`, of which one at least is not 0.
 
     From each row's end to the next one, all rows that go on are read at once. Lengths of 5, 0, 3
@@ -323,7 +321,7 @@ class SteppedCell(Cell, ABC):
     def initial_state(self, batch_size: int) -> State:
         return self.kernel.first(self.native.weight_hh.new_zeros(batch_size, self.output_size))
 
-    def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+    def step(self, x: Tensor, state: State) -> Step:
         past = self.kernel.checked(state, x.shape[0], self.output_size)
         return self.kernel.step(x, past, self._weights())
 

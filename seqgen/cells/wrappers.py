@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from seqgen.cells.base import Cell, CellFactory, cells, checked_tensor, masked, require_inner
+from seqgen.cells.base import Cell, CellFactory, Step, cells, checked_tensor, masked, require_inner
 from seqgen.dropout import Dropout
 from seqgen.options import Share
 from seqgen.state import State, leaves, rebuild
@@ -66,7 +66,7 @@ class Stack(Cell):
         self.output_size = sizes[-1]
 
     def initial_state(self, batch_size: int) -> tuple[State, ...]:
-        return tuple(cell.initial_state(batch_size) for cell in self._layers())
+        return tuple(cast(Cell, each).initial_state(batch_size) for each in self.cells)
 
     def resample_masks(self, state: State) -> tuple[State, ...]:
         return tuple(cell.resample_masks(part) for cell, part in self._with_parts(state))
@@ -76,11 +76,11 @@ class Stack(Cell):
         return torch.cat([cell.summary(part) for cell, part in self._with_parts(state)], 1)
 
     def state_from(self, summary: Tensor) -> tuple[State, ...]:
-        layers = self._layers()
+        layers = cast(Sequence[Cell], self.cells)
         parts = torch.split(summary, [each.summary_size for each in layers], 1)
         return tuple(cell.state_from(part) for cell, part in zip(layers, parts, strict=True))
 
-    def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+    def step(self, x: Tensor, state: State) -> Step:
         following = []
         for index, (cell, past) in enumerate(self._with_parts(state)):
             output, new = cell.step_input(self.dropout(x) if index else x, past)
@@ -88,9 +88,7 @@ class Stack(Cell):
             following.append(new)
         return x, tuple(following)
 
-    def forward(
-        self, xs: Tensor, state: State = None, lengths: Tensor | None = None
-    ) -> tuple[Tensor, State]:
+    def forward(self, xs: Tensor, state: State = None, lengths: Tensor | None = None) -> Step:
         """One cell after the other over all times, each by its fastest route."""
         pasts = self.initial_state(xs.shape[0]) if state is None else state
         following = []
@@ -107,12 +105,9 @@ class Stack(Cell):
         output = cast(Tensor, self.norms[index](output))
         return x + output if self.residual[index] else output
 
-    def _layers(self) -> list[Cell]:
-        return cast(list[Cell], list(self.cells))
-
     def _with_parts(self, state: State) -> Iterator[tuple[Cell, State]]:
         """Each cell with its state. Raises ValueError if one is missing."""
-        layers = self._layers()
+        layers = cast(Sequence[Cell], self.cells)
         if not isinstance(state, tuple) or len(state) != len(layers):
             raise ValueError(f"`state` must be a tuple of {len(layers)} states")
         for index, (cell, part) in enumerate(zip(layers, state, strict=True)):
@@ -201,14 +196,12 @@ class VariationalDropout(Wrapper):
     def state_from(self, summary: Tensor) -> VariationalState:
         return self._with_masks(self.cell.state_from(summary), summary.shape[0])
 
-    def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+    def step(self, x: Tensor, state: State) -> Step:
         past, inputs, outputs = self._checked(state, x.shape[0])
         output, following = self.cell.step_input(x * inputs.to(x.dtype), past)
         return output * outputs.to(output.dtype), VariationalState(following, inputs, outputs)
 
-    def forward(
-        self, xs: Tensor, state: State = None, lengths: Tensor | None = None
-    ) -> tuple[Tensor, State]:
+    def forward(self, xs: Tensor, state: State = None, lengths: Tensor | None = None) -> Step:
         batch = xs.shape[0]
         given = self.initial_state(batch) if state is None else state
         past, inputs, outputs = self._checked(given, batch)
@@ -257,42 +250,36 @@ class WeightDrop(Wrapper):
         super().__init__(input_size, cell)
         self.dropout = Dropout(rate)
         names = [name for name, _ in self.cell.named_parameters()]
-        self.names = [
-            name for name in names if any(fnmatchcase(name, pattern) for pattern in weights)
-        ]
+        self.names = [name for name in names if any(fnmatchcase(name, each) for each in weights)]
         if not self.names:
             raise ValueError(
                 f"`weights` must match a parameter of the cell, but {', '.join(weights)} match "
                 f"none of {', '.join(names)}"
             )
 
-    def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+    def step(self, x: Tensor, state: State) -> Step:
         if not self.training:
             return self.cell.step_input(x, state)
         dropped = {f"cell.{name}": weight for name, weight in self._dropped().items()}
-        result: tuple[Tensor, State] = functional_call(_Step(self.cell), dropped, (x, state))
-        return result
+        return cast(Step, functional_call(_SteppedOnce(self.cell), dropped, (x, state)))
 
-    def forward(
-        self, xs: Tensor, state: State = None, lengths: Tensor | None = None
-    ) -> tuple[Tensor, State]:
+    def forward(self, xs: Tensor, state: State = None, lengths: Tensor | None = None) -> Step:
         weights = self._dropped() if self.training else {}
-        result: tuple[Tensor, State] = functional_call(self.cell, weights, (xs, state, lengths))
-        return result
+        return cast(Step, functional_call(self.cell, weights, (xs, state, lengths)))
 
     def _dropped(self) -> dict[str, Tensor]:
         """The chosen weights by their names, with part of them zero."""
         return {name: self.dropout(self.cell.get_parameter(name)) for name in self.names}
 
 
-class _Step(nn.Module):
+class _SteppedOnce(nn.Module):
     """The step of a cell as a module's `forward`: `functional_call` calls nothing else."""
 
     def __init__(self, cell: Cell) -> None:
         super().__init__()
         self.cell = cell
 
-    def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+    def forward(self, x: Tensor, state: State) -> Step:
         return self.cell.step_input(x, state)
 
 
@@ -332,18 +319,18 @@ class Zoneout(Wrapper):
     def project(self, xs: Tensor) -> Tensor:
         return self.cell.project(xs)
 
-    def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+    def step(self, x: Tensor, state: State) -> Step:
         output, following = self.cell.step(x, state)
         rates, zoned = cycle(self.rates), []
         for old, new in zip(leaves(state), leaves(following), strict=True):
-            mixed = self._mixed(old, new, next(rates)) if new.is_floating_point() else new
+            mixed = new
+            if new.is_floating_point():
+                rate = next(rates)
+                if self.training:
+                    stays = torch.rand(new.shape, device=new.device) < rate
+                    mixed = torch.where(stays, old, new)
+                else:
+                    mixed = rate * old + (1 - rate) * new
             zoned.append(mixed)
-            if output is new:
-                output = mixed
+            output = mixed if output is new else output
         return output, rebuild(following, zoned)
-
-    def _mixed(self, old: Tensor, new: Tensor, rate: float) -> Tensor:
-        """`old` and `new` of one tensor, element by element."""
-        if self.training:
-            return torch.where(torch.rand(new.shape, device=new.device) < rate, old, new)
-        return rate * old + (1 - rate) * new

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -54,9 +54,9 @@ def rooms(incomplete: str) -> list[str]:
     return [name for name in (*ROOM_NAMES, "plans", "recipes") if name.startswith(incomplete)]
 
 
-def number(kind: str) -> Callable[[Any], Any]:
-    """A parser for an option that is a number of a `kind` of `seqgen.options`, such as `Seed`, so
-    that the command line reads numbers and states their ranges as recipes do."""
+def number(kind: str, help: str, *names: str, metavar: str = "N") -> Any:
+    """An option that is a number of a `kind` of `seqgen.options`, such as `Seed`, so that the
+    command line reads numbers and states their ranges as recipes do."""
 
     def parse(text: Any) -> Any:
         if not isinstance(text, str):  # the default
@@ -69,7 +69,7 @@ def number(kind: str) -> Callable[[Any], Any]:
         except ValueError as error:
             raise typer.BadParameter(str(error)) from None
 
-    return parse
+    return typer.Option(*names, parser=parse, metavar=metavar, help=help)
 
 
 RunFolder = Annotated[Path, typer.Argument(help="A run directory.", autocompletion=runs)]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.cells import cell_len
 from rich.console import Console
+from rich.padding import PaddingDimensions
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
@@ -61,12 +61,7 @@ class Display:
     def __enter__(self) -> Display:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.end()
 
     def begin(self) -> None:
@@ -175,6 +170,14 @@ class Display:
         for sentence in document.verdict.why:
             self.console.say(f"  {sentence}")
         self.console.say(f"report: {folder / PAGE}")
+
+
+def plain_table(padding: PaddingDimensions = (0, 1)) -> Table:
+    """A table of three columns without lines and titles, of which the last one is wrapped."""
+    table = Table(box=None, pad_edge=False, show_header=False, padding=padding)
+    for no_wrap in (True, True, False):
+        table.add_column(no_wrap=no_wrap, overflow="fold")
+    return table
 
 
 def _metrics(figures: dict[str, Any], before: str = "") -> str:

@@ -30,7 +30,7 @@ from seqgen.cli.source_lines import (
     read_lines,
     typed_lines,
 )
-from seqgen.config import Override, read_override
+from seqgen.config import read_override
 from seqgen.data import lines_of
 from seqgen.decoders import Decoder, decoders
 from seqgen.errors import DataError, RecipeError, UsageError, visible
@@ -76,25 +76,18 @@ class DecoderOptions(NamedTuple):
         try:
             return make(wanted)
         except OptionError as error:
-            raise self._named(error, wanted, overrides) from None
-
-    def _named(
-        self, error: OptionError, wanted: dict[str, Any], overrides: Sequence[Override]
-    ) -> RecipeError:
-        """The error with what on the command line it is about."""
-        path, message = ".".join(str(step) for step in error.path), error.message
-        if error.at_key and len(error.path) == 1:
-            having = [each for each in decoders.names() if path in decoders.entry(each).options]
-            if having:
-                message += f"; these have it: {', '.join(having)} (--decoder)"
-        for override in overrides:
-            if override.path[:1] == error.path[:1]:
-                place = override.place(error.path, at_key=error.at_key)
-                return RecipeError(f"{place}: {path}: {message}")
-        about = f"--decoder {wanted['name']}"
-        if self.n_best is not None and "n_best" in message:
-            about = f"--n-best {self.n_best}"
-        return RecipeError(f"{about}: {message}")
+            path, message = ".".join(str(step) for step in error.path), error.message
+            if error.at_key and len(error.path) == 1:
+                having = [each for each in decoders.names() if path in decoders.entry(each).options]
+                message += f"; these have it: {', '.join(having)} (--decoder)" if having else ""
+            about = f"--decoder {wanted['name']}"
+            if self.n_best is not None and "n_best" in message:
+                about = f"--n-best {self.n_best}"
+            for override in overrides:
+                if override.path[:1] == error.path[:1]:
+                    about = f"{override.place(error.path, at_key=error.at_key)}: {path}"
+                    break
+            raise RecipeError(f"{about}: {message}") from None
 
 
 def _options_for(n_best: int, wanted: dict[str, Any], given: set[str | int]) -> dict[str, Any]:
@@ -263,10 +256,9 @@ def score_lines(trained: TrainedRun, path: Path, output: Path | None, as_json: b
             tokens, log_probs = len(row.log_probs), list(row.log_probs)
             found = {"number": number, "score": row.score, "tokens": tokens, "log_probs": log_probs}
             write(json_text(found) if as_json else f"{row.score:.6f}\t{tokens}\n")
-    unknown = sum(each.unknown for each in scores)
-    if unknown:
-        tokens_said = f"{unknown} token{'s' if unknown > 1 else ''}"
-        warnings.warn(f"{tokens_said} of the targets scored as <unk>", stacklevel=1)
+    if unknown := sum(each.unknown for each in scores):
+        what = f"{unknown} token{'s' if unknown > 1 else ''} of the targets"
+        warnings.warn(f"{what} scored as <unk>", stacklevel=1)
 
 
 @contextmanager
@@ -295,8 +287,7 @@ def tracing_to(path: Path | None, trained: TrainedRun, spec: Mapping[str, Any]) 
             ids: Sequence[int] | None = None,
         ) -> list[list[Generated]]:
             nonlocal written
-            wanted = DecodingOptions(batch_size, max_length, samples)
-            outputs = []
+            outputs, wanted = [], DecodingOptions(batch_size, max_length, samples)
             for each in traces(generator, decoder, spec, prompts, wanted, ids):
                 if not as_page:
                     write(f"{',' if written else '['}\n{json_text(each.trace).rstrip()}")
@@ -328,29 +319,17 @@ def answers_to(path: Path) -> Iterator[Callable[[Sequence[Answer]], None]]:
             if not answers:
                 message = "this data has no sources, of which outputs could be made"
                 raise DataError(f"--answers: {message}")
-            if path.suffix == ".tsv":
-                write("right\tscore\tsource\toutput\treferences\n")
-            form = _answer_row if path.suffix == ".tsv" else _answer_json
-            write("".join(map(form, answers)))
+            as_table = path.suffix == ".tsv"
+            lines = ["right\tscore\tsource\toutput\treferences\n"] if as_table else []
+            for each in answers:
+                right, references = each.output in each.references, list(each.references)
+                if as_table:  # references stand at the end, in as many columns as there are
+                    cells = map(one_cell, (each.source, each.output, *references))
+                    lines.append("\t".join([str(int(right)), f"{each.score:.6f}", *cells]) + "\n")
+                else:
+                    found = {"right": right, "score": each.score, "finished": each.finished}
+                    texts = {"source": each.source, "output": each.output}
+                    lines.append(json_text({**found, **texts, "references": references}))
+            write("".join(lines))
 
         yield write_all
-
-
-def _answer_row(answer: Answer) -> str:
-    """References stand at the end, in as many columns as there are."""
-    right = int(answer.output in answer.references)
-    texts = [answer.source, answer.output, *answer.references]
-    return "\t".join([str(right), f"{answer.score:.6f}", *map(one_cell, texts)]) + "\n"
-
-
-def _answer_json(answer: Answer) -> str:
-    return json_text(
-        {
-            "right": answer.output in answer.references,
-            "score": answer.score,
-            "finished": answer.finished,
-            "source": answer.source,
-            "output": answer.output,
-            "references": list(answer.references),
-        }
-    )

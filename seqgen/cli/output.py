@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO, BinaryIO
 
-from seqgen.errors import SetupError
+from seqgen.errors import SetupError, visible
 from seqgen.files import new_file
 
 CODES = "seqgen.codes"
@@ -62,8 +62,6 @@ def echo(text: str = "", end: str = "\n", *, err: bool = False) -> None:
 
     Nothing is lost where standard error cannot be written, so that is no error.
     """
-    from seqgen.errors import visible
-
     stream = sys.stderr if err else sys.stdout
     with suppress(OSError) if err else nullcontext():
         stream.write(visible(text) + end)
@@ -72,8 +70,6 @@ def echo(text: str = "", end: str = "\n", *, err: bool = False) -> None:
 
 def echo_exactly(lines: str) -> None:
     """Whole lines on standard output: exact on a pipe, while at a terminal nothing acts on it."""
-    from seqgen.errors import visible
-
     sys.stdout.write(visible(lines) if sys.stdout.isatty() else lines)
     sys.stdout.flush()
 

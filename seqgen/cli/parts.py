@@ -61,7 +61,14 @@ def list_parts(
         every = [*ROOMS, *FILES]
         near = did_you_mean(kind, every)
         raise UsageError(f"no kind of part named '{kind}'{near} ({', '.join(every)})")
-    found = {name: _parts(ROOMS[name]) for name in ([kind] if kind else ROOMS)}
+    found: dict[str, list[dict[str, Any]]] = {}
+    for room in [kind] if kind else ROOMS:
+        found[room] = []
+        for name in ROOMS[room].names():
+            entry = ROOMS[room].entry(name)
+            options = {each.name: _default(each) for each in entry.options.values()}
+            about = {"summary": entry.summary, "where": entry.where}
+            found[room].append({"name": name, "options": options, **about})
     if as_json:
         echo(json.dumps(found, indent=2, default=str))
         return
@@ -74,24 +81,13 @@ def list_parts(
         console.print(Text(room, style="bold underline"))
         for part in parts:
             console.print(Text("  ").append(part["name"], "bold").append(f"  {part['summary']}"))
-            options = "  ".join(
+            shown = [
                 f"{key}={each if isinstance(each, str) else json.dumps(each, default=str)}"
                 for key, each in part["options"].items()
-            )
-            if options:
-                console.print(Text(f"      {options}"))
+            ]
+            if shown:
+                console.print(Text(f"      {'  '.join(shown)}"))
             console.print(Text(f"      {part['where']}", style="dim"))
-
-
-def _parts(registry: Any) -> list[dict[str, Any]]:
-    found = []
-    for name in registry.names():
-        entry = registry.entry(name)
-        options = {each.name: _default(each) for each in entry.options.values()}
-        found.append(
-            {"name": name, "options": options, "summary": entry.summary, "where": entry.where}
-        )
-    return found
 
 
 def _default(option: Any) -> Any:
@@ -107,10 +103,9 @@ def _default(option: Any) -> Any:
 
 def _list_files(kind: str, as_json: bool) -> None:
     """The bundled files of a kind: names, how long the budget is, and descriptions."""
-    from rich.table import Table
     from rich.text import Text
 
-    from seqgen.cli.displays import Terminal
+    from seqgen.cli.displays import Terminal, plain_table
     from seqgen.config import ConfigFile
 
     found = []
@@ -122,9 +117,7 @@ def _list_files(kind: str, as_json: bool) -> None:
     if as_json:
         echo(json.dumps({kind: found}, indent=2))
         return
-    table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
-    for no_wrap in (True, True, False):
-        table.add_column(no_wrap=no_wrap)
+    table = plain_table(padding=(0, 2, 0, 0))
     for each in found:
         times = [BUDGETS[key].format(amount) for key, amount in each["budget"].items()]
         table.add_row(Text(each["name"], "bold"), " or ".join(times), Text(each["description"]))
@@ -141,11 +134,7 @@ def check(
     ] = None,
     seconds: Annotated[
         float,
-        typer.Option(
-            parser=number("Seconds"),
-            metavar="N",
-            help="How long the laws of one part may take together.",
-        ),
+        number("Seconds", "How long the laws of one part may take together."),
     ] = 5,
     as_json: AsJson = False,
 ) -> None:
@@ -178,10 +167,9 @@ def check(
 
 def _show_report(report: Any) -> None:
     """First what is broken and what to do, then what is kept: a table, or lines on a pipe."""
-    from rich.table import Table
     from rich.text import Text
 
-    from seqgen.cli.displays import Terminal
+    from seqgen.cli.displays import Terminal, plain_table
 
     styles = {"broken": "bold red", "kept": "green", "not tried": "dim"}
     rows = [
@@ -197,9 +185,7 @@ def _show_report(report: Any) -> None:
     console = Terminal(highlight=False)
     console.print(Text(visible(report.part), "bold"), soft_wrap=True)
     if console.is_terminal:
-        table = Table(box=None, pad_edge=False, show_header=False)
-        for no_wrap in (True, True, False):
-            table.add_column(no_wrap=no_wrap, overflow="fold")
+        table = plain_table()
         for outcome, law, says in rows:
             table.add_row(Text(outcome, styles[outcome]), Text(law), Text(visible(says)))
         console.print(table)
@@ -239,7 +225,17 @@ def new(
     name: Annotated[str, typer.Argument(help="What recipes call it; a Python identifier.")],
 ) -> None:
     """Write NAME.py, a small part that works, NAME.yaml that trains it, and test_NAME.py."""
-    _check_name(kind, name)
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name) or keyword.iskeyword(name):
+        raise UsageError(f"NAME must be a Python identifier such as my_{kind}, but is {name!r}")
+    from seqgen.plugins import ROOMS
+
+    registry = ROOMS[f"{kind}s"]
+    if name in registry.names():
+        place = registry.where(name)
+        raise UsageError(f"the {kind} name '{name}' is taken by {place}; choose another")
+    module = importlib.util.find_spec(name)
+    if module is not None and Path(module.origin or "").parent.resolve() != Path.cwd():
+        raise UsageError(f"{name}.py would hide the Python module '{name}'; choose another name")
     files = new_files(kind, name)
     for path in files:
         if path.exists() or path.is_symlink():
@@ -272,21 +268,6 @@ def new_files(kind: Kind, name: str) -> dict[Path, str]:
         Path(f"{name}.yaml"): recipe.replace("KIND", kind).replace("my_part", name),
         Path(f"test_{name}.py"): test.replace("KIND", kind).replace("my_part", name),
     }
-
-
-def _check_name(kind: Kind, name: str) -> None:
-    """Raises UsageError if it cannot be the name of a module, or would hide another one."""
-    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name) or keyword.iskeyword(name):
-        raise UsageError(f"NAME must be a Python identifier such as my_{kind}, but is {name!r}")
-    from seqgen.plugins import ROOMS
-
-    registry = ROOMS[f"{kind}s"]
-    if name in registry.names():
-        place = registry.where(name)
-        raise UsageError(f"the {kind} name '{name}' is taken by {place}; choose another")
-    found = importlib.util.find_spec(name)
-    if found is not None and Path(found.origin or "").parent.resolve() != Path.cwd():
-        raise UsageError(f"{name}.py would hide the Python module '{name}'; choose another name")
 
 
 def schema(
@@ -359,19 +340,15 @@ def list_corpora(
 
     load_plugins(plugin_files)
     found = [
-        {
-            "name": name,
-            "ready": corpora.build(name).ready(),
-            "summary": corpora.entry(name).summary,
-        }
-        for name in corpora.names()
+        (each, corpora.build(each).ready(), corpora.entry(each).summary) for each in corpora.names()
     ]
     if as_json:
-        echo(json.dumps(found, indent=2))
+        rows = [dict(zip(("name", "ready", "summary"), each, strict=True)) for each in found]
+        echo(json.dumps(rows, indent=2))
         return
-    for each in found:
-        state = "ready" if each["ready"] else f"not here yet: seqgen data get {each['name']}"
-        echo(f"{each['name']}  ({state})\n    {each['summary']}")
+    for name, ready, summary in found:
+        state = "ready" if ready else f"not here yet: seqgen data get {name}"
+        echo(f"{name}  ({state})\n    {summary}")
 
 
 @data_app.command("get")

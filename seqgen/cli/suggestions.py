@@ -11,16 +11,9 @@ from typing import Any
 from seqgen.errors import SeqgenError
 
 OTHER_WORDS = {
-    "train": "run",
-    "fit": "run",
-    "resume": "run",
-    "sample": "generate",
-    "predict": "generate",
-    "translate": "generate",
-    "decode": "generate",
-    "eval": "evaluate",
-    "test": "evaluate",
-    "score": "evaluate",
+    **dict.fromkeys(("train", "fit", "resume"), "run"),
+    **dict.fromkeys(("sample", "predict", "translate", "decode"), "generate"),
+    **dict.fromkeys(("eval", "test", "score"), "evaluate"),
     "help": "--help",
 }
 """What other toolkits call the verbs."""
@@ -100,16 +93,13 @@ def _settings(words: Sequence[str]) -> dict[str, str]:
     recipe = _recipe_at_hand(words) if "compare" not in words else None
     own = set(recipe["decoder"]) if recipe else set[str]()
     if "--decoder" in words:
-        own = {key for name in words if name in decoders.names() for key in _keys(decoders, name)}
+        named = [name for name in words if name in decoders.names()]
+        own = {key for name in named for key in decoders.entry(name).options}
     found = dict.fromkeys(own, "")
     for name in (*USUAL, *decoders.names()):
-        for key in _keys(decoders, name):
+        for key in decoders.entry(name).options:
             found.setdefault(key, f"--decoder {name} ")
     return found
-
-
-def _keys(decoders: Any, name: str) -> list[str]:
-    return list(decoders.entry(name).options)
 
 
 def _overrides(words: Sequence[str], with_plan: bool) -> dict[str, str]:

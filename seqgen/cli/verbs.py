@@ -96,8 +96,7 @@ def verify_resume(
     ],
     overrides: RecipeOverrides = None,
     at: Annotated[
-        list[int] | None,
-        typer.Option(parser=number("Size"), metavar="STEP", help="Stop after it; repeatable."),
+        list[int] | None, number("Size", "Stop after it; repeatable.", metavar="STEP")
     ] = None,
 ) -> None:
     """Prove that stopping a run and going on gives the run that never stopped, plugins included.
@@ -120,8 +119,7 @@ def verify_resume(
     for each in proof.compared:
         outcome = f"differs: {each.difference}" if each.difference else "the same"
         console.say(f"  {each.what:{width}}  {each.size:>12}  {outcome}")
-    first = proof.first
-    if first is not None:
+    if first := proof.first:
         raise PluginError(f"{recipe}: stopping changes the run: {first.what}: {first.difference}")
 
 
@@ -153,33 +151,17 @@ def generate(
         typer.Option(metavar="FILE", help="Score given rows, such as SOURCE<tab>TARGET, instead."),
     ] = None,
     n_best: Annotated[
-        int | None,
-        typer.Option(
-            parser=number("Size"),
-            metavar="N",
-            help="Lines of NUMBER, RANK, SCORE, TEXT; so many each.",
-        ),
+        int | None, number("Size", "Lines of NUMBER, RANK, SCORE, TEXT; so many each.")
     ] = None,
     decoder: Annotated[
         str | None, typer.Option(help="A registered decoder; the recipe's own if not given.")
     ] = None,
     settings: Settings = None,
     max_length: Annotated[
-        int | None,
-        typer.Option(
-            parser=number("Count"),
-            metavar="N",
-            help="Tokens to generate; the recipe's own if not given.",
-        ),
+        int | None, number("Count", "Tokens to generate; the recipe's own if not given.")
     ] = None,
-    samples: Annotated[
-        int,
-        typer.Option(parser=number("Size"), metavar="N", help="Outputs of each prompt or source."),
-    ] = 1,
-    seed: Annotated[
-        int | None,
-        typer.Option(parser=number("Seed"), metavar="N", help="The recipe's own if not given."),
-    ] = None,
+    samples: Annotated[int, number("Size", "Outputs of each prompt or source.")] = 1,
+    seed: Annotated[int | None, number("Seed", "The recipe's own if not given.")] = None,
     device: Device = "auto",
     plugins: PluginFiles = None,
     as_json: Annotated[bool, typer.Option("--json", help="With tokens and scores.")] = False,
@@ -327,17 +309,9 @@ def compare(
         list[str] | None, typer.Option(help="Decode this prompt or source; repeatable.")
     ] = None,
     most: Annotated[
-        int | None,
-        typer.Option(
-            parser=number("Count"),
-            metavar="N",
-            help="So many inputs, evenly spread; the plan's if not given.",
-        ),
+        int | None, number("Count", "So many inputs, evenly spread; the plan's if not given.")
     ] = None,
-    seed: Annotated[
-        int | None,
-        typer.Option(parser=number("Seed"), metavar="N", help="The plan's own if not given."),
-    ] = None,
+    seed: Annotated[int | None, number("Seed", "The plan's own if not given.")] = None,
     out: Annotated[
         Path | None, typer.Option(help="Where to; runs/compare/<run> if not given.")
     ] = None,

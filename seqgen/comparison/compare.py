@@ -70,24 +70,25 @@ def compare(comparison: Comparison) -> Document:
 
     Raises DecodeError, and what `choose_inputs` raises.
     """
-    runs, plan, inputs = comparison.runs, comparison.plan, comparison.inputs
+    plan, inputs = comparison.plan, comparison.inputs
     measurers = []
-    for run, runner in zip(runs, comparison.runners, strict=True):
+    for runner in comparison.runners:
         references = runner.references(inputs.examples) if inputs.referenced else []
         first = [each for each, *_ in references]
-        measurers.append(Measurer(run.built, comparison.unit, plan.copies, first))
+        measurers.append(Measurer(runner.run.built, comparison.unit, plan.copies, first))
     produced = [
         comparison.runners[system.run].produce(system, inputs.texts)
         for system in comparison.each(comparison.systems, lambda system: system.label)
     ]
     for each in produced:
-        best = [own[0].generated.hypothesis for outputs in each.outputs for own in outputs]
+        best = [own.generated.hypothesis for outputs in each.best for own in outputs]
         remark = unsatisfied_remark(sum(not one.satisfied for one in best), len(best))
         if remark:
             warnings.warn(f"{each.system.label}: {remark}", stacklevel=2)
     quality = judge(produced, inputs.examples, comparison.metrics, plan.significance, plan.seed)
     document = _document(comparison, produced, measurers, quality)
-    given = verdict(document, lambda label: quality.against(document.quality, label))
+    judged = quality.get(document.quality or "")
+    given = verdict(document, judged.against if judged else lambda label: {})
     finished: Document = rounded(replace(document, verdict=given))
     return replace(finished, timings=measure_cost(comparison, inputs.texts))
 
@@ -99,28 +100,26 @@ def _document(
     quality: Quality,
 ) -> Document:
     """The document before the verdict and the timings."""
-    runs, plan, inputs = comparison.runs, comparison.plan, comparison.inputs
+    plan, inputs, data = comparison.plan, comparison.inputs, comparison.runs[0].built.data
     baseline = baseline_of(plan, comparison.systems, comparison.names).label
-    systems = [
-        _result(each, measurers[each.system.run], quality, comparison.names, baseline)
-        for each in produced
-    ]
+    systems = _results(comparison, produced, measurers, quality, baseline)
+    metrics = {name: each for name, each in comparison.metrics.items() if name in quality}
+    measures = columns(all_measures(metrics), [each.values for each in systems], plan.quality)
     references = measurers[0].of_references
-    measures = columns(all_measures(quality.metrics), [e.values for e in systems], plan.quality)
     return Document(
         format=FORMAT,
         seqgen=__version__,
         description=plan.description,
         seed=plan.seed,
         plan=plain(replace(plan, unit=comparison.unit)),
-        runs=[_run_info(*each) for each in zip(runs, comparison.names, strict=True)],
+        runs=list(map(_run_info, comparison.runs, comparison.names)),
         inputs=InputsInfo(
             origin=inputs.origin,
             count=len(inputs.examples),
             of=inputs.of,
-            continues=runs[0].built.data.continues,
+            continues=data.continues,
             references=inputs.referenced,
-            ends=runs[0].built.data.ends,
+            ends=data.ends,
         ),
         measures=measures,
         quality=quality_measure(plan.quality, measures),
@@ -150,26 +149,28 @@ def _run_info(run: TrainedRun, name: str) -> RunInfo:
     )
 
 
-def _result(
-    produced: Produced,
-    measurer: Measurer,
+def _results(
+    comparison: Comparison,
+    produced: Sequence[Produced],
+    measurers: Sequence[Measurer],
     quality: Quality,
-    names: Sequence[str],
     baseline: str,
-) -> SystemResult:
-    system = produced.system
-    tests = {name: quality.against(name, baseline) for name in quality.metrics}
-    return SystemResult(
-        label=system.label,
-        run=names[system.run],
-        decoder=dict(system.spec),
-        draws=system.draws,
-        seeds=list(produced.seeds),
-        values=measurer.system(produced, quality),
-        against_baseline={
-            name: own[system.label] for name, own in tests.items() if system.label in own
-        },
-    )
+) -> list[SystemResult]:
+    tests = {name: metric.against(baseline) for name, metric in quality.items()}
+    found = []
+    for each in produced:
+        label, run, spec = each.system.label, each.system.run, each.system.spec
+        result = SystemResult(
+            label=label,
+            run=comparison.names[run],
+            decoder=dict(spec),
+            draws=each.system.draws,
+            seeds=list(each.seeds),
+            values=measurers[run].system(each, quality),
+            against_baseline={name: own[label] for name, own in tests.items() if label in own},
+        )
+        found.append(result)
+    return found
 
 
 def _best_of(comparison: Comparison) -> BestOf | None:
@@ -205,7 +206,7 @@ def _shown_outputs(
                 finished=hypothesis.finished,
                 complete=hypothesis.complete,
                 satisfied=hypothesis.satisfied,
-                values=quality.single(label, index),
+                values={name: metric.single(label, index) for name, metric in quality.items()},
             )
             by.append(output)
         example = inputs[index]
@@ -234,12 +235,26 @@ def check_for_runs(comparison: Comparison) -> None:
 
     Raises OptionError with the path in the plan, and what auxiliary runs raise.
     """
-    _check_quality(comparison)
-
-    def build(system: System) -> object:
-        return comparison.runs[system.run].decoder(dict(system.spec))
-
-    check_decoders(comparison.plan, comparison.systems, build, comparison.names)
+    plan, runs = comparison.plan, comparison.runs
+    data = [run.built.data for run in runs]
+    quality_measure(plan.quality, {each.id: each for each in all_measures(comparison.metrics)})
+    judging = (*comparison.metrics, "unlikeness")
+    copying, copies = ("copied", "longest_copy"), "`copies`, which the plan has switched off"
+    for names, possible, needs in (
+        (judging, plan.inputs.prompts is None, "references, and prompts have none"),
+        (judging, plan.inputs.file is None, "references, and lines of a file have none"),
+        (["unlikeness"], any(each.continues for each in data), "text that goes on"),
+        (["finished"], any(each.ends for each in data), "outputs that end by themselves"),
+        (copying, plan.copies, copies),
+    ):
+        if plan.quality in names and not possible:
+            raise OptionError(("quality",), f"'{plan.quality}' needs {needs}")
+    check_decoders(
+        plan,
+        comparison.systems,
+        lambda system: runs[system.run].decoder(dict(system.spec)),
+        comparison.names,
+    )
 
 
 def dry_run_decoders(plan: Plan, systems: Sequence[System]) -> None:
@@ -247,33 +262,11 @@ def dry_run_decoders(plan: Plan, systems: Sequence[System]) -> None:
 
     Raises OptionError with the path in the plan.
     """
-
-    def build(system: System) -> None:
-        dry_run_decoder(decoders.check(dict(system.spec)), plan.seed)
-
-    check_decoders(plan, systems, build)
-
-
-def _check_quality(comparison: Comparison) -> None:
-    """Raises OptionError if there is no such measure, or none for what the plan compares."""
-    plan, metrics = comparison.plan, comparison.metrics
-    data = [run.built.data for run in comparison.runs]
-    quality_measure(plan.quality, {each.id: each for each in all_measures(metrics)})
-    given = {"prompts": plan.inputs.prompts, "lines of a file": plan.inputs.file}
-    for inputs in (name for name, own in given.items() if own is not None):
-        if plan.quality in (*metrics, "unlikeness"):
-            needs = f"needs references, and {inputs} have none"
-            raise OptionError(("quality",), f"'{plan.quality}' {needs}")
-    copies = (plan.copies, "`copies`, which the plan has switched off")
-    conditions = {
-        "unlikeness": (any(each.continues for each in data), "text that goes on"),
-        "finished": (any(each.ends for each in data), "outputs that end by themselves"),
-        "copied": copies,
-        "longest_copy": copies,
-    }
-    possible, needs = conditions.get(plan.quality or "", (True, ""))
-    if not possible:
-        raise OptionError(("quality",), f"'{plan.quality}' needs {needs}")
+    check_decoders(
+        plan,
+        systems,
+        lambda system: dry_run_decoder(decoders.check(dict(system.spec)), plan.seed),
+    )
 
 
 def applicable(systems: Sequence[System], runs: Sequence[TrainedRun]) -> list[System]:
@@ -314,16 +307,9 @@ def check_free(folder: Path, *, overwrite: bool) -> None:
     own = (*FILES, CHARTS)
     foreign = [name for name, kind in sorted(kinds.items()) if name not in own or kind != "file"]
     check_unoccupied(folder, "comparison", foreign, ours=ours)
-    for each in (folder, *folder.absolute().parents):
-        try:
-            each.lstat()
-        except FileNotFoundError:
-            continue
-        except OSError as error:
-            raise SetupError(f"{folder}: cannot be written: {error.strerror}") from None
-        if not os.access(each, os.W_OK | os.X_OK):
-            raise SetupError(f"{folder}: cannot be written: no permission in {each}")
-        return
+    there = next(each for each in (folder, *folder.absolute().parents) if os.path.lexists(each))
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise SetupError(f"{folder}: cannot be written: no permission in {there}")
 
 
 def write(folder: Path, document: Document) -> None:
@@ -353,7 +339,7 @@ def write(folder: Path, document: Document) -> None:
 
 
 def _is_staging(name: str) -> bool:
-    """Whether a folder of that name is where `write` makes its files, or one that was killed."""
+    """Whether `write` makes its files in a folder of that name; one that was killed leaves it."""
     return name != "compare" and written_as(name) == "compare"
 
 

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from functools import partial
 from itertools import count
 from statistics import median
-from typing import NamedTuple
 
 import torch
 from torch.autograd.profiler import profile
@@ -20,34 +19,12 @@ from seqgen.answers import DecodingOptions, evenly_spaced, outputs
 from seqgen.comparison.decode import Comparison, Progress
 from seqgen.comparison.document import Seconds, Timing, Timings
 from seqgen.comparison.plan import SpeedOptions
-from seqgen.decoders import Counting, Decoder, watched
+from seqgen.comparison.systems import System
+from seqgen.decoders import Counting, watched
 from seqgen.machine import finish_work, hardware
-from seqgen.trained import TrainedRun
 
-
-class Decoded(NamedTuple):
-    """What decoding once gave: so many sequences, which have so many tokens together."""
-
-    sequences: int
-    tokens: int
-
-
-class Candidate(NamedTuple):
-    """What is measured: a run and a decoder, what is wanted of them for each text, and how many
-    outputs of what is found are used."""
-
-    run: TrainedRun
-    decoder: Decoder
-    wanted: DecodingOptions
-    used: int
-
-    def decode(self, texts: Sequence[str], counting: Counting | None = None) -> Decoded:
-        """Decode once; to be timed, so it returns when the device has finished."""
-        decoder = self.decoder if counting is None else watched(self.decoder, counting)
-        found = outputs(self.run.built.generator(), decoder, texts, self.wanted)
-        finish_work(self.run.built.device)
-        every = [each for own in found for each in own[: self.used]]
-        return Decoded(len(every), sum(len(each.hypothesis.tokens) for each in every))
+Candidate = Callable[..., list[int]]
+"""Decodes once, and counts the work if it is given what counts: the tokens of each output."""
 
 
 def measure_cost(
@@ -62,44 +39,23 @@ def measure_cost(
     plan's own size. Calls, rows and peak memory are those of one more decoding, by the first seed,
     when all is warm.
     """
-    plan, options = comparison.plan, comparison.plan.speed
-    decoding = DecodingOptions(options.batch_size, plan.max_length)
+    options, runs = comparison.plan.speed, comparison.runs
     texts = evenly_spaced(texts, options.inputs)
-    if not options.repeats or not texts:
+    if not options.repeats:
         return None
-    candidates = {
-        system.label: Candidate(
-            comparison.runs[system.run],
-            comparison.runs[system.run].decoder(dict(system.spec), plan.seed),
-            decoding._replace(samples=plan.samples if system.draws else 1),
-            plan.samples,
-        )
-        for system in comparison.systems
-    }
+    candidates = {each.label: _candidate(comparison, each, texts) for each in comparison.systems}
     done, total = count(), (options.warm_ups + options.repeats + 1) * len(candidates)
 
     def announce(what: str, label: str) -> None:
         comparison.watch(Progress(next(done), total, f"{what} of {label}"))
 
-    decodes = {label: partial(each.decode, texts) for label, each in candidates.items()}
-    times = take_times(decodes, options, partial(announce, "speed"), clock)
+    seconds = take_times(candidates, options, partial(announce, "speed"), clock)
     systems = {}
-    for label, candidate in candidates.items():
+    for label, decode in candidates.items():
         announce("memory", label)
-        counting = Counting()
-        peak = peak_bytes(partial(candidate.decode, texts, counting), candidate.run.built.device)
-        seconds, decoded = times[label]
-        systems[label] = Timing(
-            seconds=seconds,
-            # None where the clock is too coarse to see that time went by.
-            sequences_per_second=decoded.sequences / seconds.median if seconds.median else None,
-            tokens_per_second=decoded.tokens / seconds.median if seconds.median else None,
-            calls=counting.calls,
-            rows=counting.rows,
-            peak_bytes=peak,
-        )
-    device = comparison.runs[0].built.device
-    precisions = dict.fromkeys(str(run.built.model.floats) for run in comparison.runs)
+        systems[label] = _timing(decode, seconds[label], runs[0].built.device)
+    device = runs[0].built.device
+    precisions = dict.fromkeys(str(run.built.model.floats) for run in runs)
     return Timings(
         device=device.type,
         hardware=hardware(device),
@@ -114,38 +70,65 @@ def measure_cost(
     )
 
 
+def _candidate(comparison: Comparison, system: System, texts: Sequence[str]) -> Candidate:
+    """What decodes the texts by a system; it returns when the device has finished."""
+    plan, run = comparison.plan, comparison.runs[system.run]
+    decoder = run.decoder(dict(system.spec), plan.seed)
+    samples = plan.samples if system.draws else 1
+    wanted = DecodingOptions(plan.speed.batch_size, plan.max_length, samples)
+
+    def decode(counting: Counting | None = None) -> list[int]:
+        by = decoder if counting is None else watched(decoder, counting)
+        found = outputs(run.built.generator(), by, texts, wanted)
+        finish_work(run.built.device)
+        return [len(each.hypothesis.tokens) for own in found for each in own[: plan.samples]]
+
+    return decode
+
+
+def _timing(decode: Candidate, seconds: Seconds, device: torch.device) -> Timing:
+    """What decoding in that time takes, found by decoding once more."""
+    counting, sizes = Counting(), list[int]()
+    peak = peak_bytes(lambda: sizes.extend(decode(counting)), device)
+    return Timing(
+        seconds=seconds,
+        # None where the clock is too coarse to see that time went by.
+        sequences_per_second=len(sizes) / seconds.median if seconds.median else None,
+        tokens_per_second=sum(sizes) / seconds.median if seconds.median else None,
+        calls=counting.calls,
+        rows=counting.rows,
+        peak_bytes=peak,
+    )
+
+
 def take_times(
-    systems: Mapping[str, Callable[[], Decoded]],
+    systems: Mapping[str, Callable[[], object]],
     options: SpeedOptions,
     announce: Callable[[str], object],
     clock: Callable[[], float],
-) -> dict[str, tuple[Seconds, Decoded]]:
-    """For each label the seconds of decoding once, over `repeats` rounds, and what was decoded. A
-    system decodes when it is called, and returns when all of it is done.
+) -> dict[str, Seconds]:
+    """For each label the seconds of decoding once, over `repeats` rounds. A system decodes when it
+    is called, and returns when all of it is done.
 
     Each round times every system once, so whatever slows the machine for a while slows all of them
     alike. Each begins with another one, since what is timed may suffer from what came before.
-    The first `warm_ups` rounds are not measured; without `repeats` nothing is done. `announce` is
-    called with each label before its turn.
+    The first `warm_ups` rounds are not measured. `announce` is called with each label before its
+    turn.
     """
-    seconds: dict[str, list[float]] = {label: [] for label in systems}
-    decoded = {}
     labels = list(systems)
-    rounds = options.warm_ups + options.repeats if options.repeats else 0
+    seconds: dict[str, list[float]] = {label: [] for label in labels}
     with _no_old_garbage():
-        for turn in range(rounds):
-            first = turn % len(labels) if labels else 0
+        for turn in range(options.warm_ups + options.repeats):
+            first = turn % len(labels)
             for label in labels[first:] + labels[:first]:
                 announce(label)
                 begun = clock()
-                decoded[label] = systems[label]()
-                took = clock() - begun
-                if turn >= options.warm_ups:
-                    seconds[label].append(took)
+                systems[label]()
+                seconds[label].append(clock() - begun)
+    measured = {label: every[options.warm_ups :] for label, every in seconds.items()}
     return {
-        label: (Seconds(min=min(taken), median=median(taken), max=max(taken)), decoded[label])
-        for label, taken in seconds.items()
-        if taken
+        label: Seconds(min=min(taken), median=median(taken), max=max(taken))
+        for label, taken in measured.items()
     }
 
 

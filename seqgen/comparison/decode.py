@@ -8,9 +8,10 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import cycle, islice
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from seqgen.answers import DecodingOptions, evenly_spaced
+from seqgen.comparison.document import Origin
 from seqgen.comparison.plan import Plan, Unit
 from seqgen.comparison.systems import System
 from seqgen.data import Example
@@ -25,7 +26,6 @@ from seqgen.tokenizers import EOS
 from seqgen.trained import TrainedRun
 
 T = TypeVar("T")
-Origin = Literal["prompts", "file", "rows", "valid", "test"]
 
 TRACED_LENGTH = 60
 """The most tokens of a trace: each is shown with its candidates."""
@@ -55,9 +55,10 @@ class Produced:
     outputs: Sequence[Sequence[Sequence[Output]]]
     rows: int
 
-    def best(self, seed: int) -> list[Output]:
-        """The best output for each input, by the seed of that index."""
-        return [own[0] for own in self.outputs[seed]]
+    @property
+    def best(self) -> list[list[Output]]:
+        """By seed the best output for each input."""
+        return [[own[0] for own in outputs] for outputs in self.outputs]
 
 
 class Runner:
@@ -89,35 +90,30 @@ class Runner:
         """For each text what a decoder finds in `samples` draws, in their order."""
         with self._precision():
             found = self.run.continuations(texts, decoder, self.plan.max_length, samples)
-        self._score([(each.prompt, each.hypothesis.tokens) for own in found for each in own])
-        return [
-            [Output(each, self._scores[each.prompt, each.hypothesis.tokens]) for each in own]
-            for own in found
-        ]
+        pairs = [(each.prompt, each.hypothesis.tokens) for own in found for each in own]
+        scores = iter(self._scored(pairs))
+        return [[Output(each, next(scores)) for each in own] for own in found]
 
     def references(self, examples: Sequence[Example]) -> list[list[Output]]:
         """The references of each example as outputs, with the end token if outputs have one."""
         built = self.run.built
         end = (EOS,) if built.data.ends else ()
+        every = [(each.source, text) for each in examples for text in each.references]
         tokens = {
-            text: (*built.data.output_tokens(text, built.tokenizers), *end)
-            for each in examples
-            for text in each.references
+            text: (*built.data.output_tokens(text, built.tokenizers), *end) for _, text in every
         }
-        self._score([(each.source, tokens[text]) for each in examples for text in each.references])
-
-        def output(source: str, text: str) -> Output:
-            scores = self._scores[source, tokens[text]]
-            pieces = tuple(built.tokenizer.shown(token) for token in tokens[text])
-            hypothesis = Hypothesis(tokens[text], sum(scores), True, scores)
-            return Output(Generated(source, text, hypothesis, pieces), scores)
-
-        return [[output(each.source, text) for text in each.references] for each in examples]
+        scores = self._scored([(source, tokens[text]) for source, text in every])
+        found = []
+        for (source, text), own in zip(every, scores, strict=True):
+            hypothesis = Hypothesis(tokens[text], sum(own), True, own)
+            pieces = tuple(map(built.tokenizer.shown, tokens[text]))
+            found.append(Output(Generated(source, text, hypothesis, pieces), own))
+        outputs = iter(found)
+        return [[next(outputs) for _ in each.references] for each in examples]
 
     def ends_at_once(self, texts: Sequence[str]) -> list[float]:
         """The log-probability of the empty output for each text."""
-        self._score([(text, (EOS,)) for text in texts])
-        return [sum(self._scores[text, (EOS,)]) for text in texts]
+        return [sum(each) for each in self._scored([(text, (EOS,)) for text in texts])]
 
     def traces(
         self, system: System, texts: Sequence[str], ids: Sequence[int]
@@ -132,14 +128,16 @@ class Runner:
             found = traces(generator, decoder, system.spec, texts, wanted, ids)
         return [each.trace for each in found]
 
-    def _score(self, pairs: Sequence[tuple[str, tuple[int, ...]]]) -> None:
-        """Score what is not scored yet."""
+    def _scored(self, pairs: Sequence[tuple[str, tuple[int, ...]]]) -> list[LogProbs]:
+        """The log-probabilities of the tokens of each text's output."""
         new = [pair for pair in dict.fromkeys(pairs) if pair not in self._scores]
+        built = self.run.built
+        texts, outputs = [text for text, _ in new], [tokens for _, tokens in new]
         with self._precision():
-            batch_size = self.run.built.recipe.evaluation.batch_size
-            texts, outputs = [text for text, _ in new], [tokens for _, tokens in new]
-            scored = rescored(self.run.built.generator(), texts, outputs, batch_size)
+            size = built.recipe.evaluation.batch_size
+            scored = rescored(built.generator(), texts, outputs, size)
         self._scores.update(zip(new, scored, strict=True))
+        return [self._scores[pair] for pair in pairs]
 
 
 class Inputs(NamedTuple):
@@ -166,10 +164,11 @@ def choose_inputs(runs: Sequence[TrainedRun], plan: Plan) -> Inputs:
 
     Raises DataError, and RecipeError if a run cannot read a prompt.
     """
-    origin, every = _every_input(runs[0], plan)
+    first, folder = runs[0], runs[0].directory.folder
+    origin, every = _every_input(first, plan)
     chosen = evenly_spaced(every, plan.inputs.most)
     if not chosen:
-        raise DataError(f"{runs[0].directory.folder}: there are no inputs to compare by")
+        raise DataError(f"{folder}: there are no inputs to compare by")
     for run in runs:
         for number, example in enumerate(chosen, start=1):
             try:
@@ -177,12 +176,11 @@ def choose_inputs(runs: Sequence[TrainedRun], plan: Plan) -> Inputs:
             except ValueError as error:
                 raise RecipeError(f"{run.directory.folder}: input {number}: {error}") from None
     if origin in ("valid", "test"):
-        if not runs[0].data_is_the_same():
-            what = f"{runs[0].directory.folder}: the data is not what this run was trained on"
-            warnings.warn(what, stacklevel=2)
-        data = runs[0].directory.record().get("data")
+        if not first.data_is_the_same():
+            what = "the data is not what this run was trained on"
+            warnings.warn(f"{folder}: {what}", stacklevel=2)
         for run in runs[1:]:
-            if run.directory.record().get("data") != data:
+            if run.directory.record().get("data") != first.directory.record().get("data"):
                 what = "was trained on other data, of which the inputs may be a part"
                 warnings.warn(f"{run.directory.folder}: {what}", stacklevel=2)
     return Inputs(chosen, origin, len(every))

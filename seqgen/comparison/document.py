@@ -30,6 +30,9 @@ DIGITS = 9
 """The significant digits of a number; further ones depend on how sums were batched."""
 
 
+Origin = Literal["prompts", "file", "rows", "valid", "test"]
+
+
 @dataclass(frozen=True)
 class Measure:
     """A column of the results; `about` is a sentence with the formula. Its key in the file is `id`.
@@ -103,7 +106,7 @@ class InputsInfo:
     """What was decoded: `count` inputs out of `of`. `references` says whether every input has one,
     `ends` whether outputs end by themselves, `continues` whether they continue their input."""
 
-    origin: Literal["prompts", "file", "rows", "valid", "test"]
+    origin: Origin
     count: int
     of: int
     continues: bool
@@ -120,7 +123,7 @@ class References:
 
 @dataclass(frozen=True, kw_only=True)
 class EmptyOutput:
-    """Its mean probability, and for which share of certain inputs it is the most probable one."""
+    """Its mean probability, and the share of certain inputs for which it is the most probable."""
 
     mean_probability: float | None = None
     best: float | None = None
@@ -335,19 +338,6 @@ class Document:
         """The system of that label, if there is one."""
         return next((each for each in self.systems if each.label == label), None)
 
-    def best_first(self) -> list[SystemResult]:
-        """The systems sorted by quality, those of unknown quality last."""
-        measure = self.measures.get(self.quality or "")
-        if measure is None or measure.better is None:
-            return list(self.systems)
-        sign = -1 if measure.better == "higher" else 1
-
-        def order(system: SystemResult) -> float:
-            found = system.values.get(measure.id)
-            return math.inf if found is None or found.value is None else sign * found.value
-
-        return sorted(self.systems, key=order)
-
 
 def rounded(value: Any) -> Any:
     """A dataclass or plain data with each float rounded to 9 significant digits, None for NaN and
@@ -364,17 +354,12 @@ def rounded(value: Any) -> Any:
     return value
 
 
-def as_data(document: Document) -> dict[str, Any]:
-    """What compare.json holds, as plain data."""
+def document_text(document: Document) -> str:
+    """What compare.json holds, as JSON."""
     found: dict[str, Any] = TypeAdapter(Document).dump_python(document, exclude_defaults=True)
     for measure in found["measures"].values():
         del measure["id"]
-    return found
-
-
-def document_text(document: Document) -> str:
-    """What compare.json holds, as JSON."""
-    text = json.dumps(as_data(document), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    text = json.dumps(found, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     return text.encode("utf-8", errors="backslashreplace").decode("utf-8")
 
 

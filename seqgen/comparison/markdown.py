@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from seqgen.comparison.document import Measure
-from seqgen.comparison.page import heading, search_table, sentences
+from seqgen.comparison.page import heading, searches, sentences
 from seqgen.comparison.plots import CHOICES, best_of_measures, curve_measures
 from seqgen.comparison.results import MARKS, PlainTable, Results, header, known, written
 from seqgen.reports import decoder_label, render
@@ -18,7 +18,6 @@ SHOWN: Final = ("repeated_4", "looping", "rows_per_input", "sequences_per_second
 def markdown(results: Results) -> str:
     """The whole file."""
     document = results.document
-    search = document.search.by_run if document.search else ()
     return render(
         "compare.md",
         best_of=list(_best_of(results)),
@@ -29,10 +28,7 @@ def markdown(results: Results) -> str:
         marks=MARKS,
         method=sentences(results, "method"),
         results=results,
-        search=[
-            (each, sentences(results, "search", each), search_table(results, each))
-            for each in search
-        ],
+        search=searches(results),
         summary=sentences(results, "summary")[0],
         systems=results.plain_table(table_columns(results)),
     )
@@ -53,25 +49,22 @@ def _curves(results: Results) -> Iterator[tuple[str, PlainTable]]:
     """The values along each curve, as far as they are known."""
     columns = curve_measures(results)
     for curve in sorted(results.document.curves, key=lambda each: (each.option, each.name)):
-        rows = [
-            [f"{point.at:g}", *(known(results.values[point.label], each) for each in columns)]
-            for point in curve.points
-        ]
         of = f", {curve.run}" if len(results.document.runs) > 1 else ""
-        title = f"{curve.option} of {curve.name}{of}"
-        yield title, PlainTable([curve.option, *map(header, columns)], rows)
+        rows = []
+        for point in curve.points:
+            values = results.values[point.label]
+            rows.append([f"{point.at:g}", *(known(values, each) for each in columns)])
+        headers = [curve.option, *map(header, columns)]
+        yield f"{curve.option} of {curve.name}{of}", PlainTable(headers, rows)
 
 
 def _best_of(results: Results) -> Iterator[tuple[str, PlainTable]]:
-    for run in results.document.best_of.by_run if results.document.best_of else ():
-        columns = [(measure, way) for measure in best_of_measures(results) for way in CHOICES]
-        headers = [f"{header(measure)} {CHOICES[way]}" for measure, way in columns]
-        rows = [
-            [
-                str(each.n),
-                *(written(measure, getattr(each, way).get(measure.id)) for measure, way in columns),
-            ]
-            for each in run.points
-        ]
-        if columns:
-            yield run.run, PlainTable(["n", *headers], rows)
+    columns = [(measure, way) for measure in best_of_measures(results) for way in CHOICES]
+    headers = ["n", *(f"{header(measure)} {CHOICES[way]}" for measure, way in columns)]
+    runs = results.document.best_of.by_run if results.document.best_of and columns else ()
+    for run in runs:
+        rows = []
+        for point in run.points:
+            values = ((measure, getattr(point, way)) for measure, way in columns)
+            rows.append([str(point.n), *(written(each, own.get(each.id)) for each, own in values)])
+        yield run.run, PlainTable(headers, rows)

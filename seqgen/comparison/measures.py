@@ -7,7 +7,7 @@ to. Table, plots and verdict know measures by their descriptions alone.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.resources import files
 from statistics import fmean
 from typing import Any, Final
@@ -32,17 +32,18 @@ FURTHEST = math.log(100)
 """A statistic that is further away than a hundred times as much, or that is 0, counts as that."""
 
 
-def _measures() -> Iterator[Measure]:
-    content = files("seqgen.comparison").joinpath("measures.yaml").read_bytes()
-    described: Any = load_document(content, "measures.yaml").data
-    for name, about in described.items():
-        for n in range(1, 5) if "{n}" in name else (0,):
-            named = {key: text and text.format(n=n) for key, text in about.items()}
-            yield Measure(id=name.format(n=n), **named)
-
-
-MEASURES: Final = tuple(_measures())
-"""In the order of columns."""
+_DESCRIBED: Final[Any] = load_document(
+    files("seqgen.comparison").joinpath("measures.yaml").read_bytes(), "measures.yaml"
+).data
+_ALL: Final = [
+    Measure(id=name.format(n=n), **{key: text and text.format(n=n) for key, text in about.items()})
+    for name, about in _DESCRIBED.items()
+    for n in (range(1, 5) if "{n}" in name else (0,))
+]
+TIMED: Final = [each for each in _ALL if each.group in ("speed", "memory")]
+"""What the timings of a document say of each system."""
+MEASURES: Final = [each for each in _ALL if each not in TIMED]
+"""All others, in the order of columns."""
 
 
 def columns(
@@ -50,15 +51,12 @@ def columns(
 ) -> dict[str, Measure]:
     """Those of `measures` that some of the systems has among its values, in the order given; of
     those with nothing but silent values, only what is `wanted`."""
-    values: dict[str, set[float | None]] = {}
-    for system in systems:
-        for name, found in system.items():
-            values.setdefault(name, set()).add(found.value)
-    return {
-        each.id: each
-        for each in measures
-        if each.id in values and (each.id == wanted or values[each.id] != {SILENT.get(each.id)})
-    }
+    found = {}
+    for each in measures:
+        values = {own[each.id].value for own in systems if each.id in own}
+        if values and (each.id == wanted or values != {SILENT.get(each.id)}):
+            found[each.id] = each
+    return found
 
 
 def by_seed(
@@ -84,11 +82,10 @@ def scores(outputs: Outputs) -> dict[str, float]:
     """
     every = [each for own in outputs for each in own]
     possible = [each for each in every if log_prob(each) > -math.inf]
-    tokens = sum(len(each.log_probs) for each in possible)
+    tokens = [each for output in possible for each in output.log_probs]
     found: dict[str, float] = {}
     if tokens:
-        total = math.fsum(each for output in possible for each in output.log_probs)
-        found["log_prob_per_token"] = total / tokens
+        found["log_prob_per_token"] = math.fsum(tokens) / len(tokens)
     if possible:
         found["log_prob_per_sequence"] = fmean(map(log_prob, possible))
     if every:
@@ -101,24 +98,20 @@ def log_prob(output: Output) -> float:
     return math.fsum(output.log_probs)
 
 
-def lengths(
-    outputs: Outputs, reference_lengths: Sequence[int] | None, ends: bool
-) -> dict[str, float]:
+def lengths(outputs: Outputs, reference_lengths: Sequence[int], ends: bool) -> dict[str, float]:
     """How long the outputs for all inputs are.
 
     `reference_lengths: [inputs]` has the tokens of the first reference of each input without the
-    end token, None where there are none; a ratio to nothing is left out. `ends` says whether
-    outputs end by themselves; only then there is a share that is `finished`.
+    end token, or nothing; a ratio to nothing is left out. `ends` says whether outputs end by
+    themselves; only then there is a share that is `finished`.
     """
     every = [each for own in outputs for each in own]
     if not every:
         return {}
     found = {"mean_length": fmean(map(length, every))}
-    if reference_lengths is not None:
-        pairs = zip(reference_lengths, outputs, strict=True)
-        wanted = sum(size * len(own) for size, own in pairs)
-        if wanted:
-            found["length_ratio"] = sum(map(length, every)) / wanted
+    pairs = zip(reference_lengths, outputs, strict=True) if reference_lengths else ()
+    if wanted := sum(size * len(own) for size, own in pairs):
+        found["length_ratio"] = sum(map(length, every)) / wanted
     if ends:
         found["finished"] = fmean(each.generated.hypothesis.finished for each in every)
     return found
@@ -140,13 +133,11 @@ def variety(outputs: Outputs, unit: Unit, training: TrainingText | None = None) 
     every = [each for own in outputs for each in own]
     found = diversity([split(each, unit) for each in every], training)
     # A last word that was cut off would hide the loop that it is part of.
-    uncut = (
-        split(each, unit)[:-1]
-        if unit == "words" and not each.generated.hypothesis.finished
-        else split(each, unit)
+    uncut = [
+        split(each, unit)[: None if unit != "words" or each.generated.hypothesis.finished else -1]
         for each in every
-    )
-    loops = looping(list(uncut))
+    ]
+    loops = looping(uncut)
     return found if loops is None else {**found, "looping": loops}
 
 
@@ -197,9 +188,3 @@ def unlikeness(outputs: Outputs, references: Values, unit: Unit) -> dict[str, fl
             ratio = value / other if other else math.nan
             distances.append(min(abs(math.log(ratio)), FURTHEST) if ratio > 0 else FURTHEST)
     return {"unlikeness": fmean(distances)} if len(wanted) == len(COMPARED) and distances else {}
-
-
-def work(produced: Produced) -> dict[str, Value]:
-    """The rows for an input, the mean over inputs and seeds; there is no value for each seed."""
-    inputs = sum(len(outputs) for outputs in produced.outputs)
-    return {"rows_per_input": Value(value=produced.rows / inputs)} if inputs else {}

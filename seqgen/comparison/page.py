@@ -9,13 +9,13 @@ import zlib
 from base64 import b64encode
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from markupsafe import Markup
 
+from seqgen import reports
 from seqgen.comparison import plots
 from seqgen.comparison.document import (
     CHARTS,
@@ -40,20 +40,6 @@ from seqgen.comparison.results import (
     written,
 )
 from seqgen.files import write_file
-from seqgen.reports import (
-    ARROWS,
-    Answer,
-    Marked,
-    Unit,
-    compare,
-    decoder_label,
-    figure,
-    mark_differences,
-    output_unit,
-    render,
-    share,
-    trace_html,
-)
 
 MAIN: Final = 9
 """How many columns are shown at first, at most."""
@@ -62,8 +48,7 @@ TRACES_SIZE: Final = 500_000
 """How many characters all traces may take: a larger page is slow to open."""
 
 
-@dataclass(frozen=True)
-class Made:
+class Made(NamedTuple):
     """What some strategies made of an input, all of them the same.
 
     `right` is whether it is a reference; `marked` is the text with its differences from the nearest
@@ -74,7 +59,7 @@ class Made:
     labels: Sequence[str]
     first: ShownOutput
     right: bool
-    marked: Marked | None
+    marked: reports.Marked | None
 
 
 def write_comparison(folder: Path) -> None:
@@ -104,19 +89,16 @@ def page(results: Results) -> str:
         "strategies": document.systems,
         "trade-offs": plots.trade_offs(results),
         "curves": plots.option_curves(results),
-        "search": [
-            (run, sentences(results, "search", run), search_table(results, run))
-            for run in (document.search.by_run if document.search else ())
-        ],
+        "search": searches(results),
         "best-of": plots.best_of(results),
         "outputs": outputs(results),
         "traces": traces,
         "method": sentences(results, "method"),
     }
-    functions = (decoder_label, in_words, known, span, unit, wrong_share, written)
-    return render(
+    functions = (reports.decoder_label, in_words, known, span, unit, wrong_share, written)
+    return reports.render(
         "comparison.html",
-        arrows=ARROWS,
+        arrows=reports.ARROWS,
         as_json=partial(json.dumps, ensure_ascii=False),
         best=best_values(results),
         document=document,
@@ -141,7 +123,7 @@ def heading(document: Document) -> str:
 def sentences(results: Results, part: str, run: RunSearch | None = None) -> list[str]:
     """What page and Markdown say alike: the `summary`, the `method`, or the `search` of a run."""
     values = {"document": results.document, "results": results, "in_words": in_words}
-    text = render("comparison.txt", part=part, run=run, **values)
+    text = reports.render("comparison.txt", part=part, run=run, **values)
     return [line.strip() for line in text.splitlines() if line.strip()]
 
 
@@ -172,22 +154,22 @@ def labels_apart(sentence: str, labels: Sequence[str]) -> list[str]:
     return re.split(rf"((?<!\w)(?:{either})(?![\w.]*\w))", sentence)
 
 
-def search_table(results: Results, run: RunSearch) -> PlainTable:
-    """What the systems of a run missed, with their qualities on these inputs alone."""
-    names = {name for each in run.systems for name in each.quality}
-    columns = [each for each in results.measures.values() if each.id in names]
-    headers = ["strategy", "most probable missed", "mean gap, nats", "largest gap, nats"]
-    rows = [
-        [
-            each.label,
-            share(each.missed),
-            figure(each.mean_gap),
-            figure(each.largest_gap),
-            *(written(column, each.quality.get(column.id)) for column in columns),
-        ]
-        for each in run.systems
-    ]
-    return PlainTable([*headers, *map(header, columns)], rows)
+def searches(results: Results) -> list[tuple[RunSearch, list[str], PlainTable]]:
+    """What is said of the exact search of each run, and what its systems missed, with their
+    qualities on these inputs alone."""
+    search, found = results.document.search, []
+    for run in search.by_run if search else ():
+        names = {name for each in run.systems for name in each.quality}
+        columns = [each for each in results.measures.values() if each.id in names]
+        headers = ["strategy", "most probable missed", "mean gap, nats", "largest gap, nats"]
+        rows = []
+        for each in run.systems:
+            nats = map(reports.figure, (each.mean_gap, each.largest_gap))
+            qualities = (written(column, each.quality.get(column.id)) for column in columns)
+            rows.append([each.label, reports.share(each.missed), *nats, *qualities])
+        table = PlainTable([*headers, *map(header, columns)], rows)
+        found.append((run, sentences(results, "search", run), table))
+    return found
 
 
 def wrong_share(system: SystemSearch, key: str = "wrong") -> float | None:
@@ -197,29 +179,29 @@ def wrong_share(system: SystemSearch, key: str = "wrong") -> float | None:
 
 
 def outputs(results: Results) -> list[tuple[ShownInput, list[Made]]]:
-    """The inputs that are shown, with the different outputs for each."""
-    shown, compared_in = results.document.outputs, None
-    answers = [Answer(each.input, "", tuple(each.references)) for each in shown if each.references]
-    if answers and not results.document.inputs.continues:
-        compared_in = output_unit(answers, [each.id for each in results.measures.values()])
-    return [(each, grouped(results, each, compared_in)) for each in shown]
-
-
-def grouped(results: Results, shown: ShownInput, compared_in: Unit | None) -> list[Made]:
-    """The different outputs for an input, in the order of the best strategy that made each, and
-    `compared_in` a unit with its references."""
+    """The inputs that are shown, each with the different outputs for it in the order of the best
+    strategy that made each. Where text is continued they are not compared with references."""
+    shown, measures = results.document.outputs, list(results.measures)
+    referenced = (each for each in shown if each.references)
+    answers = [reports.Answer(each.input, "", tuple(each.references)) for each in referenced]
+    compared = bool(answers) and not results.document.inputs.continues
+    compared_in = reports.output_unit(answers, measures) if compared else None
     order = {system.label: place for place, system in enumerate(results.systems)}
-    alike: dict[str, list[ShownOutput]] = {}
-    for each in sorted(shown.by, key=lambda each: order[each.label]):
-        alike.setdefault(each.text, []).append(each)
     found = []
-    for text, same in alike.items():
-        answer, difference = Answer(shown.input, text, tuple(shown.references)), None
-        right = bool(compared_in and shown.references and not answer.wrong)
-        if compared_in and shown.references and answer.wrong:
-            reference = compare(answer, compared_in).reference
-            difference, _ = mark_differences(text, reference, compared_in)
-        found.append(Made(text, [each.label for each in same], same[0], right, difference))
+    for each in shown:
+        alike: dict[str, list[ShownOutput]] = {}
+        for output in sorted(each.by, key=lambda output: order[output.label]):
+            alike.setdefault(output.text, []).append(output)
+        made = []
+        for text, same in alike.items():
+            answer, difference = reports.Answer(each.input, text, tuple(each.references)), None
+            judged = compared_in is not None and bool(each.references)
+            if compared_in and judged and answer.wrong:
+                reference = reports.compare(answer, compared_in).reference
+                difference, _ = reports.mark_differences(text, reference, compared_in)
+            right = judged and not answer.wrong
+            made.append(Made(text, [one.label for one in same], same[0], right, difference))
+        found.append((each, made))
     return found
 
 
@@ -231,7 +213,7 @@ def shown_traces(results: Results) -> tuple[list[tuple[str, list[tuple[str, Mark
     seen: Counter[tuple[str, str]] = Counter()  # inputs may be alike; a strategy has one trace each
     size, opened, traces = 0, False, results.document.traces
     for each in traces:
-        html, packed = trace_html(each.trace), ""
+        html, packed = reports.trace_html(each.trace), ""
         if opened or each.label != results.take:
             packed = b64encode(zlib.compress(html.encode(), 9)).decode("ascii")
         size += len(packed or html)

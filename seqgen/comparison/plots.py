@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from markupsafe import Markup
 
 from seqgen.comparison.document import Curve, Measure, SystemResult
-from seqgen.comparison.results import Result, Results, header, in_words, unit
+from seqgen.comparison.results import Result, Results, header, in_words, titled
 from seqgen.reports import charts, visible
 from seqgen.reports.charts import BLUE, GREEN, MARKERS, MUTED, PAPER, SERIES, Layout, drawable
 
@@ -63,10 +63,9 @@ class Panels:
 
 
 class Line(NamedTuple):
-    """A line of a panel; its `place` among the lines of all panels tells its colour and marker."""
+    """A line of a panel; its place among the lines of all panels tells its colour and marker."""
 
     name: str
-    place: int
     points: Points
 
 
@@ -81,8 +80,7 @@ class Spot(NamedTuple):
 
 
 class TradeOff:
-    """Quality upwards against another measure to the right, of the systems that have both; its
-    `front` has the best quality first."""
+    """Quality against another measure, of the systems that have both values."""
 
     def __init__(self, results: Results, quality: Measure, other: Measure) -> None:
         self.results, self.quality, self.other = results, quality, other
@@ -106,21 +104,16 @@ class TradeOff:
         """The chart, in which the front is numbered and the recommended system green."""
         names: dict[str, str] = {}
         for system in self.systems:
-            values = (
-                f"{each.title} {in_words(each, found.value)}"
-                for each in (self.quality, self.other)
-                if (found := self.results.value(system, each))
-            )
-            names[f"system{len(names)}"] = f"{system.label}: {', '.join(values)}"
+            own = self.results.values[system.label]
+            both = (self.quality, self.other)
+            said = ", ".join(f"{each.title} {in_words(each, own[each.id].value)}" for each in both)
+            names[f"system{len(names)}"] = f"{system.label}: {said}"
         title = f"{self.quality.title} and {self.other.title}"
         about = f"{self.quality.title} against {self.other.title} of {len(names)} strategies"
         return Chart(title[:1].upper() + title[1:], about, self._draw, names)
 
     def _draw(self, layout: Layout) -> Figure:
-        figure = charts.blank(layout)
-        axes = figure.subplots()
-        axes.margins(0.08)
-        axes.grid(visible=True)
+        figure, axes = _blank(layout, grid="both")
         front = self.front
         axes.plot([each.x for each in front], [each.y for each in front], color=BLUE, alpha=0.5)
         for spot in sorted(self.spots, key=lambda each: bool(each.number)):
@@ -156,8 +149,7 @@ class TradeOff:
             )
             if taken:
                 look = {**centre, "color": GREEN, "weight": "bold", "xytext": (0, 13)}
-                place = spot.x, spot.y
-                axes.annotate("recommended", place, textcoords="offset points", **look)
+                axes.annotate("recommended", spot[:2], textcoords="offset points", **look)
         if 0 < spot.number <= MOST_NAMED:
             axes.text(spot.x, spot.y, str(spot.number), size=7.5, color=PAPER, **centre)
 
@@ -187,10 +179,7 @@ def option_curves(results: Results) -> list[Panels]:
     for (option, decoder), group in groupby(sorted(results.document.curves, key=key), key=key):
         curves, shown = list(group), []
         for measure in curve_measures(results):
-            lines = [
-                Line(curve.run, place, curve_points(results, curve, measure))
-                for place, curve in enumerate(curves)
-            ]
+            lines = [Line(each.run, curve_points(results, each, measure)) for each in curves]
             values = {result.value for line in lines for _, result in line.points}
             # An option that leaves a measure as it is would make an empty chart.
             if len(values) > 1 or (values and measure is results.quality):
@@ -226,10 +215,10 @@ def best_of(results: Results) -> Panels | None:
     shown = []
     for measure in measures:
         drawn = []
-        for place, (run, way) in enumerate(lines):
+        for name, (run, way) in zip(names, lines, strict=True):
             values = [(each.n, getattr(each, way).get(measure.id)) for each in run.points]
             points = [(n, Result(value)) for n, value in values if value is not None]
-            drawn.append(Line(names[place], place, points))
+            drawn.append(Line(name, points))
         if any(line.points for line in drawn):
             shown.append(_panel(measure, "n", drawn))
     return Panels("The best of n", names, shown)
@@ -264,26 +253,24 @@ def _panel(
     measure: Measure, option: str, lines: Sequence[Line], references: Results | None = None
 ) -> Chart:
     """A measure against an option. Intervals, or spreads over seeds, are bands."""
-    shown = [line for line in lines if line.points]
+    shown = [(place, line) for place, line in enumerate(lines) if line.points]
     names, changes = {}, []
-    for line in shown:
+    for place, line in shown:
         said = [f"{in_words(measure, found.value)} at {at:g}" for at, found in line.points]
         changes.append(f"{line.name} {' to '.join(dict.fromkeys((said[0], said[-1])))}")
-        for place, each in enumerate(said):
-            names[f"point{line.place}-{place}"] = f"{line.name}, {option}: {each}"
+        for point, each in enumerate(said):
+            names[f"point{place}-{point}"] = f"{line.name}, {option}: {each}"
 
     def draw(layout: Layout) -> Figure:
-        figure = charts.blank(layout)
-        axes = figure.subplots()
-        axes.margins(0.08)
-        axes.grid(visible=True, axis="y")
-        for line in shown:
-            _draw_line(axes, line, _factor(measure))
+        figure, axes = _blank(layout, grid="y")
+        for place, line in shown:
+            _draw_line(axes, line, place, _factor(measure))
         if references:
             _reference(axes, "y", measure, references)
-        values = [end for line in shown for _, each in line.points for end in each.range]
+        points = [point for _, line in shown for point in line.points]
+        values = [end for _, each in points for end in each.range]
         _scale(axes, "y", measure, [_factor(measure) * each for each in values], layout)
-        own = sorted({at for line in shown for at, _ in line.points})
+        own = sorted({at for at, _ in points})
         far = own[0] > 0 and own[-1] >= 8 * own[0]
         axes.set_xscale("log" if far else "linear")
         ticks = own[:: -(-len(own) // 7)]  # more would run into each other
@@ -300,31 +287,41 @@ def _panel(
     return Chart(title, f"{title} against {option}: {'; '.join(changes)}", draw, names)
 
 
-def _draw_line(axes: Axes, line: Line, factor: float) -> None:
-    places, found = zip(*line.points, strict=True)
-    color, marker = SERIES[line.place % len(SERIES)], MARKERS[line.place % len(MARKERS)]
+def _blank(layout: Layout, grid: Any) -> tuple[Figure, Axes]:
+    figure = charts.blank(layout)
+    axes = figure.subplots()
+    axes.margins(0.08)
+    axes.grid(visible=True, axis=grid)
+    return figure, axes
+
+
+def _draw_line(axes: Axes, line: Line, place: int, factor: float) -> None:
+    option, found = zip(*line.points, strict=True)
+    color, marker = SERIES[place % len(SERIES)], MARKERS[place % len(MARKERS)]
     look: dict[str, Any] = {"color": color, "marker": marker, "ms": 5, "clip_on": False}
     values = [factor * each.value for each in found]
-    axes.plot(places, values, label=drawable(line.name, 40, 1), **look)
-    for place, point in enumerate(zip(places, values, strict=True)):  # what a pointer finds
-        axes.plot(*([each] for each in point), gid=f"point{line.place}-{place}", **look)
+    axes.plot(option, values, label=drawable(line.name, 40, 1), **look)
+    for point, (x, y) in enumerate(zip(option, values, strict=True)):  # what a pointer finds
+        axes.plot([x], [y], gid=f"point{place}-{point}", **look)
     if any(each.interval or each.spread for each in found):
         lows, highs = ([factor * each.range[end] for each in found] for end in (0, 1))
-        axes.fill_between(places, lows, highs, color=color, alpha=0.15, lw=0)
+        axes.fill_between(option, lows, highs, color=color, alpha=0.15, lw=0)
 
 
 def _reference(axes: Axes, name: str, measure: Measure, results: Results) -> None:
     """A dashed line at the value of the references, where it is known."""
-    if measure.id in results.references:
-        value = _factor(measure) * results.references[measure.id].value
-        look: dict[str, Any] = {"color": MUTED, "size": "small", "ha": "right", "va": "bottom"}
-        if name == "x":
-            axes.axvline(value, color=MUTED, ls="--", lw=1, zorder=1)
-            look |= {"transform": axes.get_xaxis_transform(), "rotation": 90}
-            axes.text(value, 0.02, "references", **look)
-        else:
-            axes.axhline(value, color=MUTED, ls="--", lw=1, zorder=1)
-            axes.text(1, value, "references", transform=axes.get_yaxis_transform(), **look)
+    if measure.id not in results.references:
+        return
+    value = _factor(measure) * results.references[measure.id].value
+    look: dict[str, Any] = {"color": MUTED, "size": "small", "ha": "right", "va": "bottom"}
+    dashed: dict[str, Any] = {"color": MUTED, "ls": "--", "lw": 1, "zorder": 1}
+    if name == "x":
+        axes.axvline(value, **dashed)
+        look |= {"transform": axes.get_xaxis_transform(), "rotation": 90}
+        axes.text(value, 0.02, "references", **look)
+    else:
+        axes.axhline(value, **dashed)
+        axes.text(1, value, "references", transform=axes.get_yaxis_transform(), **look)
 
 
 def _scale(
@@ -349,7 +346,7 @@ def _scale(
     axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(ScalarFormatter(useOffset=False))
     axis.get_major_formatter().set_scientific(False)
-    title = f"{measure.title}, {unit(measure)}" if unit(measure) else measure.title
+    title = titled(measure)
     if measure.better:
         better = "more diverse" if measure.group == "diversity" else "better"
         title += f" ({measure.better} is {better})"
@@ -358,4 +355,4 @@ def _scale(
 
 def _factor(measure: Measure) -> float:
     """What a value is multiplied by to be in the unit that is shown."""
-    return {"share": 100.0, "bytes": 1e-6}.get(measure.unit or "", 1.0)
+    return {"share": 100.0, "bytes": 1e-6}.get(measure.unit, 1.0)

@@ -16,23 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqgen.build import Built
+from seqgen.comparison import measures
 from seqgen.comparison.decode import Output, Produced
 from seqgen.comparison.document import BestOfPoint, Difference, Measure, Value, Values
-from seqgen.comparison.measures import (
-    MEASURES,
-    Outputs,
-    averaged,
-    by_seed,
-    length,
-    lengths,
-    log_prob,
-    scores,
-    split,
-    training_text,
-    unlikeness,
-    variety,
-    work,
-)
+from seqgen.comparison.measures import Outputs, averaged, length, log_prob
 from seqgen.comparison.plan import SignificanceOptions, Unit
 from seqgen.data import Example
 from seqgen.metrics import (
@@ -55,6 +42,26 @@ Tests = dict[str, Difference]
 """By the label of each other system how it differs."""
 
 
+class PlainMetric:
+    """A metric that does not add up: its values have no interval and no test."""
+
+    def __init__(self, metric: Metric, answers: Mapping[str, BySeed]) -> None:
+        self.metric = metric
+        self.answers = answers
+
+    def value(self, label: str) -> Value:
+        """The mean over seeds, and the value of each seed."""
+        return averaged([self.metric.measure(own).value for own in self.answers[label]])
+
+    def single(self, label: str, index: int) -> float:
+        """The value of the answer to the input of that index alone, by the first seed."""
+        return self.metric.measure([self.answers[label][0][index]]).value
+
+    def against(self, label: str) -> Tests:
+        """There is none."""
+        return {}
+
+
 class AdditiveMetric:
     """A metric that adds up. Each different answer is looked at once: systems mostly agree."""
 
@@ -74,6 +81,7 @@ class AdditiveMetric:
             for label, seeds in answers.items()
         }
         self.statistics = metric.statistics(list(rows))
+        self._tests: dict[str, Tests] = {}
 
     def value(self, label: str) -> Value:
         """The value of the sums over all seeds, its interval, and the value of each seed."""
@@ -86,37 +94,35 @@ class AdditiveMetric:
             level=self.options.level,
         )
         seeds = [self.statistics[rows].sum(axis=0) for rows in self.rows_of[label]]
-        return Value(
-            value=float(self.metric.value(summed.sum(axis=0))),
-            low=low,
-            high=high,
-            by_seed=[float(self.metric.value(each)) for each in seeds],
-        )
-
-    def against(self, label: str) -> Tests:
-        """Paired tests of all others against the system of `label`, corrected for their number."""
-        others = [each for each in self.rows_of if each != label]
-        found = []
-        for other in others:
-            seeds = math.lcm(len(self.rows_of[other]), len(self.rows_of[label]))
-            test = paired_test(
-                self._summed(other, seeds),
-                self._summed(label, seeds),
-                self.metric.value,
-                seed=self.seed,
-                samples=self.options.shuffles,
-                level=self.options.level,
-            )
-            found.append(test)
-        adjusted = holm([each.p_value for each in found])
-        return {
-            other: Difference(**test._asdict(), p_holm=p_holm)
-            for other, test, p_holm in zip(others, found, adjusted, strict=True)
-        }
+        by_seed = [float(self.metric.value(each)) for each in seeds]
+        value = float(self.metric.value(summed.sum(axis=0)))
+        return Value(value=value, low=low, high=high, by_seed=by_seed)
 
     def single(self, label: str, index: int) -> float:
-        """The value of the answer to the input of that index, by the first seed."""
+        """The value of the answer to the input of that index alone, by the first seed."""
         return float(self.metric.value(self.statistics[self.rows_of[label][0, index]]))
+
+    def against(self, label: str) -> Tests:
+        """Paired tests of all others against the system of `label`, corrected for their number;
+        `delta` is their value less its value."""
+        if label not in self._tests:
+            found = {}
+            for other in [each for each in self.rows_of if each != label]:
+                seeds = math.lcm(len(self.rows_of[other]), len(self.rows_of[label]))
+                found[other] = paired_test(
+                    self._summed(other, seeds),
+                    self._summed(label, seeds),
+                    self.metric.value,
+                    seed=self.seed,
+                    samples=self.options.shuffles,
+                    level=self.options.level,
+                )
+            adjusted = holm([each.p_value for each in found.values()])
+            self._tests[label] = {
+                other: Difference(**test._asdict(), p_holm=p_holm)
+                for (other, test), p_holm in zip(found.items(), adjusted, strict=True)
+            }
+        return self._tests[label]
 
     def _summed(self, label: str, seeds: int = 0) -> Numbers:
         """The sums over all seeds, `[inputs, columns]`, as if there were so many `seeds`.
@@ -128,43 +134,8 @@ class AdditiveMetric:
         return summed * (seeds // len(rows)) if seeds else summed
 
 
-@dataclass(frozen=True)
-class Quality:
-    """What the metrics say of the best outputs of each system, `answers`. A metric that does not
-    add up has values by seed, no interval and no test. Without references there are no `metrics`.
-    """
-
-    metrics: Mapping[str, Metric]
-    answers: Mapping[str, BySeed]
-    additive: Mapping[str, AdditiveMetric]
-    _tests: dict[tuple[str, str], Tests] = field(default_factory=dict)
-
-    def values(self, label: str) -> dict[str, Value]:
-        """The values of a system by each metric, with an interval where it has one."""
-        return {
-            name: self.additive[name].value(label)
-            if name in self.additive
-            else averaged([metric.measure(own).value for own in self.answers[label]])
-            for name, metric in self.metrics.items()
-        }
-
-    def against(self, metric: str | None, label: str) -> Tests:
-        """How the other systems differ from that of `label`, by `metric`; `delta` is their value
-        less its value. Empty for a metric that has no test. A result is kept."""
-        if metric is None or metric not in self.additive:
-            return {}
-        if (metric, label) not in self._tests:
-            self._tests[metric, label] = self.additive[metric].against(label)
-        return self._tests[metric, label]
-
-    def single(self, label: str, index: int) -> dict[str, float]:
-        """The values of the best output for the input of that index alone, by the first seed."""
-        return {
-            name: self.additive[name].single(label, index)
-            if name in self.additive
-            else metric.measure([self.answers[label][0][index]]).value
-            for name, metric in self.metrics.items()
-        }
+Quality = Mapping[str, PlainMetric | AdditiveMetric]
+"""What the metrics, by name, say of all systems; empty where an input has no reference."""
 
 
 def judge(
@@ -192,38 +163,31 @@ def judge(
     the same metric. All intervals and tests use the same draws, of `seed`.
     """
     if not examples or not all(each.references for each in examples):
-        return Quality({}, {}, {})
+        return {}
     answers = {
-        each.system.label: [answers_of(each.best(i), examples) for i in range(len(each.seeds))]
-        for each in produced
+        each.system.label: [answers_of(own, examples) for own in each.best] for each in produced
     }
-    additive = {
+    return {
         name: AdditiveMetric(metric, answers, options, seed)
-        for name, metric in metrics.items()
         if isinstance(metric, MetricOfSums)
+        else PlainMetric(metric, answers)
+        for name, metric in metrics.items()
     }
-    return Quality(metrics, answers, additive)
 
 
 def answers_of(outputs: Sequence[Output], examples: Sequence[Example]) -> list[Answer]:
     """An output for each example as the answer that metrics judge."""
-    return [
-        Answer(
-            example.source,
-            output.generated.text,
-            example.references,
-            log_prob(output),
-            output.generated.hypothesis.finished,
-        )
-        for output, example in zip(outputs, examples, strict=True)
-    ]
+    found = []
+    for output, example in zip(outputs, examples, strict=True):
+        text, finished = output.generated.text, output.generated.hypothesis.finished
+        score = log_prob(output)
+        found.append(Answer(example.source, text, example.references, score, finished))
+    return found
 
 
 def measured(metric: Metric, answers: BySeed) -> float:
     """The value over all seeds: of all answers together where the metric adds up, else the mean
-    over seeds. NaN where there is no answer."""
-    if not any(answers):
-        return math.nan
+    over seeds."""
     if isinstance(metric, MetricOfSums):
         return metric.measure([*chain.from_iterable(answers)]).value
     return fmean(metric.measure(own).value for own in answers)
@@ -240,7 +204,7 @@ def all_measures(metrics: Mapping[str, Metric]) -> list[Measure]:
         about = f"{about} Formula: {formula[1]}." if formula else about
         title = metric_label(name)
         found.append(Measure(name, title, "quality", metric.better, metric.unit, about))
-    return [*found, *MEASURES]
+    return [*found, *measures.MEASURES]
 
 
 @dataclass
@@ -261,16 +225,22 @@ class Measurer:
     def __post_init__(self) -> None:
         if self.copies:
             texts = self.built.data.training_texts()[self.built.data.output_field]
-            self.training = training_text(texts, self.unit, self.built.tokenizer)
+            self.training = measures.training_text(texts, self.unit, self.built.tokenizer)
 
     def system(self, produced: Produced, quality: Quality) -> Values:
         """All values of a system."""
-        found = by_seed(produced, self._measured)
-        own = {**quality.values(produced.system.label), **found, **work(produced)}
+        rows = produced.rows / sum(map(len, produced.outputs))
+        found = {
+            **{name: each.value(produced.system.label) for name, each in quality.items()},
+            **measures.by_seed(produced, self._measured),
+            "rows_per_input": Value(value=rows),
+        }
         if not self.built.data.continues:  # then one answer is right
-            return own
+            return found
         wanted = self.of_references
-        return {**own, **by_seed(produced, lambda each: unlikeness(each, wanted, self.unit))}
+        return found | measures.by_seed(
+            produced, lambda each: measures.unlikeness(each, wanted, self.unit)
+        )
 
     @cached_property
     def of_references(self) -> Values:
@@ -279,11 +249,10 @@ class Measurer:
         return {name: Value(value=value) for name, value in found.items()}
 
     def _measured(self, outputs: Outputs) -> Mapping[str, float]:
-        sizes = [length(each) for each in self.references] or None
         return {
-            **scores(outputs),
-            **variety(outputs, self.unit, self.training),
-            **lengths(outputs, sizes, self.built.data.ends),
+            **measures.scores(outputs),
+            **measures.variety(outputs, self.unit, self.training),
+            **measures.lengths(outputs, list(map(length, self.references)), self.built.data.ends),
         }
 
 
@@ -322,11 +291,11 @@ def best_of(
         answers = answers_of(chosen, examples)
         by_score = {name: metric.measure(answers).value for name, metric in judged.items()}
         alone = [[each] for each in chosen]
-        values = {**scores(alone), **lengths(alone, None, ends=False)}
-        diverse = distinct([split(each, unit) for each in chosen], 2)
-        values |= {} if diverse is None else {"distinct_2": diverse}
-        wanted = ("log_prob_per_token", "mean_length", "distinct_2")
-        by_score |= {name: value for name, value in values.items() if name in wanted}
+        values = {**measures.scores(alone), **measures.lengths(alone, (), ends=False)}
+        kept = ("log_prob_per_token", "mean_length")
+        by_score |= {name: values[name] for name in kept if name in values}
+        diverse = distinct([measures.split(each, unit) for each in chosen], 2)
+        by_score |= {} if diverse is None else {"distinct_2": diverse}
         oracle = {
             name: _oracle(metric, statistics[name][:, :n]) for name, metric in additive.items()
         }

@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
-from seqgen.comparison.document import Difference, Document, Measure, SystemResult, Timings, Value
+from seqgen.comparison.document import Document, Measure, SystemResult, Timings, Value
+from seqgen.comparison.measures import TIMED
 from seqgen.reports import ARROWS, DASH, brief_count, figure, share, visible
 
 MARKS: Final = {"better": "\u25b2", "worse": "\u25bc", "different": "\u25c6"}
 """What stands after a value that differs significantly from the baseline's."""
-
-_OUTPUTS = "Outputs per second of wall-clock time: the median of the repeats."
-_TOKENS = "Tokens of outputs per second of wall-clock time: the median of the repeats."
-_CALLS = (
-    "How often the model was called for the timed inputs: one call reads a token of each row that "
-    "is followed at that time."
-)
-_BYTES = "The most memory in use while the timed inputs were decoded."
-TIMED: Final = (
-    Measure("sequences_per_second", "sequences per second", "speed", "higher", "", _OUTPUTS),
-    Measure("tokens_per_second", "tokens per second", "speed", "higher", "", _TOKENS),
-    Measure("calls", "model calls", "speed", "lower", "", _CALLS),
-    Measure("peak_bytes", "peak memory", "memory", "lower", "bytes", _BYTES),
-)
-"""What the timings of a document say of each system, as measures."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +30,7 @@ class Result:
         return self.interval or self.spread or (self.value, self.value)
 
 
-@dataclass(frozen=True)
-class PlainTable:
+class PlainTable(NamedTuple):
     """Headers and cells as text; the cells of the first column are labels."""
 
     headers: list[str]
@@ -59,7 +45,6 @@ class Results:
 
     def __init__(self, document: Document) -> None:
         self.document = document
-        self.systems = document.best_first()
         self.take = document.verdict.take
         timings = document.timings
         speeds = timings.systems.values() if timings else ()
@@ -76,6 +61,15 @@ class Results:
         self.references = _results(references.values) if references else {}
         self.quality = self.measures.get(document.quality or "")
         self.diversity = self.measures.get(document.diversity or "")
+        self.systems = sorted(document.systems, key=self._rank)
+
+    def _rank(self, system: SystemResult) -> float:
+        """The value by which the best comes first, those of unknown quality last."""
+        if self.quality is None or self.quality.better is None:
+            return 0
+        found = self.value(system, self.quality)
+        sign = -1 if self.quality.better == "higher" else 1
+        return sign * found.value if found else math.inf
 
     def value(self, system: SystemResult, measure: Measure) -> Result | None:
         """The value of a system, None where it is unknown."""
@@ -83,17 +77,12 @@ class Results:
 
     def leading(self) -> list[Measure]:
         """The measures that say most, one for each thing that a reader asks first."""
-        document = self.document
-        wishes: Sequence[Sequence[str | None]] = (
-            (document.quality,),
-            ("log_prob_per_token",),
-            (document.diversity,),
-            ("length_ratio", "mean_length"),
-            ("finished",),
-            ("sequences_per_second", "rows_per_input"),
-        )
-        found = (next((each for each in wish if each in self.measures), None) for wish in wishes)
-        return [self.measures[name] for name in found if name]
+        length = "length_ratio" if "length_ratio" in self.measures else "mean_length"
+        timed = "sequences_per_second" in self.measures
+        work = "sequences_per_second" if timed else "rows_per_input"
+        wishes = (self.document.quality, "log_prob_per_token", self.document.diversity, length)
+        wished = (each or "" for each in (*wishes, "finished", work))
+        return [self.measures[name] for name in wished if name in self.measures]
 
     def some(self, part: str) -> bool:
         """Whether some value has an `interval`, or a `spread`."""
@@ -108,7 +97,13 @@ class Results:
         """Whether a system is significantly better or worse than the baseline; different where
         neither way is better, empty where the difference may be chance."""
         change = system.against_baseline.get(measure.id)
-        return significance(change, measure, self.document.alpha) if change else ""
+        if change is None or change.delta is None or change.p_holm is None:
+            return ""
+        if change.p_holm >= self.document.alpha:
+            return ""
+        if measure.better is None:
+            return "different"
+        return "better" if (change.delta > 0) == (measure.better == "higher") else "worse"
 
     def notes(self, system: SystemResult) -> list[str]:
         """What is special about a system."""
@@ -120,47 +115,43 @@ class Results:
         rows = []
         for system in self.systems:
             notes = ", ".join(self.notes(system))
-            label = f"{system.label} ({notes})" if notes else system.label
-            rows.append([visible(label), *(self._cell(system, each) for each in columns)])
+            cells = [visible(f"{system.label} ({notes})" if notes else system.label)]
+            for measure in columns:
+                result = self.value(system, measure)
+                if result is None:
+                    cells.append(DASH)
+                    continue
+                mark = MARKS.get(self.verdict_on(system, measure), "")
+                interval = f"({span(measure, result.interval)})" if result.interval else ""
+                cells.append(
+                    " ".join(filter(None, [written(measure, result.value), mark, interval]))
+                )
+            rows.append(cells)
         if any(each.id in self.references for each in columns):
             rows.append(["references", *(known(self.references, each) for each in columns)])
         return PlainTable(["strategy", *map(header, columns)], rows)
 
-    def _cell(self, system: SystemResult, measure: Measure) -> str:
-        result = self.value(system, measure)
-        if result is None:
-            return DASH
-        mark = MARKS.get(self.verdict_on(system, measure), "")
-        interval = f"({span(measure, result.interval)})" if result.interval else ""
-        return " ".join(filter(None, [written(measure, result.value), mark, interval]))
 
-
-def terminal_rows(document: Document) -> tuple[list[str], list[list[str]]]:
-    """Headers and rows of the leading measures of a document, as `plain_table` has them."""
+def terminal_rows(document: Document) -> PlainTable:
+    """The leading measures of a document."""
     results = Results(document)
-    table = results.plain_table(results.leading())
-    return table.headers, table.rows
-
-
-def significance(change: Difference, measure: Measure, alpha: float) -> str:
-    """What a difference from the baseline means: better, worse or different, or nothing."""
-    if change.delta is None or change.p_holm is None or not change.p_holm < alpha:
-        return ""
-    if measure.better is None:
-        return "different"
-    return "better" if (change.delta > 0) == (measure.better == "higher") else "worse"
+    return results.plain_table(results.leading())
 
 
 def unit(measure: Measure) -> str:
     """The unit of what `written` writes."""
     # What is counted in rows says so in its title.
-    return {"share": "%", "bytes": "MB", "rows": ""}.get(measure.unit or "", measure.unit or "")
+    return {"share": "%", "bytes": "MB", "rows": ""}.get(measure.unit, measure.unit)
+
+
+def titled(measure: Measure) -> str:
+    """The title with the unit."""
+    return f"{measure.title}, {unit(measure)}" if unit(measure) else measure.title
 
 
 def header(measure: Measure) -> str:
     """The title of a column with its unit and which way is better."""
-    named = f"{measure.title}, {unit(measure)}" if unit(measure) else measure.title
-    return visible(named + ARROWS[measure.better or ""])
+    return visible(titled(measure) + ARROWS[measure.better or ""])
 
 
 def written(measure: Measure, value: float | None) -> str:
@@ -195,12 +186,14 @@ def _results(values: Mapping[str, Value]) -> dict[str, Result]:
     found = {}
     for name, each in values.items():
         if each.value is not None:
-            interval = None
-            if each.low is not None and each.high is not None:
-                interval = each.low, each.high
+            low, high = each.low, each.high
             seeds = [one for one in each.by_seed if one is not None]
-            spread = (min(seeds), max(seeds)) if len(seeds) > 1 else None
-            found[name] = Result(each.value, interval, spread, f"{len(seeds)} seeds")
+            found[name] = Result(
+                each.value,
+                (low, high) if low is not None and high is not None else None,
+                (min(seeds), max(seeds)) if len(seeds) > 1 else None,
+                f"{len(seeds)} seeds",
+            )
     return found
 
 
@@ -213,8 +206,8 @@ def _speeds(timings: Timings | None, label: str) -> dict[str, Result]:
     for measure in TIMED:
         value = getattr(timing, measure.id)
         if value is not None:
-            spread, inputs = None, value * seconds.median
+            spread, done = None, value * seconds.median
             if measure.id.endswith("per_second") and 0 < seconds.min < seconds.max:
-                spread = inputs / seconds.max, inputs / seconds.min
+                spread = done / seconds.max, done / seconds.min
             found[measure.id] = Result(value, None, spread, f"{timings.repeats} repeats")
     return found

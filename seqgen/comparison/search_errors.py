@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
+from typing import Any
 
 from seqgen.answers import evenly_spaced
 from seqgen.comparison.decode import Comparison, Output, Produced
@@ -63,25 +64,18 @@ def search(comparison: Comparison, produced: Sequence[Produced]) -> Search | Non
         scores = [[sum(each.log_probs) for each in some] for some in runner.references(examples)]
         best = [own for [own] in runner.draws(Exact(max_nodes=options.max_nodes), texts, 1)]
         found.append(Searched(name, best, runner.ends_at_once(texts), scores))
-        own = [only(each, chosen) for each in produced if each.system.run == len(by_run)]
+        own = [
+            replace(each, outputs=[[seed[index] for index in chosen] for seed in each.outputs])
+            for each in produced
+            if each.system.run == len(by_run)
+        ]
         by_run.append(search_errors(found[-1], own, examples, comparison.metrics))
     return Search(
         inputs=len(examples),
-        certain=certain_for_all(found),
+        certain=len(set.intersection(*(set(each.certain) for each in found))),
         max_nodes=options.max_nodes,
         by_run=by_run,
     )
-
-
-def certain_for_all(searched: Sequence[Searched]) -> int:
-    """The number of inputs that are certain for each run."""
-    return len(set.intersection(*(set(each.certain) for each in searched)))
-
-
-def only(produced: Produced, indices: Sequence[int]) -> Produced:
-    """What the system produced for the inputs of these indices; `rows` stay those of all."""
-    outputs = [[own[index] for index in indices] for own in produced.outputs]
-    return replace(produced, outputs=outputs)
 
 
 def search_errors(
@@ -109,35 +103,33 @@ def search_errors(
     """
     certain = searched.certain
     best = [searched.best[index] for index in certain]
+    judged = [examples[index] for index in certain]
     referenced = all(each.references for each in examples)
-    judged = metrics if referenced else {}
-    certain_examples = [examples[index] for index in certain]
 
-    def quality(outputs: Sequence[Sequence[Output]]) -> dict[str, float]:
-        """The metrics of the outputs for certain inputs, by seed."""
-        if not certain:
-            return {}
-        answers = [answers_of(each, certain_examples) for each in outputs]
-        return {name: measured(metric, answers) for name, metric in judged.items()}
+    def quality(seeds: Sequence[Sequence[Output]]) -> dict[str, float]:
+        answers = [answers_of(each, judged) for each in seeds]
+        known = metrics if certain and referenced else {}
+        return {name: measured(metric, answers) for name, metric in known.items()}
 
+    systems = []
+    for each in produced:
+        on_certain = [[outputs[index] for index in certain] for outputs in each.best]
+        found = _missed(best, on_certain) | (
+            _errors(searched, each, examples) if referenced else {}
+        )
+        values = quality(on_certain)
+        systems.append(SystemSearch(label=each.system.label, quality=values, **found))
     right, beaten = [], []
-    for index in certain if referenced else ():
-        output = searched.best[index]
-        right.append(output.generated.text in examples[index].references)
+    for index, output, example in zip(certain, best, judged, strict=True) if referenced else ():
+        right.append(output.generated.text in example.references)
         above = _above(log_prob(output), max(searched.references[index]))
         beaten.append(above and not right[-1])
     reachable = sum(max(each) > -math.inf for each in searched.references) if referenced else None
-    systems = []
-    for each in produced:
-        seeds = [each.best(seed) for seed in range(len(each.seeds))]
-        on_certain = [[outputs[index] for index in certain] for outputs in seeds]
-        found = _missed(each.system.label, best, on_certain, quality(on_certain))
-        systems.append(_with_errors(found, searched, seeds, examples) if referenced else found)
     return RunSearch(
         run=searched.run,
         certain=len(certain),
         empty=EmptyOutput(
-            mean_probability=fmean(map(math.exp, searched.empty)) if searched.empty else None,
+            mean_probability=fmean(map(math.exp, searched.empty)),
             best=fmean(length(each) == 0 for each in best) if best else None,
         ),
         reference_reachable=reachable,
@@ -148,50 +140,35 @@ def search_errors(
     )
 
 
-def _missed(
-    label: str,
-    best: Sequence[Output],
-    outputs: Sequence[Sequence[Output]],
-    quality: Mapping[str, float],
-) -> SystemSearch:
-    """How often a system missed the `best` outputs, and by how many nats; `outputs` are its own, by
-    seed. A gap to an impossible output has no size and does not count in these."""
+def _missed(best: Sequence[Output], seeds: Sequence[Sequence[Output]]) -> dict[str, Any]:
+    """How often a system missed the `best` outputs, and by how many nats; `seeds` has its own. A
+    gap to an impossible output has no size and does not count in these."""
     pairs = [
         (log_prob(most), log_prob(output))
-        for own in outputs
+        for own in seeds
         for most, output in zip(best, own, strict=True)
     ]
     gaps = [most - output for most, output in pairs if _above(most, output)]
     sizes = [each for each in gaps if math.isfinite(each)]
-    return SystemSearch(
-        label=label,
-        missed=len(gaps) / len(pairs) if pairs else None,
-        mean_gap=fmean(sizes) if sizes else None,
-        largest_gap=max(sizes, default=None),
-        quality=quality,
-    )
+    return {
+        "missed": len(gaps) / len(pairs) if pairs else None,
+        "mean_gap": fmean(sizes) if sizes else None,
+        "largest_gap": max(sizes, default=None),
+    }
 
 
-def _with_errors(
-    found: SystemSearch,
-    searched: Searched,
-    seeds: Sequence[Sequence[Output]],
-    examples: Sequence[Example],
-) -> SystemSearch:
-    """With how many of all outputs, by seed, are no reference, and whose error that is."""
-    wrong = [
+def _errors(searched: Searched, produced: Produced, examples: Sequence[Example]) -> dict[str, int]:
+    """How many of all outputs, by seed, are no reference, and whose error that is."""
+    by_search = [
         _above(max(references), log_prob(output))
-        for outputs in seeds
+        for outputs in produced.best
         for output, references, example in zip(outputs, searched.references, examples, strict=True)
         if output.generated.text not in example.references
     ]
-    return replace(
-        found,
-        outputs=len(seeds) * len(examples),
-        wrong=len(wrong),
-        search_errors=sum(wrong),
-        model_errors=len(wrong) - sum(wrong),
-    )
+    wrong, missed = len(by_search), sum(by_search)
+    outputs = len(produced.outputs) * len(examples)
+    found = {"outputs": outputs, "wrong": wrong}
+    return {**found, "search_errors": missed, "model_errors": wrong - missed}
 
 
 def _above(one: float, other: float) -> bool:

@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import product
 from math import prod
-from typing import Any, cast
+from typing import Any
 
 from seqgen.comparison.document import Curve, CurvePoint
-from seqgen.comparison.plan import Plan, Strategy
+from seqgen.comparison.plan import Plan
 from seqgen.config import (
     ConfigFile,
     Override,
@@ -24,7 +24,7 @@ from seqgen.config import (
     schema_of_file,
     suggest_place,
 )
-from seqgen.decoders import Decoder, decoders
+from seqgen.decoders import decoders
 from seqgen.errors import RecipeError
 from seqgen.options import (
     REQUIRED,
@@ -42,13 +42,8 @@ from seqgen.registry import Part, plain
 MOST = 1000
 """The most decoders of a plan, grids written out: a few keys with a few values soon make more."""
 
-FEWEST = 3
-"""The fewest points that make a curve."""
-
 LONGEST = 60
 """The most characters of a value in a label: a list of allowed texts may have thousands."""
-
-_PLAIN_WORD = re.compile(r"[^\s,=\[\]]+")
 
 
 @dataclass(frozen=True)
@@ -69,22 +64,20 @@ class Origin:
 
     def placed(self, error: OptionError) -> OptionError:
         """An error about the decoder as one about the plan: its path is that of what is wrong."""
-        grid, path, at_key = (*self.strategy, "grid"), error.path, error.at_key
+        path, at_key = error.path, error.at_key
+        found: KeyPath = (*self.strategy, "decoder", *path)
+        first = len(error.message)
         for key, pick in self.picks.items():
-            option = path_of(key)
+            in_grid, option = (*self.strategy, "grid", key), path_of(key)
             if path[: len(option)] == option:
                 whole = at_key and path == option
-                found = (*grid, key) if whole else (*grid, key, pick, *path[len(option) :])
+                found = in_grid if whole else (*in_grid, pick, *path[len(option) :])
                 return OptionError(found, error.message, at_key=at_key)
-        # A constructor complains about an option by its name: the first one that a key sets.
-        blamed = {}
-        for key, pick in self.picks.items():
-            *parents, name = path_of(key)
-            if tuple(parents) == path and f"`{name}`" in error.message:
-                blamed[error.message.find(f"`{name}`")] = (*grid, key, pick)
-        if blamed:
-            return OptionError(blamed[min(blamed)], error.message)
-        return OptionError((*self.strategy, "decoder", *path), error.message, at_key=at_key)
+            # A constructor complains about an option by its name: the first one that a key sets.
+            place = error.message.find(f"`{option[-1]}`")
+            if option[:-1] == path and 0 <= place < first:
+                found, first = (*in_grid, pick), place
+        return OptionError(found, error.message, at_key=at_key)
 
 
 @dataclass(frozen=True)
@@ -162,9 +155,8 @@ def _fill_required(data: Any) -> Mapping[KeyPath, KeyPath]:
             continue
         for key, option in decoders.entry(spec["name"]).options.items():
             values = grid.get(key)
-            if option.default is not REQUIRED or key in spec:
-                continue
-            if isinstance(values, list) and values:
+            lacking = option.default is REQUIRED and key not in spec
+            if lacking and isinstance(values, list) and values:
                 spec[key] = values[0]
                 where: KeyPath = ("strategies", index)
                 found[*where, "decoder", key] = (*where, "grid", key, 0)
@@ -186,13 +178,15 @@ def systems_of(plan: Plan, names: Sequence[str]) -> list[System]:
     Where there are several runs, labels begin with their names. Raises OptionError with the path in
     the plan: of a value that an option cannot take, of a decoder or a label that is there twice.
     """
-    variants = [
-        system
-        for index, strategy in enumerate(plan.strategies)
-        for system in _variants(index, strategy)
-    ]
-    if len(variants) > MOST:
-        raise OptionError(("strategies",), _too_many(len(variants)))
+    counts: dict[KeyPath, int] = {
+        ("strategies", index, "grid"): prod(map(len, (each.grid or {}).values()))
+        for index, each in enumerate(plan.strategies)
+    }
+    for path, count in {**counts, ("strategies",): sum(counts.values())}.items():
+        if count > MOST:
+            message = f"there may be at most {MOST:,} decoders, but these are {count:,}"
+            raise OptionError(path, message)
+    variants = [each for index in range(len(plan.strategies)) for each in _variants(plan, index)]
     decoding: dict[str, KeyPath] = {}
     labelled: dict[str, KeyPath] = {}
     for variant in variants:
@@ -213,50 +207,37 @@ def systems_of(plan: Plan, names: Sequence[str]) -> list[System]:
     ]
 
 
-def _variants(index: int, strategy: Strategy) -> Iterator[System]:
-    """The decoder of a strategy with each combination of the values in its grid."""
+def _variants(plan: Plan, index: int) -> Iterator[System]:
+    """The decoder of a strategy with each combination of the values in its grid.
+
+    Raises OptionError with the path in the plan.
+    """
+    strategy = plan.strategies[index]
     grid = strategy.grid or {}
-    count = prod(len(values) for values in grid.values())
-    if count > MOST:
-        raise OptionError(("strategies", index, "grid"), _too_many(count))
     for picks in product(*(range(len(values)) for values in grid.values())):
         origin = Origin(("strategies", index), dict(zip(grid, picks, strict=True)))
-        part = _with_settings(cast(Part[Decoder], strategy.decoder), grid, origin)
+        spec = plain(strategy.decoder)
+        for key, pick in origin.picks.items():
+            path = path_of(key)
+            try:
+                spec = lay_over(spec, [Override(key, path, grid[key][pick])])
+            except RecipeError:
+                message = f"leads to no option of decoder '{spec['name']}'"
+                raise origin.placed(OptionError(path, message, at_key=True)) from None
+        try:
+            part = decoders.check(spec)
+        except OptionError as error:
+            raise origin.placed(error) from None
         label = decoder_label(part, grid, name=strategy.label)
         yield System(label, 0, part.plain(), _draws(part), origin)
 
 
-def _with_settings(
-    part: Part[Decoder], grid: Mapping[str, Sequence[Any]], origin: Origin
-) -> Part[Decoder]:
-    """The decoder with the values that `origin` picks. Raises OptionError with the plan's path."""
-    spec = part.plain()
-    for key, pick in origin.picks.items():
-        path = path_of(key)
-        try:
-            spec = lay_over(spec, [Override(key, path, grid[key][pick])])
-        except RecipeError:
-            message = f"leads to no option of decoder '{part.name}'"
-            raise origin.placed(OptionError(path, message, at_key=True)) from None
-    try:
-        return decoders.check(spec)
-    except OptionError as error:
-        raise origin.placed(error) from None
-
-
 def _draws(part: Part[Any]) -> bool:
     """Whether it, or a part inside, takes a seed."""
-    values = [
-        each
-        for value in part.options.values()
-        for each in (value if isinstance(value, tuple) else (value,))
-    ]
+    inside = part.options.values()
+    values = [each for own in inside for each in (own if isinstance(own, tuple) else (own,))]
     own = "seed" in part.registry.entry(part.name).supplied
     return own or any(_draws(each) for each in values if isinstance(each, Part))
-
-
-def _too_many(count: int) -> str:
-    return f"there may be at most {MOST:,} decoders, but these are {count:,}"
 
 
 def check_decoders(
@@ -292,7 +273,7 @@ def baseline_of(plan: Plan, systems: Sequence[System], names: Sequence[str]) -> 
         if plan.baseline in (system.label, system.label.removeprefix(f"{names[system.run]}: ")):
             return system
     labels = [system.label for system in systems]
-    few = ", ".join(labels[:8]) + (", ..." if len(labels) > 8 else "")
+    few = ", ".join([*labels[:8], *(["..."] if len(labels) > 8 else [])])
     message = f"nothing is called {shown(plan.baseline)}{did_you_mean(plan.baseline, labels)}"
     raise OptionError(("baseline",), f"{message} ({few})")
 
@@ -345,9 +326,8 @@ def _text(value: Any) -> str:
     if isinstance(value, list | tuple):
         return f"[{', '.join(_text(each) for each in value)}]"
     value = plain(value)
-    if isinstance(value, str) and _PLAIN_WORD.fullmatch(value):
-        return value
-    return json.dumps(value, ensure_ascii=False)
+    plain_word = isinstance(value, str) and re.fullmatch(r"[^\s,=\[\]]+", value)
+    return value if plain_word else json.dumps(value, ensure_ascii=False)
 
 
 def curves(systems: Sequence[System], names: Sequence[str]) -> list[Curve]:
@@ -362,7 +342,7 @@ def curves(systems: Sequence[System], names: Sequence[str]) -> list[Curve]:
                 families.setdefault((system.run, option, rest), []).append((value, system))
     found = []
     for (run, option, _), family in families.items():
-        if len(family) >= FEWEST:
+        if len(family) >= 3:
             name = decoder_label(decoders.check(plain(family[0][1].spec)), without=option)
             pairs = sorted(family, key=lambda pair: pair[0])
             points = [CurvePoint(at=at, label=system.label) for at, system in pairs]

@@ -53,6 +53,8 @@ class ChunkedCrossEntropy(torch.autograd.Function):
         losses = torch.empty_like(targets, dtype=sum_dtype(hidden))
         for here in chunks:
             losses[here] = chunks.losses(here)
+            if not any(ctx.needs_input_grad):
+                continue
             errors = chunks.errors(here)
             if by_row is not None:
                 torch.mm(errors, weight, out=by_row[here])
@@ -69,7 +71,9 @@ class ChunkedCrossEntropy(torch.autograd.Function):
         guess = ctx.alike and len(counts) > 0
         common = counts.mode().values if guess else counts.new_zeros(())
         sums = _Sums(weight, *ctx.needs_input_grad[1:3])
-        sums.start(found, common)
+        for own, other in zip((sums.of_weight, sums.of_bias), found, strict=True):
+            if own is not None and other is not None:
+                torch.mul(other, common, out=own)
         others = (counts != common).nonzero().squeeze(1)  # NaN is one of them, and stays NaN
         hidden_there, more = hidden[others], (counts[others] - common).to(hidden.dtype)
         with torch.autocast(weight.device.type, enabled=False):
@@ -79,27 +83,18 @@ class ChunkedCrossEntropy(torch.autograd.Function):
                 errors = chunks.errors(here)
                 sums.add(errors, hidden_there[here], more[here])
         of_hidden = None if by_row is None else by_row * counts.unsqueeze(1).to(by_row.dtype)
-        return of_hidden, *sums.gradients(weight.dtype), None, None, None
-
-
-def row_losses(
-    hidden: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, smoothing: float
-) -> Tensor:
-    """The forward pass where nobody asks for gradients: `[rows, input]`, `[rows]` to `[rows]`."""
-    chunks = _Chunks(hidden, weight, bias, targets, smoothing)
-    losses = torch.empty_like(targets, dtype=sum_dtype(hidden))
-    for here in chunks:
-        losses[here] = chunks.losses(here)
-    return losses
+        found = [sums.of_weight, sums.of_bias]
+        found = [None if each is None else each.to(weight.dtype) for each in found]
+        return of_hidden, *found, None, None, None
 
 
 def sum_dtype(tensor: Tensor) -> torch.dtype:
-    """The type in which many small numbers are added up: float32 at least."""
+    """In which many small numbers are added up: float32 at least."""
     return torch.float32 if tensor.dtype.itemsize < 4 else tensor.dtype
 
 
 def float32_at_least(logits: Tensor) -> Tensor:
-    """`logits` in the type in which log-probabilities of many tokens are added up."""
+    """`logits` in the type in which log-probabilities are added up."""
     return logits.to(sum_dtype(logits))
 
 
@@ -157,12 +152,6 @@ class _Sums:
         self.of_weight = torch.zeros_like(weight, dtype=dtype) if of_weight else None
         self.of_bias = weight.new_zeros(len(weight), dtype=dtype) if of_bias else None
 
-    def start(self, found: list[Tensor | None], factor: Tensor) -> None:
-        """Begin at `factor` times what the sums were elsewhere."""
-        for own, other in zip((self.of_weight, self.of_bias), found, strict=True):
-            if own is not None and other is not None:
-                torch.mul(other, factor, out=own)
-
     def add(self, errors: Tensor, hidden: Tensor, counts: Tensor | None = None) -> None:
         """Take in `errors: [rows, vocab]` at `hidden: [rows, input]`, each row `counts` times."""
         if self.of_weight is not None:
@@ -174,13 +163,6 @@ class _Sums:
         if self.of_bias is not None:
             by_token = errors.sum(0) if counts is None else errors.T @ counts
             self.of_bias.add_(by_token)
-
-    def gradients(self, dtype: torch.dtype) -> tuple[Tensor | None, Tensor | None]:
-        """Both, in the precision of the weights."""
-        return (
-            None if self.of_weight is None else self.of_weight.to(dtype),
-            None if self.of_bias is None else self.of_bias.to(dtype),
-        )
 
 
 def token_losses(logits: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> Tensor:
@@ -217,16 +199,13 @@ def linear_token_losses(
     lower = torch.is_autocast_enabled(device)
     dtype = torch.get_autocast_dtype(device) if lower else hidden.dtype
     rows = hidden.reshape(-1, hidden.shape[-1]).to(dtype)
-    weight, bias = weight.to(dtype), None if bias is None else bias.to(dtype)
+    given = [rows, weight.to(dtype), None if bias is None else bias.to(dtype)]
+    if not torch.is_grad_enabled():  # so none are taken ahead in the forward pass
+        given = [None if each is None else each.detach() for each in given]
     with torch.autocast(device, enabled=False):
-        if torch.is_grad_enabled() and any(
-            each is not None and each.requires_grad for each in (rows, weight, bias)
-        ):
-            flat: Tensor = ChunkedCrossEntropy.apply(  # type: ignore[no-untyped-call]
-                rows, weight, bias, targets.flatten(), label_smoothing, alike
-            )
-        else:
-            flat = row_losses(rows, weight, bias, targets.flatten(), label_smoothing)
+        flat: Tensor = ChunkedCrossEntropy.apply(  # type: ignore[no-untyped-call]
+            *given, targets.flatten(), label_smoothing, alike
+        )
     return flat.view(targets.shape)
 
 

@@ -46,15 +46,15 @@ class Metric(ABC):
     """A number that says how good answers are. The constructor takes its options.
 
     `unit` is how a table shows its values: a `share` in percent, anything else as the number that
-    it is. The first paragraph of a metric's docstring says there what it measures, and if the next
-    one begins with code in backticks, that is its formula.
+    it is. The first paragraph of the docstring says there what it measures; code in backticks at
+    the beginning of the next one is its formula.
     """
 
     better: ClassVar[Literal["lower", "higher"]]
     unit: ClassVar[str] = ""
 
     def measure(self, answers: Sequence[Answer]) -> Measured:
-        """What `measure_all` returns, after a look at the answers.
+        """What `measure_all` returns.
 
         Raises ValueError if there is no answer, or one has no reference; PluginError if a metric
         from outside the package raises, or returns no number.
@@ -177,9 +177,8 @@ class Tally:
     tokens: int
 
     def __add__(self, other: Tally) -> Tally:
-        return Tally(
-            self.nats + other.nats, self.correct + other.correct, self.tokens + other.tokens
-        )
+        sums = self.nats + other.nats, self.correct + other.correct, self.tokens + other.tokens
+        return Tally(*sums)
 
 
 def likelihood(tally: Tally, chars: int, size: int) -> dict[str, float]:

@@ -14,13 +14,13 @@ import numpy as np
 from seqgen.metrics.base import Answer, MetricOfSums, Numbers, Proportion, metrics, share
 
 NONE = ""
-"""Stands for a tag that is missing on one side: no output, or nothing that it should be."""
+"""Stands for a tag that the output lacks, or that it has and should not."""
 
 Pair = tuple[str, str]
 """The label that was right, and the one of the output."""
 
-LabelPart = tuple[str, int, int]
-"""A label, and what is added to its part and to its whole."""
+Judgement = tuple[str, bool]
+"""A label that was there, and whether it was right."""
 
 
 def class_pairs(answer: Answer, each_reference: bool) -> list[Pair]:
@@ -29,10 +29,10 @@ def class_pairs(answer: Answer, each_reference: bool) -> list[Pair]:
     Of several references the one counts that the output equals, else the first; with
     `each_reference` every one counts, as if it were an answer of its own.
     """
-    output = answer.output
     if each_reference:
-        return [(reference, output) for reference in answer.references]
-    return [(output if output in answer.references else answer.references[0], output)]
+        return [(reference, answer.output) for reference in answer.references]
+    right = answer.output if answer.output in answer.references else answer.references[0]
+    return [(right, answer.output)]
 
 
 def tag_pairs(answer: Answer) -> list[Pair]:
@@ -51,7 +51,7 @@ def tag_pairs(answer: Answer) -> list[Pair]:
 
 
 def hits(pairs: Iterable[Pair]) -> int:
-    """The number of pairs of equal labels."""
+    """How many labels are right."""
     return sum(reference == output for reference, output in pairs)
 
 
@@ -83,36 +83,36 @@ def confusion(pairs: Iterable[Pair], labels_only: bool = False) -> dict[str, Any
 
 
 class MeanOverLabels(MetricOfSums, ABC):
-    """The mean over labels of the share of each, `part / whole`.
+    """The mean over labels of the share of each that is right.
 
-    A label whose whole is 0, as no answer with it is drawn, is left out; without labels it is 1.
+    A label that no answer that is drawn has is left out; without labels it is 1.
     """
 
     better = "higher"
     unit = "share"
 
     @abstractmethod
-    def parts(self, answer: Answer) -> list[LabelPart]:
-        """What an answer adds to its labels."""
+    def judge(self, answer: Answer) -> list[Judgement]:
+        """The labels of an answer."""
 
     def statistics(self, answers: Sequence[Answer]) -> Numbers:
-        """`[answers, 2 * labels]`: the parts of all labels, sorted, then their wholes.
+        """`[answers, 2 * labels]`: how often each label was right, sorted, then how often it was.
 
         It is for few labels and many answers, since most of it is zeros.
         """
-        rows = [self.parts(answer) for answer in answers]
-        labels = sorted({label for row in rows for label, _, _ in row})
+        rows = [self.judge(answer) for answer in answers]
+        labels = sorted({label for row in rows for label, _ in row})
         places = {label: place for place, label in enumerate(labels)}
         sums = np.zeros((len(rows), 2, len(labels)))
-        for row, parts in zip(sums, rows, strict=True):
-            for label, part, whole in parts:
-                row[:, places[label]] += part, whole
+        for row, judgements in zip(sums, rows, strict=True):
+            for label, right in judgements:
+                row[:, places[label]] += right, 1
         return sums.reshape(len(rows), 2 * len(labels))
 
     def value(self, totals: Numbers) -> Numbers:
-        parts, wholes = np.split(totals, 2, axis=-1)
-        labels = np.asarray(np.sum(wholes > 0, axis=-1), dtype=np.float64)
-        return share(share(parts, wholes).sum(axis=-1), labels, empty=1.0)
+        rights, counts = np.split(totals, 2, axis=-1)
+        labels = np.asarray(np.sum(counts > 0, axis=-1), dtype=np.float64)
+        return share(share(rights, counts).sum(axis=-1), labels, empty=1.0)
 
 
 @metrics.register("accuracy")
@@ -151,9 +151,9 @@ class MacroRecall(MeanOverLabels):
 
     each_reference: bool = False
 
-    def parts(self, answer: Answer) -> list[LabelPart]:
+    def judge(self, answer: Answer) -> list[Judgement]:
         pairs = class_pairs(answer, self.each_reference)
-        return [(right, int(right == came), 1) for right, came in pairs]
+        return [(right, right == came) for right, came in pairs]
 
     def details(self, answers: Sequence[Answer], totals: Numbers) -> dict[str, Any]:
         rows = (class_pairs(answer, self.each_reference) for answer in answers)
@@ -188,10 +188,10 @@ class TagScores(MeanOverLabels):
     none.
     """
 
-    def parts(self, answer: Answer) -> list[LabelPart]:
+    def judge(self, answer: Answer) -> list[Judgement]:
         """Of each side of a pair its tag, whose F1 is the share of those in right pairs."""
         return [
-            (tag, int(right == came), 1)
+            (tag, right == came)
             for right, came in tag_pairs(answer)
             for tag in (right, came)
             if tag != NONE

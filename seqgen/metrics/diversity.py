@@ -34,8 +34,7 @@ class NGrams(NamedTuple):
 def ngrams(outputs: Outputs, n: int) -> NGrams:
     """The n-grams of the tokens of each output. Raises ValueError if `n` is less than 1.
 
-    They are told apart exactly: the id of one comes from the id of its first n - 1 tokens and that
-    of its last token.
+    The id of one comes from that of its first n - 1 tokens and that of its last, so no two collide.
     """
     if n < 1:
         raise ValueError(f"`n` must be at least 1, but is {n}")
@@ -55,10 +54,9 @@ def ngrams(outputs: Outputs, n: int) -> NGrams:
 def distinct(outputs: Outputs, n: int) -> float | None:
     """`distinct n-grams / n-grams` of the tokens of all outputs together: distinct-n.
 
-    Above 0 and at most 1, where no n-gram comes twice; None where no output has n tokens. By Li et
-    al. (2016), who divide by the number of tokens; the number of n-grams, which is usual since,
-    lets it reach 1 for every n. It falls as more tokens are looked at (Liu et al. 2022), so compare
-    it between outputs of about the same number and length.
+    At most 1, where no n-gram comes twice; None where no output has n tokens. Li et al. (2016)
+    divide by the number of tokens, which keeps it from reaching 1. It falls as more tokens are
+    looked at (Liu et al. 2022), so compare it between outputs of about the same number and length.
     """
     found = ngrams(outputs, n)
     return found.distinct / len(found.ids) if len(found.ids) else None
@@ -68,8 +66,8 @@ def entropy(outputs: Outputs, n: int) -> float | None:
     """`- sum over n-grams g of p(g) * log2 p(g)`, in bits: Ent-n.
 
     `p(g) = count(g) / n-grams`, over the tokens of all outputs together (Zhang et al. 2018, who
-    give nats). From 0, where all n-grams are the same, to the log2 of their number, where all are
-    different; so it grows with the amount of text. None where no output has n tokens.
+    give nats). At most the log2 of the number of n-grams, where all are different; so it grows with
+    the amount of text. None where no output has n tokens.
     """
     ids = ngrams(outputs, n).ids
     if not len(ids):
@@ -84,8 +82,7 @@ def repeated(outputs: Outputs, n: int) -> float | None:
     """The mean over outputs of `1 - distinct n-grams / n-grams` within each: seq-rep-n.
 
     From 0, where no output has an n-gram twice, to below 1 (Welleck et al. 2020). Outputs with
-    fewer than n tokens have no n-gram and do not count; where all are so short, it is None. What
-    several outputs share does not matter here, unlike in `distinct`.
+    fewer than n tokens do not count; None where all are so short.
     """
     found = ngrams(outputs, n)
     totals = np.bincount(found.owners)
@@ -100,13 +97,12 @@ def self_bleu(outputs: Outputs) -> float | None:
     """The mean over outputs of the BLEU of each, with all others as its references: 0 to 100.
 
     By Zhu et al. (2018), smoothed as they do (0.1 of a match for an n without any: method 1 of Chen
-    and Cherry 2014), on the scale of the metric `bleu`, by sacrebleu's formula. An output with
-    fewer than 4 tokens is judged by the n-grams that it has. 100 where each output comes twice. It
+    and Cherry 2014), by sacrebleu's formula. An output with fewer than 4 tokens is judged by the
+    n-grams that it has, and an empty one takes no part; None where fewer than two are left. It
     rises with the number of outputs, so compare it between equally many.
 
-    Empty outputs take no part; where fewer than two are left, there is nothing to compare, and it
-    is None. All others are references, and none is drawn: of each n-gram only the two outputs that
-    have it most often matter, so the cost grows as n log n of the tokens.
+    No references are drawn: of each n-gram only the two outputs that have it most often matter, so
+    the cost grows as n log n of the tokens.
     """
     from sacrebleu.metrics.bleu import BLEU
 
@@ -168,9 +164,8 @@ class Loop(NamedTuple):
 def find_loop(tokens: Sequence[str], shortest: int = SHORTEST) -> Loop | None:
     """The loop with the shortest period that `tokens` end in, from where it begins; None if none.
 
-    The end of `tokens` is a loop if it consists of at least three repeats of a block (and perhaps a
-    part of one), and has at least `shortest` tokens. Time and memory grow with the number of
-    tokens, and no faster.
+    A loop is at least three repeats of a block (and perhaps a part of one) at the end, of at least
+    `shortest` tokens in all. Time and memory are linear in the number of tokens.
     """
     # Reversed, the tokens equal themselves, moved by the period, while the end repeats.
     matches = _self_matches(tokens[::-1])
@@ -184,12 +179,9 @@ def find_loop(tokens: Sequence[str], shortest: int = SHORTEST) -> Loop | None:
 def looping(outputs: Outputs, shortest: int = SHORTEST) -> float | None:
     """`outputs that end in a loop / outputs`, from 0 to 1; see `find_loop`.
 
-    Such an output would most likely go on like this for ever. Three repeats at the end are what
-    Holtzman et al. (2020) ask for as well. An empty output does not loop. None without outputs.
+    Three repeats at the end are what Holtzman et al. (2020) ask for as well. None without outputs.
     """
-    if not outputs:
-        return None
-    return sum(find_loop(each, shortest) is not None for each in outputs) / len(outputs)
+    return fmean(find_loop(each, shortest) is not None for each in outputs) if outputs else None
 
 
 def _self_matches(tokens: Sequence[str]) -> list[int]:
@@ -218,8 +210,7 @@ class TrainingText:
     """The tokens of the training data, ready for looking up copies; made once for many outputs.
 
     Each of `texts` is a sequence of tokens, split as outputs are; no copy goes from one into the
-    next, so a long text is to be one of them. It holds 8 bytes a token, and looking up takes about
-    70 more for as long as it lasts: 80 MB and a second for a million tokens.
+    next. It holds 8 bytes a token, and looking up takes about 70 more while it lasts.
     """
 
     def __init__(self, texts: Iterable[Sequence[str]]) -> None:
@@ -248,10 +239,9 @@ class Copies(NamedTuple):
 def copies(outputs: Outputs, training: TrainingText, size: int = COPY_LENGTH) -> Copies | None:
     """`tokens in an n-gram of at least `size` tokens that the training text has / tokens`.
 
-    From 0 to 1, over the tokens of all outputs together; how far a model only repeats what it was
-    taught (as McCoy et al. 2023 ask by the share of n-grams that are new). Outputs with fewer than
-    `size` tokens have no copies. `longest` is that of the longest run of tokens that an output and
-    a training text share; it may be below `size`. None where outputs have no tokens. Raises
+    From 0 to 1, over the tokens of all outputs together (McCoy et al. 2023 ask by the share of
+    n-grams that are new). `longest` is that of the longest run of tokens that an output and a
+    training text share; it may be below `size`. None where outputs have no tokens. Raises
     ValueError if `size` is less than 1.
 
     Exact: n-grams are compared and not hashed, those of 2n tokens as pairs of those of n tokens. So
@@ -262,12 +252,10 @@ def copies(outputs: Outputs, training: TrainingText, size: int = COPY_LENGTH) ->
     tokens = sum(len(each) for each in outputs)
     if not tokens:
         return None
-    single = _common(1, training.look_up(outputs), training.ids)
-    found = single
+    single = found = _common(1, training.look_up(outputs), training.ids)
     while found.size < size and found.exist:
         found = found.longer(min(found.size, size - found.size))
-    share = found.covered() / tokens
-    return Copies(share, _longest(found if found.exist else single))
+    return Copies(found.covered() / tokens, _longest(found if found.exist else single))
 
 
 class _Common(NamedTuple):
@@ -306,16 +294,13 @@ class _Common(NamedTuple):
 def _common(size: int, outputs: Ids, training: Ids) -> _Common:
     """Of n-grams by ids those that both sides have, with new ids below their number."""
     wanted = np.unique(outputs[outputs != NONE])
-    training = _places(wanted, training)
-    present = np.zeros(len(wanted) + 1, np.bool_)  # the last is for NONE
-    present[training] = True
-    present[NONE] = False
-    outputs = _places(wanted, outputs)
-    return _Common(size, np.where(present[outputs], outputs, NONE), training)
+    outputs, training = _places(wanted, outputs), _places(wanted, training)
+    shared = np.where(np.isin(outputs, training), outputs, NONE)
+    return _Common(size, shared, training)
 
 
 def _places(rising: Ids, ids: Ids) -> Ids:
-    """Where in `rising` each id stands, NONE where it does not."""
+    """Where in `rising` each id stands, or NONE."""
     if not len(rising):
         return np.full_like(ids, NONE)
     places = np.searchsorted(rising[:-1], ids)
@@ -325,8 +310,7 @@ def _places(rising: Ids, ids: Ids) -> Ids:
 def _longest(common: _Common) -> int:
     """How many tokens the longest n-gram has that both sides have.
 
-    An n-gram of that length has all shorter ones, so their length is doubled for as long as there
-    are some, and then the rest is found by halves.
+    It has all shorter ones in it, so their length is doubled while there are some, then halved.
     """
     if not common.exist:
         return 0
@@ -343,8 +327,7 @@ _SIZES = (1, 2, 3, 4)
 
 MORE_DIVERSE: Mapping[str, Literal["higher", "lower"]] = MappingProxyType(
     {
-        **{f"distinct_{n}": "higher" for n in _SIZES},
-        **{f"entropy_{n}": "higher" for n in _SIZES},
+        **{f"{name}_{n}": "higher" for name in ("distinct", "entropy") for n in _SIZES},
         **{f"repeated_{n}": "lower" for n in _SIZES},
         **dict.fromkeys(("self_bleu", "looping", "copied", "longest_copy"), "lower"),
     }
@@ -358,11 +341,9 @@ def diversity(outputs: Outputs, training: TrainingText | None = None) -> dict[st
 
     `distinct_1` to `distinct_4`, `entropy_1` to `entropy_4` (bits), `repeated_1` to `repeated_4`,
     `self_bleu` (0 to 100), `looping`, and with the training data `copied` (8 tokens and more) and
-    `longest_copy` (tokens); shares where nothing else is said. The functions of this module have
-    the formulas.
+    `longest_copy` (tokens); all others are shares. A name is left out where its value is not
+    defined; see the functions of this module.
 
-    A name is left out where its value is not defined: those with n where no output has n tokens,
-    `self_bleu` of fewer than two outputs that have tokens, `looping` of none, copies of no tokens.
     No value depends on the order of the outputs, but all depend on what a token is: compare outputs
     that are split alike. Words tell more than characters, where any two texts share most n-grams.
     EOS is no token of an output.

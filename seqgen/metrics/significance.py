@@ -13,7 +13,7 @@ from seqgen.metrics.base import Answer, MetricOfSums, Numbers, check_answers
 from seqgen.options import shown
 
 CELLS = 1 << 20
-"""How many numbers of an array are there at once: 8 MB of each kind, whatever the samples."""
+"""How many numbers of an array are there at once: 8 MB of each kind."""
 
 ROUNDING = 1e-9
 """Differences that are nearer than this share of the values are equal but for rounding."""
@@ -41,8 +41,7 @@ def resampled(statistics: Numbers, value: Value, draw: Draw, samples: int, seed:
     """`value` of the sums of `statistics: [answers, columns]` over each draw, `[samples]`.
 
     What is drawn is a function of the seed (a PCG64, see `numpy.random`), the number of answers and
-    the draw alone, so two metrics of the same answers see the same draws. A sample is a row of
-    counts times the statistics, and a bounded number of them is there at once.
+    the draw alone, so two metrics of the same answers see the same draws.
 
     Raises ValueError if there is no answer, fewer than 1 sample, or a value that is not finite.
     """
@@ -79,9 +78,8 @@ def confidence_interval(
     those at p * (samples + 1) of the sorted values (Davison and Hinkley 1997). It says how far the
     choice of sources matters, not that of the seed of a training.
 
-    What a metric says of answers that lack something (a class, an n-gram) it says of a draw that
-    lacks it. Of one answer, and where all are equal, the interval is the value. Of few answers it
-    is too short: for a mean of 20 by about a tenth.
+    Of one answer, and where all are equal, the interval is the value. Of few answers it is too
+    short: for a mean of 20 by about a tenth.
 
     Raises ValueError if there is no answer, fewer than 1 sample, a `level` that is not between 0
     and 1, or a value that is not finite.
@@ -116,29 +114,26 @@ def paired_statistics(
     do not go with the same sources and references as those of the first, in the same order.
     """
     systems = [first, *others]
+    same = "systems must have answers to the same sources"
     for number, answers in enumerate(systems, start=1):
         check_answers(answers)
-        _check_same_sources(first, answers, number)
+        if len(answers) != len(first):
+            counts = f"system 1 has {len(first)} and system {number} has {len(answers)}"
+            raise ValueError(f"{same}, but {counts}")
+        for place, (wanted, found) in enumerate(zip(first, answers, strict=True), start=1):
+            source = shown(found.source)
+            if wanted.source != found.source:
+                raise ValueError(
+                    f"{same} in the same order, but source {place} of system 1 is "
+                    f"{shown(wanted.source)}, and of system {number} {source}"
+                )
+            if wanted.references != found.references:
+                raise ValueError(
+                    f"systems must have the same references, but those of source {place}, "
+                    f"{source}, are others for system {number} than for system 1"
+                )
     every = metric.statistics([answer for answers in systems for answer in answers])
     return every.reshape(len(systems), len(first), every.shape[1])
-
-
-def _check_same_sources(first: Sequence[Answer], answers: Sequence[Answer], number: int) -> None:
-    if len(answers) != len(first):
-        counts = f"system 1 has {len(first)} and system {number} has {len(answers)}"
-        raise ValueError(f"systems must have answers to the same sources, but {counts}")
-    for place, (wanted, found) in enumerate(zip(first, answers, strict=True), start=1):
-        if wanted.source != found.source:
-            raise ValueError(
-                f"systems must have answers to the same sources in the same order, but source "
-                f"{place} of system 1 is {shown(wanted.source)}, and of system {number} "
-                f"{shown(found.source)}"
-            )
-        if wanted.references != found.references:
-            raise ValueError(
-                f"systems must have the same references, but those of source {place}, "
-                f"{shown(found.source)}, are others for system {number} than for system 1"
-            )
 
 
 def paired_test(
@@ -156,18 +151,17 @@ def paired_test(
     systems were alike, either could have given either answer to a source; so answers change sides
     by a coin for each source, `samples` times, and p is the share of these whose difference is at
     least as large, in either direction. What was found counts as one of them, (1 + found) / (1 +
-    samples), so p is never 0 and the test keeps its level (Phipson and Smyth 2010). It is the test
-    here, and not the bootstrap's (Koehn 2004), for it assumes nothing but that: it is exact for
-    few answers as for many. The bootstrap's has to move what it draws to where no difference would
-    be, and errs towards differences that are none (Riezler and Maxwell 2005). Where answers are
-    right or wrong this is McNemar's exact test.
+    samples), so p is never 0 and the test keeps its level (Phipson and Smyth 2010). Unlike the
+    bootstrap's test (Koehn 2004), which has to move what it draws to where no difference would be
+    and errs towards differences that are none, it assumes nothing but that, and is exact for few
+    answers as for many. Where answers are right or wrong it is McNemar's exact test.
 
-    **Interval**: the paired bootstrap, as in `confidence_interval`, the same draws for both. It is
-    another question, how large the difference is, so now and then 0 is just within it where p is
-    below 1 - level, or the other way round.
+    **Interval**: the paired bootstrap, as in `confidence_interval`, the same draws for both. How
+    large a difference is is another question, so 0 may be just within it where p is below 1 -
+    level, or the other way round.
 
-    p is 1 where no answer differs, and for one answer. It is of one comparison: of 20 systems that
-    are no better than the baseline, one has a p of 0.05.
+    p is 1 where no answer differs, and for one answer. It is of one comparison; for several see
+    `holm`.
 
     Raises ValueError as `confidence_interval` does, and if the shapes differ.
     """
@@ -182,11 +176,10 @@ def paired_test(
     both = np.concatenate([one, other], axis=1)
     interval = confidence_interval(both, difference, seed=seed, samples=samples, level=level)
     delta = float(difference(both.sum(axis=0)))
-    return Difference(delta, *interval, _chance(one, other, value, samples, seed))
+    return Difference(delta, *interval, _p_value(one, other, value, samples, seed))
 
 
-def _chance(one: Numbers, other: Numbers, value: Value, samples: int, seed: int) -> float:
-    """The p-value of the difference between `one` and `other`."""
+def _p_value(one: Numbers, other: Numbers, value: Value, samples: int, seed: int) -> float:
     ones, others = one.sum(axis=0), other.sum(axis=0)
     # Where both systems have the same, changing sides changes nothing.
     changes = (one - other)[(one != other).any(axis=1)]
@@ -208,14 +201,13 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
     From the smallest on, p_1 <= ... <= p_m: `adjusted_i = min(1, max over j <= i of (m - j + 1) *
     p_j)`. Calling different what is below 0.05 then calls anything different by mistake with a
-    probability of at most 0.05 in all, however the tests hang together. It finds whatever
-    Bonferroni's correction, m times each p, would find, and more.
+    probability of at most 0.05 in all, however the tests hang together.
 
     Raises ValueError if a p-value is not between 0 and 1.
     """
-    for p_value in p_values:
-        if not 0 <= p_value <= 1:
-            raise ValueError(f"`p_values` must be between 0 and 1, but one is {p_value}")
+    wrong = [each for each in p_values if not 0 <= each <= 1]
+    if wrong:
+        raise ValueError(f"`p_values` must be between 0 and 1, but one is {wrong[0]}")
     adjusted = [0.0] * len(p_values)
     highest = 0.0
     for rank, place in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):

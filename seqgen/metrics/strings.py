@@ -75,8 +75,7 @@ class WordErrorRate(Proportion):
 
     `wrong / words`, from 0 to 1, as in grapheme-to-phoneme conversion (Bisani and Ney 2008), where
     an answer is the pronunciation of a word; details: both. In sentences this is the sentence error
-    rate; what speech recognition calls the word error rate, edits over words, is
-    `phoneme_error_rate`, which counts whatever stands between spaces.
+    rate; what speech recognition calls the word error rate is `phoneme_error_rate`.
     """
 
     better = "lower"
@@ -104,14 +103,14 @@ AT_ONCE = 4096
 """How many answers sacrebleu gets at a time: it keeps all n-grams of all their references."""
 
 
-def streams(answers: Iterable[Answer]) -> tuple[list[str], list[Sequence[str]]]:
+def streams(answers: Sequence[Answer]) -> tuple[list[str], list[Sequence[str]]]:
     """The outputs, and the first references of all, the second ones, and so on.
 
     sacrebleu wants streams of equal length. It leaves out a None, and says `nrefs:var` then; an
     empty text would be taken for a reference.
     """
-    rows = [(answer.output, answer.references) for answer in answers]
-    return [output for output, _ in rows], list(zip_longest(*(each for _, each in rows)))
+    references = zip_longest(*(answer.references for answer in answers))
+    return [answer.output for answer in answers], list(references)
 
 
 class SacrebleuMetric(MetricOfSums, ABC):
@@ -140,7 +139,7 @@ class SacrebleuMetric(MetricOfSums, ABC):
         """
         scorer = self.scorer()
         few = {len(answer.references): answer for answer in answers}
-        scorer.corpus_score(*streams(few.values()))
+        scorer.corpus_score(*streams(list(few.values())))
         return str(scorer.get_signature())
 
 

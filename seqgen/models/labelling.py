@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from seqgen.data import PairBatch, Sources
 from seqgen.decoders import Start
 from seqgen.dropout import Dropout
-from seqgen.encoders import Encoder, EncoderFactory, encoders
+from seqgen.encoders import Encoded, Encoder, EncoderFactory, encoders
 from seqgen.errors import DataError
 from seqgen.heads import Head, HeadFactory, LinearHead, heads
 from seqgen.models.base import Generative, Loss, Score, mask_padding, models, scored
@@ -108,8 +108,8 @@ class Tagger(Labelling):
         made = encoders.build(encoder, **source)
         if not made.memory_size:
             raise ValueError("`encoder` must have an output for each token, but has none")
-        own = heads.build(head, input_size=made.memory_size, vocab_size=vocab_size)
-        super().__init__(made, own, dropout)
+        sizes = {"input_size": made.memory_size, "vocab_size": vocab_size}
+        super().__init__(made, heads.build(head, **sizes), dropout)
 
     def positions(self, sources: Sources) -> Tensor:
         return cast(Tensor, self.encoder(sources).memory)
@@ -164,15 +164,12 @@ class Classifier(Labelling):
 
     def positions(self, sources: Sources) -> Tensor:
         """A single one, `[batch, 1, size]`; zeros for the mean or maximum of no tokens."""
-        summary, memory, mask = self.encoder(sources)
+        summary, memory, mask = cast(Encoded, self.encoder(sources))
         if self.pooling == "last":
-            return cast(Tensor, summary).unsqueeze(1)
+            return summary.unsqueeze(1)
         if self.pooling == "mean":  # the memory is zero in padding
-            pooled = memory.sum(1) / mask.sum(1, keepdim=True).clamp(min=1)
-            return cast(Tensor, pooled).unsqueeze(1)
+            return memory.sum(1, keepdim=True) / mask.sum(1).clamp(min=1)[:, None, None]
         # One place more, which is chosen only where there is no token: then it is 0.
-        lowest = float("-inf")
-        extra = memory.new_zeros(memory.shape[0], 1, memory.shape[2])
-        extra = extra.masked_fill(mask.any(1)[:, None, None], lowest)
-        every = torch.cat([memory.masked_fill(~mask.unsqueeze(2), lowest), extra], 1)
+        chosen = torch.cat([mask, ~mask.any(1, keepdim=True)], 1).unsqueeze(2)
+        every = nn.functional.pad(memory, (0, 0, 0, 1)).masked_fill(~chosen, float("-inf"))
         return every.amax(1, keepdim=True)

@@ -223,9 +223,9 @@ class Seq2Seq(Generative):
         """As `_write`, token by token; with the probability `rate` one that the model has drawn."""
         reads: list[Tensor] = []
         weights: list[Tensor] = []
-        for t, true in enumerate(inputs.unbind(1)):
+        for true in inputs.unbind(1):
             tokens = true
-            if t and rate and self.sampling:
+            if reads and rate and self.sampling:
                 with torch.no_grad():
                     log_probs = self.head.log_probs(reads[-1])
                 tokens = mixed(true, log_probs, rate, self.sampling.temperature)

@@ -22,7 +22,6 @@ from seqgen.reports.format import (
     duration,
     figure,
     metric_label,
-    percent,
     render,
     share,
 )
@@ -47,7 +46,6 @@ __all__ = [
     "mark_differences",
     "metric_label",
     "output_unit",
-    "percent",
     "render",
     "run_page",
     "share",

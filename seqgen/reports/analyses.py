@@ -47,11 +47,8 @@ def letters(text: str) -> list[str]:
 
 
 CLASSES: Final = Unit("class", lambda text: [text])
-TAGS: Final = Unit("tag", str.split, " ")
-WORDS: Final = Unit("word", str.split, " ")
-PHONEMES: Final = Unit("phoneme", str.split, " ")
+TAGS, WORDS, PHONEMES = (Unit(name, str.split, " ") for name in ("tag", "word", "phoneme"))
 CHARACTERS: Final = Unit("character", letters)
-
 _UNITS: Final[Mapping[str, Unit]] = {
     **dict.fromkeys(("accuracy", "macro_recall"), CLASSES),
     **dict.fromkeys(("tag_accuracy", "tag_scores"), TAGS),
@@ -128,17 +125,15 @@ def mark_differences(output: str, reference: str, unit: Unit) -> tuple[Marked, M
         run = list(group)
         found = ours[run[0].dest_start : run[-1].dest_end]
         wanted = theirs[run[0].src_start : run[-1].src_end]
-        found_text, wanted_text = unit.between.join(found), unit.between.join(wanted)
-        if found:
-            left.append(("" if equal else "wrong", found_text))
-        else:
+        wanted_text = unit.between.join(wanted)
+        if not found:
             left.append(("gap", wanted_text))
+        else:
+            left.append(("" if equal else "wrong", unit.between.join(found)))
         if wanted:
             right.append(("" if equal else "missed", wanted_text))
-    return (
-        Marked(left, unit.between, len(output) - SHOWN),
-        Marked(right, unit.between, len(reference) - SHOWN),
-    )
+    cut = [len(text) - SHOWN for text in (output, reference)]
+    return Marked(left, unit.between, cut[0]), Marked(right, unit.between, cut[1])
 
 
 def words_with_tags(compared: Compared) -> list[tuple[str, str, str]]:
@@ -192,10 +187,10 @@ def find_cycle(text: str) -> Cycle | None:
     if loop is None:
         return None
     unit = text[loop.start : loop.start + loop.period]
-    for index, character in enumerate(unit):
-        if unit[index - 1].isspace() and not character.isspace():  # before the first is the last
-            return Cycle(loop.start, unit[index:] + unit[:index])
-    return Cycle(loop.start, unit)
+    places = range(len(unit))  # before the first character is the last
+    words = (place for place in places if unit[place - 1].isspace() and not unit[place].isspace())
+    first = next(words, 0)
+    return Cycle(loop.start, unit[first:] + unit[:first])
 
 
 @dataclass

@@ -33,7 +33,7 @@ class Curves:
     train: Points
     smoothed: Points
     valid: Points
-    best: tuple[float, float] | None
+    best: tuple[float, ...] | None
     rates: Points
     seconds: Points
     left_out: int
@@ -41,7 +41,7 @@ class Curves:
     metric: str
     """The metric by which the best is chosen, or else the first one that there is."""
     measured: Points
-    measured_best: tuple[float, float] | None
+    measured_best: tuple[float, ...] | None
     """The best as `metric` has it, where the best is chosen by it."""
 
 
@@ -53,17 +53,21 @@ def curves_of(run: RunFiles) -> Curves:
     metric, chosen = _metric(run)
     measured, _ = _points((event.step, event.metrics.get(metric)) for event in run.valid)
     means = thin_to_means(train)
+
+    def best(points: Points) -> tuple[float, ...] | None:
+        return next((tuple(point) for point in points.tolist() if point[0] == run.best_step), None)
+
     return Curves(
         train=thin_to_extremes(train),
         smoothed=smooth(means, reach=len(means) // 40),
         valid=thin_to_means(valid),
-        best=_at(run.best_step, valid),
+        best=best(valid),
         rates=thin_to_means(rates),
         seconds=_clock(run),
         left_out=train_left_out + valid_left_out,
         metric=metric if len(measured) else "",
         measured=thin_to_means(measured),
-        measured_best=_at(run.best_step, measured) if chosen else None,
+        measured_best=best(measured) if chosen else None,
     )
 
 
@@ -74,20 +78,13 @@ def _points(pairs: Iterable[tuple[Number, Number]]) -> tuple[Points, int]:
     return complete[kept], int((~kept).sum())
 
 
-def _at(step: float | None, points: Points) -> tuple[float, float] | None:
-    return next(((at, value) for at, value in points.tolist() if at == step), None)
-
-
 def _metric(run: RunFiles) -> tuple[str, bool]:
     """The metric whose value, or its opposite where more is better, was each `criterion`; where
     none was, the first one, and False."""
     names = list(run.valid[-1].metrics) if run.valid else []
     for name in names:
-        values = [event.metrics.get(name) for event in run.valid]
-        if None not in values and all(
-            event.criterion in (value, -(value or 0.0))
-            for event, value in zip(run.valid, values, strict=True)
-        ):
+        pairs = [(event.metrics.get(name), event.criterion) for event in run.valid]
+        if all(value is not None and chosen in (value, -value) for value, chosen in pairs):
             return name, True
     return (names[0] if names else ""), False
 
@@ -137,22 +134,23 @@ def learning_curves(curves: Curves) -> Draw:
     """A function that draws the losses, the metric and the learning rates of a run, by steps."""
 
     def draw(layout: Layout) -> Figure:
-        panels = [(_draw_losses, 5.0)]
-        panels += [(_draw_metric, 2.0)] if len(curves.measured) else []
-        panels += [(_draw_rates, 1.0)] if len(curves.rates) else []
-        more_height = 1.3 if len(curves.measured) else 0.0
-        figure = blank(replace(layout, height=layout.height + more_height))
-        ratios = [ratio for _, ratio in panels]
-        grid = figure.subplots(len(panels), 1, sharex=True, height_ratios=ratios, squeeze=False)
-        every = [axes for [axes] in grid]
-        for axes, (fill, _) in zip(every, panels, strict=True):
+        heights = {_draw_losses: 5.0}
+        if len(curves.measured):
+            layout = replace(layout, height=layout.height + 1.3)
+            heights[_draw_metric] = 2.0
+        if len(curves.rates):
+            heights[_draw_rates] = 1.0
+        figure = blank(layout)
+        every = figure.subplots(
+            len(heights), 1, sharex=True, height_ratios=list(heights.values()), squeeze=False
+        )[:, 0]
+        for axes, fill in zip(every, heights, strict=True):
             fill(axes, curves)
             axes.grid()
         _label_steps(every[-1], curves, layout)
         if len(curves.seconds):
             _label_times(every[0], curves.seconds, layout)
-        handles = [line for axes in every for line in axes.get_legend_handles_labels()[0]]
-        if handles:
+        if handles := [line for axes in every for line in axes.get_legend_handles_labels()[0]]:
             figure.legend(handles=handles, loc="outside upper left", ncols=layout.legend_columns)
         else:
             every[0].set_axis_off()
@@ -173,8 +171,7 @@ def _draw_losses(axes: Axes, curves: Curves) -> None:
     if len(curves.valid):
         _draw_validations(axes, curves.valid, label="validation")
     if curves.best and not curves.measured_best:
-        step, loss = curves.best
-        _draw_best(axes, curves.best, f"best: {format.figure(loss)} at step {format.count(step)}")
+        _draw_best(axes, curves.best, format.figure(curves.best[1]))
     losses = np.concatenate([curves.train, curves.valid])[:, 1]
     if len(losses) and losses.min() > 0 and losses.max() > 100 * losses.min():
         # Memorised or diverged: on a linear axis all but a few points would lie on one line.
@@ -188,8 +185,9 @@ def _draw_validations(axes: Axes, points: Points, label: str = "") -> None:
     axes.plot(*points.T, color=ORANGE, marker="o", ms=size, label=label)
 
 
-def _draw_best(axes: Axes, point: tuple[float, float], label: str) -> None:
+def _draw_best(axes: Axes, point: tuple[float, ...], shown: str) -> None:
     step, value = point
+    label = f"best: {shown} at step {format.count(step)}"
     [ring] = axes.plot([step], [value], "o", ms=10, mfc="none", color=ORANGE, label=label)
     ring.set(markeredgewidth=1.6, clip_on=False)
 
@@ -198,9 +196,8 @@ def _draw_metric(axes: Axes, curves: Curves) -> None:
     name = curves.metric
     _draw_validations(axes, curves.measured)
     if curves.measured_best:
-        step, value = curves.measured_best
-        best = f"best: {format.metric_value(name, value)} at step {format.count(step)}"
-        _draw_best(axes, curves.measured_best, best)
+        best = curves.measured_best
+        _draw_best(axes, best, format.metric_value(name, best[1]))
     axes.set_ylabel(drawable(format.metric_label(name)))
     axes.locator_params(axis="y", nbins=4)
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")

@@ -28,30 +28,14 @@ if TYPE_CHECKING:
 DASH: Final = "\u2013"
 """What stands for a value that is not there."""
 
-# Key, what it is called, which way is better; other numbers follow under their own names.
-MEASURES: Final = (
-    ("bits_per_char", "bits per character", "lower"),
-    ("bits_per_byte", "bits per byte", "lower"),
-    ("nats_per_token", "nats per token", "lower"),
-    ("perplexity", "perplexity per token", "lower"),
-    ("accuracy", "accuracy per token", "higher"),
-    ("tokens", "tokens", ""),
-    ("examples", "answers", ""),
-    ("unknown", "unknown tokens", ""),
-    ("unknown_share", "share of unknown tokens", ""),
-)
 ARROWS: Final[Mapping[str, str]] = {"lower": " \u2193", "higher": " \u2191", "": ""}
 """What follows a name to say which way is better."""
 
 _SIZES: Final = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
-_COUNTS: Final = {"tokens", "examples", "unknown"}
-_PERCENTAGES: Final = {"accuracy", "unknown_share"}
 _METRICS: Final = {"bleu": "BLEU", "chrf": "chrF", "tag_scores": "macro F1 of tags"}
-_SHARES: Final = {"accuracy", "character_error_rate", "exact_match", "macro_recall"} | {
-    "phoneme_error_rate",
-    "tag_accuracy",
-    "tag_scores",
-    "word_error_rate",
+_SHARES: Final = {
+    *("accuracy", "character_error_rate", "exact_match", "macro_recall"),
+    *("phoneme_error_rate", "tag_accuracy", "tag_scores", "word_error_rate"),
 }
 
 _LINE: Final = 85
@@ -131,13 +115,12 @@ def duration(seconds: float | None) -> str:
         return figure(seconds)
     if seconds < 9.95:
         return f"{seconds:.1f} s".replace(".0 s", " s")
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    large, small, names = (*divmod(whole, 60), ("min", "s"))
-    if whole >= 3600:
-        large, small, names = (*divmod(round(whole / 60), 60), ("h", "min"))
-    return f"{large:,} {names[0]} {small} {names[1]}" if small else f"{large:,} {names[0]}"
+    units = "min s"
+    if round(seconds) >= 3600:
+        seconds, units = round(seconds) / 60, "h min"
+    large, small = divmod(round(seconds), 60)
+    pairs = zip((large, small), units.split(), strict=True)
+    return " ".join(f"{number:,} {unit}" for number, unit in pairs if number)
 
 
 def metric_label(name: str) -> str:
@@ -153,11 +136,6 @@ def is_share(name: str) -> bool:
 def metric_value(name: str, value: float | None) -> str:
     """A value of the metric `name`: shares in percent, all else as a figure."""
     return share(value) if is_share(name) else figure(value)
-
-
-def measure_value(key: str, value: float | None) -> str:
-    """A value of a measure in `MEASURES`."""
-    return (percent if key in _PERCENTAGES else count if key in _COUNTS else figure)(value)
 
 
 def content(text: str) -> Markup:
@@ -210,11 +188,11 @@ def is_long(text: str, lines: int = 3) -> bool:
     return sum(len(line) // _LINE + 1 for line in text.split("\n")) > lines
 
 
-_NUMBERS: Final = (figure, count, counted, brief_count, percent, share, tint, duration, small_units)
-_METRIC_TEXTS: Final = (metric_label, metric_value, measure_value)
-_TEXTS: Final = (visible, content, beginning, left_out, token_label, markdown)
-_LOG_PROBS: Final = (nats, log_probability)
-FILTERS: Final = {each.__name__: each for each in (*_NUMBERS, *_LOG_PROBS, *_METRIC_TEXTS, *_TEXTS)}
+FILTERS: Final = (
+    *(figure, count, counted, brief_count, percent, share, tint, duration, small_units),
+    *(nats, log_probability, metric_label, metric_value),
+    *(visible, content, beginning, left_out, token_label, markdown),
+)
 
 
 @cache
@@ -231,7 +209,7 @@ def _environment() -> Environment:
         # Whatever a run has in its texts: nothing in it acts on the page, nothing is invisible.
         finalize=lambda value: visible(value) if type(value) is str else value,
     )
-    environment.filters.update(FILTERS)
+    environment.filters.update({each.__name__: each for each in FILTERS})
     environment.tests["long"] = is_long
     return environment
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path, PurePath
@@ -84,7 +85,11 @@ class Figures(BaseModel, extra="allow", frozen=True, defer_build=True):
     def measures(self) -> dict[str, float]:
         """All numbers by name, but those of the metrics."""
         found = {**dict(self), **(self.model_extra or {})}
-        return {name: value for name, value in found.items() if _is_number(value)}
+        return {
+            name: value
+            for name, value in found.items()  # JSON has integers of any length
+            if type(value) is float or (type(value) is int and value.bit_length() < 1000)
+        }
 
 
 class Result(BaseModel, frozen=True, defer_build=True):
@@ -150,29 +155,28 @@ class RunFiles:
     @property
     def final_metrics(self) -> tuple[Figures, str]:
         """The last part that a finished run measured, whose answers it wrote down; its name."""
-        for part, name in ((self.result.test, "test"), (self.result.valid, "validation")):
-            if part:
-                return part, name
-        return Figures(), ""
+        result = self.result
+        if result.test:
+            return result.test, "test"
+        return (result.valid, "validation") if result.valid else (Figures(), "")
 
     @property
     def held_out(self) -> tuple[Figures, str]:
         """The most telling measurement there is, perhaps that of the best validation; its name."""
-        measured, name = self.final_metrics
         best = self.best_step
-        if name or best is None:
-            return measured, name
+        if self.result.test or self.result.valid or best is None:
+            return self.final_metrics
         measured = next(event for event in self.valid if event.step == best)
         return measured, f"validation, step {count(best)}"
 
     @property
     def best_step(self) -> float | None:
         """The step of the validation that the run last called its best, or else of the lowest."""
-        losses = [(event.nats_per_token, event) for event in self.valid]
-        known = [(loss, event) for loss, event in losses if loss is not None and isfinite(loss)]
-        marked = [event.step for _, event in known if event.best]
-        lowest = [event.step for _, event in sorted(known, key=lambda pair: pair[0])]
-        return next(iter(marked[-1:] + lowest), None)
+        losses = [(event.nats_per_token, event.best, event.step) for event in self.valid]
+        known = [each for each in losses if each[0] is not None and isfinite(each[0])]
+        if marked := [step for _, best, step in known if best]:
+            return marked[-1]
+        return min(known, key=lambda each: each[0] or 0.0)[2] if known else None
 
 
 def read_run(folder: Path) -> RunFiles:
@@ -182,7 +186,7 @@ def read_run(folder: Path) -> RunFiles:
     files = _Files(folder)
     recipe = files.text("recipe.yaml")
     manifest = files.json("manifest.json", Manifest) or Manifest()
-    train, valid = _read_metrics(files)
+    metrics = _read_metrics(files)
     result = files.json("result.json", Result)
     name = manifest.recipe or folder.resolve().name
     # Not every run has these, so that one is absent is worth no remark unless there were metrics.
@@ -191,8 +195,8 @@ def read_run(folder: Path) -> RunFiles:
         name=PurePath(name).stem if PurePath(name).suffix in {".yaml", ".yml"} else name,
         recipe=recipe,
         manifest=manifest,
-        train=train,
-        valid=valid,
+        train=metrics["train"],
+        valid=metrics["valid"],
         result=result or Result(),
         finished=result is not None,
         samples=files.entries("samples.json", Sample),
@@ -200,11 +204,6 @@ def read_run(folder: Path) -> RunFiles:
         attention=files.entries("attention.json", AttentionMap),
         remarks=files.remarks,
     )
-
-
-def _is_number(value: object) -> bool:
-    # JSON has integers of any length.
-    return type(value) is float or (type(value) is int and value.bit_length() < 1000)
 
 
 class _Files:
@@ -223,9 +222,8 @@ class _Files:
             text = read_bytes(path, CheckpointError, limit=RECORD_LIMIT).decode(errors="replace")
         except CheckpointError as error:
             reason = str(error).removeprefix(f"{display_path(path)}: ")
-            self.remarks.append(
-                f"{name} cannot be read ({reason.removeprefix('cannot be read: ')})"
-            )
+            reason = reason.removeprefix("cannot be read: ")
+            self.remarks.append(f"{name} cannot be read ({reason})")
             return ""
         if not text.strip():
             self.remarks.append(f"{name} is empty")
@@ -246,17 +244,15 @@ class _Files:
         found = self.json(name, list[Any]) or []
         adapter, known = TypeAdapter(kind), []
         for entry in found:
-            try:
+            with suppress(ValidationError):
                 known.append(adapter.validate_python(entry))
-            except ValidationError:
-                continue
         if damaged := len(found) - len(known):
             entries = "entry" if damaged == 1 else "entries"
             self.remarks.append(f"damaged {entries} of {name} left out: {damaged}")
         return tuple(known)
 
 
-def _read_metrics(files: _Files) -> tuple[tuple[Figures, ...], tuple[Figures, ...]]:
+def _read_metrics(files: _Files) -> dict[str, tuple[Figures, ...]]:
     """The train and valid events of metrics.jsonl by step, each step once."""
     found: dict[str, dict[float, Figures]] = {"train": {}, "valid": {}}
     lines = [line for line in files.text("metrics.jsonl").split("\n") if line.strip()]
@@ -280,5 +276,4 @@ def _read_metrics(files: _Files) -> tuple[tuple[Figures, ...], tuple[Figures, ..
             found[event.event][event.step] = event
     if damaged:
         files.remarks.append(f"{damaged} lines of metrics.jsonl are damaged, and left out")
-    train, valid = (tuple(by_step[step] for step in sorted(by_step)) for by_step in found.values())
-    return train, valid
+    return {kind: tuple(own[step] for step in sorted(own)) for kind, own in found.items()}

@@ -23,8 +23,8 @@ from pydantic import BaseModel, Field, ValidationError
 from seqgen.errors import SetupError
 from seqgen.files import write_file
 from seqgen.reports import analyses, format
-from seqgen.reports.analyses import CLASSES, Compared, Unit
-from seqgen.reports.run_files import Candidate, Figures, RunFiles, Sample, read_run
+from seqgen.reports.analyses import CLASSES, Compared
+from seqgen.reports.run_files import Candidate, RunFiles, Sample, read_run
 
 Part: TypeAlias = Mapping[str, Any]
 
@@ -40,6 +40,19 @@ WORST: Final = 8
 DRAWN: Final = 12
 SEED: Final = 1
 """The same wrong answers are drawn each time."""
+MEASURES: Final[Mapping[str, tuple[str, str, Callable[[float | None], str]]]] = {
+    "bits_per_char": ("bits per character", "lower", format.figure),
+    "bits_per_byte": ("bits per byte", "lower", format.figure),
+    "nats_per_token": ("nats per token", "lower", format.figure),
+    "perplexity": ("perplexity per token", "lower", format.figure),
+    "accuracy": ("accuracy per token", "higher", format.percent),
+    "tokens": ("tokens", "", format.count),
+    "examples": ("answers", "", format.count),
+    "unknown": ("unknown tokens", "", format.count),
+    "unknown_share": ("share of unknown tokens", "", format.percent),
+}
+"""What each is called, which way is better, and how it is written; other numbers follow under their
+own names."""
 
 
 @cache
@@ -73,34 +86,21 @@ def _pictures(run: RunFiles) -> dict[str, bytes]:
 
 def run_page(run: RunFiles) -> str:
     """The page as HTML."""
-    functions = (
-        align_tokens,
-        analyses.find_cycle,
-        analyses.mark_differences,
-        analyses.words_with_tags,
-        first_candidates,
-    )
-    measured, measured_on = run.held_out
-    known = run.result.parameters
+    training, known = run.result.train, run.result.parameters
+    if run.train and not run.finished:
+        training = run.train[-1].model_copy(update={"steps": run.train[-1].step})
     return format.render(
         "run.html",
         heading=run.name,
         run=run,
-        training=_training(run),
+        training=training,
         parameters=run.manifest.parameters if known is None else known,
-        measured=measured,
-        measured_on=measured_on,
         parts={name: make(run) for name, make in PARTS.items()},
+        analyses=analyses,
+        align_tokens=align_tokens,
+        first_candidates=first_candidates,
         exp=math.exp,
-        **{function.__name__: function for function in functions},
     )
-
-
-def _training(run: RunFiles) -> Figures:
-    """What is known of the training: the result's figures, or the last where it is unfinished."""
-    if run.finished or not run.train:
-        return run.result.train
-    return run.train[-1].model_copy(update={"steps": run.train[-1].step})
 
 
 def _curves(run: RunFiles) -> Part:
@@ -115,11 +115,13 @@ def _curves(run: RunFiles) -> Part:
 def _learning(run: RunFiles) -> Part:
     """The validations whose samples are shown at once, and all of them."""
     every = [event for event in run.valid if event.samples]
+    if not every:
+        return {}
     best, last = run.best_step, len(every) - 1
     chosen = {round(place * last / (VALIDATIONS - 1)) for place in range(VALIDATIONS)}
     shown = [each for place, each in enumerate(every) if place in chosen or each.step == best]
     of_sources = not any(sample.continues for each in shown for sample in each.samples)
-    return {"shown": shown, "every": every, "best": best, "of_sources": of_sources} if shown else {}
+    return {"shown": shown, "every": every, "best": best, "of_sources": of_sources}
 
 
 def _samples(run: RunFiles, continues: bool) -> Part:
@@ -139,13 +141,12 @@ def _temperature(sample: Sample) -> float:
 
 def align_tokens(sample: Sample) -> list[tuple[str, float | None]]:
     """The stretches of the sample's text, each with its probability where that is known."""
-    same = len(sample.pieces) == len(sample.log_probs)
-    stretches = analyses.align(sample.text, sample.pieces) if same else None
-    if stretches is None:
-        return [(sample.text, None)] if sample.text else []
+    stretches, log_probs = analyses.align(sample.text, sample.pieces), sample.log_probs
+    if stretches is None or len(stretches) != len(log_probs):
+        stretches, log_probs = [sample.text], [None]
     return [
         (stretch, None if log_prob is None or math.isnan(log_prob) else math.exp(min(log_prob, 0)))
-        for stretch, log_prob in zip(stretches, sample.log_probs, strict=True)
+        for stretch, log_prob in zip(stretches, log_probs, strict=True)
         if stretch
     ]
 
@@ -168,6 +169,13 @@ def _errors(run: RunFiles) -> Part:
     measured, part = run.final_metrics
     unit = analyses.output_unit(run.answers, measured.metrics)
     wrong = [analyses.compare(each, unit) for each in run.answers if each.wrong]
+
+    def rank(each: Compared) -> tuple[float, float]:
+        score = each.answer.score or 0.0
+        if unit is CLASSES:  # just right or wrong, so the worst mistake is the surest
+            return -score, 0.0
+        return -each.edits / max(each.size, 1), score
+
     drawn = random.Random(SEED).sample(wrong, min(DRAWN, len(wrong))) if len(wrong) > WORST else []
     return {
         "part": part,
@@ -176,15 +184,9 @@ def _errors(run: RunFiles) -> Part:
         "wrong": len(wrong),
         # Kinds whose outputs have no end finish none.
         "ends": any(each.finished for each in run.answers),
-        "worst": sorted(wrong, key=lambda each: _rank(each, unit))[:WORST],
+        "worst": sorted(wrong, key=rank)[:WORST],
         "drawn": drawn,
     }
-
-
-def _rank(each: Compared, unit: Unit) -> tuple[float, float]:
-    """For sorting: a class is just right or wrong, so the worst mistake is the surest."""
-    score = each.answer.score or 0.0
-    return (-score, 0.0) if unit is CLASSES else (-each.edits / max(each.size, 1), score)
 
 
 def _lengths(run: RunFiles) -> Part:
@@ -241,13 +243,12 @@ def _results(run: RunFiles) -> Part:
         values = [format.metric_value(name, part.metrics.get(name)) for part in parts.values()]
         arrow = format.ARROWS.get(run.result.better.get(name, ""), "")
         rows.append((f"{format.metric_label(name)}{arrow}", values))
-    known = {key for key, _, _ in format.MEASURES}
     others = dict.fromkeys(key for part in parts.values() for key in part.measures)
-    more = ((key, key.replace("_", " "), "") for key in others if key not in known)
-    for key, label, better in (*format.MEASURES, *more):
+    unnamed = [key for key in others if key not in MEASURES]
+    more = {key: (key.replace("_", " "), "", format.figure) for key in unnamed}
+    for key, (label, better, write) in {**MEASURES, **more}.items():
         if key in others:
-            numbers = [part.measures.get(key) for part in parts.values()]
-            shown = [format.measure_value(key, value) for value in numbers]
+            shown = [write(part.measures.get(key)) for part in parts.values()]
             rows.append((f"{label}{format.ARROWS[better]}", shown))
     # What belongs with a metric that is published: how it was measured.
     signatures = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final, NamedTuple
 
@@ -16,20 +16,15 @@ from seqgen.reports.format import render
 
 MOST_TRACES: Final = 100
 """How many traces a page shows."""
-
 MOST_NODES: Final = 500
 """How many paths of a tree are drawn; those that lead to the first output always are."""
-
 MOST_STEPS: Final = 100
 DROPPED: Final = 3
 """How many of the tokens that a step has dropped are drawn: the best of all its paths."""
-
 FAINT: Final = 0.001
 """Dropped tokens that are less probable than this are not drawn."""
-
 SLACK: Final = 6
 """How many rows a line leaves empty above it to stay straight."""
-
 ROOT_PARENT: Final = -1
 
 
@@ -46,50 +41,53 @@ class Candidate(NamedTuple):
 
 
 class Node(NamedTuple):
-    """A path that the search continued, by its last token.
+    """A path, by its last token; the empty path is node 0.
 
     `depth` is its number of tokens, `total` the sum of their log-probabilities, None where one of
-    them is unknown. The empty path is node 0.
+    them is unknown. `considered` is what could have followed it. In the steps of an output it is
+    what could have stood in the token's place, and `text` the stretch that the token stands for.
     """
 
     parent: int
     token: Candidate
-    considered: tuple[Candidate, ...]
-    depth: int
-    total: float | None
-
-
-class Step(NamedTuple):
-    """A token of an output, the log-probability of the path up to it, what was `considered` in its
-    place, and the stretch of the output's `text` that it stands for."""
-
-    token: Candidate
-    total: float | None
-    considered: tuple[Candidate, ...]
+    considered: tuple[Candidate, ...] = ()
+    depth: int = 0
+    total: float | None = 0.0
     text: str = ""
 
+    def extended(
+        self, place: int, token: Candidate, considered: tuple[Candidate, ...] = ()
+    ) -> Node:
+        """The path with one more token, where this one is the node at `place`."""
+        total = None
+        if self.total is not None and token.log_prob is not None:
+            total = self.total + token.log_prob
+        return Node(place, token, considered, self.depth + 1, total)
 
-@dataclass(frozen=True)
-class Cell:
+
+@dataclass
+class TreeCell:
     """A cell of the tree: a path that was `kept`, the last token of outputs (`ended`), or a token
-    that was `dropped`.
+    that was `dropped`. Its column is the depth of its node.
 
-    `parent` is the cell before it, `column` the step, `outputs` the numbers (from 1) of the outputs
-    that end here, `best` that of the first output it leads to, infinite if it leads to none. `row`
-    and `parent_row` count from 0.
+    `parent` is the cell before it, `kept` what the search took of the node's candidates, `outputs`
+    the numbers (from 1) of the outputs that end here, `best` that of the first output it leads to,
+    infinite if it leads to none. `row` and `parent_row` count from 0.
     """
 
     kind: str
     parent: int
-    column: int
-    token: Candidate
-    total: float | None
-    considered: tuple[Candidate, ...] = ()
+    node: Node
     kept: frozenset[str] = frozenset()
     outputs: tuple[int, ...] = ()
     best: float = math.inf
     row: int = 0
     parent_row: int = 0
+
+    @property
+    def cost(self) -> float:
+        """The less probable, the higher."""
+        return math.inf if self.node.total is None else -self.node.total
 
 
 class Trace:
@@ -99,16 +97,14 @@ class Trace:
         self.record = record
         self.input: str = record["input"]
         self.outputs: Sequence[Mapping[str, Any]] = record["outputs"]
-        nodes: list[Node] = []
+        self.nodes: list[Node] = []
         for found in record["nodes"]:
             parent, token = found["parent"], Candidate(found["token"], found["log_prob"])
             considered = tuple(Candidate(*pair) for pair in found["considered"])
             if parent == ROOT_PARENT:
-                nodes.append(Node(parent, token, considered, 0, 0.0))
+                self.nodes.append(Node(parent, token, considered))
             else:
-                total = _plus(nodes[parent].total, token.log_prob)
-                nodes.append(Node(parent, token, considered, nodes[parent].depth + 1, total))
-        self.nodes = tuple(nodes)
+                self.nodes.append(self.nodes[parent].extended(parent, token, considered))
 
     def path(self, node: int) -> list[int]:
         """The nodes that lead to `node`, the empty path first."""
@@ -125,26 +121,35 @@ class Trace:
         return [place for place in range(len(self.nodes)) if place not in continued]
 
     @cached_property
-    def cells(self) -> list[Cell]:
+    def cells(self) -> list[TreeCell]:
         """The cells of the tree, the empty path first and each parent before its children; none
         where the search gave no path up, and so is no tree."""
-        return _placed(_cells(self)) if self.given_up else []
+        if not self.given_up:
+            return []
+        cells = list(_cells(self))
+        children: list[list[int]] = [[] for _ in cells]
+        for place, each in enumerate(cells):
+            if each.node.depth:
+                children[each.parent].append(place)
+        for found in children:  # what leads to outputs first, what was dropped last
+            found.sort(key=lambda at: (cells[at].best, cells[at].kind == "dropped", cells[at].cost))
+        rows = rows_of(children)
+        for each, row in zip(cells, rows, strict=True):
+            each.row, each.parent_row = row, rows[each.parent]
+        return cells
 
-    def steps(self, output: Mapping[str, Any]) -> list[Step]:
+    def steps(self, output: Mapping[str, Any]) -> list[Node]:
         """The tokens of an output; their texts are empty where it is not made of them alone."""
         if output["node"] == ROOT_PARENT:
             return []
         path = [self.nodes[node] for node in self.path(output["node"])]
         last = Candidate(output["last"], output["last_log_prob"])
-        chosen = [*path[1:], Node(0, last, (), 0, _plus(path[-1].total, last.log_prob))]
-        steps = [
-            Step(after.token, after.total, before.considered)
-            for before, after in zip(path, chosen, strict=True)
+        after = [*path[1:], path[-1].extended(output["node"], last)]
+        stretches = align(output["text"], [each.token.token for each in after])
+        return [
+            node._replace(considered=before.considered, text=text)
+            for before, node, text in zip(path, after, stretches or [""] * len(path), strict=True)
         ]
-        stretches = align(output["text"], [each.token.token for each in steps])
-        if stretches is None:
-            return steps
-        return [step._replace(text=text) for step, text in zip(steps, stretches, strict=True)]
 
 
 def trace_page(run: str, traces: Sequence[Mapping[str, Any]], count: int) -> str:
@@ -190,59 +195,48 @@ def rows_of(children: Sequence[Sequence[int]]) -> list[int]:
     rows = [0] * len(children)
     level = [0] if children else []
     while level:
-        following: list[int] = []
         last = -1  # the last row that is taken in the next column
         for node in level:
             for place, child in enumerate(children[node]):
                 straight = place == 0 and last + 1 < rows[node] <= last + 1 + SLACK
                 rows[child] = last = rows[node] if straight else last + 1
-                following.append(child)
-        level = following
+        level = [child for node in level for child in children[node]]
     return rows
 
 
-def _placed(cells: list[Cell]) -> list[Cell]:
-    """The cells with their rows."""
-    children: list[list[int]] = [[] for _ in cells]
-    for place, each in enumerate(cells):
-        if each.column:
-            children[each.parent].append(place)
-    for found in children:
-        found.sort(key=lambda place: _rank(cells[place]))
-    rows = rows_of(children)
-    return [
-        replace(each, row=row, parent_row=rows[each.parent])
-        for each, row in zip(cells, rows, strict=True)
-    ]
-
-
-def _cells(trace: Trace) -> list[Cell]:
-    nodes = _drawn_nodes(trace)
-    places = {node: place for place, node in enumerate(nodes)}
-    kept_after: defaultdict[int, set[str]] = defaultdict(set)
-    for node in trace.nodes:
-        kept_after[node.parent].add(node.token.token)
+def _cells(trace: Trace) -> Iterator[TreeCell]:
+    """The cells, without their rows."""
+    drawn = _drawn_nodes(trace)
+    places = {node: place for place, node in enumerate(drawn)}
+    kept: defaultdict[int, set[str]] = defaultdict(set)
+    for each in trace.nodes:
+        kept[each.parent].add(each.token.token)
     first_output: dict[int, int] = {}
     endings: defaultdict[tuple[int, Candidate], list[int]] = defaultdict(list)
     for number, output in enumerate(trace.outputs, 1):
-        for each in trace.path(output["node"]):
-            first_output.setdefault(each, number)
-        if output["node"] in places:
-            kept_after[output["node"]].add(output["last"])
-            last = Candidate(output["last"], output["last_log_prob"])
-            endings[output["node"], last].append(number)
-    cells = []
-    for each in nodes:
-        node = trace.nodes[each]
-        parent, kept = places.get(node.parent, 0), frozenset(kept_after[each])
-        best = first_output.get(each, math.inf)
-        about = (node.depth, node.token, node.total, node.considered, kept)
-        cells.append(Cell("kept", parent, *about, best=best))
-    for (each, last), numbers in endings.items():  # outputs of the same tokens share a cell
-        if trace.nodes[each].depth < MOST_STEPS:
-            cell = _after(trace, each, places[each], last)
-            cells.append(replace(cell, kind="ended", outputs=tuple(numbers), best=numbers[0]))
-    return [*cells, *_dropped(trace, places, kept_after)]
+        end, last = output["node"], Candidate(output["last"], output["last_log_prob"])
+        for place in trace.path(end):
+            first_output.setdefault(place, number)
+        if end in places:
+            kept[end].add(last.token)
+            endings[end, last].append(number)
+    for place in drawn:
+        node, best = trace.nodes[place], first_output.get(place, math.inf)
+        yield TreeCell("kept", places.get(node.parent, 0), node, frozenset(kept[place]), best=best)
+    for (end, last), numbers in endings.items():  # outputs of the same tokens share a cell
+        if trace.nodes[end].depth < MOST_STEPS:
+            node = trace.nodes[end].extended(end, last)
+            yield TreeCell("ended", places[end], node, outputs=tuple(numbers), best=numbers[0])
+    dropped: defaultdict[int, list[TreeCell]] = defaultdict(list)
+    for place in drawn:
+        node = trace.nodes[place]
+        for token in node.considered if node.depth < MOST_STEPS else ():
+            likely = token.log_prob is not None and token.log_prob >= math.log(FAINT)
+            if likely and token.token not in kept[place]:
+                cell = TreeCell("dropped", places[place], node.extended(place, token))
+                dropped[cell.node.depth].append(cell)
+    for cells in dropped.values():
+        yield from sorted(cells, key=lambda cell: cell.cost)[:DROPPED]
 
 
 def _drawn_nodes(trace: Trace) -> list[int]:
@@ -256,39 +250,3 @@ def _drawn_nodes(trace: Trace) -> list[int]:
             break
         drawn.update(path)
     return sorted(drawn)
-
-
-def _dropped(
-    trace: Trace, places: Mapping[int, int], kept_after: Mapping[int, set[str]]
-) -> Iterator[Cell]:
-    """The best tokens of each step that were not kept."""
-    steps: defaultdict[int, list[Cell]] = defaultdict(list)
-    for node, place in places.items():
-        if trace.nodes[node].depth < MOST_STEPS:
-            for each in trace.nodes[node].considered:
-                likely = each.log_prob is not None and each.log_prob >= math.log(FAINT)
-                if likely and each.token not in kept_after.get(node, ()):
-                    cell = _after(trace, node, place, each)
-                    steps[cell.column].append(cell)
-    for cells in steps.values():
-        yield from sorted(cells, key=lambda cell: _cost(cell.total))[:DROPPED]
-
-
-def _after(trace: Trace, node: int, place: int, token: Candidate) -> Cell:
-    """A token after a node whose cell is at `place`."""
-    before = trace.nodes[node]
-    return Cell("dropped", place, before.depth + 1, token, _plus(before.total, token.log_prob))
-
-
-def _rank(cell: Cell) -> tuple[float, bool, float]:
-    """What leads to outputs first, what was dropped last, the more probable before others."""
-    return cell.best, cell.kind == "dropped", _cost(cell.total)
-
-
-def _cost(total: float | None) -> float:
-    return math.inf if total is None else -total
-
-
-def _plus(total: float | None, log_prob: float | None) -> float | None:
-    """The sum, None where one of them is unknown."""
-    return None if total is None or log_prob is None else total + log_prob

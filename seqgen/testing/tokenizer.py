@@ -42,9 +42,8 @@ def random_texts(count: int) -> list[str]:
 @cache
 def prose(seed: int) -> str:
     """Sentences in a language that `seed` makes up: 4,000 words of one to three syllables, some of
-    them often.
-
-    That is enough for a vocabulary of 2,000 pieces, by `unigram` too, which needs the most text.
+    them often. That is enough for a vocabulary of 2,000 pieces, by `unigram` too, which needs the
+    most text.
     """
     draw = random.Random(seed)
 
@@ -117,17 +116,12 @@ def _ids(case: TokenizerCase) -> None:
         tokens: Any = made.encode(text)
         is_array = isinstance(tokens, np.ndarray)
         kind = f"{tokens.dtype} {list(tokens.shape)}" if is_array else named(tokens)
-        _require(
-            is_array and tokens.ndim == 1 and tokens.dtype == np.int64,
-            f"`encode` must return a numpy array of int64 in one dimension, but returned {kind}; "
-            "end with `np.array(ids, dtype=np.int64)`",
-        )
+        says = f"`encode` must return a numpy array of int64 in one dimension, but returned {kind}"
+        is_right = is_array and tokens.ndim == 1 and tokens.dtype == np.int64
+        _require(is_right, f"{says}; end with `np.array(ids, dtype=np.int64)`")
         least, largest = tokens.min(initial=UNK), tokens.max(initial=UNK)
-        _require(
-            least >= UNK and largest < len(made),
-            f"`encode` returned ids from {least} to {largest}, but they must be between UNK (3) "
-            f"and {len(made) - 1}",
-        )
+        says = f"`encode` returned ids from {least} to {largest}, but they must be between UNK (3)"
+        _require(least >= UNK and largest < len(made), f"{says} and {len(made) - 1}")
 
 
 def _plain_text(case: TokenizerCase) -> None:
@@ -166,8 +160,8 @@ def _shown(case: TokenizerCase) -> None:
     shown = [made.shown(token) for token in range(len(made))]
     texts = all(isinstance(piece, str) and piece for piece in shown)
     _require(texts, "`shown` must give a text, and not an empty one, for every id")
-    decoded = isinstance(made.decode(range(len(made))), str)
-    _require(decoded, "`decode` must take every id and return a text")
+    says = "`decode` must take every id and return a text"
+    _require(isinstance(made.decode(range(len(made))), str), says)
 
 
 def _surrogates(case: TokenizerCase) -> None:
@@ -176,10 +170,8 @@ def _surrogates(case: TokenizerCase) -> None:
     except ValueError as error:
         if "surrogate" in str(error):
             return
-    raise BreachError(
-        "a lone surrogate is no character: call `seqgen.tokenizers.check_text(text)` in `encode`, "
-        "which raises the ValueError that names the place"
-    )
+    says = "a lone surrogate is no character: call `seqgen.tokenizers.check_text(text)` in `encode`"
+    raise BreachError(f"{says}, which raises the ValueError that names the place")
 
 
 def _saved(case: TokenizerCase) -> None:
@@ -190,8 +182,7 @@ def _saved(case: TokenizerCase) -> None:
     other.restore(dict(files))
     same = len(other) == len(made) and other.files() == files
     _require(same, "`restore` of what `files` returned gave another vocabulary")
-    text = TEXT + FAR_OFF
-    same = np.array_equal(other.encode(text), made.encode(text))
+    same = np.array_equal(other.encode(TEXT + FAR_OFF), made.encode(TEXT + FAR_OFF))
     _require(same, "a restored tokenizer encodes otherwise; write all that it needs")
 
 

@@ -61,8 +61,8 @@ class Tokenizer(ABC):
     def spans(self, text: str) -> Spans | None:
         """The place of each token of `encode(text)`; None where it cannot be told.
 
-        Where a character is several tokens, each has the whole of it. This method finds tokens that
-        are characters, or words between spaces, each of which alone is the same token.
+        Where a character is several tokens, each has the whole of it. Unless overridden, this finds
+        tokens that are characters, or words between spaces, each of which alone is the same token.
         """
         tokens = self.encode(text).tolist()
         words = [match.span() for match in re.finditer(r"\S+", text)]
@@ -81,8 +81,7 @@ class Tokenizer(ABC):
     def continuation(self, before: Iterable[int], tokens: Iterable[int]) -> str:
         """The text that `tokens` add after `before`.
 
-        Not `decode(tokens)`: a tokenizer may put a space between two tokens, or need several for
-        one character.
+        Not `decode(tokens)`: there may be a space between two tokens, or several for one character.
         """
         first = list(before)
         return self.decode([*first, *tokens])[len(self.decode(first)) :]
@@ -121,9 +120,9 @@ class Tokenizer(ABC):
 
     def fingerprint(self) -> str:
         """The SHA-256 of what `save` writes: two tokenizers with the same one are the same."""
-        files = self.files()
-        parts = [f"{name}:{hashlib.sha256(files[name]).hexdigest()}" for name in sorted(files)]
-        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+        hashes = {name: hashlib.sha256(each).hexdigest() for name, each in self.files().items()}
+        lines = (f"{name}:{each}" for name, each in sorted(hashes.items()))
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 Tokenizers = Mapping[str, Tokenizer]
@@ -145,7 +144,7 @@ class PieceTokenizer(Tokenizer, ABC):
     """What `file` must hold."""
 
     def set_pieces(self, pieces: list[str]) -> None:
-        """Take these, in the order of their ids, as the vocabulary."""
+        """Take these, in the order of their ids."""
         self._pieces = ["", "", "", REPLACEMENT, *pieces]
         self._ids = {piece: token for token, piece in enumerate(pieces, len(SPECIALS))}
 
@@ -154,7 +153,6 @@ class PieceTokenizer(Tokenizer, ABC):
         return all(pieces) and len(set(pieces)) == len(pieces)
 
     def decode(self, tokens: Iterable[int]) -> str:
-        """The text of `tokens`; UNK is U+FFFD, other special tokens vanish."""
         return self.between.join([self._pieces[token] for token in tokens if token >= UNK])
 
     def __len__(self) -> int:
@@ -235,13 +233,12 @@ def vocabulary_statistics(
     statistics = {}
     for field, tokenizer in tokenizers.items():
         size, seen = len(tokenizer), counts.get(field)
+        if seen is not None and len(seen) > size:
+            wrong = f"gave the id {len(seen) - 1}, but has {size} ids (0 to {size - 1})"
+            raise ValueError(f"the tokenizer of '{field}' {wrong}")
         if seen is not None:
-            if len(seen) > size:
-                wrong = f"gave the id {len(seen) - 1}, but has {size} ids (0 to {size - 1})"
-                raise ValueError(f"the tokenizer of '{field}' {wrong}")
             seen = np.pad(seen, (0, size - len(seen)))
-        pieces = tuple(map(tokenizer.shown, range(size)))
-        statistics[field] = VocabularyStatistics(pieces, seen)
+        statistics[field] = VocabularyStatistics(tuple(map(tokenizer.shown, range(size))), seen)
     return statistics
 
 

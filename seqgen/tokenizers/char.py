@@ -47,20 +47,16 @@ class CharTokenizer(PieceTokenizer):
     def set_pieces(self, pieces: list[str]) -> None:
         super().set_pieces(pieces)
         codes = [ord(char) for char in pieces]
-        # The id of each code point up to the largest that is known: encoding is one look-up.
-        self._table = np.full(max(codes, default=0) + 1, UNK, dtype=np.int64)
+        # The id of each code point up to the largest that is known, then that of all others:
+        # encoding is one look-up.
+        self._table = np.full(max(codes, default=0) + 2, UNK, dtype=np.int64)
         self._table[codes] = np.arange(len(SPECIALS), len(self))
 
     def is_vocabulary(self, pieces: list[str]) -> bool:
         return pieces == sorted(set("".join(pieces)))
 
     def encode(self, text: str) -> Tokens:
-        codes = _codes(text)
-        inside = codes < len(self._table)
-        if inside.all():
-            tokens = self._table[codes]
-        else:
-            tokens = np.where(inside, self._table[np.where(inside, codes, 0)], UNK)
+        tokens = self._table[np.minimum(_codes(text), len(self._table) - 1)]
         if self.unk == "error" and (tokens == UNK).any():
             position = int((tokens == UNK).argmax())
             raise ValueError(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
@@ -64,13 +65,10 @@ def read_model(path: Path) -> bytes:
         # As the option's own errors say it: without the colon after the path.
         message = str(error).replace(f"{path}: cannot be", f"{path} cannot be")
         raise ValueError(f"`model_file` {message}") from None
-    try:
-        whole = _NORMALIZER in dict(_fields(content))
-    except ValueError:
-        whole = False
-    if not whole:
-        raise ValueError(f"`model_file` {path} is no SentencePiece model, or was cut short")
-    return content
+    with suppress(ValueError):
+        if _NORMALIZER in dict(_fields(content)):
+            return content
+    raise ValueError(f"`model_file` {path} is no SentencePiece model, or was cut short")
 
 
 def load_model(content: bytes) -> Any:

@@ -60,18 +60,14 @@ class SentencePieceTokenizer(Tokenizer):
     def fit(self, texts: Iterable[str]) -> None:
         """Learn the pieces from `texts`, or read the model file."""
         if self.model_file is None:
-            coverage = self.character_coverage
-            model = train_model(
-                texts, self.algorithm, self.vocab_size, self.byte_fallback, coverage
-            )
-            self._set(model, ours=True)
+            how = self.algorithm, self.vocab_size, self.byte_fallback, self.character_coverage
+            self._set(train_model(texts, *how), ours=True)
         else:
             for text in texts:
                 base.check_text(text)
             self._set(pieces.read_model(self.model_file), ours=False)
 
     def encode(self, text: str) -> Tokens:
-        """The best pieces by the model."""
         tokens = self._encoded(text, lambda parts: self._model.encode(parts, num_threads=1))
         return tokens if self._ours else self._pieces.from_theirs[tokens]
 
@@ -95,12 +91,12 @@ class SentencePieceTokenizer(Tokenizer):
         place = 0
         for part in self._parts(text):
             if part in self._apart:
-                found: Spans | None = [(0, 1)] * len(self._apart[part])
+                spans += [(place, place + 1)] * len(self._apart[part])
             else:
                 found = pieces.piece_spans(self._model.encode_as_pieces(part), part)
-            if found is None:
-                return None
-            spans += [(place + start, place + end) for start, end in found]
+                if found is None:
+                    return None
+                spans += [(place + start, place + end) for start, end in found]
             place += len(part)
         return spans
 
@@ -120,7 +116,6 @@ class SentencePieceTokenizer(Tokenizer):
         return self._pieces.shown[token]
 
     def files(self) -> dict[str, bytes]:
-        """The model, and in another file its hash and whether it was trained here."""
         return {_MODEL: self._content, _RECORD: _record(self._content, self._ours)}
 
     def restore(self, files: dict[str, bytes]) -> None:
@@ -139,10 +134,9 @@ class SentencePieceTokenizer(Tokenizer):
         return np.fromiter(chain.from_iterable(each), dtype=np.int64)
 
     def _parts(self, text: str) -> list[str]:
-        """The parts that are read one by one; a model that is not ours reads all at once."""
-        # A line end is always its own piece and no piece goes on after a word, so the parts can
-        # be read one by one, which bounds the memory. SPACE itself is its bytes, or it would come
-        # back as a space.
+        # A line end is always its own piece and no piece goes on after a word, so a model of ours
+        # can read the parts one by one, which bounds the memory. SPACE itself is its bytes, or it
+        # would come back as a space.
         if not self._ours:
             return [text]
         return [part for line in _APART.split(text) for part in _WORDS.findall(line)]
@@ -196,8 +190,7 @@ def train_model(
     """The trained model: same texts, same bytes. Raises ValueError if the texts do not suit.
 
     A space belongs to the word after it and a line end is a piece of its own. Nothing is
-    normalised; a character without a piece is its bytes, or UNK without `byte_fallback`.
-    `coverage` is the share of characters that have a piece of their own.
+    normalised; see `SentencePieceTokenizer` for `byte_fallback` and `coverage`.
     """
     import sentencepiece  # here: few recipes need it
 

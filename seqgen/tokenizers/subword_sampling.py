@@ -49,10 +49,7 @@ class SubwordSampler(ABC):
 
     def draw(self, text: str, uniform: Uniform) -> list[str]:
         """The pieces of `text` in their order; what is no piece is a character by itself."""
-        found: list[str] = []
-        for word in self._words.findall(text):
-            found += self._cut(word, uniform)
-        return found
+        return [piece for word in self._words.findall(text) for piece in self._cut(word, uniform)]
 
     @abstractmethod
     def _cut(self, word: str, uniform: Uniform) -> list[str]:

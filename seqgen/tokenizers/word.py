@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import Annotated, Literal, cast
 
 import numpy as np
@@ -43,7 +44,7 @@ _PACKAGES = {
 @dataclass(frozen=True)
 class Splitter:
     """How a text is cut into words: by `split`, whose words are the matches of `pattern` if it has
-    one. With `line_ends` each end of a line is a word, too."""
+    one. With `line_ends` each end of a line but the last is a word, too."""
 
     split: Split
     pattern: re.Pattern[str] | None
@@ -51,19 +52,13 @@ class Splitter:
 
     def words(self, text: str) -> list[str]:
         """The words of `text` in their order."""
-        if not self.line_ends:
-            return self.split(text)
-        words = []
-        for line in text.split(LINE_END):
-            words += [*self.split(line), LINE_END]
-        return words[:-1]  # the last line does not end
+        lines = text.split(LINE_END) if self.line_ends else [text]
+        return list(chain.from_iterable([*self.split(line), LINE_END] for line in lines))[:-1]
 
     def spans(self, text: str) -> Spans | None:
         """The places of the words in `text`; None where `split` has changed them."""
-        if not self.line_ends:
-            return self._spans(text)
         spans, begin = [], 0
-        for line in text.split(LINE_END):
+        for line in text.split(LINE_END) if self.line_ends else [text]:
             found = self._spans(line)
             if found is None:
                 return None
@@ -200,16 +195,15 @@ class WordTokenizer(PieceTokenizer):
         return found and [(places[start], places[end - 1] + 1) for start, end in found]
 
     def decode(self, tokens: Iterable[int]) -> str:
-        """The words with one space between two on a line; UNK is U+FFFD."""
         if not self.line_ends or not self.between:
             return super().decode(tokens)
         lines: list[list[str]] = [[]]
-        for token in tokens:
-            if token >= UNK and self._pieces[token] == LINE_END:
+        for piece in (self._pieces[token] for token in tokens if token >= UNK):
+            if piece == LINE_END:
                 lines.append([])
-            elif token >= UNK:
-                lines[-1].append(self._pieces[token])
-        return LINE_END.join(self.between.join(line) for line in lines)
+            else:
+                lines[-1].append(piece)
+        return LINE_END.join(map(self.between.join, lines))
 
     def _words(self, text: str) -> list[str]:
         base.check_text(text)

@@ -110,20 +110,17 @@ def training_state(
     tensors: dict[str, Tensor] = {"random.cpu": torch.get_rng_state()}
     if torch.cuda.is_available():
         tensors["random.cuda"] = torch.cuda.get_rng_state()
-    for index, leaf in enumerate(leaves(carried)):
-        tensors[f"carried.{index}"] = leaf
-    for index, weight in enumerate(trained):
-        tensors[f"trained.{index}"] = weight
+    for name, group in (("carried", leaves(carried)), ("trained", trained)):
+        tensors |= {f"{name}.{index}": each for index, each in enumerate(group)}
     numbers: dict[str, Any] = {}
     optimizer = moving.optimizer.state_dict()
     for index, entries in optimizer["state"].items():
         for key, value in entries.items():
             target = tensors if isinstance(value, Tensor) else numbers
             target[f"optimizer.{index}.{key}"] = value
-    groups = [
-        {key: value for key, value in group.items() if key != "params"}
-        for group in optimizer["param_groups"]
-    ]
+    groups = [dict(group) for group in optimizer["param_groups"]]
+    for each in groups:
+        del each["params"]
     return {
         **asdict(counters),
         "rows": batch_size_of(carried) or 0,
@@ -166,14 +163,12 @@ def restore_training(
             torch.cuda.set_rng_state(tensors["random.cuda"])
     except (KeyError, ValueError, TypeError, RuntimeError, OverflowError) as error:
         reason = " ".join(str(error).split())
-        raise CheckpointError(
-            f"{place}: the training state does not fit this recipe: {reason}"
-        ) from None
+        message = f"{place}: the training state does not fit this recipe: {reason}"
+        raise CheckpointError(message) from None
     return counters, carried
 
 
 def _checked(state: dict[str, Any], tensors: dict[str, Tensor]) -> tuple[Counters, _Saved]:
-    """The counters and the rest by their types. Raises ValueError."""
     names = {each.name for each in fields(Counters)}
     own = {name: value for name, value in state.items() if name in names and name != "best"}
     counters: Counters = check_value(Counters, own, ())
@@ -277,14 +272,13 @@ class Checkpoints:
             _sync(self.folder)
         except (OSError, SafetensorError, SetupError) as error:
             raise self._given_up(name, error) from None
-        meant = self._meant()
-        for folder in self.folder.iterdir():
-            if kind_in_checkpoints((folder.name,)) == "folder" and folder.name not in meant:
+        for name in sorted({each.name for each in self.folder.iterdir()} - self._meant()):
+            if kind_in_checkpoints((name,)) == "folder":
                 try:
-                    _remove(folder)
+                    _remove(self.folder / name)
                 except OSError as error:
                     what = error.strerror or error
-                    warnings.warn(f"{folder}: left as it is: {what}", stacklevel=2)
+                    warnings.warn(f"{self.folder / name}: left as it is: {what}", stacklevel=2)
 
     def _given_up(self, name: str, error: Exception) -> SetupError:
         """What to raise if the checkpoint `name` cannot be written; nothing is left of it."""
@@ -304,9 +298,11 @@ class Checkpoints:
         Raises CheckpointError if there is such a name, but it does not lead to a checkpoint.
         """
         name = self._named(pointer)
-        if name is not None and not (self.folder / name).is_dir():
+        if name is None:
+            return None
+        if not (self.folder / name).is_dir():
             raise CheckpointError(f"{self.folder / pointer}: the checkpoint {name} is missing")
-        return None if name is None else self.folder / name
+        return self.folder / name
 
     def _named(self, pointer: str) -> str | None:
         path = self.folder / pointer
@@ -338,20 +334,16 @@ def _write(folder: Path, model: nn.Module, state: dict[str, Any]) -> None:
     tensors = {key: tensor.clone().contiguous() for key, tensor in state.pop("tensors").items()}
     weights, firsts = model.state_dict(), _first_names(model).values()
     own = {name: weights[name].clone().contiguous() for name in dict.fromkeys(firsts)}
-    _write_json(folder / STATE, state)
+    (folder / STATE).write_text(json.dumps(state), encoding="ascii")
     mode = stat.S_IMODE((folder / STATE).stat().st_mode)  # by the umask
     for name, content in ((WEIGHTS, own), (TENSORS, tensors)):
         save_file(content, folder / name)
         (folder / name).chmod(mode)  # which that library makes for the owner alone
     sums = {name: files.sha256(folder / name) for name in (WEIGHTS, TENSORS, STATE)}
-    _write_json(folder / SUMS, {"format": FORMAT, "sha256": sums})
+    record = json.dumps({"format": FORMAT, "sha256": sums})
+    (folder / SUMS).write_text(record, encoding="ascii")
     for path in (*folder.iterdir(), folder):
         _sync(path)
-
-
-def _write_json(path: Path, content: Any) -> None:
-    with files.new_file(path) as file:
-        file.write(json.dumps(content).encode())
 
 
 def _first_names(model: nn.Module) -> dict[str, str]:
@@ -362,7 +354,7 @@ def _first_names(model: nn.Module) -> dict[str, str]:
 
 
 def _sync(path: Path) -> None:
-    """Wait until the file or folder is on the disk (a folder cannot be opened on Windows)."""
+    """Wait until it is on the disk (a folder cannot be opened on Windows)."""
     if os.name == "nt" and path.is_dir():
         return
     descriptor = os.open(path, os.O_RDONLY)

@@ -103,9 +103,8 @@ class Trainer:
     def run(self) -> Outcome:
         """Train until the budget is spent, validation stops improving or a signal comes.
 
-        A signal that comes while it validates ends that; a resumed run does it again. Raises
-        DivergedError before a step with a NaN could be taken, StoppedError on a signal after a
-        checkpoint was written.
+        A signal ends a validation, which a resumed run does again. Raises DivergedError before a
+        step with a NaN could be taken, StoppedError on a signal after a checkpoint was written.
         """
         counters = self.counters
         self.model.train()
@@ -163,9 +162,8 @@ class Trainer:
 
     def _set_learning_rate(self) -> None:
         warmup = min(1.0, (self.counters.step + 1) / (self.options.warmup_steps + 1))
-        rate = self.options.lr * warmup * self._schedule.factor(self._progress())
         for group in self._optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = self.options.lr * warmup * self._schedule.factor(self._progress())
 
     def _loss(self, batch: Any, state: State) -> Loss:
         lower = self.precision == "bfloat16"
@@ -185,16 +183,16 @@ class Trainer:
         Raises DivergedError if that is not wanted, or was done too often.
         """
         counters, options = self.counters, self.options
+        kept = "the last checkpoint is as it was"
         if options.on_divergence == "stop":
             raise DivergedError(
-                f"{fault}, so no step was taken; the last checkpoint is as it was. "
+                f"{fault}, so no step was taken; {kept}. "
                 "A lower train.lr or train.clip_norm may help; train.on_divergence=skip goes on"
             )
         if counters.diverged >= options.max_divergences:
-            raise DivergedError(
-                f"{fault}, after {counters.diverged} batches that diverged, which "
-                "is what train.max_divergences allows; the last checkpoint is as it was"
-            )
+            times = f"after {counters.diverged} batches that diverged"
+            allowed = "which is what train.max_divergences allows"
+            raise DivergedError(f"{fault}, {times}, {allowed}; {kept}")
         counters.diverged += 1
         self._carried = None  # the batch was not read, so nothing continues it
         if options.on_divergence == "rollback":
@@ -203,8 +201,7 @@ class Trainer:
         self._emit({"event": "diverged", "step": step, "fault": fault, "done": done})
         if not self._warned:
             self._warned = True
-            text = f"{fault}: {done} (metrics.jsonl has every time)"
-            warnings.warn(text, stacklevel=2)
+            warnings.warn(f"{fault}: {done} (metrics.jsonl has every time)", stacklevel=2)
 
     def _roll_back(self, fault: str) -> int:
         """Take weights, optimizer and average from the best checkpoint; returns its step.
@@ -263,8 +260,8 @@ class Trainer:
         patience = self.options.patience
         if patience is not None and counters.waited >= patience:
             counters.stopped = f"no better validation in {patience} validations"
-        where = {"step": counters.step, "tokens": counters.tokens, "seconds": counters.seconds}
         if figures is not None:
+            where = {"step": counters.step, "tokens": counters.tokens, "seconds": counters.seconds}
             about = {"criterion": criterion, "best": better}
             self._emit({"event": "valid", **figures, **where, **about})
         self._save(*(["best"] if better else []), "last")
@@ -281,9 +278,8 @@ class Trainer:
         raise StoppedError(f"stopped at step {self.counters.step}", number)
 
     def _save(self, *names: str) -> None:
-        if self.checkpoints is None or (
-            self._saved_step == self.counters.step and "best" not in names
-        ):
+        is_saved = self._saved_step == self.counters.step and "best" not in names
+        if self.checkpoints is None or is_saved:
             return
         carried = self._carried if self.data.batch(self.counters.step).continues else None
         with self._average.applied() as trained:
@@ -318,6 +314,5 @@ class Trainer:
             except Exception as error:  # whatever watches a run must not end it
                 self.sinks = [each for each in self.sinks if each is not sink]
                 name = getattr(sink, "__qualname__", type(sink).__name__)
-                reason = f"{type(error).__name__}: {error}"
-                text = f"event sink {name} failed and was removed: {reason}"
+                text = f"event sink {name} failed and was removed: {type(error).__name__}: {error}"
                 warnings.warn(text, stacklevel=2)

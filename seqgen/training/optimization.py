@@ -136,8 +136,8 @@ FORMER_NAMES = {"follow": "update", "held": "applied", "settle": "finalize"}
 class Average(ABC):
     """What stands in the place of `weights` where a model is validated, saved and generated with.
 
-    Training itself goes on with the weights as they are. A checkpoint holds what `applied` puts in
-    their place and, for a resumed run, the weights themselves; buffers are not averaged.
+    Training itself goes on with the weights as they are, which a checkpoint keeps for a resumed run
+    beside what `applied` puts in their place. Buffers are not averaged.
     """
 
     def __init_subclass__(cls, **options: Any) -> None:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from seqgen.cells import SRU, IndRNN, MinGRU, MinLSTM
 from seqgen.cells.linear import LinearCell, elementwise_scan, linear_scan
+from seqgen.testing import check_cell
 
 
 def loop(following, inputs, first):
@@ -33,7 +34,7 @@ def drawn(batch, time, hidden, seed=1, dtype=torch.float64):
 sizes = st.integers(1, 5)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(sizes, st.integers(1, 20), sizes, st.integers(0, 99))
 def test_values_and_gradients_are_those_of_the_loop(batch, time, hidden, seed):
     weights = torch.randn(batch, time, hidden, dtype=torch.float64)
@@ -44,12 +45,6 @@ def test_values_and_gradients_are_those_of_the_loop(batch, time, hidden, seed):
         (states * weights).sum().backward()
         found.append([states, *(each.grad for each in given_)])
     torch.testing.assert_close(*found, rtol=1e-12, atol=1e-12)
-
-
-@pytest.mark.parametrize("time", [1, 2, 7])
-def test_the_gradient_is_right(time):
-    tensors = [each.requires_grad_() for each in drawn(2, time, 3)]
-    assert torch.autograd.gradcheck(linear_scan, tensors)
 
 
 def test_only_what_is_wanted_needs_a_gradient():
@@ -134,16 +129,6 @@ def test_elementwise_values_and_gradients_are_those_of_the_loop(
     torch.testing.assert_close(*found, rtol=1e-10, atol=1e-10)
 
 
-@pytest.mark.parametrize("name", FOLLOWING)
-def test_the_elementwise_gradient_is_right(name):
-    def read(weight, x, y, first):
-        return elementwise_scan(
-            lambda past, *inputs: FOLLOWING[name](weight, past, *inputs), (x, y), first
-        )
-
-    assert torch.autograd.gradcheck(read, drawn_elementwise(2, 5, 3, seed=1))
-
-
 def test_without_a_gradient_the_values_are_the_same():
     weight, x, y, first = drawn_elementwise(2, 5, 3, seed=1)
 
@@ -158,6 +143,10 @@ def test_without_a_gradient_the_values_are_the_same():
         torch.testing.assert_close(states.clone(), wanted.detach())
 
 
+def test_an_input_as_wide_as_the_cell_passes_by_step_too():
+    check_cell(SRU, hidden_size=3, input_size=3).require()
+
+
 class Average(LinearCell):
     """An exponential average with a fixed rate."""
 
@@ -169,66 +158,49 @@ class Average(LinearCell):
 
 
 def test_a_subclass_says_factor_and_term_alone():
-    torch.manual_seed(1)
-    cell, xs, state = Average(3), torch.randn(2, 5, 3), torch.ones(2, 2)
-    outputs, last = cell(xs, state, torch.tensor([5, 3]))
-    for time in range(5):
-        state = 0.75 * state + 0.25 * cell.of_input(xs[:, time])
-        rows = 2 if time < 3 else 1
-        torch.testing.assert_close(outputs[:rows, time], state[:rows])
-        if time == 2:
-            torch.testing.assert_close(last[1], state[1])
-    torch.testing.assert_close(last[0], state[0])
-    assert not outputs[1, 3:].any()
+    check_cell(Average).require()
+    cell, x, state = Average(3), torch.randn(2, 3), torch.ones(2, 2)
+    output, _ = cell.step_input(x, state)
+    torch.testing.assert_close(output, 0.75 * state + 0.25 * cell.of_input(x))
 
 
 def sigmoid(x):
     return 1 / (1 + np.exp(-x))
 
 
-def min_gru(cell, x, h):
+def min_gru(weights, x, h):
     """z and the candidate are stored one above the other; returns the output and the state."""
-    z, g = np.split(cell.of_input.weight @ x + cell.of_input.bias, 2)
+    z, g = np.split(weights["of_input.weight"] @ x + weights["of_input.bias"], 2)
     h = (1 - sigmoid(z)) * h + sigmoid(z) * g
     return h, h
 
 
-def min_lstm(cell, x, h):
+def min_lstm(weights, x, h):
     """f, i and the candidate are stored one above the other."""
-    f, i, g = np.split(cell.of_input.weight @ x + cell.of_input.bias, 3)
+    f, i, g = np.split(weights["of_input.weight"] @ x + weights["of_input.bias"], 3)
     f, i = sigmoid(f), sigmoid(i)
     h = f / (f + i) * h + i / (f + i) * g
     return h, h
 
 
-def sru(cell, x, c):
+def sru(weights, x, c):
     """The products are stored as f, r, candidate and, where needed, highway."""
     size = len(c)
-    products = np.split(cell.input_weight @ x, len(cell.input_weight) // size)
+    products = np.split(weights["input_weight"] @ x, len(weights["input_weight"]) // size)
     highway = products[3] if len(products) == 4 else np.sqrt(3) * x
-    f = sigmoid(products[0] + cell.recurrent_weight[0] * c + cell.bias[:size])
-    r = sigmoid(products[1] + cell.recurrent_weight[1] * c + cell.bias[size:])
+    f = sigmoid(products[0] + weights["recurrent_weight"][0] * c + weights["bias"][:size])
+    r = sigmoid(products[1] + weights["recurrent_weight"][1] * c + weights["bias"][size:])
     c = f * c + (1 - f) * products[2]
     return r * c + (1 - r) * highway, c
 
 
 def indrnn(activation, bound):
-    def step(cell, x, h):
-        own = cell.recurrent_weight.clip(-bound, bound)
-        h = activation(cell.of_input.weight @ x + own * h + cell.of_input.bias)
+    def step(weights, x, h):
+        own = weights["recurrent_weight"].clip(-bound, bound)
+        h = activation(weights["of_input.weight"] @ x + own * h + weights["of_input.bias"])
         return h, h
 
     return step
-
-
-class Weights:
-    """The parameters of a module as arrays, under their names."""
-
-    def __init__(self, module):
-        for name, each in module.named_parameters(recurse=False):
-            setattr(self, name, each.detach().numpy())
-        for name, each in module.named_children():
-            setattr(self, name, Weights(each))
 
 
 CASES = [
@@ -237,12 +209,9 @@ CASES = [
     (SRU, 2, {}, sru),
     (SRU, 5, {}, sru),
     *(
-        (IndRNN, 2, {"bound": bound}, indrnn(lambda x: np.maximum(x, 0), bound))
+        (IndRNN, 2, {"bound": bound, "activation": name}, indrnn(function, bound))
         for bound in (0.1, 1, 2)
-    ),
-    *(
-        (IndRNN, 2, {"bound": bound, "activation": "tanh"}, indrnn(np.tanh, bound))
-        for bound in (0.1, 1, 2)
+        for name, function in (("relu", lambda x: np.maximum(x, 0)), ("tanh", np.tanh))
     ),
 ]
 
@@ -261,7 +230,8 @@ def test_is_the_cell_of_the_equations(kind, input_size, options, equation):
             cell.recurrent_weight.copy_(torch.tensor([-1.5, -0.05, 0, 0.9, 3]))
         xs, first = (torch.randn(*shape).double() for shape in ((3, 4, input_size), (3, 5)))
         outputs, last = cell(xs, first)
-    weights, state = Weights(cell), first.numpy().copy()
+    weights = {name: each.detach().numpy() for name, each in cell.named_parameters()}
+    state = first.numpy().copy()
     for row, time in np.ndindex(3, 4):
         output, state[row] = equation(weights, xs[row, time].numpy(), state[row])
         np.testing.assert_allclose(outputs[row, time], output, atol=1e-12)
@@ -281,20 +251,6 @@ def test_shut_gates_divide_nothing_by_nothing():
     assert (factor.item(), term.item()) == (0.5, 1.5)
     (factor + term).sum().backward()
     assert both_shut.grad.isfinite().all()
-
-
-@pytest.mark.parametrize("lengths", [None, [4, 0, 2]])
-def test_an_input_as_wide_as_the_cell_passes_by_step_too(lengths):
-    torch.manual_seed(1)
-    cell, xs = SRU(input_size=3, hidden_size=3), torch.randn(3, 4, 3)
-    outputs, state = cell(xs, None, lengths and torch.tensor(lengths))
-    for row, length in enumerate(lengths or [4, 4, 4]):
-        alone = cell.initial_state(1)
-        for time in range(length):
-            output, alone = cell.step_input(xs[row : row + 1, time], alone)
-            torch.testing.assert_close(outputs[row : row + 1, time], output)
-        torch.testing.assert_close(state[row : row + 1], alone)
-        assert not outputs[row, length:].any()
 
 
 def test_a_long_stream_does_not_explode():

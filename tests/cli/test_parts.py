@@ -1,10 +1,9 @@
-"""The verb `list`."""
+"""The verbs about parts and files: list, check, new, schema, validate, data."""
 
 import hashlib
 import importlib
 import json
 import re
-import subprocess
 import sys
 import threading
 from functools import partial
@@ -19,9 +18,8 @@ from seqgen.comparison import plan_schema
 from seqgen.config import ConfigFile, bundled_plans, bundled_recipes, find_file
 from seqgen.data import corpora
 from seqgen.data.corpora import TinyShakespeare
-from seqgen.plugins import ROOMS, load_files
+from seqgen.plugins import ROOMS
 from seqgen.recipe import recipe_schema
-from seqgen.testing.child import CHECKS
 
 
 @pytest.mark.parametrize("kind", [None, *ROOMS])
@@ -49,33 +47,20 @@ def test_options_come_with_their_defaults(command):
     assert "vocab_size" not in options["embeddings"]["learned"]
 
 
-def test_for_reading(command):
-    ended = command("list", "cells")
-    lines = ended.out.splitlines()
+def test_for_reading(output, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    told = output("list", "cells")
+    lines = told.splitlines()
     assert lines[0] == "cells"
     assert any(line.startswith("  lstm_cell  One layer of `lstm`") for line in lines)
     assert any("hidden_size=256" in line for line in lines)
     assert any(line.strip().startswith("seqgen/cells/native.py:") for line in lines)
-    everything = command("list").out
-    assert ended.out in everything
-    assert all(f"\n{room}\n" in f"\n{everything}" for room in ROOMS)
-
-
-def test_lines_are_not_cut_on_a_pipe(command, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "40")
     summary = ROOMS["cells"].entry("lstm").summary
     assert len(summary) > 60
-    assert summary in command("list", "cells").out
-
-
-@pytest.mark.parametrize(
-    ("kind", "near"),
-    [("cell", "; did you mean 'cells'?"), ("decodres", "; did you mean 'decoders'?"), ("x", " (")],
-)
-def test_a_kind_that_is_none(kind, near, refusal):
-    told = refusal(2, "list", kind)
-    assert told.startswith(f"no kind of part named '{kind}'{near}")
-    assert "tokenizers, data, corpora" in told
+    assert summary in told, "lines are not cut on a pipe"
+    everything = output("list")
+    assert told in everything
+    assert all(f"\n{room}\n" in f"\n{everything}" for room in ROOMS)
 
 
 @pytest.mark.parametrize("kind", ["recipes", "plans"])
@@ -90,29 +75,91 @@ def test_what_comes_along(kind, command):
     assert all(name in table for name in known)
 
 
-def test_a_recipe_is_told_with_its_time(command):
-    told = " ".join(command("list", "recipes").out.split())
+def test_a_recipe_is_told_with_its_time_and_without_torch(output, monkeypatch):
+    monkeypatch.setitem(sys.modules, "seqgen.plugins", None)
+    told = " ".join(output("list", "recipes").split())
     assert "char_rnn 120 s A character RNN, two minutes of training" in told
     assert "hangul_seq2seq 8 epochs Hangul letters" in told
     assert "lectures/char_lstm 5,000 steps The lecture's character RNN, with nn.LSTM" in told
 
 
-def test_recipes_are_told_without_torch(monkeypatch, command):
-    monkeypatch.setitem(sys.modules, "seqgen.plugins", None)
-    assert "char_lstm" in command("list", "recipes").out
+# What the verbs refuse; what `validate` does of recipes is in tests/test_recipe.py, and of plans in
+# tests/comparison/test_systems.py.
 
 
-def test_a_reader_that_goes_away_is_no_fault():
-    process = subprocess.Popen(
-        [sys.executable, "-m", "seqgen", "list"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    process.stdout.close()
-    _, said = process.stderr.read(), process.stderr.close()
-    assert process.wait(timeout=600) == 0
-    assert not said
+NO_SUCH_FILE = "plugin @here/none.py: no such file"
+
+
+@pytest.mark.parametrize(
+    ("code", "words", "said"),
+    [
+        (
+            2,
+            "list cell",
+            "no kind of part named 'cell'; did you mean 'cells'?…tokenizers, data, corpora…",
+        ),
+        (2, "list decodres", "no kind of part named 'decodres'; did you mean 'decoders'?…"),
+        (2, "list x", "no kind of part named 'x' (…tokenizers, data, corpora…"),
+        (2, "check none.py", "none.py: no such file"),
+        (2, "check lsmt", "…no part named 'lsmt'; did you mean 'lstm'?…"),
+        (3, "check lstm --set x", "--set x: must be of the form…"),
+        *(
+            (2, f"new cell '{name}'", "NAME must be a Python identifier such as…")
+            for name in ("1a", "my-cell", "class", "a b", "../x", "_x", "", "é")
+        ),
+        (2, "new cell lstm", "…the cell name 'lstm' is taken by seqgen/cells/native.py:…"),
+        (2, "new cell json", "…would hide the Python module 'json'…"),
+        (2, "new model mine", "…'cell', 'head', 'tokenizer', 'decoder'…"),
+        *(
+            (
+                7,
+                f"new cell {part}",
+                f"{name}: is there already; choose another name, or move it away",
+            )
+            for part, name in (("one", "one.py"), ("two", "two.yaml"), ("three", "test_three.py"))
+        ),
+        *(
+            (8, f"{verb} --plugin none.py", NO_SUCH_FILE)
+            for verb in ("schema", "data", "data get unicode_names")
+        ),
+        (
+            *(3, "validate tiny.yaml model.cell.dropout=0.5"),
+            "tiny.yaml:6:9: model.cell: `dropout` is between layers: `layers` must be at least 2, "
+            "but is 1 (with override model.cell.dropout=0.5)",
+        ),
+        (
+            *(3, "validate tiny.yaml 'train.optimizer={name: sgd, nesterov: true}'"),
+            "override train.optimizer={name: sgd, nesterov: true}: train.optimizer: Nesterov "
+            "momentum requires…",
+        ),
+        (3, "validate seq2seq", "seq2seq: no such recipe…"),
+        (3, "validate plan.yaml", "plan.yaml:1:1: strategies: not an option of a recipe…"),
+        *(
+            (3, f"validate --plan {words}", said)
+            for words, said in {
+                "seq2seq sedes=7": "override sedes=7: sedes: not an option of a plan; did you…",
+                "seq2seq 'best_of.decoder={name: beam, n_best: 9}'": (
+                    "override best_of.decoder={name: beam, n_best: 9}: best_of.decoder: `n_best` …"
+                ),
+                "char_lstm": "char_lstm: no such plan; it is a recipe (seqgen run char_lstm)…",
+                "tiny.yaml": "tiny.yaml:2:1: data: not an option of a plan (strategies,…",
+                "plan.yaml": "plan.yaml:1:70: strategies.0.grid.groups.0: `groups` must divide "
+                "`beam_size`…",
+            }.items()
+        ),
+        (
+            2,
+            "data get tiny_shakespear",
+            "…no corpus named 'tiny_shakespear'; did you mean 'tiny_s…",
+        ),
+    ],
+)
+def test_refusals(code, words, said, refused, place):
+    for name in ("one.py", "two.yaml", "test_three.py"):
+        place.write(name, "mine")
+    grid = "{beam_size: [7], groups: [2]}"
+    place.write("plan.yaml", f"strategies: [{{decoder: diverse_beam, grid: {grid}}}]\n")
+    refused(code, words, said.replace("@here", str(place.folder)))
 
 
 # The verb `check`.
@@ -169,15 +216,6 @@ def test_for_programs(command, place):
     assert law["says"] == "it ended the process with exit code 3; the last it said: noise"
 
 
-def test_a_file_that_is_not_there(refusal):
-    assert refusal(2, "check", "none.py") == "none.py: no such file"
-    assert "no part named 'lsmt'; did you mean 'lstm'?" in refusal(2, "check", "lsmt")
-
-
-def test_settings_must_be_settings(refusal):
-    assert refusal(3, "check", "lstm", "--set", "x").startswith("--set x: must be of the form")
-
-
 # The verb `new`: what it writes works, and nothing is overwritten.
 
 
@@ -190,26 +228,16 @@ def _own_registries(own_registries):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_part_keeps_the_laws_of_its_kind(kind, command, place):
-    ended = command("new", kind, "a_part")
-    assert (ended.code, ended.err) == (0, "")
-    assert ended.out.splitlines()[:3] == [
-        "wrote a_part.py", "wrote a_part.yaml", "wrote test_a_part.py",
-    ]  # fmt: skip
-    load_files([str(place.folder / "a_part.py")])
-    CHECKS[f"{kind}s"].check("a_part").require()
-    entry = ROOMS[f"{kind}s"].entry("a_part")
-    assert entry.factory.__name__ == "APart"
-    assert entry.summary
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_the_recipe_uses_it(kind, command, place):
-    command("new", kind, "a_part")
-    recipe = json.loads(command("validate", "a_part.yaml", "--json").out)
+def test_the_recipe_uses_the_part(kind, output, place):
+    files = ["a_part.py", "a_part.yaml", "test_a_part.py"]
+    assert output("new", kind, "a_part").splitlines()[:3] == [f"wrote {each}" for each in files]
+    recipe = json.loads(output("validate", "a_part.yaml", "--json"))
     owner = recipe["model"] if kind in ("cell", "head") else recipe
     assert owner[kind]["name"] == "a_part"
     assert recipe["plugins"] == [str(place.folder / "a_part.py")]
+    entry = ROOMS[f"{kind}s"].entry("a_part")
+    assert entry.factory.__name__ == "APart"
+    assert entry.summary
 
 
 def test_the_recipe_trains_it(command, place):
@@ -223,7 +251,7 @@ def test_the_recipe_trains_it(command, place):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_its_test_passes(kind, command, place, monkeypatch):
+def test_its_test_of_the_laws_of_its_kind_passes(kind, command, place, monkeypatch):
     command("new", kind, f"a_{kind}_here")
     monkeypatch.syspath_prepend(str(place.folder))
     test = importlib.import_module(f"test_a_{kind}_here")
@@ -234,48 +262,20 @@ def test_its_test_passes(kind, command, place, monkeypatch):
             del sys.modules[name]
 
 
-def test_a_cell_is_at_most_25_lines(command, place):
-    command("new", "cell", "my_cell")
+def test_a_cell_is_at_most_25_lines(output, place):
+    output("new", "cell", "my_cell")
     lines = (place.folder / "my_cell.py").read_text(encoding="utf-8").splitlines()
     assert len(lines) <= 25
     assert max(map(len, lines)) <= 100
 
 
-def test_the_class_is_called_like_the_part(command, place):
-    command("new", "cell", "my_cell")
-    assert "class MyCell(Cell):" in (place.folder / "my_cell.py").read_text(encoding="utf-8")
-
-
-def test_a_name_that_is_its_base_class(command, place):
-    command("new", "cell", "cell")
-    assert "class MyCell(Cell):" in (place.folder / "cell.py").read_text(encoding="utf-8")
-
-
-@pytest.mark.parametrize("name", ["my_cell.py", "my_cell.yaml", "test_my_cell.py"])
-def test_nothing_is_overwritten(name, place, refusal):
-    place.write(name, "mine")
-    told = refusal(7, "new", "cell", "my_cell")
-    assert told == f"{name}: is there already; choose another name, or move it away"
-
-
-@pytest.mark.parametrize("name", ["1a", "my-cell", "class", "a b", "../x", "_x", "", "é"])
-def test_what_is_no_identifier(name, refusal):
-    assert refusal(2, "new", "cell", name).startswith("NAME must be a Python identifier such as")
-
-
-def test_names_that_are_taken(refusal):
-    assert "the cell name 'lstm' is taken by seqgen/cells/native.py:" in refusal(
-        2, "new", "cell", "lstm"
-    )
-    assert "would hide the Python module 'json'" in refusal(2, "new", "cell", "json")
-    assert "'cell', 'head', 'tokenizer', 'decoder'" in refusal(2, "new", "model", "mine")
-
-
 @pytest.mark.parametrize(
-    ("name", "wanted"), [("my_cell", "MyCell"), ("a1_b", "A1B"), ("MyCell", "MyCell")]
+    ("name", "wanted"),
+    [("my_cell", "MyCell"), ("a1_b", "A1B"), ("MyCell", "MyCell"), ("cell", "MyCell")],
 )
 def test_names_of_classes(name, wanted):
-    assert f"class {wanted}(" in new_files(Kind.cell, name)[Path(f"{name}.py")]
+    """A part that is called like its base class has another one."""
+    assert f"class {wanted}(Cell):" in new_files(Kind.cell, name)[Path(f"{name}.py")]
 
 
 class TestThePages:
@@ -294,11 +294,6 @@ class TestThePages:
         assert (self.FOLDER / f"my_{kind}.py").read_text(encoding="utf-8") == part
         assert self.blocks(kind, "python") == [part]
         assert self.blocks(kind, "yaml") == [recipe]
-
-    @pytest.mark.parametrize("kind", KINDS)
-    def test_the_files_beside_them_keep_the_laws(self, kind):
-        load_files([str(self.FOLDER / f"my_{kind}.py")])
-        CHECKS[f"{kind}s"].check(f"my_{kind}").require()
 
     def test_the_overview_counts_their_lines(self):
         overview = (self.FOLDER / "README.md").read_text(encoding="utf-8")
@@ -320,21 +315,15 @@ def mine(input_size: int, leak: float = 0.5):
 '''
 
 
-def test_it_is_the_json_schema_of_recipes(command):
-    ended = command("schema")
-    assert (ended.code, ended.err) == (0, "")
-    schema = json.loads(ended.out)
+def test_it_is_the_json_schema_of_recipes_or_plans(output):
+    told = output("schema")
+    schema = json.loads(told)
+    assert json.loads(output("schema", "--plan")) == json.loads(json.dumps(plan_schema()))
     assert schema == json.loads(json.dumps(recipe_schema()))
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
     assert {"data", "model", "train"} <= set(schema["required"])
-    assert all(f'"{name}"' in ended.out for name in cells.names())
-    assert "hidden_size" in ended.out
-
-
-def test_with_a_flag_it_is_that_of_plans(command):
-    ended = command("schema", "--plan")
-    assert (ended.code, ended.err) == (0, "")
-    assert json.loads(ended.out) == json.loads(json.dumps(plan_schema()))
+    assert all(f'"{name}"' in told for name in cells.names())
+    assert "hidden_size" in told
 
 
 @pytest.mark.parametrize("words", [[], ["--plan"]])
@@ -369,29 +358,20 @@ def test_a_part_of_a_plugin_is_in_it(command, place):
     assert '"mine"' in json.dumps(schema["$defs"]["cells"])
 
 
-def test_a_plugin_that_is_not_there(refusal, place):
-    told = refusal(8, "schema", "--plugin", "none.py")
-    assert told == f"plugin {place.folder / 'none.py'}: no such file"
+# The verb `validate`.
 
 
-# The verb `validate`; what it refuses is in tests/test_recipe.py, and of plans in
-# tests/comparison/test_plan_source.py.
-
-
-def test_a_right_recipe(command, place):
-    before = place.files()
-    ended = command("validate", "tiny.yaml", "model.cell.layers=2")
-    assert ended == (0, "tiny.yaml: a valid recipe\n", "")
-    assert place.files() == before
-
-
-def test_it_reads_no_data(command, place):
+def test_a_right_recipe(output, place):
+    """The data is not read, and a huge model costs nothing."""
     (place.folder / "text.txt").unlink()
-    assert command("validate", "tiny.yaml").code == 0
-
-
-def test_by_bare_name(command):
-    assert command("validate", "char_lstm").out == f"{find_file('char_lstm')}: a valid recipe\n"
+    before = place.files()
+    huge = "model.cell.hidden_size=1000000"
+    assert (
+        output("validate", "tiny.yaml", "model.cell.layers=2", huge)
+        == "tiny.yaml: a valid recipe\n"
+    )
+    assert place.files() == before
+    assert output("validate", "char_lstm") == f"{find_file('char_lstm')}: a valid recipe\n"
 
 
 def test_json_is_the_whole_recipe_which_is_a_recipe_again(command, place):
@@ -402,21 +382,6 @@ def test_json_is_the_whole_recipe_which_is_a_recipe_again(command, place):
     path = place.write("again.yaml", ended.out)  # JSON is YAML
     assert json.loads(command("validate", "again.yaml", "--json").out) == recipe
     assert ConfigFile.read(path).document.data == recipe
-
-
-def test_options_that_do_not_go_together_are_refused_with_their_place(refusal):
-    told = refusal(3, "validate", "tiny.yaml", "model.cell.dropout=0.5")
-    assert told == (
-        "tiny.yaml:6:9: model.cell: `dropout` is between layers: `layers` must be at least 2, "
-        "but is 1 (with override model.cell.dropout=0.5)"
-    )
-    override = "train.optimizer={name: sgd, nesterov: true}"
-    told = refusal(3, "validate", "tiny.yaml", override)
-    assert told.startswith(f"override {override}: train.optimizer: Nesterov momentum requires")
-
-
-def test_a_huge_model_costs_nothing(command, place):
-    assert command("validate", "tiny.yaml", "model.cell.hidden_size=1000000").code == 0
 
 
 PLUGIN_VALIDATE = '''
@@ -430,57 +395,29 @@ def mine(strength: float = 1.0):
 '''
 
 
-class TestPlans:
-    @pytest.mark.parametrize("name", sorted(bundled_plans()))
-    def test_those_that_come_along(self, name, command):
-        ended = command("validate", "--plan", name)
-        assert ended == (0, f"{bundled_plans()[name]}: a valid plan\n", "")
+@pytest.mark.parametrize("name", sorted(bundled_plans()))
+def test_bundled_plans_are_valid(name, output):
+    told = output("validate", "--plan", name)
+    assert told == f"{bundled_plans()[name]}: a valid plan\n"
 
-    def test_json_is_the_whole_plan_which_is_a_plan_again(self, command, place):
-        ended = command("validate", "seq2seq", "--plan", "seeds=7", "--json")
-        plan = json.loads(ended.out)
-        assert plan["seeds"] == 7
-        assert plan["baseline"] == "greedy"
-        assert plan["strategies"][0]["decoder"] == {"name": "greedy", "constraints": []}
-        place.write("again.yaml", ended.out)
-        assert json.loads(command("validate", "--plan", "again.yaml", "--json").out) == plan
 
-    @pytest.mark.parametrize(
-        ("words", "message"),
-        [
-            (["seq2seq", "sedes=7"], "override sedes=7: sedes: not an option of a plan; did you"),
-            (
-                ["seq2seq", "best_of.decoder={name: beam, n_best: 9}"],
-                "override best_of.decoder={name: beam, n_best: 9}: best_of.decoder: `n_best` must",
-            ),
-            (["char_lstm"], "char_lstm: no such plan; it is a recipe (seqgen run char_lstm)"),
-            (["tiny.yaml"], "tiny.yaml:2:1: data: not an option of a plan (strategies,"),
-            (
-                ["bad.yaml"],
-                "bad.yaml:1:70: strategies.0.grid.groups.0: `groups` must divide `beam_size`",
-            ),
-        ],
-    )
-    def test_refusals(self, words, message, refusal, place):
-        grid = "{beam_size: [7], groups: [2]}"
-        place.write("bad.yaml", f"strategies: [{{decoder: diverse_beam, grid: {grid}}}]\n")
-        assert refusal(3, "validate", "--plan", *words).startswith(message)
+def test_json_is_the_whole_plan_which_is_a_plan_again(output, place):
+    told = output("validate", "seq2seq", "--plan", "seeds=7", "--json")
+    plan = json.loads(told)
+    assert (plan["seeds"], plan["baseline"]) == (7, "greedy")
+    assert plan["strategies"][0]["decoder"] == {"name": "greedy", "constraints": []}
+    place.write("again.yaml", told)
+    assert json.loads(output("validate", "--plan", "again.yaml", "--json")) == plan
 
-    def test_a_plan_is_no_recipe(self, refusal, place):
-        assert refusal(3, "validate", "seq2seq").startswith("seq2seq: no such recipe")
-        place.write("plan.yaml", "strategies: [{decoder: greedy}]\n")
-        told = refusal(3, "validate", "plan.yaml")
-        assert told.startswith("plan.yaml:1:1: strategies: not an option of a recipe")
 
-    @pytest.mark.usefixtures("own_registries")
-    def test_plugins(self, command, place):
-        place.write("more.py", PLUGIN_VALIDATE)
-        place.write("plan.yaml", "strategies: [{decoder: mine, grid: {strength: [1, 2]}}]\n")
-        words = ["validate", "--plan", "plan.yaml"]
-        assert command(*words).err.startswith(
-            "plan.yaml:1:24: strategies.0.decoder: no decoder nam"
-        )
-        assert command(*words, "--plugin", "more.py").out == "plan.yaml: a valid plan\n"
+@pytest.mark.usefixtures("own_registries")
+def test_a_plan_with_a_decoder_of_a_plugin(output, refused, place):
+    place.write("more.py", PLUGIN_VALIDATE)
+    place.write("plan.yaml", "strategies: [{decoder: mine, grid: {strength: [1, 2]}}]\n")
+    words = "validate --plan plan.yaml"
+    refused(3, words, "plan.yaml:1:24: strategies.0.decoder: no decoder nam…")
+    told = output(*words.split(), "--plugin", "more.py")
+    assert told == "plan.yaml: a valid plan\n"
 
 
 # The verb `data`.
@@ -538,27 +475,17 @@ def test_getting_one_makes_it_ready(command, server, place):
     assert "tiny_shakespeare  (ready)" in command("data").out
     (place.folder / "site" / "input.txt").unlink()
     assert command("data", "get", "tiny_shakespeare").code == 0, "it is not fetched again"
-
-
-def test_getting_one_that_comes_along_does_nothing(command):
     assert command("data", "get", "unicode_names") == (0, "unicode_names: ready\n", "")
 
 
-def test_a_wrong_file_is_refused(refusal, server, place):
+def test_what_cannot_be_fetched(refused, server, place, monkeypatch):
     place.write("site/input.txt", CONTENT.replace(b"speak", b"sneak"))
-    told = refusal(4, "data", "get", "tiny_shakespeare")
-    assert told.startswith(f"{server}: another file than expected (SHA-256 ")
-    assert told.endswith("; a local file can be given instead: data.path=FILE")
-
-
-def test_without_a_network(refusal, server, monkeypatch):
+    said = f"{server}: another file than expected (SHA-256 …"
+    instead = "…; a local file can be given instead: data.path=FILE"
+    refused(4, "data get tiny_shakespeare", f"{said}{instead}")
     monkeypatch.setattr(TinyShakespeare, "url", "http://127.0.0.1:9/input.txt")
-    assert "cannot be fetched: Connection refused" in refusal(4, "data", "get", "tiny_shakespeare")
-
-
-def test_a_name_that_is_none(refusal):
-    told = refusal(2, "data", "get", "tiny_shakespear")
-    assert "no corpus named 'tiny_shakespear'; did you mean 'tiny_shakespeare'?" in told
+    said = "…cannot be fetched: Connection refused…"
+    refused(4, "data get tiny_shakespeare", said)
 
 
 PLUGIN_DATA = '''
@@ -586,27 +513,11 @@ class Mine(Corpus):
 
 
 @pytest.mark.usefixtures("own_registries")
-def test_a_corpus_of_a_plugin_is_listed(command, place):
+def test_a_corpus_of_a_plugin_is_listed_and_can_be_got(output, place):
     place.write("corpus.py", PLUGIN_DATA)
-    found = json.loads(command("data", "--plugin", "corpus.py", "--json").out)
+    found = json.loads(output("data", "--plugin", "corpus.py", "--json"))
     assert {"name": "mine", "ready": False, "summary": "What I wrote myself."} in found
-
-
-@pytest.mark.usefixtures("own_registries")
-@pytest.mark.parametrize(
-    "words",
-    [
-        ("data", "get", "mine", "--plugin", "corpus.py"),
-        ("data", "--plugin", "corpus.py", "get", "mine"),
-    ],
-)
-def test_a_corpus_of_a_plugin_can_be_got(words, command, place):
-    place.write("corpus.py", PLUGIN_DATA)
-    assert command(*words) == (0, "mine: ready\n", "")
-    assert (place.folder / "mine.txt").read_text() == "mine"
-
-
-def test_a_plugin_that_is_not_there_data(refusal, place):
-    for words in (["data"], ["data", "get", "unicode_names"]):
-        told = refusal(8, *words, "--plugin", "none.py")
-        assert told == f"plugin {place.folder / 'none.py'}: no such file"
+    for words in ("get mine --plugin corpus.py", "--plugin corpus.py get mine"):
+        assert output("data", *words.split()) == "mine: ready\n"
+        assert (place.folder / "mine.txt").read_text() == "mine"
+        (place.folder / "mine.txt").unlink()

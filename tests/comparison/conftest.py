@@ -64,18 +64,18 @@ def plan_of():
 def document_of():
     """A function from some parts of a document to one whose other parts are empty."""
     inputs = InputsInfo(origin="test", count=1, of=1, continues=False, references=True, ends=True)
-    nothing = dict.fromkeys(("quality", "diversity", "references", "search", "best_of", "timings"))
+    significance = {"level": 0.95, "resamples": 1000, "shuffles": 5000}
     empty = {
-        **nothing,
+        **dict.fromkeys(("quality", "diversity", "references", "search", "best_of", "timings")),
         **{name: [] for name in ("runs", "systems", "curves", "outputs", "traces")},
         **{"format": FORMAT, "seqgen": "0.1.0", "description": "", "seed": 7, "inputs": inputs},
         "plan": {
-            **{"samples": 1, "precision": "double", "unit": "words"},
-            "significance": {"level": 0.95, "resamples": 1000, "shuffles": 5000},
+            "samples": 1,
+            "precision": "double",
+            "unit": "words",
+            "significance": significance,
         },
-        "measures": {},
-        "baseline": "greedy",
-        "verdict": Verdict(take=None, why=[]),
+        **{"measures": {}, "baseline": "greedy", "verdict": Verdict(take=None, why=[])},
     }
     return lambda **parts: Document(**{**empty, **parts})
 
@@ -126,28 +126,23 @@ def small(read, pronounced):
     }
 
     def make(systems, differences=(), take=None, **changed):
-        known = {name for values in systems.values() for name in values}
+        known = {name for values in systems.values() for name in values} | {"error"}
         document = {**pronounced, **nothing, "baseline": "", "quality": "error"}
         document["measures"] = {
             name: dict(zip(("title", "group", "better", "unit"), each, strict=True), about="")
             for name, each in measures.items()
-            if name in known or name == "error"
+            if name in known
         }
-        document["systems"] = [
-            {
-                "label": label,
-                "run": "g2p",
-                "decoder": {},
-                "draws": False,
-                "seeds": [1],
-                "values": {
-                    name: value if isinstance(value, dict) else {"value": value}
-                    for name, value in values.items()
-                },
-                "against_baseline": {"error": differences[label]} if label in differences else {},
+        about = {"run": "g2p", "decoder": {}, "draws": False, "seeds": [1]}
+        document["systems"] = []
+        for label, own in systems.items():
+            values = {
+                name: value if isinstance(value, dict) else {"value": value}
+                for name, value in own.items()
             }
-            for label, values in systems.items()
-        ]
+            tests = {"error": differences[label]} if label in differences else {}
+            system = {"label": label, "values": values, "against_baseline": tests, **about}
+            document["systems"].append(system)
         document["verdict"] = {"take": take, "why": []}
         return read({**document, **changed})
 

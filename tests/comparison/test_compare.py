@@ -1,4 +1,7 @@
-"""The story of a comparison: what is checked before, the document, and the folder it lies in."""
+"""The story of a comparison: what is checked before, the document, and the folder it lies in.
+
+What a document holds is in test_golden.
+"""
 
 import json
 import os
@@ -10,8 +13,6 @@ import pytest
 import seqgen
 from seqgen.comparison import (
     Comparison,
-    Plan,
-    Strategy,
     applicable,
     check_for_runs,
     check_free,
@@ -22,153 +23,97 @@ from seqgen.comparison import (
     write,
 )
 from seqgen.comparison.document import SystemResult
-from seqgen.comparison.plan import (
-    BestOfOptions,
-    InputOptions,
-    SearchOptions,
-    SignificanceOptions,
-    SpeedOptions,
-)
-from seqgen.decoders import decoders
 from seqgen.errors import DataError, SetupError
 from seqgen.options import OptionError
 from seqgen.trained import TrainedRun
 
-
-def strategy(name, grid=None, **options):
-    return Strategy(decoders.check({"name": name, **options}), grid)
-
-
-PLAN = Plan(
-    (
-        strategy("greedy"),
-        strategy("beam", {"beam_size": (2, 3, 4)}),
-        strategy("multinomial", {"temperature": (0.5, 2.0)}),
-    ),
-    inputs=InputOptions(most=24),
-    seeds=2,
-    search=SearchOptions(inputs=8),
-    best_of=BestOfOptions(5, decoders.check("multinomial"), (1, 3)),
-    significance=SignificanceOptions(resamples=50, shuffles=50),
-    speed=SpeedOptions(inputs=4, repeats=1, warm_ups=0),
-    shown=4,
-    traced=2,
-)
-TEXT = Plan(
-    (strategy("greedy"), strategy("multinomial")),
-    inputs=InputOptions(most=3, prompt_size=10),
-    max_length=40,
-    seeds=2,
-    samples=2,
-    best_of=BestOfOptions(0, decoders.check("multinomial")),
-    speed=SpeedOptions(repeats=0),
-    traced=1,
-)
-
-
-def compared(plan, *folders, batch_size=None):
-    runs = [seqgen.load(folder) for folder in folders]
-    if batch_size is not None:
-        recipe = runs[0].built.recipe
-        evaluation = replace(recipe.evaluation, batch_size=batch_size)
-        built = replace(runs[0].built, recipe=replace(recipe, evaluation=evaluation))
-        runs = [replace(runs[0], built=built)]
-    names = [f"run{index}" for index in range(len(runs))]
-    announced = []
-    comparison = Comparison(runs, names, systems_of(plan, names), plan, announced.append)
-    document = compare(comparison)
-    assert all(0 <= each.done < each.total for each in announced)
-    return document
-
-
-def value(system, measure):
-    return system.values[measure].value
+GREEDY = {"decoder": "greedy"}
+DRAWN = {"decoder": "multinomial", "grid": {"temperature": [0.5, 2.0]}}
+SOURCES = {
+    "inputs": {"most": 24},
+    "seeds": 2,
+    "search": {"inputs": 8},
+    "best_of": {"inputs": 5, "sizes": [1, 3]},
+    "significance": {"resamples": 50, "shuffles": 50},
+    "speed": {"inputs": 4, "repeats": 1, "warm_ups": 0},
+    "shown": 4,
+    "traced": 2,
+}
+NO_MORE = {"speed": {"repeats": 0}, "best_of": {"inputs": 0}, "search": {"inputs": 0}, "traced": 0}
+TEXT = {**NO_MORE, "inputs": {"prompts": ["ab", "ab"]}, "max_length": 20, "seeds": 2, "traced": 2}
 
 
 @pytest.fixture(scope="module")
-def document(pairs_run):
-    return compared(PLAN, pairs_run)
+def run(pairs_run):
+    return TrainedRun.load(pairs_run)
 
 
-class TestSources:
-    def test_the_batches_do_not_matter(self, document, pairs_run):
-        again = compared(PLAN, pairs_run, batch_size=5)
+@pytest.fixture
+def compared(plan_of):
+    """A function from strategies, the folder of a run and options to the document."""
+
+    def call(strategies, folder, batch_size=None, **options):
+        run, plan, announced = seqgen.load(folder), plan_of(*strategies, **options), []
+        if batch_size:
+            recipe = run.built.recipe
+            recipe = replace(recipe, evaluation=replace(recipe.evaluation, batch_size=batch_size))
+            run = replace(run, built=replace(run.built, recipe=recipe))
+        systems = systems_of(plan, ["run"])
+        document = compare(Comparison([run], ["run"], systems, plan, announced.append))
+        assert all(0 <= each.done < each.total for each in announced)
+        return document
+
+    return call
+
+
+class TestCompare:
+    def test_batches_do_not_matter_and_a_seed_does(self, compared, pairs_run):
+        beams = {"decoder": "beam", "grid": {"beam_size": [2, 3, 4]}}
+        strategies = (GREEDY, beams, DRAWN)
+        document = compared(strategies, pairs_run, **SOURCES)
+        again = compared(strategies, pairs_run, batch_size=5, **SOURCES)
         one, other = (document_text(replace(each, timings=None)) for each in (again, document))
         assert one == other
         assert again.timings.systems.keys() == document.timings.systems.keys()
-
-    def test_another_seed_draws_other_outputs(self, document, pairs_run):
-        best_of = replace(PLAN.best_of, inputs=0)
-        few = {"traced": 0, "search": SearchOptions(0), "speed": TEXT.speed, "best_of": best_of}
-        other = compared(replace(PLAN, seed=7, **few), pairs_run)
-        assert other.best_of is None
-        assert other.traces == []
+        # No beam is less probable than greedy, nor more than exact.
+        greedy, beam = (document.system(each) for each in ("greedy", "beam beam_size=2"))
+        greedy, beam = (each.values["log_prob_per_sequence"].value for each in (greedy, beam))
+        assert greedy <= beam + 1e-9
+        [search] = document.search.by_run
+        assert search.certain == 8
+        assert all((each.mean_gap or 0) >= 0 for each in search.systems)
+        other = compared(strategies, pairs_run, **{**SOURCES, **NO_MORE, "seed": 7})
+        assert (other.best_of, other.traces) == (None, [])
         for one, two in zip(document.systems, other.systems, strict=True):
             seeds = [each.values["log_prob_per_token"].by_seed for each in (one, two)]
             assert (seeds[0] != seeds[1]) == one.draws
 
-    def test_every_system_has_every_measure(self, document):
-        assert all(each.values.keys() >= document.measures.keys() for each in document.systems)
-        assert (document.quality, document.baseline) == ("exact_match", "greedy")
-        named = {"distinct_2", "length_ratio", "finished", "rows_per_input"}
-        assert named <= document.measures.keys()
-        assert document.references.values["length_ratio"].value == 1.0
-
-    def test_no_beam_is_less_probable_than_greedy_nor_more_than_exact(self, document):
-        beam = document.system("beam beam_size=2")
-        greedy = value(document.system("greedy"), "log_prob_per_sequence")
-        assert greedy <= value(beam, "log_prob_per_sequence") + 1e-9
-        [search] = document.search.by_run
-        assert search.certain == 8
-        assert all((each.mean_gap or 0) >= 0 for each in search.systems)
-
-    def test_what_is_shown_is_what_was_asked_for(self, document):
-        assert len(document.outputs) == 4
-        assert len(document.traces) == 2 * len(document.systems)
-        assert [each.n for each in document.best_of.by_run[0].points] == [1, 3]
-        assert [each.option for each in document.curves] == ["beam_size"]
-
-    def test_it_is_what_reports_are_made_of(self, document, tmp_path):
-        write(tmp_path / "out", document)
-        assert document.verdict.take in (tmp_path / "out/compare.html").read_text("utf-8")
-
-    def test_what_cannot_satisfy_its_constraints_is_counted(self, pairs_run):
+    def test_what_cannot_satisfy_its_constraints_is_counted(self, compared, pairs_run):
         some = [{"name": "allowed", "texts": ["AB"]}, {"name": "forbid", "texts": ["B"]}]
-        strategies = (strategy("greedy"), strategy("greedy", constraints=some))
-        inputs = InputOptions(most=2)
-        plan = replace(PLAN, strategies=strategies, inputs=inputs, traced=0, speed=TEXT.speed)
+        strategies = (GREEDY, {"decoder": {"name": "greedy", "constraints": some}})
         with pytest.warns(UserWarning, match=r"^greedy constr.*: 2 of 2 texts do not satisfy all"):
-            compared(plan, pairs_run)
+            compared(strategies, pairs_run, inputs={"most": 2}, **NO_MORE)
 
-    def test_no_inputs_are_refused(self, pairs_run, tmp_path):
+    def test_no_inputs_are_refused(self, compared, pairs_run, tmp_path):
         (tmp_path / "none.tsv").write_text("")
         with pytest.raises(DataError):
-            compared(replace(PLAN, inputs=InputOptions(rows=tmp_path / "none.tsv")), pairs_run)
+            compared([GREEDY], pairs_run, inputs={"rows": str(tmp_path / "none.tsv")})
 
-
-class TestText:
-    def test_running_text_is_compared_with_how_it_goes_on(self, finished_run):
-        document = compared(TEXT, finished_run)
-        assert document.quality == "unlikeness"
-        assert document.search is document.timings is None
-        assert document.references.values["mean_length"].value == 40
-        assert value(document.systems[1], "mean_length") == 40
-        assert len(document.traces) == 2
-
-    def test_prompts_have_no_references_and_equal_ones_keep_their_traces_apart(self, finished_run):
-        inputs = InputOptions(prompts=("ab", "ab"))
-        document = compared(replace(TEXT, inputs=inputs, traced=2), finished_run)
-        assert document.references is document.verdict.take is None
+    def test_prompts_have_no_references_and_equal_ones_keep_their_traces_apart(
+        self, compared, finished_run
+    ):
+        document = compared([GREEDY, {"decoder": "multinomial"}], finished_run, **TEXT)
+        assert document.references is document.verdict.take is document.timings is None
         assert [each.label for each in document.traces] == ["greedy", "multinomial"] * 2
         assert document.traces[1].trace["outputs"] != document.traces[3].trace["outputs"]
 
-    def test_how_a_line_goes_on_is_not_called_right_or_wrong(self, train, place):
+    def test_how_a_line_goes_on_is_not_called_right_or_wrong(self, compared, train, place):
         words = [f"{one}{other}kl" for one in "abcde" for other in "fghij"]
         place.write("words.txt", "\n".join(words))
         kind = "data={name: lines, path: words.txt, split: [0.6, 0.2, 0.2]}"
         run = train(kind, "train.max_steps=5", "generation.max_length=6")
-        few = {"inputs": InputOptions(most=5), "search": SearchOptions(inputs=2)}
-        document = compared(replace(TEXT, max_length=6, copies=False, **few), run)
+        few = {"max_length": 6, "copies": False, "inputs": {"most": 5}, "search": {"inputs": 2}}
+        document = compared([GREEDY, DRAWN], run, samples=2, **{**NO_MORE, **few})
         assert document.quality == "unlikeness"
         assert document.inputs.references
         [search] = document.search.by_run
@@ -177,27 +122,27 @@ class TestText:
         assert search.best_is_reference is search.reference_reachable is None
         assert all(each.wrong is None for each in search.systems)
 
-    def test_a_training_text_that_cannot_be_read_is_said_first(self, finished_run, pairs_run):
+    def test_a_training_text_that_cannot_be_read_is_said_first(
+        self, finished_run, pairs_run, plan_of
+    ):
         lost = seqgen.load(pairs_run)
         lost.built.data.path = Path("nowhere.tsv")
-        announced, names = [], ["one", "two"]
-        plan = replace(TEXT, inputs=InputOptions(prompts=("ab",)))
+        announced, names, plan = [], ["one", "two"], plan_of(GREEDY, **TEXT)
         runs, systems = [seqgen.load(finished_run), lost], systems_of(plan, names)
         with pytest.raises(DataError, match="nowhere"):
             compare(Comparison(runs, names, systems, plan, announced.append))
         assert announced == []
 
-    def test_two_runs_are_told_apart(self, finished_run):
-        document = compared(replace(TEXT, traced=0), finished_run, finished_run)
-        labels = ["run0: greedy", "run0: multinomial", "run1: greedy", "run1: multinomial"]
-        assert [each.label for each in document.systems] == labels
-        values = [each.values for each in document.systems]
-        assert values[:2] == values[2:]
-
-
-@pytest.fixture(scope="module")
-def run(pairs_run):
-    return TrainedRun.load(pairs_run)
+    def test_two_runs_are_told_apart_and_certain_inputs_are_so_for_both(self, pairs_run, plan_of):
+        names = ["one", "two"]
+        plan = plan_of(GREEDY, **NO_MORE | {"search": {"inputs": 4}}, inputs={"most": 8})
+        runs = [seqgen.load(pairs_run) for _ in names]
+        document = compare(Comparison(runs, names, systems_of(plan, names), plan, str))
+        assert [each.label for each in document.systems] == ["one: greedy", "two: greedy"]
+        one, two = document.systems
+        assert one.values == two.values
+        assert document.search.certain == 4
+        assert [each.run for each in document.search.by_run] == names
 
 
 class TestChecks:
@@ -222,14 +167,14 @@ class TestChecks:
         tokens = len(run.built.tokenizer)
         top_k = {"decoder": {"name": "top_k", "k": 2}, "grid": {"temperature": [1], "k": [3, 999]}}
         limit = f"`k` must be from 1 to {tokens}, the number of tokens, but is 999"
-        assert checked({"decoder": "greedy"}, top_k) == f"strategies.1.grid.k.1: {limit}"
+        assert checked(GREEDY, top_k) == f"strategies.1.grid.k.1: {limit}"
         sampler = {"name": "top_k", "k": 999}
         inside = {"decoder": {"name": "minimum_bayes_risk", "sampler": sampler}}
         assert checked(inside) == f"strategies.0.decoder.sampler: {limit}"
         of_run = f"strategies.0.grid.k.1: {limit} (of the run a)"
         assert checked(top_k, names=("a", "b")) == of_run
         best_of = {"decoder": sampler}
-        assert checked({"decoder": "greedy"}, best_of=best_of) == f"best_of.decoder: {limit}"
+        assert checked(GREEDY, best_of=best_of) == f"best_of.decoder: {limit}"
 
     def test_it_may_be_left_out(self, run, plan_of):
         plan = plan_of({"decoder": {"name": "top_k", "k": 2}, "grid": {"k": [2, 999]}})
@@ -258,8 +203,7 @@ class TestChecks:
         assert str(caught.value) == f"strategies.0.{place}: {message}"
 
     def test_right_ones_are_built_without_a_word(self, checked):
-        grid = {"beam_size": [2, 3]}
-        assert checked({"decoder": "greedy"}, {"decoder": "beam", "grid": grid}) is None
+        assert checked(GREEDY, {"decoder": "beam", "grid": {"beam_size": [2, 3]}}) is None
 
     @pytest.mark.parametrize(
         ("quality", "more", "message"),
@@ -277,7 +221,7 @@ class TestChecks:
         ],
     )  # fmt: skip
     def test_a_quality_that_nothing_can_have(self, quality, more, message, checked):
-        error = checked({"decoder": "greedy"}, quality=quality, **more)
+        error = checked(GREEDY, quality=quality, **more)
         if message is None:
             assert error is None
         else:
@@ -302,9 +246,9 @@ def small(document_of):
 class TestCheckFree:
     @pytest.mark.parametrize("overwrite", [True, False])
     def test_a_new_place_and_an_empty_folder_are(self, place, overwrite):
-        check_free(place.folder / "new" / "below", overwrite=overwrite)
         (place.folder / "empty").mkdir()
-        check_free(place.folder / "empty", overwrite=overwrite)
+        for folder in ("new/below", "empty"):
+            check_free(place.folder / folder, overwrite=overwrite)
         assert not (place.folder / "new").exists()
 
     def test_a_comparison_is_if_it_may_be_overwritten(self, place, small):
@@ -384,10 +328,9 @@ class TestWrite:
         folder = small_disk(128)
         write(folder / "out", small)
         long = replace(small, description="x" * 200_000)
-        with pytest.raises(SetupError, match=r"out/compare.json: cannot be written: No space left"):
-            write(folder / "out", long)
+        for name, message in (("out", r"out/compare.json: cannot"), ("new", "cannot")):
+            with pytest.raises(SetupError, match=f"{message} be written: No space left"):
+                write(folder / name, long)
         assert names(folder / "out") == FILES
         assert json.loads((folder / "out" / "compare.json").read_bytes())["seed"] == 7
-        with pytest.raises(SetupError, match=r"cannot be written: No space left"):
-            write(folder / "new", long)
         assert not (folder / "new").exists()

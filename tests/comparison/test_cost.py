@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from seqgen.comparison import Comparison, Plan, Strategy, System
-from seqgen.comparison.cost import Decoded, measure_cost, peak_bytes, take_times
+from seqgen.comparison.cost import measure_cost, peak_bytes, take_times
 from seqgen.comparison.plan import SpeedOptions
 from seqgen.decoders import Greedy, decoders
 from seqgen.trained import TrainedRun
@@ -47,15 +47,7 @@ def per_decoding(timing):
 class TestMeasureCost:
     """On a run that is finished; never how long it took."""
 
-    def test_what_the_figures_depend_on_is_said(self, measure):
-        options = SpeedOptions(inputs=3, batch_size=2, warm_ups=0, repeats=1)
-        found, _ = measure("greedy", speed=options)
-        assert vars(found).items() >= vars(options).items()
-        assert (found.device, found.threads, found.precision) == ("cpu", 1, "float32")
-        assert found.hardware
-        assert found.torch
-
-    def test_seconds_calls_and_rows(self, measure):
+    def test_seconds_calls_and_rows_and_what_they_depend_on(self, measure):
         """Of four texts, three at once, which each have five tokens and no end."""
         options = SpeedOptions(inputs=4, batch_size=3, warm_ups=0, repeats=2)
         found, _ = measure("greedy", {"name": "beam", "beam_size": 3}, speed=options)
@@ -66,6 +58,10 @@ class TestMeasureCost:
         assert (greedy.calls, greedy.rows) == (2 * 5, 4 * 5)
         assert (beam.calls, beam.rows) == (2 * 5, 4 * (1 + 4 * 3))
         assert per_decoding(greedy) == per_decoding(beam) == (4, 20)
+        assert vars(found).items() >= vars(options).items()
+        assert (found.device, found.threads, found.precision) == ("cpu", 1, "float32")
+        assert found.hardware
+        assert found.torch
 
     def test_random_decoders_decode_once_for_each_sample_and_only_used_outputs_count(self, measure):
         """A list of five is one output where the comparison has one for each input."""
@@ -97,6 +93,10 @@ class TestMeasureCost:
         assert (found.inputs, found.systems["greedy"].rows) == (2, 10)
         assert measure("greedy", texts=TEXTS * 20)[0].inputs == 32
 
+    def test_a_clock_that_stands_still_gives_no_rate(self, measure):
+        [timing] = measure("greedy", clock=lambda: 0.0)[0].systems.values()
+        assert (timing.sequences_per_second, timing.tokens_per_second) == (None, None)
+
     def test_without_repeats_nothing_is_measured_and_the_run_stays_as_it_was(self, measure, run):
         folder = Path(run.directory.folder)
         before = folder.stat().st_mtime_ns
@@ -122,7 +122,6 @@ class Clock:
         def decode():
             self.order += label
             self.now += next(times)
-            return Decoded(4, 20)
 
         return decode
 
@@ -154,9 +153,8 @@ class TestTakeTimes:
     )
     def test_seconds_of_measured_rounds(self, warm_ups, taken, wanted, times):
         options = {"warm_ups": warm_ups, "repeats": len(taken) - warm_ups}
-        seconds, decoded = times(options, a=taken)["a"]
+        seconds = times(options, a=taken)["a"]
         assert (seconds.min, seconds.median, seconds.max) == wanted
-        assert decoded == (4, 20)
 
     def test_each_round_has_every_system_once_and_begins_with_another(self, clock, times):
         times({"warm_ups": 1, "repeats": 4}, a=[1] * 5, b=[1] * 5, c=[1] * 5)
@@ -168,22 +166,12 @@ class TestTakeTimes:
         times({"warm_ups": 1, "repeats": 1}, announce, a=[1] * 2, b=[1] * 2)
         assert announced == [("", "a"), ("a", "b"), ("ab", "b"), ("abb", "a")]
 
-    def test_without_repeats_or_systems_nothing_is_done(self, clock, times):
-        assert times({"warm_ups": 2, "repeats": 0}, a=[]) == {}
-        assert times({}) == {}
-        assert clock.order == ""
-
     def test_the_garbage_collector_is_left_as_it_was(self, times):
         frozen = gc.get_freeze_count()
         with pytest.raises(StopIteration):
             times({}, a=[])
         assert gc.get_freeze_count() == frozen
         assert gc.isenabled()
-
-
-def test_a_clock_that_stands_still_gives_no_rate(measure):
-    [timing] = measure("greedy", clock=lambda: 0.0)[0].systems.values()
-    assert (timing.sequences_per_second, timing.tokens_per_second) == (None, None)
 
 
 NO_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
@@ -206,22 +194,20 @@ class TestPeakBytes:
         call.allocate = allocate
         return call
 
-    def test_the_most_at_once_and_not_the_sum(self, peak):
-        def work(allocate):
+    def test_the_most_at_once_and_not_the_sum_but_of_what_is_held_together(self, peak):
+        def one_by_one(allocate):
             large = allocate(10)
             del large
             allocate(5)
 
-        assert peak(work) == 10
-
-    def test_what_is_held_together_adds_up(self, peak):
-        def work(allocate):
+        def together(allocate):
             kept = [allocate(5)]
             for _ in range(10):
                 allocate(2)
             kept.append(allocate(4))
 
-        assert peak(work) == 9
+        assert peak(one_by_one) == 10
+        assert peak(together) == 9
 
     def test_what_was_there_before_does_not_count(self, peak):
         before = peak.allocate(20).fill_(1)

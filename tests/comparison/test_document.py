@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from seqgen.comparison import document_text, read_document
+from seqgen.comparison import Results, document_text, read_document
 from seqgen.comparison.document import (
     Measure,
     ShownInput,
@@ -77,7 +77,7 @@ def test_the_systems_with_the_best_first(better, order, document_of):
     systems = [SystemResult(label=label, values=own, **about) for label, own in values.items()]
     measures = {ERROR_RATE.id: replace(ERROR_RATE, better=better)}
     document = document_of(measures=measures, quality="error_rate", systems=systems)
-    assert "".join(each.label for each in document.best_first()) == order
+    assert "".join(each.label for each in Results(document).systems) == order
     assert document.system("b") is systems[2]
     assert document.system(None) is None
     assert document.alpha == pytest.approx(0.05)

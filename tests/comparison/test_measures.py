@@ -19,7 +19,6 @@ from seqgen.comparison.measures import (
     training_text,
     unlikeness,
     variety,
-    work,
 )
 from seqgen.comparison.quality import all_measures
 from seqgen.metrics import MORE_DIVERSE, WordErrorRate, diversity
@@ -30,16 +29,12 @@ def values(**named):
     return {name: Value(value=value) for name, value in named.items()}
 
 
-def measure(name):
-    return Measure(name, name, "score", None, "", "")
-
-
 class TestColumns:
     def test_each_measure_comes_once_metrics_first_and_explains_itself(self):
         found = all_measures({"word_error_rate": WordErrorRate()})
         names = [each.id for each in found]
-        assert names[:3] == ["word_error_rate", "unlikeness", "log_prob_per_token"]
-        assert names[3] == "log_prob_per_sequence"
+        first = ["word_error_rate", "unlikeness", "log_prob_per_token", "log_prob_per_sequence"]
+        assert names[:4] == first
         assert len(set(names)) == len(names)
         assert all(each.title and each.about.endswith(".") for each in found)
         assert not any("{" in f"{each.title}{each.about}" for each in found)
@@ -53,15 +48,13 @@ class TestColumns:
         training = training_text(["a"], "words", letters)
         given = diversity([["a", "b", "c", "d"], ["a", "b", "c", "e"]], training)
         assert set(given) <= set(found)
-        assert found["distinct_2"].title == "distinct-2"
-        assert found["entropy_3"].title == "entropy of 3-grams"
+        titles = [found[name].title for name in ("distinct_2", "entropy_3")]
+        assert titles == ["distinct-2", "entropy of 3-grams"]
 
     def test_they_are_what_some_system_has_in_the_order_of_the_measures(self):
-        known = [measure("one"), measure("two"), measure("three")]
-        assert list(columns(known, [values(three=1.0), values(one=2.0, other=3.0)])) == [
-            "one",
-            "three",
-        ]
+        known = [Measure(name, name, "score", None, "", "") for name in ("one", "two", "three")]
+        systems = [values(three=1.0), values(one=2.0, other=3.0)]
+        assert list(columns(known, systems)) == ["one", "three"]
 
     @pytest.mark.parametrize(("second", "kept"), [(0.0, False), (0.1, True)])
     def test_one_that_says_nothing_is_left_out(self, second, kept):
@@ -70,23 +63,16 @@ class TestColumns:
         assert "impossible" in columns(MEASURES, systems, "impossible")
 
 
-class TestSeeds:
-    def test_values_of_seeds_and_their_mean(self, produced):
-        found = by_seed(
-            produced("a", ["x", "y z"], ["x y z", "x"]),
-            lambda outputs: {"words": sum(len(each.generated.text.split()) for [each] in outputs)},
-        )
-        assert found == {"words": Value(value=3.5, by_seed=[3, 4])}
-
-    def test_one_without_a_value_does_not_count_in_the_mean(self, output, produced):
-        impossible = output("x", [-math.inf, -1.0])
-        found = by_seed(produced("a", [output("x", -4.0)], [impossible]), scores)
-        assert found["log_prob_per_token"].value == -2
-        first, second = found["log_prob_per_token"].by_seed
-        assert first == -2
-        assert math.isnan(second)
-        assert found["impossible"] == Value(value=0.5, by_seed=[0, 1])
-        assert math.isnan(averaged([math.nan]).value)
+def test_values_of_seeds_and_their_mean(output, produced):
+    """Of one without a value the mean is over the others."""
+    outputs = [output("x", -4.0)], [output("y z", -6.0)], [output("x", [-math.inf, -1.0])]
+    found = by_seed(produced("a", *outputs), scores)
+    assert found["log_prob_per_token"].value == -2
+    first, second, third = found["log_prob_per_token"].by_seed
+    assert (first, second, math.isnan(third)) == (-2, -2, True)
+    third = pytest.approx(1 / 3)
+    assert found["impossible"] == Value(value=third, by_seed=[0, 0, 1])
+    assert math.isnan(averaged([math.nan]).value)
 
 
 INF = math.inf
@@ -114,22 +100,18 @@ def test_the_log_probabilities_of_outputs(outputs, wanted, output):
     assert log_prob(output("a b", [-1.0, -1.5, -0.5])) == pytest.approx(-3)
 
 
-class TestLengths:
-    def test_end_tokens_do_not_count(self, output):
-        for text, tokens in (("a b", 2), ("", 0)):
-            assert length(output(text)) == length(output(text, finished=False)) == tokens
-
-    def test_beside_references(self, output):
-        # 2 + 4 + 0 + 1 = 7 tokens, where references have 2 * (3 + 1) = 8.
-        outputs = [[output("a b"), output("a b c d")], [output(""), output("a", finished=False)]]
-        ratio = pytest.approx(7 / 8)
-        wanted = {"mean_length": 1.75, "length_ratio": ratio, "finished": 0.75}
-        assert lengths(outputs, [3, 1], ends=True) == wanted
-
-    def test_what_is_not_known_is_left_out(self, output):
-        assert lengths([[output("a b", finished=False)]], None, ends=False) == {"mean_length": 2}
-        assert lengths([[output("")]], [0], ends=True) == {"mean_length": 0, "finished": 1}
-        assert lengths([], None, ends=True) == {}
+def test_lengths_are_without_end_tokens_beside_references(output):
+    for text, tokens in (("a b", 2), ("", 0)):
+        assert length(output(text)) == length(output(text, finished=False)) == tokens
+    # 2 + 4 + 0 + 1 = 7 tokens, where references have 2 * (3 + 1) = 8.
+    outputs = [[output("a b"), output("a b c d")], [output(""), output("a", finished=False)]]
+    ratio = pytest.approx(7 / 8)
+    wanted = {"mean_length": 1.75, "length_ratio": ratio, "finished": 0.75}
+    assert lengths(outputs, [3, 1], ends=True) == wanted
+    # What is not known is left out.
+    assert lengths([[output("a b", finished=False)]], [], ends=False) == {"mean_length": 2}
+    assert lengths([[output("")]], [0], ends=True) == {"mean_length": 0, "finished": 1}
+    assert lengths([], [], ends=True) == {}
 
 
 @pytest.fixture
@@ -182,32 +164,25 @@ APART = (-2.0, 0.5, 0.8, 1.0)
 DISTANCES = (math.log(2), math.log(0.5 / (1 / 3)), math.log(0.8 / 0.4), math.log(2))
 
 
-class TestUnlikeness:
-    @pytest.mark.parametrize(
-        ("texts", "totals", "wanted", "distance"),
-        [
-            # Words: 2 different of 6, 2 pairs of 5, 2 triples of 4; -6 nats over 6 tokens.
-            (["a b a b a b"], [-6.0], APART, sum(DISTANCES) / 4),
-            (["a b a b a b"], [-6.0], SAME, 0),
-            # The second text says nothing else than the first, but each says nothing twice.
-            (["a b c", "a b c"], [-3.0, -6.0], (-1.0, 1.0, 1.0, 1.0), math.log(2) / 8),
-            # What has no ratio is a hundredfold away.
-            (["a b c"], [0.0], (-1.0, 1.0, 1.0, 1.0), math.log(100) / 4),
-            # A statistic is lacking: of short outputs, of references, of no outputs.
-            (["a b"], [-3.0], (-1.0, 1.0, 1.0, 1.0), None),
-            (["a b c"], [-3.0], (), None),
-            ([], [], (-1.0, 1.0, 1.0, 1.0), None),
-        ],
-    )
-    def test_the_distance_of_statistics(self, texts, totals, wanted, distance, output):
-        pairs = zip(texts, totals, strict=True)
-        outputs = [[output(text, total, finished=False) for text, total in pairs]]
-        references = values(**dict(zip(COMPARED, wanted, strict=False)))
-        found = unlikeness(outputs if texts else [], references, "words")
-        assert found == ({} if distance is None else {"unlikeness": pytest.approx(distance)})
-
-
-def test_rows_for_an_input_over_all_seeds(produced):
-    found = work(produced("a", ["x", "y"], ["x", "z"], rows=26))
-    assert found == {"rows_per_input": Value(value=pytest.approx(6.5))}
-    assert work(produced("a", [])) == {}
+@pytest.mark.parametrize(
+    ("texts", "totals", "wanted", "distance"),
+    [
+        # Words: 2 different of 6, 2 pairs of 5, 2 triples of 4; -6 nats over 6 tokens.
+        (["a b a b a b"], [-6.0], APART, sum(DISTANCES) / 4),
+        (["a b a b a b"], [-6.0], SAME, 0),
+        # The second text says nothing else than the first, but each says nothing twice.
+        (["a b c", "a b c"], [-3.0, -6.0], (-1.0, 1.0, 1.0, 1.0), math.log(2) / 8),
+        # What has no ratio is a hundredfold away.
+        (["a b c"], [0.0], (-1.0, 1.0, 1.0, 1.0), math.log(100) / 4),
+        # A statistic is lacking: of short outputs, of references, of no outputs.
+        (["a b"], [-3.0], (-1.0, 1.0, 1.0, 1.0), None),
+        (["a b c"], [-3.0], (), None),
+        ([], [], (-1.0, 1.0, 1.0, 1.0), None),
+    ],
+)
+def test_the_distance_of_statistics(texts, totals, wanted, distance, output):
+    pairs = zip(texts, totals, strict=True)
+    outputs = [[output(text, total, finished=False) for text, total in pairs]]
+    references = values(**dict(zip(COMPARED, wanted, strict=False)))
+    found = unlikeness(outputs if texts else [], references, "words")
+    assert found == ({} if distance is None else {"unlikeness": pytest.approx(distance)})

@@ -7,13 +7,7 @@ from base64 import b64decode
 
 import pytest
 
-from seqgen.comparison import (
-    check_free,
-    read_document,
-    write,
-    write_charts,
-    write_comparison,
-)
+from seqgen.comparison import check_free, read_document, write, write_charts, write_comparison
 from seqgen.comparison import page as module
 from seqgen.comparison.page import (
     best_values,
@@ -52,41 +46,63 @@ def without_charts(monkeypatch):
     monkeypatch.setattr(charts, "svg", lambda draw, title, **rest: f"[{title}]")
 
 
-def sections(found):
-    return [each["id"] for tag, each in found.tags if tag == "section"]
-
-
 @pytest.mark.usefixtures("without_charts")
-def test_the_page(read, pronounced, golden):
-    pronounced["traces"][0]["label"] = "beam beam_size=5"
-    golden("pages/compare.html", page(read(pronounced)))
+class TestSections:
+    def test_the_page(self, read, pronounced, golden):
+        pronounced["traces"][0]["label"] = "beam beam_size=5"
+        golden("pages/compare.html", page(read(pronounced)))
 
+    def test_what_was_not_measured_has_none(self, checked, pronounced, prose):
+        def sections(document):
+            return [each["id"] for tag, each in checked(document).tags if tag == "section"]
 
-@pytest.mark.usefixtures("without_charts")
-def test_the_sections_that_a_comparison_has(checked, pronounced, prose):
-    assert sections(checked(pronounced)) == [
-        *("strategies", "trade-offs", "curves", "search", "best-of", "outputs", "traces"),
-        "method",
-    ]
-    assert sections(checked(prose)) == ["strategies", "trade-offs", "curves", "outputs", "method"]
-    one = {**pronounced, "systems": pronounced["systems"][:1], "curves": []}
-    one["outputs"] = [{**each, "by": each["by"][:1]} for each in one["outputs"]]
-    assert "trade-offs" not in sections(checked(one))
+        assert sections(prose) == ["strategies", "trade-offs", "curves", "outputs", "method"]
+        one = {**pronounced, "systems": pronounced["systems"][:1], "curves": []}
+        one["outputs"] = [{**each, "by": each["by"][:1]} for each in one["outputs"]]
+        assert "trade-offs" not in sections(one)
 
+    def test_sixty_strategies_of_two_runs(self, checked, pronounced):
+        runs = [pronounced["runs"][0] | {"name": name} for name in ("g2p", "other")]
+        systems = [
+            copy.deepcopy(each)
+            | {"label": f"{each['label']} {run['name']} {i}", "run": run["name"]}
+            for run in runs
+            for i, each in enumerate((pronounced["systems"] * 3)[:30])
+        ]
+        changed = {"systems": systems, "runs": runs, "outputs": [], "curves": []}
+        found = checked(pronounced | changed)
+        assert found.text.count("g2p 0") > 1
+        assert "60 strategies" in found.text
+        assert any("tall" in each.get("class", "") for _, each in found.tags)
 
-@pytest.mark.usefixtures("without_charts")
-def test_sixty_strategies_of_two_runs(checked, pronounced):
-    runs = [pronounced["runs"][0] | {"name": name} for name in ("g2p", "other")]
-    systems = [
-        copy.deepcopy(each) | {"label": f"{each['label']} {run['name']} {i}", "run": run["name"]}
-        for run in runs
-        for i, each in enumerate((pronounced["systems"] * 3)[:30])
-    ]
-    found = checked(pronounced | {"systems": systems, "runs": runs, "outputs": [], "curves": []})
-    assert found.text.count("g2p 0") > 1
-    assert "60 strategies" in found.text
-    assert any("tall" in each.get("class", "") for _, each in found.tags)
-    assert "14 strategies" in checked(pronounced).text
+    def test_values_that_are_unknown(self, checked, pronounced):
+        for each in pronounced["systems"][:6]:
+            each["values"] = {name: {"value": None} for name in each["values"]}
+            each["against_baseline"] = {}
+        pronounced["systems"][8]["values"]["distinct_2"] = {"value": 0.0, "by_seed": [None, 0.0]}
+        pronounced["search"]["by_run"][0]["systems"][0] |= {"outputs": None, "wrong": None}
+        assert "\u2013" in checked(pronounced).text
+        del pronounced["systems"][9]["values"]["phoneme_error_rate"]
+        checked({**pronounced, "quality": None, "diversity": None})
+
+    def test_what_goes_on_with_a_prompt_is_compared_with_nothing(self, read, prose, well_made):
+        assert not any(each.marked or each.right for _, own in outputs(read(prose)) for each in own)
+        assert "mark" not in {tag for tag, _ in well_made(page(read(prose))).tags}
+
+    def test_an_empty_output_and_one_without_references(self, checked, pronounced):
+        shown = {"input": "", "references": [], "by": made(greedy="")}
+        found = checked({**pronounced, "search": None, "outputs": [shown]})
+        assert found.text.count("(empty)") == 2  # the input and its output
+        assert "mark" not in {tag for tag, _ in found.tags}
+
+    def test_more_traces_than_a_page_can_hold_are_counted(
+        self, read, pronounced, monkeypatch, checked
+    ):
+        pronounced["traces"] *= 3
+        assert "more trace" not in checked(pronounced).text
+        [(_, [(_, _, packed)]), *_], _ = shown_traces(read(pronounced))
+        monkeypatch.setattr(module, "TRACES_SIZE", len(packed))
+        assert "2 more traces in compare.json." in checked(pronounced).text
 
 
 def test_hostile_texts_do_nothing(checked, pronounced):
@@ -101,18 +117,6 @@ def test_hostile_texts_do_nothing(checked, pronounced):
     found = checked(document)
     assert "alert(1)" in found.text
     assert not {"\x00", "\x1b", "\u202e", "\ud800"} & set(found.text)
-
-
-@pytest.mark.usefixtures("without_charts")
-def test_values_that_are_unknown(checked, pronounced):
-    for each in pronounced["systems"][:6]:
-        each["values"] = {name: {"value": None} for name in each["values"]}
-        each["against_baseline"] = {}
-    pronounced["systems"][8]["values"]["distinct_2"] = {"value": 0.0, "by_seed": [None, 0.0]}
-    pronounced["search"]["by_run"][0]["systems"][0] |= {"outputs": None, "wrong": None}
-    assert "\u2013" in checked(pronounced).text
-    del pronounced["systems"][9]["values"]["phoneme_error_rate"]
-    checked({**pronounced, "quality": None, "diversity": None})
 
 
 @pytest.mark.parametrize(
@@ -184,24 +188,21 @@ def test_a_label_is_not_marked_inside_a_longer_one(sentence, parts):
     assert labels_apart(sentence, ["beam 5", "beam 50"]) == parts
 
 
-def test_the_columns_at_first_are_few(read, pronounced):
+def test_the_columns_at_first_are_few_and_the_best_values_are_not_the_most_diverse(
+    read, pronounced, small
+):
     chosen = main_columns(read(pronounced))
     assert chosen[0] == "phoneme_error_rate"
     assert {"word_error_rate", "rows_per_input"} <= set(chosen)
     assert len(chosen) <= 9
-
-
-def test_the_best_values_but_the_most_diverse(small):
     systems = {"a": {"error": 0.5, "distinct_2": 0.9}, "b": {"error": 0.25, "distinct_2": 0.2}}
     assert best_values(small(systems)) == {"error": "25.00"}
     assert best_values(small({"a": {"error": 0.5}, "b": {"error": 0.500001}})) == {}
 
 
 def made(**texts):
-    return [
-        {"label": label, "text": text, "log_prob": -1.0, "finished": True, "values": {}}
-        for label, text in texts.items()
-    ]
+    known = {"log_prob": -1.0, "finished": True, "values": {}}
+    return [{"label": label, "text": text, **known} for label, text in texts.items()]
 
 
 def test_those_who_made_the_same_stand_together_the_best_first(read, pronounced):
@@ -215,20 +216,6 @@ def test_those_who_made_the_same_stand_together_the_best_first(read, pronounced)
     assert (list(second.labels), second.right) == (["greedy"], False)
     # What differs from the nearest reference is marked.
     assert second.marked.stretches == [("", "a"), ("wrong", "X"), ("", "c")]
-
-
-@pytest.mark.usefixtures("without_charts")
-def test_what_goes_on_with_a_prompt_is_compared_with_nothing(read, prose, well_made):
-    assert not any(each.marked or each.right for _, own in outputs(read(prose)) for each in own)
-    assert "mark" not in {tag for tag, _ in well_made(page(read(prose))).tags}
-
-
-@pytest.mark.usefixtures("without_charts")
-def test_an_empty_output_and_one_without_references(checked, pronounced):
-    shown = {"input": "", "references": [], "by": made(greedy="")}
-    found = checked({**pronounced, "search": None, "outputs": [shown]})
-    assert found.text.count("(empty)") == 2  # the input and its output
-    assert "mark" not in {tag for tag, _ in found.tags}
 
 
 def test_the_traces_of_an_input_stand_together(read, pronounced):
@@ -249,21 +236,11 @@ def test_the_traces_of_an_input_stand_together(read, pronounced):
     assert left_out == 0
 
 
-@pytest.mark.usefixtures("without_charts")
-def test_more_traces_than_a_page_can_hold_are_counted(read, pronounced, monkeypatch, checked):
-    pronounced["traces"] *= 3
-    assert "more trace" not in checked(pronounced).text
-    [(_, [(_, _, packed)]), *_], _ = shown_traces(read(pronounced))
-    monkeypatch.setattr(module, "TRACES_SIZE", len(packed))
-    assert "2 more traces in compare.json." in checked(pronounced).text
-
-
 def test_the_reports_are_written_next_to_the_document(prose, folder_of):
     folder = folder_of(prose | {"curves": []})
     write_comparison(folder)
-    assert {path.name for path in folder.iterdir()} == {
-        *("compare.json", "compare.html", "compare.md")
-    }
+    files = {"compare.json", "compare.html", "compare.md"}
+    assert {path.name for path in folder.iterdir()} == files
     first = (folder / "compare.html").read_bytes()
     assert b"shakespeare" in first
     write_comparison(folder)
@@ -275,13 +252,16 @@ def test_the_reports_are_written_next_to_the_document(prose, folder_of):
     assert not (folder / "compare.pdf").exists()
 
 
+@pytest.mark.parametrize("write_some", [write_comparison, write_charts])
+def test_reports_of_a_damaged_document(write_some, folder_of):
+    folder = folder_of("{")
+    with pytest.raises(CheckpointError, match=r"compare\.json"):
+        write_some(folder)
+    assert {path.name for path in folder.iterdir()} == {"compare.json"}
+
+
 @pytest.mark.usefixtures("without_charts")
 def test_reports_that_cannot_be_written(pronounced, folder_of):
-    folder = folder_of("{")
-    for write_some in (write_comparison, write_charts):
-        with pytest.raises(CheckpointError, match=r"compare\.json"):
-            write_some(folder)
-    assert {path.name for path in folder.iterdir()} == {"compare.json"}
     folder = folder_of(pronounced)
     (folder / "compare.md").mkdir()
     with pytest.raises(SetupError, match=r"compare\.md: cannot be written"):
@@ -316,17 +296,14 @@ def columns(page):
 def test_the_table_is_sorted_and_filtered(open_page, pronounced):
     values = {each["label"]: each["values"] for each in pronounced["systems"]}
     del values[UNKNOWN]["phoneme_error_rate"]
-    errors = {
-        label: values[label]["phoneme_error_rate"]["value"] for label in values if label != UNKNOWN
-    }
+    known = [label for label in values if label != UNKNOWN]
+    error = lambda label: values[label]["phoneme_error_rate"]["value"]  # noqa: E731
+    best, worst = sorted(known, key=error), sorted(known, key=error, reverse=True)
     page = open_page(pronounced)
     # A click sorts by value; what has none stays last.
     head = page.locator("th[data-name=phoneme_error_rate]")
-    for direction, order in (
-        ("ascending", [*sorted(errors, key=errors.get), UNKNOWN]),
-        ("descending", [*sorted(errors, key=errors.get, reverse=True), UNKNOWN]),
-        ("none", list(values)),
-    ):
+    orders = {"ascending": [*best, UNKNOWN], "descending": [*worst, UNKNOWN]}
+    for direction, order in {**orders, "none": list(values)}.items():
         assert head.get_attribute("aria-sort") == direction
         assert labels(page) == order
         head.locator("button").click()
@@ -341,19 +318,17 @@ def test_the_table_is_sorted_and_filtered(open_page, pronounced):
     assert labels(page) == fastest
     page.locator("th.label button").click()
     sizes = [label for label in labels(page) if label.startswith("beam beam_size=")]
-    assert sizes[0] == "beam beam_size=2"
-    assert sizes[-1] == "beam beam_size=50"  # as numbers: not between 5 and 6
+    # As numbers: 50 is not between 5 and 6.
+    assert (sizes[0], sizes[-1]) == ("beam beam_size=2", "beam beam_size=50")
     # The filter takes words.
     page.locator("#filter").fill("size=5 BEAM")
-    assert set(labels(page)) == {each for each in sizes if "size=5" in each} | {
-        "stochastic_beam beam_size=5"
-    }
-    assert page.locator("#count").inner_text() == f"{len(labels(page))} of 14 strategies"
+    wide = {each for each in sizes if "size=5" in each}
+    assert set(labels(page)) == wide | {"stochastic_beam beam_size=5"}
+    assert page.locator("#count").inner_text() == f"{len(wide) + 1} of 14 strategies"
     page.locator("#filter").fill("nothing of that name")
     assert labels(page) == []
     assert page.locator("#no-match").is_visible()
     page.locator("#filter").fill("")
-    assert len(labels(page)) == 14
     assert page.locator("#count").inner_text() == "14 strategies"
 
 

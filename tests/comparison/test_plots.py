@@ -23,19 +23,10 @@ from seqgen.reports import charts
 def four(small):
     """A function to four strategies: c is behind b at both, d is behind a; of work a is the best at
     quality, b has the least, and that of c is unknown."""
-
-    def make(**changed):
-        rows = {
-            "a": (0.1, 0.5, 10),
-            "b": (0.2, 0.7, 5),
-            "c": (0.3, 0.6, None),
-            "d": (0.15, 0.5, 20),
-        }
-        names = ("error", "distinct_2", "rows_per_input")
-        systems = {label: dict(zip(names, values, strict=True)) for label, values in rows.items()}
-        return small(systems, **{"take": "d", **changed})
-
-    return make
+    names = ("error", "distinct_2", "rows_per_input")
+    rows = {"a": (0.1, 0.5, 10), "b": (0.2, 0.7, 5), "c": (0.3, 0.6, None), "d": (0.15, 0.5, 20)}
+    systems = {label: dict(zip(names, values, strict=True)) for label, values in rows.items()}
+    return lambda **changed: small(systems, **{"take": "d", **changed})
 
 
 def drawn(chart, layout=HALF):
@@ -100,9 +91,10 @@ def test_a_trade_off_says_what_each_mark_is_and_its_better_ends_are_up_and_right
 
 def test_the_references_are_a_dashed_line_where_they_are_known(four):
     known = {"values": {"distinct_2": {"value": 0.9}}}
-    [line] = dashed(drawn(trade_offs(four(references=known))[0].chart()))
+    one, other = (drawn(trade_offs(four(references=each))[0].chart()) for each in (known, None))
+    [line] = dashed(one)
     assert list(line.get_xdata()) == [0.9, 0.9]
-    assert dashed(drawn(trade_offs(four())[0].chart())) == []
+    assert dashed(other) == []
 
 
 def test_there_is_no_plot_of_one_point_or_without_quality(small, four):
@@ -119,24 +111,27 @@ def test_several_runs_have_marks_of_their_own(pronounced, read):
 
 
 def test_where_nothing_was_timed_work_stands_for_it(pronounced, read):
-    assert [trade.other.id for trade in trade_offs(read(pronounced))] == [
-        "distinct_2",
-        "sequences_per_second",
-    ]
-    pronounced["timings"] = None
-    assert [trade.other.id for trade in trade_offs(read(pronounced))][1] == "rows_per_input"
+    for timings, speed in (
+        (pronounced["timings"], "sequences_per_second"),
+        (None, "rows_per_input"),
+    ):
+        trades = trade_offs(read({**pronounced, "timings": timings}))
+        assert [trade.other.id for trade in trades] == ["distinct_2", speed]
+
+
+def panel(option, points, group="score", unit="", name="m", better=None):
+    """A panel of one line."""
+    measure = Measure(name, name, group, better, unit, "")
+    return plots._panel(measure, option, [plots.Line("run", points)])
 
 
 @pytest.mark.parametrize("values", [[0.0], [0.0, 0.0], [5.0], [-3.0], [1e-9, 2e-9], [0.0, 3.0]])
 @pytest.mark.parametrize(("group", "unit"), [("quality", ""), ("work", ""), ("score", "share")])
 def test_an_axis_of_any_values_holds_them(values, group, unit):
-    measure = Measure("m", "m", group, None, unit, "")
     points = [(float(place), plots.Result(value)) for place, value in enumerate(values)]
-    axes = drawn(plots._panel(measure, "n", [plots.Line("run", 0, points)]), PANEL)
-    low, high = sorted(axes.get_ylim())
-    factor = 100 if unit == "share" else 1
-    assert all(low <= factor * value <= high or unit == "share" for value in values)
+    low, high = sorted(drawn(panel("n", points, group, unit), PANEL).get_ylim())
     assert low < high
+    assert unit == "share" or all(low <= value <= high for value in values)
 
 
 def test_no_tick_is_where_no_share_can_be(small):
@@ -157,9 +152,7 @@ def test_no_tick_is_where_no_share_can_be(small):
     ],
 )
 def test_an_option_has_ticks_at_its_own_values_and_a_log_scale_where_it_goes_far(own, scale, ticks):
-    points = [(float(at), plots.Result(0.5)) for at in own]
-    measure = Measure("m", "m", "score", None, "", "")
-    axes = drawn(plots._panel(measure, "k", [plots.Line("", 0, points)]))
+    axes = drawn(panel("k", [(float(at), plots.Result(0.5)) for at in own]))
     assert axes.get_xscale() == scale
     assert [label.get_text() for label in axes.get_xticklabels()] == ticks
     assert axes.get_xlabel() == ("k, log scale" if scale == "log" else "k")
@@ -174,8 +167,8 @@ def test_an_option_has_ticks_at_its_own_values_and_a_log_scale_where_it_goes_far
     ],
 )
 def test_intervals_or_spreads_are_bands(results, bands):
-    measure = Measure("m", "error", "quality", "lower", "share", "")
-    chart = plots._panel(measure, "n", [plots.Line("run", 0, list(enumerate(results, 1)))])
+    points = list(enumerate(results, 1))
+    chart = panel("n", points, "quality", "share", "error", "lower")
     axes = drawn(chart, PANEL)
     assert len(axes.collections) == bands
     assert chart.titles["point0-1"] == "run, n: 25.00 % at 2"
@@ -186,14 +179,9 @@ def test_intervals_or_spreads_are_bands(results, bands):
 
 def test_the_curves_of_all_runs_of_an_option_are_one(pronounced, read):
     points = [{"at": 1, "label": "beam beam_size=2"}, {"at": 3, "label": "exact"}]
-    pronounced["curves"] = [
-        {"option": option, "name": name, "run": run, "points": points}
-        for option, name, run in (
-            ("beam_size", "beam", "one"),
-            ("temperature", "multinomial", "one"),
-            ("beam_size", "beam", "two"),
-        )
-    ]
+    beam = {"option": "beam_size", "name": "beam", "run": "one", "points": points}
+    other = {**beam, "option": "temperature", "name": "multinomial"}
+    pronounced["curves"] = [beam, other, {**beam, "run": "two"}]
     results = read(pronounced)
     first, second = option_curves(results)
     assert (first.title, list(first.names)) == ("beam_size of beam", ["one", "two"])
@@ -201,6 +189,8 @@ def test_the_curves_of_all_runs_of_an_option_are_one(pronounced, read):
     # What the option leaves as it is has no panel: all of them finish.
     assert not any("finished" in chart.title for chart in first.charts)
     assert len(drawn(first.charts[0], PANEL).collections) == 2
+    [probable] = [each for each in first.charts if each.title.startswith("log-probability")]
+    assert len(dashed(drawn(probable, PANEL))) == 1  # what the references have
     lengths = results.measures["length_ratio"]
     values = curve_points(results, results.document.curves[0], lengths)
     assert [(at, result.value) for at, result in values] == [(1, 0.993), (3, 0.984)]

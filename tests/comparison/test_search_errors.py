@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from seqgen.comparison.document import EmptyOutput, RunSearch, SystemSearch
-from seqgen.comparison.search_errors import Searched, certain_for_all, only, search_errors
+from seqgen.comparison.search_errors import Searched, search_errors
 from seqgen.data import Example
 from seqgen.metrics import WordErrorRate
 
@@ -56,17 +56,11 @@ def test_what_a_system_missed_and_whose_fault_it_is(missed, output):
     # Of certain inputs it finds the first, misses the second by 3 nats and the third by 1.5. All
     # but the first are wrong: for "y" and "w" the reference is more probable, for "z" it is not.
     outputs = [output("a", -1.0), output("y", -5.0), output("z", -2.0), output("w", -3.5)]
-    assert missed(outputs) == SystemSearch(
-        label="s",
-        missed=TWO_THIRDS,
-        mean_gap=pytest.approx(2.25),
-        largest_gap=pytest.approx(3),
-        quality={"word_error_rate": TWO_THIRDS},
-        outputs=4,
-        wrong=3,
-        search_errors=2,
-        model_errors=1,
-    )
+    gaps = {"mean_gap": pytest.approx(2.25), "largest_gap": pytest.approx(3)}
+    errors = {"outputs": 4, "wrong": 3, "search_errors": 2, "model_errors": 1}
+    quality = {"word_error_rate": TWO_THIRDS}
+    wanted = SystemSearch(label="s", missed=TWO_THIRDS, quality=quality, **gaps, **errors)
+    assert missed(outputs) == wanted
 
 
 def test_all_seeds_count_and_the_best_output_of_each(missed, output):
@@ -117,14 +111,3 @@ def test_where_nothing_is_certain_only_references_tell(output, produced):
         quality_of_best={},
         systems=[SystemSearch(label="s", quality={}, **errors)],
     )
-
-
-def test_certain_inputs_are_so_for_every_run(searched, output):
-    best = [output("a", complete=False), output("x"), output(""), output("d")]
-    assert certain_for_all([searched, replace(searched, best=best)]) == 2
-
-
-def test_only_some_inputs(produced):
-    found = only(produced("s", ["a", "b", "c"], ["d", "e", "f"]), [0, 2])
-    texts = [[own[0].generated.text for own in seed] for seed in found.outputs]
-    assert texts == [["a", "c"], ["d", "f"]]

@@ -16,19 +16,16 @@ from seqgen.comparison.document import (
     SystemSearch,
     Value,
 )
-from seqgen.comparison.verdict import Case, quality_measure, reasons, verdict
+from seqgen.comparison.verdict import quality_measure, reasons, verdict
 
 MEASURES = {
-    each.id: each
-    for each in [
-        Measure("word_error_rate", "word error rate", "quality", "lower", "share", ""),
-        Measure("bleu", "BLEU", "quality", "higher", "points", ""),
-        Measure("unlikeness", "unlikeness", "quality", "lower", "", ""),
-        Measure("log_prob_per_token", "log-probability per token", "score", None, "nats", ""),
-        *(
-            Measure(f"distinct_{n}", f"distinct-{n}", "diversity", "higher", "share", "")
-            for n in (1, 2, 3)
-        ),
+    name: Measure(name, title, group, better, unit, "")
+    for name, title, group, better, unit in [
+        ("word_error_rate", "word error rate", "quality", "lower", "share"),
+        ("bleu", "BLEU", "quality", "higher", "points"),
+        ("unlikeness", "unlikeness", "quality", "lower", ""),
+        ("log_prob_per_token", "log-probability per token", "score", None, "nats"),
+        *((f"distinct_{n}", f"distinct-{n}", "diversity", "higher", "share") for n in (1, 2, 3)),
     ]
 }
 
@@ -40,18 +37,10 @@ def difference(delta=0.0, error=0.0, p_holm=0.5):
 
 
 def system(label, rows, **values):
-    return SystemResult(
-        label=label,
-        run="r",
-        decoder={},
-        draws=False,
-        seeds=[1],
-        values={
-            **{name: Value(value=value, by_seed=[value]) for name, value in values.items()},
-            "rows_per_input": Value(value=rows),
-        },
-        against_baseline={},
-    )
+    known = {name: Value(value=value, by_seed=[value]) for name, value in values.items()}
+    known["rows_per_input"] = Value(value=rows)
+    about = {"run": "r", "decoder": {}, "draws": False, "seeds": [1], "against_baseline": {}}
+    return SystemResult(label=label, values=known, **about)
 
 
 @pytest.fixture
@@ -169,22 +158,32 @@ class TestTake:
 
 
 @pytest.fixture
-def case(found):
-    """A greedy baseline, a small beam that cannot be told from the best, and a large one."""
+def said(found):
+    """A function from changes to the reasons for a small beam, which cannot be told from a large
+    one; the baseline is greedy. Systems are named by their places, 0 to 2."""
     document = found(GREEDY_AND_BEAMS)
     greedy, small, large = document.systems
-    tested = difference(p_holm=0.012)
-    small = replace(small, against_baseline={"word_error_rate": tested})
+    small = replace(small, against_baseline={"word_error_rate": difference(p_holm=0.012)})
     interval = Value(value=0.21, low=0.19, high=0.23)
     large = replace(large, values={**large.values, "word_error_rate": interval})
-    document = replace(document, systems=[greedy, small, large])
+    systems = [greedy, small, large]
     tests = {"greedy": difference(p_holm=0.01), "beam 2": difference()}
-    return Case(document, "word_error_rate", large, small, [small], tests)
+
+    def call(best=2, taken=1, near=(1,), tests=tests, search=None):
+        own = [systems[each] if isinstance(each, int) else each for each in near]
+        whole = replace(document, systems=systems, search=search)
+        return reasons(whole, systems[best], systems[taken], own, tests)
+
+    return call
+
+
+def beams(*sizes):
+    return [system(f"beam {size}", size, word_error_rate=0.2) for size in sizes]
 
 
 class TestReasons:
-    def test_quality_what_cannot_be_told_from_it_and_the_cost(self, case):
-        assert reasons(case) == [
+    def test_quality_what_cannot_be_told_from_it_and_the_cost(self, said):
+        assert said() == [
             "beam 9 is best by word error rate: 21.00 % (95 % interval 19.00 % to 23.00 %).",
             "Within one standard error of it is beam 2; of all these beam 2 takes the least work; "
             "a paired test tells it from 1 of 2 others (p by Holm below 0.05).",
@@ -192,46 +191,38 @@ class TestReasons:
             "baseline, whose word error rate is 25.00 % (p by Holm 0.012).",
         ]
 
-    def test_the_baseline_is_compared_with_the_best(self, case):
-        greedy, small, large = case.document.systems
-        _, near, cost = reasons(replace(case, taken=greedy, near=[small, greedy]))
-        assert near.startswith("Within one standard error of it are beam 2 and greedy; of all")
-        assert cost == (
-            "greedy, at 25.00 %, reads 10.00 rows per input, 0.111 times those of beam 9, the best."
-        )
-        _, near, cost = reasons(replace(case, best=greedy, taken=greedy, near=[small, large]))
-        assert "; of all these it takes the least work; " in near
-        assert cost == "It is the baseline as well, with 10.00 rows of work per input."
-
     @pytest.mark.parametrize(
-        ("rows", "taken", "said"),
+        ("changes", "place", "sentence"),
         [
-            (19.9, "beam 2", "beam 2 takes hardly more than the least work; "),
-            (25.0, "beam 2", "beam 2 takes the least work; "),
-            (25.0, "greedy", "greedy takes the least work; "),
+            # The baseline is compared with the best.
+            ({"taken": 0, "near": [1, 0]}, 1, "are beam 2 and greedy; of all these greedy takes"),
+            ({"taken": 0, "near": [1, 0]}, 2, "greedy, at 25.00 %, reads 10.00 rows per input, "
+             "0.111 times those of beam 9, the best."),
+            ({"best": 0, "taken": 0, "near": [1, 2]}, 1, "; of all these it takes the least work"),
+            ({"best": 0, "taken": 0, "near": [1, 2]}, 2,
+             "It is the baseline as well, with 10.00 rows of work per input."),
+            # Work that is not quite the least is not called so.
+            ({"near": [1, *beams(19.9)]}, 1, "; of all these beam 2 takes hardly more than the l"),
+            ({"near": [1, *beams(25)]}, 1, "; of all these beam 2 takes the least work; "),
+            ({"near": [1, *beams(25)], "taken": 0}, 1, " these greedy takes the least work; "),
+            # Many are counted.
+            ({"near": beams(3, 4, 5, 6, 7)}, 1, "it are beam 3, beam 4, beam 5 and 2 more; of all"),
+            ({"taken": 2, "near": [], "tests": dict.fromkeys("ab", difference(p_holm=0.01))}, 1,
+             "No other is within one standard error of it; a paired test tells it from 2 of 2 "
+             "others (p by Holm below 0.05)."),
         ],
-    )
-    def test_work_that_is_not_quite_the_least_is_not_called_so(self, rows, taken, said, case):
-        _, small, _ = case.document.systems
-        near = [small, system("beam 1", rows, word_error_rate=0.23)]
-        changed = replace(case, near=near, taken=case.document.system(taken))
-        assert f"; of all these {said}" in reasons(changed)[1]
+    )  # fmt: skip
+    def test_what_is_near_and_what_it_costs(self, changes, place, sentence, said):
+        assert sentence in said(**changes)[place]
 
-    def test_many_that_cannot_be_told_apart_are_counted(self, case):
-        others = [system(f"beam {n}", n, word_error_rate=0.2) for n in range(3, 8)]
-        near = reasons(replace(case, near=others))[1]
-        assert near.startswith("Within one standard error of it are beam 3, beam 4, beam 5 and 2 m")
+    def test_a_label_with_a_line_break_stays_in_its_sentence(self, said):
+        assert len(said(near=[system("a\nb", 20, word_error_rate=0.2)])) == 3
 
-    def test_where_none_is_near_it_says_so(self, case):
-        tests = dict.fromkeys(["greedy", "beam 2"], difference(p_holm=0.01))
-        assert reasons(replace(case, taken=case.best, near=[], tests=tests))[1] == (
-            "No other is within one standard error of it; a paired test tells it from 2 of 2 "
-            "others (p by Holm below 0.05)."
-        )
-        assert not any("test" in each for each in reasons(replace(case, tests={})))
+    def test_without_tests_nothing_is_said_of_them(self, said):
+        assert not any("test" in each for each in said(tests={}))
 
     @pytest.mark.parametrize(
-        ("own", "whole", "said"),
+        ("own", "whole", "sentences"),
         [
             ({}, {}, [
                 "It missed the most probable output for 5.00 % of 80 inputs; by word error rate "
@@ -255,27 +246,20 @@ class TestReasons:
             ]),
         ],
     )  # fmt: skip
-    def test_errors_of_search_and_model(self, own, whole, said, case):
-        system = SystemSearch(
-            label="beam 2",
-            missed=0.05,
-            quality={"word_error_rate": 0.26},
-            outputs=100,
-            wrong=30,
-            model_errors=28,
-            search_errors=2,
-        )
+    def test_errors_of_search_and_model(self, own, whole, sentences, said):
+        errors = {"outputs": 100, "wrong": 30, "model_errors": 28, "search_errors": 2}
+        quality = {"word_error_rate": 0.26}
+        beam = SystemSearch(**{"label": "beam 2", "missed": 0.05, "quality": quality, **errors})
         run = RunSearch(
             run="r",
             certain=80,
             empty=EmptyOutput(best=0.0),
             quality_of_best={"word_error_rate": 0.27},
-            systems=[replace(system, **own)],
+            systems=[replace(beam, **own)],
         )
         runs = [replace(run, run="other", systems=[]), replace(run, **whole)]
         search = Search(inputs=80, certain=80, max_nodes=9, by_run=runs)
-        found = reasons(replace(case, document=replace(case.document, search=search)))
-        assert found[3:] == said
+        assert said(search=search)[3:] == sentences
 
     def test_of_unlikeness_the_statistics_are_told(self, document_of):
         values = {"log_prob_per_token": -1.0, "distinct_1": 0.35, "distinct_2": 0.8}
@@ -290,8 +274,7 @@ class TestReasons:
             systems=[greedy, sampled],
             references=References(values={key: Value(value=each) for key, each in wanted.items()}),
         )
-        case = Case(document, "unlikeness", sampled, sampled, [], {})
-        assert reasons(case) == [
+        assert reasons(document, sampled, sampled, [], {}) == [
             "sampled is best by unlikeness: 0.1000 (by seed 0.08 to 0.1200).",
             "sampled reads 1.000 rows per input, as many as greedy, the baseline, whose "
             "unlikeness is 2.000.",
@@ -300,5 +283,5 @@ class TestReasons:
             "(-1.400).",
             "25.00 % of the outputs of greedy end in a loop, and 0.00 % of its own.",
         ]
-        others = Case(document, "unlikeness", greedy, greedy, [], {})
-        assert not any("end in a loop" in each for each in reasons(others))
+        others = reasons(document, greedy, greedy, [], {})
+        assert not any("end in a loop" in each for each in others)

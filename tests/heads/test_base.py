@@ -40,16 +40,6 @@ def test_any_head_goes_with_any_embedding(name, embedding, small):
     assert all(each.any() for each in found)
 
 
-@pytest.mark.parametrize("shape", [(), (4,), (2, 3), (2, 0), (0,), (2, 3, 4)])
-@pytest.mark.parametrize("name", heads.names())
-def test_any_leading_dimensions(name, shape, small):
-    sizes = {"input_size": SIZE, "vocab_size": VOCAB, "table": EMBEDDINGS["as wide"]().table}
-    head = heads.build(small(heads, name), **sizes)
-    hidden = torch.randn(*shape, SIZE)
-    assert head.log_probs(hidden).shape == (*shape, VOCAB)
-    assert head.loss(hidden, torch.randint(VOCAB, shape)).shape == shape
-
-
 def facts(*counts):
     return Facts(tuple("abcd"[: len(counts)]), np.array(counts))
 

@@ -96,25 +96,22 @@ def test_macro_recall_is_the_mean_over_classes(answers):
 
 
 class Given(MeanOverLabels):
-    """Its parts are those that the test gives as answers."""
+    """Its labels are those that the test gives as answers."""
 
-    def parts(self, answer):
+    def judge(self, answer):
         return answer
 
 
-def test_each_label_has_two_columns_parts_first():
-    rows = [[("b", 1, 1), ("a", 0, 1), ("b", 0, 1)], [], [("c", 1, 2)]]
-    assert Given().statistics(rows).tolist() == [[0, 1, 0, 1, 2, 0], [0] * 6, [0, 0, 1, 0, 0, 2]]
-
-
-def test_the_mean_leaves_out_labels_that_there_are_none_of():
-    """Two labels, in three sums: 1 of 2 and 3 of 3; 1 of 2 and none; none and none."""
+def test_each_label_has_two_columns_and_the_mean_leaves_out_labels_that_there_are_none_of():
+    rows = [[("b", True), ("a", False), ("b", False)], [], [("c", True)]]
+    assert Given().statistics(rows).tolist() == [[0, 1, 0, 1, 2, 0], [0] * 6, [0, 0, 1, 0, 0, 1]]
+    # Two labels, in three sums: 1 of 2 and 3 of 3; 1 of 2 and none; none and none.
     totals = np.array([[1, 3, 2, 3], [1, 0, 2, 0], [0, 0, 0, 0]], dtype=float)
     assert Given().value(totals).tolist() == [0.75, 0.5, 1.0]
-    for rows in ([[]], [[], []]):
-        found = Given().statistics(rows)
-        assert found.shape == (len(rows), 0)
-        assert Given().value(found).tolist() == [1.0] * len(rows)
+    for none in ([[]], [[], []]):
+        found = Given().statistics(none)
+        assert found.shape == (len(none), 0)
+        assert Given().value(found).tolist() == [1.0] * len(none)
 
 
 @pytest.mark.parametrize(

@@ -147,7 +147,7 @@ def test_self_bleu_of_twins_strangers_and_none(outputs, wanted):
 
 @given(OUTPUTS, st.randoms())
 @example(["aaab", "aac", "ad"], random.Random(0))
-@settings(deadline=None)
+@settings(deadline=None, max_examples=60)
 def test_self_bleu_is_what_sacrebleu_says_of_each(outputs, random):
     """A match counts as often as one other has it: in `aaab`, `a` counts twice."""
     found, wanted = bleu(outputs), by_sacrebleu(outputs)
@@ -206,11 +206,6 @@ def test_loops_are_what_the_definition_says(tokens, shortest):
     assert find_loop(list(tokens), shortest) == find_loop(tokens, shortest)
 
 
-@given(st.lists(LOOPING, max_size=5), st.randoms())
-def test_neither_order_nor_number_matters_to_loops(outputs, random):
-    assert looping(random.sample(outputs, len(outputs))) == looping(outputs) == looping(outputs * 2)
-
-
 def test_the_share_of_outputs_by_hand():
     outputs = ["xyz" + "abcd" * 3, "To be, or not to be", "", "a" * 40]
     assert looping(outputs) == 2 / 4
@@ -245,11 +240,8 @@ QUOTES = [words("well to be or") + SONNET[2:12], ["hm", *SONNET[:6]]]
 )
 def test_copies_by_hand(outputs, texts, size, wanted):
     assert copies(outputs, TrainingText(iter(texts)), size) == wanted
-
-
-def test_a_copy_has_at_least_one_token():
     with pytest.raises(ValueError, match=r"^`size` must be at least 1, but is 0$"):
-        copies(["ab"], TrainingText(["ab"]), size=0)
+        copies(outputs, TrainingText(texts), size=0)
 
 
 def copies_by_definition(outputs, texts, size):
@@ -341,7 +333,7 @@ def test_what_is_not_defined_is_left_out(outputs, wanted):
 
 
 @given(st.lists(st.text("abc", min_size=4, max_size=16), min_size=1, max_size=5), st.randoms())
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 def test_the_order_changes_nothing_and_saying_all_twice_is_less_diverse(outputs, random):
     training = TrainingText(["abcabcabcab", "ccccbbbbaaaa"])
     found = diversity(outputs, training)

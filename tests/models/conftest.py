@@ -15,16 +15,11 @@ from seqgen.state import real
 from seqgen.tokenizers import EOS
 
 WORDS, LETTERS, VECTOR, LABELS, VOCAB = 9, 8, 3, 6, 8
-SOURCES, TARGETS = (3, 0, 1, 6, 4), (2, 5, 1, 3, 4)
-"""The lengths of sources, and of the targets that are no labels, EOS included."""
+TARGETS = (2, 5, 1, 3, 4)
+"""The lengths of targets that are no labels, EOS included."""
 
 READERS = ("recurrent", "bidirectional")
 LSTM = {"name": "lstm", "hidden_size": 4}
-
-
-def reader(name, cell, **others):
-    return {"name": name, "cell": cell, "embedding": {"size": 3}, **others}
-
 
 # Kinds of labelling with an encoder and its cell; None is an LSTM that reads letters as well. Of
 # each family of cells there is one; the laws of encoders are held with every cell.
@@ -35,13 +30,15 @@ LABELLING = [
 ]
 
 
+def reader(name, cell=LSTM, **others):
+    return {"name": name, "cell": cell, "embedding": {"size": 3}, **others}
+
+
 def labelling_spec(small, kind, name, cell):
-    name_of_model, _, pooling = kind.partition(" of the ")
-    encoder = reader(name, small(cells, cell)) if cell else reader(name, LSTM)
-    if not cell:
-        encoder["letters"] = reader("bidirectional", LSTM)
-    spec = {"name": name_of_model, "encoder": encoder}
-    return {**spec, "pooling": pooling} if pooling else spec
+    model, _, pooling = kind.partition(" of the ")
+    letters = {} if cell else {"letters": reader("bidirectional")}
+    encoder = reader(name, small(cells, cell) if cell else LSTM, **letters)
+    return {"name": model, "encoder": encoder, **({"pooling": pooling} if pooling else {})}
 
 
 def every_seq2seq():
@@ -96,9 +93,10 @@ def made(spec):
 
 @pytest.fixture
 def label_build():
-    """A function from a kind of labelling and an encoder to a model."""
+    """A function from a kind of labelling, and an encoder by its name or whole, to a model."""
 
-    def build(kind, encoder, **options):
+    def build(kind, encoder="recurrent", **options):
+        encoder = reader(encoder) if encoder in READERS else encoder
         return made({"name": kind, "encoder": encoder, **options})
 
     return build
@@ -125,47 +123,10 @@ def pair_model(request, small):
     return made(spec(small, *request.param))
 
 
-@pytest.fixture
-def seq2seq_cases():
-    return SEQ2SEQ
-
-
 @pytest.fixture(params=SEQ2SEQ, ids=name_of)
-def case(request):
-    return request.param
-
-
-@pytest.fixture
-def writer(write_build, case):
+def writer(request, write_build):
     """Every kind of seq2seq."""
-    return write_build(case)
-
-
-def drawn(high, *shape, seed=2):
-    return torch.randint(high, shape, generator=torch.Generator().manual_seed(seed))
-
-
-@pytest.fixture
-def sources():
-    """A function from lengths to sources of words and letters; only padding has word 8, letter 7.
-
-    The words are the same whatever the lengths.
-    """
-
-    def make(lengths=SOURCES, time=None):
-        lengths = torch.tensor(lengths, dtype=torch.long)
-        time = max([*lengths.tolist(), 0]) if time is None else time
-        words = drawn(WORDS - 1, len(lengths), 12)[:, :time]
-        letters, sizes = drawn(LETTERS - 1, WORDS, 4)[words], (torch.arange(WORDS) % 5)[words]
-        gone = ~real(lengths, time)
-        return Sources(
-            words.masked_fill(gone, WORDS - 1),
-            lengths,
-            letters.masked_fill(gone.unsqueeze(2), LETTERS - 1),
-            sizes.masked_fill(gone, 0),
-        )
-
-    return make
+    return write_build(request.param)
 
 
 @pytest.fixture
@@ -175,7 +136,8 @@ def pairs():
     def make(sources, single):
         rows, time = sources.values.shape
         lengths = torch.ones_like(sources.lengths) if single else sources.lengths
-        targets = drawn(LABELS, rows, 12, seed=3)[:, : 1 if single else time]
+        draw = torch.Generator().manual_seed(3)
+        targets = torch.randint(LABELS, (rows, 12), generator=draw)[:, : 1 if single else time]
         targets = targets.masked_fill(~real(lengths, targets.shape[1]), 0)
         return PairBatch(sources, torch.zeros_like(targets), targets, lengths, torch.arange(rows))
 
@@ -186,7 +148,7 @@ def pairs():
 def batch_for(sources, pairs):
     """A function from a model, and lengths of sources and targets, to a batch."""
 
-    def make(model, of_sources=SOURCES, lengths=None):
+    def make(model, of_sources=(3, 0, 1, 6, 4), lengths=None):
         kind, read = type(model).__name__, sources(of_sources)
         if kind != "Seq2Seq":
             return pairs(read, kind == "Classifier")
@@ -204,39 +166,26 @@ def batch_for(sources, pairs):
 
 
 @pytest.fixture
-def take():
+def take(rows_of):
     """A function from a batch and rows to these rows, without more padding than they need."""
 
-    def rows_of(batch, rows):
+    def pick(batch, rows):
         here, lengths = batch.sources, batch.lengths[rows]
-        values, letters, sizes = here.values[rows], here.letters, here.letter_lengths
-        if not values.is_floating_point():
-            longest = max(here.lengths[rows].tolist())
-            values = values[:, :longest]
-            letters, sizes = letters[rows, :longest], sizes[rows, :longest]
-        time = max(lengths.tolist())
-        read = Sources(values, here.lengths[rows], letters, sizes)
-        inputs, targets = batch.inputs[rows, :time], batch.targets[rows, :time]
+        spelt = here.letters is not None  # else it is of vectors
+        read = rows_of(here, rows) if spelt else Sources(here.values[rows], here.lengths[rows])
+        inputs, targets = (each[rows, : max(lengths)] for each in (batch.inputs, batch.targets))
         return PairBatch(read, inputs, targets, lengths, torch.tensor(rows))
 
-    return rows_of
+    return pick
 
 
 @pytest.fixture
-def other_padding():
+def other_padding(other_padding):
     """A function that changes all in a batch of pairs that comes after the end of something."""
 
     def change(batch):
         here = batch.sources
-        if not here.values.is_floating_point():
-            gone, width = ~real(here.lengths, here.values.shape[1]), here.letters.shape[2]
-            unspelt = torch.arange(width) >= here.letter_lengths.unsqueeze(2)
-            here = replace(
-                here,
-                values=here.values.masked_fill(gone, 0),
-                letters=here.letters.masked_fill(unspelt, 1).masked_fill(gone.unsqueeze(2), 2),
-                letter_lengths=here.letter_lengths.masked_fill(gone, width),
-            )
+        here = other_padding(here) if here.letters is not None else here
         gone = ~real(batch.lengths, batch.targets.shape[1])
         inputs, targets = (each.masked_fill(gone, 5) for each in (batch.inputs, batch.targets))
         return replace(batch, sources=here, inputs=inputs, targets=targets)

@@ -67,20 +67,18 @@ class TestModelsOfPairs:
                 together = looked[row, :length, : weights.shape[1]]
                 torch.testing.assert_close(weights, together, **CLOSE)
 
-    def test_padding_does_not_matter_and_learns_nothing(self, pair_model, batch_for, other_padding):
+    def test_padding_does_not_matter_and_all_else_learns(
+        self, pair_model, batch_for, other_padding
+    ):
         batch, found = batch_for(pair_model), []
         for each in (batch, other_padding(batch)):
             found.append([*pair_model.score(each)[:3], *gradients(pair_model, each)])
         torch.testing.assert_close(*found, rtol=0, atol=0)
+        assert all(gradient.any() for gradient in found[0][3:])
         # Nothing but padding has the last word.
         parameters = dict(pair_model.named_parameters())
         table = parameters.get("encoder.vectors.embedding.weight")
         assert table is None or not table.grad[-1].any()
-
-    def test_every_parameter_learns(self, pair_model, batch_for):
-        pair_model.loss(batch_for(pair_model)).total.backward()
-        named = pair_model.named_parameters()
-        assert [name for name, each in named if each.grad is None or not each.grad.any()] == []
 
     def test_each_step_gives_what_is_scored(self, pair_model, batch_for):
         batch = batch_for(pair_model)

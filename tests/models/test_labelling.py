@@ -1,7 +1,6 @@
 """Models that label: what they read of a source, how they are searched, and what they learn."""
 
 import itertools
-import math
 from dataclasses import replace
 from functools import partial
 
@@ -23,10 +22,6 @@ LABELS = 6
 LSTM = {"name": "lstm", "hidden_size": 4}
 
 
-def reader(name, cell=LSTM, **others):
-    return {"name": name, "cell": cell, "embedding": {"size": 3}, **others}
-
-
 @pytest.fixture(params=["classifier", "tagger"])
 def kind(request):
     return request.param
@@ -34,21 +29,32 @@ def kind(request):
 
 @pytest.fixture
 def simple(kind, label_build):
-    return label_build(kind, reader("bidirectional"))
+    return label_build(kind, "bidirectional")
 
 
 @pytest.mark.parametrize("head", ["linear", "adaptive_softmax", "mixture_of_softmaxes"])
 def test_any_head_that_needs_no_table(label_build, kind, head, small, batch_for):
-    model = label_build(kind, reader("recurrent"), head=small(heads, head))
+    model = label_build(kind, "recurrent", head=small(heads, head))
     batch = batch_for(model)
     torch.testing.assert_close(model.loss(batch).total, model.score(batch).nats.sum())
     log_probs, _ = model.step(*model.start(batch.sources)[:3])
     torch.testing.assert_close(log_probs.exp().sum(1), torch.ones(5))
 
 
-def test_a_head_that_shares_a_table_has_none_here(label_build, kind):
-    with pytest.raises(OptionError, match="head 'tied' needs a `table`"):
-        label_build(kind, reader("recurrent"), head="tied")
+@pytest.mark.parametrize(
+    ("kind", "encoder", "options", "message"),
+    [
+        ("classifier", "recurrent", {"head": "tied"}, "head 'tied' needs a `table`"),
+        ("tagger", "recurrent", {"head": "tied"}, "head 'tied' needs a `table`"),
+        ("tagger", "label", {}, "`encoder` must have an output for each token"),
+        ("tagger", "vector", {}, "`encoder` must have an output for each token"),
+        ("classifier", "label", {"pooling": "mean"}, "`pooling` must be last for an encoder witho"),
+        ("classifier", "label", {"pooling": "max"}, "`pooling` must be last for an encoder withou"),
+    ],
+)
+def test_parts_that_do_not_go_together_are_refused(label_build, kind, encoder, options, message):
+    with pytest.raises(OptionError, match=message):
+        label_build(kind, encoder if encoder == "recurrent" else {"name": encoder}, **options)
 
 
 def test_paths_of_a_source_stand_side_by_side(simple, sources):
@@ -73,10 +79,8 @@ def test_after_the_end_it_is_the_same_in_any_batch(simple, take, batch_for):
 
 @pytest.mark.parametrize("where", ["dropout", "input_dropout"])
 def test_dropout_is_in_training_only(label_build, kind, where, batch_for):
-    if where == "dropout":
-        model = label_build(kind, reader("recurrent"), dropout=0.5)
-    else:
-        model = label_build(kind, reader("recurrent", input_dropout=0.5))
+    encoder = {"name": "recurrent", "cell": LSTM, **({where: 0.5} if "input" in where else {})}
+    model = label_build(kind, encoder, **({} if "input" in where else {where: 0.5}))
     batch = batch_for(model)
     for read in (
         lambda: model.loss(batch).total,
@@ -100,7 +104,8 @@ def test_targets_that_do_not_fit_are_wrong_data(simple, kind, sources, pairs):
 def test_a_new_run_tells_each_part_of_its_own_vocabulary(label_build, kind, tmp_path):
     path = tmp_path / "vectors.txt"
     path.write_text("cat 1 2 3\n", encoding="utf-8")
-    encoder = {**reader("recurrent"), "embedding": {"name": "pretrained", "path": str(path)}}
+    embedding = {"name": "pretrained", "path": str(path)}
+    encoder = {"name": "recurrent", "cell": LSTM, "embedding": embedding}
     model = label_build(kind, encoder, head={"name": "linear", "unigram_bias": True})
     words = (*SPECIALS, "a", "b", "c", "d", "cat")
     counts = torch.tensor([0, 0, 0, 0, 3, 1]).numpy()
@@ -113,7 +118,7 @@ def test_a_new_run_tells_each_part_of_its_own_vocabulary(label_build, kind, tmp_
 
 def test_it_learns_its_rows_by_heart(label_build, kind, batch_for):
     cell = {"name": "lstm", "hidden_size": 16}
-    model = label_build(kind, reader("bidirectional", cell)).train()
+    model = label_build(kind, {"name": "bidirectional", "cell": cell}).train()
     batch = batch_for(model, (3, 5, 1, 6, 4))
     optimizer = torch.optim.Adam(model.parameters(), lr=0.03)
     for _ in range(40):
@@ -171,24 +176,13 @@ class TestDecoding:
                 scores = [one.score for one in found[source]]
                 assert scores == pytest.approx(every[:20], abs=1e-5)
 
-    def test_a_beam_over_all_classes_has_each_once(self, label_build, sources):
-        model = label_build("classifier", reader("recurrent"))
-        start = model.start(sources())
-        for source, each in enumerate(Beam(LABELS + 2, LABELS + 2).decode(model, start, Limits(1))):
-            assert sorted(one.tokens for one in each) == [(label,) for label in range(LABELS)]
-            scores = [one.score for one in each]
-            assert scores == sorted(scores, reverse=True)
-            assert sum(map(math.exp, scores)) == pytest.approx(1, abs=1e-5)
-            wanted = start.context[source, 0].sort(descending=True).values.tolist()
-            assert scores == pytest.approx(wanted, abs=1e-6)
-
 
 class TestTagger:
     @pytest.mark.parametrize("name", ["recurrent", "bidirectional"])
     def test_one_way_knows_the_words_up_to_its_own_and_two_ways_all(
         self, label_build, sources, name
     ):
-        model, here = label_build("tagger", reader(name)), sources((4,))
+        model, here = label_build("tagger", name), sources((4,))
         before = model.start(here).context[0, :-1]
         for place in range(4):
             words = here.values.clone()
@@ -198,21 +192,16 @@ class TestTagger:
             assert changed == [name == "bidirectional" or place <= own for own in range(4)]
 
     def test_the_head_reads_the_output_of_each_word(self, label_build, sources):
-        model, here = label_build("tagger", reader("bidirectional")), sources()
+        model, here = label_build("tagger", "bidirectional"), sources()
         wanted = model.head.project(model.encoder(here).memory).log_softmax(2)
         torch.testing.assert_close(model.start(here).context[:, :-1], wanted)
-
-    @pytest.mark.parametrize("encoder", ["label", "vector"])
-    def test_an_encoder_without_outputs_is_refused(self, label_build, encoder):
-        with pytest.raises(OptionError, match="`encoder` must have an output for each token"):
-            label_build("tagger", {"name": encoder})
 
 
 class TestClassifier:
     @pytest.fixture
     def build(self, label_build):
         def make(cell="lstm", **options):
-            encoder = reader("recurrent", {"name": cell, "hidden_size": 5})
+            encoder = {"name": "recurrent", "cell": {"name": cell, "hidden_size": 5}}
             return label_build("classifier", encoder, **options)
 
         return make
@@ -263,12 +252,6 @@ class TestClassifier:
         vectors = Sources(torch.randn(5, 3), torch.ones(5, dtype=torch.long))
         by_vector = label_build("classifier", "vector")
         assert by_vector.score(replace(batch, sources=vectors)).nats.all()
-
-    @pytest.mark.parametrize("pooling", ["mean", "max"])
-    def test_without_outputs_there_is_nothing_to_pool(self, label_build, pooling):
-        message = "`pooling` must be last for an encoder without outputs"
-        with pytest.raises(OptionError, match=message):
-            label_build("classifier", "label", pooling=pooling)
 
     def test_takes_classes_and_partials_as_well_as_parts_of_recipes(self, sources):
         encoder = partial(Recurrent, cell=partial(GRU, hidden_size=4))

@@ -10,7 +10,6 @@ from seqgen.data import Prompts, TokenBatch
 from seqgen.embeddings import PretrainedEmbedding, embeddings
 from seqgen.heads import LinearHead, TiedHead, heads
 from seqgen.models import Generative, LanguageModel, models
-from seqgen.models.base import SCORED_AT_ONCE
 from seqgen.state import leaves, real, reorder
 from seqgen.tokenizers import SPECIALS, Facts
 
@@ -88,31 +87,6 @@ def test_padding_next_to_a_row_does_not_matter(of_each_cell):
     torch.testing.assert_close(*found, rtol=0, atol=0)
 
 
-def test_a_row_has_the_loss_that_it_has_alone(of_each_cell):
-    here = batch(LENGTHS)
-    alone = [
-        of_each_cell.loss(TokenBatch(here.inputs[[row], :length], here.targets[[row], :length]))
-        for row, length in enumerate(LENGTHS.tolist())
-    ]
-    together = of_each_cell.loss(here)
-    torch.testing.assert_close(together.total, sum(each.total for each in alone))
-    nats = of_each_cell.score(here).nats
-    assert not nats[~real(LENGTHS, TIME)].any()
-    torch.testing.assert_close(nats.sum(1), torch.stack([each.total for each in alone]))
-
-
-@pytest.mark.parametrize("time", [0, 1, SCORED_AT_ONCE, SCORED_AT_ONCE + 1, 3 * SCORED_AT_ONCE])
-def test_scores_are_those_of_the_log_probabilities_at_any_length(model, time):
-    here = TokenBatch(tokens(2, time), tokens(2, time).flip(1), torch.tensor([time, time // 2]))
-    score = model.score(here)
-    log_probs = model.head.log_probs(model.cell(model.embedding(here.inputs))[0])
-    mask = real(here.lengths, time)
-    nats = -log_probs.gather(-1, here.targets.unsqueeze(-1)).squeeze(-1)
-    torch.testing.assert_close(score.nats, nats * mask)
-    assert torch.equal(score.predicted, log_probs.argmax(-1) * mask)
-    assert torch.equal(score.correct, (log_probs.argmax(-1) == here.targets) & mask)
-
-
 def test_a_batch_without_targets_has_no_loss(model):
     none = torch.zeros(BATCH, dtype=torch.long)
     loss = model.loss(batch(none))
@@ -167,6 +141,15 @@ def test_prompts_of_different_length_are_as_alone(of_each_cell):
             torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-5)
 
 
+def test_a_row_has_the_loss_that_it_has_alone(of_each_cell):
+    here = batch(LENGTHS)
+    nats = of_each_cell.score(here).nats
+    assert not nats[~real(LENGTHS, TIME)].any()
+    for row, length in enumerate(LENGTHS.tolist()):
+        alone = TokenBatch(here.inputs[[row], :length], here.targets[[row], :length])
+        torch.testing.assert_close(nats[row].sum(), of_each_cell.loss(alone).total)
+
+
 @pytest.mark.parametrize("where", ["dropout", "input_dropout"])
 def test_dropout_is_in_training_only(small, where):
     model = build(small, **{where: 0.5})
@@ -181,13 +164,6 @@ def test_dropout_is_in_training_only(small, where):
         assert not torch.equal(read(), read()), name
         model.eval()
         assert torch.equal(read(), read()), name
-
-
-def test_sizes_flow_from_part_to_part(small):
-    model = build(small, "stack", embedding={"name": "learned", "size": 6})
-    assert model.embedding.output_size == 6
-    assert model.cell.cells[0].native.input_size == 6
-    assert model.head.project.weight.shape == (VOCAB, model.cell.output_size)
 
 
 def test_takes_classes_and_partials_as_well_as_parts_of_recipes():

@@ -2,7 +2,6 @@ import math
 import os
 import subprocess
 import sys
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
@@ -13,48 +12,26 @@ from seqgen.reports.run_files import Candidate, Figures, Result, RunFiles, Sampl
 from seqgen.reports.run_report import DRAWN, PARTS, WORST, align_tokens, first_candidates
 
 ROOT = Path(__file__).parents[2]
-GOLDEN = ROOT / "tests/golden/report"
 NAME = "[/x]\x00\x1b[31m\u202e<script>alert(1)</script>\"'&\r\n\t" + "w" * 300
 NASTY = f"{NAME}\ud800"
 FILES = ("report.html", "loss.png", "loss.pdf")
 
 
-class Page(HTMLParser):
-    """What a page says; its elements nest, its ids are unique, and it needs nothing else."""
+@pytest.fixture
+def read_page(well_made):
+    """A function from a page to its text, its tags and its sections; it needs nothing else."""
 
-    def __init__(self, text):
-        super().__init__()
-        self.open, self.ids, self.links, self.tags, self.sections = [], [], [], set(), []
-        self.text = ""
-        self.feed(text)
-        self.close()
-        assert self.open == []
-        assert len(self.ids) == len(set(self.ids))
-        assert all(link.startswith("#") and link[1:] in self.ids for link in self.links)
-        assert not self.tags & {"script", "link", "img", "iframe", "object"}
-        assert not set(text) & set("\x00\x1b\r\u202e\ud800")
-        self.text = " ".join(self.text.split())
+    def read(html):
+        page = well_made(html)
+        tags = {tag for tag, _ in page.tags}
+        assert all(link.startswith("#") and link[1:] in page.ids for link in page.links)
+        assert not any("src" in attributes for _, attributes in page.tags)
+        assert not tags & {"script", "link", "img", "iframe", "object"}
+        assert not set(html) & set("\x00\x1b\r\u202e\ud800")
+        sections = [attributes["id"] for tag, attributes in page.tags if tag == "section"]
+        return " ".join(page.text.split()), tags, sections
 
-    def handle_starttag(self, tag, attrs):
-        self.handle_startendtag(tag, attrs)
-        self.open += [] if tag in {"meta", "input"} else [tag]
-
-    def handle_startendtag(self, tag, attrs):
-        names = dict(attrs)
-        self.tags.add(tag)
-        self.ids += [names["id"]] if "id" in names else []
-        self.links += [value for name, value in attrs if name in {"href", "src"}]
-        self.sections += [names["id"]] if tag == "section" else []
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.text += data
-
-
-def page_of(folder):
-    return Page(run_page(read_run(folder)))
+    return read
 
 
 def part_of(name, folder):
@@ -94,17 +71,13 @@ PAGES = {
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_a_page_is_as_it_was(write_run, name):
-    """Without the charts, which other releases of matplotlib draw in other words. GOLDEN=write
-    writes the pages anew: read what has changed."""
+def test_a_page_is_as_it_was(write_run, name, golden, read_page):
+    """Without the charts, which other releases of matplotlib draw in other words."""
     page = run_page(read_run(write_run(**PAGES[name])))
-    assert name != "whole" or Page(page).sections == list(PARTS)
+    assert name != "whole" or read_page(page)[2] == list(PARTS)
     before, *rest = page[page.index("<body>") :].split("<svg ")
     body = before + "".join(f"<svg></svg>{each.partition('</svg>')[2]}" for each in rest)
-    golden = GOLDEN / f"{name}.html"
-    if os.environ.get("GOLDEN") == "write":
-        golden.write_text(body, encoding="utf-8")
-    assert body == golden.read_text(encoding="utf-8")
+    golden(f"report/{name}.html", body)
 
 
 def brightness(colour):
@@ -112,14 +85,10 @@ def brightness(colour):
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (400, "dark")])
-def test_the_page_in_a_browser(write_run, browser, width, scheme):
+def test_the_page_in_a_browser(write_run, open_file, width, scheme):
     folder = write_run()
     write_report(folder)
-    viewport = {"width": width, "height": 900}
-    page = browser.new_page(viewport=viewport, color_scheme=scheme, offline=True)
-    said = []
-    page.on("console", lambda message: said.append(message.text))
-    page.goto((folder / "report.html").as_uri())
+    page = open_file(folder / "report.html", width, scheme)
     assert page.evaluate("document.documentElement.scrollWidth") == width
     # The figure of a tile ("28 min 20 s") is one line and fits its tile.
     fits = "all => all.map(b => b.offsetHeight < 30 && b.scrollWidth <= b.offsetWidth)"
@@ -140,12 +109,10 @@ def test_the_page_in_a_browser(write_run, browser, width, scheme):
     assert (contrast if scheme == "light" else -contrast) > 200
     heat = page.locator("#attention td.hit").first
     assert "rgba" in heat.evaluate("cell => getComputedStyle(cell).backgroundImage")
-    assert said == []
-    page.close()
 
 
 @pytest.mark.parametrize("kind", ["exact_match", "accuracy", "tag_accuracy"])
-def test_nothing_in_a_run_can_act_on_its_page(write_run, kind):
+def test_nothing_in_a_run_can_act_on_its_page(write_run, kind, read_page):
     metrics = {NAME: 0.5, "a": math.nan, "b": None}
     scores = {NAME: {"precision": math.inf, "count": None}}
     details = {NAME: {"signature": NASTY, "confusion": {NAME: {NAME: 2, "": 1}}, "classes": scores}}
@@ -173,28 +140,28 @@ def test_nothing_in_a_run_can_act_on_its_page(write_run, kind):
         answers=answers,
         attention=[{"source": [NASTY, "\u202e"], "output": [NASTY], "weights": [[0.5, 0.5]]}],
     )
-    page = page_of(folder)
-    assert set(PARTS) - {"learning", "lengths"} <= set(page.sections)
-    assert page.text.count("\\x1b[31m\\u202e<script>alert(1)</script>") > 20
+    text, _, sections = read_page(run_page(read_run(folder)))
+    assert set(PARTS) - {"learning", "lengths"} <= set(sections)
+    assert text.count("\\x1b[31m\\u202e<script>alert(1)</script>") > 20
 
 
-def test_a_run_that_has_only_begun(tmp_path):
+def test_a_run_that_has_only_begun(tmp_path, read_page):
     write_report(tmp_path)
-    page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
-    assert "Not finished." in page.text
-    assert page.sections == ["curves"]
-    assert "svg" not in page.tags
+    text, tags, sections = read_page((tmp_path / "report.html").read_text(encoding="utf-8"))
+    assert "Not finished." in text
+    assert sections == ["curves"]
+    assert "svg" not in tags
     assert (tmp_path / "loss.png").read_bytes().startswith(b"\x89PNG")
     assert (tmp_path / "loss.pdf").read_bytes().startswith(b"%PDF")
 
 
 @pytest.mark.parametrize("details", [None, 7, [], {"accuracy": None}, {"accuracy": {"classes": 3}}])
-def test_damaged_measurements_leave_a_page(write_run, details):
+def test_damaged_measurements_leave_a_page(write_run, details, read_page):
     part = {"metrics": details, "details": details, "nats_per_token": "x"}
     result = {"valid": part, "test": part, "better": details}
     events = [{"event": "valid", "step": 1, "metrics": details, "criterion": details}]
     folder = write_run(result=result, metrics=events, manifest={"remarks": details})
-    assert "result.json is damaged" in page_of(folder).text
+    assert "result.json is damaged" in read_page(run_page(read_run(folder)))[0]
 
 
 def test_many_validations_are_folded():
@@ -281,13 +248,13 @@ def test_no_confusion_of_what_is_damaged_or_empty(details):
     assert confusion(details) == {}
 
 
-def test_a_huge_attention_map_is_cut_with_a_word(write_run):
+def test_a_huge_attention_map_is_cut_with_a_word(write_run, read_page):
     odd = [" ", "\n", "\u0303", "", "w" * 500, "\u6771\u4eac" * 9]
     shown = {"source": odd + ["a"] * 494, "output": ["b"] * 3, "weights": [[0.5] * 500] * 3}
     html = run_page(read_run(write_run(attention=[shown], metrics="")))
     assert html.count("--w: 0.50") == 3 * 60
     assert "w" * 201 not in html
-    text = Page(html).text
+    text, _, _ = read_page(html)
     assert "The first 60 of 500 tokens of the source." in text
     assert "\u2423\u21b5\u25cc\u0303(empty)" in text
 

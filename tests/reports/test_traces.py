@@ -56,7 +56,7 @@ def path_of(log_probs, **output):
 
 
 def names(cells, kind):
-    return [cell.token.token for cell in cells if cell.kind == kind]
+    return [cell.node.token.token for cell in cells if cell.kind == kind]
 
 
 def having(read, name):
@@ -93,13 +93,15 @@ def test_the_cells_of_a_tree(branching):
     assert names(cells, "ended") == ["</s>"]
     # After a: x at -2.5 in all; after the start: e at -2, while f is too improbable.
     assert names(cells, "dropped") == ["e", "x", "d", "</s>"]
-    assert [cell.column for cell in cells] == [0, 1, 1, 2, 2, 3, 1, 2, 3, 3]
-    assert [cell.total for cell in cells[5:]] == pytest.approx([-0.875, -2, -2.5, -2.75, -2.75])
+    assert [cell.node.depth for cell in cells] == [0, 1, 1, 2, 2, 3, 1, 2, 3, 3]
+    assert [cell.node.total for cell in cells[5:]] == pytest.approx(
+        [-0.875, -2, -2.5, -2.75, -2.75]
+    )
     assert [cell.best for cell in cells if cell.best == 1] == [1] * 4
     assert cells[1].kept == {"b"}
     # In each column: what leads to the output first, what was dropped last.
     assert [cell.row for cell in cells] == [0, 0, 1, 0, 2, 0, 2, 1, 1, 2]
-    assert len({(cell.column, cell.row) for cell in cells}) == len(cells)
+    assert len({(cell.node.depth, cell.row) for cell in cells}) == len(cells)
     assert all(cell.parent_row == cells[cell.parent].row for cell in cells)
 
 
@@ -116,9 +118,9 @@ def test_of_many_paths_those_to_outputs_and_the_last_are_drawn(branching, monkey
 def test_of_a_long_path_the_first_steps_are_drawn(branching, monkeypatch):
     monkeypatch.setattr(traces, "MOST_STEPS", 2)
     cells = Trace(branching).cells
-    assert max(cell.column for cell in cells) == 2
+    assert max(cell.node.depth for cell in cells) == 2
     assert names(cells, "ended") == []
-    assert [cell.token.token for cell in cells if cell.best == 1] == ["<s>", "a", "b"]
+    assert [cell.node.token.token for cell in cells if cell.best == 1] == ["<s>", "a", "b"]
     assert "Not drawn: what comes after step 2." in trace_html(branching)
     branching["left_out"] = 3000
     assert "Not drawn: 3,000 paths that the search followed and what" in trace_html(branching)
@@ -136,18 +138,6 @@ def test_outputs_of_the_same_tokens_share_a_cell(branching):
     [cell] = [cell for cell in Trace(branching).cells if cell.kind == "ended"]
     assert cell.outputs == (1, 2)
     assert 'title="output 1, 2"' in trace_html(branching)
-
-
-def test_a_tree_has_its_output_below(branching, well_made):
-    read = well_made(trace_html(branching))
-    assert len(having(read, "tree")) == 1
-    assert len(having(read, "kept")) == 2 * 4  # each with the line to it
-    won = [each for each in having(read, "won") if "cell" in each["class"]]
-    assert [each["class"].split()[1] for each in won] == ["kept", "kept", "ended"]
-    assert "77.9 % \u22120.75" in read.text  # b, and the path a b
-    assert "3 tokens; log-probability \u22120.88 (41.7 %); ended by the model" in read.text
-    assert "1 below 0.01 %" in read.text
-    assert not having(read, "token")
 
 
 def test_a_search_that_gave_up_nothing_is_its_tokens(one_path, well_made):
@@ -223,6 +213,7 @@ def test_no_text_acts_on_the_page(branching, one_path, place, well_made):
 
 
 def test_the_page(branching, golden, well_made):
+    """It has the tree of a search with its output below, and a search that is its tokens."""
     other = path_of([-0.1, -2.0], text="a\n", last="\n") | {
         "input": "a longer input than a title <has> room for"
     }

@@ -15,6 +15,7 @@ from seqgen.testing import check_tokenizer
 from seqgen.tokenizers import BOS, EOS, SPECIALS, UNK, WholeTokenizer, WordTokenizer, tokenizers
 from seqgen.tokenizers.word import make_splitter, most_frequent
 
+EXACT = [" ", " I", " can", "'", "t", ";", " ", " say", "\n\n", "\t", "this", " (", "yet", ")!"]
 TEXT = "  I can't;  say\n\n\tthis (yet)!"
 KINDS = {"word": WordTokenizer, "whole": WholeTokenizer}
 
@@ -38,25 +39,8 @@ def words_of(made):
     [
         ("whitespace", ["I", "can't;", "say", "this", "(yet)!"]),
         ("basic_english", ["i", "can", "'", "t", "say", "this", "(", "yet", ")", "!"]),
-        (
-            "exact",  # one space before a word is part of it
-            [
-                " ",
-                " I",
-                " can",
-                "'",
-                "t",
-                ";",
-                " ",
-                " say",
-                "\n\n",
-                "\t",
-                "this",
-                " (",
-                "yet",
-                ")!",
-            ],
-        ),
+        # One space before a word is part of it.
+        ("exact", EXACT),
     ],
 )
 def test_a_text_is_split_by_name(name, words):
@@ -75,16 +59,11 @@ def test_exact_loses_nothing(text):
     assert made.decode(made.encode(text)) == text
 
 
-@pytest.mark.parametrize(
-    ("name", "package"),
-    [
-        ("spacy", "spacy"),
-        ("moses", "sacremoses"),
-        ("toktok", "nltk"),
-        ("revtok", "revtok"),
-        ("subword", "revtok"),
-    ],
-)
+PACKAGES = {"spacy": "spacy", "moses": "sacremoses", "toktok": "nltk", "revtok": "revtok"}
+PACKAGES["subword"] = "revtok"
+
+
+@pytest.mark.parametrize(("name", "package"), PACKAGES.items())
 def test_a_missing_package_is_named(name, package, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(ValueError, match=f"`split: {name}` needs the package {package}, which"):

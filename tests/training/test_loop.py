@@ -7,6 +7,7 @@ import os
 import random
 import shutil
 import signal
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
@@ -86,14 +87,14 @@ def resumed(trainer):
 
 
 def stopped_at(stops, make, found):
-    """The outcome of a run that was interrupted after these steps, whose events went to `found`;
-    `make` gives its trainer anew."""
-    for stop in stops:
+    """The outcome of a run that was interrupted after these steps, now by Ctrl-C and now by
+    SIGTERM, whose events went to `found`; `make` gives its trainer anew."""
+    for stop, number in zip(stops, cycle((signal.SIGINT, signal.SIGTERM))):
         trainer = resumed(make())
-        trainer.sinks = [found, signal_at(stop, signal.SIGINT)]
+        trainer.sinks = [found, signal_at(stop, number)]
         with pytest.raises(StoppedError, match=f"stopped at step {stop}") as caught:
             trainer.run()
-        assert caught.value.exit_code == 130
+        assert caught.value.exit_code == 128 + number
     trainer = resumed(make())
     trainer.sinks = [found]
     assert trainer.counters.step == stops[-1]
@@ -165,13 +166,8 @@ class TestAStep:
 
     def test_the_state_is_carried_within_an_epoch_only(self, make_trainer):
         trainer = make_trainer("train.max_steps=null", "train.max_epochs=2", "data.window=64")
-        per_epoch, seen, original = trainer.data.steps_per_epoch, [], trainer.model.loss
-
-        def loss(batch, state=None):
-            seen.append(state is None)
-            return original(batch, state)
-
-        trainer.model.loss = loss
+        per_epoch, seen, loss = trainer.data.steps_per_epoch, [], trainer.model.loss
+        trainer.model.loss = lambda batch, state: seen.append(state is None) or loss(batch, state)
         trainer.run()
         assert per_epoch > 2
         assert seen == ([True] + [False] * (per_epoch - 1)) * 2
@@ -248,15 +244,10 @@ class TestABudget:
         assert events.values("learning_rate")[-1] == pytest.approx(wanted)
 
     @pytest.mark.parametrize(
-        ("limits", "steps"),
-        [
-            (["train.max_epochs=100", "train.max_steps=2"], 2),
-            (["train.max_seconds=1e-9", "train.max_steps=99"], 1),
-            (["train.max_epochs=1e30", "train.max_steps=2"], 2),
-        ],
+        ("limit", "steps"), [("epochs=100", 2), ("seconds=1e-9", 1), ("epochs=1e30", 2)]
     )
-    def test_the_first_that_is_spent_ends_it(self, limits, steps, make_trainer):
-        assert make_trainer(*limits).run().steps == steps
+    def test_the_first_that_is_spent_ends_it(self, limit, steps, make_trainer):
+        assert make_trainer(f"train.max_{limit}", "train.max_steps=2").run().steps == steps
 
 
 class TestValidation:
@@ -428,12 +419,7 @@ class TestDivergence:
         trainer = poison(make_trainer(*options, folder=tmp_path), {9: "inf"})
         with_criteria(trainer, [9, 8, 5, 6, 6, 4, 4])
         first, batch = {}, trainer.data.batch
-
-        def watched(step):
-            first.setdefault(step, weights(trainer))
-            return batch(step)
-
-        trainer.data.batch = watched
+        trainer.data.batch = lambda step: first.setdefault(step, weights(trainer)) and batch(step)
         trainer.sinks = [events := Recorder()]
         with pytest.warns(UserWarning, match="step 9: back to the weights of step 4, and on with"):
             trainer.run()
@@ -534,12 +520,7 @@ class TestAnAverageOfTheWeights:
     def test_it_is_validated_saved_and_left_in_the_model(self, make_trainer, tmp_path):
         trainer = make_trainer(*self.OPTIONS, folder=tmp_path)
         steps, validated, validate = [weights(trainer)], [], trainer.validate
-
-        def watched():
-            validated.append(weights(trainer))
-            return validate()
-
-        trainer.validate = watched
+        trainer.validate = lambda: validated.append(weights(trainer)) or validate()
         trainer.sinks = [lambda event: event["event"] == "train" and steps.append(weights(trainer))]
         trainer.run()
         assert len(steps) == 13
@@ -651,23 +632,14 @@ class TestStopping:
 
     def test_only_the_seed_decides(self, make_trainer, memory_folder):
         """A program may have drawn numbers before, and may have other defaults."""
+        found = []
         for name, seed in (("one", 1), ("again", 1), ("other", 2)):
             folder = memory_folder / name
             make_trainer("model.dropout=0.3", f"seed={seed}", folder=folder).run()
-            random.seed(7)
-            np.random.seed(7)
-            torch.manual_seed(7)
-            torch.rand(3)
-        one, again, other = (contents(memory_folder / name) for name in ("one", "again", "other"))
-        assert one == again != other
-
-    def test_sigterm_ends_it_too(self, make_trainer, memory_folder):
-        sinks = [signal_at(5, signal.SIGTERM)]
-        trainer = make_trainer(EACH_STEP, folder=memory_folder, sinks=sinks)
-        with pytest.raises(StoppedError) as caught:
-            trainer.run()
-        assert caught.value.exit_code == 143
-        assert trainer.checkpoints.find("last").name == "step-00000005"
+            found.append(contents(folder))
+            for draw in (random.seed, np.random.seed, torch.manual_seed, torch.rand):
+                draw(7)
+        assert found[0] == found[1] != found[2]
 
     def test_a_second_signal_ends_it_at_once(self, make_trainer, memory_folder):
         sinks = [signal_at(6, signal.SIGINT, signal.SIGINT)]
