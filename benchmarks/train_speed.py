@@ -19,7 +19,8 @@ import torch
 from torch import Tensor, nn
 
 from seqgen.data import TextSize
-from seqgen.data.text import Epochs, Lanes
+from seqgen.data.batches import Epochs
+from seqgen.data.text import Lanes
 from seqgen.machine import keep_freed_memory
 from seqgen.models import LanguageModel, models
 from seqgen.training import Fit, TrainOptions

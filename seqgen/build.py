@@ -71,47 +71,47 @@ def build_data(recipe: Recipe) -> Data[Any]:
 
 
 def fit_tokenizers(recipe: Recipe, data: Data[Any]) -> dict[str, Tokenizer]:
-    """A tokenizer for each role of the data, fitted on its training texts.
+    """A tokenizer for each field of the data, fitted on its training texts.
 
-    With `share_tokenizer` the roles that the recipe's `tokenizer` is for share one.
+    With `share_tokenizer` the fields that the recipe's `tokenizer` is for share one.
     """
     texts, parts = data.training_texts(), tokenizer_parts(recipe, data)
     fitted: dict[str, Tokenizer] = {}
-    shared = [role for role in data.fields if parts[role] is recipe.tokenizer]
+    shared = [field for field in data.fields if parts[field] is recipe.tokenizer]
     if recipe.share_tokenizer:
         together: Tokenizer = recipe.tokenizer()
-        together.fit(chain.from_iterable(texts[role] for role in shared))
+        together.fit(chain.from_iterable(texts[field] for field in shared))
         fitted = dict.fromkeys(shared, together)
-    for role in data.fields:
-        if role not in fitted:
-            fitted[role] = parts[role]()
-            fitted[role].fit(texts[role])
-    return {role: fitted[role] for role in data.fields}
+    for field in data.fields:
+        if field not in fitted:
+            fitted[field] = parts[field]()
+            fitted[field].fit(texts[field])
+    return {field: fitted[field] for field in data.fields}
 
 
 def restore_tokenizers(recipe: Recipe, data: Data[Any], folder: Path) -> dict[str, Tokenizer]:
     """The tokenizers that a run has saved in `folder`. Raises CheckpointError."""
     restored: dict[str, Tokenizer] = {}
-    for role, part in tokenizer_parts(recipe, data).items():
-        restored[role] = part()
+    for field, part in tokenizer_parts(recipe, data).items():
+        restored[field] = part()
         try:
-            restored[role].load(folder / role)
+            restored[field].load(folder / field)
         except (OSError, ValueError, KeyError) as error:
             reason = f"the tokenizer cannot be loaded: {' '.join(str(error).split())}"
-            raise CheckpointError(f"{folder / role}: {reason}") from None
+            raise CheckpointError(f"{folder / field}: {reason}") from None
     return restored
 
 
 def tokenizer_parts(recipe: Recipe, data: Data[Any]) -> dict[str, Any]:
-    """The tokenizer of each role, unbuilt: the one that the recipe names for the role, else the
+    """The tokenizer of each field, unbuilt: the one that the recipe names for the field, else the
     default of that kind of data, else the recipe's `tokenizer`."""
     named = recipe.tokenizers or {}
-    for role in named:
-        if role not in data.fields:
-            roles = ", ".join(data.fields)
-            raise OptionError(("tokenizers", role), f"this data has no such role ({roles})")
-    usual = {role: registry.check(name) for role, name in data.default_tokenizers.items()}
-    return {role: named.get(role, usual.get(role, recipe.tokenizer)) for role in data.fields}
+    for field in named:
+        if field not in data.fields:
+            fields = ", ".join(data.fields)
+            raise OptionError(("tokenizers", field), f"this data has no such field ({fields})")
+    usual = {field: registry.check(name) for field, name in data.default_tokenizers.items()}
+    return {field: named.get(field, usual.get(field, recipe.tokenizer)) for field in data.fields}
 
 
 def build(

@@ -62,7 +62,7 @@ class Encoder(nn.Module, ABC):
         """Read a batch of sources."""
 
     def initialise(self, facts: Mapping[str, Facts]) -> None:
-        """Start a new run from what is known of each role's vocabulary, `source` and `letters`;
+        """Start a new run from what is known of each field's vocabulary, `source` and `letters`;
         never called on loaded weights."""
 
 

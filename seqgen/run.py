@@ -122,8 +122,8 @@ def run(request: RunRequest, announce: Sink, watch: Sequence[Sink] = ()) -> Path
         else:
             directory.clear()
             directory.write_json(directory.manifest, record)  # first: it says whose the rest is
-            for role, tokenizer in tokenizers.items():
-                tokenizer.save(directory.tokenizer / role)
+            for field, tokenizer in tokenizers.items():
+                tokenizer.save(directory.tokenizer / field)
         write_file(directory.recipe, recipe.text())  # of a resumed run the budget, say, may change
         announce({**record, "resumed_at": trainer.counters.step if resumed else None})
         trained = trainer.counters.step and trainer.finished()

@@ -70,7 +70,9 @@ def manifest(
         "parameters": built.parameters,
         "vocab_size": len(built.tokenizer),
         "tokenizers": fingerprints(built.tokenizers),
-        "tokenizer_files": {role: sorted(each.files()) for role, each in built.tokenizers.items()},
+        "tokenizer_files": {
+            field: sorted(each.files()) for field, each in built.tokenizers.items()
+        },
         "train_tokens": dataset.train.tokens,
         "train_chars": dataset.train.size.chars,
         "longest": dataset.train.longest,
@@ -126,7 +128,7 @@ def check_same(directory: RunDirectory, recipe: Recipe, record: dict[str, Any]) 
 
 def fingerprints(tokenizers: Tokenizers) -> dict[str, str]:
     """What distinguishes the vocabularies of a run from others of the same size."""
-    return {role: tokenizer.fingerprint() for role, tokenizer in tokenizers.items()}
+    return {field: tokenizer.fingerprint() for field, tokenizer in tokenizers.items()}
 
 
 def check_tokenizers(directory: RunDirectory, found: dict[str, str]) -> None:
@@ -163,7 +165,7 @@ _LOCK = ".lock"
 def kind_in_a_run(parts: tuple[str, ...]) -> str | None:
     """What a run writes at `parts`, a path in its folder: a `file`, a `folder`, or None.
 
-    A temporary name counts as the final name of its file. `tokenizer` has a folder for each role,
+    A temporary name counts as the final name of its file. `tokenizer` has a folder for each field,
     with files whose names the tokenizer chooses.
     """
     first, *rest = parts
@@ -205,13 +207,13 @@ class _Entry(NamedTuple):
             return True
         if self.parts[0] != "tokenizer" or len(self.parts) == 1:
             return False
-        role, *names = self.parts[1:]
+        field, *names = self.parts[1:]
         files = record.get("tokenizer_files")
         if not isinstance(
             files, dict
         ):  # of an earlier version, which left no temporary files there
             return any(written_as(name) != name for name in names)
-        own = files.get(role)
+        own = files.get(field)
         return not isinstance(own, list) or any(written_as(name) not in own for name in names)
 
 
@@ -229,7 +231,7 @@ class RunDirectory:
         self.result = folder / "result.json"
         """The final figures."""
         self.tokenizer = folder / "tokenizer"
-        """The fitted vocabularies, a folder for each role."""
+        """The fitted vocabularies, a folder for each field."""
         self.checkpoints = folder / "checkpoints"
         """See `training.checkpoint`."""
 
@@ -304,7 +306,7 @@ class RunDirectory:
     def _check_own(self, entries: list[_Entry]) -> None:
         """Raises CheckpointError if a link (or a pipe, ...) has the name of a file of the run."""
         for parts, kind, wanted in entries:
-            # A role of the tokenizer may have any name, so nothing can be said of files there.
+            # A field of the tokenizer may have any name, so nothing can be said of files there.
             if wanted and kind != wanted and (len(parts) == 1 or kind in ("link", "other")):
                 path = self.folder.joinpath(*parts)
                 what = {"link": "a link", "other": "not a regular file"}.get(kind, f"a {kind}")

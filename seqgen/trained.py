@@ -295,9 +295,12 @@ def load_auxiliary_runs(built: Built, given: Sequence[str | Path] = ()) -> Load:
         with torch.random.fork_rng(range(torch.cuda.device_count())):
             other = TrainedRun.load(folder, str(built.device), plugins=given).built
         torch.set_num_threads(threads)
-        roles = built.tokenizers.keys() & other.tokenizers.keys()
+        fields = built.tokenizers.keys() & other.tokenizers.keys()
         vocabulary, its_vocabulary = (
-            [each.tokenizer.fingerprint(), *(each.tokenizers[role].fingerprint() for role in roles)]
+            [
+                each.tokenizer.fingerprint(),
+                *(each.tokenizers[field].fingerprint() for field in fields),
+            ]
             for each in (built, other)
         )
         if its_vocabulary != vocabulary:

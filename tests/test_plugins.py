@@ -406,9 +406,9 @@ for name in data.names():
     size = {"text": 285, "lines": 270, "vectors": 270}.get(name)
     cut = {**pieces, "vocab_size": size} if size else "char"
     usual = made.default_tokenizers
-    fitted = {role: tokenizers.build(usual.get(role, cut)) for role in made.fields}
-    for role, each in fitted.items():
-        each.fit(made.training_texts()[role])
+    fitted = {field: tokenizers.build(usual.get(field, cut)) for field in made.fields}
+    for field, each in fitted.items():
+        each.fit(made.training_texts()[field])
     train = made.encode(fitted).train
     steps = [0, 1, train.steps_per_epoch, 2 * train.steps_per_epoch + 1]
     note("data", name, *(train.batch(step) for step in steps))

@@ -47,7 +47,6 @@ class TextSize:
 
     @classmethod
     def of(cls, texts: Sequence[str]) -> TextSize:
-        """That of some texts together."""
         return cls(sum(map(len, texts)), sum(len(text.encode()) for text in texts))
 
 
@@ -77,7 +76,6 @@ class Renamed:
         setattr(instance, self.now, value)
 
     def warn(self, owner: type) -> None:
-        """Say what the attribute is called now."""
         message = f"{owner.__name__}.{self.name} is now called {self.now}"
         warnings.warn(message, DeprecationWarning, stacklevel=3)
 
@@ -235,7 +233,6 @@ class Data(ABC, Generic[B]):
         return ()
 
     def encode(self, tokenizers: Tokenizers) -> Dataset[B]:
-        """All parts. Raises DataError."""
         valid, test = self.held_out("valid", tokenizers), self.held_out("test", tokenizers)
         return Dataset(self.training(tokenizers), valid, test)
 

@@ -6,7 +6,7 @@ from abc import ABC
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import chain, compress
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from seqgen.data.base import Batch, Example, Renamed, Split, TextSize, Training, Visit
-from seqgen.state import State
+from seqgen.state import State, real
 from seqgen.tokenizers import BOS, EOS, PAD, UNK
 from seqgen.tokenizers.base import Counts, count_ids
 
@@ -23,9 +23,8 @@ Rows = NDArray[np.int64]
 Columns = Mapping[str, Sequence[Any]]
 """Rows as tensors, by what they are of: those of each field, and what batches need besides."""
 
-_END = torch.tensor([EOS])
-
 T = TypeVar("T", bound="_OnDevice")
+E = TypeVar("E")
 B = TypeVar("B", bound=Batch)
 R = TypeVar("R")
 
@@ -43,16 +42,15 @@ def padded(rows: Sequence[Tensor], least: int = 0) -> tuple[Tensor, Tensor]:
 
 def append_eos(tokens: Tensor) -> Tensor:
     """`tokens: [time]` with EOS behind."""
-    return torch.cat([tokens, _END])
+    return torch.cat([tokens, tokens.new_tensor([EOS])])
 
 
 def shift_right(rows: Sequence[Tensor]) -> Tensor:
     """What is read to predict `rows`: BOS, then each row without its last token, `[batch, time]`,
     padded like the rows themselves."""
     targets, lengths = padded(rows)
-    real = torch.arange(targets.shape[1]) < lengths.unsqueeze(1)
     before = torch.cat([torch.full_like(targets[:, :1], BOS), targets[:, :-1]], dim=1)
-    return before.masked_fill(~real, PAD)
+    return before.masked_fill(~real(lengths, targets.shape[1]), PAD)
 
 
 def _takes_numbers(kind: type[T]) -> type[T]:
@@ -105,7 +103,6 @@ class TokenBatch(_OnDevice):
 
     @property
     def tokens(self) -> int:
-        """The number of real targets."""
         return self.targets.numel() if self.lengths is None else int(self.lengths.sum())
 
 
@@ -150,14 +147,10 @@ class PairBatch(_OnDevice):
 
     numbers = Renamed("row_ids")
 
-    @property
-    def continues(self) -> bool:
-        """Never: each row is a whole."""
-        return False
+    continues: ClassVar[bool] = False  # each row is a whole
 
     @property
     def tokens(self) -> int:
-        """The number of real targets."""
         return int(self.lengths.sum())
 
 
@@ -223,8 +216,8 @@ def _fitting(lengths: Rows, begin: int, batch_tokens: int) -> int:
     """How many rows from `begin` on have, padded, at most so many tokens; 1 at least."""
     most = batch_tokens // max(1, int(lengths[begin].sum())) + 1
     longest = np.maximum.accumulate(lengths[begin : begin + most]).sum(axis=1)
-    padded = longest * np.arange(1, len(longest) + 1)
-    return max(1, int(np.searchsorted(padded, batch_tokens, side="right")))
+    sizes = longest * np.arange(1, len(longest) + 1)
+    return max(1, int(np.searchsorted(sizes, batch_tokens, side="right")))
 
 
 @dataclass(frozen=True)
@@ -243,11 +236,8 @@ class EncodedRows(Generic[B]):
     output_field: str
 
     def batch(self, places: Sequence[int]) -> B:
-        """The batch of some rows."""
-        columns = {
-            name: [column[place] for place in places] for name, column in self.columns.items()
-        }
-        return self.collate(columns, torch.tensor(places, dtype=torch.long))
+        rows = {name: [column[place] for place in places] for name, column in self.columns.items()}
+        return self.collate(rows, torch.tensor(places, dtype=torch.long))
 
     def only(self, kept: Sequence[bool]) -> EncodedRows[B]:
         """The rows where `kept` is true."""
@@ -255,7 +245,6 @@ class EncodedRows(Generic[B]):
         return replace(self, columns=columns, lengths=[*compress(self.lengths, kept)])
 
     def targets(self) -> Sequence[Tensor]:
-        """What is predicted of each row."""
         return self.columns[self.output_field]
 
     def counts(self) -> dict[str, Counts]:
@@ -268,12 +257,28 @@ class EncodedRows(Generic[B]):
         return found
 
 
+class Epochs(Generic[E]):
+    """What each epoch of training reads: `draw(epoch)`, a function of the epoch alone (see
+    `Tokenizer.sample`), or `first` if there is no `draw`. Only the epoch that is read is kept."""
+
+    def __init__(self, first: E, draw: Callable[[int], E] | None = None) -> None:
+        self.first = first
+        self._draw = draw
+        self._latest = (0, first)
+
+    def read(self, epoch: int) -> E:
+        if self._draw is None or epoch == 0:
+            return self.first
+        if self._latest[0] != epoch:
+            self._latest = (epoch, self._draw(epoch))
+        return self._latest[1]
+
+
 class RowTraining(Training[B]):
     """The batches of `buckets`, made of `rows`; `size` is that of their target texts.
 
-    `draw(epoch)` gives an epoch its own tokens for the same rows, a function of the epoch alone
-    (see `Tokenizer.sample`); without it all epochs read `rows`. Batches keep to the lengths of
-    `rows`. Only the epoch that is read is kept.
+    `draw(epoch)` may give an epoch its own tokens for the same rows; batches keep to the lengths
+    of `rows`.
     """
 
     def __init__(
@@ -287,20 +292,15 @@ class RowTraining(Training[B]):
         self.size = size
         self.steps_per_epoch = buckets.steps_per_epoch
         self.longest = max(first for first, *_ in rows.lengths)
-        self._first, self._latest = rows, (0, rows)
+        self._epochs = Epochs(rows, draw)
         self._buckets = buckets
-        self._draw = draw
 
     def batch(self, step: int) -> B:
-        epoch, rows = step // self.steps_per_epoch, self._first
-        if self._draw is not None and epoch > 0:
-            if self._latest[0] != epoch:
-                self._latest = (epoch, self._draw(epoch))
-            rows = self._latest[1]
+        rows = self._epochs.read(step // self.steps_per_epoch)
         return rows.batch(self._buckets.rows(step).tolist())
 
     def counts(self) -> dict[str, Counts]:
-        return self._first.counts()
+        return self._epochs.first.counts()
 
 
 class RowSplit(Split[B]):

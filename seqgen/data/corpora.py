@@ -98,15 +98,12 @@ class TinyShakespeare(Corpus):
 
     def fetch(self, on_progress: Callable[[int, int], None] | None = None) -> None:
         if not self.ready():
-            fetch(self.url, self.sha256, self.size, self._path, on_progress)
-
-    @property
-    def _path(self) -> Path:
-        return cache_folder() / "tiny_shakespeare.txt"
+            path = cache_folder() / "tiny_shakespeare.txt"
+            fetch(self.url, self.sha256, self.size, path, on_progress)
 
     def _checked(self) -> Path:
         """Where the text is. Raises DataError if it is not there, or is another one."""
-        path, get = self._path, f"seqgen data get {self.name}"
+        path, get = cache_folder() / "tiny_shakespeare.txt", f"seqgen data get {self.name}"
         if not path.exists():
             missing = f"is not here yet: {get} (or give a local file: data.path=FILE)"
             raise DataError(f"corpus '{self.name}' {missing}")
@@ -197,51 +194,29 @@ _TWENTIES = ["twentieth", *(f"twenty-{each}" for each in _ONES)]
 ORDINALS = [*_ONES, *_TEENS, *_TWENTIES, "thirtieth", "thirty-first"]
 
 # In these, `nth` is 3rd or third, `month` a name or an abbreviation.
-_BEGIN_WITH_DAY_OR_MONTH = (
-    "{day} {month} {year}",
-    "{day} {month}, {year}",
-    "{nth} {month} {year}",
-    "{nth} {month}, {year}",
-    "{nth} of {month} {year}",
-    "{nth} of {month}, {year}",
-    "the {nth} of {month} {year}",
-    "the {nth} of {month}, {year}",
+_BEGIN_WITH_DAY_OR_MONTH = [
+    *("{day} {month} {year}", "{day} {month}, {year}"),
+    *("{nth} {month} {year}", "{nth} {month}, {year}"),
+    *("{nth} of {month} {year}", "{nth} of {month}, {year}"),
+    *("the {nth} of {month} {year}", "the {nth} of {month}, {year}"),
     "the {nth} day of {month} {year}",
-    "{month} {day} {year}",
-    "{month} {day}, {year}",
-    "{month} {nth} {year}",
-    "{month} {nth}, {year}",
-    "{month} the {nth} {year}",
-    "{month} the {nth}, {year}",
-)
-_OTHERS = (
-    "{year} {month} {day}",
-    "{year}, {month} {day}",
-    "{year}, {month} {nth}",
-    "{year}, {month} the {nth}",
-    "{day}-{short}-{year}",
-    "{year}-{short}-{day}",
-    "{d}/{m}/{year}",
-    "{d:02}/{m:02}/{year}",
-    "{d}.{m}.{year}",
-    "{d:02}.{m:02}.{year}",
-    "{d:02}-{m:02}-{year}",
-    "{year}-{m:02}-{d:02}",
-    "{year}/{m:02}/{d:02}",
-    "{year}/{m}/{d}",
-    "{year}.{m:02}.{d:02}",
-    "{year}{m:02}{d:02}",
-)
+    *("{month} {day} {year}", "{month} {day}, {year}"),
+    *("{month} {nth} {year}", "{month} {nth}, {year}"),
+    *("{month} the {nth} {year}", "{month} the {nth}, {year}"),
+]
+_OTHERS = [
+    *("{year} {month} {day}", "{year}, {month} {day}"),
+    *("{year}, {month} {nth}", "{year}, {month} the {nth}"),
+    *("{day}-{short}-{year}", "{year}-{short}-{day}"),
+    *("{d}/{m}/{year}", "{d:02}/{m:02}/{year}", "{d}.{m}.{year}", "{d:02}.{m:02}.{year}"),
+    *("{d:02}-{m:02}-{year}", "{year}-{m:02}-{d:02}", "{year}/{m:02}/{d:02}"),
+    *("{year}/{m}/{d}", "{year}.{m:02}.{d:02}", "{year}{m:02}{d:02}"),
+]
 _FORMS = _BEGIN_WITH_DAY_OR_MONTH * 2 + _OTHERS  # so that words come more often than numbers
 _WITH_WEEKDAY = (
-    "{0}",
-    "{0}",
-    "{weekday} {0}",
-    "{weekday}, {0}",
-    "{weekday:.3} {0}",
-    "{weekday:.3}, {0}",
-    "{0} ({weekday})",
-    "{0}, a {weekday}",
+    *("{0}", "{0}"),
+    *("{weekday} {0}", "{weekday}, {0}", "{weekday:.3} {0}", "{weekday:.3}, {0}"),
+    *("{0} ({weekday})", "{0}, a {weekday}"),
 )
 _CASES: tuple[Callable[[str], str], ...] = (str, str, str.lower, str.upper)
 
@@ -280,14 +255,11 @@ class Dates(Corpus):
                 yield source, day.isoformat()
 
 
-class _Draw:
+class _Draw(random.Random):
     """Random choices by `random()` alone: no other method is promised to stay what it is."""
 
-    def __init__(self, seed: int) -> None:
-        self._random = random.Random(seed)
-
     def below(self, end: int) -> int:
-        return int(self._random.random() * end)
+        return int(self.random() * end)
 
     def of(self, choices: Sequence[T]) -> T:
         return choices[self.below(len(choices))]

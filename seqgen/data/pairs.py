@@ -102,12 +102,11 @@ class PairedRows(RowData[PairRow, PairBatch], ABC):
         self.fields = ("source", *middle, "target")
 
     @abstractmethod
-    def target_tokens(self, text: str, tokenizers: Tokenizers, seed: int | None = None) -> Tensor:
-        """What is predicted for a target text, cut by a `seed` if there is one. Raises
-        ValueError."""
+    def target_tokens(self, text: str, tokenizers: Tokenizers, seed: int | None) -> Tensor:
+        """What is predicted for a target, cut by a `seed` if there is one. Raises ValueError."""
 
     def unknown_targets(self, rows: Sequence[PairRow]) -> str:
-        """What a remark says of held-out rows whose target has unknown tokens."""
+        """What a remark says of held-out rows whose target is unknown."""
         return "with unknown tokens in the target"
 
     def parse(self, files: NamedFiles, empty: Empty) -> tuple[list[PairRow], Iterable[str]]:
@@ -120,8 +119,9 @@ class PairedRows(RowData[PairRow, PairBatch], ABC):
             row = dict(zip(self._layout.read, texts, strict=True))
             source, features = row["source"], row.get("features", "")
             given = f"{source}\t{features}" if features else source
-            source, target = self._changed(source), changed(row["target"], self.target_changes)
-            rows.append(PairRow(line, given, source, features, target))
+            read = changed(source, self.source_changes)
+            target = changed(row["target"], self.target_changes)
+            rows.append(PairRow(line, given, read, features, target))
         kept, remark = without_empty(rows, ", ".join(name for _, name in files), empty)
         return kept, filter(None, [note, remark])
 
@@ -199,24 +199,18 @@ class PairedRows(RowData[PairRow, PairBatch], ABC):
         source, features = self._split_source(prompt)
         before = self._encode_features(features, tokenizers).tolist()
         shown = [tokenizers["features"].shown(token) for token in before]
-        return shown + pieces_of(source, tokenizers["source"])
+        return [*shown, *pieces_of(source, tokenizers["source"])]
 
     def unknown(self, prompt: str, tokenizers: Tokenizers) -> list[str]:
         """Of features and text."""
         source, features = self._split_source(prompt)
-        found = [
-            piece
-            for name in self._split_features(features)
-            for piece in unknown_pieces(name, tokenizers["features"])
-        ]
-        return found + unknown_pieces(source, tokenizers["source"])
+        names = self._split_features(features)
+        found = (unknown_pieces(name, tokenizers["features"]) for name in names)
+        return [*chain.from_iterable(found), *unknown_pieces(source, tokenizers["source"])]
 
     def sizes(self, tokenizers: Tokenizers) -> dict[str, Any]:
         read = sum(len(tokenizers[field]) for field in self.fields if field != "target")
         return {**super().sizes(tokenizers), "source": {"vocab_size": read}}
-
-    def _changed(self, source: str) -> str:
-        return changed(source, self.source_changes)
 
     def _encode_features(self, features: str, tokenizers: Tokenizers) -> Tensor:
         names = self._split_features(features)
@@ -242,7 +236,7 @@ class PairedRows(RowData[PairRow, PairBatch], ABC):
             wanted = wanted if self._has_features else "a source"
             tabs = f"{len(rest)} tab{'s' if len(rest) > 1 else ''}"
             raise ValueError(f"`text` must be {wanted}, but has {tabs} in it")
-        return self._changed(source), rest[0] if rest else ""
+        return changed(source, self.source_changes), rest[0] if rest else ""
 
 
 def _joined(features: Tensor, text: Tensor, tokenizers: Tokenizers) -> Tensor:
@@ -284,7 +278,7 @@ class PairsData(PairedRows):
     default_tokenizers = MappingProxyType({"features": "whole"})
     ends = True
 
-    def target_tokens(self, text: str, tokenizers: Tokenizers, seed: int | None = None) -> Tensor:
+    def target_tokens(self, text: str, tokenizers: Tokenizers, seed: int | None) -> Tensor:
         return append_eos(cut(tokenizers["target"], text, seed))
 
     def limits(self) -> Mapping[str, int | None]:
@@ -304,8 +298,7 @@ class LabelledData(PairedRows):
     default_tokenizers = MappingProxyType({"features": "whole", "target": "whole"})
     ends = False
 
-    def target_tokens(self, text: str, tokenizers: Tokenizers, seed: int | None = None) -> Tensor:
-        """The one token of a class. Raises ValueError if its tokenizer makes none or several."""
+    def target_tokens(self, text: str, tokenizers: Tokenizers, seed: int | None) -> Tensor:
         tokens = torch.from_numpy(tokenizers["target"].encode(text))
         if len(tokens) != 1:
             raise ValueError(f"a class must be one token, but {text!r} is {len(tokens)}")

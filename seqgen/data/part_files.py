@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from glob import glob
 from pathlib import Path
-from types import MappingProxyType
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
@@ -23,12 +22,7 @@ SplitName = Literal["valid", "test"]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Shares = tuple[Fraction, Fraction, Fraction]
 PART_NAMES: tuple[PartName, ...] = ("train", "valid", "test")
-TEXT_FILES: Mapping[PartName, str] = MappingProxyType(
-    {"train": "train.txt", "valid": "dev.txt", "test": "test.txt"}
-)
-TABLE_FILES: Mapping[PartName, str] = MappingProxyType(
-    {"train": "train.tsv", "valid": "dev.tsv", "test": "test.tsv"}
-)
+TEXT_FILES = ("train.txt", "dev.txt", "test.txt")
 
 
 @dataclass(eq=False)
@@ -54,7 +48,7 @@ class PartFiles(ABC):  # noqa: B024
 
     contents: ClassVar[str] = "rows come"
     """What comes from the files, for messages."""
-    usual_files: ClassVar[Mapping[PartName, str]] = TABLE_FILES
+    usual_files: ClassVar[tuple[str, str, str]] = ("train.tsv", "dev.tsv", "test.tsv")
 
     def __post_init__(self) -> None:
         if self.corpus is None and self.path is None and self.train is None:
@@ -70,6 +64,7 @@ class PartFiles(ABC):  # noqa: B024
         self._hashes: dict[str, str] = {}
         self._texts: dict[str, str] = {}  # the hash of each file's text, however it is packed
         self._replaced: dict[str, int] = {}
+        self._remarks: dict[str, None] = {}  # a set in the order of what was read
 
     def read(self, path: Path) -> tuple[TextFile, str]:
         """A file, and what messages call it; its hash is kept. Raises DataError."""
@@ -83,12 +78,16 @@ class PartFiles(ABC):  # noqa: B024
         assert self._corpus is not None
         return [self._kept(self._corpus.read(), self._corpus.name)]
 
+    def remarks(self) -> tuple[str, ...]:
+        return (*self.file_remarks(), *self._remarks)
+
     def file_remarks(self) -> list[str]:
         """Remarks on files that are missing or in two parts, and on replaced faults."""
-        files, missing = self.files, []
-        if files is not None and self.path is not None and self.path.is_dir():
-            missing = [self.path / self.usual_files[n] for n in PART_NAMES if not files[n]]
-        remarks = [f"{path}: not there, so there is no such part" for path in missing]
+        remarks = []
+        if self.files is not None and self.path is not None:
+            for usual, paths in zip(self.usual_files, self.files.values(), strict=True):
+                if not paths:
+                    remarks.append(f"{self.path / usual}: not there, so there is no such part")
         for name, part, other in self.copies():
             remarks.append(f"{name}: of the {part} part, the same as {other}")
         for name, count in self._replaced.items():
@@ -111,44 +110,29 @@ class PartFiles(ABC):  # noqa: B024
     @cached_property
     def files(self) -> dict[PartName, tuple[Path, ...]] | None:
         """The files of each part; None if one text is divided. Raises DataError."""
-        named = {"train": self.train, "valid": self.valid, "test": self.test}
-        given = {name: _several(named[name]) for name in PART_NAMES}
-        if self.path is None:
-            if self.train is None:
-                return None
-            return {n: tuple(f for each in given[n] for f in _expanded(each)) for n in PART_NAMES}
-        if not self.path.is_dir():
-            if any(given.values()):
+        given = (self.train, self.valid, self.test)
+        if self.path is None and self.train is None:
+            return None
+        if self.path is not None and not self.path.is_dir():
+            if any(given):
                 what = "no directory, in which `train`, `valid` and `test` would be files"
                 raise DataError(f"{self.path}: {what}")
             return None
-        usual = {name: self._usual_file(name) for name in PART_NAMES if not given[name]}
-        if not given["train"] and not usual["train"]:
-            name = self.usual_files["train"]
-            raise DataError(f"{self.path}: has no {name}; data.train=NAME says what is read")
-        return {
-            name: tuple(f for each in given[name] for f in _expanded(self.path / each))
-            or usual[name]
-            for name in PART_NAMES
-        }
+        found: dict[PartName, tuple[Path, ...]] = {}
+        for part, usual, paths in zip(PART_NAMES, self.usual_files, given, strict=True):
+            if paths or self.path is None:
+                several = (paths,) if isinstance(paths, Path) else paths or ()
+                places = [self.path / each if self.path else each for each in several]
+                found[part] = tuple(file for place in places for file in _expanded(place))
+            else:
+                found[part] = _usual_file(self.path, part, Path(usual))
+        if self.path is not None and not found["train"]:
+            usual = self.usual_files[0]
+            raise DataError(f"{self.path}: has no {usual}; data.train=NAME says what is read")
+        return found
 
-    def _usual_file(self, part: PartName) -> tuple[Path, ...]:
-        """The file of a part in the directory, if any. Raises DataError if several may be meant."""
-        assert self.path is not None
-        usual = Path(self.usual_files[part])
-        stems = ("dev", "valid") if part == "valid" else (usual.stem,)
-        suffixes = (usual.suffix, ".csv", ".jsonl") if usual.suffix == ".tsv" else (usual.suffix,)
-        found = [
-            path
-            for stem in stems
-            for suffix in suffixes
-            for packed in ("", *PACKED_SUFFIXES)
-            if (path := self.path / f"{stem}{suffix}{packed}").exists()
-        ]
-        if len(found) > 1:
-            names = " and ".join(path.name for path in found[:2])
-            raise DataError(f"{self.path}: has {names}; data.{part}=NAME says which is read")
-        return tuple(found)
+    def _remark(self, *remarks: str) -> None:
+        self._remarks |= dict.fromkeys(remarks)
 
     def _kept(self, file: TextFile, name: str) -> tuple[TextFile, str]:
         self._hashes[name] = file.sha256
@@ -157,10 +141,21 @@ class PartFiles(ABC):  # noqa: B024
         return file, name
 
 
-def _several(paths: Path | tuple[Path, ...] | None) -> tuple[Path, ...]:
-    if paths is None:
-        return ()
-    return paths if isinstance(paths, tuple) else (paths,)
+def _usual_file(folder: Path, part: PartName, usual: Path) -> tuple[Path, ...]:
+    """The file of a part in a directory, if any. Raises DataError if several may be meant."""
+    stems = ("dev", "valid") if part == "valid" else (usual.stem,)
+    suffixes = (usual.suffix, ".csv", ".jsonl") if usual.suffix == ".tsv" else (usual.suffix,)
+    names = (
+        f"{stem}{suffix}{packed}"
+        for stem in stems
+        for suffix in suffixes
+        for packed in ("", *PACKED_SUFFIXES)
+    )
+    found = [path for name in names if (path := folder / name).exists()]
+    if len(found) > 1:
+        several = " and ".join(path.name for path in found[:2])
+        raise DataError(f"{folder}: has {several}; data.{part}=NAME says which is read")
+    return tuple(found)
 
 
 def _packed(path: Path) -> Path:

@@ -105,7 +105,19 @@ class PythonLibrary(Corpus):
 
     @cached_property
     def _modules(self) -> list[Path]:
-        return list(_modules_below(Path(sysconfig.get_path("stdlib"))))
+        """The public modules of the library in the order of their names."""
+        library, found = Path(sysconfig.get_path("stdlib")), []
+        for name in sorted(sys.stdlib_module_names - _LEFT_OUT):
+            module, package = library / f"{name}.py", library / name
+            if name.startswith("_"):
+                continue
+            if module.is_file():
+                found.append(module)
+            elif package.is_dir():
+                below = (path.relative_to(package) for path in package.rglob("*.py"))
+                paths = sorted(below, key=lambda path: path.parts)
+                found += [package / path for path in paths if not _LEFT_OUT & set(path.parts)]
+        return found
 
 
 def docstrings(path: Path) -> Iterator[str]:
@@ -131,21 +143,6 @@ def _documented(
     for child in ast.iter_child_nodes(tree):
         if isinstance(child, ast.stmt | ast.ExceptHandler):
             yield from _documented(child)
-
-
-def _modules_below(library: Path) -> Iterator[Path]:
-    """The public modules of the library in the order of their names."""
-    for name in sorted(sys.stdlib_module_names - _LEFT_OUT):
-        if name.startswith("_"):
-            continue
-        module, package = library / f"{name}.py", library / name
-        if module.is_file():
-            yield module
-        elif package.is_dir():
-            paths = (path.relative_to(package) for path in package.rglob("*.py"))
-            for path in sorted(paths, key=lambda path: path.parts):
-                if not _LEFT_OUT & set(path.parts):
-                    yield package / path
 
 
 CASES: Mapping[str, Callable[[str], str]] = {

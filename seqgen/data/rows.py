@@ -9,8 +9,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
-from functools import cached_property
 from math import inf
+from pathlib import Path
 from typing import ClassVar, Generic, Protocol, TypeVar
 
 import numpy as np
@@ -82,7 +82,6 @@ class RowData(PartFiles, Data[B], ABC, Generic[T, B]):
         super().__post_init__()
         self._parts: dict[PartName, Part[T] | None] = {}
         self._empty: dict[PartName, str] = {}
-        self._remarks: dict[str, None] = {}  # a set in the order of what was read
 
     # What a kind says.
 
@@ -171,7 +170,7 @@ class RowData(PartFiles, Data[B], ABC, Generic[T, B]):
         if part is None:
             return None
         rows = self._encoded(part, tokenizers)
-        self._remarks |= dict.fromkeys(self.unknown_remarks(name, part, rows.columns))
+        self._remark(*self.unknown_remarks(name, part, rows.columns))
         return self._split(part, rows)
 
     def parse_rows(self, file: TextFile, name: str, tokenizers: Tokenizers) -> RowSplit[B]:
@@ -184,27 +183,28 @@ class RowData(PartFiles, Data[B], ABC, Generic[T, B]):
             self.part(name)
         return dict(self._hashes)
 
-    def remarks(self) -> tuple[str, ...]:
-        return (*self.file_remarks(), *self._remarks)
-
     def file_remarks(self) -> list[str]:
         """Also on held-out parts that are empty, and on rows that training has, too."""
-        remarks = super().file_remarks()
-        for name, where in self._empty.items():
-            remarks.append(f"{where}: no rows for the {name} part, so there is none")
-        return [*remarks, *self._shared()]
+        empty = (
+            f"{where}: no rows for the {name} part, so there is none"
+            for name, where in self._empty.items()
+        )
+        return [*super().file_remarks(), *empty, *self._shared()]
 
     def part(self, name: PartName) -> Part[T] | None:
         """The rows of a part; None if there are none. Raises DataError."""
         if name not in self._parts:
-            self._parts[name] = self._divided[name] if self.files is None else self._read(name)
+            if self.files is None:
+                self._parts = self._divided()
+            else:
+                self._parts[name] = self._read(name, self.files[name])
         return self._parts[name]
 
     @property
     def training_part(self) -> Part[T]:
         """The training rows, without which there is no data. Raises DataError."""
         part = self.part("train")
-        assert part is not None
+        assert part is not None  # reading it would have raised
         return part
 
     def seeded(
@@ -258,8 +258,7 @@ class RowData(PartFiles, Data[B], ABC, Generic[T, B]):
             raise DataError(f"{part.name}: all {len(fits)} training {self.noun} are {longer}")
         lines = [row.line for row, fit in zip(part.rows, fits, strict=True) if not fit]
         found = f"{len(lines)} of {len(fits)} {self.noun} are {longer}"
-        remark = f"{part.name}: {found} and left out of training ({some_lines(lines)})"
-        self._remarks[remark] = None
+        self._remark(f"{part.name}: {found} and left out of training ({some_lines(lines)})")
         kept = [row for row, fit in zip(part.rows, fits, strict=True) if fit]
         return encoded.only(fits), kept
 
@@ -277,41 +276,35 @@ class RowData(PartFiles, Data[B], ABC, Generic[T, B]):
                 both = f"{len(own & known)} of {len(own)} different {self.asked} are in training"
                 yield f"{part.name}: of the {name} part, {both}, too"
 
-    @cached_property
     def _divided(self) -> dict[PartName, Part[T] | None]:
-        """The parts of the one text."""
-        [(file, name), *more] = self.read_undivided()
-        if more:
-            raise DataError(f"{self.path}: fits {1 + len(more)} files, but rows come from one")
-        rows = self._parsed([(file, name)])
-        parts = divided(rows, self.split, self.split_seed, self.identity)
+        files = self.read_undivided()
+        if len(files) > 1:
+            raise DataError(f"{self.path}: fits {len(files)} files, but rows come from one")
+        whole = self._parsed(files)
+        parts = divided(whole.rows, self.split, self.split_seed, self.identity)
         if not parts[0]:
-            count, shares = len(set(map(self.identity, rows))), list(self.split)
+            count, shares = len(set(map(self.identity, whole.rows))), list(self.split)
             found = f"{count} different row{'s' if count > 1 else ''}"
-            raise DataError(f"{name}: {found} and the split {shares} leave none for training")
-        found_parts: dict[PartName, Part[T] | None] = {}
-        for part, own, share in zip(PART_NAMES, parts, self.split, strict=True):
-            found_parts[part] = Part(name, own) if own else None
-            if share and not own:
-                self._empty[part] = name
-        return found_parts
+            raise DataError(f"{whole.name}: {found} and the split {shares} leave none for training")
+        for name, rows, share in zip(PART_NAMES, parts, self.split, strict=True):
+            if share and not rows:
+                self._empty[name] = whole.name
+        made = (Part(whole.name, rows) if rows else None for rows in parts)
+        return dict(zip(PART_NAMES, made, strict=True))
 
-    def _read(self, name: PartName) -> Part[T] | None:
-        """The rows of the files of a part."""
-        paths = self.files[name] if self.files else ()
+    def _read(self, name: PartName, paths: Sequence[Path]) -> Part[T] | None:
         if not paths:
             return None
         files = [*map(self.read, paths)]
-        names = ", ".join(name for _, name in files)
         if name != "train" and not any(file.text.strip() for file, _ in files):
-            self._empty[name] = names
+            self._empty[name] = ", ".join(each for _, each in files)
             return None
-        return Part(names, self._parsed(files))
+        return self._parsed(files)
 
-    def _parsed(self, files: NamedFiles) -> list[T]:
+    def _parsed(self, files: NamedFiles) -> Part[T]:
         rows, remarks = self.parse(files, self.empty)
-        self._remarks |= dict.fromkeys(remarks)
-        return rows
+        self._remark(*remarks)
+        return Part(", ".join(name for _, name in files), rows)
 
 
 def divided(

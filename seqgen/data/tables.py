@@ -18,13 +18,12 @@ Format = Literal["auto", "tsv", "csv", "jsonl"]
 Header = Literal["auto"] | bool
 Place = int | str
 """A column: its number, from 1, or its name in the header."""
-Record = tuple[int, list[str]]
-"""The line in which a record begins, and its cells, of which a blank line has none."""
 
 SKIPPED = "_"
 """The name of a column that is not read."""
 
 _JSON_LINES = (".jsonl", ".ndjson", ".json")
+_SEPARATED = {",": " as CSV", ";": " as CSV with semicolons", "\t": " as CSV with tabs"}
 _USUAL_NAMES = re.compile(
     "source|target|src|tgt|features|text|label|labels|class|category|words?|tokens?|tags?|u?pos|xpos"
     "|form|lemma|id|index|input|output|sentence|question|answer|lang|language|pronunciation|phonemes"
@@ -35,14 +34,10 @@ _USUAL_NAMES = re.compile(
 
 
 class Row(NamedTuple):
-    """The number of a row's line, and the texts of its columns that are read."""
+    """The number of the line in which a row begins, and its texts; a blank line has none."""
 
     line: int
     texts: tuple[str, ...]
-
-
-Table = tuple[list[Row], str]
-"""Rows, and a note on how they were read."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +108,7 @@ def read_table(
     name: str,
     layout: Layout,
     miscounted: Callable[[Sequence[str], int], str] = lambda cells, count: "",
-) -> Table:
+) -> tuple[list[Row], str]:
     """The rows of a text, each with the texts that `layout` reads, and a note on how it was read; a
     blank line has no texts.
 
@@ -125,31 +120,32 @@ def read_table(
     if form == "jsonl":
         note = "" if layout.format == form else f"{name}: read as JSON lines"
         return [Row(*each) for each in json_rows(file, name, layout, str)], note
-    records = [*(_csv_records if form == "csv" else _tsv_records)(file.text, name)]
-    first = next((record for record in records if record[1]), None)
+    if form == "csv":
+        whole = [*_csv_rows(file.text, name)]
+    else:
+        lines = enumerate(lines_of(file.text), 1)
+        whole = [Row(number, tuple(line.split("\t")) if line else ()) for number, line in lines]
+    first = next((row for row in whole if row.texts), None)
     if first is None:
-        return [Row(line, ()) for line, _ in records], ""
-    header = layout.is_header(first[1])
+        return whole, ""
+    header = layout.is_header(first.texts)
     places, count = _places(first, name, layout, header)
     rows = []
-    for line, cells in records[records.index(first) + 1 :] if header else records:
+    for line, cells in whole[whole.index(first) + 1 :] if header else whole:
         blank = len(cells) == 1 and not cells[0].strip(" ") and len(layout.read) > 1
         if not cells or blank:
             rows.append(Row(line, ()))
             continue
         if len(cells) != count:
-            columns = first[1] if header else [*layout.columns]
+            columns = first.texts if header else [*layout.columns]
             fault = miscounted(cells, count) or _miscounted(cells, count, columns, form)
             raise DataError(f"{name}:{line}: {fault}")
         rows.append(Row(line, tuple(cells[place] for place in places)))
-    kind = ""
-    if form == "csv" and layout.format == "auto":
-        separators = {",": "", ";": " with semicolons", "\t": " with tabs"}
-        kind = f" as CSV{separators[_delimiter(file.text)]}"
+    kind = _SEPARATED[_delimiter(file.text)] if form == "csv" and layout.format == "auto" else ""
     return rows, _note(first, name, layout, header, kind)
 
 
-def parse_table(file: TextFile, name: str, layout: Layout) -> Table:
+def parse_table(file: TextFile, name: str, layout: Layout) -> tuple[list[Row], str]:
     """Like `read_table`, but blank lines are rows of empty texts, and there must be a row that is
     not. Raises DataError."""
     found, note = read_table(file, name, layout)
@@ -215,18 +211,13 @@ def some_lines(numbers: Sequence[int]) -> str:
     return f"line{'s' if len(numbers) > 1 else ''} {first}"
 
 
-def _tsv_records(text: str, name: str) -> Iterator[Record]:
-    for number, line in enumerate(lines_of(text), 1):
-        yield number, line.split("\t") if line else []
-
-
-def _csv_records(text: str, name: str) -> Iterator[Record]:
+def _csv_rows(text: str, name: str) -> Iterator[Row]:
     lines = (line + "\n" for line in lines_of(text))
     reader = csv.reader(lines, delimiter=_delimiter(text), strict=True)
     begin = 1
     try:
         for cells in reader:
-            yield begin, cells
+            yield Row(begin, tuple(cells))
             begin = reader.line_num + 1
     except csv.Error as error:
         raise DataError(f"{name}:{begin}: not CSV: {error}") from None
@@ -262,7 +253,7 @@ def _instead(key: str, names: Sequence[str]) -> str:
     return f"{near}; there are {some} (data.columns={{source: NAME, ...}} says which are read)"
 
 
-def _places(first: Record, name: str, layout: Layout, header: bool) -> tuple[list[int], int]:
+def _places(first: Row, name: str, layout: Layout, header: bool) -> tuple[list[int], int]:
     """Where in a row the texts that are read stand, and how many columns it has.
 
     Raises DataError if the first row, which may be a header, lacks one.
@@ -277,19 +268,15 @@ def _places(first: Record, name: str, layout: Layout, header: bool) -> tuple[lis
             missing = next(each for each in layout.read if each not in names)
             raise DataError(f"{name}:{line}: no column {missing!r}{_instead(missing, cells)}")
         return [i for i, column in enumerate(columns) if column != SKIPPED], len(columns)
-    places = []
-    for column in layout.columns.values():
-        if isinstance(column, str):
-            places.append(_place_of(column, cells, f"{name}:{line}"))
-        elif column <= len(cells):
-            places.append(column - 1)
-        else:
-            raise DataError(f"{name}:{line}: no column {column}: there are {len(cells)}")
-    return places, len(cells)
+    return [_place_of(each, cells, f"{name}:{line}") for each in layout.places], len(cells)
 
 
-def _place_of(column: str, cells: Sequence[str], place: str) -> int:
-    """Where the column of this name is. Raises DataError if there is not one of it."""
+def _place_of(column: Place, cells: Sequence[str], place: str) -> int:
+    """Where the column of this name or number is. Raises DataError if there is not one of it."""
+    if isinstance(column, int):
+        if column > len(cells):
+            raise DataError(f"{place}: no column {column}: there are {len(cells)}")
+        return column - 1
     names, wanted = _names(cells), column.strip().casefold()
     if wanted not in names:
         raise DataError(f"{place}: no column {column!r}{_instead(column, cells)}")
@@ -298,7 +285,7 @@ def _place_of(column: str, cells: Sequence[str], place: str) -> int:
     return names.index(wanted)
 
 
-def _note(first: Record, name: str, layout: Layout, header: bool, kind: str) -> str:
+def _note(first: Row, name: str, layout: Layout, header: bool, kind: str) -> str:
     """What was recognised that no option says: the `kind` of table, and its header."""
     line, cells = first
     row = ", ".join(cells[:8])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, groupby
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -21,6 +21,7 @@ from seqgen.data.tables import Layout, Row, json_rows, lines_of, read_table, som
 from seqgen.data.text_files import TextFile
 from seqgen.errors import DataError
 from seqgen.options import Share, Size
+from seqgen.state import real
 from seqgen.tokenizers import PAD, UNK, Tokenizer, Tokenizers
 
 TWO_COLUMNS = Layout(("source", "target"))
@@ -71,15 +72,13 @@ def _from_json(file: TextFile, name: str, layout: Layout) -> Iterator[tuple[int,
 
 def _from_table(rows: list[Row], name: str, layout: Layout) -> Iterator[tuple[int, Pairs]]:
     source, target = layout.read.index("source"), layout.read.index("target")
-    begin, pairs = 0, Pairs()
-    for line, texts in rows:
-        if texts:
-            begin = begin if pairs else line
-            pairs.append(_checked(texts[source], texts[target], f"{name}:{line}"))
-        else:
-            yield begin, pairs
-            pairs = []
-    yield begin, pairs
+    for has_words, block in groupby(rows, lambda row: bool(row.texts)):
+        if has_words:
+            lines = [*block]
+            yield (
+                lines[0].line,
+                [_checked(each[source], each[target], f"{name}:{line}") for line, each in lines],
+            )
 
 
 def _miscounted(cells: Sequence[str], count: int) -> str:
@@ -139,10 +138,10 @@ def padded_letters(rows: Sequence[Sequence[Tensor]]) -> tuple[Tensor, Tensor]:
     words = torch.tensor([len(row) for row in rows], dtype=torch.long)
     time = max([1, *map(len, rows)])
     values, counts = padded(list(chain.from_iterable(rows)), least=1)
-    real = torch.arange(time) < words.unsqueeze(1)  # [batch, time], true once for each word
     letters = values.new_full((len(rows), time, values.shape[1]), PAD)
     lengths = words.new_zeros(len(rows), time)
-    letters[real], lengths[real] = values, counts
+    places = real(words, time)  # [batch, time], true once for each word
+    letters[places], lengths[places] = values, counts
     return letters, lengths
 
 
@@ -225,7 +224,7 @@ class TaggedData(RowData[TaggedSequence, PairBatch]):
     def training_rows(self) -> Part[TaggedSequence]:
         """The sequences that are not too long. Raises DataError if all are."""
         whole = self.training_part
-        rows = [row for row in whole.rows if not self._too_long(row)]
+        rows = [*filter(self._fits, whole.rows)]
         if not rows:
             found = f"none of {len(whole.rows)} training sequences has at most {self.max_length}"
             raise DataError(f"{whole.name}: {found} words, as `max_length` wants")
@@ -247,7 +246,7 @@ class TaggedData(RowData[TaggedSequence, PairBatch]):
         """Also on sequences that are left out, and on words that are not read to their end."""
         part, most = self.training_part, self.max_letters
         remarks = super().file_remarks()
-        lines = [row.line for row in part.rows if self._too_long(row)]
+        lines = [row.line for row in part.rows if not self._fits(row)]
         if lines:
             count = f"{len(lines)} of {len(part.rows)} sequences"
             long = f"{count} have more than {self.max_length} words and are left out of training"
@@ -307,8 +306,8 @@ class TaggedData(RowData[TaggedSequence, PairBatch]):
         letters = padded_letters(columns["letters"]) if self.letters else ()
         return Sources(*padded(columns["source"], least=1), *letters)
 
-    def _too_long(self, row: TaggedSequence) -> bool:
-        return self.max_length is not None and len(row.words) > self.max_length
+    def _fits(self, row: TaggedSequence) -> bool:
+        return self.max_length is None or len(row.words) <= self.max_length
 
 
 def _split(text: str) -> list[str]:

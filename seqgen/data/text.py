@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from seqgen.data.base import Data, Example, Split, TextSize, Training, Visit, data, passage
-from seqgen.data.batches import Prompts, TokenBatch, padded
-from seqgen.data.part_files import PART_NAMES, TEXT_FILES, PartFiles, PartName, SplitName
+from seqgen.data.batches import Epochs, Prompts, TokenBatch, padded
+from seqgen.data.part_files import PART_NAMES, PartFiles, PartName, SplitName
 from seqgen.data.text_files import TextFile
 from seqgen.errors import DataError
 from seqgen.options import Size
@@ -40,34 +40,11 @@ USUAL_PROMPT_SIZE = 50
 R = TypeVar("R")
 
 
-class Epochs:
-    """The stream that each epoch of training reads, always as long as the first.
-
-    `draw(epoch)` gives the tokens of an epoch, a function of the epoch alone; without it all
-    epochs read `first`. An epoch that has more tokens than the first loses its last ones, one that
-    has fewer begins again. Only the epoch that is read is kept.
-    """
-
-    def __init__(self, first: Tensor, draw: Callable[[int], Tensor] | None = None) -> None:
-        self.first = first
-        self._draw = draw
-        self._latest = (0, first)
-
-    def stream(self, epoch: int) -> Tensor:
-        """The tokens of `epoch`, as many as `first` has."""
-        if self._draw is None:
-            return self.first
-        if self._latest[0] != epoch:
-            stream, size = self._draw(epoch), len(self.first)
-            self._latest = (epoch, stream.repeat(-(-size // len(stream)))[:size])
-        return self._latest[1]
-
-
 class _StreamTraining(Training[TokenBatch], ABC):
-    """Windows of a stream whose first token is read, but not predicted."""
+    """Windows of a stream, as long in each epoch, whose first token is read, but not predicted."""
 
     def __init__(
-        self, epochs: Epochs, size: TextSize, *, rows: int, window: int, seed: int
+        self, epochs: Epochs[Tensor], size: TextSize, *, rows: int, window: int, seed: int
     ) -> None:
         self.tokens = len(epochs.first) - 1
         self.size = size
@@ -87,7 +64,7 @@ class Lanes(_StreamTraining):
     end at the same places; n and o leave room for the largest.
     """
 
-    def __init__(self, epochs: Epochs, size: TextSize, **options: int) -> None:
+    def __init__(self, epochs: Epochs[Tensor], size: TextSize, **options: int) -> None:
         super().__init__(epochs, size, **options)
         # Every epoch has as many steps: lanes leave room for the largest offset, window - 1.
         self._length = (self.tokens - (self._window - 1)) // self._rows
@@ -97,11 +74,9 @@ class Lanes(_StreamTraining):
         """Window `step % steps_per_epoch` of all lanes; the state is carried within an epoch."""
         epoch, index = divmod(step, self.steps_per_epoch)
         rows, window = self._rows, self._window
-        first = 0
-        if epoch:
-            first = int(np.random.default_rng([self._seed, epoch]).integers(window))
-        size = rows * self._length
-        stream = self._epochs.stream(epoch)
+        drawn = np.random.default_rng([self._seed, epoch]).integers(window)
+        first, size = int(drawn) if epoch else 0, rows * self._length
+        stream = self._epochs.read(epoch)
         inputs = stream[first : first + size].view(rows, self._length)
         targets = stream[first + 1 : first + 1 + size].view(rows, self._length)
         here = slice(index * window, (index + 1) * window)
@@ -111,7 +86,7 @@ class Lanes(_StreamTraining):
 class RandomWindows(_StreamTraining):
     """`rows` windows anywhere in the stream, each read from the initial state."""
 
-    def __init__(self, epochs: Epochs, size: TextSize, **options: int) -> None:
+    def __init__(self, epochs: Epochs[Tensor], size: TextSize, **options: int) -> None:
         super().__init__(epochs, size, **options)
         self.steps_per_epoch = -(-self.tokens // (self._rows * self._window))
         self._places = torch.arange(self._window)
@@ -121,7 +96,7 @@ class RandomWindows(_StreamTraining):
         draw = np.random.default_rng([self._seed, step])
         starts = draw.integers(self.tokens - self._window + 1, size=(self._rows, 1))
         places = torch.from_numpy(starts) + self._places
-        stream = self._epochs.stream(step // self.steps_per_epoch)
+        stream = self._epochs.read(step // self.steps_per_epoch)
         return TokenBatch(stream[places], stream[places + 1])
 
 
@@ -148,42 +123,36 @@ class StreamSplit(Split[TokenBatch]):
         """
         rows = max(1, min(batch_size, self.tokens // SHORTEST_LANE))
         length = self.tokens // rows
+        size = rows * length
+        inputs = self.stream[:size].view(rows, length)
+        targets = self.stream[1 : size + 1].view(rows, length)
+
+        def read(state: State, first: int) -> tuple[list[R], State]:
+            """Visit the tokens of each lane from `first` on."""
+            results = []
+            for begin in range(first, length, WINDOW):
+                here = slice(begin, begin + WINDOW)
+                batch = TokenBatch(inputs[:, here], targets[:, here], continues=True)
+                result, state = visit(batch, state)
+                results.append(result)
+            return results, state
+
         starts = initial_state(rows)
         if rows > 1:
-            tail = max(0, length - WINDOW)
-            _, guesses = self._read(visit, starts, tail, length, rows)
+            _, guesses = read(starts, max(0, length - WINDOW))
             starts = _moved_down(guesses, starts)
         for _ in range(rows):
-            results, ends = self._read(visit, starts, 0, length, rows)
+            results, ends = read(starts, 0)
             expected = _moved_down(ends, initial_state(rows))
             if _same(starts, expected):
                 break
             starts = expected
-        rest = self.tokens - rows * length
-        if rest:
+        if size < self.tokens:
             device = next((leaf.device for leaf in leaves(ends)), None)
             last = reorder(ends, torch.tensor([rows - 1], device=device))
-            result, _ = visit(self._batch(rows * length, self.tokens, 1), last)
-            results.append(result)
+            rest = self.stream[size:].unsqueeze(0)
+            results.append(visit(TokenBatch(rest[:, :-1], rest[:, 1:], continues=True), last)[0])
         return results
-
-    def _read(
-        self, visit: Visit[TokenBatch, R], state: State, first: int, last: int, rows: int
-    ) -> tuple[list[R], State]:
-        """Visit the tokens `first` to `last` of each lane."""
-        results = []
-        lanes = self._batch(0, rows * (self.tokens // rows), rows)
-        for begin in range(first, last, WINDOW):
-            here = slice(begin, min(begin + WINDOW, last))
-            batch = TokenBatch(lanes.inputs[:, here], lanes.targets[:, here], None, continues=True)
-            result, state = visit(batch, state)
-            results.append(result)
-        return results, state
-
-    def _batch(self, first: int, last: int, rows: int) -> TokenBatch:
-        inputs = self.stream[first:last].view(rows, -1)
-        targets = self.stream[first + 1 : last + 1].view(rows, -1)
-        return TokenBatch(inputs, targets, None, continues=True)
 
 
 def _moved_down(ends: State, initial: State) -> State:
@@ -196,12 +165,11 @@ def _moved_down(ends: State, initial: State) -> State:
 
 
 def _same(one: State, other: State) -> bool:
-    pairs = zip(leaves(one), leaves(other), strict=True)
-    doubles = ((a.double(), b.double()) for a, b in pairs)
-    return all(
-        bool(((a == b) | ((a - b).abs() <= TOLERANCE * b.abs().clamp(min=1))).all())
-        for a, b in doubles
-    )
+    for first, second in zip(leaves(one), leaves(other), strict=True):
+        a, b = first.double(), second.double()
+        if not ((a == b) | ((a - b).abs() <= TOLERANCE * b.abs().clamp(min=1))).all():
+            return False
+    return True
 
 
 @data.register("text")
@@ -228,12 +196,11 @@ class TextData(PartFiles, Data[TokenBatch]):
     ends = False
     continues = True
     contents = "text comes"
-    usual_files = {**TEXT_FILES, "valid": "valid.txt"}
+    usual_files = ("train.txt", "valid.txt", "test.txt")
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self._names: dict[PartName, str] = {}
-        self._remarks: dict[str, str] = {}
 
     def training_texts(self) -> dict[str, Iterable[str]]:
         return {"text": [self._parts["train"]]}
@@ -251,8 +218,8 @@ class TextData(PartFiles, Data[TokenBatch]):
             tokens = torch.from_numpy(tokenizer.sample(train, int(seed[0])))
             return torch.cat([tokens.new_tensor([BOS]), tokens])
 
-        epochs = Epochs(draw(0), draw if tokenizer.samples else None)
-        found = len(epochs.first) - 1
+        first = draw(0)
+        found = len(first) - 1  # BOS is not predicted
         lanes = self.windows == "lanes"
         # A token to predict for each place; lanes may start up to `window - 1` later each epoch.
         needed = self.batch_size * self.window + self.window if lanes else self.window + 1
@@ -261,9 +228,10 @@ class TextData(PartFiles, Data[TokenBatch]):
                 f"{self._names['train']}: {found} training tokens are too few: batch_size "
                 f"{self.batch_size} and window {self.window} need at least {needed}"
             )
+        later = (lambda epoch: resized(draw(epoch), len(first))) if tokenizer.samples else None
         kind = Lanes if lanes else RandomWindows
         size, rows = TextSize.of([train]), self.batch_size
-        return kind(epochs, size, rows=rows, window=self.window, seed=self.seed)
+        return kind(Epochs(first, later), size, rows=rows, window=self.window, seed=self.seed)
 
     def held_out(self, name: SplitName, tokenizers: Tokenizers) -> StreamSplit | None:
         """The part from its first token on, which is predicted from the last one before it; from
@@ -272,8 +240,12 @@ class TextData(PartFiles, Data[TokenBatch]):
         if not part:
             return None
         tokens = _encoded(part, tokenizers)
+        before = ""
+        if self.files is None:  # one text is divided
+            held = self._parts["valid"] if name == "test" else ""
+            before = held or self._parts["train"]
         # A token takes in 100 characters at most but for odd cases, where BOS serves as well.
-        context = _encoded(self._before(name)[-100:], tokenizers)[-1:]
+        context = _encoded(before[-100:], tokenizers)[-1:]
         if not len(context):
             context = tokens.new_tensor([BOS])
         if not len(tokens):
@@ -309,9 +281,6 @@ class TextData(PartFiles, Data[TokenBatch]):
         tokenizer = tokenizers["text"]
         return tokenizer.continuation(tokenizer.encode(prompt).tolist(), tokens)
 
-    def remarks(self) -> tuple[str, ...]:
-        return (*self.file_remarks(), *self._remarks.values())
-
     def fingerprint(self) -> dict[str, str]:
         _ = self._parts
         return dict(self._hashes)
@@ -335,15 +304,13 @@ class TextData(PartFiles, Data[TokenBatch]):
             wanted, content = (self.files[part], text.strip()) if self.files else (share, text)
             if wanted and not content:
                 found[part] = ""
-                self._remarks[part] = f"{name}: no text for the {part} part, so there is none"
+                self._remark(f"{name}: no text for the {part} part, so there is none")
         return found
 
-    def _before(self, name: SplitName) -> str:
-        """The text that comes before a held-out part."""
-        parts = self._parts
-        if self.files is not None:
-            return ""
-        return parts["valid"] or parts["train"] if name == "test" else parts["train"]
+
+def resized(stream: Tensor, size: int) -> Tensor:
+    """The first `size` tokens of a stream, which begins again if it is shorter."""
+    return stream.repeat(-(-size // len(stream)))[:size]
 
 
 def _joined(files: Iterable[tuple[TextFile, str]]) -> tuple[str, str]:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import bz2
 import codecs
-import gzip
 import hashlib
 import http.client
 import importlib
 import importlib.util
-import lzma
 import os
 import re
 import urllib.error
@@ -20,7 +17,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import Any, Literal, NoReturn
+from typing import Literal, NoReturn
 
 from seqgen.errors import DataError, SetupError
 from seqgen.files import atomic_file, display_path, read_bytes
@@ -127,9 +124,8 @@ def as_text(content: bytes, name: str, reading: Reading | None = None) -> TextFi
         raise DataError(f"{name}:{line}: {fault}{advice}") from None
     replaced = 0
     if how.errors == "replace":
-        replaced = text.count(_REPLACEMENT) - content.decode(how.encoding, "ignore").count(
-            _REPLACEMENT
-        )
+        sound = content.decode(how.encoding, "ignore")
+        replaced = text.count(_REPLACEMENT) - sound.count(_REPLACEMENT)
     text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
     return TextFile(text, sha256, replaced)
 
@@ -165,22 +161,16 @@ def unpacked(content: bytes, name: str) -> bytes:
 
 def _chunks(kind: str, content: bytes, name: str) -> Iterator[bytes]:
     """What is in the archive, a bounded piece at a time."""
-    packed = BytesIO(content)
-    if kind != "zstd":
-        readers = {"bzip2": bz2.BZ2File, "xz": lzma.LZMAFile}
-        opened: Any = gzip.GzipFile(fileobj=packed) if kind == "gzip" else readers[kind](packed)
-    elif importlib.util.find_spec("compression") is not None:  # Python 3.14 and later
-        opened = importlib.import_module("compression.zstd").ZstdFile(packed)
-    else:
+    modules = {"gzip": "gzip", "bzip2": "bz2", "xz": "lzma", "zstd": "compression.zstd"}
+    if kind == "zstd" and importlib.util.find_spec("compression") is None:  # before Python 3.14
         yield from _zstd_chunks(content, name)
         return
-    with opened as file:
+    with importlib.import_module(modules[kind]).open(BytesIO(content)) as file:
         while chunk := file.read(_CHUNK):
             yield chunk
 
 
 def _zstd_chunks(content: bytes, name: str) -> Iterator[bytes]:
-    """By the package zstandard."""
     if importlib.util.find_spec("zstandard") is None:
         raise DataError(f"{name}: this is a zstd file; `pip install zstandard` lets seqgen read it")
     decompressor = importlib.import_module("zstandard").ZstdDecompressor()
@@ -229,7 +219,6 @@ def _advice(content: bytes, error: UnicodeError, reading: Reading | None) -> str
 
 
 def _helps(encoding: str, reading: Reading | None) -> str:
-    """How to read a text that is in another encoding."""
     return "save the file as UTF-8" if reading is None else f"encoding: {encoding} reads it"
 
 

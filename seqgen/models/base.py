@@ -53,7 +53,7 @@ class Model(nn.Module, ABC):
         return None
 
     def initialise(self, facts: Mapping[str, Facts]) -> None:
-        """Start a new run from what is known of each role's vocabulary, for parts that use it;
+        """Start a new run from what is known of each field's vocabulary, for parts that use it;
         never called on loaded weights."""
 
     def advance(self, progress: float) -> None:

@@ -34,26 +34,19 @@ TWO = torch.tensor([[6, 2], [2, 0]])
         ([NONE, NONE], 1, [[PAD], [PAD]], [0, 0]),
         ([torch.tensor([5, 6]), torch.tensor([7])], 1, [[5, 6], [7, 0]], [2, 1]),
         ([], 0, [], []),
+        ([], 1, [], []),
     ],
 )
 def test_shorter_rows_are_padded_behind(rows, least, tokens, lengths):
     found = padded(rows, least)
     assert [each.tolist() for each in found] == [tokens, lengths]
     assert {each.dtype for each in found} == {torch.long}
-    assert not rows or found[0].shape[1] >= least
-
-
-def test_without_rows_there_is_still_a_time():
-    assert [tuple(padded([], least)[0].shape) for least in (0, 1)] == [(0, 0), (0, 1)]
+    assert found[0].shape == (len(rows), max([least, *map(len, rows)]))
 
 
 def test_inputs_begin_with_bos_and_lack_the_last_token():
     assert shift_right(PADDED).tolist() == [[BOS, 5, 6], [BOS, PAD, PAD], [BOS, 7, PAD]]
-
-
-def test_an_end_is_put_behind():
-    assert append_eos(torch.tensor([5, 6])).tolist() == [5, 6, EOS]
-    assert append_eos(NONE).tolist() == [EOS]
+    assert [append_eos(row).tolist() for row in (PADDED[0], NONE)] == [[5, 6, EOS, EOS], [EOS]]
 
 
 @pytest.mark.parametrize(("lengths", "tokens"), [(None, 12), ([4, 0, 1], 5), ([0, 0, 0], 0)])
@@ -157,16 +150,12 @@ def test_the_second_length_orders_rows_but_ends_no_batch():
 
 @settings(deadline=None)
 @given(LENGTHS, st.integers(1, 9), st.integers(0, 5), st.integers(0, 3))
-def test_each_epoch_has_every_row_once(lengths, batch_size, seed, epoch):
-    batches = epoch_of(Buckets(lengths, batch_size, seed=seed), epoch)
+def test_batches_have_every_row_once_by_length_and_all_but_one_are_half_full(
+    lengths, size, seed, epoch
+):
+    batches = by_length(lengths, epoch_of(Buckets(lengths, size, seed=seed), epoch))
     assert sorted(chain.from_iterable(batches)) == list(range(len(lengths)))
-    assert all(0 < len(rows) <= batch_size for rows in batches)
-
-
-@settings(deadline=None)
-@given(LENGTHS, st.integers(1, 9), st.integers(0, 3))
-def test_batches_follow_one_another_in_length_and_all_but_one_are_half_full(lengths, size, epoch):
-    batches = by_length(lengths, epoch_of(Buckets(lengths, size), epoch))
+    assert all(0 < len(rows) <= size for rows in batches)
     assert [lengths[i] for rows in batches for i in rows] == sorted(lengths)
     assert sum(2 * len(rows) < size for rows in batches) <= 1
 
@@ -178,15 +167,6 @@ def test_batches_by_tokens_stay_below_the_limit(lengths, batch_tokens, epoch):
     assert sorted(chain.from_iterable(batches)) == list(range(len(lengths)))
     for rows in batches:
         assert len(rows) == 1 or padded_tokens(lengths, rows) <= batch_tokens
-
-
-@settings(deadline=None)
-@given(LENGTHS, st.sampled_from([None, 40]), st.lists(st.integers(0, 90), max_size=8))
-def test_rows_depend_on_the_seed_and_the_step_alone(lengths, batch_tokens, steps):
-    used = Buckets(lengths, 4, batch_tokens, seed=3)
-    for step in steps:
-        fresh = Buckets(lengths, 4, batch_tokens, seed=3)
-        assert used.rows(step).tolist() == fresh.rows(step).tolist()
 
 
 def test_epochs_and_seeds_differ_in_their_order_and_in_which_equal_rows_share_a_batch():
@@ -230,18 +210,6 @@ def encoded(rows, shift=0):
 
 
 class TestRowTraining:
-    def test_a_batch_has_the_rows_of_the_buckets(self):
-        rows = encoded(ROWS)
-        buckets = Buckets(rows.lengths, 2, seed=1)
-        training = RowTraining(rows, SIZE, buckets)
-        assert training.steps_per_epoch == buckets.steps_per_epoch == 3
-        for step in range(7):
-            batch = training.batch(step)
-            assert batch.row_ids.tolist() == buckets.rows(step).tolist()
-            read = zip(batch.row_ids.tolist(), batch.targets, batch.lengths, strict=True)
-            assert all(target[:length].tolist() == ROWS[row] for row, target, length in read)
-            assert not batch.continues
-
     def test_it_knows_its_size_and_counts(self):
         training = RowTraining(encoded(ROWS), SIZE, Buckets([(1,)] * 5, 2))
         assert (training.tokens, training.size, training.longest) == (12, SIZE, 4)

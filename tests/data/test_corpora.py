@@ -3,13 +3,12 @@
 import hashlib
 import re
 import unicodedata
-from datetime import date
 from pydoc_data.topics import topics
 
 import pytest
 
 from seqgen.data import Corpus, Dates, corpora, data
-from seqgen.data.corpora import ORDINALS, TinyShakespeare, jamo
+from seqgen.data.corpora import ORDINALS, TinyShakespeare
 
 BODY = b"First Citizen:\nBefore we proceed any further, hear me speak.\n"
 
@@ -115,13 +114,8 @@ SHA256 = {
 
 @pytest.mark.parametrize("name", SHA256)
 def test_it_is_the_same_in_every_python(name):
+    """So what is looked at below is right for ever if it is right once."""
     assert corpora.build(name).read().sha256 == SHA256[name]
-
-
-def test_names():
-    text = corpora.build("unicode_names").read().text
-    assert text.startswith("SPACE\nEXCLAMATION MARK\n")
-    assert (len(text), text.count("\n")) == (2_564_680, 95_156)
 
 
 def test_categories_are_those_of_characters_with_a_name_of_their_own():
@@ -136,29 +130,12 @@ def test_categories_are_those_of_characters_with_a_name_of_their_own():
     assert len(set(categories.values())) == 26
 
 
-# The short names of the jamo, as in the file Jamo.txt of Unicode; one initial has no letter.
-JAMO = (
-    "G GG N D DD R M B BB S SS  J JJ C K T P H",
-    "A AE YA YAE EO E YEO YE O WA WAE OE YO U WEO WE WI YU EU YI I",
-    "G GG GS N NJ NH D L LG LM LB LS LT LP LH M B BS S SS NG J C K T P H",
-)
-INITIALS, VOWELS, FINALS = (each.split(" ") for each in JAMO)
-
-
-def test_hangul_has_every_syllable_in_order_spelt_letter_by_letter():
+def test_hangul_has_every_syllable_in_order():
     syllables = rows("hangul")
     normal = [unicodedata.normalize("NFD", chr(each)) for each in range(0xAC00, 0xD7A4)]
     assert [source for source, _ in syllables] == normal
     assert len({target for _, target in syllables}) == len(syllables) == 11_172
     assert [syllables[0][1], syllables[1][1], syllables[-1][1]] == ["GA", "GAG", "HIH"]
-    for source, target in syllables:
-        final = FINALS[ord(source[2]) - 0x11A8] if len(source) == 3 else ""
-        assert INITIALS[ord(source[0]) - 0x1100] + VOWELS[ord(source[1]) - 0x1161] + final == target
-
-
-def test_jamo_of_a_syllable():
-    assert jamo("\ud55c") == "\u1112\u1161\u11ab"
-    assert jamo("\uac00") == "\u1100\u1161"
 
 
 # The corpus `dates`: every row read again by a parser of its own.
@@ -213,12 +190,6 @@ class TestDates:
         assert all(iso(source) == target for source, target in found)
         assert len({source.lower() for source, _ in found}) == 20_000
 
-    def test_targets_are_dates_of_two_centuries(self, found):
-        days = [date.fromisoformat(target) for _, target in found]
-        assert {day.year for day in days} == set(range(1900, 2100))
-        assert {day.day for day in days} == set(range(1, 32))
-        assert len(set(days)) > 15_000
-
     def test_weekdays_are_the_right_ones(self, found):
         told = 0
         for source, target in found:
@@ -233,28 +204,6 @@ class TestDates:
         endings = {int(each[1]): each[2].lower() for each in numerals if each}
         assert endings == {day: ENDINGS.get(day, "th") for day in range(1, 32)}
         assert ORDINALS == SPOKEN
-
-    @pytest.mark.parametrize(
-        "form",
-        [
-            r"\d\d?/\d\d?/\d{4}",
-            r"\d\d?\.\d\d?\.\d{4}",
-            r"\d{4}-\d\d-\d\d",
-            r"\d{8}",
-            r"the \d\d?(st|nd|rd|th) of [A-Z][a-z]+,? \d{4}",
-            r"[A-Z][a-z]+day, [A-Z][a-z]+ \d\d?, \d{4}",
-            r"[A-Z][a-z]{2} \d\d? [A-Z][a-z]+ \d{4}",
-            r"[A-Z]{3,}\.? \d\d? \d{4}",
-            r"[a-z]+ the [a-z-]+,? \d{4}",
-            r"[A-Z][a-z-]+ of [A-Z][a-z]+ \d{4}",
-            r".* Sept\. .*",
-            r"\d{4}, [A-Z][a-z]+ \d\d?",
-            r"\d\d?-[A-Z][a-z]{2,3}-\d{4}",
-            r".* \d{4}, a [A-Z][a-z]+day",
-        ],
-    )
-    def test_many_forms_are_among_them(self, found, form):
-        assert sum(bool(re.fullmatch(form, source)) for source, _ in found) > 20
 
     def test_a_seed_and_a_count_make_other_rows(self, found):
         some, more = rows("dates", count=50, seed=3), rows("dates", count=60, seed=3)

@@ -97,14 +97,6 @@ def test_a_batch_as_it_is_written(make):
     assert counts["text"].tolist() == [0, 0, 3, 0, 2, 3]
 
 
-def test_held_out_lines_are_all_read(make, fit):
-    made = make("ab\nb\n", dev="ba\n\nabab\nxb\n", max_length=2)
-    split = made.held_out("valid", fit(made))
-    assert (split.tokens, split.unknown) == (3 + 5 + 3, 1)
-    assert split.examples == ()
-    assert made.held_out("test", fit(made)) is None
-
-
 def test_what_was_left_out_is_remarked(make, fit):
     made = make("ab\n\naaa\nb\n", dev=" \na\n", max_length=2)
     made.encode(fit(made))
@@ -114,6 +106,7 @@ def test_what_was_left_out_is_remarked(make, fit):
     assert dev.endswith("dev.txt: 1 of 2 lines are empty and left out (line 1)")
     assert "train.txt: 1 of 3 lines are longer than 2 tokens and left out" in long
     assert long.endswith(" (line 3)")
+    assert made.held_out("valid", fit(made)).examples == ()
 
 
 def test_a_table_without_a_column_is_read_as_lines_with_a_remark(place):
@@ -123,8 +116,6 @@ def test_a_table_without_a_column_is_read_as_lines_with_a_remark(place):
     assert made.remarks()[0].endswith(
         "read as plain lines; column: NAME reads one column of the table"
     )
-    with pytest.raises(ValueError, match="`column` must say what is read where `format` or `head"):
-        LinesData(path=place.folder / "t.csv", format="csv")
     column = LinesData(path=place.folder / "t.csv", column=2, split=(1, 0, 0))
     assert column.training_texts() == {"text": ["b"]}
 
@@ -163,12 +154,6 @@ def test_each_line_is_a_passage(make, fit, size, passages):
     found = made.passages("valid", fit(made), size, 1)
     assert [(each.source, *each.references) for each in found] == passages
     assert list(made.passages("test", fit(made), size, 1)) == []
-
-
-def test_a_corpus_is_a_text_of_lines():
-    made = data.build({"name": "lines", "corpus": {"name": "dates", "count": 9}}, seed=1)
-    assert len(made.training_texts()["text"]) == 7
-    assert [*made.fingerprint()] == ["dates"]
 
 
 def test_faults_are_named_with_their_line(make, said):

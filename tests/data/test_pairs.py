@@ -8,17 +8,7 @@ import torch
 from seqgen.data import Example, LabelledData, PairsData, data
 from seqgen.data.pairs import PairRow, changed, without_empty
 from seqgen.data.text_files import TextFile
-from seqgen.options import OptionError
-from seqgen.tokenizers import (
-    BOS,
-    EOS,
-    PAD,
-    UNK,
-    CharTokenizer,
-    SentencePieceTokenizer,
-    WholeTokenizer,
-    WordTokenizer,
-)
+from seqgen.tokenizers import BOS, EOS, PAD, UNK, CharTokenizer, WholeTokenizer, WordTokenizer
 
 FEATURES = ("source", "target", "features")
 
@@ -73,12 +63,6 @@ def test_files_in_parallel_have_a_column_each(place):
     kind = data.build({**spec, "columns": ["target", "source"]}, seed=1)
     assert kind.training_texts() == {"source": ["i", "you"], "target": ["je", "tu"]}
     assert [row.line for row in kind.part("train").rows] == [1, 2]
-
-
-def test_line_ends_and_a_byte_order_mark_are_no_part_of_texts(place):
-    place.write("t.tsv", "a\tA\r\nb\tB\rc\tC".encode("utf-8-sig"))
-    texts = PairsData(train=Path("t.tsv")).training_texts()
-    assert texts == {"source": ["a", "b", "c"], "target": ["A", "B", "C"]}
 
 
 class TestEmpty:
@@ -167,23 +151,6 @@ def test_what_a_tokenizer_refuses_is_an_error_with_the_line(few, said, row, fiel
     assert message.startswith(f"t.tsv:2: the {field}: `text` must be of known char")
 
 
-def test_source_and_target_are_cut_anew_for_each_row(place, fit):
-    text = "the cat sat on the mat"
-    place.write("t.tsv", f"{text}\t{text}\n" * 20)
-    kind = PairsData(train=Path("t.tsv"), batch_size=20)
-    pieces = [SentencePieceTokenizer("bpe", 280, sampling_alpha=0.4) for _ in range(2)]
-    training = kind.training(fit(kind, source=pieces[0], target=pieces[1]))
-    batches = [training.batch(step) for step in (0, 1)]
-    for tokenizer, sides in zip(
-        pieces, [[each.sources.values for each in batches], [each.targets for each in batches]],
-        strict=True,
-    ):  # fmt: skip
-        cuts = [{tuple(token for token in row if token) for row in side.tolist()} for side in sides]
-        assert len(cuts[0]) > 3, "each row is cut in a way of its own"
-        assert cuts[0] != cuts[1]
-        assert {tokenizer.decode(row) for row in cuts[0] | cuts[1]} == {text}
-
-
 @pytest.fixture
 def folder(place):
     """Words and their phones, as in a dictionary of pronunciations."""
@@ -236,19 +203,6 @@ class TestHeldOut:
         assert [*kind.held_out("test", tokenizers).examples] == [Example("ABBA", ("x", "y"))]
         assert len(tokenizers["source"]) == 6
         assert UNK not in kind.prompts(["ABBA"], tokenizers).values
-
-    @pytest.mark.parametrize("features", [False, True])
-    def test_parts_of_one_file_share_no_source(self, place, features):
-        """Whatever their case, if that is changed, and their features."""
-        lines = [f"{chr(97 + i)}{j}\t{i + j}\tF{j}\n" for i in range(20) for j in (1, 2)]
-        lines += [line.upper() for line in lines]
-        columns = FEATURES if features else ("source", "target", "_")
-        how = {"source_changes": ("lower",), "columns": columns}
-        kind = PairsData(path=place.write("t.tsv", "".join(lines)), **how)
-        parts = [kind.part(name).rows for name in ("train", "valid", "test")]
-        sources = [{row.source for row in rows} for rows in parts]
-        assert [len(rows) for rows in parts] == [64, 8, 8]
-        assert sum(map(len, sources)) == len(set().union(*sources)) == 40
 
     def test_sources_that_training_has_too_are_counted(self, folder, place):
         place.write("g2p/dev.tsv", "ab\tA B\nba\tB A\nab\tX\n")
@@ -362,74 +316,6 @@ class TestFeatures:
         assert other.remarks() == (
             "u.tsv: of the test part, 1 row (line 1) with unknown tokens in the features",
         )
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({}, "`path`, `train` or `corpus` must say where the rows come from"),
-        ({"columns": ["source"]}, "`columns` must name source and target once each"),
-        ({"columns": ["source", "_"]}, "`columns` must name source and target once each"),
-        ({"columns": ["source", "target", "target"]}, "`columns` must name source and target"),
-        ({"columns": [*FEATURES, "features"]}, "`columns` must name source and target once"),
-        ({"columns": []}, "`columns` must name source and target once each"),
-        ({"columns": ["source", "tag"]}, "'tag'|must be"),
-        ({"train": ["a", "b", "c"]}, "`train` must be one file, or 2 in parallel .* but is 3"),
-        ({"train": []}, "`train` must be one file, or 2 in parallel"),
-        (
-            {"train": ["a", "b"], "columns": {"source": 1, "target": 2}},
-            "`columns` must be a list where `train` is files in parallel",
-        ),
-        ({"batch_size": 0}, "at least 1"),
-        ({"batch_tokens": 0}, "at least 1"),
-        ({"max_source_length": 0}, "at least 1"),
-        ({"feature_separator": ""}, "at least 1 long"),
-        ({"empty": "skip"}, "'error', 'drop' or 'keep'"),
-        ({"train": 5}, "must be a string or a list"),
-        ({"split": [0.5, 0.5]}, "must be"),
-        ({"colums": ["_"]}, "did you mean 'columns'"),
-    ],
-)
-def test_wrong_options_are_refused_before_anything_is_read(options, message):
-    path = {"path": "p"} if options else {}
-    with pytest.raises(OptionError, match=message):
-        data.build({"name": "pairs", **path, **options}, seed=1)
-
-
-RECIPE = """\
-data: {name: pairs, path: folder}
-model:
-  name: seq2seq
-  encoder: {name: recurrent, cell: {name: gru, hidden_size: 4}}
-  cell: {name: gru, hidden_size: 4}
-train: {max_steps: 1}
-"""
-
-
-@pytest.mark.parametrize(
-    ("files", "overrides", "message"),
-    [
-        ({"train.tsv": b"a\tb\nc\n"}, [], "folder/train.tsv:2: 1 column instead of 2 (source, t"),
-        ({"train.tsv": b"a\tb\tc\n"}, [], "folder/train.tsv:1: 3 columns instead of 2"),
-        ({"train.tsv": b"a\tb\n\n"}, [], "folder/train.tsv:2: the source is empty (data.empty: "),
-        ({"train.tsv": b""}, [], "folder/train.tsv: no rows in it (an empty file)"),
-        ({"train.tsv": b"\n\n"}, [], "folder/train.tsv: no rows in it (2 lines, all of them em"),
-        ({"train.tsv": b"a\t\xff\n"}, [], "folder/train.tsv:1: invalid UTF-8 at byte 2"),
-        ({"train.tsv": b"a\tb\n", "dev.tsv": b"c d\n"}, [], "folder/dev.tsv:1: 1 column instead"),
-        ({"dev.tsv": b"a\tb\n"}, [], "folder: has no train.tsv"),
-        (
-            {"a": b"1\n2\n", "b": b"1\n"},
-            ["data.train=[a,b]"],
-            "files in parallel must have as many lines, but there are 2 lines in folder/a and 1",
-        ),
-        ({"train.tsv": b"ab\tb\n"}, ["data.max_source_length=1"], "folder/train.tsv: all 1 train"),
-    ],
-)
-def test_bad_data_is_one_line_with_its_place(place, refusal, files, overrides, message):
-    place.write("pairs.yaml", RECIPE)
-    for name, content in files.items():
-        place.write(f"folder/{name}", content)
-    assert refusal(4, "run", "pairs.yaml", *overrides).startswith(message)
 
 
 class TestLabelled:

@@ -156,13 +156,6 @@ class TestRemarks:
 
 
 class TestDivided:
-    def test_one_file_is_divided_by_its_different_rows(self, place):
-        text = "".join(f"{letter}\n{letter.upper()}\n" for letter in "abcdefghij")
-        made = parts(Letters(path=place.write("rows.txt", text), split=(0.5, 0.3, 0.2)))
-        assert [len(part) for part in made] == [10, 6, 4]
-        letters = [{row.lower() for row in part} for part in made]
-        assert sum(map(len, letters)) == len(set().union(*letters)) == 10
-
     def test_the_draw_has_a_seed_of_its_own(self):
         made = [rows(Letters(Alphabet, split_seed=seed), "train") for seed in (1, 1, 2)]
         assert made[0] == made[1] != made[2]

@@ -80,9 +80,6 @@ def test_paragraphs_and_sentences():
 )
 def test_markup_is_taken_off(marked, plain):
     assert list(sentences(marked)) == [[plain]]
-
-
-def test_nothing_is_no_prose():
     assert [*sentences(""), *sentences("\n \n\n")] == []
 
 
@@ -244,11 +241,6 @@ def test_wrong_tags_are_refused():
             restored(["a"], [tag])
 
 
-def test_the_tags_are_a_small_closed_set():
-    assert len(TAGS) == 24
-    assert {"lower", "Cap,", "UPPER.", "Mixed;", "lower?", "Cap:"} < set(TAGS)
-
-
 def test_a_word_a_line_and_a_blank_line_between_sequences():
     text = made("Read it, then go. It is 3.11.\n\nThe end is near:")
     assert text == (
@@ -288,6 +280,7 @@ def test_99_percent_of_some_ten_thousand_words_are_restored_exactly():
     words, tags = zip(*(pair for passage in found for pair in passage), strict=True)
     assert 25_000 < len(words) < 80_000
     assert all(word == word.lower() for word in words)
+    assert len(TAGS) == 24
     assert set(tags) <= set(TAGS)
     assert sum(tag.startswith("Mixed") for tag in tags) < 0.01 * len(tags)
     paragraphs = sentences(PythonDocs().read().text)

@@ -2,6 +2,7 @@
 
 import hashlib
 import random
+import re
 from dataclasses import fields, is_dataclass
 from itertools import chain
 
@@ -180,6 +181,14 @@ def test_a_tokenizer_that_samples_cuts_texts_anew_each_epoch(name, make, fit, do
     assert same(batches[1], again.batch(1))
     lengths = [dict(zip(row_ids([each]), each.lengths.tolist(), strict=True)) for each in batches]
     assert lengths[0] != lengths[1]
+    rows = kinds[0].part("train").rows
+    sides = [(batches[1].lengths, kinds[0].target_of)]
+    if name == "pairs":
+        sides.append((batches[1].sources.lengths, kinds[0].source_of))
+    for counts, text_of in sides:
+        sizes = [len(text_of(rows[row])) for row in row_ids(batches[1:2])]
+        times = {(count - 1) / size for count, size in zip(counts.tolist(), sizes, strict=True)}
+        assert times == {1, 2}, "each row is cut in a way of its own"
     plain = kinds[0].held_out("valid", known)
     [held_out] = plain.walk(lambda batch, state: (batch, state), None, 99)
     texts = [kinds[0].target_of(row) for row in kinds[0].part("valid").rows]
@@ -233,33 +242,93 @@ def test_rows_of_a_given_text_are_read_as_they_are(name, make, fit):
     batches = split.walk(lambda batch, state: (batch, state), None, 1)
     assert sorted(row_ids(batches)) == list(range(2 if name == "tagged" else 3))
     assert len(split.examples) == {"lines": 0, "tagged": 2}.get(name, 3)
+    with pytest.raises(ValueError, match="no rows of text that could be scored one by one"):
+        make("vectors").parse_rows(TextFile.of("a"), "mine", {})
     wrong = TextFile.of("the" if name != "lines" else "\n")
     with pytest.raises(DataError, match=r"^mine:1: |^mine: no lines in it"):
         kind.parse_rows(wrong, "mine", tokenizers)
 
 
-def test_vectors_have_no_rows_of_text(make):
-    with pytest.raises(ValueError, match="no rows of text that could be scored one by one"):
-        make("vectors").parse_rows(TextFile.of("a"), "mine", {})
+RECIPE = """\
+data: {name: pairs, path: folder}
+model:
+  name: seq2seq
+  encoder: {name: recurrent, cell: {name: gru, hidden_size: 4}}
+  cell: {name: gru, hidden_size: 4}
+train: {max_steps: 1}
+"""
 
 
 @pytest.mark.parametrize(
-    ("kind", "option", "value"),
+    ("content", "override", "message"),
     [
-        ("lines", "max_length", 0),
-        ("lines", "empty", "skip"),
-        ("tagged", "letters", 2),
-        ("tagged", "unknown_rate", 1.0),
-        ("tagged", "max_length", 0),
-        ("tagged", "max_letters", 0),
-        ("vectors", "vector_size", 0),
-        ("vectors", "corpus", "unicode_names"),
+        (b"a\tb\nc\n", "", "folder/train.tsv:2: 1 column instead of 2 (source, t"),
+        (b"a\tb\n\n", "", "folder/train.tsv:2: the source is empty (data.empty: "),
+        (b"a\t\xff\n", "", "folder/train.tsv:1: invalid UTF-8 at byte 2"),
+        (b"ab\tb\n", "data.max_source_length=1", "folder/train.tsv: all 1 train"),
     ],
 )
-def test_wrong_options_are_refused(kind, option, value):
-    spec = {"name": kind, "path": "in", **KINDS[kind], option: value}
-    with pytest.raises(OptionError, match=f"^{option}: "):
-        data.build(spec, seed=1)
+def test_bad_data_is_one_line_with_its_place(place, refusal, content, override, message):
+    place.write("pairs.yaml", RECIPE)
+    place.write("folder/train.tsv", content)
+    assert refusal(4, "run", "pairs.yaml", *filter(None, [override])).startswith(message)
+
+
+FIELDS = "`columns` must name source and target once each"
+TEXTS = "must be a file of texts, beside which its vectors"
+SHARES = "`split` must be shares of 1 with some for training"
+WRONG = [
+    ("lines", {"max_length": 0}, "max_length: "),
+    ("lines", {"empty": "skip"}, "empty: "),
+    ("lines", {"format": "csv"}, "`column` must say what is read where `format` or `header`"),
+    ("tagged", {"letters": 2}, "letters: "),
+    ("tagged", {"unknown_rate": 1.0}, "unknown_rate: "),
+    ("tagged", {"max_length": 0}, "max_length: "),
+    ("tagged", {"max_letters": 0}, "max_letters: "),
+    ("tagged", {"columns": ["source", "target", "features"]}, "`columns` must name source (the w"),
+    ("vectors", {"vector_size": 0}, "vector_size: "),
+    ("vectors", {"corpus": "unicode_names"}, "corpus: not an option"),
+    ("vectors", {"path": None}, "`path` or `train` must say where the texts come from"),
+    ("vectors", {"path": "v.npy"}, f"`path` {TEXTS}"),
+    ("vectors", {"train": "v.npy"}, f"`train` {TEXTS}"),
+    ("vectors", {"train": "a.txt", "vectors": "b.npy"}, "`vectors` goes with `path` alone"),
+    ("vectors", {"split": [0.9, 0.2, 0]}, SHARES),
+    ("pairs", {"path": None}, "`path`, `train` or `corpus` must say where the rows come from"),
+    ("pairs", {"columns": ["source"]}, FIELDS),
+    ("pairs", {"columns": ["source", "_"]}, FIELDS),
+    ("pairs", {"columns": ["source", "target", "target"]}, FIELDS),
+    ("pairs", {"columns": ["source", "features", "target", "features"]}, FIELDS),
+    ("pairs", {"columns": []}, FIELDS),
+    ("pairs", {"columns": ["source", "tag"]}, "columns"),
+    ("pairs", {"train": ["a", "b", "c"]}, "`train` must be one file, or 2 in parallel (source, t"),
+    ("pairs", {"train": []}, "`train` must be one file, or 2 in parallel"),
+    ("pairs", {"train": ["a", "b"], "columns": {"source": 1, "target": 2}}, "where `train` is fi"),
+    ("pairs", {"batch_size": 0}, "batch_size: must be at least 1"),
+    ("pairs", {"batch_tokens": 0}, "batch_tokens: must be at least 1"),
+    ("pairs", {"max_source_length": 0}, "max_source_length: must be at least 1"),
+    ("pairs", {"feature_separator": ""}, "feature_separator: must be at least 1 long"),
+    ("pairs", {"empty": "skip"}, "'error', 'drop' or 'keep'"),
+    ("pairs", {"train": 5}, "must be a string or a list"),
+    ("pairs", {"split": [0.5, 0.5]}, "split: must be"),
+    ("pairs", {"colums": ["_"]}, "did you mean 'columns'"),
+    ("text", {"path": None}, "`path`, `train` or `corpus` must say where the text comes from"),
+    ("text", {"windows": "lane"}, "windows: must be 'lanes' or 'random'"),
+    ("text", {"batch_size": 0}, "batch_size: must be at least 1"),
+    ("text", {"window": 1.5}, "window: must be an integer"),
+    ("text", {"errors": "ignore"}, "errors: must be 'strict' or 'replace'"),
+    ("text", {"corpus": "shakespear"}, "corpus: no corpus named 'shakespear'"),
+    *(("text", {"split": split}, SHARES) for split in ([0, 0.5, 0.5], [0.8, 0.2, 0.1])),
+    ("text", {"split": [0.9, 0.1, 1e-5]}, SHARES),
+    *(("text", {"split": split}, "split: must be") for split in ([0.9, 0.1], 0.9, ["a", 0, 0])),
+    *(("text", {"split": split}, "split") for split in ([1.5, 0, 0], [1, -0.5, 0.5])),
+]
+
+
+@pytest.mark.parametrize(("kind", "options", "message"), WRONG)
+def test_wrong_options_are_refused_before_anything_is_read(kind, options, message):
+    given = {"name": kind, "path": "in", **KINDS.get(kind, {}), **options}
+    with pytest.raises(OptionError, match=re.escape(message)):
+        data.build({name: value for name, value in given.items() if value is not None}, seed=1)
 
 
 class TestDivided:

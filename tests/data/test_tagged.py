@@ -16,7 +16,6 @@ from seqgen.data.tagged import (
     parse_tagged,
 )
 from seqgen.data.text_files import TextFile
-from seqgen.errors import DataError
 from seqgen.tokenizers import BOS, UNK, CharTokenizer, WholeTokenizer, WordTokenizer
 
 
@@ -142,12 +141,6 @@ def tensors(rows):
     return [[torch.tensor(word, dtype=torch.long) for word in row] for row in rows]
 
 
-def test_letters_as_they_are_written():
-    letters, lengths = padded_letters(tensors([[[4, 5], [6]], [[7, 8, 9]]]))
-    assert letters.tolist() == [[[4, 5, 0], [6, 0, 0]], [[7, 8, 9], [0, 0, 0]]]
-    assert lengths.tolist() == [[2, 1], [3, 0]]
-
-
 @given(st.lists(st.lists(st.lists(st.integers(4, 9), max_size=5), max_size=4), max_size=4))
 def test_the_letters_of_every_word_come_back(rows):
     letters, lengths = padded_letters(tensors(rows))
@@ -253,26 +246,6 @@ def test_words_and_tags_have_tokenizers_of_their_own(make):
     assert not made.ends
 
 
-def test_words_keep_their_tags(make, fit):
-    made = make(batch_size=2)
-    known = fit(made)
-    train, read = made.training(known), set()
-    assert (train.tokens, train.steps_per_epoch) == (10, 2)
-    for step in (0, 1):
-        batch = train.batch(step)
-        for words, tags, length in zip(
-            batch.sources.values, batch.targets, batch.lengths, strict=True
-        ):
-            text = made.output_text("", words[:length].tolist(), {"target": known["source"]})
-            read.add((text, made.output_text("", tags[:length].tolist(), known)))
-    assert read == {
-        ("the cat sat", "D N V"),
-        ("a cat", "D N"),
-        ("sat", "V"),
-        ("the hat sat down", "D N V A"),
-    }
-
-
 def test_training_forgets_words_and_held_out_parts_do_not(make, fit):
     many = "".join(f"w{i}\tA\nv{i}\tB\n\n" for i in range(300))
     made = make(many, many, unknown_rate=0.3, letters=True, batch_size=300)
@@ -323,9 +296,6 @@ def test_what_was_left_out_or_changed_is_remarked(make, fit):
     )
     assert unknown.endswith("test.tsv: 1 of 3 sequences have tags that training has not (line 4)")
     assert "A" in made.training_texts()["target"]
-
-
-def test_nothing_to_remark(make, fit):
     made = make(path="train.tsv", split=[1, 0, 0], letters=True, max_letters=4, max_length=4)
     made.encode(fit(made))
     assert made.remarks() == ()
@@ -342,15 +312,11 @@ def test_prompts_are_words_between_spaces(make, fit):
     assert sources.letter_lengths.tolist() == [[3, 3, 3], [0, 0, 0], [3, 0, 0]]
     assert made.source_pieces("the  new cat ", known) == ["the", "new", "cat"]
     assert made.unknown("the  new cat ", known) == ["new"]
-
-
-@pytest.mark.parametrize("texts", [[], [""], ["", "  "]])
-def test_prompts_without_words_have_a_place(make, fit, texts):
-    made = make(letters=True)
-    sources = made.prompts(texts, fit(made))
-    assert sources.values.shape == (len(texts), 1)
-    assert sources.letters.shape == (len(texts), 1, 1)
-    assert sources.lengths.tolist() == [0] * len(texts)
+    for texts in ([], [""], ["", "  "]):  # without words there is a place for one
+        sources = made.prompts(texts, known)
+        assert sources.values.shape == (len(texts), 1)
+        assert sources.letters.shape == (len(texts), 1, 1)
+        assert sources.lengths.tolist() == [0] * len(texts)
 
 
 def test_outputs_are_tags_between_spaces(make, fit):
@@ -365,34 +331,20 @@ def test_outputs_are_tags_between_spaces(make, fit):
     assert made.output_tokens("", known) == []
 
 
-def test_sizes_are_those_of_words_tags_and_letters(make):
-    known = {"source": range(9), "target": range(6), "letters": range(5)}
-    assert make().sizes(known) == {"vocab_size": 6, "source": {"vocab_size": 9}}
-    assert make(letters=True).sizes(known)["source"] == {"vocab_size": 9, "letters_size": 5}
-
-
-def test_a_corpus_is_read_like_a_file():
-    small = {"name": "punctuation", "corpus": {"name": "dates", "count": 3}}
-    made = data.build({"name": "tagged", "corpus": small}, seed=1)
-    with pytest.raises(DataError, match=r"^punctuation: no sequences in it"):
-        made.training_texts()
-
-
-def test_faults_are_named_with_their_file(make, said):
+def test_faults_are_named_with_their_file(make, fit, said):
     wrong = make(train="the\tD\ncat\n", test="the\tD\n\tN\n", valid=["train.tsv", "test.tsv"])
     assert "train.tsv:2: must be a word, a tab and its tag" in said(wrong.part, "train")
     assert "test.tsv:2: the word is empty" in said(wrong.part, "test")
     assert "words and tags must be in one file, side by side" in said(wrong.part, "valid")
+    long = make("a\tB\nc\tD\n", max_length=1)
+    wanted = "none of 1 training sequences has at most 1 words, as `max_length` wants"
+    assert said(long.training, fit(long)).endswith(wanted)
+    small = {"name": "punctuation", "corpus": {"name": "dates", "count": 3}}
+    corpus = data.build({"name": "tagged", "corpus": small}, seed=1)
+    assert said(corpus.training_texts).startswith("punctuation: no sequences in it")
 
 
-def test_limits_that_leave_nothing_and_tokenizers_that_cut_words_are_refused(make, fit, said):
-    made = make("a\tB\nc\tD\n", max_length=1)
-    message = said(made.training, fit(made))
-    assert message.endswith(
-        "none of 1 training sequences has at most 1 words, as `max_length` wants"
-    )
-    made = make()
-    known = {**fit(made), "source": CharTokenizer(alphabet="cat")}
-    assert "`source` must give one token for each word, but" in said(made.training, known)
-    with pytest.raises(ValueError, match=r"`columns` must name source \(the words\) and target"):
-        TaggedData(train="none", columns=("source", "target", "features"))
+def test_sizes_are_those_of_words_tags_and_letters(make):
+    known = {"source": range(9), "target": range(6), "letters": range(5)}
+    assert make().sizes(known) == {"vocab_size": 6, "source": {"vocab_size": 9}}
+    assert make(letters=True).sizes(known)["source"] == {"vocab_size": 9, "letters_size": 5}

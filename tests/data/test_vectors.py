@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from seqgen.data import Example, data
 from seqgen.data.vectors import read_vectors, vector_of, written
-from seqgen.options import OptionError
 from seqgen.tokenizers import BOS, EOS
 
 
@@ -239,20 +238,3 @@ def test_the_size_of_a_vector_is_known_before_it_is_read(said):
 )
 def test_faults_are_named_with_their_file(make, said, texts, vectors, options, message):
     assert message in said(make(texts, vectors, **options).training_texts)
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"path": None}, "`path` or `train` must say where the texts come from"),
-        ({"path": "v.npy"}, "`path` must be a file of texts, beside which its vectors are"),
-        ({"train": "v.npy"}, "`train` must be a file of texts, beside which its vectors"),
-        ({"train": "a.txt", "vectors": "b.npy"}, "`vectors` goes with `path` alone"),
-        ({"split": [0.9, 0.2, 0]}, "`split` must be shares of 1"),
-        ({"corpus": "unicode_names"}, "corpus: not an option"),
-    ],
-)
-def test_options_that_do_not_go_together_are_refused(options, message):
-    spec = {"name": "vectors", "vector_size": 2, "path": "x.txt", **options}
-    with pytest.raises(OptionError, match=message):
-        data.build(spec, seed=1)
