@@ -17,12 +17,12 @@ CORE += ("tokenizers", "training", "metrics")
 
 LIMITS = {  # they only go down; a capability that raises a total says so in the commit that adds it
     "files": 131,
-    "median lines of a file": 220,
-    "imports per 1,000 lines": 75,
-    "lines": 28_521,
-    "lines of the core": 10_391,
-    "lines of reports and comparison": 5_603,
-    "lines of tests": 35_067,
+    "median lines of a file": 213,
+    "imports per 1,000 lines": 77,
+    "lines": 27_209,
+    "lines of the core": 10_032,
+    "lines of reports and comparison": 5_164,
+    "lines of tests": 31_930,
     "shared module names": 0,
 }
 AT_LEAST = {"median lines of a file"}

@@ -100,7 +100,6 @@ EXACT = "at least -9007199254740992 and at most 9007199254740992"
         (tuple[int | None, ...], EXACT),
         (Annotated[int, Field(ge=1)], "at least 1 and at most 9007199254740992"),
     ],
-    ids=str,
 )
 def test_every_number_has_a_range_wherever_it_stands(annotation, wanted, value):
     if isinstance(value, float) and "900719" in wanted:
@@ -165,7 +164,6 @@ def even(value: int) -> int:
         (float | Own, "x", "a number, but is 'x'"),
         (Own, 5, "valid"),
     ],
-    ids=str,
 )
 def test_an_error_says_what_would_be_right(annotation, value, message):
     with pytest.raises(OptionError) as caught:
@@ -194,7 +192,6 @@ def test_an_error_says_what_would_be_right(annotation, value, message):
         (Own | None, None, None),
         (Mapping[str, tuple[Size, ...]], {"a": [1, 2], "b": []}, {"a": (1, 2), "b": ()}),
     ],
-    ids=str,
 )
 def test_right_values_get_their_type(annotation, value, wanted):
     found = check_value(annotation, value, ())
@@ -464,7 +461,6 @@ Paints = Annotated[Sequence[Colours], Field(min_length=1)] | None
         (Colours, 5, "x: must be a mapping of options, but is 5"),
         (Colours, {"stripes": [0.1, 1]}, "x.stripes: must be"),
     ],
-    ids=str,
 )
 def test_an_error_inside_has_its_own_path(annotation, value, message):
     with pytest.raises(OptionError) as caught:
