@@ -22,6 +22,7 @@ from seqgen.build import dry_run
 from seqgen.cells import cells
 from seqgen.cli.arguments import ROOM_NAMES
 from seqgen.comparison.plan import Plan
+from seqgen.config import ConfigFile
 from seqgen.errors import PluginError, SeqgenError
 from seqgen.options import OptionError, check_options, options_of, schema_of_options
 from seqgen.plugins import ROOMS, load_files, load_installed
@@ -217,7 +218,7 @@ class TestARunDirectoryOfSomeoneElse:
         assert not Path("imported").exists()
         ended = command(*words, "--plugin", "my_cell.py")
         assert ended.code == 0, ended.err
-        assert f"plugins: [{path}]\n" in (run / "recipe.yaml").read_text(encoding="utf-8")
+        assert ConfigFile.read(run / "recipe.yaml").data["plugins"] == [str(path)]
 
     def test_the_line_after_an_interruption_names_it(self, place, command):
         place.write("own.py", INTERRUPTING)
