@@ -19,10 +19,10 @@ LIMITS = {  # they only go down; a capability that raises a total says so in the
     "files": 131,
     "median lines of a file": 213,
     "imports per 1,000 lines": 77,
-    "lines": 27_209,
+    "lines": 27_211,
     "lines of the core": 10_032,
     "lines of reports and comparison": 5_164,
-    "lines of tests": 31_930,
+    "lines of tests": 31_931,
     "shared module names": 0,
 }
 AT_LEAST = {"median lines of a file"}

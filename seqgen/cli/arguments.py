@@ -8,8 +8,6 @@ from typing import Annotated, Any
 
 import typer
 
-from seqgen.config import bundled_plans, bundled_recipes
-
 ROOM_NAMES = (
     *("attentions", "averages", "bridges", "cells", "constraints", "corpora", "data", "decoders"),
     *("embeddings", "encoders", "heads", "metrics", "models", "optimizers", "schedules"),
@@ -19,17 +17,21 @@ ROOM_NAMES = (
 
 def recipes(incomplete: str) -> list[str]:
     """Bundled recipes, and YAML files below the current folder."""
+    from seqgen.config import bundled_recipes
+
     return _files_or(bundled_recipes(), incomplete)
 
 
 def plans(incomplete: str) -> list[str]:
     """Bundled plans, and YAML files below the current folder."""
+    from seqgen.config import bundled_plans
+
     return _files_or(bundled_plans(), incomplete)
 
 
 def recipes_and_plans(incomplete: str) -> list[str]:
     """Both kinds of bundled files, and YAML files below the current folder."""
-    return _files_or([*bundled_recipes(), *bundled_plans()], incomplete)
+    return [*dict.fromkeys([*recipes(incomplete), *plans(incomplete)])]
 
 
 def _files_or(bundled: Iterable[str], incomplete: str) -> list[str]:

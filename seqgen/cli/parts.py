@@ -24,10 +24,9 @@ from seqgen.cli.arguments import (
     rooms,
 )
 from seqgen.cli.output import echo
-from seqgen.config import bundled_plans, bundled_recipes
 from seqgen.errors import PluginError, SetupError, UsageError, visible
 
-FILES = {"recipes": bundled_recipes, "plans": bundled_plans}
+FILES = ("recipes", "plans")
 """What can be listed besides parts."""
 
 BUDGETS = {"max_steps": "{:,} steps", "max_epochs": "{} epochs", "max_seconds": "{:,} s"}
@@ -50,7 +49,7 @@ def list_parts(
 
     `recipes` and `plans` are the bundled ones.
     """
-    if kind in FILES:
+    if kind is not None and kind in FILES:
         _list_files(kind, as_json)
         return
     from seqgen.options import did_you_mean
@@ -106,10 +105,11 @@ def _list_files(kind: str, as_json: bool) -> None:
     from rich.text import Text
 
     from seqgen.cli.displays import Terminal, plain_table
-    from seqgen.config import ConfigFile
+    from seqgen.config import ConfigFile, bundled_plans, bundled_recipes
 
     found = []
-    for name, path in FILES[kind]().items():
+    files = bundled_recipes() if kind == "recipes" else bundled_plans()
+    for name, path in files.items():
         data: Any = ConfigFile.read(path).data
         budget = {key: each for key, each in data.get("train", {}).items() if key in BUDGETS}
         description = data.get("description", "")
