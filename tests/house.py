@@ -22,7 +22,7 @@ LIMITS = {  # they only go down; a capability that raises a total says so in the
     "lines": 27_211,
     "lines of the core": 10_032,
     "lines of reports and comparison": 5_164,
-    "lines of tests": 31_931,
+    "lines of tests": 31_945,
     "shared module names": 0,
 }
 AT_LEAST = {"median lines of a file"}

@@ -269,6 +269,12 @@ class TestFirstTokens:
             assert share == pytest.approx(each["probability"], abs=0.03)
 
 
+def test_prompts_are_read_on_the_device_of_the_generator(generator):
+    batch = generator.batch(["a"])
+    assert isinstance(batch, Prompts)
+    assert generator.start(batch, generator.limits(batch, 1))[1].tokens.device == CPU
+
+
 def test_limits_end_where_the_data_ends(small, generator):
     assert generator.limits(generator.batch(["a"]), 5).ends == ()
     other = build(small, kind=Sentences())

@@ -177,6 +177,14 @@ def test_the_divisor(formula, alpha, length, wanted):
     assert LengthNormalisation(formula, alpha).divisor(length) == wanted
 
 
+@pytest.mark.parametrize(
+    ("options", "said"), [(("mean",), "`formula` must be"), (("power", 11), "`alpha` must be")]
+)
+def test_other_formulas_are_refused(options, said):
+    with pytest.raises(ValueError, match=said):
+        LengthNormalisation(*options)
+
+
 @pytest.mark.parametrize("normalisation", ALL, ids=repr)
 def test_the_bound_is_the_best_of_all_lengths_that_are_left(normalisation):
     scores = torch.tensor([-3.0, -0.5, 0.0, -INF], dtype=torch.float64)
