@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from seqgen.cells import cells
-from seqgen.data import data
+from seqgen.data import Prompts, data
 from seqgen.decoders import (
     AllowedTexts,
     Beam,
