@@ -63,14 +63,14 @@ def find_file(wanted: str, kind: str = "recipe") -> Path:
 
     Raises RecipeError, with a suggestion, if there is none.
     """
-    recipes, plans = bundled_recipes(), bundled_plans()
-    known = recipes if kind == "recipe" else plans
     if os.path.lexists(wanted):  # unlike Path.exists, it takes a name of any length
         own_recipe = Path(wanted, "recipe.yaml")
         if own_recipe.is_file():
             message = f"this is a run and no {kind}; that of the run is {own_recipe}"
             raise RecipeError(f"{wanted}: {message}")
         return Path(wanted)
+    recipes, plans = bundled_recipes(), bundled_plans()
+    known = recipes if kind == "recipe" else plans
     if wanted in known:
         return known[wanted]
     if wanted in plans:

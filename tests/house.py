@@ -19,7 +19,7 @@ LIMITS = {  # they only go down; a capability that raises a total says so in the
     "files": 131,
     "median lines of a file": 213,
     "imports per 1,000 lines": 77,
-    "lines": 27_211,
+    "lines": 27_210,
     "lines of the core": 10_032,
     "lines of reports and comparison": 5_164,
     "lines of tests": 31_945,

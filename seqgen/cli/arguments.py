@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,24 +16,22 @@ ROOM_NAMES = (
 
 def recipes(incomplete: str) -> list[str]:
     """Bundled recipes, and YAML files below the current folder."""
-    from seqgen.config import bundled_recipes
-
-    return _files_or(bundled_recipes(), incomplete)
+    return _files_or(incomplete, "recipes")
 
 
 def plans(incomplete: str) -> list[str]:
     """Bundled plans, and YAML files below the current folder."""
-    from seqgen.config import bundled_plans
-
-    return _files_or(bundled_plans(), incomplete)
+    return _files_or(incomplete, "plans")
 
 
 def recipes_and_plans(incomplete: str) -> list[str]:
     """Both kinds of bundled files, and YAML files below the current folder."""
-    return [*dict.fromkeys([*recipes(incomplete), *plans(incomplete)])]
+    return _files_or(incomplete, "recipes", "plans")
 
 
-def _files_or(bundled: Iterable[str], incomplete: str) -> list[str]:
+def _files_or(incomplete: str, *kinds: str) -> list[str]:
+    from seqgen.config import bundled_plans, bundled_recipes
+
     prefix = incomplete[: incomplete.rfind("/") + 1]
     try:
         paths = sorted(Path(prefix).iterdir())
@@ -42,7 +39,9 @@ def _files_or(bundled: Iterable[str], incomplete: str) -> list[str]:
         paths = []
     names = [prefix + path.name for path in paths if path.suffix in (".yaml", ".yml")]
     names += [f"{prefix}{path.name}/" for path in paths if path.is_dir()]
-    return [name for name in (*names, *bundled) if name.startswith(incomplete)]
+    for kind in kinds:
+        names += bundled_recipes() if kind == "recipes" else bundled_plans()
+    return [name for name in names if name.startswith(incomplete)]
 
 
 def runs(incomplete: str) -> list[str]:

@@ -221,10 +221,8 @@ def _progress(total: int, output: Path | None) -> Iterator[Callable[[int], None]
         echo(err=True)
 
 
-def answer_prompts(
-    trained: TrainedRun, texts: Sequence[str], ask: Callable[[], list[list[Generated]]], json: bool
-) -> None:
-    """Show the outputs for each prompt, with titles if there are several, or one JSON document."""
+def answer_prompts(trained: TrainedRun, texts: Sequence[str], ask: Ask, as_json: bool) -> None:
+    """Show what `ask()` gives for each prompt, with titles if it is more, or one JSON document."""
     try:
         found = ask()
         flat = [each for outputs in found for each in outputs]
@@ -233,7 +231,7 @@ def answer_prompts(
         raise RecipeError(f"--prompt: {error}") from None
     for remark in remarks:
         warnings.warn(remark, stacklevel=1)
-    if json:
+    if as_json:
         document = [{"prompt": each.prompt, **as_data(each)} for each in flat]
         echo_exactly(json_text(document, indent=2))
         return
@@ -251,11 +249,13 @@ def score_lines(trained: TrainedRun, path: Path, output: Path | None, as_json: b
         scores = trained.score(file, name)
     except ValueError as error:
         raise UsageError(f"--score: {error}; seqgen evaluate scores a text") from None
+    lines = []
+    for number, row in enumerate(scores, 1):
+        tokens, log_probs = len(row.log_probs), list(row.log_probs)
+        found = {"number": number, "score": row.score, "tokens": tokens, "log_probs": log_probs}
+        lines.append(json_text(found) if as_json else f"{row.score:.6f}\t{tokens}\n")
     with line_file(output) as write:
-        for number, row in enumerate(scores, 1):
-            tokens, log_probs = len(row.log_probs), list(row.log_probs)
-            found = {"number": number, "score": row.score, "tokens": tokens, "log_probs": log_probs}
-            write(json_text(found) if as_json else f"{row.score:.6f}\t{tokens}\n")
+        write("".join(lines))
     if unknown := sum(each.unknown for each in scores):
         what = f"{unknown} token{'s' if unknown > 1 else ''} of the targets"
         warnings.warn(f"{what} scored as <unk>", stacklevel=1)
