@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
-from seqgen.answers import DecodingOptions, batches_by_length
 from seqgen.decoders import ROOT_PARENT, Decoder, Forced, Limits, SearchTrace, Tracing, watched
+from seqgen.evaluate import DecodingOptions, batches_by_length
 from seqgen.generate import Generated, Generator
 from seqgen.models import evaluating
 from seqgen.tokenizers import EOS, Tokenizer

@@ -14,7 +14,6 @@ from typing import Any, cast
 import torch
 
 from seqgen import plugins
-from seqgen.answers import DecodingOptions, answer, outputs, unsatisfied_remark
 from seqgen.build import Built, Load, build, build_data, build_decoder, restore_tokenizers
 from seqgen.conclusion import read_result
 from seqgen.config import ConfigFile, Override, lay_over
@@ -22,7 +21,14 @@ from seqgen.data import SplitName
 from seqgen.data.text_files import TextFile
 from seqgen.decoders import Decoder, SecondaryModel, Start, decoders
 from seqgen.errors import CheckpointError, DataError
-from seqgen.evaluate import RowScore, score_rows
+from seqgen.evaluate import (
+    DecodingOptions,
+    RowScore,
+    answer,
+    outputs,
+    score_rows,
+    unsatisfied_remark,
+)
 from seqgen.explain import Alignment, alignments
 from seqgen.generate import Generated
 from seqgen.metrics import Answer

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from seqgen.answers import DecodingOptions, unsatisfied_remark
 from seqgen.cli.output import echo, echo_exactly, line_file
 from seqgen.cli.source_lines import (
     STANDARD_INPUT,
@@ -34,6 +33,7 @@ from seqgen.config import read_override
 from seqgen.data import lines_of
 from seqgen.decoders import Decoder, decoders
 from seqgen.errors import DataError, RecipeError, UsageError, visible
+from seqgen.evaluate import DecodingOptions, unsatisfied_remark
 from seqgen.explain import traces
 from seqgen.generate import Generated
 from seqgen.machine import memory_for

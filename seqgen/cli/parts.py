@@ -143,7 +143,7 @@ def check(
     It runs in a process of its own, so a crash or a hang is a finding, too.
     """
     from seqgen.config import read_override
-    from seqgen.testing.check import check_apart, split_file
+    from seqgen.testing.laws import check_apart, split_file
 
     path, _ = split_file(target)
     if path is not None and not path.is_file():

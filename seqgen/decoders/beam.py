@@ -1,4 +1,4 @@
-"""The decoders `beam` and `diverse_beam`: the most probable sequences, as a few paths can tell."""
+"""The decoders of several paths: `beam`, `diverse_beam`, and at random, `stochastic_beam`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from seqgen.decoders.base import Decoder, Hypothesis, Limits, Start, Stepper, decoders
 from seqgen.decoders.guards import IMPOSSIBLE
+from seqgen.decoders.noise import Perturbed, child_keys
 from seqgen.decoders.search import (
     Alpha,
     Expansion,
@@ -188,3 +189,74 @@ class DiverseBeam(BeamSearch):
             possible = group.gather(1, first) > IMPOSSIBLE
             times = times.scatter_add(1, first % vocab, possible.to(times.dtype))
         return torch.stack(picks, 1).flatten(0, 1)
+
+
+@decoders.register("stochastic_beam")
+@dataclass
+class StochasticBeam(Decoder):
+    """`beam_size` sequences of each source, as if drawn one by one, no sequence twice.
+
+    Kool, van Hoof and Welling 2019. Each sequence has the rank `log p(sequence) + Gumbel noise`,
+    and those with the highest ranks are a sample without replacement in the order of drawing. A
+    beam finds them without looking at others, since the highest rank of all sequences that begin
+    alike is known before they are. Where the stepper's scores do not sum to 1, p is normalised at
+    each token. The noise of a sequence follows from the seed, the sequence's id and its tokens.
+    """
+
+    seed: int = 0
+    beam_size: Size = 5
+
+    def decode(self, stepper: Stepper, start: Start, limits: Limits) -> list[list[Hypothesis]]:
+        """At most `beam_size` hypotheses for each source; fewer where there are no more."""
+        batch, device = len(start.tokens), start.tokens.device
+        found = [NBest(self.beam_size) for _ in range(batch)]
+        ends = torch.tensor(sorted(set(limits.ends)), device=device)
+        frontier = Frontier.begin(start, limits)
+        noisy = Perturbed.empty(self.seed, start.ids[frontier.sources])
+        while len(frontier.sources):
+            log_probs, frontier = frontier.step(stepper)
+            expansion, children = self._pick(frontier, noisy, log_probs)
+            beams = [found[source] for source in frontier.sources.tolist()]
+            live = _harvest(frontier, expansion, children.perturbed, ends, beams)
+            staying = live.any(1)
+            columns = live_first(live, staying)
+            scores = expansion.scores.masked_fill(~live, IMPOSSIBLE)
+            frontier = frontier.advance(expansion._replace(scores=scores).at(columns), staying)
+            noisy = Perturbed(*(each.gather(1, columns)[staying].flatten() for each in children))
+        nothing = Hypothesis((), 0.0, False)
+        return [
+            each.hypotheses or [frontier.dead_ends.get(source, nothing)._replace(rank=0.0)]
+            for source, each in enumerate(found)
+        ]
+
+    def _pick(
+        self, frontier: Frontier, noisy: Perturbed, log_probs: Tensor
+    ) -> tuple[Expansion, Perturbed]:
+        """The children with the highest perturbed scores, all `[sources, count]`."""
+        sources, vocab = len(frontier.sources), log_probs.shape[1]
+        whole, perturbed = noisy.children(self.seed, log_probs)
+        columns = best(perturbed.view(sources, -1), self.beam_size)
+        first = torch.arange(sources, device=columns.device).unsqueeze(1) * frontier.width
+        rows, tokens = first + columns // vocab, columns % vocab
+        sums = frontier.paths.scores.unsqueeze(1) + log_probs.double()
+        given, sums, whole, perturbed = (
+            each.reshape(sources, -1).gather(1, columns)
+            for each in (log_probs, sums, whole, perturbed)
+        )
+        keys = child_keys(noisy.keys[rows], tokens)
+        return Expansion(rows, tokens, given, sums), Perturbed(keys, whole, perturbed)
+
+
+def _harvest(
+    frontier: Frontier, expansion: Expansion, ranks: Tensor, ends: Tensor, beams: list[NBest]
+) -> Tensor:
+    """Enter what is over; returns which go on, `[sources, count]`."""
+    possible = ranks > IMPOSSIBLE
+    finished = torch.isin(expansion.tokens, ends) & possible
+    last = (frontier.room == frontier.paths.length + 1).unsqueeze(1)
+    over = finished | (possible & last)
+    hypotheses = frontier.paths.hypotheses(expansion, over, finished)
+    for (beam, hypothesis), rank in zip(hypotheses, ranks[over].tolist(), strict=True):
+        beams[beam].add(hypothesis._replace(rank=rank))
+    # No descendant has a higher rank, and among the best there is one that has the same.
+    return possible & ~over & (ranks > thresholds(beams, ranks.device).unsqueeze(1))
