@@ -14,15 +14,8 @@ from typing import Annotated, Any
 
 import typer
 
-from seqgen.cli.arguments import (
-    AsJson,
-    PluginFiles,
-    RecipeOverrides,
-    load_plugins,
-    number,
-    recipes_and_plans,
-    rooms,
-)
+from seqgen.cli import arguments
+from seqgen.cli.arguments import AsJson, PluginFiles, RecipeOverrides
 from seqgen.cli.output import echo
 from seqgen.errors import PluginError, SetupError, UsageError, visible
 
@@ -39,7 +32,8 @@ def list_parts(
     kind: Annotated[
         str | None,
         typer.Argument(
-            help="e.g. cells; all kinds if not given. Or recipes, plans.", autocompletion=rooms
+            help="e.g. cells; all kinds if not given. Or recipes, plans.",
+            autocompletion=arguments.rooms,
         ),
     ] = None,
     plugin_files: PluginFiles = None,
@@ -55,7 +49,7 @@ def list_parts(
     from seqgen.options import did_you_mean
     from seqgen.plugins import ROOMS
 
-    load_plugins(plugin_files)
+    arguments.load_plugins(plugin_files)
     if kind is not None and kind not in ROOMS:
         every = [*ROOMS, *FILES]
         near = did_you_mean(kind, every)
@@ -134,7 +128,7 @@ def check(
     ] = None,
     seconds: Annotated[
         float,
-        number("Seconds", "How long the laws of one part may take together."),
+        arguments.number("Seconds", "How long the laws of one part may take together."),
     ] = 5,
     as_json: AsJson = False,
 ) -> None:
@@ -280,13 +274,14 @@ def schema(
     from seqgen.comparison import plan_schema
     from seqgen.recipe import recipe_schema
 
-    load_plugins(plugin_files)
+    arguments.load_plugins(plugin_files)
     echo(json.dumps(plan_schema() if plan else recipe_schema(), indent=2))
 
 
 def validate(
     recipe: Annotated[
-        str, typer.Argument(help="A path or a bare name.", autocompletion=recipes_and_plans)
+        str,
+        typer.Argument(help="A path or a bare name.", autocompletion=arguments.recipes_and_plans),
     ],
     overrides: RecipeOverrides = None,
     plan: Annotated[
@@ -298,7 +293,7 @@ def validate(
     ] = False,
 ) -> None:
     """Check a recipe and its overrides, without reading data or training; with --plan, a plan."""
-    load_plugins(plugin_files, installed=plan)
+    arguments.load_plugins(plugin_files, installed=plan)
     if plan:
         from seqgen.comparison import PlanSource, dry_run_decoders
         from seqgen.registry import plain
@@ -338,7 +333,7 @@ def list_corpora(
         return
     from seqgen.data import corpora
 
-    load_plugins(plugin_files)
+    arguments.load_plugins(plugin_files)
     found = [
         (each, corpora.build(each).ready(), corpora.entry(each).summary) for each in corpora.names()
     ]
@@ -360,7 +355,7 @@ def get(
     """Fetch a corpus once, check its SHA-256 and keep it in the cache."""
     from seqgen.data import corpora
 
-    load_plugins([*(context.obj or []), *(plugin_files or [])])
+    arguments.load_plugins([*(context.obj or []), *(plugin_files or [])])
     try:
         corpus = corpora.build(name)
     except ValueError as error:

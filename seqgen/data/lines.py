@@ -14,17 +14,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from seqgen.data import batches
 from seqgen.data.base import Empty, Example, data, passage
-from seqgen.data.batches import (
-    Columns,
-    PairBatch,
-    Prompts,
-    RowSplit,
-    Sources,
-    TokenBatch,
-    padded,
-    shift_right,
-)
+from seqgen.data.batches import Columns, PairBatch, Prompts, RowSplit, Sources, TokenBatch
 from seqgen.data.part_files import TEXT_FILES, SplitName
 from seqgen.data.rows import Epoch, NamedFiles, Part, RowData
 from seqgen.data.tables import Layout, Place, format_of, lines_of, read_table, some_lines
@@ -120,7 +112,7 @@ class LinesData(RowData[Line, TokenBatch]):
 
     def collate(self, columns: Columns, places: Tensor) -> TokenBatch:
         rows = columns["text"]
-        return TokenBatch(shift_right(rows), *padded(rows), row_ids=places)
+        return TokenBatch(batches.shift_right(rows), *batches.padded(rows), row_ids=places)
 
     def identity(self, row: Line) -> object:
         return row.text
@@ -136,7 +128,7 @@ class LinesData(RowData[Line, TokenBatch]):
         if any("\n" in text or "\r" in text for text in texts):
             raise ValueError("`text` must be the beginning of a line, but has a line break in it")
         rows = [tokenizers["text"].encode(text) for text in texts]
-        return Prompts(*padded([torch.tensor([BOS, *row.tolist()]) for row in rows]))
+        return Prompts(*batches.padded([torch.tensor([BOS, *row.tolist()]) for row in rows]))
 
     def passages(
         self, name: SplitName, tokenizers: Tokenizers, prompt_size: int | None, length: int
@@ -285,7 +277,7 @@ class VectorsData(RowData[VectorRow, PairBatch]):
     def collate(self, columns: Columns, places: Tensor) -> PairBatch:
         sources = Sources(torch.stack([*columns["vector"]]), torch.ones_like(places))
         rows = columns["target"]
-        return PairBatch(sources, shift_right(rows), *padded(rows), places)
+        return PairBatch(sources, batches.shift_right(rows), *batches.padded(rows), places)
 
     def identity(self, row: VectorRow) -> object:
         return row.vector.numpy().tobytes()

@@ -8,21 +8,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from seqgen.decoders import search
 from seqgen.decoders.base import Decoder, Hypothesis, Limits, Start, Stepper, decoders
 from seqgen.decoders.guards import IMPOSSIBLE
 from seqgen.decoders.noise import Perturbed, child_keys
-from seqgen.decoders.search import (
-    Alpha,
-    Expansion,
-    Formula,
-    Frontier,
-    LengthNormalisation,
-    NBest,
-    best,
-    live_first,
-    merge,
-    thresholds,
-)
+from seqgen.decoders.search import Alpha, Expansion, Formula, Frontier, LengthNormalisation, NBest
 from seqgen.options import NonNegativeFloat, Size
 from seqgen.state import repeat
 
@@ -79,10 +69,12 @@ class BeamSearch(Decoder, ABC):
                 for group in range(self.groups)
             ]
             live = self._harvest(frontier, expansion, ends, beams)
-            frontier = self._advance(frontier, expansion, live, thresholds(beams, ends.device))
+            frontier = self._advance(
+                frontier, expansion, live, search.thresholds(beams, ends.device)
+            )
         nothing = Hypothesis((), 0.0, False)
         return [
-            merge(found[i * self.groups : (i + 1) * self.groups], self.n_best)
+            search.merge(found[i * self.groups : (i + 1) * self.groups], self.n_best)
             or [self.normalisation.ranked(frontier.dead_ends.get(i, nothing))]
             for i in range(batch)
         ]
@@ -115,7 +107,7 @@ class BeamSearch(Decoder, ABC):
         over = live & last
         over[:, : self.width] |= finished[:, : self.width]
         ranks = expansion.scores / self.normalisation.divisor(frontier.paths.length + 1)
-        over &= ranks > thresholds(beams, ends.device).unsqueeze(1)
+        over &= ranks > search.thresholds(beams, ends.device).unsqueeze(1)
         for beam, hypothesis in frontier.paths.hypotheses(expansion, over, finished):
             beams[beam].add(self.normalisation.ranked(hypothesis))
         return live & ~last
@@ -129,7 +121,7 @@ class BeamSearch(Decoder, ABC):
         room = repeat(frontier.room, self.groups)
         reach = self.normalisation.bound(scores.amax(1), frontier.paths.length + 1, room)
         staying = (reach > needed).view(-1, self.groups).any(1)
-        columns = live_first(live, repeat(staying, self.groups))
+        columns = search.live_first(live, repeat(staying, self.groups))
         kept = expansion._replace(scores=scores).at(columns)
         rows = (each.reshape(len(staying), -1) for each in kept)
         return frontier.advance(Expansion(*rows), staying)
@@ -154,7 +146,7 @@ class Beam(BeamSearch):
 
     def pick(self, totals: Tensor, vocab: int, count: int) -> Tensor:
         """The highest; ties go to the earliest path, then to the lowest id."""
-        return best(totals, count)
+        return search.best(totals, count)
 
 
 @decoders.register("diverse_beam")
@@ -183,7 +175,7 @@ class DiverseBeam(BeamSearch):
         picks = []
         for group in groups:
             penalties = (self.diversity_strength * times).repeat(1, group.shape[1] // vocab)
-            columns = best(group - penalties, count)
+            columns = search.best(group - penalties, count)
             picks.append(columns)
             first = columns[:, : self.width]
             possible = group.gather(1, first) > IMPOSSIBLE
@@ -219,7 +211,7 @@ class StochasticBeam(Decoder):
             beams = [found[source] for source in frontier.sources.tolist()]
             live = _harvest(frontier, expansion, children.perturbed, ends, beams)
             staying = live.any(1)
-            columns = live_first(live, staying)
+            columns = search.live_first(live, staying)
             scores = expansion.scores.masked_fill(~live, IMPOSSIBLE)
             frontier = frontier.advance(expansion._replace(scores=scores).at(columns), staying)
             noisy = Perturbed(*(each.gather(1, columns)[staying].flatten() for each in children))
@@ -235,7 +227,7 @@ class StochasticBeam(Decoder):
         """The children with the highest perturbed scores, all `[sources, count]`."""
         sources, vocab = len(frontier.sources), log_probs.shape[1]
         whole, perturbed = noisy.children(self.seed, log_probs)
-        columns = best(perturbed.view(sources, -1), self.beam_size)
+        columns = search.best(perturbed.view(sources, -1), self.beam_size)
         first = torch.arange(sources, device=columns.device).unsqueeze(1) * frontier.width
         rows, tokens = first + columns // vocab, columns % vocab
         sums = frontier.paths.scores.unsqueeze(1) + log_probs.double()
@@ -259,4 +251,4 @@ def _harvest(
     for (beam, hypothesis), rank in zip(hypotheses, ranks[over].tolist(), strict=True):
         beams[beam].add(hypothesis._replace(rank=rank))
     # No descendant has a higher rank, and among the best there is one that has the same.
-    return possible & ~over & (ranks > thresholds(beams, ranks.device).unsqueeze(1))
+    return possible & ~over & (ranks > search.thresholds(beams, ranks.device).unsqueeze(1))

@@ -20,15 +20,8 @@ from pydantic import Field
 from rapidfuzz.distance import Levenshtein
 from torch import Tensor
 
-from seqgen.decoders.base import (
-    Decoder,
-    DecoderFactory,
-    Hypothesis,
-    Limits,
-    Start,
-    Stepper,
-    decoders,
-)
+from seqgen.decoders import base
+from seqgen.decoders.base import Decoder, Hypothesis, Limits, Start, Stepper
 from seqgen.decoders.guards import IMPOSSIBLE, check_scores, check_steps, checked
 from seqgen.decoders.noise import child_keys, uniform
 from seqgen.decoders.search import best
@@ -113,7 +106,7 @@ class PathDecoder(Decoder, ABC):
         return found
 
 
-@decoders.register("greedy")
+@base.decoders.register("greedy")
 class Greedy(PathDecoder):
     """The token with the highest probability at each step; ties go to the lowest id."""
 
@@ -213,7 +206,7 @@ def keep_mass(log_probs: Tensor, order: Tensor, mass: float) -> Tensor:
     return torch.empty_like(cut).scatter(1, order, cut)
 
 
-@decoders.register("multinomial")
+@base.decoders.register("multinomial")
 @dataclass
 class Multinomial(Sampler):
     """Draw from `p(token) ** (1 / temperature)`, normalised: any token may come.
@@ -228,7 +221,7 @@ class Multinomial(Sampler):
         return log_probs
 
 
-@decoders.register("top_k")
+@base.decoders.register("top_k")
 @dataclass
 class TopK(Sampler):
     """Draw from the `k` most probable tokens (Fan et al. 2018); ties go to the lowest ids.
@@ -255,7 +248,7 @@ class TopK(Sampler):
         return kept.scatter(1, columns, log_probs.gather(1, columns))
 
 
-@decoders.register("top_p")
+@base.decoders.register("top_p")
 @dataclass
 class TopP(Sampler):
     """Draw from the nucleus (Holtzman et al. 2020): the fewest tokens that have probability `p`.
@@ -274,7 +267,7 @@ class TopP(Sampler):
         return keep_mass(log_probs, order, self.p)
 
 
-@decoders.register("min_p")
+@base.decoders.register("min_p")
 @dataclass
 class MinP(Sampler):
     """Draw from tokens that have at least `p` times the probability of the best one.
@@ -294,7 +287,7 @@ class MinP(Sampler):
         return log_probs.masked_fill(log_probs < threshold - ROUNDING, IMPOSSIBLE)
 
 
-@decoders.register("typical")
+@base.decoders.register("typical")
 @dataclass
 class Typical(Sampler):
     """Locally typical sampling (Meister et al. 2022).
@@ -355,7 +348,7 @@ def ngram_f(one: Sequence[int], other: Sequence[int]) -> float:
 SIMILARITIES: dict[str, Similarity] = {"edit": edit, "ngram_f": ngram_f}
 
 
-@decoders.register("minimum_bayes_risk")
+@base.decoders.register("minimum_bayes_risk")
 @dataclass
 class MinimumBayesRisk(Decoder):
     """The `n_best` of `samples` sequences with the highest mean utility towards all of them.
@@ -372,7 +365,7 @@ class MinimumBayesRisk(Decoder):
     samples: Size = 32
     n_best: Size = 1
     utility: Literal["edit", "ngram_f"] = "edit"
-    sampler: DecoderFactory = Multinomial
+    sampler: base.DecoderFactory = Multinomial
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -381,7 +374,7 @@ class MinimumBayesRisk(Decoder):
                 f"`n_best` must be from 1 to `samples`, which is {self.samples}, "
                 f"but is {self.n_best}"
             )
-        sampler = decoders.build(self.sampler, seed=self.seed, vocab_size=self.vocab_size)
+        sampler = base.decoders.build(self.sampler, seed=self.seed, vocab_size=self.vocab_size)
         if sampler.constraints:
             raise ValueError("`sampler` must have no `constraints`; give them to the decoder")
         self._sampler = checked(sampler, self.vocab_size)
