@@ -87,7 +87,7 @@ def traces(
     options: DecodingOptions,
     sequence_ids: Sequence[int] | None = None,
 ) -> list[Searched]:
-    """What `decoder` finds for each text, in their order, as `answers.outputs` has it, and how.
+    """What `decoder` finds for each text, in their order, as `evaluate.outputs` has it, and how.
 
     A trace is plain data: the `input`, whether the outputs go on where it ends (`continues`), the
     `decoder` as `spec` says, what the model read first (`start`), and

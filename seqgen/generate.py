@@ -13,9 +13,8 @@ from pydantic import Field
 from torch import Tensor
 
 from seqgen import decoders
-from seqgen.data import Data, PairBatch
+from seqgen.data import Data, PairBatch, padded, shift_right
 from seqgen.data.base import with_pieces
-from seqgen.data.batches import padded, shift_right
 from seqgen.models import Generative, evaluating
 from seqgen.options import Count, PositiveFloat, Temperature
 from seqgen.tokenizers import BOS, EOS, PAD, UNK, Tokenizer, Tokenizers

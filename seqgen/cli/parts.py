@@ -65,9 +65,7 @@ def list_parts(
     if as_json:
         echo(json.dumps(found, indent=2, default=str))
         return
-    from rich.text import Text
-
-    from seqgen.cli.displays import Terminal
+    from seqgen.cli.displays import Terminal, Text
 
     console = Terminal(highlight=False, soft_wrap=True)
     for room, parts in found.items():
@@ -96,9 +94,7 @@ def _default(option: Any) -> Any:
 
 def _list_files(kind: str, as_json: bool) -> None:
     """The bundled files of a kind: names, how long the budget is, and descriptions."""
-    from rich.text import Text
-
-    from seqgen.cli.displays import Terminal, plain_table
+    from seqgen.cli.displays import Terminal, Text, plain_table
     from seqgen.config import ConfigFile, bundled_plans, bundled_recipes
 
     found = []
@@ -161,9 +157,7 @@ def check(
 
 def _show_report(report: Any) -> None:
     """First what is broken and what to do, then what is kept: a table, or lines on a pipe."""
-    from rich.text import Text
-
-    from seqgen.cli.displays import Terminal, plain_table
+    from seqgen.cli.displays import Terminal, Text, plain_table
 
     styles = {"broken": "bold red", "kept": "green", "not tried": "dim"}
     rows = [

@@ -14,8 +14,7 @@ from seqgen.data.part_files import SplitName
 from seqgen.data.text_files import TextFile
 from seqgen.registry import Registry, Renamed
 from seqgen.state import State
-from seqgen.tokenizers import UNK, Tokenizer, Tokenizers
-from seqgen.tokenizers.base import REPLACEMENT, Counts
+from seqgen.tokenizers import REPLACEMENT, UNK, Counts, Tokenizer, Tokenizers
 
 data: Registry[Data[Any]] = Registry("data kind", room="data", supplied={"seed"})
 
