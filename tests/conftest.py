@@ -42,10 +42,7 @@ SMALL = {
         "indrnn": {"hidden_size": 5},
         "slstm": {"hidden_size": 6, "heads": 2},
         "stack": {
-            "cells": [
-                {"name": "lstm_cell", "hidden_size": 4},
-                {"name": "lstm", "hidden_size": 5},
-            ]
+            "cells": [{"name": "lstm_cell", "hidden_size": 4}, {"name": "lstm", "hidden_size": 5}]
         },
     },
     "tokenizers": {"sentencepiece": {"algorithm": "bpe", "vocab_size": 308}},

@@ -8,14 +8,7 @@ import pytest
 import torch
 
 from seqgen import answers
-from seqgen.answers import (
-    FIGURES,
-    DecodingOptions,
-    Judge,
-    answer,
-    evenly_spaced,
-    outputs,
-)
+from seqgen.answers import FIGURES, DecodingOptions, Judge, answer, evenly_spaced, outputs
 from seqgen.data import Example, data
 from seqgen.decoders import Beam, Greedy, Multinomial
 from seqgen.errors import RecipeError

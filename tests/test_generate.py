@@ -23,15 +23,7 @@ from seqgen.decoders import (
 from seqgen.errors import PluginError
 from seqgen.generate import SAMPLES_APART, GenerationOptions, Generator
 from seqgen.models import Generative, models
-from seqgen.tokenizers import (
-    BOS,
-    EOS,
-    PAD,
-    UNK,
-    CharTokenizer,
-    WholeTokenizer,
-    WordTokenizer,
-)
+from seqgen.tokenizers import BOS, EOS, PAD, UNK, CharTokenizer, WholeTokenizer, WordTokenizer
 
 CPU = torch.device("cpu")
 TEXT, PAIRS = (

@@ -238,10 +238,7 @@ HOLDS = {
     "forced_prefix": lambda text, ended: text.startswith("10"),
     "allowed": allowed,
 }
-THAT_MISS_NOTHING = [
-    {"name": "beam", "beam_size": VOCAB**3},
-    {"name": "exact", "max_nodes": 10**5},
-]
+THAT_MISS_NOTHING = [{"name": "beam", "beam_size": VOCAB**3}, {"name": "exact", "max_nodes": 10**5}]
 
 
 @pytest.fixture

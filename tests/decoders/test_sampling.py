@@ -67,11 +67,7 @@ def test_walk_yields_what_decode_returns(decoder, deep):
 @pytest.mark.parametrize(
     ("limits", "tokens", "seen"),
     [
-        (
-            Limits([9, 9, 2, 9, 0], (4,)),
-            [(1, 2, 3, 4), (2, 3, 4), (3, 4), (4,), ()],
-            [4, 3, 2, 1],
-        ),
+        (Limits([9, 9, 2, 9, 0], (4,)), [(1, 2, 3, 4), (2, 3, 4), (3, 4), (4,), ()], [4, 3, 2, 1]),
         (Limits([2, 5, 0, 1]), [(1, 2), (2, 3, 4, 0, 1), (), (4,)], [3, 2, 1, 1, 1]),
         (Limits(4, (4,)), [(1, 2, 3, 4)], [1, 1, 1, 1]),  # the end may be the last token
     ],

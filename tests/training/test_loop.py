@@ -595,7 +595,7 @@ KINDS = {
     ],
     "masks in the state": [
         "model.cell={name: variational_dropout, cell: {name: weight_drop, rate: 0.3,"
-        " cell: {name: zoneout, cell: {name: gru, hidden_size: 8}}}}",
+        " cell: {name: zoneout, cell: {name: gru, hidden_size: 8}}}}"
     ],
     "tied": ["model.head=tied", "train.warmup_steps=5"],
     "sgd with momentum": ["train.optimizer={name: sgd, momentum: 0.9}", "train.lr=0.5"],
