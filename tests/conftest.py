@@ -202,6 +202,19 @@ decoder: {name: multinomial, temperature: 0.8}
 samples: {prompts: ["the "], length: 20, temperatures: [0, 0.8]}
 threads: 1
 """
+PAIRS_RECIPE = """\
+data: {name: pairs, path: pairs.tsv, batch_size: 32}
+model:
+  name: seq2seq
+  encoder: {name: bidirectional, embedding: {size: 8}, cell: {name: gru, hidden_size: 16}}
+  attention: general
+  embedding: {size: 8}
+  cell: {name: gru, hidden_size: 16}
+metrics: [exact_match]
+train: {lr: 2e-2, max_steps: 60, validations: 1}
+generation: {max_length: 12}
+threads: 1
+"""
 WORDS = ["the", "cat", "sat", "on", "a", "mat", "and", "saw", "dogs", "run", "far", "café"]
 
 
@@ -230,6 +243,12 @@ class Place:
         """The recipe with `old` replaced by `new`, as tiny.yaml."""
         assert old in RECIPE
         return self.write("tiny.yaml", RECIPE.replace(old, new, 1))
+
+    def pairs(self, rows):
+        """Words or rows of pairs.tsv, of which a word is to be written in capitals; pairs.yaml."""
+        lines = (row if "\t" in row else f"{row}\t{row.upper()}" for row in rows)
+        self.write("pairs.tsv", "".join(f"{line}\n" for line in lines))
+        return self.write("pairs.yaml", PAIRS_RECIPE)
 
     def files(self):
         """All files below the folder, with their contents."""
@@ -342,13 +361,14 @@ def train(place):
 def run_once(tmp_path_factory):
     """A function that runs a recipe, for tests that only read the run; returns the run directory.
 
-    It runs in a folder of its own, which has tiny.yaml, text.txt and the `files` in it and stands
-    for HERE in overrides.
+    It runs in a folder of its own, which has tiny.yaml, text.txt, pairs.yaml with the rows `pairs`
+    and the `files` in it, and stands for HERE in overrides.
     """
     from seqgen.run import RunRequest, run
 
-    def call(*overrides, recipe="tiny.yaml", files=(), out="run", report=False):
+    def call(*overrides, recipe="tiny.yaml", pairs=(), files=(), out="run", report=False):
         place = Place(tmp_path_factory.mktemp("place"))
+        place.pairs(pairs)
         for name, content in dict(files).items():
             place.write(name, content)
         overrides = [each.replace("HERE", str(place.folder)) for each in overrides]
@@ -362,21 +382,6 @@ def run_once(tmp_path_factory):
 def finished_run(run_once):
     """A run that has come to its end, for all tests that only read it."""
     return run_once("data.path=HERE/text.txt", report=True)
-
-
-PAIRS_RECIPE = """\
-data: {name: pairs, path: pairs.tsv, batch_size: 32}
-model:
-  name: seq2seq
-  encoder: {name: bidirectional, embedding: {size: 8}, cell: {name: gru, hidden_size: 16}}
-  attention: general
-  embedding: {size: 8}
-  cell: {name: gru, hidden_size: 16}
-metrics: [exact_match]
-train: {lr: 2e-2, max_steps: 60, validations: 1}
-generation: {max_length: 12}
-threads: 1
-"""
 
 
 @pytest.fixture(scope="session")
@@ -393,9 +398,8 @@ def few_words():
 @pytest.fixture(scope="session")
 def pairs_run(run_once, few_words):
     """A run that has half learned to write a word in capitals."""
-    rows = "".join(f"{word}\t{word.upper()}\n" for word in dict.fromkeys(few_words(500)))
-    files = {"pairs.tsv": rows, "pairs.yaml": PAIRS_RECIPE}
-    return run_once("data.path=HERE/pairs.tsv", recipe="pairs.yaml", files=files, report=True)
+    words = dict.fromkeys(few_words(500))
+    return run_once("data.path=HERE/pairs.tsv", recipe="pairs.yaml", pairs=words, report=True)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What lies on a disk: the contents of a folder, a file too large to be read, a pickle that acts."""
+"""What lies on a disk: the contents of a folder, a huge file, a pickle that acts."""
 
 import os
 

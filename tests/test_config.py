@@ -50,8 +50,6 @@ def test_the_twins_of_the_lectures_differ_in_their_cell_alone():
 
 
 # Overrides: how they are read, and what they change.
-
-
 def laid(data, *texts):
     return lay_over(data, [read_override(text) for text in texts])
 
@@ -191,8 +189,6 @@ class TestLayingOver:
 
 
 # Finding and reading recipe files.
-
-
 class TestFinding:
     def test_a_path(self, place):
         assert find_file("tiny.yaml") == Path("tiny.yaml")
@@ -230,8 +226,6 @@ def test_a_file_has_a_name_a_folder_and_places(place):
 
 
 # Option files: what an error says of something that may be there once and is there twice.
-
-
 @dataclass(frozen=True)
 class Bicycle:
     """What such a file becomes."""

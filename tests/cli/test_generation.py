@@ -77,8 +77,6 @@ def test_what_is_wrong_is_named(trained, options, line):
 
 
 # Lines in, lines out: files, standard input, and who sits at a terminal.
-
-
 BEAM = ("--decoder", "beam", "--set", "beam_size=4")
 
 
@@ -334,8 +332,6 @@ def prompted(output):
 
 
 # A language model continues what comes by a pipe or a file, and else the recipe's prompts.
-
-
 def test_piped_prompts_in_their_order(prompted, pipe_in, place, monkeypatch):
     place.write("in.txt", "cat \n\nthe \ncat ")
     of_file = prompted("--input", "in.txt")
@@ -466,8 +462,6 @@ def test_generate_refuses(refused, code, words, said, place):
 
 
 # Scores of given rows: those that decoders report.
-
-
 @pytest.fixture
 def scored(output, place):
     """A function from a run and rows to what `--score` says of them."""
@@ -533,8 +527,6 @@ def test_a_wrong_row_is_named(content, said, refused, place):
 
 
 # `seqgen generate --trace`: the file beside the outputs, which are the same as without.
-
-
 @pytest.fixture
 def traced(command, place):
     """A function that generates with and without a trace, to the same outputs; the traces."""

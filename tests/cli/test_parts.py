@@ -85,8 +85,6 @@ def test_a_recipe_is_told_with_its_time_and_without_torch(output, monkeypatch):
 
 # What the verbs refuse; what `validate` does of recipes is in tests/test_recipe.py, and of plans in
 # tests/comparison/test_systems.py.
-
-
 NO_SUCH_FILE = "plugin @here/none.py: no such file"
 
 
@@ -163,8 +161,6 @@ def test_refusals(code, words, said, refused, place):
 
 
 # The verb `check`.
-
-
 BROKEN = """
 import torch
 from seqgen.cells import Cell, cells
@@ -217,8 +213,6 @@ def test_for_programs(command, place):
 
 
 # The verb `new`: what it writes works, and nothing is overwritten.
-
-
 KINDS = [str(kind) for kind in Kind]
 
 
@@ -303,8 +297,6 @@ class TestThePages:
 
 
 # The verb `schema`; what the schema accepts is in tests/test_recipe.py.
-
-
 PLUGIN = '''
 from seqgen.cells import cells
 
@@ -359,8 +351,6 @@ def test_a_part_of_a_plugin_is_in_it(command, place):
 
 
 # The verb `validate`.
-
-
 def test_a_right_recipe(output, place):
     """The data is not read, and a huge model costs nothing."""
     (place.folder / "text.txt").unlink()
@@ -421,8 +411,6 @@ def test_a_plan_with_a_decoder_of_a_plugin(output, refused, place):
 
 
 # The verb `data`.
-
-
 CONTENT = b"First Citizen:\nBefore we proceed any further, hear me speak.\n"
 
 

@@ -114,8 +114,6 @@ def test_a_run_goes_on_when_its_reader_goes(spawn, place):
 
 
 # The verb `generate`: texts, seeds and settings of decoders.
-
-
 @pytest.fixture
 def generate(output):
     """A function that generates from the run that continues prompts, which must work."""
@@ -309,8 +307,6 @@ def test_several_samples_of_what_draws_nothing_are_a_warning(generate, decoder, 
 
 
 # The verb `evaluate`: the figures of the run again, or those of another text.
-
-
 @pytest.mark.parametrize("split", ["valid", "test"])
 def test_the_figures_are_those_of_the_run(output, finished_run, pairs_run, split):
     found = json.loads(output("evaluate", "@lm", "--split", split, "--json"))
@@ -406,8 +402,6 @@ def test_answers_as_a_table(output, place):
 
 
 # The verb `compare`: what a command line means, what it refuses, what lies there at the end.
-
-
 FEW = ["plan.speed.repeats=0", "plan.search.inputs=2", "plan.shown=1", "plan.traced=1"]
 FILES = {"compare.json", "compare.html", "compare.md"}
 GREEDY = ["--decoder", "greedy", "--most", "2", *FEW]

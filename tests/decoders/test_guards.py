@@ -211,8 +211,6 @@ def test_a_model_without_scores_is_no_dead_end(decoder, table, fault):
 
 
 # Several constraints at once, against all sequences that satisfy them.
-
-
 SETTINGS = {
     "minimum_length": {"length": 3},
     "no_repeat_ngram": {"size": 2},
@@ -322,8 +320,6 @@ def test_of_several_all_hold_in_any_order(deep, small, supplied, satisfying, end
 
 
 # The check that a token can be chosen from scores.
-
-
 @pytest.mark.parametrize(
     "row", [[0.0, -1.0, -2.0], [-INF, -3.0, -INF], [1e30, 0.0, -1e30], [-1e-30, -INF, -INF]]
 )
@@ -355,8 +351,6 @@ def test_a_fault_is_named_by_source_step_and_kind(row, what, index):
 
 
 # What is said of a decoder from a plugin that breaks its contract.
-
-
 SHORT = Limits(3, (2,))
 RIGHT = Hypothesis((3, 2), -1.0, True, (-0.5, -0.5))
 

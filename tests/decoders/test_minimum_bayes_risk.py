@@ -56,8 +56,6 @@ def test_large_tokens_are_themselves():
 
 
 # The decoder `minimum_bayes_risk`.
-
-
 LIMITS = Limits(6, (2,))
 
 

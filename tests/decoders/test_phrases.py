@@ -80,8 +80,6 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path, content, message, make):
 
 
 # The constraint `allowed`.
-
-
 @pytest.mark.parametrize("ends", [(), (2,)])
 @pytest.mark.parametrize("seed", range(4))
 def test_exactly_what_still_leads_to_a_text_in_time_is_allowed(deep, seed, ends):
@@ -98,8 +96,6 @@ def test_exactly_what_still_leads_to_a_text_in_time_is_allowed(deep, seed, ends)
 
 
 # The constraint `AllowedByFunction`.
-
-
 def test_the_function_sees_each_sequence_and_is_obeyed(deep):
     asked = []
 
@@ -124,8 +120,6 @@ def test_nothing_allowed_is_the_end(deep):
 
 
 # The stepper `WithoutTokens`: probability zero for some tokens, nothing else changed.
-
-
 @pytest.mark.parametrize("tokens", [[], [0], [3, 1], [1, 1], [0, 1, 2, 3, 4]])
 def test_only_the_forbidden_scores_change(deep, tokens):
     start = deep.start(4)
@@ -145,8 +139,6 @@ def test_only_the_forbidden_scores_change(deep, tokens):
 
 
 # The constraint `forbid`.
-
-
 @pytest.mark.parametrize("seed", range(8))
 def test_exactly_what_would_complete_a_text_is_forbidden(deep, seed):
     texts = random_texts(seed, 1 + 3 * seed)

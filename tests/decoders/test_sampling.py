@@ -115,8 +115,6 @@ def test_a_fault_in_a_row_that_has_ended_does_not_matter(counting):
 
 
 # The laws of samplers: what they draw from, and where they become one another.
-
-
 @pytest.fixture(params=names_of(Sampler))
 def make(request, small):
     """A function from a temperature to a sampler."""
@@ -267,8 +265,6 @@ def test_scores_are_the_steppers_own_at_any_temperature(table, temperature):
 
 
 # What each truncation keeps.
-
-
 def kept_by(sampler, probabilities):
     """Which tokens stay, of probabilities in single precision as models give them."""
     scores = torch.tensor([probabilities, probabilities[::-1]]).log().log_softmax(-1)
@@ -358,8 +354,6 @@ def test_a_sampler_need_not_be_a_dataclass(deep):
 
 
 # The decoders `greedy` and `Forced`.
-
-
 def test_greedy_takes_the_most_probable_token_at_each_step(table):
     [[found]] = Greedy().decode(table, table.start(1), Limits(6))
     last, wanted = 0, []
