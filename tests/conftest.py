@@ -7,9 +7,11 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import warnings
 from dataclasses import replace
 from html.parser import HTMLParser
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import NamedTuple
 
@@ -339,6 +341,42 @@ def refusal(command, place):
         return ended.err.removesuffix("\n")
 
     return call
+
+
+@pytest.fixture
+def said():
+    """A function that makes a call which must fail: what it says, in one line."""
+
+    from seqgen.errors import SeqgenError
+
+    def message(call, *values, kind=SeqgenError, **options):
+        with pytest.raises(kind) as caught:
+            call(*values, **options)
+        assert "\n" not in str(caught.value)
+        return str(caught.value)
+
+    return message
+
+
+@pytest.fixture
+def serve(monkeypatch):
+    """A function that starts a server with a `do_GET` of its own; returns it and its address."""
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    started = []
+
+    def start(answer):
+        silent = {"do_GET": answer, "log_message": lambda *_: None}
+        server = HTTPServer(("127.0.0.1", 0), type("Handler", (BaseHTTPRequestHandler,), silent))
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        started.append((server, thread))
+        return server, f"http://127.0.0.1:{server.server_port}"
+
+    yield start
+    for server, thread in started:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 @pytest.fixture

@@ -66,31 +66,6 @@ class TestSamples:
         where = "tiny.yaml:13:20: samples.prompts"
         assert told.startswith(f"{where}: `text` must be of known characters")
 
-    def test_so_is_a_decoder_that_does_not_suit_the_vocabulary(
-        self, place, refusal, own_registries
-    ):
-        place.write("picky.py", PICKY)
-        override = "decoder={name: picky, top: 1000}"
-        told = refusal(3, "run", "tiny.yaml", "plugins=[picky.py]", override)
-        reason = "`top` must be at most 21, the number of tokens, but is 1000"
-        assert told == f"override {override}: decoder: {reason}"
-
-
-PICKY = """
-from seqgen.decoders import PathDecoder, decoders
-
-
-@decoders.register("picky")
-class Picky(PathDecoder):
-    def __init__(self, vocab_size: int, top: int = 1):
-        if top > vocab_size:
-            tokens = f"{vocab_size}, the number of tokens"
-            raise ValueError(f"`top` must be at most {tokens}, but is {top}")
-
-    def choose(self, log_probs, numbers, moment):
-        return log_probs.argmax(-1)
-"""
-
 
 class TestARunThatReadsSources:
     @pytest.fixture

@@ -49,10 +49,24 @@ def test_a_state_in_bfloat16_passes(verify):
     assert proof.first is None
 
 
-def test_pairs_pass_beyond_an_epoch(place, verify):
+@pytest.mark.parametrize(
+    "parts",
+    [
+        ["model.sampling={rate: 0.5}", "model.cell.name=lstm_cell"],
+        [
+            "model.sampling={rate: 1, curve: sigmoid, begin: 0.3}",
+            *("model.input_feeding=true", "model.input_dropout=0.1", "model.encoder.dropout=0.2"),
+            "model.cell={name: variational_dropout, cell: {name: lstm_cell, hidden_size: 8}}",
+            *("train.schedule=plateau", "train.patience=9", "evaluation.criterion=exact_match"),
+            "evaluation.validation_decoder={name: beam, beam_size: 2}",
+        ],
+    ],
+    ids=["plain", "with noise"],
+)
+def test_pairs_pass_beyond_an_epoch(parts, place, verify):
+    """In mid-epoch, with tokens that the model draws itself, in rate and in noise."""
     place.pairs([a + b for a in "abcdef" for b in ("", *"abcdefgh")] * 2)
-    parts = ["data.batch_size=8", "model.sampling={rate: 0.5}", "model.cell.name=lstm_cell"]
-    proof = verify(*parts, recipe="pairs.yaml")
+    proof = verify("data.batch_size=8", *parts, recipe="pairs.yaml")
     assert proof.epoch == 11
     assert (proof.steps, proof.stops) == (15, (1, 6, 8, 11, 12))
     assert proof.first is None

@@ -120,23 +120,6 @@ def generate(output):
     return lambda *words, err="": output("generate", "@lm", *words, err=err)
 
 
-def test_prompts_and_lengths(generate):
-    own = generate("--max-length", 30)
-    assert (own[:4], len(own)) == ("the ", len("the ") + 30 + 1)
-    assert generate("--prompt", "cat", "--max-length", 0) == "cat\n"
-    assert len(generate("--prompt", "", "--max-length", 5)) == 6
-
-
-def test_the_seed_says_the_text(generate):
-    first = generate("--seed", 3)
-    assert generate("--seed", 3) == first
-    assert generate("--seed", 4) != first
-    assert generate() == generate()
-    greedy = ("--decoder", "greedy")
-    assert generate(*greedy, "--seed", 3) == generate(*greedy, "--seed", 4)
-    assert generate("--set", "temperature=0") == generate(*greedy)
-
-
 @pytest.mark.parametrize(
     ("words", "titles"),
     [
@@ -147,22 +130,6 @@ def test_the_seed_says_the_text(generate):
 def test_several_outputs_have_titles(generate, words, titles):
     lines = generate("--max-length", 5, *words.split()).splitlines()
     assert [line for line in lines if line.startswith("=== ")] == [f"=== {t} ===" for t in titles]
-
-
-def test_the_best_are_ranked(generate):
-    beam = ("--decoder", "beam", "--set", "n_best=2")
-    found = json.loads(generate("--prompt", "the", "--max-length", 6, *beam, "--json"))
-    ranks = [each["rank"] for each in found]
-    assert ranks == sorted(ranks, reverse=True)
-
-
-def test_more_samples_change_none(generate):
-    one, many = (
-        [each["text"] for each in json.loads(generate("--json", "--prompt", "a", *words))]
-        for words in ([], ["--samples", 3])
-    )
-    assert len(set(many)) == 3
-    assert many[0] == one[0]
 
 
 def test_json_is_one_document(generate):
@@ -228,10 +195,6 @@ def test_what_a_model_generates_does_not_act_either(output, place):
         (3, "--set seed=3", "…: seed: not an option…"),
         (3, "--set temperature.x=1", "…: no such key 'x'…"),
         (3, "--set temperature=.nan", "…: temperature: must be at least 0 and at most…"),
-        (
-            *(3, "--set 'constraints=[{name: minimum_length, length: -1}]'"),
-            "--set constraints=[{name: minimum_length, length: -1}]: …at least 0…",
-        ),
         (3, "--set name=gredy", "…: name: no decoder named 'gredy'…"),
         (3, "--prompt a\ud800", "--prompt: `text` must be Unicode characters, but has a lone…"),
         (3, "--device gpu", "override device=gpu: device: must be 'auto', 'cpu' or 'cuda'…"),
@@ -260,13 +223,6 @@ def test_a_run_without_a_checkpoint(refused, copied_run):
     for name in ("best", "last"):
         (copied_run / "checkpoints" / name).unlink()
     refused(5, "generate @copy", "@copy: no checkpoint yet")
-
-
-def test_a_search_that_gives_up_says_so(command, finished_run):
-    words = ("--prompt", "the", "--max-length", 8, "--decoder", "exact", "--set", "max_nodes=2")
-    ended = command("generate", finished_run, *words, "--json")
-    assert "budget ran out: 1 of 1 texts are the best found so far" in ended.err
-    assert [each["complete"] for each in json.loads(ended.out)] == [False]
 
 
 def test_what_cannot_satisfy_all_constraints_is_counted(command, finished_run):

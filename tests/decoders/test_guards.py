@@ -181,13 +181,6 @@ def test_no_room_and_no_sources(constraint, deep):
         assert [each.tokens for [each] in found] == [()] * len(start.tokens)
 
 
-def test_all_of_them_at_once(deep, small, supplied):
-    every = [constraints.build(small(constraints, n), **supplied) for n in constraints.names()]
-    begun = constrain(every, deep, deep.start(SOURCES), LIMITS, torch.arange(SOURCES))
-    for log_probs in walk(*begun, random_tokens(8, SOURCES)):
-        assert log_probs.amax(-1).isfinite().all()
-
-
 def test_the_first_is_innermost_and_all_see_the_batch(deep):
     seen = []
     chosen = [Noting("a", seen), Noting("b", seen)]
