@@ -255,8 +255,6 @@ def validations(folder):
 
 
 class TestARun:
-    """A metric chooses the best checkpoint, and patience counts its validations."""
-
     def test_the_best_checkpoint_is_the_first_with_most_exact(self, train_pairs):
         folder = train_pairs()
         found = validations(folder)

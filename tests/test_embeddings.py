@@ -180,8 +180,6 @@ class TestReadingVectors:
 
 
 class TestPretrained:
-    """Rows from a file, the others random."""
-
     @pytest.fixture
     def path(self, tmp_path):
         made = tmp_path / "vectors.txt"

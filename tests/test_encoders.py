@@ -170,8 +170,6 @@ class TestBridges:
 
 
 class TestLabelAndVector:
-    """The first token of a source, or its vector, and nothing else."""
-
     VECTORS = torch.tensor([[1, 2, 3], [-4, 0, 0.5]])
     SOURCES = Sources(VECTORS, torch.ones(2, dtype=torch.long))
 
@@ -261,8 +259,6 @@ class TestReaders:
 
 
 class TestTokenVectors:
-    """What is read of each token: its embedding, and its letters."""
-
     SPELLER = {
         "name": "recurrent",
         "cell": {"name": "gru", "hidden_size": 5},

@@ -435,8 +435,6 @@ class TestUnknown:
 
 
 class TestLimits:
-    """How long an output may be, for sources of different length."""
-
     def allowed(self, *sources, max_length=None, **options):
         generator = mirror("a b", **options)
         return generator.limits(generator.batch(sources), max_length)
@@ -514,8 +512,6 @@ def labeller(name):
 
 
 class TestSources:
-    """Sources of very different length, with ids and samples."""
-
     def test_attention_of_outputs_of_different_length(self):
         generator = mirror("a b")
         weights = generator.attention(["a b", "a", ""], [[4, 5, 2], [], [2]])

@@ -186,8 +186,6 @@ class TestVariationalDropout:
 
 
 class TestWeightDrop:
-    """Which weights are dropped, how many, and for how long."""
-
     @staticmethod
     def build(inner="lstm", rate=0.5, **options):
         return wrapped("weight_drop", inner, input_size=3, rate=rate, **options)
@@ -293,8 +291,6 @@ class Counting(Cell):
 
 
 class TestZoneout:
-    """What is kept, how often, and what evaluation expects."""
-
     @staticmethod
     def build(inner="lstm_cell", **options):
         return wrapped("zoneout", inner, input_size=3, **options)

@@ -13,9 +13,6 @@ from seqgen.state import reorder
 
 from .conftest import BATCH, build, constrained, digits
 
-TEXTS = ("0140", "0", "44", "1", "10", "4410")
-searches = pytest.mark.parametrize("search", ["greedy", "multinomial", "beam"])
-
 
 def random_texts(seed, count):
     draw = random.Random(seed)
@@ -28,10 +25,6 @@ def only(*texts, **more):
 
 def never(*texts, **more):
     return ForbiddenTexts(texts, encode=digits, **more)
-
-
-def text_of(hypothesis):
-    return "".join(map(str, hypothesis.tokens[: len(hypothesis.tokens) - hypothesis.finished]))
 
 
 @pytest.mark.parametrize("texts", [["012", "0", "0124", "31"], [""], [], random_texts(1, 60)])

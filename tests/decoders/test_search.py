@@ -55,7 +55,6 @@ def test_of_dead_ends_the_longest_counts_and_then_the_most_probable():
 
 
 # Frontier: rows, states and contexts that belong together.
-LIMITS = Limits([4, 0, 4, 4])
 BOTH = torch.tensor([True, True])
 
 

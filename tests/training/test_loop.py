@@ -617,8 +617,6 @@ KINDS = {
 class TestStopping:
     @pytest.mark.parametrize("kind", KINDS)
     def test_it_changes_no_byte_of_the_result(self, kind, make_trainer, memory_folder):
-        """Interrupted at any step, a run ends as one that never stopped."""
-
         def make(name, **how):
             return make_trainer(*KINDS[kind], EACH_STEP, folder=memory_folder / name, **how)
 
