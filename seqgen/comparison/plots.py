@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from markupsafe import Markup
 
 from seqgen.comparison.document import Curve, Measure, SystemResult
-from seqgen.comparison.results import Result, Results, header, in_words, titled
+from seqgen.comparison.results import Result, Results
 from seqgen.reports import charts, visible
 from seqgen.reports.charts import BLUE, GREEN, MARKERS, MUTED, PAPER, SERIES, Layout, drawable
 
@@ -106,7 +106,7 @@ class TradeOff:
         for system in self.systems:
             own = self.results.values[system.label]
             both = (self.quality, self.other)
-            said = ", ".join(f"{each.title} {in_words(each, own[each.id].value)}" for each in both)
+            said = ", ".join(f"{each.title} {each.in_words(own[each.id].value)}" for each in both)
             names[f"system{len(names)}"] = f"{system.label}: {said}"
         title = f"{self.quality.title} and {self.other.title}"
         about = f"{self.quality.title} against {self.other.title} of {len(names)} strategies"
@@ -256,7 +256,7 @@ def _panel(
     shown = [(place, line) for place, line in enumerate(lines) if line.points]
     names, changes = {}, []
     for place, line in shown:
-        said = [f"{in_words(measure, found.value)} at {at:g}" for at, found in line.points]
+        said = [f"{measure.in_words(found.value)} at {at:g}" for at, found in line.points]
         changes.append(f"{line.name} {' to '.join(dict.fromkeys((said[0], said[-1])))}")
         for point, each in enumerate(said):
             names[f"point{place}-{point}"] = f"{line.name}, {option}: {each}"
@@ -283,7 +283,7 @@ def _panel(
             figure.legend(loc="outside upper left", ncols=2)
         return figure
 
-    title = header(measure)
+    title = measure.header
     return Chart(title, f"{title} against {option}: {'; '.join(changes)}", draw, names)
 
 
@@ -346,7 +346,7 @@ def _scale(
     axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(ScalarFormatter(useOffset=False))
     axis.get_major_formatter().set_scientific(False)
-    title = titled(measure)
+    title = measure.titled
     if measure.better:
         better = "more diverse" if measure.group == "diversity" else "better"
         title += f" ({measure.better} is {better})"

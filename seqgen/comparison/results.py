@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from seqgen.comparison.document import Document, Measure, SystemResult, Timings, Value
 from seqgen.comparison.measures import TIMED
-from seqgen.reports import ARROWS, DASH, brief_count, figure, share, visible
+from seqgen.reports import visible
 
 MARKS: Final = {"better": "\u25b2", "worse": "\u25bc", "different": "\u25c6"}
 """What stands after a value that differs significantly from the baseline's."""
 
 
-@dataclass(frozen=True)
-class Result:
+class Result(NamedTuple):
     """A value with its interval, and the smallest and largest of `spread_of`, where there are."""
 
     value: float
@@ -46,19 +44,15 @@ class Results:
     def __init__(self, document: Document) -> None:
         self.document = document
         self.take = document.verdict.take
-        timings = document.timings
-        speeds = timings.systems.values() if timings else ()
-        self.measures: dict[str, Measure] = dict(document.measures) | {
-            each.id: each
-            for each in TIMED
-            if any(getattr(speed, each.id) is not None for speed in speeds)
-        }
         self.values = {
-            each.label: _results(each.values) | _speeds(timings, each.label)
+            each.label: _results(each.values) | _speeds(document.timings, each.label)
             for each in document.systems
         }
-        references = document.references
-        self.references = _results(references.values) if references else {}
+        timed = {name for own in self.values.values() for name in own}
+        self.measures: dict[str, Measure] = dict(document.measures) | {
+            each.id: each for each in TIMED if each.id in timed
+        }
+        self.references = _results(document.references.values if document.references else {})
         self.quality = self.measures.get(document.quality or "")
         self.diversity = self.measures.get(document.diversity or "")
         self.systems = sorted(document.systems, key=self._rank)
@@ -117,19 +111,15 @@ class Results:
             notes = ", ".join(self.notes(system))
             cells = [visible(f"{system.label} ({notes})" if notes else system.label)]
             for measure in columns:
-                result = self.value(system, measure)
-                if result is None:
-                    cells.append(DASH)
-                    continue
-                mark = MARKS.get(self.verdict_on(system, measure), "")
-                interval = f"({span(measure, result.interval)})" if result.interval else ""
-                cells.append(
-                    " ".join(filter(None, [written(measure, result.value), mark, interval]))
-                )
+                words = [known(self.values[system.label], measure)]
+                if result := self.value(system, measure):
+                    words.append(MARKS.get(self.verdict_on(system, measure), ""))
+                    words.append(f"({measure.span(result.interval)})" if result.interval else "")
+                cells.append(" ".join(filter(None, words)))
             rows.append(cells)
         if any(each.id in self.references for each in columns):
             rows.append(["references", *(known(self.references, each) for each in columns)])
-        return PlainTable(["strategy", *map(header, columns)], rows)
+        return PlainTable(["strategy", *(each.header for each in columns)], rows)
 
 
 def terminal_rows(document: Document) -> PlainTable:
@@ -138,62 +128,19 @@ def terminal_rows(document: Document) -> PlainTable:
     return results.plain_table(results.leading())
 
 
-def unit(measure: Measure) -> str:
-    """The unit of what `written` writes."""
-    # What is counted in rows says so in its title.
-    return {"share": "%", "bytes": "MB", "rows": ""}.get(measure.unit, measure.unit)
-
-
-def titled(measure: Measure) -> str:
-    """The title with the unit."""
-    return f"{measure.title}, {unit(measure)}" if unit(measure) else measure.title
-
-
-def header(measure: Measure) -> str:
-    """The title of a column with its unit and which way is better."""
-    return visible(titled(measure) + ARROWS[measure.better or ""])
-
-
-def written(measure: Measure, value: float | None) -> str:
-    """The value without its unit, as it stands under a title that says the unit."""
-    if measure.unit == "share":
-        return share(value).removesuffix(" %")
-    if measure.unit == "bytes" and value is not None:
-        return figure(value / 1e6)
-    if value is not None and 1e-4 <= abs(value) < 0.1:
-        return f"{value:#.4g}"  # as many digits as its neighbours in a column
-    return brief_count(value) if value is not None and abs(value) >= 1e5 else figure(value)
-
-
 def known(values: Mapping[str, Result], measure: Measure) -> str:
-    """The value of a measure among `values`, as `written` writes it."""
-    return written(measure, values[measure.id].value if measure.id in values else None)
-
-
-def in_words(measure: Measure, value: float | None) -> str:
-    """The value with its unit."""
-    text = written(measure, value)
-    return f"{text} {unit(measure)}" if value is not None and unit(measure) else text
-
-
-def span(measure: Measure, ends: tuple[float, float]) -> str:
-    """From one value to another, without a unit."""
-    between = "\u2013" if ends[0] >= 0 else " to "
-    return f"{written(measure, ends[0])}{between}{written(measure, ends[1])}"
+    """The value of a measure among `values`, as it is written under its title."""
+    return measure.written(values[measure.id].value if measure.id in values else None)
 
 
 def _results(values: Mapping[str, Value]) -> dict[str, Result]:
     found = {}
     for name, each in values.items():
         if each.value is not None:
-            low, high = each.low, each.high
+            interval = None if each.low is None or each.high is None else (each.low, each.high)
             seeds = [one for one in each.by_seed if one is not None]
-            found[name] = Result(
-                each.value,
-                (low, high) if low is not None and high is not None else None,
-                (min(seeds), max(seeds)) if len(seeds) > 1 else None,
-                f"{len(seeds)} seeds",
-            )
+            spread = (min(seeds), max(seeds)) if len(seeds) > 1 else None
+            found[name] = Result(each.value, interval, spread, f"{len(seeds)} seeds")
     return found
 
 
@@ -204,10 +151,10 @@ def _speeds(timings: Timings | None, label: str) -> dict[str, Result]:
     timing, found = timings.systems[label], {}
     seconds = timing.seconds
     for measure in TIMED:
-        value = getattr(timing, measure.id)
+        value, spread = getattr(timing, measure.id), None
         if value is not None:
-            spread, done = None, value * seconds.median
             if measure.id.endswith("per_second") and 0 < seconds.min < seconds.max:
+                done = value * seconds.median
                 spread = done / seconds.max, done / seconds.min
             found[measure.id] = Result(value, None, spread, f"{timings.repeats} repeats")
     return found

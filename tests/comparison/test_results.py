@@ -5,7 +5,6 @@ from dataclasses import replace
 import pytest
 
 from seqgen.comparison import Measure, terminal_rows
-from seqgen.comparison.results import header, in_words, span, written
 
 DASH = "\u2013"
 SHARE = Measure("m", "m", "quality", "lower", "share", "")
@@ -28,14 +27,14 @@ SPEED = Measure("m", "m", "speed", "higher", "", "")
     ],
 )
 def test_a_value_in_a_table_and_in_words(measure, value, in_table, in_text):
-    assert written(measure, value) == in_table
-    assert in_words(measure, value) == in_text
+    assert measure.written(value) == in_table
+    assert measure.in_words(value) == in_text
 
 
 def test_spans_and_headers():
-    assert span(SHARE, (0.1, 0.2)) == "10.00\u201320.00"
-    assert span(NATS, (-0.3, -0.2)) == "-0.3000 to -0.2000"  # no two dashes side by side
-    assert [header(each) for each in (SHARE, SPEED, NATS)] == ["m, % \u2193", "m \u2191", "m, nats"]
+    assert SHARE.span((0.1, 0.2)) == "10.00\u201320.00"
+    assert NATS.span((-0.3, -0.2)) == "-0.3000 to -0.2000"  # no two dashes side by side
+    assert [each.header for each in (SHARE, SPEED, NATS)] == ["m, % \u2193", "m \u2191", "m, nats"]
 
 
 @pytest.mark.parametrize(
