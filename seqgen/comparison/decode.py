@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
@@ -38,6 +39,24 @@ class Output:
 
     generated: Generated
     log_probs: tuple[float, ...]
+
+    @property
+    def log_prob(self) -> float:
+        """Of the whole output, in nats; 0 where it has no token."""
+        return math.fsum(self.log_probs)
+
+    @property
+    def length(self) -> int:
+        """The number of tokens without the end token."""
+        tokens = self.generated.hypothesis.tokens
+        return len(tokens) - (tokens[-1:] == (EOS,))
+
+    def units(self, unit: Unit) -> Sequence[str]:
+        """The words, characters or tokens of the text, the latter without the end token."""
+        if unit == "tokens":
+            return self.generated.pieces[: self.length]
+        text = self.generated.text
+        return text.split() if unit == "words" else text
 
 
 @dataclass(frozen=True)

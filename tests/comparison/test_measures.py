@@ -4,29 +4,35 @@ import math
 
 import pytest
 
+import seqgen
 from seqgen.comparison.document import Measure, Value
 from seqgen.comparison.measures import (
     COMPARED,
     MEASURES,
+    Measurer,
+    all_measures,
     averaged,
     by_seed,
     columns,
-    length,
     lengths,
-    log_prob,
     scores,
-    split,
     training_text,
     unlikeness,
     variety,
 )
-from seqgen.comparison.quality import all_measures
-from seqgen.metrics import MORE_DIVERSE, WordErrorRate, diversity
+from seqgen.metrics import MORE_DIVERSE, Metric, WordErrorRate, diversity, metrics
 from seqgen.tokenizers import tokenizers
 
 
 def values(**named):
     return {name: Value(value=value) for name, value in named.items()}
+
+
+class Plain(Metric):
+    better = "lower"
+
+    def measure_all(self, answers):
+        raise NotImplementedError
 
 
 class TestColumns:
@@ -40,6 +46,20 @@ class TestColumns:
         assert not any("{" in f"{each.title}{each.about}" for each in found)
         groups = list(dict.fromkeys(each.group for each in found))
         assert groups == ["quality", "score", "diversity", "length", "work"]
+
+    def test_metrics_explain_themselves(self):
+        built = {name: metrics.build(name) for name in metrics.names()}
+        for each in all_measures(built)[: len(built)]:
+            assert each.group == "quality"
+            assert each.unit in {"share", "points"}, each.id
+            assert ". Formula: " in each.about, each.id
+        rate, plain, *_ = all_measures({"word_error_rate": WordErrorRate(), "mine": Plain()})
+        assert rate.title == "word error rate"
+        assert rate.about == (
+            "The share of words whose output equals none of their references; each answer is one "
+            "word. Formula: wrong / words."
+        )
+        assert (plain.about, plain.unit) == ("", "")
 
     def test_every_name_that_diversity_gives_is_described(self, letters):
         found = {each.id: each for each in MEASURES if each.group == "diversity"}
@@ -97,12 +117,12 @@ def test_the_log_probabilities_of_outputs(outputs, wanted, output):
     made = [[output(*each) for each in own] for own in outputs]
     assert scores(made) == {OUT: 0, **wanted}
     assert scores([]) == {}
-    assert log_prob(output("a b", [-1.0, -1.5, -0.5])) == pytest.approx(-3)
+    assert output("a b", [-1.0, -1.5, -0.5]).log_prob == pytest.approx(-3)
 
 
 def test_lengths_are_without_end_tokens_beside_references(output):
     for text, tokens in (("a b", 2), ("", 0)):
-        assert length(output(text)) == length(output(text, finished=False)) == tokens
+        assert output(text).length == output(text, finished=False).length == tokens
     # 2 + 4 + 0 + 1 = 7 tokens, where references have 2 * (3 + 1) = 8.
     outputs = [[output("a b"), output("a b c d")], [output(""), output("a", finished=False)]]
     ratio = pytest.approx(7 / 8)
@@ -126,8 +146,8 @@ class TestVariety:
         ("unit", "units"), [("words", ["ab", "ab", "c"]), ("characters", list("ab ab  c"))]
     )
     def test_words_characters_and_tokens_without_the_end(self, unit, units, output):
-        assert list(split(output("ab ab  c"), unit)) == units
-        assert list(split(output("ab ab  c"), "tokens")) == ["ab", "ab", "c"]
+        assert list(output("ab ab  c").units(unit)) == units
+        assert list(output("ab ab  c").units("tokens")) == ["ab", "ab", "c"]
 
     def test_all_outputs_of_a_seed_are_looked_at_together(self, output):
         found = variety([[output("a b"), output("a c")], [output("a b")]], "words")
@@ -186,3 +206,46 @@ def test_the_distance_of_statistics(texts, totals, wanted, distance, output):
     references = values(**dict(zip(COMPARED, wanted, strict=False)))
     found = unlikeness(outputs if texts else [], references, "words")
     assert found == ({} if distance is None else {"unlikeness": pytest.approx(distance)})
+
+
+class TestMeasurer:
+    """All values of a system, and of the references."""
+
+    @pytest.fixture
+    def text(self, finished_run):
+        return seqgen.load(finished_run).built
+
+    def test_all_measures_of_a_system_with_sources(self, pairs_run, output, produced):
+        built = seqgen.load(pairs_run).built
+        references = [output("a b c", [-1.0] * 4), output("a b", [-1.0] * 3)]
+        measurer = Measurer(built, "words", False, references)
+        system = produced("s", ["a b c", "a"], ["a b c", "a"], rows=24)
+        found = {name: each.value for name, each in measurer.measure(system).items()}
+        wanted = {"length_ratio": 4 / 5, "distinct_1": 3 / 4, "finished": 1}
+        assert {name: found[name] for name in wanted} == pytest.approx(wanted)
+        assert found["rows_per_input"] == 6
+        assert not {"unlikeness", "copied"} & found.keys()
+        assert measurer.of_references["log_prob_per_token"] == Value(value=-1)
+        assert measurer.of_references["mean_length"] == Value(value=2.5)
+
+    @pytest.mark.parametrize(("per_token", "distance"), [(-2.0, 0), (-4.0, math.log(2) / 4)])
+    def test_running_text_is_compared_with_references(
+        self, per_token, distance, text, output, produced
+    ):
+        reference = output("a b c", [per_token] * 3, finished=False)
+        system = produced("s", [output("a b c", -6.0, finished=False)])
+        found = Measurer(text, "words", False, [reference]).measure(system)
+        assert found["unlikeness"].value == pytest.approx(distance)
+        assert "finished" not in found
+
+    def test_without_references_nothing_is_compared_with_them(self, text, output, produced):
+        measurer = Measurer(text, "words", False, [])
+        found = measurer.measure(produced("s", [output("a b c", finished=False)]))
+        assert measurer.of_references == {}
+        assert not {"unlikeness", "length_ratio"} & found.keys()
+
+    def test_copies_are_looked_for_in_the_training_text_of_the_run(self, text, output, produced):
+        training = text.data.training_texts()["text"][0]
+        copied = output(" ".join(training.split()[1:11]), finished=False)
+        found = Measurer(text, "words", True, []).measure(produced("s", [copied]))
+        assert found["copied"].value == 1
