@@ -56,7 +56,6 @@ class Measure:
 
     @property
     def titled(self) -> str:
-        """The title with the unit."""
         return f"{self.title}, {self.shown_unit}" if self.shown_unit else self.title
 
     @property
@@ -80,7 +79,6 @@ class Measure:
         return f"{text} {self.shown_unit}" if value is not None and self.shown_unit else text
 
     def span(self, ends: tuple[float, float]) -> str:
-        """From one value to another, without a unit."""
         between = "\u2013" if ends[0] >= 0 else " to "
         return f"{self.written(ends[0])}{between}{self.written(ends[1])}"
 
@@ -361,7 +359,6 @@ class Document:
 
     @property
     def level(self) -> float:
-        """The level of intervals and tests."""
         return float(self.plan["significance"]["level"])
 
     @property
@@ -370,7 +367,6 @@ class Document:
         return 1 - self.level
 
     def system(self, label: str | None) -> SystemResult | None:
-        """The system of that label, if there is one."""
         return next((each for each in self.systems if each.label == label), None)
 
 

@@ -48,7 +48,6 @@ class Chart:
     titles: Mapping[str, str]
 
     def svg(self, layout: Layout) -> Markup:
-        """The chart as an element of a page."""
         titles = {gid: visible(title) for gid, title in self.titles.items()}
         return charts.svg(self.draw, visible(self.about), layout=layout, titles=titles)
 

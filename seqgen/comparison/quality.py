@@ -261,7 +261,6 @@ class Searched:
 
     @property
     def certain(self) -> list[int]:
-        """The indices of the certain inputs."""
         return [i for i, each in enumerate(self.best) if each.generated.hypothesis.complete]
 
 

@@ -85,7 +85,6 @@ class Results:
         return sign * found.value if found else math.inf
 
     def value(self, system: SystemResult, measure: Measure) -> Result | None:
-        """The value of a system, None where it is unknown."""
         return self.values[system.label].get(measure.id)
 
     def leading(self) -> list[Measure]:
@@ -119,7 +118,6 @@ class Results:
         return "better" if (change.delta > 0) == (measure.better == "higher") else "worse"
 
     def notes(self, system: SystemResult) -> list[str]:
-        """What is special about a system."""
         notes = {"recommended": self.take, "baseline": self.document.baseline}
         return [note for note, label in notes.items() if label == system.label]
 

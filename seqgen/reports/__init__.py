@@ -1,7 +1,7 @@
 """What runs look like to a person: `write_report` makes a page and pictures of a run's files.
 
 `format` writes numbers and texts, and pages from `templates/`; `charts` draws. `run_files` reads a
-run, `analyses` looks into its texts, `curves` are its pictures, `run_report` is its page. `traces`
+run, `analyses` looks into its texts, `run_report` is its page. `traces`
 shows how outputs were found.
 """
 
