@@ -228,9 +228,7 @@ def dry_run_decoders(plan: Plan, systems: Sequence[System]) -> None:
     Raises OptionError with the path in the plan.
     """
     check_decoders(
-        plan,
-        systems,
-        lambda system: dry_run_decoder(decoders.check(dict(system.spec)), plan.seed),
+        plan, systems, lambda system: dry_run_decoder(decoders.check(dict(system.spec)), plan.seed)
     )
 
 

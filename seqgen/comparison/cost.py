@@ -27,9 +27,7 @@ Candidate = Callable[..., list[int]]
 
 
 def measure_cost(
-    comparison: Comparison,
-    texts: Sequence[str],
-    clock: Callable[[], float] = time.perf_counter,
+    comparison: Comparison, texts: Sequence[str], clock: Callable[[], float] = time.perf_counter
 ) -> Timings | None:
     """The cost of each system for as many of the `texts` as the plan says, evenly spread; None
     where the plan has no repeats.

@@ -6,13 +6,7 @@ shows how outputs were found.
 """
 
 from seqgen.errors import visible
-from seqgen.reports.analyses import (
-    Marked,
-    Unit,
-    compare,
-    mark_differences,
-    output_unit,
-)
+from seqgen.reports.analyses import Marked, Unit, compare, mark_differences, output_unit
 from seqgen.reports.format import (
     ARROWS,
     DASH,
