@@ -17,7 +17,7 @@ from markupsafe import Markup
 
 from seqgen import reports
 from seqgen.comparison import document, plots
-from seqgen.comparison.document import Measure, RunSearch, ShownInput, ShownOutput, SystemSearch
+from seqgen.comparison.document import Measure, RunSearch, ShownInput, ShownOutput
 from seqgen.comparison.results import MARKS, PlainTable, Results, known
 from seqgen.files import write_file
 
@@ -86,7 +86,6 @@ def page(results: Results) -> str:
         main=main_columns(results),
         parts=parts,
         traces_left_out=left_out,
-        wrong_share=wrong_share,
         **shared,
     )
 
@@ -130,11 +129,8 @@ def main_columns(results: Results) -> list[str]:
 def table_columns(results: Results) -> list[Measure]:
     """The measures of the Markdown: what fits a README and tells strategies apart."""
     chosen = {each.id for each in results.leading()} | set(SHOWN)
-    found = [
-        each
-        for each in results.measures.values()
-        if (each.id in chosen or each.group == "quality") and results.distinguishes(each)
-    ]
+    found = [each for each in results.measures.values() if results.distinguishes(each)]
+    found = [each for each in found if each.id in chosen or each.group == "quality"]
     return sorted(found, key=lambda each: (each is not results.quality, each.group != "quality"))
 
 
@@ -173,12 +169,6 @@ def searches(results: Results) -> list[tuple[RunSearch, list[str], PlainTable]]:
         table = PlainTable([*headers, *(each.header for each in columns)], rows)
         found.append((run, sentences(results, "search", run), table))
     return found
-
-
-def wrong_share(system: SystemSearch, key: str = "wrong") -> float | None:
-    """What part of all outputs is wrong, or another count; None where it is unknown."""
-    part = getattr(system, key)
-    return part / system.outputs if part is not None and system.outputs else None
 
 
 def outputs(results: Results) -> list[tuple[ShownInput, list[Made]]]:

@@ -4,7 +4,6 @@ option or a number of draws."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from io import BytesIO
 from itertools import groupby
 from operator import attrgetter
@@ -38,8 +37,7 @@ CHOICES: Final = {"by_score": "by the model's score", "oracle": "by the referenc
 Points = Sequence[tuple[float, Result]]
 
 
-@dataclass(frozen=True)
-class Chart:
+class Chart(NamedTuple):
     """A chart, what it shows in words, and what its marks say on hover, by their gids."""
 
     title: str
@@ -52,8 +50,7 @@ class Chart:
         return charts.svg(self.draw, visible(self.about), layout=layout, titles=titles)
 
 
-@dataclass(frozen=True)
-class Panels:
+class Panels(NamedTuple):
     """Small charts of several measures with the same lines, called `names`."""
 
     title: str
@@ -135,17 +132,11 @@ class TradeOff:
         for system in spot.systems:
             taken = system.label == self.results.take
             color = GREEN if taken else BLUE if spot.number else MUTED
-            axes.plot(
-                [spot.x],
-                [spot.y],
-                marker=MARKERS[runs.index(system.run) % len(MARKERS)],
-                ms=14 if taken else 11 if spot.number else 7,
-                mfc=color if taken or spot.number else PAPER,
-                mec=color,
-                clip_on=False,
-                zorder=4 if taken else 3,
-                gid=f"system{self.systems.index(system)}",
-            )
+            marker = MARKERS[runs.index(system.run) % len(MARKERS)]
+            [mark] = axes.plot([spot.x], [spot.y], marker, color=color, clip_on=False)
+            mark.set_gid(f"system{self.systems.index(system)}")
+            mark.set(ms=14 if taken else 11 if spot.number else 7, zorder=4 if taken else 3)
+            mark.set_markerfacecolor(color if taken or spot.number else PAPER)
             if taken:
                 look = {**centre, "color": GREEN, "weight": "bold", "xytext": (0, 13)}
                 axes.annotate("recommended", spot[:2], textcoords="offset points", **look)
