@@ -43,15 +43,15 @@ Tests = dict[str, Difference]
 """By the label of each other system how it differs."""
 
 
+@dataclass(frozen=True)
 class PlainMetric:
     """A metric that does not add up: its values have no interval and no test.
 
     `value` is the mean over seeds, `single` that of one input's answer by the first seed.
     """
 
-    def __init__(self, metric: Metric, answers: Mapping[str, BySeed]) -> None:
-        self.metric = metric
-        self.answers = answers
+    metric: Metric
+    answers: Mapping[str, BySeed]
 
     def value(self, label: str) -> Value:
         return averaged([self.metric.measure(own).value for own in self.answers[label]])

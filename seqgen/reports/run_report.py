@@ -113,8 +113,7 @@ def _learning(run: RunFiles) -> Part:
     best, last = run.best_step, len(every) - 1
     chosen = {round(place * last / (VALIDATIONS - 1)) for place in range(VALIDATIONS)}
     shown = [each for place, each in enumerate(every) if place in chosen or each.step == best]
-    of_sources = not any(sample.continues for each in shown for sample in each.samples)
-    return {"shown": shown, "every": every, "best": best, "of_sources": of_sources}
+    return {"shown": shown, "every": every, "best": best}
 
 
 def _samples(run: RunFiles, continues: bool) -> Part:
@@ -170,16 +169,8 @@ def _errors(run: RunFiles) -> Part:
         return -each.edits / max(each.size, 1), score
 
     drawn = random.Random(SEED).sample(wrong, min(DRAWN, len(wrong))) if len(wrong) > WORST else []
-    return {
-        "part": part,
-        "unit": unit,
-        "answers": len(run.answers),
-        "wrong": len(wrong),
-        # Kinds whose outputs have no end finish none.
-        "ends": any(each.finished for each in run.answers),
-        "worst": sorted(wrong, key=rank)[:WORST],
-        "drawn": drawn,
-    }
+    worst = sorted(wrong, key=rank)[:WORST]
+    return {"part": part, "unit": unit, "wrong": len(wrong), "worst": worst, "drawn": drawn}
 
 
 def _lengths(run: RunFiles) -> Part:
