@@ -174,26 +174,26 @@ def searches(results: Results) -> list[tuple[RunSearch, list[str], PlainTable]]:
 def outputs(results: Results) -> list[tuple[ShownInput, list[Made]]]:
     """The inputs that are shown, each with the different outputs for it in the order of the best
     strategy that made each. Where text is continued they are not compared with references."""
-    shown, measures = results.document.outputs, list(results.measures)
-    referenced = (each for each in shown if each.references)
+    document = results.document
+    referenced = (each for each in document.outputs if each.references)
     answers = [reports.Answer(each.input, "", tuple(each.references)) for each in referenced]
-    compared = bool(answers) and not results.document.inputs.continues
-    compared_in = reports.output_unit(answers, measures) if compared else None
+    compared = bool(answers) and not document.inputs.continues
+    unit = reports.output_unit(answers, results.measures) if compared else None
     order = {system.label: place for place, system in enumerate(results.systems)}
     found = []
-    for each in shown:
+    for each in document.outputs:
         alike: dict[str, list[ShownOutput]] = {}
         for output in sorted(each.by, key=lambda output: order[output.label]):
             alike.setdefault(output.text, []).append(output)
         made = []
         for text, same in alike.items():
-            answer, difference = reports.Answer(each.input, text, tuple(each.references)), None
-            judged = compared_in is not None and bool(each.references)
-            if compared_in and judged and answer.wrong:
-                reference = reports.compare(answer, compared_in).reference
-                difference, _ = reports.mark_differences(text, reference, compared_in)
-            right = judged and not answer.wrong
-            made.append(Made(text, [one.label for one in same], same[0], right, difference))
+            answer = reports.Answer(each.input, text, tuple(each.references))
+            right, marked = False, None
+            if unit and each.references:
+                right = not answer.wrong
+                reference = reports.compare(answer, unit).reference
+                marked = None if right else reports.mark_differences(text, reference, unit)[0]
+            made.append(Made(text, [one.label for one in same], same[0], right, marked))
         found.append((each, made))
     return found
 
