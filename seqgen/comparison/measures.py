@@ -80,22 +80,21 @@ def averaged(values: Sequence[float]) -> Value:
     return Value(value=fmean(defined) if defined else math.nan, by_seed=list(values))
 
 
-def scores(outputs: Outputs) -> dict[str, float]:
+def scores(outputs: Sequence[Output]) -> dict[str, float]:
     """The log-probabilities of all `outputs` by the model itself, in nats.
 
     One token of -inf would make every mean -inf. So outputs with such a token are counted apart, as
     the share `impossible`, and the means are over the others. A mean over nothing is left out.
     """
-    every = [each for own in outputs for each in own]
-    possible = [each for each in every if each.log_prob > -math.inf]
+    possible = [each for each in outputs if each.log_prob > -math.inf]
     tokens = [each for output in possible for each in output.log_probs]
     found: dict[str, float] = {}
     if tokens:
         found["log_prob_per_token"] = math.fsum(tokens) / len(tokens)
     if possible:
         found["log_prob_per_sequence"] = fmean(each.log_prob for each in possible)
-    if every:
-        found["impossible"] = 1 - len(possible) / len(every)
+    if outputs:
+        found["impossible"] = 1 - len(possible) / len(outputs)
     return found
 
 
@@ -118,19 +117,20 @@ def lengths(outputs: Outputs, reference_lengths: Sequence[int], ends: bool) -> d
     return found
 
 
-def variety(outputs: Outputs, unit: Unit, training: TrainingText | None = None) -> dict[str, float]:
+def variety(
+    outputs: Sequence[Output], unit: Unit, training: TrainingText | None = None
+) -> dict[str, float]:
     """All that `seqgen.metrics.diversity` says of all outputs together, and with `training` what
     they copy.
 
     `unit` is what n-grams are made of: words (separated by spaces), characters, or the tokens of
     the model as display text, without the end token.
     """
-    every = [each for own in outputs for each in own]
-    found = diversity([each.units(unit) for each in every], training)
+    found = diversity([each.units(unit) for each in outputs], training)
     # A last word that was cut off would hide the loop that it is part of.
     uncut = [
         each.units(unit)[: None if unit != "words" or each.generated.hypothesis.finished else -1]
-        for each in every
+        for each in outputs
     ]
     loops = looping(uncut)
     return found if loops is None else {**found, "looping": loops}
@@ -165,8 +165,8 @@ def unlikeness(outputs: Outputs, references: Values, unit: Unit) -> dict[str, fl
     wanted = [references[name].value for name in COMPARED if name in references]
     distances = []
     for sample in range(min((len(own) for own in outputs), default=0)):
-        drawn = [[own[sample]] for own in outputs]
-        units = [output.units(unit) for [output] in drawn]
+        drawn = [own[sample] for own in outputs]
+        units = [output.units(unit) for output in drawn]
         probable = scores(drawn).get("log_prob_per_token")
         values = [probable, *(distinct(units, n) for n in (1, 2, 3))]
         for value, other in zip(values, wanted, strict=False):
@@ -227,8 +227,9 @@ class Measurer:
         return {name: Value(value=value) for name, value in found.items()}
 
     def _measured(self, outputs: Outputs) -> Mapping[str, float]:
+        every = [each for own in outputs for each in own]
         return {
-            **scores(outputs),
-            **variety(outputs, self.unit, self.training),
+            **scores(every),
+            **variety(every, self.unit, self.training),
             **lengths(outputs, [each.length for each in self.references], self.built.data.ends),
         }

@@ -223,8 +223,8 @@ def best_of(
         chosen = [max(own[:n], key=lambda each: each.log_prob) for own in draws]
         answers = answers_of(chosen, examples)
         by_score = {name: metric.measure(answers).value for name, metric in judged.items()}
-        alone = [[each] for each in chosen]
-        values = {**measures.scores(alone), **measures.lengths(alone, (), ends=False)}
+        values = measures.scores(chosen)
+        values |= measures.lengths([[each] for each in chosen], (), ends=False)
         kept = ("log_prob_per_token", "mean_length")
         by_score |= {name: values[name] for name in kept if name in values}
         diverse = distinct([each.units(unit) for each in chosen], 2)
