@@ -11,7 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from seqgen import files
-from seqgen.answers import evenly_spaced, unsatisfied_remark
 from seqgen.build import dry_run_decoder
 from seqgen.comparison import document as stored
 from seqgen.comparison.cost import measure_cost
@@ -25,6 +24,7 @@ from seqgen.comparison.results import quality_measure, verdict
 from seqgen.comparison.systems import System, baseline_of, check_decoders, curves
 from seqgen.decoders import decoders
 from seqgen.errors import CheckpointError, SetupError
+from seqgen.evaluate import evenly_spaced, unsatisfied_remark
 from seqgen.options import OptionError
 from seqgen.registry import plain
 from seqgen.trained import TrainedRun, best_checkpoint

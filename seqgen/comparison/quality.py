@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from seqgen.answers import evenly_spaced
 from seqgen.comparison import document as stored
 from seqgen.comparison import measures
 from seqgen.comparison.decode import Comparison, Output, Produced
@@ -22,6 +21,7 @@ from seqgen.comparison.measures import Outputs, averaged
 from seqgen.comparison.plan import SignificanceOptions, Unit
 from seqgen.data import Example
 from seqgen.decoders import Exact
+from seqgen.evaluate import evenly_spaced
 from seqgen.metrics import (
     Answer,
     Metric,
