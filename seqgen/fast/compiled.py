@@ -102,7 +102,7 @@ class CompiledLoops:
             if name.startswith("s"):
                 found = found[1:] if level == FORWARD else found[:-1]
             values[node] = found.view(time * batch, *rows_first(node)[1:])
-        return [arrays[f"s{number}"][end] for number in range(len(state))]
+        return [arrays[f"s{number}"][end].clone() for number in range(len(state))]
 
 
 def share_rows(function: Any, time: int, batch: int, arrays: list[Any]) -> None:

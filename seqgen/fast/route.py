@@ -223,15 +223,17 @@ class Reader:
         if self.backward:
             again = (self, loop, state, lengths)
             apply: Any = _Reading.apply
-            outputs, *last = apply(again, len(first), xs, *first, *params)
+            outputs, *changed = apply(again, len(first), xs, *first, *params)
         else:
-            _, outputs, last = self.run(xs, first, lengths, params)
-        return outputs, rebuild(state, last)
+            _, outputs, changed = self.run(xs, first, lengths, params)
+        for place, tensor in zip(self.derived.changing, changed, strict=True):
+            first[place] = tensor
+        return outputs, rebuild(state, first)
 
     def run(
         self, xs: Tensor, first: Sequence[Tensor], lengths: Tensor | None, params: Sequence[Tensor]
     ) -> tuple[Values, Tensor, list[Tensor]]:
-        """Every value that crosses, the outputs `[batch, time, output]` and the last state."""
+        """Every value that crosses, the outputs `[batch, time, output]`, the leaves that change."""
         derived, (batch, time, _) = self.derived, xs.shape
         values: Values = dict(zip(derived.params, params, strict=True))
         values[derived.x] = xs.transpose(0, 1).reshape(time * batch, -1)
@@ -249,10 +251,7 @@ class Reader:
         following = self.loops.forward(values, changing, time, batch)
         self._at_once(parts.OUTPUTS, values, time * batch)
         outputs = values[derived.output].view(time, batch, -1).transpose(0, 1).contiguous()
-        last = list(first)
-        for place, tensor in zip(derived.changing, following, strict=True):
-            last[place] = tensor
-        return values, outputs, last
+        return values, outputs, following
 
     def _draw(self, values: Values, time: int, batch: int) -> None:
         """Random numbers in the order in which the loop would draw them."""
@@ -278,13 +277,12 @@ class Reader:
         derived = self.derived
         values[derived.cotangents[0]] = of_outputs.transpose(0, 1).reshape(time * batch, -1)
         self._at_once(parts.COTANGENTS, values, time * batch)
-        changing = [of_last[place] for place in derived.changing]
-        of_changing = self.loops.backward(values, changing, time, batch)
+        of_changing = self.loops.backward(values, list(of_last), time, batch)
         self._at_once(parts.AFTER, values, time * batch)
         of_x = None
         if derived.of_x is not None:
             of_x = values[derived.of_x].view(time, batch, -1).transpose(0, 1)
-        of_first: list[Tensor | None] = list(of_last)
+        of_first: list[Tensor | None] = [None] * len(derived.states)
         for place, tensor in zip(derived.changing, of_changing, strict=True):
             of_first[place] = tensor
         for place in derived.kept:
@@ -292,7 +290,7 @@ class Reader:
             if node is not None:
                 every = values[node]
                 total = every.view(time, batch, *every.shape[1:]).sum(0)
-                of_first[place] = of_last[place] + total
+                of_first[place] = total
         of_params = [None if node is None else values[node] for node in derived.of_params]
         return of_x, of_first, of_params
 
@@ -427,12 +425,12 @@ class _Reading(torch.autograd.Function):
     def forward(ctx: Any, again: tuple[Any, ...], states: int, xs: Tensor, *rest: Tensor) -> Any:
         reader, loop, state, lengths = again
         first, params = rest[:states], rest[states:]
-        values, outputs, last = reader.run(xs, first, lengths, params)
+        values, outputs, changed = reader.run(xs, first, lengths, params)
         ctx.again, ctx.states, ctx.shape = again, states, xs.shape
         ctx.save_for_backward(xs, *rest, *(values[node] for node in reader.saved))
         del loop, state
-        whole = {id(each) for each in first}
-        return outputs, *(each.clone() if id(each) in whole else each for each in last)
+        given = {id(each) for each in first}  # a state may be one of before, elsewhere
+        return outputs, *(each.clone() if id(each) in given else each for each in changed)
 
     @staticmethod
     def backward(ctx: Any, of_outputs: Tensor, *of_last: Tensor) -> Any:
@@ -461,7 +459,9 @@ def _twice(
     xs, *rest = inputs
     count = sum(1 for _ in leaves(state))
     outputs, last = loop(xs, rebuild(state, rest[:count]), lengths)
-    ends = [(end, seed) for end, seed in zip((outputs, *leaves(last)), cotangents, strict=True)]
+    every = list(leaves(last))
+    changed = [every[place] for place in reader.derived.changing]
+    ends = [(end, seed) for end, seed in zip((outputs, *changed), cotangents, strict=True)]
     ends = [(end, seed) for end, seed in ends if end.requires_grad]
     asked = [each for each in inputs if each.requires_grad]
     found = iter(

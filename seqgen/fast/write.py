@@ -124,6 +124,23 @@ def add_product(
     return found + (start if beta == 1 else beta * start)
 
 
+def fill_around(
+    part: Tensor, sizes: Sequence[int], axis: int, start: int, end: int, step: int
+) -> Any:
+    """As `slice_backward`: zeros, but `part` from `start` on."""
+    if step != 1:
+        raise UnwritableError("a slice with gaps")
+    start = min(start + sizes[axis] if start < 0 else start, sizes[axis])
+    before, after = ([*sizes], [*sizes])
+    before[axis], after[axis] = start, sizes[axis] - start - part.shape[axis]
+    return torch.cat([torch.zeros(before), part, torch.zeros(after)], axis)
+
+
+def fill_around_one(part: Tensor, sizes: Sequence[int], axis: int, index: int) -> Any:
+    """As `select_backward`."""
+    return fill_around(part.unsqueeze(axis), sizes, axis, index, 0, 1)
+
+
 DECOMPOSED = {
     op: rule
     for op, rule in decomposition_table.items()
@@ -135,6 +152,8 @@ DECOMPOSED = {
 }
 DECOMPOSED |= dict.fromkeys((aten.addmm.default, aten.baddbmm.default), add_product)
 DECOMPOSED[aten.native_layer_norm.default] = layer_norm
+DECOMPOSED[aten.slice_backward.default] = fill_around
+DECOMPOSED[aten.select_backward.default] = fill_around_one
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from test_route import CHANGES, INPUT, require_same, trained
 from torch import nn
+from written_cells import CHANGES, INPUT, Plain, require_same, trained
 
 from seqgen.cells import cells
 from seqgen.fast import Route
@@ -33,8 +33,8 @@ def everything(cell, y):
 
 
 @pytest.mark.parametrize("lengths", [None, [6, 0, 2, 5]], ids=["whole", "lengths"])
-def test_a_step_with_everything(plain, lengths):
-    cell = plain(everything).train()
+def test_a_step_with_everything(lengths):
+    cell = Plain(everything).train()
     cell.route = Route()
     got = trained(cell, cell, lengths=lengths)
     assert cell.route.describe() == ["compiled"]
@@ -49,8 +49,8 @@ def test_heads_whose_products_are_many():
     require_same(got, trained(cell, cell.loop), 1e-5)
 
 
-def test_rows_are_the_same_on_one_thread_and_on_two(plain):
-    cell = plain().train()
+def test_rows_are_the_same_on_one_thread_and_on_two():
+    cell = Plain().train()
     cell.route = Route()
     before = torch.get_num_threads()
     try:
@@ -62,19 +62,19 @@ def test_rows_are_the_same_on_one_thread_and_on_two(plain):
         torch.set_num_threads(before)
 
 
-def test_what_has_no_loop_is_done_in_small_operations(plain):
-    cell = plain(lambda cell, y: y.cumsum(1)).train()
+def test_what_has_no_loop_is_done_in_small_operations():
+    cell = Plain(lambda cell, y: y.cumsum(1)).train()
     cell.route = Route()
     got = trained(cell, cell)
     assert "not compiled: no loop for" in cell.route.describe()[0]
     require_same(got, trained(cell, cell.loop), 1e-5)
 
 
-def test_a_folder_that_others_may_write_to_is_not_used(plain, tmp_path, monkeypatch):
+def test_a_folder_that_others_may_write_to_is_not_used(tmp_path, monkeypatch):
     (tmp_path / "loops").mkdir()
     (tmp_path / "loops").chmod(0o777)
     monkeypatch.setattr(compiled.platformdirs, "user_cache_dir", lambda name: str(tmp_path))
-    cell = plain(CHANGES["nothing"]).train()
+    cell = Plain(CHANGES["nothing"]).train()
     cell.route = Route()
     trained(cell, cell)
     assert "can be written to by others" in cell.route.describe()[0]

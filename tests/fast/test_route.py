@@ -8,58 +8,28 @@ from functools import partial
 
 import pytest
 import torch
-from torch import nn
+from written_cells import CHANGES, INPUT, Plain, require_same, trained
 
 from seqgen.cells import cells, take_fast_routes
 from seqgen.fast import Route
-from seqgen.state import leaves
 
-INPUT = 5
 LENGTHS = (None, [6, 0, 2, 5])
-CHANGES = {
-    "nothing": lambda cell, y: y,
-    "a layer above": lambda cell, y: cell.above(y),
-    "dropout": lambda cell, y: nn.functional.dropout(y, 0.4, cell.training),
-    "two draws": lambda cell, y: y * torch.rand_like(y) + torch.randn_like(y),
-    "layer norm": lambda cell, y: nn.functional.layer_norm(y, y.shape[-1:]),
-    "softmax": lambda cell, y: torch.softmax(y, 1),
-    "other functions": lambda cell, y: nn.functional.gelu(y) + y.exp().log1p() + y.abs().sqrt(),
-    "moved about": lambda cell, y: torch.cat([y[:, 3:], y[:, :3]], 1).clamp(-0.1, 0.2),
-    "blocks": lambda cell, y: (y.view(-1, 2, 3).transpose(0, 1) * 2).sum(0).repeat(1, 2),
-    "written in place": lambda cell, y: y.clone().mul_(2),
-}
 REFUSED = {
     "rows meet": (lambda cell, y: y - y.mean(0), "rows of the batch meet"),
-    "rows are ordered": (lambda cell, y: y.cumsum(0), "gives other values than its steps"),
+    "rows are ordered": (
+        lambda cell, y: cell.above(y).cumsum(0),
+        "gives other values than its steps",
+    ),
     "asks for a value": (lambda cell, y: y if y.sum() > 0 else -y, "cannot be traced"),
     "a tensor of its own": (lambda cell, y: y * torch.tensor(2.0), "neither parameter nor buffer"),
     "chances from values": (lambda cell, y: torch.bernoulli(y.sigmoid()) * y, "its chances"),
 }
 
 
-def trained(cell, read, dtype=torch.float32, lengths=None, batch=4):
-    """Outputs, last state and gradients of a reading in training."""
-    torch.manual_seed(1)
-    xs = torch.randn(batch, 6, INPUT, dtype=dtype, requires_grad=True)
-    first = cell.initial_state(batch)
-    outputs, last = read(xs, first, None if lengths is None else torch.tensor(lengths))
-    ends = [each for each in (outputs, *leaves(last)) if each.requires_grad]
-    seeds = [torch.randn_like(each) for each in ends]
-    asked = [xs, *cell.parameters()]
-    return [*ends, *torch.autograd.grad(ends, asked, seeds, allow_unused=True)]
-
-
-def require_same(got, wanted, tolerance):
-    for one, other in zip(got, wanted, strict=True):
-        assert (one is None) == (other is None)
-        if one is not None:
-            torch.testing.assert_close(one, other, atol=tolerance, rtol=tolerance)
-
-
 @pytest.mark.parametrize("lengths", LENGTHS, ids=["whole", "lengths"])
 @pytest.mark.parametrize("change", CHANGES)
-def test_small_operations_are_the_loop(plain, change, lengths):
-    cell = plain(CHANGES[change]).double().train()
+def test_small_operations_are_the_loop(change, lengths):
+    cell = Plain(CHANGES[change]).double().train()
     cell.route = Route(compiling=False)
     got = trained(cell, cell, torch.float64, lengths)
     assert cell.route.describe() == ["derived up to 16 rows, else step by step (not compiled)"]
@@ -67,17 +37,17 @@ def test_small_operations_are_the_loop(plain, change, lengths):
 
 
 @pytest.mark.parametrize("refused", REFUSED)
-def test_what_cannot_be_derived_is_read_step_by_step_and_says_why(plain, refused):
+def test_what_cannot_be_derived_is_read_step_by_step_and_says_why(refused):
     change, why = REFUSED[refused]
-    cell = plain(change).train()
+    cell = Plain(change).train()
     cell.route = Route(compiling=False)
     got = trained(cell, cell)
     assert why in cell.route.describe()[0]
     require_same(got, trained(cell, cell.loop), 0.0)
 
 
-def test_many_rows_without_a_compiler_are_read_step_by_step(plain):
-    cell = plain().train()
+def test_many_rows_without_a_compiler_are_read_step_by_step():
+    cell = Plain().train()
     cell.route = Route(compiling=False)
     require_same(trained(cell, cell, batch=17), trained(cell, cell.loop, batch=17), 0.0)
 
@@ -100,8 +70,8 @@ def test_weights_that_are_replaced_for_a_call_are_those_that_learn():
     require_same(trained(cell, cell), wanted, 1e-5)
 
 
-def test_a_second_derivative_is_taken_by_the_loop(plain):
-    cell = plain().double().train()
+def test_a_second_derivative_is_taken_by_the_loop():
+    cell = Plain().double().train()
 
     def curvature():
         xs = torch.ones(2, 3, INPUT, dtype=torch.float64, requires_grad=True)
@@ -113,8 +83,8 @@ def test_a_second_derivative_is_taken_by_the_loop(plain):
     require_same(curvature(), wanted, 1e-10)
 
 
-def test_without_gradients_nothing_of_them_is_derived(plain):
-    cell = plain().eval()
+def test_without_gradients_nothing_of_them_is_derived():
+    cell = Plain().eval()
     cell.route = Route(compiling=False)
     xs = torch.randn(2, 4, INPUT)
     with torch.no_grad():
@@ -124,23 +94,23 @@ def test_without_gradients_nothing_of_them_is_derived(plain):
     assert not reader.backward
 
 
-def test_autocast_is_left_to_the_loop(plain):
-    cell = plain().train()
+def test_autocast_is_left_to_the_loop():
+    cell = Plain().train()
     cell.route = Route(compiling=False)
     with torch.autocast("cpu", torch.bfloat16):
         cell(torch.randn(2, 3, INPUT))
     assert not cell.route.readers
 
 
-def test_an_option_that_changes_is_seen(plain):
-    cell = plain(lambda cell, y: y * cell.scale).train()
+def test_an_option_that_changes_is_seen():
+    cell = Plain(lambda cell, y: y * cell.scale).train()
     cell.route = Route(compiling=False)
     for cell.scale in (1.0, 2.0):
         require_same(trained(cell, cell), trained(cell, cell.loop), 1e-5)
 
 
-def test_a_copy_begins_anew(plain):
-    cell = plain()
+def test_a_copy_begins_anew():
+    cell = Plain()
     cell.route = Route(compiling=False)
     trained(cell, cell)
     for copied in (copy.deepcopy(cell).route, pickle.loads(pickle.dumps(cell.route))):
