@@ -154,13 +154,49 @@ sgemm = types.ExternalFunction(SYMBOL, types.void(*[types.intp] * 13))
 
 
 @njit(**FAST)
-def product(sizes, ones, a, lda, b, ldb, c, ldc):
-    """`c = a @ b`, row by row: `a: [m, k]`, `b: [k, n]`, and `b` transposed if `sizes[4]` says so.
+def product(numbers, m, k, n, a, lda, b, ldb, transposed, c, ldc):
+    """`c = a @ b`, row by row: `a: [m, k]`, `b: [k, n]` or, if `transposed`, `[n, k]`.
 
-    BLAS sees rows as columns, so it is told c' = b' a'. `sizes` are m, n, k, "N" and "N" or "T";
-    a, b and c are addresses, lda to ldc the distances of their rows.
+    `lda` to `ldc` are the distances of their rows. BLAS sees rows as columns, so it is told
+    c' = b' a'. `numbers` is a scratch array of ten int32, in which BLAS finds its numbers.
     """
-    m, n, k = sizes[0:].ctypes.data, sizes[1:].ctypes.data, sizes[2:].ctypes.data
-    no, flag = sizes[3:].ctypes.data, sizes[4:].ctypes.data
-    one, zero = ones[0:].ctypes.data, ones[1:].ctypes.data
-    sgemm(flag, no, n, m, k, one, b, ldb, a, lda, zero, c, ldc)
+    if m == 1:
+        row_product(k, n, a, b, ldb, transposed, c)
+        return
+    numbers[0], numbers[1], numbers[2] = m, n, k
+    numbers[3], numbers[4], numbers[5] = lda, ldb, ldc
+    numbers[6], numbers[7] = NO, TRANSPOSED if transposed else NO
+    numbers[8], numbers[9] = ONE, 0
+    at = numbers.ctypes.data
+    sgemm(
+        at + 28, at + 24, at + 4, at, at + 8, at + 32, b.ctypes.data, at + 16,
+        a.ctypes.data, at + 12, at + 36, c.ctypes.data, at + 20,
+    )  # fmt: skip
+
+
+NO, TRANSPOSED, ONE = ord("N"), ord("T"), 0x3F800000  # the last one is a float32 of 1, as bits
+
+
+@njit(pipeline_class=Apart, **FAST)
+def row_product(k, n, a, b, ldb, transposed, c):
+    """As `product` for one row: BLAS takes 4.1 microseconds for k = 128 and n = 512, this 2.4."""
+    if transposed:
+        for j in range(n):
+            row, total = b[j * ldb :], f(0.0)
+            for i in range(k):
+                total += a[i] * row[i]
+            c[j] = total
+        return
+    for j in range(n):
+        c[j] = f(0.0)
+    whole = k - k % 4
+    for i in range(0, whole, 4):
+        row0, row1 = b[i * ldb :], b[(i + 1) * ldb :]
+        row2, row3 = b[(i + 2) * ldb :], b[(i + 3) * ldb :]
+        x0, x1, x2, x3 = a[i], a[i + 1], a[i + 2], a[i + 3]
+        for j in range(n):
+            c[j] += x0 * row0[j] + x1 * row1[j] + x2 * row2[j] + x3 * row3[j]
+    for i in range(whole, k):
+        row = b[i * ldb :]
+        for j in range(n):
+            c[j] += a[i] * row[j]

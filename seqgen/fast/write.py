@@ -11,7 +11,7 @@ import math
 import operator
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
@@ -19,7 +19,7 @@ from torch import Tensor, fx
 from torch._decomp import decomposition_table
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from seqgen.fast.derive import BATCH, Part, batch_first, has_batch, is_view, merged
+from seqgen.fast.derive import BATCH, Level, TimeLoop, batch_first, has_batch, is_view, merged
 
 aten = torch.ops.aten
 
@@ -28,66 +28,31 @@ class UnwritableError(Exception):
     """The step has an operation that has no loop here; the message names it."""
 
 
-POINTWISE: dict[Any, str] = {
-    aten.add.Tensor: "{0} + {1}",
-    aten.add.Scalar: "{0} + {1}",
-    aten.sub.Tensor: "{0} - {1}",
-    aten.sub.Scalar: "{0} - {1}",
-    aten.rsub.Scalar: "{1} - {0}",
-    aten.rsub.Tensor: "{1} - {0}",
-    aten.mul.Tensor: "{0} * {1}",
-    aten.mul.Scalar: "{0} * {1}",
-    aten.div.Tensor: "{0} / {1}",
-    aten.div.Scalar: "{0} / {1}",
-    aten.neg.default: "-{0}",
-    aten.abs.default: "abs({0})",
-    aten.reciprocal.default: "f(1.0) / {0}",
-    aten.sqrt.default: "math.sqrt({0})",
-    aten.rsqrt.default: "f(1.0) / math.sqrt({0})",
-    aten.sigmoid.default: "sigmoid({0})",
-    aten.tanh.default: "tanh({0})",
-    aten.exp.default: "exp({0})",
-    aten.log.default: "log({0})",
-    aten.log1p.default: "log1p({0})",
-    aten.sin.default: "math.sin({0})",
-    aten.cos.default: "math.cos({0})",
-    aten.erf.default: "math.erf({0})",
-    torch.ops.prims.erf.default: "math.erf({0})",
-    aten.relu.default: "({0} if {0} > f(0.0) else f(0.0))",
-    aten.maximum.default: "({0} if {0} > {1} else {1})",
-    aten.minimum.default: "({0} if {0} < {1} else {1})",
-    aten.where.self: "({1} if {0} else {2})",
-    torch.ops.prims.where.default: "({1} if {0} else {2})",
-    aten.masked_fill.Scalar: "({2} if {1} else {0})",
-    aten.masked_fill.Tensor: "({2} if {1} else {0})",
-    aten.sigmoid_backward.default: "{0} * {1} * (f(1.0) - {1})",
-    aten.tanh_backward.default: "{0} * (f(1.0) - {1} * {1})",
-    aten.threshold_backward.default: "({0} if {1} > {2} else f(0.0))",
-    aten.bitwise_not.default: "not {0}",
-    aten.logical_not.default: "not {0}",
-    aten.bitwise_and.Tensor: "{0} and {1}",
-    aten.logical_and.default: "{0} and {1}",
-    aten.bitwise_or.Tensor: "{0} or {1}",
-    aten.logical_or.default: "{0} or {1}",
-    aten.eq.Tensor: "{0} == {1}",
-    aten.ne.Tensor: "{0} != {1}",
-    aten.gt.Tensor: "{0} > {1}",
-    aten.ge.Tensor: "{0} >= {1}",
-    aten.lt.Tensor: "{0} < {1}",
-    aten.le.Tensor: "{0} <= {1}",
-    aten.eq.Scalar: "{0} == {1}",
-    aten.ne.Scalar: "{0} != {1}",
-    aten.gt.Scalar: "{0} > {1}",
-    aten.ge.Scalar: "{0} >= {1}",
-    aten.lt.Scalar: "{0} < {1}",
-    aten.le.Scalar: "{0} <= {1}",
-    aten.clone.default: "{0}",
-    aten.copy.default: "{1}",
-    aten.pow.Tensor_Scalar: "{0} ** {1}",
-    aten.sign.default: "f(({0} > f(0.0)) - f({0} < f(0.0)))",
-    aten._to_copy.default: "f({0})",
-}
+ELEMENTS = """
+add {0} + {1}; sub {0} - {1}; rsub {1} - {0}; mul {0} * {1}; div {0} / {1}; pow {0} ** {1}
+neg -{0}; abs abs({0}); reciprocal f(1.0) / {0}; clone {0}; copy {1}; _to_copy f({0})
+sqrt math.sqrt({0}); rsqrt f(1.0) / math.sqrt({0}); sin math.sin({0}); cos math.cos({0})
+sigmoid sigmoid({0}); tanh tanh({0}); exp exp({0}); log log({0}); log1p log1p({0})
+erf math.erf({0}); sign f(({0} > f(0.0)) - f({0} < f(0.0)))
+relu ({0} if {0} > f(0.0) else f(0.0)); maximum ({0} if {0} > {1} else {1})
+minimum ({0} if {0} < {1} else {1}); where ({1} if {0} else {2})
+masked_fill ({2} if {1} else {0}); threshold_backward ({0} if {1} > {2} else f(0.0))
+sigmoid_backward {0} * {1} * (f(1.0) - {1}); tanh_backward {0} * (f(1.0) - {1} * {1})
+bitwise_not not {0}; logical_not not {0}; bitwise_and {0} and {1}; logical_and {0} and {1}
+bitwise_or {0} or {1}; logical_or {0} or {1}; eq {0} == {1}; ne {0} != {1}; gt {0} > {1}
+ge {0} >= {1}; lt {0} < {1}; le {0} <= {1}
+"""
 """What an element of the result is of the elements of the inputs."""
+
+POINTWISE: dict[Any, str] = {
+    getattr(packet, overload): element
+    for name, element in (
+        line.strip().split(" ", 1) for line in ELEMENTS.replace("\n", ";").split(";") if line
+    )
+    for packet in (getattr(aten, name, None), getattr(torch.ops.prims, name, None))
+    for overload in ("Tensor", "Scalar", "default", "self", "Tensor_Scalar")
+    if packet is not None and overload in packet.overloads()
+}
 
 REDUCTIONS: dict[Any, tuple[str, str, str]] = {
     aten.sum.dim_IntList: ("f(0.0)", "total + {}", "total"),
@@ -98,10 +63,6 @@ REDUCTIONS: dict[Any, tuple[str, str, str]] = {
 """Over axes of a row: with what a total begins, what an element makes of it, and the result."""
 
 FULLS = {aten.full.default, aten.zeros.default, aten.ones.default, aten.scalar_tensor.default}
-OTHERS = {
-    aten.mm.default, aten.bmm.default, aten.cat.default, aten.slice_scatter.default,
-    aten.select_scatter.default, aten.amax.default,
-}  # fmt: skip
 WRITTEN = {*POINTWISE, *REDUCTIONS, *FULLS, aten.mm.default, aten.bmm.default, aten.cat.default}
 
 
@@ -169,53 +130,31 @@ class Place:
     @property
     def dense(self) -> bool:
         """Whether it is the whole of its row, in order."""
-        expected, stride = [], 1
-        for size in reversed(self.sizes):
-            expected.append(stride)
-            stride *= size
-        pairs = zip(self.sizes, self.strides, reversed(expected), strict=True)
-        return (
-            self.offset == 0
-            and stride == self.row
-            and all(size == 1 or one == other for size, one, other in pairs)
-        )
+        pairs = zip(self.sizes, self.strides, _steps(self.sizes), strict=True)
+        whole = self.offset == 0 and math.prod(self.sizes) == self.row
+        return whole and all(size == 1 or one == other for size, one, other in pairs)
+
+    @property
+    def long_strides(self) -> list[int]:
+        """The strides of the axes that are longer than 1."""
+        return [one for size, one in zip(self.sizes, self.strides, strict=True) if size != 1]
 
 
 @dataclass
-class Loop:
+class Written:
     """A written loop: its source, and which arrays its function takes."""
 
     source: str
     arguments: list[str]
     made: dict[str, tuple[int, torch.dtype]]  # the rows of those that it fills, by name
-    aliases: dict[fx.Node, str]  # where each node of the part that leaves the loop stands
-
-
-@dataclass
-class _Group:
-    """Nodes in one loop."""
-
-    axes: tuple[int, ...]
-    nodes: list[fx.Node] = field(default_factory=list)
+    results: dict[fx.Node, tuple[str, list[int]]]  # the array of what leaves, and a row's shape
 
 
 class Writer:
-    """Writes the loop of a part.
+    """Writes a loop."""
 
-    `holders` are the inputs in which the state stands when a step begins, `following` what it is
-    when the step ends, `leaving` the other outputs that are kept for all times.
-    """
-
-    def __init__(
-        self,
-        part: Part,
-        holders: Sequence[fx.Node],
-        following: Sequence[fx.Node | None],
-        leaving: Sequence[fx.Node],
-        *,
-        backward: bool,
-    ) -> None:
-        self.backward = backward
+    def __init__(self, loop: TimeLoop) -> None:
+        part, holders, self.backward = loop.part, loop.holders, loop.level == Level.BACKWARD
         with torch._subclasses.FakeTensorMode():
             fakes = [
                 torch.empty(rows_first(node), dtype=node.meta["val"].dtype) for node in part.inputs
@@ -225,11 +164,11 @@ class Writer:
             decomposition_table=DECOMPOSED,
             tracing_mode="fake",
         )(*fakes)
-        self.graph = merged(traced.graph)
-        nodes = list(self.graph.nodes)
+        graph = merged(traced.graph)
+        nodes = list(graph.nodes)
         inputs = [node for node in nodes if node.op == "placeholder"]
         self.nodes = [node for node in nodes if node.op == "call_function"]
-        self.results = dict(zip(part.outputs, nodes[-1].args[0], strict=True))
+        self.outputs = dict(zip(part.outputs, nodes[-1].args[0], strict=True))
         self.places: dict[fx.Node, Place] = {}
         self.slices: dict[str, str] = {}
         self.scratch: dict[str, tuple[int, torch.dtype]] = {}
@@ -237,38 +176,35 @@ class Writer:
         self.arguments: list[str] = []
         self.functions: list[str] = []
         self.body: list[str] = []
-        self.setup: list[str] = []
         self.owners = {
             _storage(node): node for node in reversed(inputs + self.nodes) if _is_base(node)
         }
         for number, (node, given) in enumerate(zip(inputs, part.inputs, strict=True)):
             self._input(node, given, number, holders)
-        self.aliases: dict[fx.Node, str] = {}
+        self.results: dict[fx.Node, tuple[str, list[int]]] = {}
         self.copies: list[tuple[fx.Node | None, Place]] = []
-        for number, end in enumerate(following):
+        for number, end in enumerate(loop.following):
             self._output(end, f"s{number}", holders[number])
-        for number, leaver in enumerate(leaving):
-            if leaver not in self.aliases:
+        for number, leaver in enumerate(loop.leaving):
+            if leaver not in self.results:
                 self._output(leaver, f"o{number}", None)
         self._join()
 
-    def write(self) -> Loop:
+    def write(self) -> Written:
         """The source of the function `loop` and of those that it calls."""
         self._schedule()
         for node, place in self.copies:
             self._copy(node, place)
-        names = [*self.arguments, *self.made]
-        names = list(dict.fromkeys(names))
+        names = list(dict.fromkeys([*self.arguments, *self.made]))
         times = "range(time - 1, -1, -1)" if self.backward else "range(time)"
         lines = [f"def loop(time, batch, begin, end, {', '.join(names)}):", "    n = end - begin"]
-        lines.append("    ones = np.array([1.0, 0.0], np.float32)")
+        lines.append("    numbers = np.empty(10, np.int32)")
         for name, (row, dtype) in self.scratch.items():
             lines.append(f"    {name} = np.empty(n * {row}, {_numpy(dtype)})")
-        lines += [f"    {line}" for line in self.setup]
         lines.append(f"    for t in {times}:")
         lines += [f"        {line}" for line in [*self.slices.values(), *self.body]]
         source = "\n\n\n".join([*self.functions, "@njit(**FAST)\n" + "\n".join(lines)])
-        return Loop(source + "\n", names, self.made, self.aliases)
+        return Written(source + "\n", names, self.made, self.results)
 
     # Places.
 
@@ -279,7 +215,7 @@ class Writer:
         _check_kind(value)
         if given in holders:
             name = f"s{holders.index(given)}"
-            array = self._at(name, "t + 1" if self.backward else "t", value)
+            array = self._at(name, "(t + 1)" if self.backward else "t", value)
         elif has_batch(given):
             name = f"i{number}"
             array = self._at(name, "t", value)
@@ -292,24 +228,23 @@ class Writer:
         """The rows of an array at a time, as the loop calls them."""
         row = value.numel() // BATCH
         key = f"{name}_{'next' if '+' in time else 'now'}"
-        begin = f"(({time}) * batch + begin) * {row}"
-        self.slices[key] = f"{key} = {name}[{begin} : {begin} + n * {row}]"
+        self.slices[key] = f"{key} = {name}[({time} * batch + begin) * {row} :]"
         return key
 
     def _output(self, given: fx.Node | None, name: str, holder: fx.Node | None) -> None:
         """Let what is returned for `given` be made where it has to stand, or be copied there."""
-        node = None if given is None else cast(fx.Node, self.results[given])
+        node = None if given is None else cast(fx.Node, self.outputs[given])
         like = cast(fx.Node, holder or node)
         if holder is None:
             array = self._at(name, "t", like.meta["val"])
             self.made[name] = (like.meta["val"].numel() // BATCH, like.meta["val"].dtype)
         else:
-            array = self._at(name, "t" if self.backward else "t + 1", like.meta["val"])
+            array = self._at(name, "t" if self.backward else "(t + 1)", like.meta["val"])
             self.arguments.append(name)
         _check_kind(like.meta["val"])
         place = _dense(array, like)
         if given is not None:
-            self.aliases[given] = name
+            self.results[given] = name, rows_first(given)[1:]
         if node is not None and self._is_free(node) and _place(node, array) == place:
             self.places[node] = place
         else:
@@ -365,46 +300,31 @@ class Writer:
     def _schedule(self) -> None:
         waiting = [node for node in self.nodes if _is_base(node) and node.target not in FULLS]
         done: set[fx.Node] = set()
-        group: _Group | None = None
+        while waiting:
+            group = self._next(waiting, done)
+            waiting = [node for node in waiting if node not in group]
+            if group[0].target in POINTWISE:
+                self._write_group(group, waiting)
+            else:
+                self._write_other(group[0])
+            done |= set(group)
+
+    def _next(self, waiting: list[fx.Node], done: set[fx.Node]) -> list[fx.Node]:
+        """What can be written now: as many nodes as go into one loop, or one node of its own."""
+        group: list[fx.Node] = []
 
         def ready(node: fx.Node) -> bool:
-            sources = [self._source(each) for each in node.all_input_nodes]
-            return all(each is None or each in done for each in sources)
-
-        def fits(node: fx.Node) -> bool:
-            if group is None or node.target not in POINTWISE or _axes(node) != group.axes:
-                return False
+            sources = [(each, self._source(each)) for each in node.all_input_nodes]
             return all(
-                source is None
-                or source in done
-                or (source in group.nodes and self._direct(each, source))
-                for each in node.all_input_nodes
-                for source in [self._source(each)]
+                source is None or source in done or (source in group and self._direct(each, source))
+                for each, source in sources
             )
 
-        while waiting:
-            chosen = next((node for node in waiting if fits(node)), None)
-            if chosen is None:
-                if group is not None:
-                    self._write_group(group, waiting)
-                    done |= set(group.nodes)
-                    group = None
-                chosen = next(
-                    (node for node in waiting if ready(node) and node.target in POINTWISE), None
-                )
-                chosen = chosen or next(node for node in waiting if ready(node))
-                if chosen.target in POINTWISE:
-                    group = _Group(_axes(chosen))
-                else:
-                    waiting.remove(chosen)
-                    self._write_other(chosen)
-                    done.add(chosen)
-                    continue
-            assert group is not None
-            group.nodes.append(chosen)
-            waiting.remove(chosen)
-        if group is not None:
-            self._write_group(group, [])
+        for node in waiting:
+            fits = not group or _axes(node) == _axes(group[0])
+            if node.target in POINTWISE and fits and ready(node):
+                group.append(node)
+        return group or [next(node for node in waiting if ready(node))]
 
     def _source(self, node: fx.Node) -> fx.Node | None:
         """The node of this step that makes the value of `node`; None for what is there already."""
@@ -418,20 +338,19 @@ class Writer:
 
     # Loops.
 
-    def _write_group(self, group: _Group, waiting: Sequence[fx.Node]) -> None:
-        inside = {node: f"v{index}" for index, node in enumerate(group.nodes)}
+    def _write_group(self, group: list[fx.Node], waiting: Sequence[fx.Node]) -> None:
+        inside = {node: f"v{index}" for index, node in enumerate(group)}
         later = {self._source(each) for node in waiting for each in node.all_input_nodes}
-        kept = {node for node, _ in self.copies if node is not None}
-        later |= {self._source(node) for node in kept if node.op == "call_function"}
-        loop = _Loops(group.axes)
+        later |= {self._source(node) for node, _ in self.copies if node is not None}
+        loop = _Loops(_axes(group[0]))
         lines = []
         for node, name in inside.items():
             operands = [self._operand(each, node, inside, loop) for each in node.args]
             lines.append(f"{name} = {_expression(node, operands)}")
         for node, name in inside.items():
-            place = self._place(node) if node in later or node in self.places else None
-            if place is not None:
-                lines.append(f"{loop.element(place, _canonical(place))} = {name}")
+            if node in later or node in self.places:
+                place = self._place(node)
+                lines.append(f"{loop.element(place, place.long_strides)} = {name}")
         self._function(loop, lines)
 
     def _operand(self, value: Any, node: fx.Node, inside: dict[fx.Node, str], loop: _Loops) -> str:
@@ -456,16 +375,10 @@ class Writer:
         return owner.args[-1]
 
     def _copy(self, node: fx.Node | None, place: Place) -> None:
-        loop = _Loops(place.sizes)
-        self._function(loop, [f"{loop.element(place, place.strides)} = {self._value(node, loop)}"])
-
-    def _value(self, node: fx.Node | None, loop: _Loops) -> str:
-        """The element of `node`, for loops over its own axes."""
-        fill = 0.0 if node is None else self._fill(node)
-        if node is None or fill is not None:
-            return _literal(fill)
-        place = self._place(node)
-        return loop.element(place, place.strides)
+        """Put the value of `node` at `place`; zeros for None."""
+        loop = _Loops([size for size in place.sizes if size != 1])
+        value = _literal(0.0) if node is None else self._operand(node, node, {}, loop)
+        self._function(loop, [f"{loop.element(place, place.long_strides)} = {value}"])
 
     def _write_other(self, node: fx.Node) -> None:
         if node.target in REDUCTIONS:
@@ -523,29 +436,16 @@ class Writer:
         (inner, width), (down, across) = b.sizes[-2:], b.strides[-2:]
         if a.strides[-1] != 1 or c.strides[-1] != 1 or 1 not in (down, across):
             raise UnwritableError("a product of columns that lie apart")
-        flag, distance = ("N", down) if across == 1 else ("T", across)
-        name = f"z{len(self.setup)}"
-        self.setup.append(
-            f"{name} = np.array([n, {width}, {inner}, {ord('N')}, {ord(flag)}], np.int32)"
-        )
+        transposed = across != 1
         for head in range(heads):
-            starts = [
-                place.offset + (head * place.strides[0] if many else 0) for place in (a, b, c)
+            at = [
+                f"{each.array}[{each.offset + (head * each.strides[0] if many else 0)}:]"
+                for each in (a, b, c)
             ]
-            lda = self._number(a.row)
             self.body.append(
-                f"product({name}, ones, {a.array}[{starts[0]}:].ctypes.data, {lda}, "
-                f"{b.array}[{starts[1]}:].ctypes.data, {self._number(distance)}, "
-                f"{c.array}[{starts[2]}:].ctypes.data, {self._number(c.row)})"
+                f"product(numbers, n, {inner}, {width}, {at[0]}, {a.row}, "
+                f"{at[1]}, {across if transposed else down}, {transposed}, {at[2]}, {c.row})"
             )
-
-    def _number(self, value: int) -> str:
-        """The address of a number, as BLAS wants it."""
-        name = f"d{value}"
-        line = f"{name} = np.array([{value}], np.int32)"
-        if line not in self.setup:
-            self.setup.append(line)
-        return f"{name}.ctypes.data"
 
     def _function(self, loop: _Loops, lines: list[str], before: str = "", after: str = "") -> None:
         name = f"group{len(self.functions)}"
@@ -665,20 +565,19 @@ def _place(node: fx.Node, array: str) -> Place:
 def _dense(array: str, node: fx.Node) -> Place:
     """A place of its own for a value like that of `node`."""
     batch = _batch_axis(node)
-    sizes = [size for axis, size in enumerate(node.meta["val"].shape) if axis != batch]
-    strides = [math.prod(sizes[axis + 1 :]) for axis in range(len(sizes))]
-    return Place(array, math.prod(sizes), 0, tuple(sizes), tuple(strides))
+    sizes = tuple(s for axis, s in enumerate(node.meta["val"].shape) if axis != batch)
+    return Place(array, math.prod(sizes), 0, sizes, _steps(sizes))
+
+
+def _steps(sizes: Sequence[int]) -> tuple[int, ...]:
+    """The strides of a value in order: of [2, 3, 4] they are 12, 4 and 1."""
+    return tuple(math.prod(sizes[axis + 1 :]) for axis in range(len(sizes)))
 
 
 def _axes(node: fx.Node) -> tuple[int, ...]:
     """The sizes of a row's axes, those of 1 left out."""
     batch = _batch_axis(node)
     return tuple(s for axis, s in enumerate(node.meta["val"].shape) if axis != batch and s != 1)
-
-
-def _canonical(place: Place) -> list[int]:
-    """The strides for `_axes`."""
-    return [stride for size, stride in zip(place.sizes, place.strides, strict=True) if size != 1]
 
 
 def _broadcast(value: fx.Node, place: Place, node: fx.Node) -> list[int]:
