@@ -20,7 +20,8 @@ from torch import Tensor, fx
 
 from seqgen.fast import kernels
 from seqgen.fast.derive import Derived, Level, TimeLoop
-from seqgen.fast.write import UnwritableError, Writer, Written
+from seqgen.fast.elements import UnwritableError
+from seqgen.fast.write import Writer, Written
 
 HEADER = """\
 import math

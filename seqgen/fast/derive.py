@@ -16,14 +16,24 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor, fx, nn
-from torch.func import functional_call, functionalize
-from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils import _pytree as pytree
 
-from seqgen.state import State, leaves, rebuild
-
-BATCH = 1_000_003
-"""The batch size of the trace, a prime above every size of a cell; no memory is taken for it."""
+from seqgen.fast.trace import (
+    BATCH,
+    Call,
+    RefusedError,
+    ancestors,
+    asking,
+    bases,
+    batch_first,
+    has_batch,
+    insert,
+    is_node,
+    is_random,
+    is_view,
+    trace,
+)
+from seqgen.state import leaves
 
 
 class Level(IntEnum):
@@ -41,6 +51,7 @@ class Level(IntEnum):
 
 
 aten = torch.ops.aten
+
 PRODUCTS = {aten.mm.default, aten.addmm.default, aten.bmm.default, aten.baddbmm.default}
 ARITHMETIC = {
     aten.add.Tensor, aten.sub.Tensor, aten.rsub.Scalar, aten.mul.Tensor, aten.neg.default
@@ -50,36 +61,6 @@ FILLS = {
     aten.new_zeros.default: 0, aten.new_empty.default: 0, aten.new_ones.default: 1,
 }  # fmt: skip
 DRAWS = {aten.rand_like.default: aten.rand.default, aten.randn_like.default: aten.randn.default}
-
-
-class RefusedError(Exception):
-    """The step cannot be derived; its message says why."""
-
-
-@dataclass(frozen=True)
-class Call:
-    """What a cell is to read: `xs: [batch, time, input]` from `state`, as `Cell.forward`.
-
-    `loop` is what reads it step by step, recorded by autograd; `tensors` are the parameters and
-    buffers by name.
-    """
-
-    cell: nn.Module
-    loop: Callable[[Tensor, State, Tensor | None], tuple[Tensor, State]]
-    xs: Tensor
-    state: State
-    lengths: Tensor | None
-    tensors: dict[str, Tensor]
-
-    @property
-    def given(self) -> list[Tensor]:
-        """All that may have a gradient: the inputs, the leaves of the state, `tensors`."""
-        return [self.xs, *leaves(self.state), *self.tensors.values()]
-
-    @property
-    def backward(self) -> bool:
-        """Whether gradients are asked for."""
-        return torch.is_grad_enabled() and any(each.requires_grad for each in self.given)
 
 
 @dataclass(frozen=True)
@@ -153,101 +134,11 @@ def derive(call: Call) -> Derived:
     RefusedError if the step cannot be derived.
     """
     try:
-        graph = _trace(call)
+        graph = trace(call)
     except Exception as error:
         lines = str(error).strip().splitlines() or [type(error).__name__]
         raise RefusedError(f"its step cannot be traced: {lines[0]}") from error
     return _Splitter(graph, call).derived()
-
-
-def _asking(call: Call) -> list[bool]:
-    """Which parameters, whether the input, and which leaves have gradients in the trace.
-
-    A later step's state has some, whether the first one's has or not.
-    """
-    flags = [(each, each.requires_grad) for each in (*call.tensors.values(), call.xs)]
-    flags += [(each, True) for each in leaves(call.state)]
-    return [call.backward and asked and each.is_floating_point() for each, asked in flags]
-
-
-class _Step(nn.Module):
-    def __init__(self, cell: nn.Module) -> None:
-        super().__init__()
-        self.cell = cell
-
-    def forward(
-        self, x: Tensor, state: State, live: Tensor | None = None
-    ) -> tuple[Tensor, list[Tensor]]:
-        """One step, in which a row that is not live changes nothing."""
-        output, following = cast(Any, self.cell).step_input(x, state)
-        if live is None:
-            return output, list(leaves(following))
-        kept = [
-            new if new is old else torch.where(live.view(-1, *[1] * (new.dim() - 1)), new, old)
-            for old, new in zip(leaves(state), leaves(following), strict=True)
-        ]
-        return output.masked_fill(~live.unsqueeze(1), 0), kept
-
-
-def _trace(call: Call) -> fx.Graph:
-    """The graph of a step and of its gradients, without mutations."""
-    step, names = _Step(call.cell), [f"cell.{name}" for name in call.tensors]
-
-    def joint(
-        params: list[Tensor], x: Tensor, live: list[Tensor], states: list[Tensor],
-        seeds: list[Tensor],
-    ) -> list[Tensor | None]:  # fmt: skip
-        named = dict(zip(names, params, strict=True))
-        output, following = functional_call(step, named, (x, rebuild(call.state, states), *live))
-        results = [output, *following]
-        if not seeds:
-            return results
-        changed = [
-            pair for pair in zip(results, seeds, strict=True)
-            if pair[0].requires_grad and not any(pair[0] is each for each in states)
-        ]  # fmt: skip
-        asked = [each for each in (*params, x, *states) if each.requires_grad]
-        ends, cotangents = zip(*changed, strict=True)
-        return [*results, *torch.autograd.grad(ends, asked, cotangents, allow_unused=True)]
-
-    def rows(like: Tensor) -> Tensor:
-        return torch.empty(BATCH, *like.shape[1:], dtype=like.dtype)
-
-    with torch._subclasses.FakeTensorMode(allow_non_fake_inputs=True):
-        params = [
-            torch.empty_strided(each.shape, each.stride(), dtype=each.dtype)
-            for each in call.tensors.values()
-        ]
-        x, states = rows(call.xs[:, 0]), [rows(leaf) for leaf in leaves(call.state)]
-        live = [] if call.lengths is None else [torch.empty(BATCH, dtype=torch.bool)]
-        output = torch.empty(BATCH, cast(Any, call.cell).output_size, dtype=x.dtype)
-        seeds = [rows(each) for each in (output, *states)] if call.backward else []
-        for tensor, asked in zip((*params, x, *states), _asking(call), strict=True):
-            tensor.requires_grad_(asked)
-    inputs = (params, x, live, states, seeds)
-    settings: Any = {"tracing_mode": "fake", "_allow_non_fake_inputs": True}
-    with torch.random.fork_rng(devices=[]):
-        traced = make_fx(joint, **settings)(*inputs)
-        traced.graph.eliminate_dead_code()
-        flat = [each.detach() for each in pytree.tree_leaves(inputs)]
-        again = functionalize(lambda *values: fx.Interpreter(traced).run(*values))
-        whole = make_fx(again, **settings)(*flat)
-    return merged(whole.graph)
-
-
-def merged(graph: fx.Graph) -> fx.Graph:
-    """`graph`, with one node for what is computed twice, and without what changes nothing."""
-    first: dict[Any, fx.Node] = {}
-    for node in list(graph.nodes):
-        if node.op != "call_function":
-            continue
-        if node.target in (aten.detach.default, aten.alias.default):
-            node.replace_all_uses_with(node.args[0])
-        elif not is_random(node):
-            key = (node.target, str(node.args), str(node.kwargs))
-            node.replace_all_uses_with(first.setdefault(key, node))
-    graph.eliminate_dead_code()
-    return graph
 
 
 X, STATE, OUT, NEXT, PARAM = 1, 2, 4, 8, 16  # what a node depends on; OUT and NEXT are cotangents
@@ -283,7 +174,7 @@ class _Splitter:
         self.changing = [place for place in places if place not in self.kept]
         self.following = [after[place] for place in self.changing]
         self.seeds = seeds and [seeds[0], *(seeds[1 + place] for place in self.changing)]
-        gradients = [next(results) if asked else None for asked in _asking(call)]
+        gradients = [next(results) if asked else None for asked in asking(call)]
         self.of_params = gradients[: len(self.params)]
         self.of_x, *self.of_states = gradients[len(self.params) :]
         self.of_changing = [self.of_states[place] for place in self.changing]
@@ -341,24 +232,33 @@ class _Splitter:
         """Take products apart of which a part needs no state, to have it for all times at once.
 
         Of `cat([x, h], 1) @ W`, with x: [batch, 3] and h: [batch, 8], comes
-        `x @ W[:3] + h @ W[3:]`.
-        On the way back, of `(g @ W.T)[:, 3:]` comes `g @ W.T[:, 3:]` if no step needs the rest.
+        `x @ W[:3] + h @ W[3:]`, and on the way back of `(g @ W.T)[:, 3:]` comes `g @ W.T[:, 3:]`.
+        The gradient of weights, `g.T @ x`, is `(x.T @ g).T`, faster in BLAS if x is the narrower.
         """
-        to_gradient = _ancestors(self.of_changing)
+        to_gradient = ancestors(self.of_changing)
+
+        def wide(node: fx.Node) -> int:
+            return cast(int, node.meta["val"].shape[1])
+
         for node in list(self.graph.nodes):
             if node.target not in (aten.mm.default, aten.addmm.default) or node.kwargs:
                 continue
             *total, left, right = node.args
-            users = list(node.users)
-            if left.target is aten.cat.default and left.args[1:] in ((1,), (-1,)):
+            users, narrow = list(node.users), not total and not has_batch(node)
+            if narrow and left.target is aten.t.default and wide(left.args[0]) > wide(right):
+                turned = insert(
+                    node, aten.mm.default, insert(node, aten.t.default, right), *left.args
+                )
+                node.replace_all_uses_with(insert(node, aten.t.default, turned))
+            elif left.target is aten.cat.default and left.args[1:] in ((1,), (-1,)):
                 self._split_joined(node, total, left.args[0], right)
             elif not total and all(each.target is aten.slice.Tensor and each.args[1] == 1
                                    and len(each.args) == 4 for each in users):  # fmt: skip
-                needed = [each.meta["val"].shape[1] for each in users if each in to_gradient]
-                if sum(needed) < node.meta["val"].shape[1]:
+                needed = [wide(each) for each in users if each in to_gradient]
+                if sum(needed) < wide(node):
                     for each in users:
-                        columns = self._insert(node, aten.slice.Tensor, right, *each.args[1:])
-                        alone = self._insert(node, aten.mm.default, left, columns)
+                        columns = insert(node, aten.slice.Tensor, right, *each.args[1:])
+                        alone = insert(node, aten.mm.default, left, columns)
                         each.replace_all_uses_with(alone)
         self.graph.eliminate_dead_code()
 
@@ -375,24 +275,18 @@ class _Splitter:
         if {stateful for stateful, *_ in terms} != {False, True}:
             return
         for _, run, begin, end in sorted(terms, key=lambda term: term[0]):
-            piece = run[0] if len(run) == 1 else self._insert(node, aten.cat.default, run, 1)
-            rows = self._insert(node, aten.slice.Tensor, right, 0, begin, end)
+            piece = run[0] if len(run) == 1 else insert(node, aten.cat.default, run, 1)
+            rows = insert(node, aten.slice.Tensor, right, 0, begin, end)
             product = aten.addmm.default if total else aten.mm.default
-            total = [self._insert(node, product, *total, piece, rows)]
+            total = [insert(node, product, *total, piece, rows)]
         node.replace_all_uses_with(total[0])
-
-    def _insert(self, before: fx.Node, target: Any, *args: Any) -> fx.Node:
-        with self.graph.inserting_before(before):
-            node = self.graph.call_function(target, args)
-        node.meta["val"] = target(*fx.map_arg(args, lambda each: each.meta["val"]))
-        return node
 
     def _levels(self) -> dict[fx.Node, Level]:
         """When each node runs; those that are cheap to repeat have none."""
         depends = self.depends
-        forward = _ancestors([self.output, *self.following])
-        to_state, to_gradient = _ancestors(self.following), _ancestors(self.of_changing)
-        ahead = _ancestors(
+        forward = ancestors([self.output, *self.following])
+        to_state, to_gradient = ancestors(self.following), ancestors(self.of_changing)
+        ahead = ancestors(
             node
             for node in self.graph.nodes
             if node.target in PRODUCTS and depends[node] & (OUT | NEXT) == OUT
@@ -409,7 +303,7 @@ class _Splitter:
             elif node not in forward and node.target is not operator.getitem:
                 continue  # a factor of the backward pass: repeated where it is used
             elif on & STATE:
-                above = any(levels.get(each) == Level.OUTPUTS for each in _bases(node))
+                above = any(levels.get(each) == Level.OUTPUTS for each in bases(node))
                 hoisted = node not in to_state and (node.target in PRODUCTS or above)
                 level = Level.OUTPUTS if hoisted else Level.FORWARD
                 if not hoisted and node.target in ARITHMETIC and len(node.all_input_nodes) == 1:
@@ -427,7 +321,7 @@ class _Splitter:
         wanted[Level.BACKWARD] = [node for node in self.of_changing if node is not None]
         wanted[Level.FORWARD] = list(self.following)
         above = any(
-            self.levels.get(each) == Level.OUTPUTS for each in _bases(self.output, itself=True)
+            self.levels.get(each) == Level.OUTPUTS for each in bases(self.output, itself=True)
         )
         wanted[Level.OUTPUTS if above else Level.FORWARD].append(self.output)
         parts: dict[Level, Part] = {}
@@ -440,7 +334,9 @@ class _Splitter:
                         wanted[self.levels[node]].append(node)
         read = {self.output, *(node for part in parts.values() for node in part.inputs)}
         timed = [level for level in (Level.FORWARD, Level.BACKWARD) if level in parts]
-        loops = {level: self._loop(level, parts[level], read) for level in timed}
+        loops: dict[Level, TimeLoop] = {
+            level: self._loop(level, parts[level], read) for level in timed
+        }
         return Derived(
             parts, loops, self.params, self.x, self.live, self.states, self.kept, self.changing,
             self.randoms, self.output, self.seeds[0] if self.seeds else None,
@@ -509,59 +405,3 @@ class _Splitter:
             last.append(node)  # inputs stand before all else
             last = node
         return Part(fx.GraphModule(nn.Module(), graph).forward, inputs, outputs)
-
-
-def is_node(value: Any) -> bool:
-    """For `tree_map`, to which a node is no tree."""
-    return isinstance(value, fx.Node)
-
-
-def is_random(node: fx.Node) -> bool:
-    """Whether it draws random numbers."""
-    return torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ())
-
-
-def has_batch(node: fx.Node) -> bool:
-    """Whether the value of `node` has a row, or some, for each row of the batch."""
-    value = node.meta.get("val")
-    return isinstance(value, Tensor) and any(size % BATCH == 0 and size for size in value.shape)
-
-
-def batch_first(node: fx.Node) -> list[int]:
-    """The axes in the order that puts the batch first; empty where it is or there is none."""
-    shape = list(node.meta["val"].shape)
-    places = [axis for axis, size in enumerate(shape) if size == BATCH]
-    if not has_batch(node) or places == [0]:
-        return []
-    if not places:
-        raise RefusedError("its batch is part of another axis")
-    return [places[0], *(axis for axis in range(len(shape)) if axis != places[0])]
-
-
-def is_view(node: fx.Node) -> bool:
-    """Whether it costs nothing: a view, some views, or one of those."""
-    if node.target is operator.getitem:
-        return is_view(node.all_input_nodes[0])
-    unsafe = (aten._unsafe_view.default, aten.unsafe_split.Tensor)
-    return node.target in unsafe or bool(getattr(node.target, "is_view", False))
-
-
-def _bases(node: fx.Node, *, itself: bool = False) -> Iterable[fx.Node]:
-    """What `node` reads, views resolved."""
-    for each in [node] if itself else node.all_input_nodes:
-        if each.op == "call_function" and is_view(each):
-            yield from _bases(each)
-        else:
-            yield each
-
-
-def _ancestors(nodes: Iterable[fx.Node | None]) -> set[fx.Node]:
-    """The nodes that `nodes` need, and themselves."""
-    found: set[fx.Node] = set()
-    waiting = [node for node in nodes if node is not None]
-    while waiting:
-        node = waiting.pop()
-        if node not in found:
-            found.add(node)
-            waiting.extend(node.all_input_nodes)
-    return found

@@ -159,7 +159,7 @@ class Reader:
     def _compile(self) -> None:
         try:
             from seqgen.fast.compiled import CompiledLoops
-            from seqgen.fast.write import UnwritableError
+            from seqgen.fast.elements import UnwritableError
         except ImportError as error:
             self.reason = f"not compiled: {error}"
             return

@@ -1,143 +1,44 @@
 """The writer of loops: from the nodes of one step to a Python function that numba compiles.
 
-Each value has a *place*: an array and, in its row, an offset and a stride for each axis but the
-batch's. Views are places in the array of another value. Nodes that go over the same axes, element
-by element, stand in one loop.
+Nodes that go over the same axes, element by element, stand in one loop.
 """
 
 from __future__ import annotations
 
 import math
 import operator
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
 from torch import Tensor, fx
-from torch._decomp import decomposition_table
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from seqgen.fast.derive import BATCH, Level, TimeLoop, batch_first, has_batch, is_view, merged
+from seqgen.fast.derive import Level, TimeLoop
+from seqgen.fast.elements import (
+    DECOMPOSED,
+    FULLS,
+    POINTWISE,
+    REDUCTIONS,
+    UnwritableError,
+    expression,
+    literal,
+    slices_first,
+)
+from seqgen.fast.places import (
+    Loops,
+    Place,
+    batch_axis,
+    broadcast,
+    dense_place,
+    joined_axis,
+    long_axes,
+    place_of,
+)
+from seqgen.fast.trace import BATCH, batch_first, has_batch, is_view, merged
 
 aten = torch.ops.aten
-
-
-class UnwritableError(Exception):
-    """The step has an operation that has no loop here; the message names it."""
-
-
-ELEMENTS = """
-add {0} + {1}; sub {0} - {1}; rsub {1} - {0}; mul {0} * {1}; div {0} / {1}; pow {0} ** {1}
-neg -{0}; abs abs({0}); reciprocal f(1.0) / {0}; clone {0}; copy {1}; _to_copy f({0})
-sqrt math.sqrt({0}); rsqrt f(1.0) / math.sqrt({0}); sin math.sin({0}); cos math.cos({0})
-sigmoid sigmoid({0}); tanh tanh({0}); exp exp({0}); log log({0}); log1p log1p({0})
-erf math.erf({0}); sign f(({0} > f(0.0)) - f({0} < f(0.0)))
-relu ({0} if {0} > f(0.0) else f(0.0)); maximum ({0} if {0} > {1} else {1})
-minimum ({0} if {0} < {1} else {1}); where ({1} if {0} else {2})
-masked_fill ({2} if {1} else {0}); threshold_backward ({0} if {1} > {2} else f(0.0))
-sigmoid_backward {0} * {1} * (f(1.0) - {1}); tanh_backward {0} * (f(1.0) - {1} * {1})
-bitwise_not not {0}; logical_not not {0}; bitwise_and {0} and {1}; logical_and {0} and {1}
-bitwise_or {0} or {1}; logical_or {0} or {1}; eq {0} == {1}; ne {0} != {1}; gt {0} > {1}
-ge {0} >= {1}; lt {0} < {1}; le {0} <= {1}
-"""
-"""What an element of the result is of the elements of the inputs."""
-
-POINTWISE: dict[Any, str] = {
-    getattr(packet, overload): element
-    for name, element in (
-        line.strip().split(" ", 1) for line in ELEMENTS.replace("\n", ";").split(";") if line
-    )
-    for packet in (getattr(aten, name, None), getattr(torch.ops.prims, name, None))
-    for overload in ("Tensor", "Scalar", "default", "self", "Tensor_Scalar")
-    if packet is not None and overload in packet.overloads()
-}
-
-REDUCTIONS: dict[Any, tuple[str, str, str]] = {
-    aten.sum.dim_IntList: ("f(0.0)", "total + {}", "total"),
-    aten.mean.dim: ("f(0.0)", "total + {}", "total / f({count})"),
-    aten.amax.default: ("f(-np.inf)", "max(total, {})", "total"),
-    torch.ops.prims.amax.default: ("f(-np.inf)", "max(total, {})", "total"),
-}
-"""Over axes of a row: with what a total begins, what an element makes of it, and the result."""
-
-FULLS = {aten.full.default, aten.zeros.default, aten.ones.default, aten.scalar_tensor.default}
-WRITTEN = {*POINTWISE, *REDUCTIONS, *FULLS, aten.mm.default, aten.bmm.default, aten.cat.default}
-
-
-def layer_norm(x: Tensor, shape: list[int], weight: Any, bias: Any, eps: float) -> Any:
-    """As `native_layer_norm`, in operations of which each has a loop."""
-    axes = list(range(x.dim() - len(shape), x.dim()))
-    mean = x.mean(axes, keepdim=True)
-    centred = x - mean
-    scale = torch.rsqrt((centred * centred).mean(axes, keepdim=True) + eps)
-    normal = centred * scale
-    normal = normal if weight is None else normal * weight
-    return normal if bias is None else normal + bias, mean, scale
-
-
-def add_product(
-    start: Tensor, left: Tensor, right: Tensor, *, beta: Any = 1, alpha: Any = 1
-) -> Any:
-    """As `addmm` and `baddbmm`; the usual factors of 1 are not multiplied by."""
-    found = left @ right if alpha == 1 else alpha * (left @ right)
-    return found + (start if beta == 1 else beta * start)
-
-
-def fill_around(
-    part: Tensor, sizes: Sequence[int], axis: int, start: int, end: int, step: int
-) -> Any:
-    """As `slice_backward`: zeros, but `part` from `start` on."""
-    if step != 1:
-        raise UnwritableError("a slice with gaps")
-    start = min(start + sizes[axis] if start < 0 else start, sizes[axis])
-    before, after = ([*sizes], [*sizes])
-    before[axis], after[axis] = start, sizes[axis] - start - part.shape[axis]
-    return torch.cat([torch.zeros(before), part, torch.zeros(after)], axis)
-
-
-def fill_around_one(part: Tensor, sizes: Sequence[int], axis: int, index: int) -> Any:
-    """As `select_backward`."""
-    return fill_around(part.unsqueeze(axis), sizes, axis, index, 0, 1)
-
-
-DECOMPOSED = {
-    op: rule
-    for op, rule in decomposition_table.items()
-    if isinstance(op, torch._ops.OpOverload)
-    and op not in WRITTEN
-    and not op.is_view
-    and op.namespace == "aten"
-    and op not in (aten.unsafe_split.Tensor, aten.detach.default, aten._unsafe_view.default)
-}
-DECOMPOSED |= dict.fromkeys((aten.addmm.default, aten.baddbmm.default), add_product)
-DECOMPOSED[aten.native_layer_norm.default] = layer_norm
-DECOMPOSED[aten.slice_backward.default] = fill_around
-DECOMPOSED[aten.select_backward.default] = fill_around_one
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a value stands: in row b of `array`, at `offset` plus the strides of its axes."""
-
-    array: str
-    row: int  # elements of a row; 0 where there are no rows
-    offset: int
-    sizes: tuple[int, ...]  # of the axes but the batch's
-    strides: tuple[int, ...]
-
-    @property
-    def dense(self) -> bool:
-        """Whether it is the whole of its row, in order."""
-        pairs = zip(self.sizes, self.strides, _steps(self.sizes), strict=True)
-        whole = self.offset == 0 and math.prod(self.sizes) == self.row
-        return whole and all(size == 1 or one == other for size, one, other in pairs)
-
-    @property
-    def long_strides(self) -> list[int]:
-        """The strides of the axes that are longer than 1."""
-        return [one for size, one in zip(self.sizes, self.strides, strict=True) if size != 1]
 
 
 @dataclass
@@ -164,7 +65,7 @@ class Writer:
             decomposition_table=DECOMPOSED,
             tracing_mode="fake",
         )(*fakes)
-        graph = merged(traced.graph)
+        graph = merged(slices_first(traced.graph))
         nodes = list(graph.nodes)
         inputs = [node for node in nodes if node.op == "placeholder"]
         self.nodes = [node for node in nodes if node.op == "call_function"]
@@ -222,7 +123,7 @@ class Writer:
         else:
             name = array = f"i{number}"
         self.arguments.append(name)
-        self.places[node] = _place(node, array)
+        self.places[node] = place_of(node, array)
 
     def _at(self, name: str, time: str, value: Tensor) -> str:
         """The rows of an array at a time, as the loop calls them."""
@@ -242,10 +143,10 @@ class Writer:
             array = self._at(name, "t" if self.backward else "(t + 1)", like.meta["val"])
             self.arguments.append(name)
         _check_kind(like.meta["val"])
-        place = _dense(array, like)
+        place = dense_place(array, like)
         if given is not None:
             self.results[given] = name, rows_first(given)[1:]
-        if node is not None and self._is_free(node) and _place(node, array) == place:
+        if node is not None and self._is_free(node) and place_of(node, array) == place:
             self.places[node] = place
         else:
             self.copies.append((node, place))
@@ -261,10 +162,10 @@ class Writer:
             if node.target is not aten.cat.default:
                 continue
             whole = self._place(node)
-            axis = _axis(node)
+            axis = joined_axis(node)
             start = 0
             for part in cast(list[fx.Node], node.args[0]):
-                own = _place(part, "")
+                own = place_of(part, "")
                 size = own.sizes[axis]
                 if math.prod(whole.sizes[:axis]) == 1 and self._is_free(part) and own.dense:
                     offset = whole.offset + start * whole.strides[axis]
@@ -287,9 +188,9 @@ class Writer:
                 raise UnwritableError(f"{node.target} of parameters alone")
             name = f"w{len(self.scratch)}"
             self.scratch[name] = (value.numel() // BATCH, value.dtype)
-            self.places[node] = _place(node, name)
+            self.places[node] = place_of(node, name)
         else:
-            base, own = self._place(owner), _place(node, "")
+            base, own = self._place(owner), place_of(node, "")
             self.places[node] = Place(
                 base.array, base.row, base.offset + own.offset, own.sizes, own.strides
             )
@@ -321,7 +222,7 @@ class Writer:
             )
 
         for node in waiting:
-            fits = not group or _axes(node) == _axes(group[0])
+            fits = not group or long_axes(node) == long_axes(group[0])
             if node.target in POINTWISE and fits and ready(node):
                 group.append(node)
         return group or [next(node for node in waiting if ready(node))]
@@ -334,7 +235,7 @@ class Writer:
 
     def _direct(self, node: fx.Node, source: fx.Node) -> bool:
         """Whether `node` is all of `source`, element by element."""
-        return _axes(node) == _axes(source) and _place(node, "").dense
+        return long_axes(node) == long_axes(source) and place_of(node, "").dense
 
     # Loops.
 
@@ -342,28 +243,28 @@ class Writer:
         inside = {node: f"v{index}" for index, node in enumerate(group)}
         later = {self._source(each) for node in waiting for each in node.all_input_nodes}
         later |= {self._source(node) for node, _ in self.copies if node is not None}
-        loop = _Loops(_axes(group[0]))
+        loop = Loops(long_axes(group[0]))
         lines = []
         for node, name in inside.items():
             operands = [self._operand(each, node, inside, loop) for each in node.args]
-            lines.append(f"{name} = {_expression(node, operands)}")
+            lines.append(f"{name} = {expression(node, operands)}")
         for node, name in inside.items():
             if node in later or node in self.places:
                 place = self._place(node)
                 lines.append(f"{loop.element(place, place.long_strides)} = {name}")
         self._function(loop, lines)
 
-    def _operand(self, value: Any, node: fx.Node, inside: dict[fx.Node, str], loop: _Loops) -> str:
+    def _operand(self, value: Any, node: fx.Node, inside: dict[fx.Node, str], loop: Loops) -> str:
         if not isinstance(value, fx.Node):
-            return _literal(value)
+            return literal(value)
         fill = self._fill(value)
         if fill is not None:
-            return _literal(fill)
+            return literal(fill)
         source = self._source(value)
         if source in inside:
             return inside[source]
         place = self._place(value)
-        return loop.element(place, _broadcast(value, place, node))
+        return loop.element(place, broadcast(value, place, node))
 
     def _fill(self, node: fx.Node) -> Any:
         """The number of which a constant is full; None for what is none."""
@@ -376,8 +277,8 @@ class Writer:
 
     def _copy(self, node: fx.Node | None, place: Place) -> None:
         """Put the value of `node` at `place`; zeros for None."""
-        loop = _Loops([size for size in place.sizes if size != 1])
-        value = _literal(0.0) if node is None else self._operand(node, node, {}, loop)
+        loop = Loops([size for size in place.sizes if size != 1])
+        value = literal(0.0) if node is None else self._operand(node, node, {}, loop)
         self._function(loop, [f"{loop.element(place, place.long_strides)} = {value}"])
 
     def _write_other(self, node: fx.Node) -> None:
@@ -394,14 +295,14 @@ class Writer:
         source = cast(fx.Node, node.args[0])
         value = source.meta["val"]
         axes = [axis % value.dim() for axis in cast(list[int], node.args[1])]
-        batch = _batch_axis(source)
+        batch = batch_axis(source)
         if batch in axes or batch is None:
             raise UnwritableError("a value of all rows")
         rest = [axis for axis in range(value.dim()) if axis != batch]
         summed = [rest.index(axis) for axis in axes]
         place, target = self._place(source), self._place(node)
         order = [*(index for index in range(len(rest)) if index not in summed), *summed]
-        loop = _Loops([place.sizes[index] for index in order], len(rest) - len(summed))
+        loop = Loops([place.sizes[index] for index in order], len(rest) - len(summed))
         kept = bool(node.args[2]) if len(node.args) > 2 else False
         strides = [target.strides[index] for index in order] if kept else [*target.strides]
         strides[len(rest) - len(summed) :] = [0] * len(summed)
@@ -415,10 +316,10 @@ class Writer:
     def _cat(self, node: fx.Node) -> None:
         whole = self._place(node)
         parts = cast(list[fx.Node], node.args[0])
-        axis = _axis(node)
+        axis = joined_axis(node)
         start = 0
         for part in parts:
-            own = _place(part, "")
+            own = place_of(part, "")
             offset = whole.offset + start * whole.strides[axis]
             target = Place(whole.array, whole.row, offset, own.sizes, whole.strides)
             placed = self.places.get(part)
@@ -447,7 +348,7 @@ class Writer:
                 f"{at[1]}, {across if transposed else down}, {transposed}, {at[2]}, {c.row})"
             )
 
-    def _function(self, loop: _Loops, lines: list[str], before: str = "", after: str = "") -> None:
+    def _function(self, loop: Loops, lines: list[str], before: str = "", after: str = "") -> None:
         name = f"group{len(self.functions)}"
         arrays = ", ".join(loop.arrays)
         code = loop.code(lines, before, after)
@@ -457,72 +358,10 @@ class Writer:
         self.body.append(f"{name}(n, {arrays})")
 
 
-class _Loops:
-    """Loops over the rows and the axes of a row. Elements are named before the loops are known."""
-
-    def __init__(self, sizes: Sequence[int], outer: int | None = None) -> None:
-        self.sizes = list(sizes)
-        self.outer = len(self.sizes) if outer is None else outer
-        self.arrays: list[str] = []
-        self.elements: list[tuple[Place, tuple[int, ...]]] = []
-
-    def element(self, place: Place, strides: Sequence[int]) -> str:
-        """The element of `place` at the loops' indices, by its stride for each of them."""
-        if place.array not in self.arrays:
-            self.arrays.append(place.array)
-        found = (place, tuple(strides))
-        if found not in self.elements:
-            self.elements.append(found)
-        return f"<{self.elements.index(found)}>"
-
-    def code(self, lines: Sequence[str], before: str, after: str) -> str:
-        """The body of a function. Axes that lie one in the other for all elements are one loop."""
-        axes = [index for index, size in enumerate(self.sizes) if size != 1]
-        loops: list[tuple[int, list[int]]] = []  # size, and the stride of each element
-        outer, inside = 0, False
-        for index in axes:
-            strides = [each[index] for _, each in self.elements]
-            size, entering = self.sizes[index], index >= self.outer and not inside
-            inside = inside or entering
-            if loops and not entering and loops[-1][1] == [each * size for each in strides]:
-                loops[-1] = (loops[-1][0] * size, strides)
-            else:
-                loops.append((size, strides))
-                outer += not inside
-        indices = {}
-        for number, (place, _) in enumerate(self.elements):
-            terms = [f"row * {place.row}"] if place.row else []
-            terms += [str(place.offset)] if place.offset else []
-            for depth, (_, strides) in enumerate(loops):
-                if strides[number]:
-                    terms.append(
-                        f"j{depth} * {strides[number]}" if strides[number] > 1 else f"j{depth}"
-                    )
-            indices[number] = f"{place.array}[{' + '.join(terms) or 0}]"
-        text = ["for row in range(n):"]
-        for depth in range(outer):
-            text.append("    " * (depth + 1) + f"for j{depth} in range({loops[depth][0]}):")
-        margin = "    " * (outer + 1)
-        text += [margin + before] if before else []
-        inner = margin
-        for depth in range(outer, len(loops)):
-            text.append(inner + f"for j{depth} in range({loops[depth][0]}):")
-            inner += "    "
-        text += [inner + line for line in lines]
-        text += [margin + after] if after else []
-        code = "\n".join("    " + line for line in text)
-        return re.sub(r"<(\d+)>", lambda found: indices[int(found[1])], code)
-
-
 def rows_first(node: fx.Node) -> list[int]:
     """The shape of what crosses for `node`: its own, but batch first."""
     shape = list(node.meta["val"].shape)
     return [shape[axis] for axis in batch_first(node)] or shape
-
-
-def _check_kind(value: Tensor) -> None:
-    if value.dtype not in (torch.float32, torch.bool):
-        raise UnwritableError(f"a value of {value.dtype}")
 
 
 def _numpy(dtype: torch.dtype) -> str:
@@ -540,90 +379,6 @@ def _is_base(node: fx.Node) -> bool:
     return node.op == "placeholder" or not (is_view(node) or node.target is operator.getitem)
 
 
-def _batch_axis(node: fx.Node) -> int | None:
-    shape = list(node.meta["val"].shape)
-    if any(size % BATCH == 0 and size not in (0, BATCH) for size in shape):
-        raise UnwritableError("a batch that is part of another axis")
-    return shape.index(BATCH) if BATCH in shape else None
-
-
-def _place(node: fx.Node, array: str) -> Place:
-    """Where the value of `node` stands in its memory, if `array` is that.
-
-    Memory is row by row, whatever the trace had. With a batch of B it had for `[heads, B, size]`
-    the strides B * size, size and 1, and for its second head the offset B * size: without B these
-    are size, - and 1, and size, in rows of heads * size.
-    """
-    value, batch = node.meta["val"], _batch_axis(node)
-    rest = [axis for axis in range(value.dim()) if axis != batch]
-    row = value.untyped_storage().nbytes() // value.element_size() // BATCH
-    apart = [value.stride(axis) // BATCH + value.stride(axis) % BATCH for axis in rest]
-    offset = value.storage_offset() // BATCH + value.storage_offset() % BATCH
-    return Place(array, row, offset, tuple(value.shape[axis] for axis in rest), tuple(apart))
-
-
-def _dense(array: str, node: fx.Node) -> Place:
-    """A place of its own for a value like that of `node`."""
-    batch = _batch_axis(node)
-    sizes = tuple(s for axis, s in enumerate(node.meta["val"].shape) if axis != batch)
-    return Place(array, math.prod(sizes), 0, sizes, _steps(sizes))
-
-
-def _steps(sizes: Sequence[int]) -> tuple[int, ...]:
-    """The strides of a value in order: of [2, 3, 4] they are 12, 4 and 1."""
-    return tuple(math.prod(sizes[axis + 1 :]) for axis in range(len(sizes)))
-
-
-def _axes(node: fx.Node) -> tuple[int, ...]:
-    """The sizes of a row's axes, those of 1 left out."""
-    batch = _batch_axis(node)
-    return tuple(s for axis, s in enumerate(node.meta["val"].shape) if axis != batch and s != 1)
-
-
-def _broadcast(value: fx.Node, place: Place, node: fx.Node) -> list[int]:
-    """The strides of `value`, at `place`, for the axes of `node`, which it is stretched to."""
-    shape, whole = list(value.meta["val"].shape), list(node.meta["val"].shape)
-    batch, own = _batch_axis(node), _batch_axis(value)
-    strides = list(place.strides)
-    if own is not None:
-        strides.insert(own, 0)
-        if own + len(whole) - len(shape) != batch:
-            raise UnwritableError("an operation of a row with other rows")
-    missing = len(whole) - len(shape)
-    found = []
-    for axis, size in enumerate(whole):
-        if axis == batch or size == 1:
-            continue
-        index = axis - missing
-        found.append(strides[index] if index >= 0 and shape[index] != 1 else 0)
-    return found
-
-
-def _axis(node: fx.Node) -> int:
-    """Of a row's axes, the one along which `node` joins."""
-    dimensions = node.meta["val"].dim()
-    axis: int = cast(Any, node.args[1] if len(node.args) > 1 else 0) % dimensions
-    batch = _batch_axis(node)
-    if batch is None or axis == batch:
-        raise UnwritableError("rows that are joined")
-    return axis - int(batch < axis)
-
-
-def _literal(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value)
-    number = float(value)
-    return (
-        f"f({number!r})" if math.isfinite(number) else f"f(np.{str(number).replace('-', '-np.')})"
-    )
-
-
-def _expression(node: fx.Node, operands: list[str]) -> str:
-    if node.target is aten.pow.Tensor_Scalar and node.args[1] == 2:
-        return f"{operands[0]} * {operands[0]}"
-    if node.target is aten._to_copy.default and node.meta["val"].dtype == torch.bool:
-        return f"{operands[0]} != f(0.0)"
-    alpha = node.kwargs.get("alpha", 1)
-    if alpha != 1:
-        operands = [operands[0], f"{_literal(alpha)} * {operands[1]}"]
-    return POINTWISE[node.target].format(*operands)
+def _check_kind(value: Tensor) -> None:
+    if value.dtype not in (torch.float32, torch.bool):
+        raise UnwritableError(f"a value of {value.dtype}")

@@ -80,8 +80,9 @@ def fast_source(cell: object, *, input_size: int = 3, **options: Any) -> str:
     tensors = {**dict(made.named_parameters()), **dict(made.named_buffers())}
     try:
         from seqgen.fast.compiled import written_loops
-        from seqgen.fast.derive import Call, RefusedError, derive
-        from seqgen.fast.write import UnwritableError
+        from seqgen.fast.derive import derive
+        from seqgen.fast.elements import UnwritableError
+        from seqgen.fast.trace import Call, RefusedError
     except ImportError as error:
         return f"# {name}: {error}"
     try:
