@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Sequence
 from itertools import accumulate
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, fx
@@ -125,7 +125,7 @@ def slices_first(graph: fx.Graph) -> fx.Graph:
 
 
 def _is_slice(node: fx.Node) -> bool:
-    return node.target is aten.slice.Tensor and len(node.args) == 4 and bool(node.args[1])
+    return node.target is aten.slice.Tensor and len(node.args) == 4 and cast(int, node.args[1]) > 0
 
 
 DECOMPOSED = {

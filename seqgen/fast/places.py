@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -31,9 +31,13 @@ class Place:
     @property
     def dense(self) -> bool:
         """Whether it is the whole of its row, in order."""
+        return self.offset == 0 and math.prod(self.sizes) == self.row and self.in_order
+
+    @property
+    def in_order(self) -> bool:
+        """Whether its elements follow each other without gaps."""
         pairs = zip(self.sizes, self.strides, _steps(self.sizes), strict=True)
-        whole = self.offset == 0 and math.prod(self.sizes) == self.row
-        return whole and all(size == 1 or one == other for size, one, other in pairs)
+        return all(size == 1 or one == other for size, one, other in pairs)
 
     @property
     def long_strides(self) -> list[int]:
@@ -59,7 +63,7 @@ class Loops:
             self.elements.append(found)
         return f"<{self.elements.index(found)}>"
 
-    def code(self, lines: Sequence[str], before: str, after: str) -> str:
+    def code(self, lines: Sequence[str], before: Sequence[str], after: Sequence[str]) -> str:
         """The body of a function. Axes that lie one in the other for all elements are one loop."""
         axes = [index for index, size in enumerate(self.sizes) if size != 1]
         loops: list[tuple[int, list[int]]] = []  # size, and the stride of each element
@@ -78,22 +82,18 @@ class Loops:
             terms = [f"row * {place.row}"] if place.row else []
             terms += [str(place.offset)] if place.offset else []
             for depth, (_, strides) in enumerate(loops):
-                if strides[number]:
-                    terms.append(
-                        f"j{depth} * {strides[number]}" if strides[number] > 1 else f"j{depth}"
-                    )
+                stride = strides[number]
+                terms += [f"j{depth} * {stride}" if stride > 1 else f"j{depth}"] if stride else []
             indices[number] = f"{place.array}[{' + '.join(terms) or 0}]"
-        text = ["for row in range(n):"]
-        for depth in range(outer):
-            text.append("    " * (depth + 1) + f"for j{depth} in range({loops[depth][0]}):")
-        margin = "    " * (outer + 1)
-        text += [margin + before] if before else []
-        inner = margin
-        for depth in range(outer, len(loops)):
-            text.append(inner + f"for j{depth} in range({loops[depth][0]}):")
-            inner += "    "
-        text += [inner + line for line in lines]
-        text += [margin + after] if after else []
+        text, margin = ["for row in range(n):"], "    "
+        for depth in range(len(loops) + 1):
+            if depth == outer:
+                text += [margin + line for line in before]
+            if depth < len(loops):
+                text.append(margin + f"for j{depth} in range({loops[depth][0]}):")
+                margin += "    "
+        text += [margin + line for line in lines]
+        text += ["    " * (outer + 1) + line for line in after]
         code = "\n".join("    " + line for line in text)
         return re.sub(r"<(\d+)>", lambda found: indices[int(found[1])], code)
 
@@ -114,18 +114,27 @@ def place_of(node: fx.Node, array: str) -> Place:
     are size, - and 1, and size, in rows of heads * size.
     """
     value, batch = node.meta["val"], batch_axis(node)
-    rest = [axis for axis in range(value.dim()) if axis != batch]
     row = value.untyped_storage().nbytes() // value.element_size() // BATCH
-    apart = [value.stride(axis) // BATCH + value.stride(axis) % BATCH for axis in rest]
-    offset = value.storage_offset() // BATCH + value.storage_offset() % BATCH
-    return Place(array, row, offset, tuple(value.shape[axis] for axis in rest), tuple(apart))
+    offset, *strides = (
+        apart // BATCH + apart % BATCH
+        for apart in (
+            value.storage_offset(),
+            *(value.stride(axis) for axis in range(value.dim()) if axis != batch),
+        )
+    )
+    return Place(array, row, offset, row_sizes(node), tuple(strides))
 
 
 def dense_place(array: str, node: fx.Node) -> Place:
     """A place of its own for a value like that of `node`."""
-    batch = batch_axis(node)
-    sizes = tuple(s for axis, s in enumerate(node.meta["val"].shape) if axis != batch)
+    sizes = row_sizes(node)
     return Place(array, math.prod(sizes), 0, sizes, _steps(sizes))
+
+
+def row_sizes(node: fx.Node) -> tuple[int, ...]:
+    """The sizes of the axes but the batch's."""
+    batch = batch_axis(node)
+    return tuple(s for axis, s in enumerate(node.meta["val"].shape) if axis != batch)
 
 
 def _steps(sizes: Sequence[int]) -> tuple[int, ...]:
@@ -133,10 +142,9 @@ def _steps(sizes: Sequence[int]) -> tuple[int, ...]:
     return tuple(math.prod(sizes[axis + 1 :]) for axis in range(len(sizes)))
 
 
-def long_axes(node: fx.Node) -> tuple[int, ...]:
+def long_axes(node: fx.Node) -> list[int]:
     """The sizes of a row's axes, those of 1 left out."""
-    batch = batch_axis(node)
-    return tuple(s for axis, s in enumerate(node.meta["val"].shape) if axis != batch and s != 1)
+    return [size for size in row_sizes(node) if size != 1]
 
 
 def broadcast(value: fx.Node, place: Place, node: fx.Node) -> list[int]:
@@ -149,20 +157,22 @@ def broadcast(value: fx.Node, place: Place, node: fx.Node) -> list[int]:
         if own + len(whole) - len(shape) != batch:
             raise UnwritableError("an operation of a row with other rows")
     missing = len(whole) - len(shape)
-    found = []
-    for axis, size in enumerate(whole):
-        if axis == batch or size == 1:
-            continue
-        index = axis - missing
-        found.append(strides[index] if index >= 0 and shape[index] != 1 else 0)
-    return found
+    shape, strides = [1] * missing + shape, [0] * missing + strides
+    return [
+        0 if shape[axis] == 1 else strides[axis]
+        for axis, size in enumerate(whole)
+        if axis != batch and size != 1
+    ]
 
 
-def joined_axis(node: fx.Node) -> int:
-    """Of a row's axes, the one along which `node` joins."""
-    dimensions = node.meta["val"].dim()
-    axis: int = cast(Any, node.args[1] if len(node.args) > 1 else 0) % dimensions
+def joined(node: fx.Node, whole: Place) -> Iterator[tuple[fx.Node, Place]]:
+    """The parts that `node` joins at `whole`, and the place of each in there."""
+    axis: int = cast(Any, node.args[1] if len(node.args) > 1 else 0) % node.meta["val"].dim()
     batch = batch_axis(node)
     if batch is None or axis == batch:
         raise UnwritableError("rows that are joined")
-    return axis - int(batch < axis)
+    stride = whole.strides[axis - int(batch < axis)]
+    offset = whole.offset
+    for part in cast(list[fx.Node], node.args[0]):
+        yield part, Place(whole.array, whole.row, offset, row_sizes(part), whole.strides)
+        offset += part.meta["val"].shape[axis] * stride

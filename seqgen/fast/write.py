@@ -15,27 +15,10 @@ import torch
 from torch import Tensor, fx
 from torch.fx.experimental.proxy_tensor import make_fx
 
+from seqgen.fast import elements, places
 from seqgen.fast.derive import Level, TimeLoop
-from seqgen.fast.elements import (
-    DECOMPOSED,
-    FULLS,
-    POINTWISE,
-    REDUCTIONS,
-    UnwritableError,
-    expression,
-    literal,
-    slices_first,
-)
-from seqgen.fast.places import (
-    Loops,
-    Place,
-    batch_axis,
-    broadcast,
-    dense_place,
-    joined_axis,
-    long_axes,
-    place_of,
-)
+from seqgen.fast.elements import FULLS, POINTWISE, UnwritableError
+from seqgen.fast.places import Loops, Place, long_axes, place_of
 from seqgen.fast.trace import BATCH, batch_first, has_batch, is_view, merged
 
 aten = torch.ops.aten
@@ -62,10 +45,10 @@ class Writer:
             ]
         traced = make_fx(
             lambda *values: part.run(BATCH, *values),
-            decomposition_table=DECOMPOSED,
+            decomposition_table=elements.DECOMPOSED,
             tracing_mode="fake",
         )(*fakes)
-        graph = merged(slices_first(traced.graph))
+        graph = merged(elements.slices_first(traced.graph))
         nodes = list(graph.nodes)
         inputs = [node for node in nodes if node.op == "placeholder"]
         self.nodes = [node for node in nodes if node.op == "call_function"]
@@ -143,7 +126,7 @@ class Writer:
             array = self._at(name, "t" if self.backward else "(t + 1)", like.meta["val"])
             self.arguments.append(name)
         _check_kind(like.meta["val"])
-        place = dense_place(array, like)
+        place = places.dense_place(array, like)
         if given is not None:
             self.results[given] = name, rows_first(given)[1:]
         if node is not None and self._is_free(node) and place_of(node, array) == place:
@@ -161,18 +144,9 @@ class Writer:
         for node in self.nodes:
             if node.target is not aten.cat.default:
                 continue
-            whole = self._place(node)
-            axis = joined_axis(node)
-            start = 0
-            for part in cast(list[fx.Node], node.args[0]):
-                own = place_of(part, "")
-                size = own.sizes[axis]
-                if math.prod(whole.sizes[:axis]) == 1 and self._is_free(part) and own.dense:
-                    offset = whole.offset + start * whole.strides[axis]
-                    self.places[part] = Place(
-                        whole.array, whole.row, offset, own.sizes, own.strides
-                    )
-                start += size
+            for part, place in places.joined(node, self._place(node)):
+                if self._is_free(part) and place_of(part, "").dense and place.in_order:
+                    self.places[part] = place
 
     def _place(self, node: fx.Node) -> Place:
         """Where the value of `node` stands; a scratch array of its own unless there is another."""
@@ -247,7 +221,7 @@ class Writer:
         lines = []
         for node, name in inside.items():
             operands = [self._operand(each, node, inside, loop) for each in node.args]
-            lines.append(f"{name} = {expression(node, operands)}")
+            lines.append(f"{name} = {elements.expression(node, operands)}")
         for node, name in inside.items():
             if node in later or node in self.places:
                 place = self._place(node)
@@ -256,15 +230,15 @@ class Writer:
 
     def _operand(self, value: Any, node: fx.Node, inside: dict[fx.Node, str], loop: Loops) -> str:
         if not isinstance(value, fx.Node):
-            return literal(value)
+            return elements.literal(value)
         fill = self._fill(value)
         if fill is not None:
-            return literal(fill)
+            return elements.literal(fill)
         source = self._source(value)
         if source in inside:
             return inside[source]
         place = self._place(value)
-        return loop.element(place, broadcast(value, place, node))
+        return loop.element(place, places.broadcast(value, place, node))
 
     def _fill(self, node: fx.Node) -> Any:
         """The number of which a constant is full; None for what is none."""
@@ -278,11 +252,11 @@ class Writer:
     def _copy(self, node: fx.Node | None, place: Place) -> None:
         """Put the value of `node` at `place`; zeros for None."""
         loop = Loops([size for size in place.sizes if size != 1])
-        value = literal(0.0) if node is None else self._operand(node, node, {}, loop)
+        value = elements.literal(0.0) if node is None else self._operand(node, node, {}, loop)
         self._function(loop, [f"{loop.element(place, place.long_strides)} = {value}"])
 
     def _write_other(self, node: fx.Node) -> None:
-        if node.target in REDUCTIONS:
+        if node.target in elements.REDUCTIONS:
             self._reduce(node)
         elif node.target is aten.cat.default:
             self._cat(node)
@@ -295,7 +269,7 @@ class Writer:
         source = cast(fx.Node, node.args[0])
         value = source.meta["val"]
         axes = [axis % value.dim() for axis in cast(list[int], node.args[1])]
-        batch = batch_axis(source)
+        batch = places.batch_axis(source)
         if batch in axes or batch is None:
             raise UnwritableError("a value of all rows")
         rest = [axis for axis in range(value.dim()) if axis != batch]
@@ -306,7 +280,7 @@ class Writer:
         kept = bool(node.args[2]) if len(node.args) > 2 else False
         strides = [target.strides[index] for index in order] if kept else [*target.strides]
         strides[len(rest) - len(summed) :] = [0] * len(summed)
-        start, update, end = REDUCTIONS[node.target]
+        start, update, end = elements.REDUCTIONS[node.target]
         element = loop.element(place, [place.strides[index] for index in order])
         result = loop.element(target, strides)
         count = float(math.prod(place.sizes[index] for index in summed))
@@ -314,44 +288,35 @@ class Writer:
         self._function(loop, [line], f"total = {start}", f"{result} = {end.format(count=count)}")
 
     def _cat(self, node: fx.Node) -> None:
-        whole = self._place(node)
-        parts = cast(list[fx.Node], node.args[0])
-        axis = joined_axis(node)
-        start = 0
-        for part in parts:
-            own = place_of(part, "")
-            offset = whole.offset + start * whole.strides[axis]
-            target = Place(whole.array, whole.row, offset, own.sizes, whole.strides)
+        for part, place in places.joined(node, self._place(node)):
             placed = self.places.get(part)
-            if placed is None or (placed.array, placed.offset) != (target.array, target.offset):
-                self._copy(part, target)
-            start += own.sizes[axis]
+            if placed is None or (placed.array, placed.offset) != (place.array, place.offset):
+                self._copy(part, place)
 
     def _product(self, node: fx.Node) -> None:
         left, right = cast(tuple[fx.Node, fx.Node], node.args)
         a, b, c = self._place(left), self._place(right), self._place(node)
         if has_batch(right) or not has_batch(left):
             raise UnwritableError("a product of two values of the batch")
-        heads = left.meta["val"].shape[0] if node.target is aten.bmm.default else 1
         many = node.target is aten.bmm.default
         (inner, width), (down, across) = b.sizes[-2:], b.strides[-2:]
         if a.strides[-1] != 1 or c.strides[-1] != 1 or 1 not in (down, across):
             raise UnwritableError("a product of columns that lie apart")
-        transposed = across != 1
-        for head in range(heads):
-            at = [
-                f"{each.array}[{each.offset + (head * each.strides[0] if many else 0)}:]"
+        transposed, distance = across != 1, down * across  # one of the two is 1
+        for head in range(a.sizes[0] if many else 1):
+            x, y, z = (
+                f"{each.array}[{each.offset + (head * each.strides[0] if many else 0)} :]"
                 for each in (a, b, c)
-            ]
+            )
             self.body.append(
-                f"product(numbers, n, {inner}, {width}, {at[0]}, {a.row}, "
-                f"{at[1]}, {across if transposed else down}, {transposed}, {at[2]}, {c.row})"
+                f"product(numbers, n, {inner}, {width}, "
+                f"{x}, {a.row}, {y}, {distance}, {transposed}, {z}, {c.row})"
             )
 
-    def _function(self, loop: Loops, lines: list[str], before: str = "", after: str = "") -> None:
+    def _function(self, loop: Loops, lines: list[str], *around: str) -> None:
         name = f"group{len(self.functions)}"
         arrays = ", ".join(loop.arrays)
-        code = loop.code(lines, before, after)
+        code = loop.code(lines, around[:1], around[1:])
         self.functions.append(
             f"@njit(pipeline_class=Apart, **FAST)\ndef {name}(n, {arrays}):\n{code}"
         )
