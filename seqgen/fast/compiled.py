@@ -29,7 +29,7 @@ import math
 import numpy as np
 from numba import njit
 
-from seqgen.fast.kernels import FAST, Apart, exp, f, log, log1p, product, sigmoid, tanh
+from seqgen.fast.kernels import FAST, Apart, exp, f, log, log1p, product, sigmoid, sizes, tanh
 """
 Values = dict[fx.Node, Tensor]
 

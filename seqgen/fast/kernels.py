@@ -125,40 +125,42 @@ def _library() -> ctypes.CDLL | None:
 
 LIBRARY = _library()
 SYMBOL = "seqgen_sgemm"
-HAS_PRODUCT = hasattr(LIBRARY, "sgemm_")
-if LIBRARY is not None and HAS_PRODUCT:
-    address = ctypes.cast(LIBRARY.sgemm_, ctypes.c_void_p).value
-    binding.add_symbol(SYMBOL, address)
-    # MKL's own threads would work against those that share the rows.
-    set_threads = getattr(LIBRARY, "MKL_Set_Num_Threads_Local", None)
-else:
-    set_threads = None
+FOUND = getattr(LIBRARY, "sgemm_", None)
+HAS_PRODUCT = FOUND is not None
+if FOUND is not None:
+    binding.add_symbol(SYMBOL, ctypes.cast(FOUND, ctypes.c_void_p).value)
+# MKL's own threads would work against those that share the rows.
+set_threads = getattr(LIBRARY, "MKL_Set_Num_Threads_Local", None) if HAS_PRODUCT else None
 
 sgemm = types.ExternalFunction(SYMBOL, types.void(*[types.intp] * 13))
 
 
+NO, TRANSPOSED, ONE = ord("N"), ord("T"), 0x3F800000  # the last one is a float32 of 1, as bits
+
+
 @njit(**FAST)
-def product(numbers, m, k, n, a, lda, b, ldb, transposed, c, ldc):
+def sizes(m, lda, ldc, k, n, ldb, transposed):
+    """Of a `product` the numbers that BLAS takes by address; `lda` to `ldc` are those from a row
+    to the next."""
+    flag = TRANSPOSED if transposed else NO
+    return np.array([m, k, n, lda, ldb, ldc, NO, flag, ONE, 0], np.int32)
+
+
+@njit(**FAST)
+def product(sizes, a, b, c, k, n, ldb, transposed):
     """`c = a @ b`, row by row: `a: [m, k]`, `b: [k, n]` or, if `transposed`, `[n, k]`.
 
-    `lda` to `ldc` are the distances of their rows. BLAS sees rows as columns, so it is told
-    c' = b' a'. `numbers` is a scratch array of ten int32, in which BLAS finds its numbers.
+    What `sizes` has, too, are numbers that the compiler knows, for a row alone. BLAS sees rows as
+    columns, so it is told c' = b' a'.
     """
-    if m == 1:
+    if sizes[0] == 1:
         row_product(k, n, a, b, ldb, transposed, c)
         return
-    numbers[0], numbers[1], numbers[2] = m, n, k
-    numbers[3], numbers[4], numbers[5] = lda, ldb, ldc
-    numbers[6], numbers[7] = NO, TRANSPOSED if transposed else NO
-    numbers[8], numbers[9] = ONE, 0
-    at = numbers.ctypes.data
-    sgemm(
-        at + 28, at + 24, at + 4, at, at + 8, at + 32, b.ctypes.data, at + 16,
-        a.ctypes.data, at + 12, at + 36, c.ctypes.data, at + 20,
-    )  # fmt: skip
-
-
-NO, TRANSPOSED, ONE = ord("N"), ord("T"), 0x3F800000  # the last one is a float32 of 1, as bits
+    at = sizes.ctypes.data
+    m, inner, width, lda, distance, ldc = at, at + 4, at + 8, at + 12, at + 16, at + 20
+    no, flag, one, zero = at + 24, at + 28, at + 32, at + 36
+    x, y, z = a.ctypes.data, b.ctypes.data, c.ctypes.data
+    sgemm(flag, no, width, m, inner, one, y, distance, x, lda, zero, z, ldc)
 
 
 @njit(pipeline_class=Apart, **FAST)

@@ -6,7 +6,6 @@ Nodes that go over the same axes, element by element, stand in one loop.
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -60,9 +59,7 @@ class Writer:
         self.arguments: list[str] = []
         self.functions: list[str] = []
         self.body: list[str] = []
-        self.owners = {
-            _storage(node): node for node in reversed(inputs + self.nodes) if _is_base(node)
-        }
+        self.setup: list[str] = []
         for number, (node, given) in enumerate(zip(inputs, part.inputs, strict=True)):
             self._input(node, given, number, holders)
         self.results: dict[fx.Node, tuple[str, list[int]]] = {}
@@ -82,7 +79,7 @@ class Writer:
         names = list(dict.fromkeys([*self.arguments, *self.made]))
         times = "range(time - 1, -1, -1)" if self.backward else "range(time)"
         lines = [f"def loop(time, batch, begin, end, {', '.join(names)}):", "    n = end - begin"]
-        lines.append("    numbers = np.empty(10, np.int32)")
+        lines += [f"    {line}" for line in self.setup]
         for name, (row, dtype) in self.scratch.items():
             lines.append(f"    {name} = np.empty(n * {row}, {_numpy(dtype)})")
         lines.append(f"    for t in {times}:")
@@ -136,7 +133,7 @@ class Writer:
 
     def _is_free(self, node: fx.Node) -> bool:
         """Whether its value is made here, and has no place yet."""
-        made = node.op == "call_function" and _is_base(node) and node.target not in FULLS
+        made = node.op == "call_function" and _owner(node) is node and node.target not in FULLS
         return made and node not in self.places
 
     def _join(self) -> None:
@@ -152,7 +149,7 @@ class Writer:
         """Where the value of `node` stands; a scratch array of its own unless there is another."""
         if node in self.places:
             return self.places[node]
-        owner = self.owners[_storage(node)]
+        owner = _owner(node)
         if owner.target in FULLS:
             raise UnwritableError("a constant that is no number in a loop")
         if owner is node:
@@ -173,7 +170,7 @@ class Writer:
     # Order.
 
     def _schedule(self) -> None:
-        waiting = [node for node in self.nodes if _is_base(node) and node.target not in FULLS]
+        waiting = [node for node in self.nodes if _owner(node) is node and node.target not in FULLS]
         done: set[fx.Node] = set()
         while waiting:
             group = self._next(waiting, done)
@@ -196,14 +193,15 @@ class Writer:
             )
 
         for node in waiting:
-            fits = not group or long_axes(node) == long_axes(group[0])
-            if node.target in POINTWISE and fits and ready(node):
+            if node.target not in POINTWISE or (group and long_axes(node) != long_axes(group[0])):
+                continue
+            if ready(node):
                 group.append(node)
         return group or [next(node for node in waiting if ready(node))]
 
     def _source(self, node: fx.Node) -> fx.Node | None:
         """The node of this step that makes the value of `node`; None for what is there already."""
-        owner = self.owners[_storage(node)]
+        owner = _owner(node)
         made = owner.op == "call_function" and owner.target not in FULLS
         return owner if made else None
 
@@ -242,8 +240,8 @@ class Writer:
 
     def _fill(self, node: fx.Node) -> Any:
         """The number of which a constant is full; None for what is none."""
-        owner = self.owners.get(_storage(node))
-        if owner is None or owner.target not in FULLS:
+        owner = _owner(node)
+        if owner.target not in FULLS:
             return None
         if owner.target in (aten.zeros.default, aten.ones.default):
             return float(owner.target is aten.ones.default)
@@ -302,16 +300,15 @@ class Writer:
         (inner, width), (down, across) = b.sizes[-2:], b.strides[-2:]
         if a.strides[-1] != 1 or c.strides[-1] != 1 or 1 not in (down, across):
             raise UnwritableError("a product of columns that lie apart")
-        transposed, distance = across != 1, down * across  # one of the two is 1
+        name, distance = f"z{len(self.setup)}", down * across  # one of the two is 1
+        kind = f"{inner}, {width}, {distance}, {across != 1}"
+        self.setup.append(f"{name} = sizes(n, {a.row}, {c.row}, {kind})")
         for head in range(a.sizes[0] if many else 1):
-            x, y, z = (
-                f"{each.array}[{each.offset + (head * each.strides[0] if many else 0)} :]"
+            starts = (
+                f"{each.array}[{each.offset + (head * each.strides[0] if many else 0)}:]"
                 for each in (a, b, c)
             )
-            self.body.append(
-                f"product(numbers, n, {inner}, {width}, "
-                f"{x}, {a.row}, {y}, {distance}, {transposed}, {z}, {c.row})"
-            )
+            self.body.append(f"product({name}, {', '.join(starts)}, {kind})")
 
     def _function(self, loop: Loops, lines: list[str], *around: str) -> None:
         name = f"group{len(self.functions)}"
@@ -333,15 +330,11 @@ def _numpy(dtype: torch.dtype) -> str:
     return "np.bool_" if dtype == torch.bool else "np.float32"
 
 
-def _storage(node: fx.Node) -> int:
-    return cast(int, node.meta["val"].untyped_storage()._cdata)
-
-
-def _is_base(node: fx.Node) -> bool:
-    """Whether its value has memory of its own."""
-    if not isinstance(node.meta.get("val"), Tensor):
-        return False
-    return node.op == "placeholder" or not (is_view(node) or node.target is operator.getitem)
+def _owner(node: fx.Node) -> fx.Node:
+    """The node that makes the value of `node`: itself, unless that is a view."""
+    while is_view(node):
+        node = node.all_input_nodes[0]
+    return node
 
 
 def _check_kind(value: Tensor) -> None:

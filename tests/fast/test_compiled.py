@@ -41,9 +41,17 @@ def test_a_step_with_everything(lengths):
     require_same(got, trained(cell, cell.loop, lengths=lengths), 1e-5)
 
 
-@pytest.mark.parametrize("batch", [4, 1])
-def test_heads_whose_products_are_many(batch):
-    cell = cells.build({"name": "slstm", "hidden_size": 4, "heads": 2}, input_size=INPUT).train()
+@pytest.mark.parametrize(
+    ("options", "batch"),
+    [
+        ({"name": "slstm", "heads": 2}, 4),
+        ({"name": "slstm", "heads": 2}, 1),
+        ({"name": "peephole_lstm"}, 4),
+    ],
+    ids=["products for each head", "a row alone", "views of what is computed twice"],
+)
+def test_cells_of_many_kinds(options, batch):
+    cell = cells.build({**options, "hidden_size": 4}, input_size=INPUT).train()
     cell.route = Route()
     got = trained(cell, cell, batch=batch)
     assert cell.route.describe() == ["compiled"]
@@ -55,10 +63,10 @@ def test_heads_whose_products_are_many(batch):
 def test_products_of_one_row_and_of_many(rows, transposed):
     a, b = torch.randn(rows, 7), torch.randn(7, 5)
     given = b.t().contiguous() if transposed else b
-    found, numbers = torch.empty(rows, 5), torch.empty(10, dtype=torch.int32)
-    flat = [each.view(-1).numpy() for each in (numbers, a, given, found)]
-    distance = given.shape[1]
-    kernels.product(flat[0], rows, 7, 5, flat[1], 7, flat[2], distance, transposed, flat[3], 5)
+    found = torch.empty(rows, 5)
+    kind = (7, 5, given.shape[1], transposed)
+    flat = [each.view(-1).numpy() for each in (a, given, found)]
+    kernels.product(kernels.sizes(rows, 7, 5, *kind), *flat, *kind)
     torch.testing.assert_close(found, a @ b)
 
 
