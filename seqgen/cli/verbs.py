@@ -23,6 +23,7 @@ from seqgen.cli.arguments import (
     RecipeOverrides,
     RunFolder,
     Settings,
+    importing,
     load_plugins,
     number,
     plans,
@@ -65,13 +66,14 @@ def run(
 ) -> None:
     """Train a recipe: checkpoints, figures, samples and a report go to the run directory."""
     _exclude_one_another({"--resume": resume or None, "--overwrite": overwrite or None})
-    from seqgen.cli.displays import Display
-    from seqgen.machine import keep_freed_memory
+    with importing():
+        from seqgen.cli.displays import Display
+        from seqgen.conclusion import read_result
+        from seqgen.machine import keep_freed_memory
+        from seqgen.run import RunRequest, run_directory
+        from seqgen.run import run as run_recipe
 
     keep_freed_memory()
-    from seqgen.conclusion import read_result
-    from seqgen.run import RunRequest, run_directory
-    from seqgen.run import run as run_recipe
 
     given = tuple(plugin_files or ())
     request = RunRequest(recipe, overrides or [], out, resume, overwrite, sys.argv, given)
@@ -181,8 +183,9 @@ def generate(
     _exclude_one_another({"--prompt": prompt, "--input": input_file, "--score": score})
     _exclude_one_another({"--n-best": n_best, "--samples": many, "--score": score})
     _exclude_one_another({"--trace": trace, "--score": score})
-    from seqgen.cli import generation, source_lines
-    from seqgen.trained import TrainedRun
+    with importing():
+        from seqgen.cli import generation, source_lines
+        from seqgen.trained import TrainedRun
 
     trained = TrainedRun.load(run, device, overrides or [], plugins or [])
     if score is not None:
@@ -247,8 +250,9 @@ def evaluate(
     Each target counts once, from its true state. Metrics judge what the decoder makes of the
     sources.
     """
-    from seqgen.cli.generation import DecoderOptions, answers_to
-    from seqgen.trained import TrainedRun
+    with importing():
+        from seqgen.cli.generation import DecoderOptions, answers_to
+        from seqgen.trained import TrainedRun
 
     trained = TrainedRun.load(run, device, overrides or [], plugins or [])
     if (decoder or settings) and not trained.built.recipe.metrics and answers_file is None:
@@ -329,10 +333,11 @@ def compare(
     Without --plan and --decoder, the bundled plan for models of its kind: language_model or
     seq2seq. The same plan, runs and seed give the same compare.json but for its timings.
     """
-    from seqgen import comparison
-    from seqgen.cli.displays import Display
-    from seqgen.cli.plan_options import PlanOptions, flag_overrides, split_arguments
-    from seqgen.trained import TrainedRun
+    with importing():
+        from seqgen import comparison
+        from seqgen.cli.displays import Display
+        from seqgen.cli.plan_options import PlanOptions, flag_overrides, split_arguments
+        from seqgen.trained import TrainedRun
 
     found = split_arguments(words)
     names = _names_of(found.runs)
