@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -25,7 +25,7 @@ from seqgen.models import Generative, Model
 from seqgen.options import OptionError
 from seqgen.recipe import Recipe
 from seqgen.registry import Part, is_ours
-from seqgen.tokenizers import SPECIALS, Tokenizer, Tokenizers
+from seqgen.tokenizers import SPECIALS, LongText, Tokenizer, Tokenizers
 from seqgen.tokenizers import tokenizers as registry
 
 ANY_VOCABULARY = 1_000_000
@@ -81,15 +81,20 @@ def fit_tokenizers(recipe: Recipe, data: Data[Any]) -> dict[str, Tokenizer]:
     """
     texts, parts = data.training_texts(), tokenizer_parts(recipe, data)
     fitted: dict[str, Tokenizer] = {}
+
+    def read(field: str, tokenizer: Tokenizer) -> Iterable[str]:
+        found = texts[field]
+        return found.pieces(tokenizer) if isinstance(found, LongText) else found
+
     shared = [field for field in data.fields if parts[field] is recipe.tokenizer]
     if recipe.share_tokenizer:
         together: Tokenizer = recipe.tokenizer()
-        together.fit(chain.from_iterable(texts[field] for field in shared))
+        together.fit(chain.from_iterable(read(field, together) for field in shared))
         fitted = dict.fromkeys(shared, together)
     for field in data.fields:
         if field not in fitted:
-            fitted[field] = parts[field]()
-            fitted[field].fit(texts[field])
+            fitted[field] = tokenizer = parts[field]()
+            tokenizer.fit(read(field, tokenizer))
     return {field: fitted[field] for field in data.fields}
 
 

@@ -19,6 +19,7 @@ from seqgen.tokenizers.base import (
     vocabulary_statistics,
 )
 from seqgen.tokenizers.char import ByteTokenizer, CharTokenizer
+from seqgen.tokenizers.long_text import LARGE, LongText
 from seqgen.tokenizers.sentencepiece import SentencePieceTokenizer
 from seqgen.tokenizers.word import WholeTokenizer, WordTokenizer
 

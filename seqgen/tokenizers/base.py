@@ -53,6 +53,14 @@ class Tokenizer(ABC):
     def encode(self, text: str) -> Tokens:
         """The ids of `text`, without BOS and EOS. Raises ValueError if it has a lone surrogate."""
 
+    def last_cut(self, text: str) -> int:
+        """The last place at which `text` may be cut, whatever follows it, so that the ids of both
+        parts are those of the whole, and that `fit` learns the same from both.
+
+        0 where there is none or it is not known: such a text is read whole, however long it is.
+        """
+        return 0
+
     def sample(self, text: str, seed: int) -> Tokens:
         """The ids of `text` for an epoch of training: where `samples` is true, one of the ways to
         cut it into pieces, drawn from `seed` alone."""
@@ -183,7 +191,7 @@ def check_text(text: str) -> None:
     Every tokenizer calls it for every text.
     """
     try:
-        text.encode("utf-32-le")
+        text.isascii() or text.encode("utf-32-le")
     except UnicodeEncodeError as error:
         code = ord(text[error.start])
         raise ValueError(
@@ -242,6 +250,8 @@ def vocabulary_statistics(
     return statistics
 
 
+_BLOCK = 1 << 20
+
 MOST_IDS = 1 << 24
 """More than any vocabulary has: counting an id beyond would take memory for all below it."""
 
@@ -251,8 +261,15 @@ def count_ids(ids: NDArray[np.int64]) -> Counts:
 
     Raises ValueError, with its place, if an id is negative or larger than any vocabulary.
     """
-    wrong = np.flatnonzero((ids < 0) | (ids >= MOST_IDS))
-    if len(wrong):
-        place = f"token {wrong[0] + 1} of the training text"
-        raise ValueError(f"the tokenizer gave the id {ids[wrong[0]]} for {place}, which none has")
-    return np.bincount(ids)
+    counts = np.zeros(0, dtype=np.int64)
+    for first in range(0, len(ids), _BLOCK):  # what is between needs much more than the ids
+        block = ids[first : first + _BLOCK].astype(np.int64)
+        wrong = np.flatnonzero((block < 0) | (block >= MOST_IDS))
+        if len(wrong):
+            place = f"token {first + wrong[0] + 1} of the training text"
+            what = f"the id {block[wrong[0]]} for {place}, which none has"
+            raise ValueError(f"the tokenizer gave {what}")
+        found = np.bincount(block, minlength=len(counts))
+        found[: len(counts)] += counts
+        counts = found
+    return counts

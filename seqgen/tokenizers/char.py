@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import string
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -40,9 +41,10 @@ class CharTokenizer(PieceTokenizer):
 
     def fit(self, texts: Iterable[str]) -> None:
         if self.alphabet is None:
-            codes = [np.unique(_codes(text)) for text in texts]
-            every = np.unique(np.concatenate(codes)).tolist() if codes else []
-            self.set_pieces([chr(code) for code in every])
+            seen = np.zeros(sys.maxunicode + 1, dtype=bool)
+            for text in texts:
+                seen[_codes(text)] = True
+            self.set_pieces([chr(code) for code in np.flatnonzero(seen).tolist()])
 
     def set_pieces(self, pieces: list[str]) -> None:
         super().set_pieces(pieces)
@@ -55,8 +57,11 @@ class CharTokenizer(PieceTokenizer):
     def is_vocabulary(self, pieces: list[str]) -> bool:
         return pieces == sorted(set("".join(pieces)))
 
+    def last_cut(self, text: str) -> int:
+        return len(text)
+
     def encode(self, text: str) -> Tokens:
-        tokens = self._table[np.minimum(_codes(text), len(self._table) - 1)]
+        tokens = self._table.take(_codes(text), mode="clip")
         if self.unk == "error" and (tokens == UNK).any():
             position = int((tokens == UNK).argmax())
             raise ValueError(
@@ -68,8 +73,10 @@ class CharTokenizer(PieceTokenizer):
         return [(place, place + 1) for place in range(len(text))]
 
 
-def _codes(text: str) -> NDArray[np.uint32]:
-    """The code points of `text`: UTF-32 is an array of them."""
+def _codes(text: str) -> NDArray[np.unsignedinteger]:
+    """The code points of `text`: UTF-32 is an array of them, and so is ASCII."""
+    if text.isascii():
+        return np.frombuffer(text.encode("ascii"), dtype=np.uint8)
     base.check_text(text)
     return np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32)
 
@@ -84,9 +91,14 @@ class ByteTokenizer(Tokenizer):
         for text in texts:
             base.check_text(text)
 
+    def last_cut(self, text: str) -> int:
+        return len(text)
+
     def encode(self, text: str) -> Tokens:
         base.check_text(text)
-        return np.frombuffer(text.encode(), dtype=np.uint8).astype(np.int64) + len(SPECIALS)
+        tokens = np.frombuffer(text.encode(), dtype=np.uint8).astype(np.int64)
+        tokens += len(SPECIALS)
+        return tokens
 
     def spans(self, text: str) -> Spans:
         sizes = (len(char.encode()) for char in text)
