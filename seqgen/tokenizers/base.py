@@ -7,7 +7,7 @@ import hashlib
 import json
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar
@@ -52,6 +52,12 @@ class Tokenizer(ABC):
     @abstractmethod
     def encode(self, text: str) -> Tokens:
         """The ids of `text`, without BOS and EOS. Raises ValueError if it has a lone surrogate."""
+
+    def encode_all(self, texts: Sequence[str]) -> tuple[Tokens, Counts]:
+        """The ids of all `texts`, one behind the other, and how many each has: `[texts]`. Raises
+        ValueError as `encode` does, but for the position."""
+        rows = [np.zeros(0, dtype=np.int64), *map(self.encode, texts)]
+        return np.concatenate(rows), np.array([*map(len, rows[1:])], dtype=np.int64)
 
     def last_cut(self, text: str) -> int:
         """The last place at which `text` may be cut, whatever follows it, so that the ids of both

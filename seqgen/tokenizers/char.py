@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import string
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -13,7 +13,18 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from seqgen.tokenizers import base
-from seqgen.tokenizers.base import SPECIALS, UNK, PieceTokenizer, Spans, Tokenizer, Tokens
+from seqgen.tokenizers.base import (
+    SPECIALS,
+    UNK,
+    Counts,
+    PieceTokenizer,
+    Spans,
+    Tokenizer,
+    Tokens,
+)
+
+_BATCH = 1 << 16
+"""Characters that are looked at together."""
 
 
 @base.tokenizers.register("char")
@@ -42,8 +53,8 @@ class CharTokenizer(PieceTokenizer):
     def fit(self, texts: Iterable[str]) -> None:
         if self.alphabet is None:
             seen = np.zeros(sys.maxunicode + 1, dtype=bool)
-            for text in texts:
-                seen[_codes(text)] = True
+            for some in _batches(texts):
+                seen[_codes(some)] = True
             self.set_pieces([chr(code) for code in np.flatnonzero(seen).tolist()])
 
     def set_pieces(self, pieces: list[str]) -> None:
@@ -60,6 +71,9 @@ class CharTokenizer(PieceTokenizer):
     def last_cut(self, text: str) -> int:
         return len(text)
 
+    def encode_all(self, texts: Sequence[str]) -> tuple[Tokens, Counts]:
+        return self.encode("".join(texts)), np.array([*map(len, texts)], dtype=np.int64)
+
     def encode(self, text: str) -> Tokens:
         tokens = self._table.take(_codes(text), mode="clip")
         if self.unk == "error" and (tokens == UNK).any():
@@ -71,6 +85,20 @@ class CharTokenizer(PieceTokenizer):
 
     def spans(self, text: str) -> Spans:
         return [(place, place + 1) for place in range(len(text))]
+
+
+def _batches(texts: Iterable[str]) -> Iterator[str]:
+    """The texts, short ones together: much of the work is as much for one as for a thousand."""
+    waiting: list[str] = []
+    size = 0
+    for text in texts:
+        base.check_text(text)  # each by itself, for the position
+        waiting.append(text)
+        size += len(text)
+        if size >= _BATCH:
+            yield "".join(waiting)
+            waiting, size = [], 0
+    yield "".join(waiting)
 
 
 def _codes(text: str) -> NDArray[np.unsignedinteger]:
@@ -93,6 +121,10 @@ class ByteTokenizer(Tokenizer):
 
     def last_cut(self, text: str) -> int:
         return len(text)
+
+    def encode_all(self, texts: Sequence[str]) -> tuple[Tokens, Counts]:
+        sizes = [len(text) if text.isascii() else len(text.encode()) for text in texts]
+        return self.encode("".join(texts)), np.array(sizes, dtype=np.int64)
 
     def encode(self, text: str) -> Tokens:
         base.check_text(text)
