@@ -115,7 +115,7 @@ def read_long(path: Path, reading: Reading) -> tuple[LongText, str] | None:
     None where `read_text` must read the whole, or says what is wrong: the file is not large, or
     packed, or has faults, or those are replaced. Raises DataError if it is no text file.
     """
-    found, chars, marks = hashlib.sha256(), 0, [_Mark(0, 0, (b"", 0))]
+    found, chars, offset, marks = hashlib.sha256(), 0, 0, [_Mark(0, 0, None)]
     try:
         if reading.errors == "replace" or not path.is_file() or path.stat().st_size < LARGE:
             return None
@@ -126,8 +126,9 @@ def read_long(path: Path, reading: Reading) -> tuple[LongText, str] | None:
         _refuse_other_kinds(head, display_path(path), reading)
         for content, text, state in _decoded(path, reading.encoding, marks[0]):
             found.update(content)
-            chars += len(text)
-            marks.append(_Mark(chars, marks[-1].offset + len(content), state))
+            chars, offset = chars + len(text), offset + len(content)
+            if text:  # else a mark at the place is there
+                marks.append(_Mark(chars, offset, state))
     except (OSError, UnicodeError, LookupError):
         return None
 
@@ -142,11 +143,12 @@ def read_long(path: Path, reading: Reading) -> tuple[LongText, str] | None:
 
 
 class _Mark(NamedTuple):
-    """A place in a text, how many bytes are before it, and the state of the decoder there."""
+    """A place in a text, how many bytes are before it, and the state of the decoder there, which is
+    new at the begin."""
 
     place: int
     offset: int
-    state: tuple[bytes, int]
+    state: tuple[bytes, int] | None
 
 
 def _decoded(
@@ -155,8 +157,9 @@ def _decoded(
     """The bytes of a file from `mark` on, their text, and the state of the decoder behind them, a
     bounded piece at a time. Raises UnicodeError."""
     decoder = IncrementalNewlineDecoder(codecs.getincrementaldecoder(encoding)(), translate=True)
-    decoder.setstate(mark.state)
-    begins = mark.place == 0
+    if mark.state is not None:
+        decoder.setstate(mark.state)
+    begins = mark.state is None
     with path.open("rb") as file:
         file.seek(mark.offset)
         while content := file.read(_CHUNK):

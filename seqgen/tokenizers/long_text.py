@@ -76,7 +76,8 @@ class LongText:
 
     def part(self, begin: int, end: int) -> LongText:
         """The characters from `begin` up to `end`, as in `text[begin:end]`."""
-        begin, end = (min(max(0, each), self.chars) for each in (begin, end))
+        begin = min(max(0, begin), self.chars)
+        end = min(max(begin, end), self.chars)
 
         def read(place: int) -> Iterator[str]:
             left = end - begin - place
@@ -86,7 +87,7 @@ class LongText:
                 if left <= 0:
                     break
 
-        return LongText(read, max(0, end - begin))
+        return LongText(read, end - begin)
 
     def pieces(self, tokenizer: Tokenizer) -> Iterator[str]:
         """Parts that `tokenizer` reads one by one as it reads the whole (see `last_cut`)."""
