@@ -22,8 +22,9 @@ from seqgen.tokenizers.base import Counts, count_ids
 
 Rows = NDArray[np.int64]
 Column = Sequence[Any] | FlatRows
-Columns = Mapping[str, Column]
-"""Rows as tensors, by what they are of: those of each field, and what batches need besides."""
+Columns = Mapping[str, Any]
+"""A Column of rows as tensors, by what they are of: those of each field, and what batches need
+besides."""
 
 T = TypeVar("T", bound="_OnDevice")
 E = TypeVar("E")
@@ -250,7 +251,8 @@ class EncodedRows(Generic[B]):
         return replace(self, columns=columns, lengths=np.array(self.lengths)[places])
 
     def targets(self) -> Column:
-        return self.columns[self.output_field]
+        column: Column = self.columns[self.output_field]
+        return column
 
     def counts(self) -> dict[str, Counts]:
         """For each field how often each id is one of its tokens."""

@@ -249,7 +249,8 @@ class RowData(PartFiles, Data[B], ABC, Generic[T, B]):
         limits = self.limits()
         bounds = [inf if most is None else most for most in limits.values()]
         lengths = np.array(encoded.lengths)[:, : len(bounds)]
-        fits = (lengths - 1 <= bounds[: lengths.shape[1]]).all(axis=1).tolist()
+        within = (lengths - 1 <= np.array(bounds[: lengths.shape[1]])).tolist()
+        fits = [all(row) for row in within]
         if all(fits):
             return encoded, part.rows
         longer = f"longer than {' or '.join(said for said, most in limits.items() if most)}"

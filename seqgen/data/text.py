@@ -253,7 +253,8 @@ class TextData(PartFiles, Data[TokenBatch]):
         if len(stream) == 1:
             found = f"the {name} part has no tokens ({part.chars} characters)"
             raise DataError(f"{self._names[name]}: {found}")
-        unknown = sum(int((tokens == UNK).sum()) for tokens in stream[1:].split(1 << 20))
+        blocks = torch.split(stream[1:], 1 << 20)  # a large one is not compared at once
+        unknown = sum(int(tokens.eq(UNK).sum()) for tokens in blocks)
         return StreamSplit(stream, TextSize(part.chars, part.bytes), unknown)
 
     def prompts(self, texts: Sequence[str], tokenizers: Tokenizers) -> Prompts:
@@ -331,7 +332,7 @@ def _joined(files: Iterable[tuple[LongText, str]]) -> tuple[LongText, str]:
     shown = ", ".join(names) if len(names) < 4 else f"{names[0]} and {len(names) - 1} more files"
     if len(texts) == 1:
         return texts[0], shown
-    every = []
+    every: list[LongText] = []
     for text in texts:
         last = str(every[-1].part(every[-1].chars - 1, every[-1].chars)) if every else ""
         every += [LongText.of("\n"), text] if last not in ("", "\n") else [text]
