@@ -17,19 +17,8 @@ from typing import Annotated, Any
 
 import typer
 
-from seqgen.cli.arguments import (
-    Device,
-    PluginFiles,
-    RecipeOverrides,
-    RunFolder,
-    Settings,
-    importing,
-    load_plugins,
-    number,
-    plans,
-    recipes,
-    runs,
-)
+from seqgen.cli import arguments
+from seqgen.cli.arguments import Device, PluginFiles, RecipeOverrides, RunFolder, Settings
 from seqgen.cli.output import echo, echo_exactly
 from seqgen.errors import PluginError, StoppedError, UsageError
 
@@ -46,7 +35,7 @@ def run(
         str,
         typer.Argument(
             help="A recipe's path or bare name; with --resume, a run directory will do.",
-            autocompletion=recipes,
+            autocompletion=arguments.recipes,
         ),
     ],
     overrides: RecipeOverrides = None,
@@ -66,7 +55,7 @@ def run(
 ) -> None:
     """Train a recipe: checkpoints, figures, samples and a report go to the run directory."""
     _exclude_one_another({"--resume": resume or None, "--overwrite": overwrite or None})
-    with importing():
+    with arguments.importing():
         from seqgen.cli.displays import Display
         from seqgen.conclusion import read_result
         from seqgen.machine import keep_freed_memory
@@ -94,11 +83,11 @@ def run(
 
 def verify_resume(
     recipe: Annotated[
-        str, typer.Argument(help="A recipe's path or bare name.", autocompletion=recipes)
+        str, typer.Argument(help="A recipe's path or bare name.", autocompletion=arguments.recipes)
     ],
     overrides: RecipeOverrides = None,
     at: Annotated[
-        list[int] | None, number("Size", "Stop after it; repeatable.", metavar="STEP")
+        list[int] | None, arguments.number("Size", "Stop after it; repeatable.", metavar="STEP")
     ] = None,
 ) -> None:
     """Prove that stopping a run and going on gives the run that never stopped, plugins included.
@@ -153,17 +142,17 @@ def generate(
         typer.Option(metavar="FILE", help="Score given rows, such as SOURCE<tab>TARGET, instead."),
     ] = None,
     n_best: Annotated[
-        int | None, number("Size", "Lines of NUMBER, RANK, SCORE, TEXT; so many each.")
+        int | None, arguments.number("Size", "Lines of NUMBER, RANK, SCORE, TEXT; so many each.")
     ] = None,
     decoder: Annotated[
         str | None, typer.Option(help="A registered decoder; the recipe's own if not given.")
     ] = None,
     settings: Settings = None,
     max_length: Annotated[
-        int | None, number("Count", "Tokens to generate; the recipe's own if not given.")
+        int | None, arguments.number("Count", "Tokens to generate; the recipe's own if not given.")
     ] = None,
-    samples: Annotated[int, number("Size", "Outputs of each prompt or source.")] = 1,
-    seed: Annotated[int | None, number("Seed", "The recipe's own if not given.")] = None,
+    samples: Annotated[int, arguments.number("Size", "Outputs of each prompt or source.")] = 1,
+    seed: Annotated[int | None, arguments.number("Seed", "The recipe's own if not given.")] = None,
     device: Device = "auto",
     plugins: PluginFiles = None,
     as_json: Annotated[bool, typer.Option("--json", help="With tokens and scores.")] = False,
@@ -183,7 +172,7 @@ def generate(
     _exclude_one_another({"--prompt": prompt, "--input": input_file, "--score": score})
     _exclude_one_another({"--n-best": n_best, "--samples": many, "--score": score})
     _exclude_one_another({"--trace": trace, "--score": score})
-    with importing():
+    with arguments.importing():
         from seqgen.cli import generation, source_lines
         from seqgen.trained import TrainedRun
 
@@ -250,7 +239,7 @@ def evaluate(
     Each target counts once, from its true state. Metrics judge what the decoder makes of the
     sources.
     """
-    with importing():
+    with arguments.importing():
         from seqgen.cli.generation import DecoderOptions, answers_to
         from seqgen.trained import TrainedRun
 
@@ -291,12 +280,14 @@ def compare(
         typer.Argument(
             metavar="RUN... [KEY=VALUE]...",
             help="Run directories, and overrides: plan.seeds=5 of the plan, data.path=DIR of runs.",
-            autocompletion=runs,
+            autocompletion=arguments.runs,
         ),
     ],
     plan: Annotated[
         str | None,
-        typer.Option(metavar="FILE", help="A plan's path or bare name.", autocompletion=plans),
+        typer.Option(
+            metavar="FILE", help="A plan's path or bare name.", autocompletion=arguments.plans
+        ),
     ] = None,
     decoder: Annotated[
         list[str] | None, typer.Option(help="A registered decoder, instead of a plan; repeatable.")
@@ -313,9 +304,10 @@ def compare(
         list[str] | None, typer.Option(help="Decode this prompt or source; repeatable.")
     ] = None,
     most: Annotated[
-        int | None, number("Count", "So many inputs, evenly spread; the plan's if not given.")
+        int | None,
+        arguments.number("Count", "So many inputs, evenly spread; the plan's if not given."),
     ] = None,
-    seed: Annotated[int | None, number("Seed", "The plan's own if not given.")] = None,
+    seed: Annotated[int | None, arguments.number("Seed", "The plan's own if not given.")] = None,
     out: Annotated[
         Path | None, typer.Option(help="Where to; runs/compare/<run> if not given.")
     ] = None,
@@ -333,7 +325,7 @@ def compare(
     Without --plan and --decoder, the bundled plan for models of its kind: language_model or
     seq2seq. The same plan, runs and seed give the same compare.json but for its timings.
     """
-    with importing():
+    with arguments.importing():
         from seqgen import comparison
         from seqgen.cli.displays import Display
         from seqgen.cli.plan_options import PlanOptions, flag_overrides, split_arguments
@@ -343,7 +335,7 @@ def compare(
     names = _names_of(found.runs)
     flags = {"--split": split, "--input": input_file, "--prompt": prompt, "--most": most}
     of_plan = [*flag_overrides({**flags, "--seed": seed}), *found.of_plan]
-    load_plugins(plugin_files)
+    arguments.load_plugins(plugin_files)
     options = PlanOptions(plan, decoder or (), settings or (), of_plan)
     own = options.given_plan()
     if own is not None:  # what is wrong with it is said before the runs are read

@@ -1,4 +1,8 @@
-"""The contract of a tokenizer: text to token ids and back, fitted once."""
+"""The contract of a tokenizer: text to token ids and back, fitted once.
+
+The plainest kinds are here too: with `char` each Unicode character is a token, with `byte` each
+byte of UTF-8.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +10,17 @@ import codecs
 import hashlib
 import json
 import re
+import string
+import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from seqgen.errors import CheckpointError, SetupError
 from seqgen.files import RECORD_LIMIT, read_bytes, write_file
@@ -279,3 +286,136 @@ def count_ids(ids: NDArray[np.int64]) -> Counts:
         found[: len(counts)] += counts
         counts = found
     return counts
+
+
+@tokenizers.register("char")
+@dataclass(eq=False)
+class CharTokenizer(PieceTokenizer):
+    """One token for each character, ids in code point order.
+
+    `alphabet`: the characters themselves, or `printable` (the 100 of `string.printable`); without
+    it they are those of the training text. `unk: error` refuses other characters, else they
+    become UNK, shown as U+FFFD.
+    """
+
+    alphabet: Annotated[str, Field(min_length=1)] | None = None
+    unk: Literal["token", "error"] = "token"
+
+    lossless = True
+    file = "chars.json"
+    between = ""
+    vocabulary = "a list of single characters in order"
+
+    def __post_init__(self) -> None:
+        fixed = string.printable if self.alphabet == "printable" else self.alphabet or ""
+        check_text(fixed)
+        self.set_pieces(sorted(set(fixed)))
+
+    def fit(self, texts: Iterable[str]) -> None:
+        if self.alphabet is None:
+            seen = np.zeros(sys.maxunicode + 1, dtype=bool)
+            for some in _together(texts):
+                seen[_codes(some)] = True
+            self.set_pieces([chr(code) for code in np.flatnonzero(seen).tolist()])
+
+    def set_pieces(self, pieces: list[str]) -> None:
+        super().set_pieces(pieces)
+        codes = [ord(char) for char in pieces]
+        # The id of each code point up to the largest that is known, then that of all others:
+        # encoding is one look-up.
+        self._table = np.full(max(codes, default=0) + 2, UNK, dtype=np.int64)
+        self._table[codes] = np.arange(len(SPECIALS), len(self))
+
+    def is_vocabulary(self, pieces: list[str]) -> bool:
+        return pieces == sorted(set("".join(pieces)))
+
+    def encode(self, text: str) -> Tokens:
+        tokens = self._table.take(_codes(text), mode="clip")
+        if self.unk == "error" and (tokens == UNK).any():
+            position = int((tokens == UNK).argmax())
+            raise ValueError(
+                f"`text` must be of known characters, but has {text[position]!r} at {position}"
+            )
+        return tokens
+
+    def encode_all(self, texts: Sequence[str]) -> tuple[Tokens, Counts]:
+        return self.encode("".join(texts)), np.array([*map(len, texts)], dtype=np.int64)
+
+    def last_cut(self, text: str) -> int:
+        return len(text)
+
+    def spans(self, text: str) -> Spans:
+        return [(place, place + 1) for place in range(len(text))]
+
+
+def _together(texts: Iterable[str]) -> Iterator[str]:
+    """The texts, short ones joined: looking at one takes as long as looking at a thousand."""
+    waiting: list[str] = []
+    size = 0
+    for text in texts:
+        check_text(text)  # each by itself, for the position
+        waiting.append(text)
+        size += len(text)
+        if size > 1 << 16:
+            yield "".join(waiting)
+            waiting, size = [], 0
+    yield "".join(waiting)
+
+
+def _codes(text: str) -> NDArray[np.unsignedinteger]:
+    """The code points of `text`: UTF-32 is an array of them, and so is ASCII."""
+    if text.isascii():
+        return np.frombuffer(text.encode("ascii"), dtype=np.uint8)
+    check_text(text)
+    return np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32)
+
+
+@tokenizers.register("byte")
+class ByteTokenizer(Tokenizer):
+    """The 256 bytes after the special tokens: every text is known, with nothing to learn."""
+
+    lossless = True
+
+    def fit(self, texts: Iterable[str]) -> None:
+        for text in texts:
+            check_text(text)
+
+    def encode(self, text: str) -> Tokens:
+        check_text(text)
+        tokens = np.frombuffer(text.encode(), dtype=np.uint8).astype(np.int64)
+        tokens += len(SPECIALS)
+        return tokens
+
+    def encode_all(self, texts: Sequence[str]) -> tuple[Tokens, Counts]:
+        sizes = [len(text) if text.isascii() else len(text.encode()) for text in texts]
+        return self.encode("".join(texts)), np.array(sizes, dtype=np.int64)
+
+    def last_cut(self, text: str) -> int:
+        return len(text)
+
+    def spans(self, text: str) -> Spans:
+        sizes = (len(char.encode()) for char in text)
+        return [(place, place + 1) for place, size in enumerate(sizes) for _ in range(size)]
+
+    def decode(self, tokens: Iterable[int]) -> str:
+        """The characters of `tokens`; one that lacks bytes at the end is left out."""
+        return text_so_far(b"".join([_CONTENT[token] for token in tokens]))
+
+    def __len__(self) -> int:
+        return len(_CONTENT)
+
+    def shown(self, token: int) -> str:
+        """The character where it is one byte, else such as `<0xE2>`."""
+        if token < len(SPECIALS):
+            return SPECIALS[token]
+        byte = token - len(SPECIALS)
+        return chr(byte) if byte < 0x80 else shown_byte(byte)
+
+    def files(self) -> dict[str, bytes]:
+        return {}  # all byte tokenizers are the same
+
+    def restore(self, files: dict[str, bytes]) -> None:
+        pass
+
+
+_CONTENT = [b"", b"", b"", REPLACEMENT.encode(), *(bytes([byte]) for byte in range(256))]
