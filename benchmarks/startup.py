@@ -66,7 +66,7 @@ def cost(command: Sequence[str], folder: Path) -> Cost:
 def commands(folder: Path) -> dict[str, list[str]]:
     """What is measured, by name; `import torch` comes first. A small run is made in `folder`."""
     seqgen = ["-m", "seqgen"]
-    few = ["train.max_steps=2", "evaluation.batch_size=256", "samples.length=2"]
+    few = ["threads=1", "train.max_steps=2", "evaluation.batch_size=256", "samples.length=2"]
     cost([*seqgen, "run", "char_lstm", *few, "--out", "run"], folder)
     generate = [*seqgen, "generate", "run", "--prompt", "The ", "--max-length", "80"]
     verbs = {name: [*seqgen, *name.split()] for name in BARS}
