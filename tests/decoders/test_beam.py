@@ -54,14 +54,14 @@ def test_each_group_sees_enough_to_go_on_whatever_ends(deep, ends, count):
         def __init__(self):
             self.normalisation = Beam().normalisation
 
-        def pick(self, totals, vocab, count):
-            asked.append((tuple(totals.shape), vocab, count))
+        def pick(self, totals, tokens, count):
+            asked.append((tuple(totals.shape), tokens[0].tolist(), count))
             return best(totals, count)
 
     Noting().decode(deep, deep.start(3), Limits(2, ends))
-    assert asked[0] == ((6, 5), 5, min(count, 5))
-    places = 5 * min(3, 5 - len(set(ends)))
-    assert asked[1] == ((6, places), 5, min(count, places))
+    assert asked[0] == ((6, 5), [0, 1, 2, 3, 4], min(count, 5))
+    paths = min(3, 5 - len(set(ends)))
+    assert asked[1] == ((6, 5 * paths), [0, 1, 2, 3, 4] * paths, min(count, 5 * paths))
 
 
 def rank(normalisation, log_probs):
