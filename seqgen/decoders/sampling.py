@@ -100,12 +100,12 @@ class PathDecoder(Decoder, ABC):
 
     def decode(self, stepper: Stepper, start: Start, limits: Limits) -> list[list[Hypothesis]]:
         lengths = limits.lengths(start).tolist()
-        steps = [*self.walk(stepper, start, limits)]
-        nothing = [start.tokens.new_empty(0)]  # where no row has room for a token
-        sources, tokens, log_probs, _ = map(torch.cat, [*zip(*steps, strict=True)] or [nothing] * 4)
-        order = sources.argsort(stable=True)  # by source, then by time
-        counts = sources.bincount(minlength=len(lengths)).tolist()
-        tokens, log_probs = iter(tokens[order].tolist()), iter(log_probs[order].tolist())
+        nothing = start.tokens.new_empty(0)  # should no row have room for a token
+        steps = [*self.walk(stepper, start, limits)] or [Extension(*[nothing] * 4)]
+        whole = Extension(*map(torch.cat, zip(*steps, strict=True)))
+        order = whole.sources.argsort(stable=True)  # by source, then by time
+        counts = whole.sources.bincount(minlength=len(lengths)).tolist()
+        tokens, log_probs = (iter(each[order].tolist()) for each in (whole.tokens, whole.log_probs))
         found = []
         for count, length in zip(counts, lengths, strict=True):
             own, given = tuple(islice(tokens, count)), tuple(islice(log_probs, count))
