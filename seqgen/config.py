@@ -80,7 +80,7 @@ def find_file(wanted: str, kind: str = "recipe") -> Path:
     else:
         near = did_you_mean(wanted.removesuffix(".yaml").split("recipes/")[-1], known)
         hint = f"{near} (a path, or one of {', '.join(known)})"
-    raise RecipeError(f"{wanted}: no such {kind}{hint}")
+    raise RecipeError(f"{wanted or repr(wanted)}: no such {kind}{hint}")
 
 
 @dataclass(frozen=True)

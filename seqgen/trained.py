@@ -18,7 +18,7 @@ from seqgen.answers import DecodingOptions, answer, outputs, unsatisfied_remark
 from seqgen.build import Built, Load, build, build_data, build_decoder, restore_tokenizers
 from seqgen.conclusion import read_result
 from seqgen.config import ConfigFile, Override, lay_over
-from seqgen.data import SplitName
+from seqgen.data import SplitName, held_out_split
 from seqgen.data.text_files import TextFile
 from seqgen.decoders import Decoder, SecondaryModel, Start, decoders
 from seqgen.errors import CheckpointError, DataError
@@ -175,16 +175,23 @@ class TrainedRun:
         decoder: Decoder | None = None,
         max_length: int | None = None,
         samples: int = 1,
+        sequence_ids: Sequence[int] | None = None,
+        *,
         numbers: Sequence[int] | None = None,
     ) -> list[list[Generated]]:
         """The outputs for each prompt (or source), with tokens and scores.
 
-        The decoder is the recipe's own if none is given. Random decoders draw for each prompt by
-        its number: its position if no `numbers` are given.
+        The decoder is the recipe's own if none is given. What a random decoder draws for a prompt
+        depends on the seed and the prompt's id: its position, unless `sequence_ids` are given
+        (`numbers` is their former name).
         """
+        if numbers is not None:
+            message = "continuations(numbers=...) is now called sequence_ids"
+            warnings.warn(message, DeprecationWarning, stacklevel=2)
         batch_size = self.built.recipe.evaluation.batch_size
         wanted = DecodingOptions(batch_size, max_length, samples)
-        return outputs(self.built.generator(), decoder or self.decoder(), prompts, wanted, numbers)
+        ids = numbers if sequence_ids is None else sequence_ids
+        return outputs(self.built.generator(), decoder or self.decoder(), prompts, wanted, ids)
 
     def alignments(self, found: Sequence[Generated]) -> list[Alignment]:
         """The attention of each token of each output to each token of its source; nothing if the
@@ -209,7 +216,7 @@ class TrainedRun:
         """
         if split not in ("valid", "test"):
             raise ValueError(f"`split` must be valid or test, but is {split!r}")
-        part = self.built.data.held_out(split, self.built.tokenizers)
+        part = held_out_split(self.built.data, split, self.built.tokenizers)
         if part is None:
             raise DataError(f"{self.directory.folder}: the data has no split '{split}'")
         judge = self.built.judge()

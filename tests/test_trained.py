@@ -3,6 +3,7 @@
 import json
 import shutil
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -149,6 +150,12 @@ class TestGenerating:
     def test_continuations_do_not_repeat_the_prompt(self, run):
         [[found]] = run.continuations(["the "])
         assert run.generate("the ") == f"the {found.text}"
+
+    def test_the_former_name_of_sequence_ids_warns(self, run):
+        draw = partial(run.continuations, ["the "], run.decoder("multinomial"), 8)
+        with pytest.warns(DeprecationWarning, match="is now called sequence_ids"):
+            former = draw(numbers=[3])
+        assert former == draw(sequence_ids=[3]) != draw()
 
     def test_unknown_tokens_are_a_warning(self, run):
         with pytest.warns(UserWarning, match=r"1 token of the prompts is unknown .*: 'X'"):

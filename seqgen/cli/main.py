@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import errno
+import os
+import re
+import signal
 import sys
 import traceback
 import warnings
 from functools import partial
+from types import FrameType
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -61,6 +65,8 @@ def options(
 def main() -> NoReturn:
     """Run a verb; every expected fault is one line on standard error and an exit code."""
     prepare_streams()
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _interrupt)
     warnings.showwarning = partial(_show_warning, set())
     try:
         code = app(prog_name="seqgen", standalone_mode=False)
@@ -78,12 +84,27 @@ def main() -> NoReturn:
     except Exception as error:
         if isinstance(error, ClickError):
             _end_usage(error)
+        if isinstance(error, MemoryError):
+            _end("there is not enough memory for this", 7)
         if isinstance(error, OSError):
             _end_unwritten(error)
         _end_defect(error)
     if code == _INTERRUPTED:  # Typer makes an exit of Ctrl-C
         _end("interrupted", _INTERRUPTED)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """Ctrl-C: a KeyboardInterrupt, but the end of the process if a module is being imported.
+
+    Libraries swallow the exception while they are imported, and torch's C++ code aborts on it.
+    """
+    while frame is not None:
+        if frame.f_code.co_filename == "<frozen importlib._bootstrap>":
+            _say("interrupted")
+            os._exit(_INTERRUPTED)
+        frame = frame.f_back
+    raise KeyboardInterrupt
 
 
 def _end(message: str, code: int) -> NoReturn:
@@ -114,7 +135,7 @@ def _end_usage(error: Any) -> NoReturn:
 
     near = suggestion(error, sys.argv[1:])
     if near:  # better than what Typer knows
-        message = message.partition(" (Possible options:")[0].rstrip(".") + near
+        message = re.split(r" \(Possible options:| Did you mean ", message)[0].rstrip(".") + near
     message = message.replace("Value error, ", "")  # pydantic's words, of which Typer makes use
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else "seqgen"

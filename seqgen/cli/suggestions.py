@@ -142,8 +142,11 @@ def _near(word: str, choices: Sequence[str]) -> str:
 
 
 def _all_near(word: str, choices: Sequence[str]) -> Iterator[str]:
-    """The nearest of the choices, first what ends in the word: `epochs`, `max_epochs`."""
+    """The nearest choices; first those that end in the word or begin with it: `epochs` means
+    `max_epochs`, `gen` means `generate`."""
     import difflib
 
-    yield from (each for each in choices if len(word) > 2 and each.endswith(f"_{word}"))
+    if len(word) > 2:
+        yield from (each for each in choices if each.endswith(f"_{word}"))
+        yield from (each for each in choices if each.startswith(word))
     yield from difflib.get_close_matches(word, choices, n=3, cutoff=0.6)

@@ -11,9 +11,9 @@ from typing import Annotated, Any, Generic, Literal, Protocol, TypeVar
 
 from torch import Tensor
 
-from seqgen.data.part_files import SplitName
+from seqgen.data.part_files import SPLIT_NAMES, SplitName
 from seqgen.data.text_files import TextFile
-from seqgen.registry import Registry
+from seqgen.registry import Registry, plugin_fault
 from seqgen.state import State
 from seqgen.tokenizers import UNK, Tokenizer, Tokenizers
 from seqgen.tokenizers.base import REPLACEMENT, Counts
@@ -233,8 +233,18 @@ class Data(ABC, Generic[B]):
         return ()
 
     def encode(self, tokenizers: Tokenizers) -> Dataset[B]:
-        valid, test = self.held_out("valid", tokenizers), self.held_out("test", tokenizers)
+        valid, test = (held_out_split(self, name, tokenizers) for name in SPLIT_NAMES)
         return Dataset(self.training(tokenizers), valid, test)
+
+
+def held_out_split(kind: Data[B], name: SplitName, tokenizers: Tokenizers) -> Split[B] | None:
+    """`kind.held_out(name)`. Raises PluginError if it has no tokens, since no figure could be
+    computed."""
+    split = kind.held_out(name, tokenizers)
+    if split is not None and not split.tokens:
+        fault = f"its {name} split has 0 tokens; `held_out` must return None for an empty part"
+        raise plugin_fault(kind, fault, "data")
+    return split
 
 
 DataFactory = Annotated[Callable[..., Data[Any]], data]

@@ -21,6 +21,7 @@ PartName = Literal["train", "valid", "test"]
 SplitName = Literal["valid", "test"]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Shares = tuple[Fraction, Fraction, Fraction]
+SPLIT_NAMES: tuple[SplitName, ...] = ("valid", "test")
 PART_NAMES: tuple[PartName, ...] = ("train", "valid", "test")
 TEXT_FILES = ("train.txt", "dev.txt", "test.txt")
 
@@ -54,11 +55,15 @@ class PartFiles(ABC):  # noqa: B024
         if self.corpus is None and self.path is None and self.train is None:
             where = f"where the {self.contents} from"
             raise ValueError(f"`path`, `train` or `corpus` must say {where}")
+        if self.path is None and self.train == ():
+            raise ValueError("`train` must be one file or several, but is []")
         if self.path is None and self.train is None and (self.valid or self.test):
             raise ValueError("`train` must be a file where `valid` or `test` is one, but is null")
         if self.split[0] <= 0 or round(sum(self.split), 6) > 1:
             shares = list(self.split)
-            raise ValueError(f"`split` must be shares of 1 with some for training, but is {shares}")
+            raise ValueError(
+                f"`split` must add up to at most 1 and have a share to train on, but is {shares}"
+            )
         self._reading = Reading(self.encoding, self.errors)
         self._corpus = self.corpus() if self.corpus is not None else None
         self._hashes: dict[str, str] = {}

@@ -123,6 +123,27 @@ class TestHowItEnds:
         assert command("validate", "tiny.yaml") == (130, "", said)
         assert command("validate", "tiny.yaml") == (130, "", said)
 
+    def test_too_little_memory_is_no_defect(self, command, monkeypatch, place):
+        def need(*any):
+            raise MemoryError
+
+        monkeypatch.setattr("seqgen.config.check_options", need)
+        said = "there is not enough memory for this\n"
+        assert command("validate", "tiny.yaml") == (7, "", said)
+
+    def test_control_c_during_an_import_ends_at_once(self, spawn, place):
+        """A library that swallows every exception while it is imported."""
+        place.write(
+            "swallows.py",
+            "import os, signal\n"
+            "try:\n    os.kill(os.getpid(), signal.SIGINT)\n    open('on', 'w')\n"
+            "except BaseException:\n    pass\n",
+        )
+        process = spawn("list", "--plugin", "swallows.py")
+        assert process.communicate() == ("", "interrupted\n")
+        assert process.returncode == 130
+        assert not (place.folder / "on").exists()
+
     def test_a_reader_that_has_gone(self, monkeypatch, tmp_path):
         """`seqgen --version | true`, in this process."""
         with (tmp_path / "out").open("w") as out:

@@ -8,6 +8,9 @@ MEANT = [
     ("trian tiny.yaml", "seqgen run"),
     ("fit tiny.yaml", "seqgen run"),
     ("evalute RUN", "seqgen evaluate"),
+    ("evaluat RUN", "seqgen evaluate"),
+    ("gen RUN", "seqgen generate"),
+    ("generate RUN --max 3", "--max-length"),
     ("translate RUN", "seqgen generate"),
     ("char_lstm", "seqgen run char_lstm"),
     ("tiny.yaml train.lr=1", "seqgen run tiny.yaml"),
@@ -43,6 +46,7 @@ def test_the_nearest_thing_is_said_as_it_is_typed(words, meant, command, place, 
     assert ended.code == 2
     assert f"; did you mean {meant}? (see seqgen" in ended.err
     assert ended.err.count("\n") == 1
+    assert ended.err.lower().count("did you mean") == 1
     assert "value error" not in ended.err.lower()
 
 

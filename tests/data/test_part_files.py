@@ -179,8 +179,11 @@ class TestDivided:
     [
         ({}, "`path`, `train` or `corpus` must say where the rows come from"),
         ({"corpus": Alphabet, "test": Path("t")}, "`train` must be a file where `valid` or `test`"),
-        ({"path": Path("p"), "split": (0, 0.5, 0.5)}, r"`split` must be .* but is \[0, 0.5, 0.5\]"),
-        ({"path": Path("p"), "split": (0.8, 0.2, 0.1)}, "`split` must be shares of 1"),
+        (
+            {"path": Path("p"), "split": (0, 0.5, 0.5)},
+            r"`split` .* a share to train on, but is \[0, 0.5",
+        ),
+        ({"path": Path("p"), "split": (0.8, 0.2, 0.1)}, "`split` must add up to at most 1"),
     ],
 )
 def test_options_that_say_nothing_or_too_much_are_refused(options, message):

@@ -276,7 +276,7 @@ def test_bad_data_is_one_line_with_its_place(place, refusal, content, override, 
 
 FIELDS = "`columns` must name source and target once each"
 TEXTS = "must be a file of texts, beside which its vectors"
-SHARES = "`split` must be shares of 1 with some for training"
+SHARES = "`split` must add up to at most 1 and have a share to train on"
 WRONG = [
     ("lines", {"max_length": 0}, "max_length: "),
     ("lines", {"empty": "skip"}, "empty: "),
