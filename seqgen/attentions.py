@@ -136,7 +136,7 @@ class GeneralAttention(ScoredAttention):
 
 @attentions.register("none")
 class NoAttention(Attention):
-    """The head reads the cell's output as it is (Sutskever et al. 2014)."""
+    """No attention: the head reads the cell's output (Sutskever et al. 2014)."""
 
     looks = False
 

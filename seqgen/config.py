@@ -260,7 +260,7 @@ def suggest_place(error: OptionError, kind: type[Any], data: Any) -> OptionError
     """The error about an unknown key, with the path of the option that it may mean, if `data` as a
     `kind` has one elsewhere: for `lr` that is `train.lr`."""
     fault, rest = error, copy.deepcopy(data)
-    for _ in range(8):  # others may be wrong as well
+    for _ in range(8):  # there may be further errors
         if not fault.at_key:
             return error
         tree = functools.reduce(operator.getitem, fault.path[:-1], rest)

@@ -1,4 +1,4 @@
-"""The machine: which device to use, and how many threads pay."""
+"""The machine: which device, precision and number of threads to use."""
 
 from __future__ import annotations
 
@@ -41,15 +41,15 @@ def available_cores() -> int:
 
 
 WORK_PER_THREAD = 200_000_000
-"""Products of a batch (parameters times tokens) below which another thread does not pay."""
+"""Products of a batch (parameters times tokens) that make one more thread worthwhile."""
 
 
 def choose_threads(wanted: int | Literal["auto"], work: int, cores: int) -> int:
     """How many threads to compute with, for batches of `work` products.
 
-    Where a step of recurrence is little work, threads wait for one another longer than they
-    compute. The rule looks at nothing that varies from run to run, since the last bits of results
-    depend on the number of threads.
+    If a recurrent step is little work, threads wait for one another longer than they compute. The
+    rule uses nothing that varies from run to run, since the last bits of results depend on the
+    number of threads.
     """
     if wanted != "auto":
         return wanted
@@ -66,7 +66,7 @@ def choose_precision(wanted: Precision, device: torch.device) -> Literal["float3
         return wanted
     if device.type == "cuda":
         return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
-    # An older torch cannot tell; then the precision that works everywhere is right.
+    # An older torch does not say; then use the precision that works everywhere.
     capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
     able = capabilities.get("amx_bf16") or capabilities.get("avx512_bf16")
     return "bfloat16" if able else "float32"
@@ -97,14 +97,14 @@ def double_precision() -> Iterator[None]:
 
 
 def finish_work(device: torch.device) -> None:
-    """Wait until `device` has done what it was given: a GPU works on while the program goes on."""
+    """Wait until `device` is idle: a GPU works asynchronously."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
 
 def hardware(device: torch.device) -> str:
-    """The name of the GPU or of the processor, such as `AMD EPYC`; a general one where the system
-    does not tell."""
+    """The name of the GPU or of the processor, such as `AMD EPYC`; a general name if the system
+    does not say."""
     if device.type == "cuda":
         return str(torch.cuda.get_device_name(device))
     try:

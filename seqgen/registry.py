@@ -95,7 +95,7 @@ def blamed_on(part: object, method: str, kind: str = "") -> Iterator[None]:
 
 
 def _source(inner: Any) -> tuple[str, int] | None:
-    """File and line of a definition, as far as Python can tell."""
+    """File and line of a definition, as far as Python knows them."""
     try:
         return inspect.getsourcefile(inner) or "?", inspect.getsourcelines(inner)[1]
     except (OSError, TypeError):  # a class that says it is from another module, or no source
@@ -303,7 +303,7 @@ class Registry(Checker, Generic[T]):
 
 def check_fields(part: Any) -> None:
     """Raises ValueError unless the fields of the dataclass `part` keep the bounds in their
-    annotations: what its `__post_init__` calls, so that a program is held to what a recipe is."""
+    annotations. Its `__post_init__` calls this: bounds are the same for programs and recipes."""
     annotations = get_type_hints(type(part), include_extras=True)
     for each in fields(part):
         check_bounds(each.name, annotations[each.name], getattr(part, each.name))

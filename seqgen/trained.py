@@ -35,14 +35,14 @@ from seqgen.tokenizers import SPECIALS, UNK
 from seqgen.training import Checkpoints, load_weights
 
 SHOWN = 8
-"""The number of different unknown tokens that a warning shows."""
+"""How many different unknown tokens a warning shows."""
 
 
 @dataclass(frozen=True)
 class TrainedRun:
-    """The parts of a run directory, with the weights of its best checkpoint.
+    """The model, data and decoder of a run directory, with the weights of its best checkpoint.
 
-    `plugins` are the files that a person gave for it; they serve auxiliary runs, too.
+    `plugins` are the files named for it; auxiliary runs use them, too.
     """
 
     directory: RunDirectory
@@ -157,7 +157,8 @@ class TrainedRun:
         return output.prompt + output.text if self.built.data.continues else output.text
 
     def remarks(self, prompts: Sequence[str], found: Sequence[Generated]) -> list[str]:
-        """What of the prompts is unknown, and what outputs lack, in sentences."""
+        """Sentences on unknown tokens in the prompts, and on outputs that are incomplete or break
+        constraints."""
         data, tokenizers = self.built.data, self.built.tokenizers
         unknown = Counter(each for text in prompts for each in data.unknown(text, tokenizers))
         cut_short = sum(not each.hypothesis.complete for each in found)
@@ -209,9 +210,9 @@ class TrainedRun:
     def judged(
         self, split: SplitName, decoder: Decoder, answered: bool = False
     ) -> tuple[dict[str, Any], list[Answer]]:
-        """The figures as `evaluate` gives them, and the answers that they are measured on.
+        """The figures as `evaluate` gives them, and the answers that the metrics were measured on.
 
-        Without metrics in the recipe there are none, unless they are asked for (`answered`).
+        Without metrics in the recipe there are no answers, unless `answered` asks for them.
         Raises DataError, ValueError.
         """
         if split not in ("valid", "test"):
@@ -226,9 +227,9 @@ class TrainedRun:
         return figures, answers
 
     def score(self, file: TextFile, name: str) -> list[RowScore]:
-        """How probable the targets of each row of a text are, teacher-forced, in their order.
+        """How probable the targets of each row of a text are, teacher-forced, in order.
 
-        The text has the format of the run's data; `name` is what an error calls it. Raises
+        The text has the format of the run's data; errors call it `name`. Raises
         DataError; ValueError if the data is not made of rows.
         """
         rows = self.built.data.parse_rows(file, name, self.built.tokenizers)
@@ -236,7 +237,7 @@ class TrainedRun:
         return score_rows(self.built.model, rows, self.built.device, batch_size)
 
     def data_is_the_same(self) -> bool:
-        """Whether the data is what the run was trained on, byte for byte."""
+        """Whether the data is byte for byte that of the training."""
         return bool(self.directory.record().get("data") == self.built.data.fingerprint())
 
 

@@ -1,8 +1,8 @@
 """The contract of a cell: one step of recurrence over a batch-first state.
 
-A *step* reads one input and the state, and returns an output and the next state. What of a step
-needs no state is its *projection*, done for all times at once. A *summary* is what of a state
-another network may read or set. `lengths` says where each row of a batch ends.
+A *step* reads one input and the state, and returns an output and the next state. The part of
+a step that needs no state is its *projection*, done for all times at once. A *summary* is the part
+of a state that another network may read or set. `lengths` says where each row of a batch ends.
 """
 
 from __future__ import annotations
@@ -83,9 +83,9 @@ class Cell(nn.Module, ABC):
         return xs
 
     def resample_masks(self, state: State) -> State:
-        """`state`, but with what stays for a whole sequence drawn again, such as a dropout mask.
+        """`state`, with all that is drawn once a sequence drawn again, such as a dropout mask.
 
-        Training calls it where it carries a state from one window of a text to the next, so that
+        Training calls it when it carries a state from one window of a text to the next, so that
         each window has its own masks. The default returns `state`: most cells draw nothing. A
         cell that owns other cells passes it on to them.
         """
@@ -101,10 +101,10 @@ class Cell(nn.Module, ABC):
         return cast(State, vars(owner)["resample_masks"](self, state))
 
     def summary(self, state: State) -> Tensor:
-        """What of `state` another network may read, `[batch, n]` with a fixed n.
+        """The part of `state` that another network may read, `[batch, n]` with a fixed n.
 
-        The default has all its numbers, one tensor after the other. A cell whose state has what
-        means nothing to others (masks, a scale) leaves that out, here and in `state_from`.
+        The default has all its numbers, one tensor after the other. A cell whose state has parts
+        that mean nothing to others (masks, a scale) leaves them out, here and in `state_from`.
         """
         floats = [leaf.flatten(1) for leaf in leaves(state) if leaf.is_floating_point()]
         if not floats:

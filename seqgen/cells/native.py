@@ -332,7 +332,7 @@ class SteppedCell(Cell, ABC):
 
 @cells.register("rnn_cell")
 class RNNCell(SteppedCell):
-    """One layer of `rnn`, the same mathematics by `nn.RNNCell` in a loop over time."""
+    """One layer of `rnn`, computed by `nn.RNNCell` in a loop over time."""
 
     def __init__(
         self,
@@ -348,7 +348,7 @@ class RNNCell(SteppedCell):
 
 @cells.register("gru_cell")
 class GRUCell(SteppedCell):
-    """One layer of `gru`, the same mathematics by `nn.GRUCell` in a loop over time."""
+    """One layer of `gru`, computed by `nn.GRUCell` in a loop over time."""
 
     def __init__(self, input_size: int, hidden_size: Size = 256, init: Init = "uniform") -> None:
         super().__init__(nn.GRUCell(input_size, hidden_size), GRUS, init)
@@ -356,7 +356,7 @@ class GRUCell(SteppedCell):
 
 @cells.register("lstm_cell")
 class LSTMCell(SteppedCell):
-    """One layer of `lstm`, the same mathematics by `nn.LSTMCell` in a loop over time."""
+    """One layer of `lstm`, computed by `nn.LSTMCell` in a loop over time."""
 
     def __init__(self, input_size: int, hidden_size: Size = 256, init: Init = "uniform") -> None:
         super().__init__(nn.LSTMCell(input_size, hidden_size), LSTMS, init)

@@ -51,7 +51,7 @@ def runs(incomplete: str) -> list[str]:
 
 
 def rooms(incomplete: str) -> list[str]:
-    """What can be listed."""
+    """The kinds of parts, `plans` and `recipes`."""
     return [name for name in (*ROOM_NAMES, "plans", "recipes") if name.startswith(incomplete)]
 
 
@@ -78,19 +78,22 @@ RecipeOverrides = Annotated[
     list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="e.g. train.lr=3e-3")
 ]
 Settings = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="An option of it.")
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="An option of the decoder. Repeatable."),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 PluginFiles = Annotated[
     list[Path] | None,
-    typer.Option("--plugin", metavar="FILE", help="A Python file to import first; repeatable."),
+    typer.Option("--plugin", metavar="FILE", help="A Python file to import first. Repeatable."),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def load_plugins(files: list[Path] | None, *, installed: bool = True) -> None:
-    """Import the installed plugins, unless the verb does so by itself, and the files that a person
-    names. Raises PluginError if one cannot be imported."""
+    """Import the installed plugins (unless the verb does that itself) and the given files.
+
+    Raises PluginError if one cannot be imported.
+    """
     from seqgen import plugins
 
     if installed:

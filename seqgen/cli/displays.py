@@ -33,7 +33,7 @@ NARROWEST = 16
 
 
 class Terminal(Console):
-    """A console that falls silent when nobody reads it any more: the work itself goes on."""
+    """A console that falls silent when its reader has gone; the work goes on."""
 
     def shown(self, text: str) -> str:
         """The text as the console will show it: nothing acts on the terminal, and its encoding has

@@ -187,7 +187,7 @@ class LineGenerator:
 
 
 def _typed(lines: Iterator[tuple[int, str]], sources: SourceLines) -> Iterator[Source]:
-    """Sources as a person types them, who is asked for each and told what is wrong with one."""
+    """Sources as a person types them: prompts for each, and shows what is wrong with one."""
     what = "prompt" if sources.data.continues else "source"
     echo(f"a {what} a line; Ctrl-D ends", err=True)
     while True:

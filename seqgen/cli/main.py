@@ -56,7 +56,8 @@ def _print_version(wanted: bool) -> None:
 @app.callback()
 def options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show it.")
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Show it and exit."),
     ] = False,
 ) -> None:
     """Train, sample and compare recurrent sequence models from YAML recipes."""
@@ -76,7 +77,7 @@ def main() -> NoReturn:
     except (KeyboardInterrupt, typer.Abort):
         _end("interrupted", _INTERRUPTED)
     except (BrokenPipeError, SystemExit) as error:
-        # Typer and Rich make an exit of it when whoever read our output has gone: no fault.
+        # Typer and Rich turn a closed pipe into an exit. That the reader went away is no error.
         if isinstance(error, SystemExit) and not isinstance(error.__context__, BrokenPipeError):
             raise
         let_go(sys.stdout)
@@ -143,7 +144,8 @@ def _end_usage(error: Any) -> NoReturn:
 
 
 def _end_defect(error: Exception) -> NoReturn:
-    """What nobody expected: a plugin's fault where its code or its object is seen in it."""
+    """End after an unexpected error: a plugin's fault if its code or an object of it is involved,
+    else a defect of seqgen, with the traceback."""
     from seqgen.plugins import blamed, loaded_files
 
     place = blamed(error)
@@ -152,7 +154,7 @@ def _end_defect(error: Exception) -> NoReturn:
         _end(f"{place}: the plugin broke its contract: {reason} (seqgen check {file} says more)", 8)
     traceback.print_exc()
     files = "".join(f" seqgen check {file}" for file in loaded_files())
-    blame = f", or of a plugin, which{files} tells" if files else ""
+    blame = f", or of a plugin ({files.strip()} finds out)" if files else ""
     _end(f"this is a defect of seqgen{blame}; please report it with the lines above", 1)
 
 

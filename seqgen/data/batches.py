@@ -30,7 +30,7 @@ R = TypeVar("R")
 
 
 def padded(rows: Sequence[Tensor], least: int = 0) -> tuple[Tensor, Tensor]:
-    """Rows of tokens as `[batch, time]`, PAD behind the shorter ones, and `lengths: [batch]`.
+    """Rows of tokens as `[batch, time]`, padded with PAD, and `lengths: [batch]`.
 
     Without any token `time` is `least`.
     """
@@ -41,7 +41,7 @@ def padded(rows: Sequence[Tensor], least: int = 0) -> tuple[Tensor, Tensor]:
 
 
 def append_eos(tokens: Tensor) -> Tensor:
-    """`tokens: [time]` with EOS behind."""
+    """`tokens: [time]`, then EOS."""
     return torch.cat([tokens, tokens.new_tensor([EOS])])
 
 
@@ -54,7 +54,7 @@ def shift_right(rows: Sequence[Tensor]) -> Tensor:
 
 
 def _takes_numbers(kind: type[T]) -> type[T]:
-    """A batch whose constructor takes `row_ids` under its old name as well, with a warning."""
+    """A batch whose constructor also takes `row_ids` by its former name, with a warning."""
     create: Callable[..., None] = kind.__init__
 
     def renaming(self: T, *values: Any, **named: Any) -> None:

@@ -61,9 +61,9 @@ def lines_in(
 @data.register("lines")
 @dataclass(eq=False)
 class LinesData(RowData[Line, TokenBatch]):
-    """Lines of a text, each of them a whole: names, titles, sentences.
+    """Lines of text, each a sequence of its own: names, titles, sentences.
 
-    A model reads BOS and the line, and predicts the line and EOS. `empty` says what becomes of
+    A model reads BOS and the line, and predicts the line and EOS. `empty` says what to do with
     lines of nothing but spaces: they are left out with a remark (`drop`), an `error`, or kept.
     Training leaves out lines of more than `max_length` tokens, EOS not counted; held-out ones stay.
     With `column`, its number or name, the texts are those of one column of a table, whose `format`
@@ -132,6 +132,6 @@ class LinesData(RowData[Line, TokenBatch]):
         return [passage(tokens, prompt_size or 0, tokenizer) for tokens in encoded]
 
     def output_text(self, prompt: str, tokens: Sequence[int], tokenizers: Tokenizers) -> str:
-        """What the tokens add behind the prompt."""
+        """What the tokens add after the prompt."""
         tokenizer = tokenizers["text"]
         return tokenizer.continuation(tokenizer.encode(prompt).tolist(), tokens)

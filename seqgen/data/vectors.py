@@ -71,7 +71,7 @@ def read_vectors(path: Path, vector_size: int) -> tuple[Tensor, str]:
 
 
 def written(vector: Tensor) -> str:
-    """The numbers with spaces between, as few digits as tell float32 numbers apart."""
+    """The numbers with spaces between, with the fewest digits that identify a float32."""
     return " ".join(map(str, vector.numpy()))
 
 
@@ -94,7 +94,7 @@ def vector_of(text: str, vector_size: int) -> Tensor:
 @data.register("vectors")
 @dataclass(eq=False)
 class VectorsData(RowData[VectorRow, PairBatch]):
-    """Texts, one a line, and for each a vector of `vector_size` numbers in a .npy file.
+    """Lines of text, each with a vector of `vector_size` numbers in a .npy file.
 
     Row i of `name.npy` belongs to line i of `name.txt`, in the same folder; `vectors` names another
     file if `path` is one text. Texts of equal vectors are in the same part, and each of them is
@@ -131,7 +131,7 @@ class VectorsData(RowData[VectorRow, PairBatch]):
         for name in ("path", "train", "valid", "test"):
             text: Path | None = getattr(self, name)
             if text is not None and text.suffix == ".npy":
-                wanted = "a file of texts, beside which its vectors are in a .npy file"
+                wanted = "a file of texts, with its vectors in a .npy file next to it"
                 raise ValueError(f"`{name}` must be {wanted}, but is {text}")
         super().__post_init__()
 

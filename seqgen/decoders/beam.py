@@ -1,4 +1,4 @@
-"""The decoders `beam` and `diverse_beam`: the most probable sequences, as a few paths can tell."""
+"""The decoders `beam` and `diverse_beam`: the most probable sequences among a few paths."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class BeamSearch(Decoder, ABC):
 
     A step looks at so many continuations that enough of them go on even if each path could end in
     each way. Those that end within the first `width` are over and leave the beam; the first
-    `width` that do not end go on. At the maximum length these are over as well, unfinished.
+    `width` that do not end go on. At the maximum length these end, too, unfinished.
 
     A source is done when none of its paths can reach a rank among its best any more. What is found
     does not depend on `n_best` but for its length.
@@ -104,8 +104,8 @@ class BeamSearch(Decoder, ABC):
     def _harvest(
         self, frontier: Frontier, expansion: Expansion, ends: Tensor, beams: list[NBest]
     ) -> Tensor:
-        """Enter what is over, because the end token came or because there is no room; returns
-        which of the expansion go on, `[beams, count]`."""
+        """Enter the paths that end, by the end token or at the maximum length; returns which of
+        the expansion go on, `[beams, count]`."""
         possible = expansion.scores > IMPOSSIBLE
         finished = torch.isin(expansion.tokens, ends) & possible
         live = ~finished & possible
@@ -152,7 +152,7 @@ class Beam(BeamSearch):
     alpha: Alpha = 1.0
 
     def pick(self, totals: Tensor, vocab: int, count: int) -> Tensor:
-        """The highest; ties go to the earliest path, then to the lowest id."""
+        """The highest totals; ties go to the earliest path, then to the lowest id."""
         return best(totals, count)
 
 

@@ -1,4 +1,4 @@
-"""The decoder `minimum_bayes_risk`: of many samples, the one that is most like the others."""
+"""The decoder `minimum_bayes_risk`: of many samples, the one most similar to the others."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ SIMILARITIES: dict[str, Similarity] = {"edit": edit, "ngram_f": ngram_f}
 @decoders.register("minimum_bayes_risk")
 @dataclass
 class MinimumBayesRisk(Decoder):
-    """The `n_best` of `samples` sequences with the highest mean utility towards all of them.
+    """Of `samples` sequences, the `n_best` with the highest mean utility against all of them.
 
     `rank(c) = 1 / samples * sum_s utility(c, s)`, by sampling (Eikema and Aziz 2020): candidates
     and the sequences that they are compared with are the same samples, drawn by `sampler`. The

@@ -50,7 +50,7 @@ class PathDecoder(Decoder, ABC):
         """
 
     def walk(self, stepper: Stepper, start: Start, limits: Limits) -> Iterator[Extension]:
-        """Yield one Extension a step until every row has ended.
+        """Yield one Extension for each step until every row has ended.
 
         A row at a dead end leaves without another token: it is neither finished nor at its limit.
         """
@@ -103,7 +103,7 @@ class PathDecoder(Decoder, ABC):
 
 @decoders.register("greedy")
 class Greedy(PathDecoder):
-    """The token with the highest probability at each step; ties go to the lowest id."""
+    """The most probable token at each step; ties go to the lowest id."""
 
     draws = False
 
@@ -163,7 +163,7 @@ class Sampler(PathDecoder, ABC):
 
     @abstractmethod
     def truncate(self, log_probs: Tensor) -> Tensor:
-        """`log_probs: [rows, vocab]` in float64, IMPOSSIBLE for the tokens that may not come.
+        """`log_probs: [rows, vocab]` in float64, IMPOSSIBLE for tokens that may not be drawn.
 
         At least one must stay. What a row keeps must not depend on the other rows.
         """
@@ -204,7 +204,7 @@ def keep_mass(log_probs: Tensor, order: Tensor, mass: float) -> Tensor:
 @decoders.register("multinomial")
 @dataclass
 class Multinomial(Sampler):
-    """Draw from `p(token) ** (1 / temperature)`, normalised: any token may come.
+    """Draw from `p(token) ** (1 / temperature)`, normalised over all tokens.
 
     1 is the model's own distribution, below 1 is bolder, above 1 wilder; 0 is greedy.
     """
@@ -246,7 +246,7 @@ class TopK(Sampler):
 @decoders.register("top_p")
 @dataclass
 class TopP(Sampler):
-    """Draw from the nucleus (Holtzman et al. 2020): the fewest tokens that have probability `p`.
+    """Draw from the nucleus (Holtzman et al. 2020): the fewest tokens with total probability `p`.
 
     They are the most probable ones, ties going to the lowest ids, up to and with the token that
     reaches `p`, within rounding (a millionth of it): 0.5 of ten equal tokens are the first five. 1
@@ -265,7 +265,7 @@ class TopP(Sampler):
 @decoders.register("min_p")
 @dataclass
 class MinP(Sampler):
-    """Draw from tokens that have at least `p` times the probability of the best one.
+    """Draw from the tokens with at least `p` times the probability of the best one.
 
     By Nguyen et al. (2024): the surer the model is, the fewer tokens stay. 0 is
     `multinomial`, 1 is greedy (but for ties, among which it draws). A token that reaches the

@@ -73,7 +73,7 @@ def below(free: Tensor, largest: Tensor) -> Tensor:
 @decoders.register("stochastic_beam")
 @dataclass
 class StochasticBeam(Decoder):
-    """`beam_size` sequences of each source, as if drawn one by one, no sequence twice.
+    """`beam_size` different sequences for each source, sampled without replacement.
 
     Kool, van Hoof and Welling 2019. Each sequence has the rank `log p(sequence) + Gumbel noise`,
     and those with the highest ranks are a sample without replacement in the order of drawing. A
@@ -129,7 +129,7 @@ class StochasticBeam(Decoder):
 def _harvest(
     frontier: Frontier, expansion: Expansion, ranks: Tensor, ends: Tensor, beams: list[NBest]
 ) -> Tensor:
-    """Enter what is over; returns which go on, `[sources, count]`."""
+    """Enter the paths that end; returns which go on, `[sources, count]`."""
     possible = ranks > IMPOSSIBLE
     finished = torch.isin(expansion.tokens, ends) & possible
     last = (frontier.room == frontier.paths.length + 1).unsqueeze(1)

@@ -345,7 +345,7 @@ def diversity(outputs: Outputs, training: TrainingText | None = None) -> dict[st
     defined; see the functions of this module.
 
     No value depends on the order of the outputs, but all depend on what a token is: compare outputs
-    that are split alike. Words tell more than characters, where any two texts share most n-grams.
+    that are split alike. Words say more than characters, of which any two texts share most n-grams.
     EOS is no token of an output.
     """
     sized = {"distinct": distinct, "entropy": entropy, "repeated": repeated}

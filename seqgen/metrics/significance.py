@@ -1,4 +1,4 @@
-"""Resampling: what becomes of a function of sums if the answers are drawn anew, many times."""
+"""Resampling: how a function of sums varies if the answers are drawn again, many times."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from seqgen.testing.laws import Finding, Report
 STARTING = 120
 """How many seconds a process may take until it begins: it imports torch."""
 
-ALONE = "nothing goes on behind it"
+ALONE = "nothing goes on after it has ended"
 """The law that a part leaves no thread, and no copy of the process, that goes on."""
 
 LAST_WORDS = 2**20

@@ -59,7 +59,7 @@ class Tokenizer(ABC):
         return self.encode(text)
 
     def spans(self, text: str) -> Spans | None:
-        """The place of each token of `encode(text)`; None where it cannot be told.
+        """The place of each token of `encode(text)`; None if it is unknown.
 
         Where a character is several tokens, each has the whole of it. Unless overridden, this finds
         tokens that are characters, or words between spaces, each of which alone is the same token.
@@ -193,7 +193,7 @@ def check_text(text: str) -> None:
 
 
 def shown_plainly(piece: str) -> str:
-    """`piece` as it is; in quotes where it looks like a special token, to tell it from that."""
+    """`piece` as it is; in quotes if it looks like a special token."""
     return f"'{piece}'" if piece.strip("'") in SPECIALS else piece
 
 

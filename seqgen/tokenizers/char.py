@@ -76,7 +76,7 @@ def _codes(text: str) -> NDArray[np.uint32]:
 
 @base.tokenizers.register("byte")
 class ByteTokenizer(Tokenizer):
-    """The 256 bytes after the special tokens: every text is known, with nothing to learn."""
+    """One token for each byte of UTF-8: no text is unknown, and nothing is learned."""
 
     lossless = True
 

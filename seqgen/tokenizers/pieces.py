@@ -1,7 +1,7 @@
 """A SentencePiece model: its file, which is checked before it is loaded, and its pieces by our ids.
 
-Nothing that is cut short or foreign gets to the library. It does not tell the algorithm and the
-kinds of pieces, which sampling needs, so the fields of the file are read here, too.
+Nothing that is cut short or foreign gets to the library. It does not expose the algorithm and
+the kinds of pieces, which sampling needs, so the fields of the file are read here, too.
 """
 
 from __future__ import annotations

@@ -132,7 +132,7 @@ def most_frequent(counts: Mapping[str, int], min_count: int, vocab_size: int | N
 @base.tokenizers.register("word")
 @dataclass(eq=False)
 class WordTokenizer(PieceTokenizer):
-    """One token for each word, the most frequent first; words that are as frequent by code point.
+    """One token for each word, the most frequent first; ties go by code point.
 
     `split` says what a word is: `whitespace`, `exact` (words and marks with the space before
     them, so that no space is lost), `basic_english` or another kind that torchtext has. A regular
@@ -213,7 +213,7 @@ class WordTokenizer(PieceTokenizer):
 @base.tokenizers.register("whole")
 @dataclass(eq=False)
 class WholeTokenizer(PieceTokenizer):
-    """One token for each text as it is, the most frequent first; equals go by code point.
+    """One token for each whole text, the most frequent first; ties go by code point.
 
     It is for labels, tags, and words that are split already. The vocabulary is the texts that occur
     `min_count` times, at most as many as make `vocab_size` ids, all in lower case where `lower` is

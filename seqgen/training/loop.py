@@ -178,7 +178,7 @@ class Trainer:
         return float(get_total_norm([p.grad for p in self._parameters if p.grad is not None]))
 
     def _diverge(self, fault: str, step: int, done: str) -> None:
-        """Go on after a `fault` that came with `step`; `done` says what becomes of it by `skip`.
+        """Go on after a `fault` that came with `step`; `done` says what `skip` does with it.
 
         Raises DivergedError if that is not wanted, or was done too often.
         """

@@ -620,7 +620,7 @@ def test_a_page_has_the_first_traces(command, pairs_run, place, monkeypatch):
     assert command("generate", pairs_run, *words).code == 0
     page = (place.folder / "trace.html").read_text(encoding="utf-8")
     assert page.count("<section") == 2
-    assert "1 more input had no room here." in page
+    assert "There was no room for 1 more input." in page
 
 
 @pytest.mark.skipif(os.name != "posix", reason="there is no /dev/full")

@@ -114,7 +114,7 @@ NO_SUCH_FILE = "plugin @here/none.py: no such file"
             (
                 7,
                 f"new cell {part}",
-                f"{name}: is there already; choose another name, or move it away",
+                f"{name}: already exists; choose another name, or move it away",
             )
             for part, name in (("one", "one.py"), ("two", "two.yaml"), ("three", "test_three.py"))
         ),
