@@ -109,7 +109,7 @@ def unsatisfied_remark(unsatisfied: int, every: int) -> str:
     if not unsatisfied:
         return ""
     do, they = ("does", "it ends") if unsatisfied == 1 else ("do", "they end")
-    what = f"{do} not satisfy all constraints; {they} where nothing else was possible"
+    what = f"{do} not satisfy all constraints; {they} where no token was possible"
     return f"{unsatisfied} of {every} texts {what}"
 
 

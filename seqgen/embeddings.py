@@ -133,7 +133,7 @@ def _report(path: Path, facts: Facts, rows: dict[int, Vector], duplicates: int) 
         share = facts.counts[known].sum() / facts.counts.sum()
         text += f", {share:.1%} of the training text"
     if duplicates:
-        text += f"; {duplicates} that came again were left out"
+        text += f"; {duplicates} duplicate rows left out"
     warnings.warn(f"{path}: {text}", stacklevel=2)
 
 

@@ -27,7 +27,7 @@ Threads = Annotated[int, Field(ge=1, le=MOST_THREADS)] | Literal["auto"]
 def choose_device(wanted: Device) -> torch.device:
     """`auto` takes a GPU where there is one. Raises SetupError if `cuda` is not available."""
     if wanted == "cuda" and not torch.cuda.is_available():
-        raise SetupError("device: cuda was asked for, but torch finds none here; use device=cpu")
+        raise SetupError("device: cuda was requested, but torch finds no GPU here; use device=cpu")
     if wanted == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     return torch.device(wanted)

@@ -145,7 +145,7 @@ class Part(Generic[T]):
         registry, entry = self.registry, self.registry.entry(self.name)
         kind, finishing = registry.kind, registry.finishing
         for name in entry.needed - supplied.keys():
-            what = f"{kind} '{self.name}' needs a `{name}`, which there is none of here"
+            what = f"{kind} '{self.name}' needs a `{name}`, which is not available here"
             raise OptionError(self.path, what)
         wanted = {name: supplied[name] for name in entry.supplied if name in supplied}
         common = {key: self.options[key] for key in registry.common}

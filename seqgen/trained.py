@@ -82,7 +82,7 @@ class TrainedRun:
     def result(self) -> dict[str, Any]:
         """The figures of the run, as in `result.json`. Raises CheckpointError."""
         if not self.directory.result.exists():
-            raise CheckpointError(f"{self.directory.folder}: the run has not come to its end")
+            raise CheckpointError(f"{self.directory.folder}: the run is not finished")
         return read_result(self.directory)
 
     def in_double_precision(self) -> TrainedRun:

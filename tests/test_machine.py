@@ -29,7 +29,7 @@ def test_the_device_is_a_gpu_where_there_is_one():
         assert choose_device("auto").type == choose_device("cuda").type == "cuda"
     else:
         assert choose_device("auto") == CPU
-        with pytest.raises(SetupError, match="cuda was asked for, but torch finds none"):
+        with pytest.raises(SetupError, match="cuda was requested, but torch finds no"):
             choose_device("cuda")
     for device in (CPU, choose_device("auto")):
         assert hardware(device).strip()

@@ -47,7 +47,7 @@ class TestLoading:
 
     @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
     def test_a_device_that_is_missing(self, finished_run):
-        with pytest.raises(SetupError, match="cuda was asked for, but torch finds none here"):
+        with pytest.raises(SetupError, match="cuda was requested, but torch finds no GPU here"):
             seqgen.load(finished_run, device="cuda")
 
     def test_it_reads_no_data(self, copied_run):
@@ -212,7 +212,7 @@ class TestEvaluating:
 
     def test_a_run_that_has_not_ended_has_no_result(self, copied_run):
         (copied_run / "result.json").unlink()
-        with pytest.raises(CheckpointError, match="has not come to its end"):
+        with pytest.raises(CheckpointError, match="the run is not finished"):
             seqgen.load(copied_run).result  # noqa: B018
 
 

@@ -317,7 +317,7 @@ def answers_to(path: Path) -> Iterator[Callable[[Sequence[Answer]], None]]:
 
         def write_all(answers: Sequence[Answer]) -> None:
             if not answers:
-                message = "this data has no sources, of which outputs could be made"
+                message = "this data has no sources to generate outputs for"
                 raise DataError(f"--answers: {message}")
             as_table = path.suffix == ".tsv"
             lines = ["right\tscore\tsource\toutput\treferences\n"] if as_table else []

@@ -239,7 +239,9 @@ class TaggedData(RowData[TaggedSequence, PairBatch]):
         tags = zip(part.rows, columns["target"], strict=True)
         lines = [row.line for row, own in tags if UNK in own]
         if lines:
-            what = f"{len(lines)} of {len(part.rows)} sequences have tags that training has not"
+            what = (
+                f"{len(lines)} of {len(part.rows)} sequences have tags that training does not have"
+            )
             yield f"{part.name}: {what} ({some_lines(lines)})"
 
     def file_remarks(self) -> list[str]:

@@ -60,7 +60,8 @@ class CharTokenizer(PieceTokenizer):
         if self.unk == "error" and (tokens == UNK).any():
             position = int((tokens == UNK).argmax())
             raise ValueError(
-                f"`text` must be of known characters, but has {text[position]!r} at {position}"
+                f"`text` must be of characters in the vocabulary, but has {text[position]!r} "
+                f"at {position}"
             )
         return tokens
 

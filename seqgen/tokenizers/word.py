@@ -123,7 +123,7 @@ def most_frequent(counts: Mapping[str, int], min_count: int, vocab_size: int | N
     """
     frequent = [piece for piece, count in counts.items() if count >= min_count]
     if counts and not frequent:
-        most = f"at most {max(counts.values())}, as often as the most frequent is there"
+        most = f"at most {max(counts.values())}, as often as the most frequent one occurs"
         raise ValueError(f"`min_count` must be {most}, but is {min_count}")
     frequent.sort(key=lambda piece: (-counts[piece], piece))
     return frequent if vocab_size is None else frequent[: vocab_size - len(SPECIALS)]
@@ -180,7 +180,7 @@ class WordTokenizer(PieceTokenizer):
         tokens = np.array([self._ids.get(word, UNK) for word in words], dtype=np.int64)
         if self.unk == "error" and (tokens == UNK).any():
             word = words[int((tokens == UNK).argmax())]
-            raise ValueError(f"`text` must be of known words, but has {word!r}")
+            raise ValueError(f"`text` must be of words in the vocabulary, but has {word!r}")
         return tokens
 
     def spans(self, text: str) -> Spans | None:

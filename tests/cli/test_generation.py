@@ -108,7 +108,7 @@ def test_ten_thousand_lines_in_their_order(answers, few_words, place):
 
 
 @pytest.mark.parametrize("decoder", ["greedy", "beam", "multinomial"])
-def test_lines_do_not_depend_on_those_beside_them(answers, few_words, decoder, monkeypatch):
+def test_a_line_does_not_depend_on_other_lines(answers, few_words, decoder, monkeypatch):
     words = few_words(40)
     sizes = [f"evaluation.batch_size={size}" for size in (1, 7, 64)]
     found = [answers(words, "--decoder", decoder, size) for size in sizes]
@@ -148,7 +148,7 @@ NO_WAY = "constraints=[{name: forbid, texts: [A, B, C]}, {name: allowed, texts: 
         ),
         (
             *("abc b", ["--set", NO_WAY], 0),
-            "2 of 2 texts do not satisfy all constraints; they end where nothing else was possible",
+            "2 of 2 texts do not satisfy all constraints; they end where no token was possible",
         ),
         (  # training has words of up to 5 letters
             *("abcde abcdea abcdeabcde", [], 3),
@@ -383,7 +383,7 @@ def test_what_is_given_comes_before_a_pipe(prompted, pipe_in, place):
     assert prompted("--prompt", "the ") == prompted("--input", "in.txt")
     assert sys.stdin.read() == "cat \n"
 
-    def test_a_pipe_that_nobody_writes_to_is_waited_for_aloud(prompted, monkeypatch, pipe_in):
+    def test_waiting_for_a_silent_pipe_is_announced(prompted, monkeypatch, pipe_in):
         class Late(io.TextIOWrapper):
             """Nothing there at first, and then a line."""
 

@@ -64,7 +64,7 @@ def test_for_reading(output, monkeypatch):
 
 
 @pytest.mark.parametrize("kind", ["recipes", "plans"])
-def test_what_comes_along(kind, command):
+def test_the_bundled_files_are_there(kind, command):
     known = {"recipes": bundled_recipes, "plans": bundled_plans}[kind]()
     found = json.loads(command("list", kind, "--json").out)[kind]
     assert [each["name"] for each in found] == list(known)
@@ -75,7 +75,7 @@ def test_what_comes_along(kind, command):
     assert all(name in table for name in known)
 
 
-def test_a_recipe_is_told_with_its_time_and_without_torch(output, monkeypatch):
+def test_a_recipe_is_listed_with_its_budget_and_without_torch(output, monkeypatch):
     monkeypatch.setitem(sys.modules, "seqgen.plugins", None)
     told = " ".join(output("list", "recipes").split())
     assert "char_rnn 120 s A character RNN, two minutes of training" in told

@@ -39,7 +39,9 @@ MEANT = [
 
 
 @pytest.mark.parametrize(("words", "meant"), MEANT, ids=[words for words, _ in MEANT])
-def test_the_nearest_thing_is_said_as_it_is_typed(words, meant, command, place, finished_run):
+def test_the_most_similar_thing_is_suggested_as_it_is_typed(
+    words, meant, command, place, finished_run
+):
     place.recipe()
     typed = [each.replace("RUN", str(finished_run)) for each in shlex.split(words)]
     ended = command(*typed)
@@ -51,7 +53,7 @@ def test_the_nearest_thing_is_said_as_it_is_typed(words, meant, command, place, 
 
 
 @pytest.mark.parametrize("words", ["nonsense", "--nonsense", "run tiny.yaml --xyzzy", "schema x"])
-def test_nothing_is_said_where_nothing_is_near(words, command, place):
+def test_nothing_is_suggested_if_nothing_is_similar(words, command, place):
     place.recipe()
     ended = command(*words.split())
     assert ended.code == 2
@@ -82,6 +84,6 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("code", "words", "said"), WRONG, ids=[words for _, words, _ in WRONG])
-def test_so_is_what_was_meant_by_a_word(code, words, said, refusal, place, finished_run):
+def test_a_misplaced_word_gets_a_suggestion(code, words, said, refusal, place, finished_run):
     place.recipe()
     assert said in refusal(code, *(x.replace("RUN", str(finished_run)) for x in shlex.split(words)))

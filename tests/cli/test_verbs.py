@@ -44,7 +44,7 @@ NO_RUN = "no run here (there is no recipe.yaml in it)"
         ),
         (
             *(4, "tiny.yaml 'tokenizer={alphabet: printable, unk: error}'"),
-            "…of known characters, but has 'é'…",
+            "…of characters in the vocabulary, but has 'é'…",
         ),
         (7, "tiny.yaml --out mine", f"mine: {HELD}"),
         (7, "tiny.yaml --out mine --overwrite", f"mine: {HELD}"),

@@ -100,7 +100,7 @@ def test_the_log_probabilities_of_outputs(outputs, wanted, output):
     assert log_prob(output("a b", [-1.0, -1.5, -0.5])) == pytest.approx(-3)
 
 
-def test_lengths_are_without_end_tokens_beside_references(output):
+def test_lengths_are_without_end_tokens_and_relative_to_references(output):
     for text, tokens in (("a b", 2), ("", 0)):
         assert length(output(text)) == length(output(text, finished=False)) == tokens
     # 2 + 4 + 0 + 1 = 7 tokens, where references have 2 * (3 + 1) = 8.

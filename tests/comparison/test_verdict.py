@@ -147,7 +147,7 @@ class TestTake:
         drawing = [replace(document.systems[0], draws=True), document.systems[1]]
         assert verdict(replace(document, systems=drawing), lambda best: {}).take == "b"
 
-    def test_where_nothing_tells_none_is_taken_and_a_person_is_to_look(self, found):
+    def test_without_a_quality_measure_nothing_is_recommended(self, found):
         given = verdict(replace(found(GREEDY_AND_BEAMS), quality=None), lambda label: {})
         assert given.take is None
         assert "no references, or no metric" in given.why[0]
@@ -278,8 +278,8 @@ class TestReasons:
             "sampled is best by unlikeness: 0.1000 (by seed 0.08 to 0.1200).",
             "sampled reads 1.000 rows per input, as many as greedy, the baseline, whose "
             "unlikeness is 2.000.",
-            "Its statistics, with those of held-out text in brackets: close are distinct-1 35.00 % "
-            "(36.00 %), distinct-2 80.00 % (80.00 %); further off log-probability per token -1.000 "
+            "Its statistics, with those of held-out text in brackets; close: distinct-1 35.00 % "
+            "(36.00 %), distinct-2 80.00 % (80.00 %); further off: log-probability per token -1.000 "
             "(-1.400).",
             "25.00 % of the outputs of greedy end in a loop, but only 0.00 % of its own.",
         ]

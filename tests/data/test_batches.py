@@ -37,7 +37,7 @@ TWO = torch.tensor([[6, 2], [2, 0]])
         ([], 1, [], []),
     ],
 )
-def test_shorter_rows_are_padded_behind(rows, least, tokens, lengths):
+def test_shorter_rows_are_padded_at_the_end(rows, least, tokens, lengths):
     found = padded(rows, least)
     assert [each.tolist() for each in found] == [tokens, lengths]
     assert {each.dtype for each in found} == {torch.long}

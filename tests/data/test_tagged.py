@@ -294,7 +294,9 @@ def test_what_was_left_out_or_changed_is_remarked(make, fit):
     assert cut.endswith(
         "train.tsv: 5 of 6 different words have more than 2 letters, of which the first 2 are read"
     )
-    assert unknown.endswith("test.tsv: 1 of 3 sequences have tags that training has not (line 4)")
+    assert unknown.endswith(
+        "test.tsv: 1 of 3 sequences have tags that training does not have (line 4)"
+    )
     assert "A" in made.training_texts()["target"]
     made = make(path="train.tsv", split=[1, 0, 0], letters=True, max_letters=4, max_length=4)
     made.encode(fit(made))

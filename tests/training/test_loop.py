@@ -700,9 +700,7 @@ class Outage:
         self.count += 1
 
 
-def test_a_power_cut_at_any_moment_of_saving_costs_no_byte(
-    make_trainer, memory_folder, monkeypatch
-):
+def test_a_power_cut_at_any_write_costs_no_byte(make_trainer, memory_folder, monkeypatch):
     """Some validations are better, some not, so that `best` and `last` part and meet again."""
     criteria = {0: 5, 1: 5.5, 2: 4, 3: 3, 4: 3.5}
     template = make_trainer("train.max_steps=4", "train.validate_every=1")
