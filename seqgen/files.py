@@ -1,4 +1,4 @@
-"""Files: read after their kind and size are checked, written whole or not at all.
+"""Files: kind and size are checked before reading, and writes are atomic.
 
 A file that is read may come from anyone: a pipe or a device could block forever, and a huge or
 endless one could take all memory. A file that is written is created anew (exclusively, with the

@@ -1,4 +1,4 @@
-"""The story of a run, from recipe to report, top to bottom."""
+"""A run from recipe to report, from top to bottom."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ from seqgen.training import (
 
 @dataclass(frozen=True)
 class RunRequest:
-    """What a person asks for: a recipe, overrides of it, and where to write."""
+    """What to run: a recipe, its overrides, and where to write."""
 
     recipe: str
     overrides: Sequence[str] = ()
@@ -81,7 +81,7 @@ def run(request: RunRequest, announce: Sink, watch: Sequence[Sink] = ()) -> Path
     """Train, evaluate, sample and report; returns the run directory.
 
     `announce` is called once, with what the run will do; `watch` with every event. Raises the
-    errors of `seqgen.errors`; nothing is written before recipe and data have been found good.
+    errors of `seqgen.errors`; nothing is written before recipe and data are checked.
     """
     directory = run_directory(request)
     saved, new = partial(saved_recipe, directory), partial(load_recipe, request.recipe)
@@ -137,7 +137,7 @@ def run(request: RunRequest, announce: Sink, watch: Sequence[Sink] = ()) -> Path
 def goes_on(request: RunRequest) -> bool:
     """Whether the request is to resume a run directory rather than to run a recipe.
 
-    A name that is neither a recipe nor a folder means a run as well if there are runs nearby.
+    A name that is neither a recipe nor a folder also means a run if there are runs nearby.
     """
     wanted = request.recipe
     if not request.resume or os.path.lexists(wanted):  # both take any name
@@ -165,7 +165,7 @@ def run_directory(request: RunRequest) -> RunDirectory:
 
 
 def _validate(built: Built, split: Split[Any], load: Load) -> Validation:
-    """The figures of the validation part, and samples that show the model learn."""
+    """The figures of the validation part, and the samples of this validation."""
     recipe, judge = built.recipe, built.judge()
     options = recipe.evaluation
     quick = build_decoder(options.validation_decoder, built.tokenizer, recipe.seed, load)
@@ -179,7 +179,7 @@ def _validate(built: Built, split: Split[Any], load: Load) -> Validation:
 
 
 def _check_evaluation(built: Built, dataset: Dataset[Any]) -> None:
-    """Raises OptionError unless there will be outputs to measure, and a criterion to choose by."""
+    """Raises OptionError unless there are outputs to measure, and the criterion can be computed."""
     judge, options = built.judge(), built.recipe.evaluation
     held_out = [split for split in (dataset.valid, dataset.test) if split is not None]
     if judge.metrics and held_out and not any(split.examples for split in held_out):

@@ -225,8 +225,8 @@ class TestPretrained:
         _, message = self.begun(
             path, self.facts("the", "dog", "cat", counts=[0, 0, 0, 3, 90, 5, 2])
         )
-        text = "vectors for 2 of 3 tokens (66.7%), 92.0% of the training text; 1 duplicate rows left out"
-        assert message == f"{path}: {text}"
+        text = "vectors for 2 of 3 tokens (66.7%), 92.0% of the training text"
+        assert message == f"{path}: {text}; 1 duplicate rows left out"
         _, message = self.begun(path, self.facts("cat", "dog"))
         assert message == f"{path}: vectors for 1 of 2 tokens (50.0%)"
 

@@ -223,7 +223,7 @@ def smoothed_losses(
 
     For heads that are no plain softmax: every token counts, so all log-probabilities are needed.
     Where they are many they are computed for one chunk of rows after the other, and again in the
-    backward pass: those of all rows are never there at once.
+    backward pass: those of all rows are never in memory at once.
     """
 
     def losses(rows: Tensor, tokens: Tensor) -> Tensor:

@@ -76,7 +76,7 @@ def split_file(wanted: str) -> tuple[Path | None, str]:
 
 
 def _wait(process: subprocess.Popen[bytes], events: Path, seconds: float) -> bool:
-    """Whether the process came to its end, with no part taking more than `seconds`."""
+    """Whether the process ended, with no part taking more than `seconds`."""
     begun, since = 0, time.monotonic()
     while process.poll() is None:
         # The parts that have been begun, the import of a file among them.

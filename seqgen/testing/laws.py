@@ -1,4 +1,4 @@
-"""What a law is, and what trying one finds: kept, broken or not tried, in a sentence."""
+"""Laws, and what trying one finds: kept, broken or not tried, with a sentence."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class BreachError(Exception):
 
 
 class NotTriedError(Exception):
-    """A law has nothing to say about this part; the message says why."""
+    """A law does not apply to this part; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def unwatched(name: str, finding: Finding | None) -> None:
 
 
 def try_laws(part: str, laws: Sequence[Law[C]], case: C, watch: Watch) -> Report:
-    """Try each of `laws`; none keeps the others from being tried, unless they need it."""
+    """Try each of `laws`; a broken one does not stop the others, unless they need it."""
     found: list[Finding] = []
     roots: dict[str, str] = {}
     """For each law that is broken, or blocked by a broken one, the law to fix first."""

@@ -279,8 +279,8 @@ class TestReasons:
             "sampled reads 1.000 rows per input, as many as greedy, the baseline, whose "
             "unlikeness is 2.000.",
             "Its statistics, with those of held-out text in brackets; close: distinct-1 35.00 % "
-            "(36.00 %), distinct-2 80.00 % (80.00 %); further off: log-probability per token -1.000 "
-            "(-1.400).",
+            "(36.00 %), distinct-2 80.00 % (80.00 %); further off: log-probability per token "
+            "-1.000 (-1.400).",
             "25.00 % of the outputs of greedy end in a loop, but only 0.00 % of its own.",
         ]
         others = reasons(document, greedy, greedy, [], {})
