@@ -18,7 +18,7 @@ from seqgen.answers import DecodingOptions, answer, outputs, unsatisfied_remark
 from seqgen.build import Built, Load, build, build_data, build_decoder, restore_tokenizers
 from seqgen.conclusion import read_result
 from seqgen.config import ConfigFile, Override, lay_over
-from seqgen.data import SplitName, held_out_split
+from seqgen.data import SplitName
 from seqgen.data.text_files import TextFile
 from seqgen.decoders import Decoder, SecondaryModel, Start, decoders
 from seqgen.errors import CheckpointError, DataError
@@ -217,7 +217,7 @@ class TrainedRun:
         """
         if split not in ("valid", "test"):
             raise ValueError(f"`split` must be valid or test, but is {split!r}")
-        part = held_out_split(self.built.data, split, self.built.tokenizers)
+        part = self.built.data.checked_split(split, self.built.tokenizers)
         if part is None:
             raise DataError(f"{self.directory.folder}: the data has no split '{split}'")
         judge = self.built.judge()

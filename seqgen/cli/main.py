@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import signal
 import sys
 import traceback
 import warnings
 from functools import partial
-from types import FrameType
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -95,7 +93,7 @@ def main() -> NoReturn:
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _interrupt(number: int, frame: FrameType | None) -> None:
+def _interrupt(number: int, frame: Any) -> None:
     """Ctrl-C: a KeyboardInterrupt, but the end of the process if a module is being imported.
 
     Libraries swallow the exception while they are imported, and torch's C++ code aborts on it.
@@ -136,7 +134,9 @@ def _end_usage(error: Any) -> NoReturn:
 
     near = suggestion(error, sys.argv[1:])
     if near:  # better than what Typer knows
-        message = re.split(r" \(Possible options:| Did you mean ", message)[0].rstrip(".") + near
+        for guess in (" (Possible options:", " Did you mean "):
+            message = message.partition(guess)[0]
+        message = message.rstrip(".") + near
     message = message.replace("Value error, ", "")  # pydantic's words, of which Typer makes use
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else "seqgen"

@@ -4,17 +4,7 @@ To add one of rows: subclass `RowData`, say how rows are parsed, encoded and col
 `@data.register("name")`; any other: subclass `Data`.
 """
 
-from seqgen.data.base import (
-    Data,
-    DataFactory,
-    Dataset,
-    Example,
-    Split,
-    TextSize,
-    Training,
-    data,
-    held_out_split,
-)
+from seqgen.data.base import Data, DataFactory, Dataset, Example, Split, TextSize, Training, data
 from seqgen.data.batches import PairBatch, Prompts, Sources, TokenBatch, padded, shift_right
 from seqgen.data.corpora import Corpus, Dates, Hangul, UnicodeCategories, UnicodeNames, corpora
 from seqgen.data.lines import LinesData

@@ -170,6 +170,14 @@ class Data(ABC, Generic[B]):
     def held_out(self, name: SplitName, tokenizers: Tokenizers) -> Split[B] | None:
         """A held-out part, without encoding the others; None where there is none."""
 
+    def checked_split(self, name: SplitName, tokenizers: Tokenizers) -> Split[B] | None:
+        """`held_out`. Raises PluginError if the part has no tokens, for figures divide by it."""
+        split = self.held_out(name, tokenizers)
+        if split is not None and not split.tokens:
+            fault = f"its {name} split has 0 tokens; `held_out` must return None for an empty part"
+            raise plugin_fault(self, fault, "data")
+        return split
+
     @abstractmethod
     def prompts(self, texts: Sequence[str], tokenizers: Tokenizers) -> Any:
         """The batch of a model's start for texts given at generation; reads no data."""
@@ -233,18 +241,8 @@ class Data(ABC, Generic[B]):
         return ()
 
     def encode(self, tokenizers: Tokenizers) -> Dataset[B]:
-        valid, test = (held_out_split(self, name, tokenizers) for name in SPLIT_NAMES)
+        valid, test = (self.checked_split(name, tokenizers) for name in SPLIT_NAMES)
         return Dataset(self.training(tokenizers), valid, test)
-
-
-def held_out_split(kind: Data[B], name: SplitName, tokenizers: Tokenizers) -> Split[B] | None:
-    """`kind.held_out(name)`. Raises PluginError if it has no tokens, since no figure could be
-    computed."""
-    split = kind.held_out(name, tokenizers)
-    if split is not None and not split.tokens:
-        fault = f"its {name} split has 0 tokens; `held_out` must return None for an empty part"
-        raise plugin_fault(kind, fault, "data")
-    return split
 
 
 DataFactory = Annotated[Callable[..., Data[Any]], data]

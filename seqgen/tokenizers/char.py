@@ -59,10 +59,8 @@ class CharTokenizer(PieceTokenizer):
         tokens = self._table[np.minimum(_codes(text), len(self._table) - 1)]
         if self.unk == "error" and (tokens == UNK).any():
             position = int((tokens == UNK).argmax())
-            raise ValueError(
-                f"`text` must be of characters in the vocabulary, but has {text[position]!r} "
-                f"at {position}"
-            )
+            found = f"{text[position]!r} at {position}"
+            raise ValueError(f"`text` must be of characters in the vocabulary, but has {found}")
         return tokens
 
     def spans(self, text: str) -> Spans:

@@ -173,7 +173,7 @@ class TestJudge:
         rate, plain, *_ = all_measures({**ERRORS, "mine": MedianLength()})
         assert rate.title == "word error rate"
         assert rate.about == (
-            "The share of words whose output equals none of their references; each answer is one "
+            "The share of words whose output equals no reference; each answer is one "
             "word. Formula: wrong / words."
         )
         assert (plain.about, plain.unit) == ("", "")

@@ -148,7 +148,7 @@ def test_what_a_tokenizer_refuses_is_an_error_with_the_line(few, said, row, fiel
     strict = {"source": CharTokenizer("ab", "error"), "target": CharTokenizer("xy", "error")}
     kind, file = PairsData(train=Path("t.tsv")), TextFile.of(f"a\tx\n{row}\n")
     message = said(kind.parse_rows, file, "t.tsv", {**few, **strict})
-    assert message.startswith(f"t.tsv:2: the {field}: `text` must be of known char")
+    assert message.startswith(f"t.tsv:2: the {field}: `text` must be of char")
 
 
 @pytest.fixture

@@ -275,7 +275,7 @@ def test_bad_data_is_one_line_with_its_place(place, refusal, content, override, 
 
 
 FIELDS = "`columns` must name source and target once each"
-TEXTS = "must be a file of texts, beside which its vectors"
+TEXTS = "must be a file of texts, with its vectors"
 SHARES = "`split` must add up to at most 1 and have a share to train on"
 WRONG = [
     ("lines", {"max_length": 0}, "max_length: "),

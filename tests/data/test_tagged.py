@@ -126,7 +126,7 @@ def test_a_word_that_is_cut_up_is_refused(said, word, count):
 
 def test_what_a_tokenizer_refuses_is_one_line(said):
     message = said(one_each, [["a"]], WordTokenizer(unk="error"), "target")
-    assert message.startswith("the tokenizer of `target`: `text` must be of known")
+    assert message.startswith("the tokenizer of `target`: `text` must be of words")
 
 
 @pytest.mark.parametrize(
