@@ -13,16 +13,14 @@ from typing import Any, cast
 
 import torch
 
-from seqgen import plugins
-from seqgen.answers import DecodingOptions, answer, outputs, unsatisfied_remark
+from seqgen import evaluate, plugins
 from seqgen.build import Built, Load, build, build_data, build_decoder, restore_tokenizers
 from seqgen.conclusion import read_result
 from seqgen.config import ConfigFile, Override, lay_over
-from seqgen.data import SplitName
-from seqgen.data.text_files import TextFile
+from seqgen.data import SplitName, TextFile
 from seqgen.decoders import Decoder, SecondaryModel, Start, decoders
 from seqgen.errors import CheckpointError, DataError
-from seqgen.evaluate import RowScore, score_rows
+from seqgen.evaluate import RowScore
 from seqgen.explain import Alignment, alignments
 from seqgen.generate import Generated
 from seqgen.metrics import Answer
@@ -166,7 +164,7 @@ class TrainedRun:
         every = (
             unknown_remark(unknown, "prompts" if data.continues else "sources"),
             cut_short_remark(cut_short, len(found)),
-            unsatisfied_remark(unsatisfied, len(found)),
+            evaluate.unsatisfied_remark(unsatisfied, len(found)),
         )
         return [each for each in every if each]
 
@@ -189,10 +187,12 @@ class TrainedRun:
         if numbers is not None:
             message = "continuations(numbers=...) is now called sequence_ids"
             warnings.warn(message, DeprecationWarning, stacklevel=2)
-        batch_size = self.built.recipe.evaluation.batch_size
-        wanted = DecodingOptions(batch_size, max_length, samples)
         ids = numbers if sequence_ids is None else sequence_ids
-        return outputs(self.built.generator(), decoder or self.decoder(), prompts, wanted, ids)
+        batch_size = self.built.recipe.evaluation.batch_size
+        wanted = evaluate.DecodingOptions(batch_size, max_length, samples)
+        return evaluate.outputs(
+            self.built.generator(), decoder or self.decoder(), prompts, wanted, ids
+        )
 
     def alignments(self, found: Sequence[Generated]) -> list[Alignment]:
         """The attention of each token of each output to each token of its source; nothing if the
@@ -223,7 +223,7 @@ class TrainedRun:
         judge = self.built.judge()
         figures, answers = judge.figures(part, decoder)
         if answered and not answers:
-            answers = answer(judge.generator, decoder, part.examples, judge.batch_size)
+            answers = evaluate.answer(judge.generator, decoder, part.examples, judge.batch_size)
         return figures, answers
 
     def score(self, file: TextFile, name: str) -> list[RowScore]:
@@ -234,7 +234,7 @@ class TrainedRun:
         """
         rows = self.built.data.parse_rows(file, name, self.built.tokenizers)
         batch_size = self.built.recipe.evaluation.batch_size
-        return score_rows(self.built.model, rows, self.built.device, batch_size)
+        return evaluate.score_rows(self.built.model, rows, self.built.device, batch_size)
 
     def data_is_the_same(self) -> bool:
         """Whether the data is byte for byte that of the training."""

@@ -17,18 +17,8 @@ from typing import Annotated, Any
 
 import typer
 
-from seqgen.cli.arguments import (
-    Device,
-    PluginFiles,
-    RecipeOverrides,
-    RunFolder,
-    Settings,
-    load_plugins,
-    number,
-    plans,
-    recipes,
-    runs,
-)
+from seqgen.cli import arguments
+from seqgen.cli.arguments import Device, PluginFiles, RecipeOverrides, RunFolder, Settings
 from seqgen.cli.output import echo, echo_exactly
 from seqgen.errors import PluginError, StoppedError, UsageError
 
@@ -45,7 +35,7 @@ def run(
         str,
         typer.Argument(
             help="A recipe's path or bare name; with --resume also a run directory.",
-            autocompletion=recipes,
+            autocompletion=arguments.recipes,
         ),
     ],
     overrides: RecipeOverrides = None,
@@ -92,11 +82,12 @@ def run(
 
 def verify_resume(
     recipe: Annotated[
-        str, typer.Argument(help="A recipe's path or bare name.", autocompletion=recipes)
+        str, typer.Argument(help="A recipe's path or bare name.", autocompletion=arguments.recipes)
     ],
     overrides: RecipeOverrides = None,
     at: Annotated[
-        list[int] | None, number("Size", "A step to stop after. Repeatable.", metavar="STEP")
+        list[int] | None,
+        arguments.number("Size", "A step to stop after. Repeatable.", metavar="STEP"),
     ] = None,
 ) -> None:
     """Prove that a run that is stopped and resumed equals one that never stopped.
@@ -161,17 +152,20 @@ def generate(
     ] = None,
     n_best: Annotated[
         int | None,
-        number("Size", "Print the N best outputs, as lines of NUMBER, RANK, SCORE, TEXT."),
+        arguments.number(
+            "Size", "Print the N best outputs, as lines of NUMBER, RANK, SCORE, TEXT."
+        ),
     ] = None,
     decoder: Annotated[
         str | None, typer.Option(help="A registered decoder; by default the recipe's.")
     ] = None,
     settings: Settings = None,
     max_length: Annotated[
-        int | None, number("Count", "The most tokens to generate; by default the recipe's.")
+        int | None,
+        arguments.number("Count", "The most tokens to generate; by default the recipe's."),
     ] = None,
-    samples: Annotated[int, number("Size", "Outputs for each prompt or source.")] = 1,
-    seed: Annotated[int | None, number("Seed", "By default the recipe's.")] = None,
+    samples: Annotated[int, arguments.number("Size", "Outputs for each prompt or source.")] = 1,
+    seed: Annotated[int | None, arguments.number("Seed", "By default the recipe's.")] = None,
     device: Device = "auto",
     plugins: PluginFiles = None,
     as_json: Annotated[
@@ -304,12 +298,14 @@ def compare(
         typer.Argument(
             metavar="RUN... [KEY=VALUE]...",
             help="Run directories, and overrides: plan.seeds=5 of the plan, data.path=DIR of runs.",
-            autocompletion=runs,
+            autocompletion=arguments.runs,
         ),
     ],
     plan: Annotated[
         str | None,
-        typer.Option(metavar="FILE", help="A plan's path or bare name.", autocompletion=plans),
+        typer.Option(
+            metavar="FILE", help="A plan's path or bare name.", autocompletion=arguments.plans
+        ),
     ] = None,
     decoder: Annotated[
         list[str] | None, typer.Option(help="Compare this decoder instead of a plan's. Repeatable.")
@@ -331,9 +327,11 @@ def compare(
     ] = None,
     most: Annotated[
         int | None,
-        number("Count", "Decode at most N inputs, evenly spaced; by default as the plan says."),
+        arguments.number(
+            "Count", "Decode at most N inputs, evenly spaced; by default as in the plan."
+        ),
     ] = None,
-    seed: Annotated[int | None, number("Seed", "By default the plan's.")] = None,
+    seed: Annotated[int | None, arguments.number("Seed", "By default the plan's.")] = None,
     out: Annotated[
         Path | None, typer.Option(help="The output folder; by default runs/compare/<run>.")
     ] = None,
@@ -360,7 +358,7 @@ def compare(
     names = _names_of(found.runs)
     flags = {"--split": split, "--input": input_file, "--prompt": prompt, "--most": most}
     of_plan = [*flag_overrides({**flags, "--seed": seed}), *found.of_plan]
-    load_plugins(plugin_files)
+    arguments.load_plugins(plugin_files)
     options = PlanOptions(plan, decoder or (), settings or (), of_plan)
     own = options.given_plan()
     if own is not None:  # before the runs are read, so that a mistake in it costs no time
