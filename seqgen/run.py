@@ -82,7 +82,9 @@ def run(request: RunRequest, announce: training.Sink, watch: Sequence[training.S
         trainer = training.Trainer(
             built.model, dataset.train, recipe.train, built.device, checkpoints, validate
         )
-        record = manifest(built, dataset, file, request.command)
+        fast = directory.record().get("fast") if resumed else trainer.wants_fast
+        routes = trainer.take_fast_routes() if fast else {}
+        record = manifest(built, dataset, file, request.command) | {"fast": routes}
         record["precision"] = trainer.precision
         record["remarks"] += [trainer.remark] * bool(trainer.remark)
     except OptionError as error:

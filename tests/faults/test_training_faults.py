@@ -28,10 +28,7 @@ from seqgen.plugins import ROOMS
 # What a factory may do that no part does, and what is said of it.
 BREACHES = {
     "raises": ('def made():\n    raise RuntimeError("two\\nlines")', "RuntimeError: two lines"),
-    "is no such part": (
-        "class Empty:\n    def __init__(self):\n        pass",
-        "'Empty' object has no",
-    ),
+    "is no such part": ("class Empty:\n    def __init__(self): pass", "'Empty' object has no"),
     "returns nothing": ("def made():\n    return None", "returned None"),
 }
 
@@ -100,14 +97,6 @@ def test_a_split_without_tokens_is_named_before_training(name, place, refused, o
     says = f"its {name} split has 0 tokens"
     line = refused(8, says, "run", "tiny.yaml", "plugins=[empty.py]", "data.name=empty")
     assert "empty.py:" in line
-
-
-def test_a_device_that_is_not_there_is_said_before_any_work(refused):
-    import torch
-
-    if torch.cuda.is_available():
-        pytest.skip("there is a GPU")
-    refused(7, "cuda", "run", "tiny.yaml", "device=cuda")
 
 
 def test_too_little_memory_is_said_before_any_file(refused):
