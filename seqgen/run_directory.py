@@ -91,7 +91,7 @@ def check_same(directory: RunDirectory, recipe: Recipe, record: dict[str, Any]) 
     changed = {
         key: f"{key} was {before.get(key)!r} and is {now.get(key)!r}"
         for key in sorted(before.keys() | now.keys())
-        if before.get(key) != now.get(key)
+        if before.get(key, now.get(key)) != now.get(key)  # an older recipe lacks a newer key
     }
     fixed = tuple(f"{each}." for each in FIXED)
     refused = [text for key, text in changed.items() if f"{key}.".startswith(fixed)]

@@ -163,8 +163,9 @@ def take_fast_routes(model: nn.Module) -> dict[str, Route]:
     """
     found = {}
     for name, module in model.named_modules():
-        if isinstance(module, Cell) and module.is_derivable:
-            found[name] = module.route = Route()
+        if getattr(module, "is_derivable", False):
+            cell = cast(Cell, module)
+            found[name] = cell.route = Route()
     return found
 
 

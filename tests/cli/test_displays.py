@@ -49,6 +49,7 @@ PLAN = {
     "threads": 2,
     "precision": "float32",
     "budget": "3 steps",
+    "fast": {},
     "resumed_at": None,
 }
 
