@@ -38,8 +38,10 @@ from seqgen.run_directory import REPORT, RunDirectory, check_same, manifest, run
 from seqgen.tokenizers import vocabulary_statistics
 from seqgen.trained import load_auxiliary_runs, saved_recipe
 from seqgen.training import (
+    ALONE,
     Checkpoints,
     MetricsLog,
+    Processes,
     Signals,
     Sink,
     Trainer,
@@ -47,6 +49,9 @@ from seqgen.training import (
     cut_back,
     load_weights,
 )
+
+ALIKE = ("data", "tokenizers", "seed", "parameters", "vocab_size", "budget", "precision", "torch")
+"""What must be the same in the manifests of processes that train one model."""
 
 
 @dataclass(frozen=True)
@@ -77,11 +82,19 @@ def load_recipe(
     return replace(check_recipe(file), plugins=tuple(files)), file
 
 
-def run(request: RunRequest, announce: Sink, watch: Sequence[Sink] = ()) -> Path:
+def run(
+    request: RunRequest,
+    announce: Sink,
+    watch: Sequence[Sink] = (),
+    *,
+    processes: Processes = ALONE,
+) -> Path:
     """Train, evaluate, sample and report; returns the run directory.
 
-    `announce` is called once, with what the run will do; `watch` with every event. Raises the
-    errors of `seqgen.errors`; nothing is written before recipe and data have been found good.
+    `announce` is called once, with what the run will do; `watch` with every event. Of several
+    `processes` that train together all call it, and only rank 0 announces, writes and does what
+    comes after training. Raises the errors of `seqgen.errors`; nothing is written before recipe and
+    data have been found good.
     """
     directory = run_directory(request)
     saved, new = partial(saved_recipe, directory), partial(load_recipe, request.recipe)
@@ -97,28 +110,38 @@ def run(request: RunRequest, announce: Sink, watch: Sequence[Sink] = ()) -> Path
         else:
             tokenizers = fit_tokenizers(recipe, data)
         dataset = data.encode(tokenizers)
-        built = build(recipe, data, tokenizers, dataset.train.batch(0).tokens)
+        check_batch_size(recipe, processes)
+        batch_tokens = dataset.train.batch(0).tokens // processes.count
+        built = build(recipe, data, tokenizers, batch_tokens)
         if not (resumed and checkpoints.find("last")):
             built.model.initialise(vocabulary_statistics(tokenizers, dataset.train.counts()))
         load = load_auxiliary_runs(built, recipe.plugins)
         check_samples(built, sample_prompts(built, dataset.valid), load)
         _check_evaluation(built, dataset)
-        validate = partial(_validate, built, dataset.valid, load) if dataset.valid else None
         trainer = Trainer(
-            built.model, dataset.train, recipe.train, built.device, checkpoints, validate
+            built.model,
+            dataset.train,
+            recipe.train,
+            built.device,
+            checkpoints,
+            partial(_validate, built, dataset.valid, load) if dataset.valid else None,
+            processes=processes,
         )
         record = manifest(built, dataset, file, request.command)
-        record["precision"] = trainer.precision
+        record |= {"precision": trainer.precision, "processes": processes.count}
         record["remarks"] += [trainer.remark] * bool(trainer.remark)
     except OptionError as error:
         raise file.error(error) from None
     except ValueError as error:  # from a tokenizer that the training text does not suit
         raise DataError(str(error)) from None
+    processes.check_alike({key: record[key] for key in ALIKE})
+    if processes.rank:
+        return _train_along(trainer, directory, checkpoints if resumed else None)
     with directory.locked():
         check_free()  # once more, for a run may have come and gone meanwhile
         if resumed:
             record["recipe"] = check_same(directory, recipe, record).get("recipe")
-            _go_back(trainer, directory, checkpoints)
+            cut_back(directory.metrics, _go_back(trainer, checkpoints))
         else:
             directory.clear()
             directory.write_json(directory.manifest, record)  # first: it says whose the rest is
@@ -192,14 +215,36 @@ def _check_evaluation(built: Built, dataset: Dataset[Any]) -> None:
         raise OptionError(("evaluation", "criterion"), str(error)) from None
 
 
-def _go_back(trainer: Trainer, directory: RunDirectory, checkpoints: Checkpoints) -> None:
-    """Go back to the last checkpoint, or to the beginning if there is none."""
+def check_batch_size(recipe: Recipe, processes: Processes) -> None:
+    """Raises OptionError unless `data.batch_size`, if the data has it and it says how many rows a
+    batch has, can be divided among all processes and the parts that each reads it in."""
+    options, parts = recipe.plain()["data"], processes.count * recipe.train.accumulate
+    size = None if options.get("batch_tokens") else options.get("batch_size")
+    if size is not None and size % parts:
+        shared = f"{processes.count} processes, train.accumulate {recipe.train.accumulate}"
+        message = f"must be divisible by {parts} ({shared}), but is {size}"
+        raise OptionError(("data", "batch_size"), message)
+
+
+def _train_along(
+    trainer: Trainer, directory: RunDirectory, checkpoints: Checkpoints | None
+) -> Path:
+    """What the processes after the first do: train with it, from `checkpoints` if it goes on."""
+    if checkpoints is not None:
+        _go_back(trainer, checkpoints)
+    trainer.run()
+    return directory.folder
+
+
+def _go_back(trainer: Trainer, checkpoints: Checkpoints) -> int:
+    """Go back to the last checkpoint, or to the beginning if there is none. Returns its step, or
+    -1."""
     last = checkpoints.find("last")
     if best := checkpoints.find("best"):  # which the end of the run needs: is it whole?
         load_weights(best, trainer.model)
     if last is not None:
         trainer.resume(last)
-    cut_back(directory.metrics, trainer.counters.step if last is not None else -1)
+    return trainer.counters.step if last is not None else -1
 
 
 def _train(

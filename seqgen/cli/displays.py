@@ -104,7 +104,8 @@ class Display:
         for remark in plan["remarks"]:
             say(f"  note    {remark}")
         threads = f"{plan['threads']} thread{'s' if plan['threads'] > 1 else ''}"
-        say(f"  machine {plan['device']}, {threads}, {plan['precision']}")
+        several = f"{plan['processes']} processes, each with " * (plan.get("processes", 1) > 1)
+        say(f"  machine {plan['device']}, {several}{threads}, {plan['precision']}")
         say(f"  budget  {plan['budget']}")
         if plan["resumed_at"] is not None:
             say(f"  resumed at step {plan['resumed_at']}")
