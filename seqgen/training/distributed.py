@@ -21,12 +21,14 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from types import FrameType
 from typing import Any, Final, TypeVar, cast
 
 import numpy as np
@@ -42,8 +44,7 @@ PATIENCE: Final = timedelta(hours=1)
 """How long a rank waits for another that is alive, such as for rank 0 while it validates."""
 
 _FAREWELL: Final = timedelta(seconds=20)
-"""How long ranks that end with an error wait for rank 0, which has files to write; torchrun ends
-all others as soon as one has ended so."""
+"""How long ranks that end with an error of all wait for rank 0, which has files to write."""
 
 
 @dataclass(frozen=True)
@@ -152,7 +153,7 @@ def _company() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:  # of gloo, NCCL or the store
-        reason = re.sub(r"^\[.*?\]\s*", "", str(error).strip().split("\n")[0]).rstrip(".")
+        reason = re.sub(r"^\[.*?\]\s*", "", str(error).strip()).split("\n")[0].split(". ")[0]
         message = "another process of this run has ended, or is out of reach"
         raise SetupError(f"{message}: {reason}") from None
 
@@ -162,7 +163,8 @@ def joined() -> Iterator[Processes]:
     """The processes that `torchrun` has started, by the environment that it sets; else just one.
 
     Of an error in several of them, one line comes from the first that has it: the others end with
-    the exit code alone. Raises SetupError if they cannot meet.
+    the exit code alone. SIGTERM, which torchrun sends to all as soon as one has failed, is a
+    StoppedError. Raises SetupError if they cannot meet.
     """
     count = int(os.environ.get("WORLD_SIZE", "1"))
     if count == 1:
@@ -177,6 +179,11 @@ def joined() -> Iterator[Processes]:
         distributed.init_process_group(
             backend, store=store, rank=rank, world_size=count, timeout=PATIENCE
         )
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise StoppedError("stopped", number)
+
+    before = signal.signal(signal.SIGTERM, stop)
     try:
         with warnings.catch_warnings():
             if rank:
@@ -191,6 +198,7 @@ def joined() -> Iterator[Processes]:
                 sys.exit(error.exit_code if isinstance(error, SeqgenError) else 1)
         raise
     finally:
+        signal.signal(signal.SIGTERM, before)
         if rank == 0:
             with suppress(RuntimeError):
                 store.set("seqgen/ended", "")
