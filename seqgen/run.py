@@ -27,7 +27,7 @@ from seqgen.conclusion import (
     sample_prompts,
     samples_at_validation,
 )
-from seqgen.config import ConfigFile, bundled_recipes, find_file
+from seqgen.config import ConfigFile, Override, bundled_recipes, find_file
 from seqgen.data import Dataset, Split
 from seqgen.errors import DataError, SeqgenError, UsageError
 from seqgen.files import write_file
@@ -70,7 +70,7 @@ class RunRequest:
 
 
 def load_recipe(
-    wanted: str, overrides: Sequence[str], given: Sequence[str | Path] = ()
+    wanted: str, overrides: Sequence[str | Override], given: Sequence[str | Path] = ()
 ) -> tuple[Recipe, ConfigFile]:
     """Find a recipe, import the plugins it names and those `given`, and check it."""
     file = ConfigFile.read(find_file(wanted), overrides)
