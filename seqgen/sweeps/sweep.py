@@ -61,6 +61,8 @@ class Sweep:
     trials: int = USUAL_TRIALS
     plugins: Sequence[str | Path] = ()
     command: Sequence[str] = ()
+    report: bool = True
+    """Whether each trial writes a report, which takes most of the time of a tiny run."""
     _tried: set[int] = field(default_factory=set)
 
     def check(self) -> None:
@@ -171,9 +173,14 @@ class Sweep:
     def _finish(self, trial: Trial, prune: Prune, watch: Sink) -> Trial:
         """Run a trial, or go on with it, to its end."""
         folder = self.folder / trial.name
-        overrides, resume = self._with(trial), RunDirectory(folder).exists()
         request = RunRequest(
-            self.recipe, overrides, folder, resume, False, self.command, self.plugins
+            self.recipe,
+            self._with(trial),
+            folder,
+            resume=RunDirectory(folder).exists(),
+            command=self.command,
+            plugins=self.plugins,
+            report=self.report,
         )
 
         def look(event: Event) -> None:

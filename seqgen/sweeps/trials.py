@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
 from seqgen.errors import RecipeError
 from seqgen.files import write_file
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Status = Literal["running", "finished", "pruned", "failed"]
 
-_RANGE = re.compile(r"(log:)?(?P<low>[^.\s][^\s]*?)\.\.(?P<high>[^\s]+)")
+_RANGE = re.compile(r"(?P<log>log:)?(?P<low>[^.\s][^\s]*?)\.\.(?P<high>[^\s]+)")
 
 
 class Range(NamedTuple):
@@ -50,22 +50,19 @@ def read_axis(text: str) -> tuple[str, Axis]:
     key, equals, value = text.partition("=")
     if not equals or not key.strip() or not value.strip():
         raise RecipeError(f"--set {text}: must be of the form key=value,value or key=low..high")
-    if match := _RANGE.fullmatch(value.strip()):
-        try:
-            low, high = parse_value(match["low"]), parse_value(match["high"])
-        except ValueError as error:
-            raise RecipeError(f"--set {text}: {error}") from None
-        numbers = all(type(each) in (int, float) for each in (low, high))
-        if not numbers or not low < high or (match[1] and low <= 0):
-            above = " above 0" if match[1] else ""
-            raise RecipeError(
-                f"--set {text}: a range must be of two numbers{above}, the lower first"
-            )
-        return key.strip(), Range(low, high, bool(match[1]))
+    match = _RANGE.fullmatch(value.strip())
+    ends = f"{match['low']}, {match['high']}" if match else value
     try:
-        return key.strip(), tuple(parse_value(f"[{value}]"))
+        values = cast(list[Any], parse_value(f"[{ends}]"))
     except ValueError as error:
         raise RecipeError(f"--set {text}: {error}") from None
+    if match is None:
+        return key.strip(), tuple(values)
+    numbers = len(values) == 2 and all(type(each) in (int, float) for each in values)
+    if not numbers or values[0] >= values[1] or (match["log"] and values[0] <= 0):
+        wanted = f"two numbers{' above 0' if match['log'] else ''}, the lower first"
+        raise RecipeError(f"--set {text}: a range must be of {wanted}")
+    return key.strip(), Range(*values, log=bool(match["log"]))
 
 
 @dataclass(frozen=True)
@@ -154,7 +151,7 @@ def _draw(outcome: Outcome, layout: charts.Layout) -> Figure:
     drawn = charts.blank(replace(layout, width=max(layout.width, 2.6 * len(keys))))
     panels = drawn.subplots(1, len(keys), sharey=True, squeeze=False)[0]
     for key, axes in zip(keys, panels, strict=True):
-        values = [each.settings.get(key) for each in done]
+        values: list[Any] = [each.settings.get(key) for each in done]
         numbers = all(type(each) in (int, float) for each in values)
         names = [] if numbers else list(dict.fromkeys(map(shown, values)))
         places = values if numbers else [names.index(shown(each)) for each in values]
@@ -165,6 +162,8 @@ def _draw(outcome: Outcome, layout: charts.Layout) -> Figure:
             axes.plot(place, each.figure, "o", ms=8 if best else 5, color=colour, mfc=face)
         if numbers and places and min(places) > 0 and max(places) > 20 * min(places):
             axes.set_xscale("log")
+            axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+            axes.xaxis.set_minor_formatter("")
         if names:
             axes.set_xticks(range(len(names)), [charts.drawable(each) for each in names])
         axes.set_xlabel(charts.drawable(key.rpartition(".")[2], 30))

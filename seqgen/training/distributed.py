@@ -84,7 +84,7 @@ class Processes:
         with _company():
             distributed.all_reduce(flat)
         sizes = [each.numel() for each in weights]
-        *sums, rest = flat.split([*sizes, 1 + len(sizes)])
+        *sums, rest = torch.split(flat, [*sizes, 1 + len(sizes)])
         for weight, each in zip(weights, sums, strict=True):
             weight.grad = each.view_as(weight).to(weight.dtype)
         return rest

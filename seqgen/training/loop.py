@@ -190,7 +190,7 @@ class Trainer:
         for index, each in enumerate(parts):
             loss = self._loss(each.to(self.device), part(carried, index, len(parts)))
             if batch.tokens:
-                (loss.total / batch.tokens).backward()  # type: ignore[no-untyped-call]
+                (loss.total / batch.tokens).backward()
             total = total + loss.total.detach()
             states.append(detach(loss.state))
         return total, concatenate(*states) if states[1:] else next(iter(states), None)

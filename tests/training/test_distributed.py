@@ -183,6 +183,19 @@ def test_a_process_that_dies_ends_all_with_one_line(victim, start, said):
     assert re.fullmatch(f"{line}\n", said()), said()
 
 
+def test_processes_with_other_data_do_not_train(start, said):
+    """Two machines may have files of one name with other contents."""
+    for rank in range(2):
+        Path(f"text{rank}.txt").write_text(Path("text.txt").read_text()[rank:])
+
+    def work():
+        command("tiny.yaml", f"data.path=text{os.environ['RANK']}.txt", "--out", "run")
+
+    assert [each.wait() for each in start(2, work)] == [7, 7]
+    assert said().startswith("the processes do not train the same: data is {'text0.txt': ")
+    assert not Path("run").exists()
+
+
 REFUSED = [
     (["train.lrr=1"], 3, "train.lrr: not an option"),
     (["data.path=nowhere.txt"], 4, "nowhere.txt: "),
