@@ -102,59 +102,82 @@ def run(
     check_free = partial(directory.check_free, resume=request.resume, overwrite=request.overwrite)
     check_free()
     resumed = request.resume and directory.exists()
-    checkpoints = Checkpoints(directory.checkpoints)
     try:
-        data = build_data(recipe)
-        if resumed:
-            tokenizers = restore_tokenizers(recipe, data, directory.tokenizer)
-        else:
-            tokenizers = fit_tokenizers(recipe, data)
-        dataset = data.encode(tokenizers)
-        check_batch_size(recipe, processes)
-        batch_tokens = dataset.train.batch(0).tokens // processes.count
-        built = build(recipe, data, tokenizers, batch_tokens)
-        if not (resumed and checkpoints.find("last")):
-            built.model.initialise(vocabulary_statistics(tokenizers, dataset.train.counts()))
-        load = load_auxiliary_runs(built, recipe.plugins)
-        check_samples(built, sample_prompts(built, dataset.valid), load)
-        _check_evaluation(built, dataset)
-        trainer = Trainer(
-            built.model,
-            dataset.train,
-            recipe.train,
-            built.device,
-            checkpoints,
-            partial(_validate, built, dataset.valid, load) if dataset.valid else None,
-            processes=processes,
-        )
-        record = manifest(built, dataset, file, request.command)
-        record |= {"precision": trainer.precision, "processes": processes.count}
-        record["remarks"] += [trainer.remark] * bool(trainer.remark)
+        parts = _prepare(recipe, directory, resumed=resumed, processes=processes)
+        record = manifest(parts.built, parts.dataset, file, request.command)
     except OptionError as error:
         raise file.error(error) from None
     except ValueError as error:  # from a tokenizer that the training text does not suit
         raise DataError(str(error)) from None
+    trainer = parts.trainer
+    record |= {"precision": trainer.precision, "processes": processes.count}
+    record["remarks"] += [trainer.remark] * bool(trainer.remark)
     processes.check_alike({key: record[key] for key in ALIKE})
     if processes.rank:
-        return _train_along(trainer, directory, checkpoints if resumed else None)
+        if resumed:
+            _go_back(trainer)
+        trainer.run()
+        return directory.folder
     with directory.locked():
         check_free()  # once more, for a run may have come and gone meanwhile
         if resumed:
             record["recipe"] = check_same(directory, recipe, record).get("recipe")
-            cut_back(directory.metrics, _go_back(trainer, checkpoints))
+            cut_back(directory.metrics, _go_back(trainer))
         else:
             directory.clear()
             directory.write_json(directory.manifest, record)  # first: it says whose the rest is
-            for field, tokenizer in tokenizers.items():
+            for field, tokenizer in parts.built.tokenizers.items():
                 tokenizer.save(directory.tokenizer / field)
         write_file(directory.recipe, recipe.text())  # of a resumed run the budget, say, may change
         announce({**record, "resumed_at": trainer.counters.step if resumed else None})
         trained = trainer.counters.step and trainer.finished()
-        if not (trained and has_concluded(built, dataset, directory)):
-            _train(trainer, built, dataset, load, directory, watch, request.report)
+        if not (trained and has_concluded(parts.built, parts.dataset, directory)):
+            _train(parts, directory, watch, request.report)
         elif request.report and not all((directory.folder / name).exists() for name in REPORT):
             write_report(directory.folder)
     return directory.folder
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """What a run is made of, and found good."""
+
+    built: Built
+    dataset: Dataset[Any]
+    load: Load
+    trainer: Trainer
+
+
+def _prepare(
+    recipe: Recipe, directory: RunDirectory, *, resumed: bool, processes: Processes
+) -> _Parts:
+    """The parts of a run. Raises OptionError where options do not go together, DataError, and
+    ValueError from a tokenizer."""
+    data = build_data(recipe)
+    if resumed:
+        tokenizers = restore_tokenizers(recipe, data, directory.tokenizer)
+    else:
+        tokenizers = fit_tokenizers(recipe, data)
+    dataset = data.encode(tokenizers)
+    _check_batch_size(recipe, processes)
+    batch_tokens = dataset.train.batch(0).tokens // processes.count
+    built = build(recipe, data, tokenizers, batch_tokens)
+    checkpoints = Checkpoints(directory.checkpoints)
+    if not (resumed and checkpoints.find("last")):
+        built.model.initialise(vocabulary_statistics(tokenizers, dataset.train.counts()))
+    load = load_auxiliary_runs(built, recipe.plugins)
+    check_samples(built, sample_prompts(built, dataset.valid), load)
+    _check_evaluation(built, dataset)
+    trainer = Trainer(
+        built.model,
+        dataset.train,
+        recipe.train,
+        built.device,
+        checkpoints,
+        partial(_validate, built, dataset.valid, load) if dataset.valid else None,
+        processes=processes,
+    )
+    return _Parts(built, dataset, load, trainer)
 
 
 def goes_on(request: RunRequest) -> bool:
@@ -215,7 +238,7 @@ def _check_evaluation(built: Built, dataset: Dataset[Any]) -> None:
         raise OptionError(("evaluation", "criterion"), str(error)) from None
 
 
-def check_batch_size(recipe: Recipe, processes: Processes) -> None:
+def _check_batch_size(recipe: Recipe, processes: Processes) -> None:
     """Raises OptionError unless `data.batch_size`, if the data has it and it says how many rows a
     batch has, can be divided among all processes and the parts that each reads it in."""
     options, parts = recipe.plain()["data"], processes.count * recipe.train.accumulate
@@ -226,50 +249,37 @@ def check_batch_size(recipe: Recipe, processes: Processes) -> None:
         raise OptionError(("data", "batch_size"), message)
 
 
-def _train_along(
-    trainer: Trainer, directory: RunDirectory, checkpoints: Checkpoints | None
-) -> Path:
-    """What the processes after the first do: train with it, from `checkpoints` if it goes on."""
-    if checkpoints is not None:
-        _go_back(trainer, checkpoints)
-    trainer.run()
-    return directory.folder
-
-
-def _go_back(trainer: Trainer, checkpoints: Checkpoints) -> int:
+def _go_back(trainer: Trainer) -> int:
     """Go back to the last checkpoint, or to the beginning if there is none. Returns its step, or
     -1."""
-    last = checkpoints.find("last")
-    if best := checkpoints.find("best"):  # which the end of the run needs: is it whole?
+    assert trainer.checkpoints is not None
+    last = trainer.checkpoints.find("last")
+    if best := trainer.checkpoints.find("best"):  # which the end of the run needs: is it whole?
         load_weights(best, trainer.model)
-    if last is not None:
-        trainer.resume(last)
-    return trainer.counters.step if last is not None else -1
+    if last is None:
+        return -1
+    trainer.resume(last)
+    return trainer.counters.step
 
 
-def _train(
-    trainer: Trainer,
-    built: Built,
-    dataset: Dataset[Any],
-    load: Load,
-    directory: RunDirectory,
-    watch: Sequence[Sink],
-    report: bool,
-) -> None:
+def _train(parts: _Parts, directory: RunDirectory, watch: Sequence[Sink], report: bool) -> None:
     """Train with a log, conclude with the best checkpoint, and `report`, also after errors."""
     if report:
         try_drawing()
     log = MetricsLog(directory.metrics)
+    built, trainer = parts.built, parts.trainer
     trainer.sinks = (log, *watch)
     try:
         outcome = trainer.run()
         if best := Checkpoints(directory.checkpoints).find("best"):
             load_weights(best, built.model)
-        decoder = build_decoder(built.recipe.decoder, built.tokenizer, built.recipe.seed, load)
+        decoder = build_decoder(
+            built.recipe.decoder, built.tokenizer, built.recipe.seed, parts.load
+        )
         # Everything is made again if the last of its files is missing.
         stopped = "stopped at the evaluation after training"
         with Signals() as signals, signals.interrupting(stopped):
-            conclude(built, dataset, decoder, directory, outcome)
+            conclude(built, parts.dataset, decoder, directory, outcome)
     except BaseException as error:
         if report and trainer.counters.step and not isinstance(error, KeyboardInterrupt):
             with suppress(SeqgenError):  # such as a full disk: the first error is the one to fix

@@ -105,7 +105,8 @@ class Display:
         for remark in plan["remarks"]:
             say(f"  note    {remark}")
         threads = f"{plan['threads']} thread{'s' if plan['threads'] > 1 else ''}"
-        several = f"{plan['processes']} processes, each with " * (plan.get("processes", 1) > 1)
+        processes = plan.get("processes", 1)
+        several = f"{processes} processes, each with " * (processes > 1)
         say(f"  machine {plan['device']}, {several}{threads}, {plan['precision']}")
         say(f"  budget  {plan['budget']}")
         if plan["resumed_at"] is not None:
