@@ -10,23 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from seqgen import plugins
-from seqgen.build import (
-    Built,
-    Load,
-    build,
-    build_data,
-    build_decoder,
-    fit_tokenizers,
-    restore_tokenizers,
-)
-from seqgen.conclusion import (
-    check_samples,
-    conclude,
-    has_concluded,
-    sample_prompts,
-    samples_at_validation,
-)
+from seqgen import build, conclusion, plugins, training
+from seqgen.build import Built, Load
 from seqgen.config import ConfigFile, Override, bundled_recipes, find_file
 from seqgen.data import Dataset, Split
 from seqgen.errors import DataError, SeqgenError, UsageError
@@ -37,18 +22,6 @@ from seqgen.reports import try_drawing, write_report
 from seqgen.run_directory import REPORT, RunDirectory, check_same, manifest, runs_near
 from seqgen.tokenizers import vocabulary_statistics
 from seqgen.trained import load_auxiliary_runs, saved_recipe
-from seqgen.training import (
-    ALONE,
-    Checkpoints,
-    MetricsLog,
-    Processes,
-    Signals,
-    Sink,
-    Trainer,
-    Validation,
-    cut_back,
-    load_weights,
-)
 
 ALIKE = ("data", "tokenizers", "seed", "parameters", "vocab_size", "budget", "precision", "torch")
 """What must be the same in the manifests of processes that train one model."""
@@ -84,10 +57,10 @@ def load_recipe(
 
 def run(
     request: RunRequest,
-    announce: Sink,
-    watch: Sequence[Sink] = (),
+    announce: training.Sink,
+    watch: Sequence[training.Sink] = (),
     *,
-    processes: Processes = ALONE,
+    processes: training.Processes = training.ALONE,
 ) -> Path:
     """Train, evaluate, sample and report; returns the run directory.
 
@@ -122,7 +95,7 @@ def run(
         check_free()  # once more, for a run may have come and gone meanwhile
         if resumed:
             record["recipe"] = check_same(directory, recipe, record).get("recipe")
-            cut_back(directory.metrics, _go_back(trainer))
+            training.cut_back(directory.metrics, _go_back(trainer))
         else:
             directory.clear()
             directory.write_json(directory.manifest, record)  # first: it says whose the rest is
@@ -131,7 +104,7 @@ def run(
         write_file(directory.recipe, recipe.text())  # of a resumed run the budget, say, may change
         announce({**record, "resumed_at": trainer.counters.step if resumed else None})
         trained = trainer.counters.step and trainer.finished()
-        if not (trained and has_concluded(parts.built, parts.dataset, directory)):
+        if not (trained and conclusion.has_concluded(parts.built, parts.dataset, directory)):
             _train(parts, directory, watch, request.report)
         elif request.report and not all((directory.folder / name).exists() for name in REPORT):
             write_report(directory.folder)
@@ -145,30 +118,30 @@ class _Parts:
     built: Built
     dataset: Dataset[Any]
     load: Load
-    trainer: Trainer
+    trainer: training.Trainer
 
 
 def _prepare(
-    recipe: Recipe, directory: RunDirectory, *, resumed: bool, processes: Processes
+    recipe: Recipe, directory: RunDirectory, *, resumed: bool, processes: training.Processes
 ) -> _Parts:
     """The parts of a run. Raises OptionError where options do not go together, DataError, and
     ValueError from a tokenizer."""
-    data = build_data(recipe)
+    data = build.build_data(recipe)
     if resumed:
-        tokenizers = restore_tokenizers(recipe, data, directory.tokenizer)
+        tokenizers = build.restore_tokenizers(recipe, data, directory.tokenizer)
     else:
-        tokenizers = fit_tokenizers(recipe, data)
+        tokenizers = build.fit_tokenizers(recipe, data)
     dataset = data.encode(tokenizers)
     _check_batch_size(recipe, processes)
     batch_tokens = dataset.train.batch(0).tokens // processes.count
-    built = build(recipe, data, tokenizers, batch_tokens)
-    checkpoints = Checkpoints(directory.checkpoints)
+    built = build.build(recipe, data, tokenizers, batch_tokens)
+    checkpoints = training.Checkpoints(directory.checkpoints)
     if not (resumed and checkpoints.find("last")):
         built.model.initialise(vocabulary_statistics(tokenizers, dataset.train.counts()))
     load = load_auxiliary_runs(built, recipe.plugins)
-    check_samples(built, sample_prompts(built, dataset.valid), load)
+    conclusion.check_samples(built, conclusion.sample_prompts(built, dataset.valid), load)
     _check_evaluation(built, dataset)
-    trainer = Trainer(
+    trainer = training.Trainer(
         built.model,
         dataset.train,
         recipe.train,
@@ -210,18 +183,18 @@ def run_directory(request: RunRequest) -> RunDirectory:
     return RunDirectory(out or Path("runs") / recipe.stem)
 
 
-def _validate(built: Built, split: Split[Any], load: Load) -> Validation:
+def _validate(built: Built, split: Split[Any], load: Load) -> training.Validation:
     """The figures of the validation part, and samples that show the model learn."""
     recipe, judge = built.recipe, built.judge()
     options = recipe.evaluation
-    quick = build_decoder(options.validation_decoder, built.tokenizer, recipe.seed, load)
+    quick = build.build_decoder(options.validation_decoder, built.tokenizer, recipe.seed, load)
     figures, _ = judge.figures(split, quick, options.validation_examples)
     figures.pop("details", None)  # for people, and at the end
-    decoder = build_decoder(recipe.decoder, built.tokenizer, recipe.seed, load)
-    prompts, length = sample_prompts(built, split), recipe.samples.length
-    samples = samples_at_validation(built.generator(), decoder, prompts, length)
+    decoder = build.build_decoder(recipe.decoder, built.tokenizer, recipe.seed, load)
+    prompts, length = conclusion.sample_prompts(built, split), recipe.samples.length
+    samples = conclusion.samples_at_validation(built.generator(), decoder, prompts, length)
     criterion = judge.criterion(options.criterion, figures)
-    return Validation({**figures, "samples": samples}, criterion)
+    return training.Validation({**figures, "samples": samples}, criterion)
 
 
 def _check_evaluation(built: Built, dataset: Dataset[Any]) -> None:
@@ -238,7 +211,7 @@ def _check_evaluation(built: Built, dataset: Dataset[Any]) -> None:
         raise OptionError(("evaluation", "criterion"), str(error)) from None
 
 
-def _check_batch_size(recipe: Recipe, processes: Processes) -> None:
+def _check_batch_size(recipe: Recipe, processes: training.Processes) -> None:
     """Raises OptionError unless `data.batch_size`, if the data has it and it says how many rows a
     batch has, can be divided among all processes and the parts that each reads it in."""
     options, parts = recipe.plain()["data"], processes.count * recipe.train.accumulate
@@ -249,37 +222,39 @@ def _check_batch_size(recipe: Recipe, processes: Processes) -> None:
         raise OptionError(("data", "batch_size"), message)
 
 
-def _go_back(trainer: Trainer) -> int:
+def _go_back(trainer: training.Trainer) -> int:
     """Go back to the last checkpoint, or to the beginning if there is none. Returns its step, or
     -1."""
     assert trainer.checkpoints is not None
     last = trainer.checkpoints.find("last")
     if best := trainer.checkpoints.find("best"):  # which the end of the run needs: is it whole?
-        load_weights(best, trainer.model)
+        training.load_weights(best, trainer.model)
     if last is None:
         return -1
     trainer.resume(last)
     return trainer.counters.step
 
 
-def _train(parts: _Parts, directory: RunDirectory, watch: Sequence[Sink], report: bool) -> None:
+def _train(
+    parts: _Parts, directory: RunDirectory, watch: Sequence[training.Sink], report: bool
+) -> None:
     """Train with a log, conclude with the best checkpoint, and `report`, also after errors."""
     if report:
         try_drawing()
-    log = MetricsLog(directory.metrics)
+    log = training.MetricsLog(directory.metrics)
     built, trainer = parts.built, parts.trainer
     trainer.sinks = (log, *watch)
     try:
         outcome = trainer.run()
-        if best := Checkpoints(directory.checkpoints).find("best"):
-            load_weights(best, built.model)
-        decoder = build_decoder(
+        if best := training.Checkpoints(directory.checkpoints).find("best"):
+            training.load_weights(best, built.model)
+        decoder = build.build_decoder(
             built.recipe.decoder, built.tokenizer, built.recipe.seed, parts.load
         )
         # Everything is made again if the last of its files is missing.
         stopped = "stopped at the evaluation after training"
-        with Signals() as signals, signals.interrupting(stopped):
-            conclude(built, parts.dataset, decoder, directory, outcome)
+        with training.Signals() as signals, signals.interrupting(stopped):
+            conclusion.conclude(built, parts.dataset, decoder, directory, outcome)
     except BaseException as error:
         if report and trainer.counters.step and not isinstance(error, KeyboardInterrupt):
             with suppress(SeqgenError):  # such as a full disk: the first error is the one to fix

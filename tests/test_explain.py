@@ -8,10 +8,10 @@ import torch
 
 import seqgen
 from seqgen import explain as module
-from seqgen.answers import DecodingOptions, outputs
 from seqgen.cells import cells
 from seqgen.data import data
 from seqgen.decoders import AllowedByFunction, Beam, Exact, Greedy, Multinomial, decoders
+from seqgen.evaluate import DecodingOptions, outputs
 from seqgen.explain import CONSIDERED, rescored, traces
 from seqgen.generate import Generator
 from seqgen.machine import double_precision

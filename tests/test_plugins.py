@@ -359,9 +359,8 @@ DRAWING = """import dataclasses, hashlib, json, sys
 import numpy as np
 import torch
 from torch import Tensor
-from seqgen.cells import cells
+from seqgen.cells import Dropout, cells
 from seqgen.data import data
-from seqgen.dropout import Dropout
 from seqgen.embeddings import embeddings
 from seqgen.heads import heads
 from seqgen.models import models

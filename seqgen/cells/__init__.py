@@ -5,6 +5,7 @@ from seqgen.cells.gated import SLSTM, LayerNormLSTM, MultiplicativeLSTM, Peephol
 from seqgen.cells.linear import SRU, IndRNN, MinGRU, MinLSTM
 from seqgen.cells.native import GRU, LSTM, RNN, GRUCell, LSTMCell, LSTMState, RNNCell
 from seqgen.cells.wrappers import (
+    Dropout,
     Stack,
     VariationalDropout,
     VariationalState,

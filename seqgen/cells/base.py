@@ -7,7 +7,6 @@ another network may read or set. `lengths` says where each row of a batch ends.
 
 from __future__ import annotations
 
-import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from typing import Annotated, Any, cast
@@ -15,7 +14,7 @@ from typing import Annotated, Any, cast
 import torch
 from torch import Tensor, nn
 
-from seqgen.registry import Registry, blamed_on, is_ours, plugin_fault
+from seqgen.registry import Registry, Renamed, blamed_on, is_ours, plugin_fault
 from seqgen.state import State, leaves, outline, real, rebuild, select
 
 
@@ -59,10 +58,7 @@ class Cell(nn.Module, ABC):
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        if "renew" in vars(cls):  # written for an earlier release
-            message = f"{cls.__name__}.renew: the method is called `resample_masks` now"
-            warnings.warn(message, DeprecationWarning, stacklevel=2)
-            cls.resample_masks = vars(cls)["renew"]  # type: ignore[method-assign]
+        Renamed.adopt(cls)
 
     @abstractmethod
     def initial_state(self, batch_size: int) -> State:
@@ -91,14 +87,7 @@ class Cell(nn.Module, ABC):
         """
         return state
 
-    def renew(self, state: State) -> State:
-        """The old name of `resample_masks`."""
-        message = "`Cell.renew` is called `resample_masks` now"
-        warnings.warn(message, DeprecationWarning, stacklevel=2)
-        # Of a class that defines the old name, `resample_masks` is that again: look further up.
-        new = (each for each in type(self).__mro__ if "resample_masks" in vars(each))
-        owner = next(each for each in new if each is Cell or "renew" not in vars(each))
-        return cast(State, vars(owner)["resample_masks"](self, state))
+    renew = Renamed("resample_masks")
 
     def summary(self, state: State) -> Tensor:
         """What of `state` another network may read, `[batch, n]` with a fixed n.

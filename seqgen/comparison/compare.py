@@ -10,7 +10,6 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from seqgen.answers import evenly_spaced, unsatisfied_remark
 from seqgen.build import dry_run_decoder
 from seqgen.comparison.cost import measure_cost
 from seqgen.comparison.decode import Comparison, Produced
@@ -42,6 +41,7 @@ from seqgen.comparison.systems import System, baseline_of, check_decoders, curve
 from seqgen.comparison.verdict import quality_measure, verdict
 from seqgen.decoders import decoders
 from seqgen.errors import CheckpointError, SetupError
+from seqgen.evaluate import evenly_spaced, unsatisfied_remark
 from seqgen.files import (
     check_unoccupied,
     kind_of,

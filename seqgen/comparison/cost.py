@@ -15,12 +15,12 @@ import torch
 from torch.autograd.profiler import profile
 from torch.autograd.profiler_util import MEMORY_EVENT_NAME
 
-from seqgen.answers import DecodingOptions, evenly_spaced, outputs
 from seqgen.comparison.decode import Comparison, Progress
 from seqgen.comparison.document import Seconds, Timing, Timings
 from seqgen.comparison.plan import SpeedOptions
 from seqgen.comparison.systems import System
 from seqgen.decoders import Counting, watched
+from seqgen.evaluate import DecodingOptions, evenly_spaced, outputs
 from seqgen.machine import finish_work, hardware
 
 Candidate = Callable[..., list[int]]

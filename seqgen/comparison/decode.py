@@ -10,7 +10,6 @@ from functools import cached_property
 from itertools import cycle, islice
 from typing import Any, NamedTuple, TypeVar
 
-from seqgen.answers import DecodingOptions, evenly_spaced
 from seqgen.comparison.document import Origin
 from seqgen.comparison.plan import Plan, Unit
 from seqgen.comparison.systems import System
@@ -18,6 +17,7 @@ from seqgen.data import Example
 from seqgen.data.text_files import read_text
 from seqgen.decoders import Counting, Decoder, Hypothesis, watched
 from seqgen.errors import DataError, RecipeError
+from seqgen.evaluate import DecodingOptions, evenly_spaced
 from seqgen.explain import LogProbs, rescored, traces
 from seqgen.generate import Generated
 from seqgen.machine import double_precision

@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any
 
-from seqgen.answers import evenly_spaced
 from seqgen.comparison.decode import Comparison, Output, Produced
 from seqgen.comparison.document import EmptyOutput, RunSearch, Search, SystemSearch
 from seqgen.comparison.measures import length, log_prob
 from seqgen.comparison.quality import answers_of, measured
 from seqgen.data import Example
 from seqgen.decoders import Exact
+from seqgen.evaluate import evenly_spaced
 from seqgen.metrics import Metric
 
 TOLERANCE = 1e-6

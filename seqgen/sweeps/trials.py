@@ -62,7 +62,7 @@ def read_axis(text: str) -> tuple[str, Axis]:
     if not numbers or values[0] >= values[1] or (match["log"] and values[0] <= 0):
         wanted = f"two numbers{' above 0' if match['log'] else ''}, the lower first"
         raise RecipeError(f"--set {text}: a range must be of {wanted}")
-    return key.strip(), Range(*values, log=bool(match["log"]))
+    return key.strip(), Range(values[0], values[1], bool(match["log"]))
 
 
 @dataclass(frozen=True)

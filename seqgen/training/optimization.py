@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import math
-import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -18,7 +17,7 @@ from torch.optim import AdamW
 
 from seqgen.machine import Precision
 from seqgen.options import Count, NonNegativeFloat, PositiveFloat, Share, Size, Steps
-from seqgen.registry import Registry
+from seqgen.registry import Registry, Renamed
 
 Optimizer = torch.optim.Optimizer
 
@@ -129,10 +128,6 @@ class Plateau(Schedule):
         self._waited = int(memory["waited"])
 
 
-FORMER_NAMES = {"follow": "update", "held": "applied", "settle": "finalize"}
-"""The methods of averages that an earlier release called otherwise."""
-
-
 class Average(ABC):
     """What stands in the place of `weights` where a model is validated, saved and generated with.
 
@@ -142,8 +137,7 @@ class Average(ABC):
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        for former in FORMER_NAMES.keys() & vars(cls).keys():
-            setattr(cls, _renamed(cls.__name__, former), vars(cls)[former])
+        Renamed.adopt(cls)
 
     def __init__(self, weights: Sequence[Tensor]) -> None:
         self.weights = list(weights)
@@ -169,17 +163,9 @@ class Average(ABC):
         if trained:
             _copy(trained, self.weights)
 
-    def __getattr__(self, name: str) -> Any:
-        if name in FORMER_NAMES:
-            return getattr(self, _renamed(type(self).__name__, name))
-        raise AttributeError(f"{type(self).__name__} has no attribute '{name}'")
-
-
-def _renamed(owner: str, former: str) -> str:
-    name = FORMER_NAMES[former]
-    message = f"{owner}.{former}: the method is called `{name}` now"
-    warnings.warn(message, DeprecationWarning, stacklevel=3)
-    return name
+    follow = Renamed("update")
+    held = Renamed("applied")
+    settle = Renamed("finalize")
 
 
 @averages.register("none")

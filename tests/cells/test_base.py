@@ -320,7 +320,7 @@ class TestCellsFromOutside:
         assert "the cell ReturnsNone" in refusal(8, "run", "tiny.yaml", "model.cell=strange")
 
     def test_the_old_name_of_resample_masks_works_and_warns(self):
-        with pytest.warns(DeprecationWarning, match=r"Old.renew: the method is called `resample_m"):
+        with pytest.warns(DeprecationWarning, match="Old.renew is now called resample_masks"):
 
             class Old(VariationalDropout):
                 def renew(self, state):
@@ -328,7 +328,7 @@ class TestCellsFromOutside:
 
         made = Old(INPUT, cell="gru")
         state = made.initial_state(2)
-        with pytest.warns(DeprecationWarning, match="is called `resample_masks` now"):
+        with pytest.warns(DeprecationWarning, match="is now called resample_masks"):
             found = made.resample_masks(state)
         assert found.of_inputs is state.of_inputs
         assert not torch.equal(found.of_outputs, state.of_outputs)

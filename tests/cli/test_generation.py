@@ -290,7 +290,7 @@ def test_control_c_leaves_the_line(command, pairs_run, monkeypatch, at_terminal)
         raise KeyboardInterrupt
         yield
 
-    monkeypatch.setattr(generation, "typed_lines", interrupt)
+    monkeypatch.setattr(source_lines, "typed_lines", interrupt)
     with at_terminal(b""):
         ended = command("generate", pairs_run)
     assert (ended.code, ended.err) == (130, "a source a line; Ctrl-D ends\n> \ninterrupted\n")
