@@ -77,12 +77,14 @@ def run(
     resumed = request.resume and directory.exists()
     try:
         parts = _prepare(recipe, directory, resumed=resumed, processes=processes)
-        record = manifest(parts.built, parts.dataset, file, request.command)
+        trainer = parts.trainer
+        fast = directory.record().get("fast") if resumed else trainer.wants_fast
+        routes = trainer.take_fast_routes() if fast else {}
+        record = manifest(parts.built, parts.dataset, file, request.command) | {"fast": routes}
     except OptionError as error:
         raise file.error(error) from None
     except ValueError as error:  # from a tokenizer that the training text does not suit
         raise DataError(str(error)) from None
-    trainer = parts.trainer
     record |= {"precision": trainer.precision, "processes": processes.count}
     record["remarks"] += [trainer.remark] * bool(trainer.remark)
     processes.check_alike({key: record[key] for key in ALIKE})

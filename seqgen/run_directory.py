@@ -35,7 +35,7 @@ from seqgen.yaml_io import load_document
 FIXED = ("data", "tokenizer", "tokenizers", "share_tokenizer", "model", "seed", "train.optimizer")
 """The recipe keys that a resumed run may not change."""
 
-BITWISE = ("torch", "threads", "device", "precision")
+BITWISE = ("torch", "threads", "device", "precision", "fast")
 """Where these differ, a resumed run goes on, but its results are not bitwise identical."""
 
 
@@ -108,7 +108,7 @@ def check_same(directory: RunDirectory, recipe: Recipe, record: dict[str, Any]) 
         if isinstance(hashes, dict) and hashes.get(path, found) != found:
             warnings.warn(f"plugin {path}: the file has changed since the run began", stacklevel=2)
     for key in BITWISE:
-        if old.get(key) != record[key]:
+        if (old.get(key) or {}) != (record[key] or {}):  # an older run has no "fast"
             change = f"{key} was {old.get(key)} and is {record[key]}"
             warnings.warn(f"{change}: results will not be bitwise identical", stacklevel=2)
     return old

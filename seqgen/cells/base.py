@@ -14,6 +14,7 @@ from typing import Annotated, Any, cast
 import torch
 from torch import Tensor, nn
 
+from seqgen.fast import Route
 from seqgen.registry import Registry, Renamed, blamed_on, is_ours, plugin_fault
 from seqgen.state import State, leaves, outline, real, rebuild, select
 
@@ -55,6 +56,7 @@ class Cell(nn.Module, ABC):
     """
 
     output_size: int
+    route: Route | None = None  # set by `take_fast_routes`
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -121,6 +123,11 @@ class Cell(nn.Module, ABC):
         """`project` and `step` for a single input `x: [batch, input]`."""
         return self.step(self.project(x.unsqueeze(1)).squeeze(1), state)
 
+    @property
+    def is_derivable(self) -> bool:
+        """Whether `forward` is no faster than what `step` and a fast route make of it."""
+        return type(self).forward is Cell.forward
+
     def forward(self, xs: Tensor, state: State = None, lengths: Tensor | None = None) -> Step:
         """Read `xs: [batch, time, input]`, from the initial state where `state` is None.
 
@@ -132,6 +139,11 @@ class Cell(nn.Module, ABC):
             state = self.initial_state(batch)
         if time == 0:
             return xs.new_zeros(batch, 0, self.output_size), state
+        found = self.route and self.route.read(self, self.loop, xs, state, lengths)
+        return found or self.loop(xs, state, lengths)
+
+    def loop(self, xs: Tensor, state: State, lengths: Tensor | None = None) -> Step:
+        """As `forward`, one step after the other; `xs` have one time at least."""
         outputs = []
         for t, x in enumerate(self.project(xs).unbind(1)):
             output, following = self.step(x, state)
@@ -142,6 +154,18 @@ class Cell(nn.Module, ABC):
             outputs.append(output)
             state = following
         return torch.stack(outputs, 1), state
+
+
+def take_fast_routes(model: nn.Module) -> dict[str, Route]:
+    """Let each cell in `model` that can read sequences by a fast route do so from now on.
+
+    Returns the routes by the cells' names in the model.
+    """
+    found = {}
+    for name, module in model.named_modules():
+        if isinstance(module, Cell) and module.is_derivable:
+            found[name] = module.route = Route()
+    return found
 
 
 CellFactory = Annotated[Callable[..., Cell], cells]

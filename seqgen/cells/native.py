@@ -137,6 +137,11 @@ class NativeCell(Cell, ABC):
             following.append(new)
         return x, tuple(following)
 
+    @property
+    def is_derivable(self) -> bool:
+        """Torch's GRU and RNN are slower than one layer by a fast route; its LSTM is not."""
+        return self.layers == 1 and not self.kernel.has_memory
+
     def forward(self, xs: Tensor, state: State = None, lengths: Tensor | None = None) -> Step:
         batch, time, size = xs.shape
         if size != self.native.input_size:
@@ -144,6 +149,9 @@ class NativeCell(Cell, ABC):
         past = self.initial_state(batch) if state is None else self._each_checked(state, batch)
         if time == 0 or batch == 0 or (lengths is not None and not bool(lengths.any())):
             return xs.new_zeros(batch, time, self.output_size), past
+        found = self.route and self.route.read(self, self.loop, xs, past, lengths)
+        if found:
+            return found
         if lengths is None:
             return self._read(xs, past)
         if xs.device.type == "cpu":

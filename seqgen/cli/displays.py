@@ -108,6 +108,8 @@ class Display:
         processes = plan.get("processes", 1)
         several = f"{processes} processes, each with " * (processes > 1)
         say(f"  machine {plan['device']}, {several}{threads}, {plan['precision']}")
+        for name, route in plan["fast"].items():
+            say(f"  cell    {name}: {route}")
         say(f"  budget  {plan['budget']}")
         if plan["resumed_at"] is not None:
             say(f"  resumed at step {plan['resumed_at']}")

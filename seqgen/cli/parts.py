@@ -126,6 +126,10 @@ def check(
         float,
         arguments.number("Seconds", "How long the laws of one part may take together."),
     ] = 5,
+    show_fast: Annotated[
+        bool,
+        typer.Option("--show-fast", help="Print the loops that a cell's fast route compiles."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Try the laws of its kind on a cell, head, tokenizer or decoder; exit code 8 if one breaks.
@@ -149,6 +153,15 @@ def check(
     else:
         for report in reports:
             _show_report(report)
+    if show_fast:
+        from seqgen.config import lay_over
+        from seqgen.testing.cell import fast_source
+        from seqgen.testing.child import find_targets
+
+        options = lay_over({}, [read_override(each, "--set") for each in settings or []])
+        for part in find_targets(target):
+            if part.room == "cells":
+                echo(fast_source(part.name, **options))
     breaches = sum(len(each.broken) for each in reports)
     if breaches:
         parts = ", ".join(each.part for each in reports if each.broken)

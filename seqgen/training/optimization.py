@@ -295,6 +295,9 @@ class TrainOptions:
     """With `skip` and `rollback`: more than so many of them in all stop the run."""
     precision: Precision = "float32"
     """Of the forward pass, by autocast; weights and optimizer stay in float32."""
+    fast: Literal["auto", "never"] = "auto"
+    """Whether cells read sequences by a route derived from their step; `auto` from 200 steps on,
+    for to derive and to compile it takes some seconds. Values differ in the last bits."""
 
     def __post_init__(self) -> None:
         if self.max_steps is None and self.max_epochs is None and self.max_seconds is None:
@@ -307,6 +310,16 @@ class Budget:
 
     options: TrainOptions
     steps_per_epoch: int
+
+    def is_long(self) -> bool:
+        """Whether it is worth some seconds to make each step faster: from 200 steps or 20 s on."""
+        options = self.options
+        limits = [
+            options.max_steps is None or options.max_steps >= 200,
+            options.max_epochs is None or options.max_epochs * self.steps_per_epoch >= 200,
+            options.max_seconds is None or options.max_seconds >= 20,
+        ]
+        return all(limits)
 
     def progress(self, step: int, seconds: float) -> float:
         """The share that is spent after `step` steps and `seconds` of training, at most 1."""

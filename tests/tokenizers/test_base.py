@@ -123,13 +123,6 @@ def test_a_saved_tokenizer_loads(make, tmp_path):
         made.save(tmp_path / "file")
 
 
-def test_the_fingerprint_is_that_of_the_vocabulary(make):
-    one, same, other = make(TEXT), make(TEXT, TEXT), make(TEXT + "another: ß")
-    assert one.fingerprint() == same.fingerprint()
-    assert (other.fingerprint() == one.fingerprint()) == (not one.files())
-    assert len(one.fingerprint()) == 64
-
-
 @pytest.mark.parametrize("damage", ["empty", "half", "all but the last byte", "foreign", "gone"])
 def test_a_damaged_file_is_a_value_error(make, damage):
     files = make(TEXT).files()
