@@ -73,6 +73,9 @@ class StoppedError(SeqgenError):
         super().__init__(message)
         self.signal_number = signal_number
 
+    def __reduce__(self) -> tuple[type[StoppedError], tuple[str, int]]:
+        return StoppedError, (str(self), self.signal_number)  # so that another process can have it
+
     @property
     def exit_code(self) -> int:  # type: ignore[override]
         """128 and the number of the signal, as shells have it."""

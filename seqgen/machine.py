@@ -34,10 +34,11 @@ def choose_device(wanted: Device) -> torch.device:
 
 
 def available_cores() -> int:
-    """The cores that this process may use."""
+    """The cores that this process may use: its share, if torchrun has started several here."""
+    cores = os.cpu_count() or 1
     if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        cores = len(os.sched_getaffinity(0))
+    return max(1, cores // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
 
 
 WORK_PER_THREAD = 200_000_000

@@ -89,9 +89,9 @@ def check_same(directory: RunDirectory, recipe: Recipe, record: dict[str, Any]) 
     before = _flat(load_document(content, str(directory.recipe)).data)
     now = _flat(recipe.plain())
     changed = {
-        key: f"{key} was {before.get(key)!r} and is {now.get(key)!r}"
-        for key in sorted(before.keys() | now.keys())
-        if before.get(key, now.get(key)) != now.get(key)  # an older recipe lacks a newer key
+        key: f"{key} was {before[key]!r} and is {now.get(key)!r}"
+        for key in sorted(before)  # what it lacks is an option that is newer than the run
+        if before[key] != now.get(key)
     }
     fixed = tuple(f"{each}." for each in FIXED)
     refused = [text for key, text in changed.items() if f"{key}.".startswith(fixed)]

@@ -60,6 +60,16 @@ def repeat(state: S, times: int) -> S:
     return map_state(lambda tensor: tensor.repeat_interleave(times, dim=0), state)
 
 
+def share(rows: int, index: int, count: int) -> slice:
+    """Which of `rows` rows are in part `index` of `count` parts, all of about the same size."""
+    return slice(rows * index // count, rows * (index + 1) // count)
+
+
+def part(state: S, index: int, count: int) -> S:
+    """The rows of part `index` of `count`, as `share` divides them."""
+    return map_state(lambda tensor: tensor[share(len(tensor), index, count)], state)
+
+
 def concatenate(first: S, *others: State) -> S:
     """The rows of all states, one after the other.
 

@@ -51,6 +51,13 @@ def test_much_work_takes_many_threads(wanted, work, cores, threads):
     assert 1 <= available_cores() <= (os.cpu_count() or 1)
 
 
+def test_processes_of_one_machine_share_its_cores(monkeypatch):
+    whole = available_cores()
+    for processes, cores in ((1, whole), (2, max(1, whole // 2)), (10 * whole, 1)):
+        monkeypatch.setenv("LOCAL_WORLD_SIZE", str(processes))
+        assert available_cores() == cores
+
+
 @pytest.mark.parametrize("wanted", [0, -1, 1025, 100_000, 10**30, 2.5, "many", True])
 def test_threads_that_no_machine_has_are_refused(wanted):
     with pytest.raises(OptionError, match="must be"):

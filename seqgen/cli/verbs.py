@@ -62,17 +62,22 @@ def run(
     from seqgen.conclusion import read_result
     from seqgen.run import RunRequest, run_directory
     from seqgen.run import run as run_recipe
+    from seqgen.training import joined
 
     given = tuple(plugin_files or ())
     request = RunRequest(recipe, overrides or [], out, resume, overwrite, sys.argv, given)
     directory = run_directory(request)
-    with Display(to_stderr=as_json) as display:
+    with joined() as processes, Display(to_stderr=as_json) as display:
         try:
-            run_recipe(request, display.announce, [display.event])
+            run_recipe(request, display.announce, [display.event], processes=processes)
         except StoppedError as error:
             files = [f"--plugin={each}" for each in directory.record().get("plugins", ())]
             again = shlex.join(["seqgen", "run", str(directory.folder), "--resume", *files])
+            if processes.count > 1:
+                again = f"torchrun --nproc-per-node {processes.count} -m {again}"
             raise StoppedError(f"{error}; go on with: {again}", error.signal_number) from None
+    if processes.rank:
+        return
     result = read_result(directory)
     if as_json:
         echo(json.dumps(result, indent=2))

@@ -27,13 +27,18 @@ Empty = Literal["error", "drop", "keep"]
 
 class Batch(Protocol):
     """What training needs of a batch: whether its rows continue those of the last one, so that the
-    state is carried over, its number of real targets, and how to move it to a device."""
+    state is carried over, its number of real targets, and how to move it to a device.
+
+    `cut(count)` gives its rows in `count` parts, divided as by `state.share`, none of them empty:
+    where there are fewer rows, each is a part. Only accumulation and several processes call it.
+    """
 
     @property
     def continues(self) -> bool: ...
     @property
     def tokens(self) -> int: ...
     def to(self, device: Any) -> Any: ...
+    def cut(self, count: int) -> Sequence[Any]: ...
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from itertools import chain, compress
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -16,7 +17,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from seqgen.data.base import Batch, Example, Split, TextSize, Training, Visit
 from seqgen.registry import Renamed
-from seqgen.state import State, real
+from seqgen.state import State, real, share
 from seqgen.tokenizers import BOS, EOS, PAD, UNK, Counts, count_ids
 
 Rows = NDArray[np.int64]
@@ -24,6 +25,7 @@ Columns = Mapping[str, Sequence[Any]]
 """Rows as tensors, by what they are of: those of each field, and what batches need besides."""
 
 T = TypeVar("T", bound="_OnDevice")
+P = TypeVar("P", bound="_Predicted")
 E = TypeVar("E")
 B = TypeVar("B", bound=Batch)
 R = TypeVar("R")
@@ -71,20 +73,59 @@ class _OnDevice(ABC):  # noqa: B024
     """A frozen dataclass of tensors, of other such dataclasses, and of plain values."""
 
     def to(self: T, device: Any, floats: torch.dtype | None = None) -> T:
-        """The same batch on `device`; floating-point numbers as `floats`."""
+        """The same batch on `device`; floating-point numbers as `floats`.
+
+        A GPU gets it from page-locked memory, so that nobody waits for the copy.
+        """
+        to_gpu = torch.device(device).type == "cuda"
 
         def moved(value: Any) -> Any:
             if isinstance(value, Tensor):
-                return value.to(device, floats if value.is_floating_point() else None)
+                pinned = value.pin_memory() if to_gpu and not value.is_cuda else value
+                kind = floats if value.is_floating_point() else None
+                return pinned.to(device, kind, non_blocking=to_gpu)
             return value.to(device, floats) if isinstance(value, _OnDevice) else value
 
+        return self._mapped(moved)
+
+    def _rows(self: T, here: slice) -> T:
+        def taken(value: Any) -> Any:
+            if isinstance(value, Tensor):
+                return value[here]
+            return value._rows(here) if isinstance(value, _OnDevice) else value
+
+        return self._mapped(taken)
+
+    def _mapped(self: T, change: Callable[[Any], Any]) -> T:
         names = [each.name for each in fields(self)]  # type: ignore[arg-type]
-        return type(self)(**{name: moved(getattr(self, name)) for name in names})
+        return type(self)(**{name: change(getattr(self, name)) for name in names})
+
+
+class _Predicted(_OnDevice, ABC):
+    """Rows with `targets: [batch, time]`, of which `lengths: [batch]` are real (None: all)."""
+
+    targets: Any
+    lengths: Any
+
+    @cached_property
+    def tokens(self) -> int:
+        """The number of real targets."""
+        return self.targets.numel() if self.lengths is None else int(self.lengths.sum())
+
+    def to(self: P, device: Any, floats: torch.dtype | None = None) -> P:
+        moved = super().to(device, floats)
+        vars(moved)["tokens"] = self.tokens  # counted here: nobody waits until a GPU has done it
+        return moved
+
+    def cut(self: P, count: int) -> list[P]:
+        rows = len(self.targets)
+        count = min(count, rows)
+        return [self._rows(share(rows, index, count)) for index in range(count)]
 
 
 @_takes_numbers
 @dataclass(frozen=True)
-class TokenBatch(_OnDevice):
+class TokenBatch(_Predicted):
     """Tokens to read and the tokens to predict from them.
 
     `inputs` and `targets: [batch, time]`; `lengths: [batch]` says how much of each row is real
@@ -100,10 +141,6 @@ class TokenBatch(_OnDevice):
     row_ids: Tensor | None = None
 
     numbers = Renamed("row_ids")
-
-    @property
-    def tokens(self) -> int:
-        return self.targets.numel() if self.lengths is None else int(self.lengths.sum())
 
 
 @dataclass(frozen=True)
@@ -131,7 +168,7 @@ class Sources(_OnDevice):
 
 @_takes_numbers
 @dataclass(frozen=True)
-class PairBatch(_OnDevice):
+class PairBatch(_Predicted):
     """Sources, and the targets that belong to them.
 
     `targets: [batch, time]` with `lengths: [batch]` of them real. For sequences that end by
@@ -148,10 +185,6 @@ class PairBatch(_OnDevice):
     numbers = Renamed("row_ids")
 
     continues: ClassVar[bool] = False  # each row is a whole
-
-    @property
-    def tokens(self) -> int:
-        return int(self.lengths.sum())
 
 
 class Buckets:

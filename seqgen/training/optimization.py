@@ -273,6 +273,9 @@ class TrainOptions:
     warmup_steps: Count = 0
     average: AverageFactory = NoAverage
     """Of the weights over the steps: what is validated, saved and generated with."""
+    accumulate: Steps = 1
+    """In how many parts each batch is read, one after the other, for less memory. Gradients are
+    added up over the parts, so the update is that of the whole batch."""
     clip_norm: PositiveFloat | None = 1.0
     max_steps: Steps | None = None
     max_epochs: PositiveFloat | None = None

@@ -91,6 +91,20 @@ def test_a_batch_moves_as_a_whole(batch):
     check(batch, batch.to("meta"))
 
 
+@pytest.mark.parametrize(("count", "rows"), [(1, [2]), (2, [1, 1]), (5, [1, 1])])
+def test_a_batch_is_cut_into_parts_of_its_rows(count, rows):
+    texts = TokenBatch(TWO, TWO + 1, torch.tensor([1, 2]), continues=True)
+    parts = texts.cut(count)
+    assert [len(each.targets) for each in parts] == rows
+    assert sum(each.tokens for each in parts) == texts.tokens
+    assert all(each.continues for each in parts)
+    assert torch.cat([each.inputs for each in parts]).equal(TWO)
+    pairs = pair_batch().cut(count)
+    assert torch.cat([each.sources.values for each in pairs]).tolist() == [[4, 5, 2], [2, 0, 0]]
+    assert [each.row_ids.tolist() for each in pairs] == ([[0, 1]] if count == 1 else [[0], [1]])
+    assert TokenBatch(TWO[:0], TWO[:0]).cut(2) == []
+
+
 def test_only_floats_become_another_type():
     moved = Sources(torch.zeros(1, 2), torch.tensor([2])).to("cpu", torch.float64)
     assert (moved.values.dtype, moved.lengths.dtype) == (torch.float64, torch.long)
