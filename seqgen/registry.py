@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import linecache
+import re
 import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -96,11 +98,27 @@ def blamed_on(part: object, method: str, kind: str = "") -> Iterator[None]:
 
 
 def _source(inner: Any) -> tuple[str, int] | None:
-    """File and line of a definition, as far as Python knows them."""
+    """File and line of a definition, decorators included, as far as Python can tell.
+
+    For a class `inspect` would parse its whole file, which takes most of the time of a start.
+    """
     try:
-        return inspect.getsourcefile(inner) or "?", inspect.getsourcelines(inner)[1]
-    except (OSError, TypeError):  # a class that says it is from another module, or no source
-        return None
+        file = inspect.getsourcefile(inner)
+        if file and not isinstance(inner, type):
+            return file, inner.__code__.co_firstlineno
+        lines = linecache.getlines(file or "")
+        header = re.compile(rf"([ \t]*)class {inner.__name__}\b")
+        found = [(i, m[1]) for i, each in enumerate(lines) if (m := header.match(each))]
+        if len(found) != 1:  # two of one name
+            return file or "?", inspect.getsourcelines(inner)[1]
+    except (OSError, TypeError, AttributeError):
+        return None  # a class that says it is from another module, or no source
+    [(place, indent)] = found
+    first = place
+    while place and lines[place - 1].strip():
+        place -= 1
+        first = place if lines[place].startswith(f"{indent}@") else first
+    return str(file), first + 1
 
 
 class Renamed:

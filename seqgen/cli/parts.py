@@ -46,10 +46,10 @@ def list_parts(
     if kind is not None and kind in FILES:
         _list_files(kind, as_json)
         return
+    arguments.load_plugins(plugin_files)
     from seqgen.options import did_you_mean
     from seqgen.plugins import ROOMS
 
-    arguments.load_plugins(plugin_files)
     if kind is not None and kind not in ROOMS:
         every = [*ROOMS, *FILES]
         near = did_you_mean(kind, every)
@@ -278,8 +278,9 @@ def schema(
     plugin_files: PluginFiles = None,
 ) -> None:
     """Print the JSON Schema of recipes, for editors that check and complete YAML."""
-    from seqgen.comparison import plan_schema
-    from seqgen.recipe import recipe_schema
+    with arguments.importing():
+        from seqgen.comparison import plan_schema
+        from seqgen.recipe import recipe_schema
 
     arguments.load_plugins(plugin_files)
     echo(json.dumps(plan_schema() if plan else recipe_schema(), indent=2))

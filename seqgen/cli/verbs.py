@@ -55,15 +55,15 @@ def run(
 ) -> None:
     """Train a recipe. Checkpoints, metrics, samples and a report go to the run directory."""
     _exclude_one_another({"--resume": resume or None, "--overwrite": overwrite or None})
-    from seqgen.cli.displays import Display
-    from seqgen.machine import keep_freed_memory
+    with arguments.importing():
+        from seqgen.cli.displays import Display
+        from seqgen.conclusion import read_result
+        from seqgen.machine import keep_freed_memory
+        from seqgen.run import RunRequest, run_directory
+        from seqgen.run import run as run_recipe
+        from seqgen.training import joined
 
     keep_freed_memory()
-    from seqgen.conclusion import read_result
-    from seqgen.run import RunRequest, run_directory
-    from seqgen.run import run as run_recipe
-    from seqgen.training import joined
-
     given = tuple(plugin_files or ())
     request = RunRequest(recipe, overrides or [], out, resume, overwrite, sys.argv, given)
     directory = run_directory(request)
@@ -192,8 +192,9 @@ def generate(
     _exclude_one_another({"--prompt": prompt, "--input": input_file, "--score": score})
     _exclude_one_another({"--n-best": n_best, "--samples": many, "--score": score})
     _exclude_one_another({"--trace": trace, "--score": score})
-    from seqgen.cli import generation, source_lines
-    from seqgen.trained import TrainedRun
+    with arguments.importing():
+        from seqgen.cli import generation, source_lines
+        from seqgen.trained import TrainedRun
 
     trained = TrainedRun.load(run, device, overrides or [], plugins or [])
     if score is not None:
@@ -264,8 +265,9 @@ def evaluate(
     The likelihood counts each target once, with the state carried on from all text before it.
     Metrics are measured on the decoder's outputs for the sources.
     """
-    from seqgen.cli.generation import DecoderOptions, answers_to
-    from seqgen.trained import TrainedRun
+    with arguments.importing():
+        from seqgen.cli.generation import DecoderOptions, answers_to
+        from seqgen.trained import TrainedRun
 
     trained = TrainedRun.load(run, device, overrides or [], plugins or [])
     if (decoder or settings) and not trained.built.recipe.metrics and answers_file is None:
@@ -354,10 +356,11 @@ def compare(
     Without --plan and --decoder, uses the bundled plan for the kind of model: language_model or
     seq2seq. Except for timings, compare.json depends only on the plan, the runs and the seed.
     """
-    from seqgen import comparison
-    from seqgen.cli.displays import Display
-    from seqgen.cli.plan_options import PlanOptions, flag_overrides, split_arguments
-    from seqgen.trained import TrainedRun
+    with arguments.importing():
+        from seqgen import comparison
+        from seqgen.cli.displays import Display
+        from seqgen.cli.plan_options import PlanOptions, flag_overrides, split_arguments
+        from seqgen.trained import TrainedRun
 
     found = split_arguments(words)
     names = _names_of(found.runs)

@@ -6,7 +6,7 @@ from abc import ABC
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from itertools import chain, compress
+from itertools import chain
 from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
@@ -16,13 +16,16 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from seqgen.data.base import Batch, Example, Split, TextSize, Training, Visit
+from seqgen.data.flat_rows import FlatRows
 from seqgen.registry import Renamed
 from seqgen.state import State, real, share
 from seqgen.tokenizers import BOS, EOS, PAD, UNK, Counts, count_ids
 
 Rows = NDArray[np.int64]
-Columns = Mapping[str, Sequence[Any]]
-"""Rows as tensors, by what they are of: those of each field, and what batches need besides."""
+Column = Sequence[Any] | FlatRows
+Columns = Mapping[str, Any]
+"""A Column of rows as tensors, by what they are of: those of each field, and what batches need
+besides."""
 
 T = TypeVar("T", bound="_OnDevice")
 P = TypeVar("P", bound="_Predicted")
@@ -31,11 +34,13 @@ B = TypeVar("B", bound=Batch)
 R = TypeVar("R")
 
 
-def padded(rows: Sequence[Tensor], least: int = 0) -> tuple[Tensor, Tensor]:
+def padded(rows: Sequence[Tensor] | FlatRows, least: int = 0) -> tuple[Tensor, Tensor]:
     """Rows of tokens as `[batch, time]`, padded with PAD, and `lengths: [batch]`.
 
     Without any token `time` is `least`.
     """
+    if isinstance(rows, FlatRows):
+        return rows.padded(least)
     lengths = torch.tensor([len(row) for row in rows], dtype=torch.long)
     if not any(map(len, rows)):
         return lengths.new_full((len(rows), least), PAD), lengths
@@ -47,7 +52,7 @@ def append_eos(tokens: Tensor) -> Tensor:
     return torch.cat([tokens, tokens.new_tensor([EOS])])
 
 
-def shift_right(rows: Sequence[Tensor]) -> Tensor:
+def shift_right(rows: Sequence[Tensor] | FlatRows) -> Tensor:
     """What is read to predict `rows`: BOS, then each row without its last token, `[batch, time]`,
     padded like the rows themselves."""
     targets, lengths = padded(rows)
@@ -200,7 +205,7 @@ class Buckets:
 
     def __init__(
         self,
-        lengths: Sequence[tuple[int, ...]],
+        lengths: Sequence[tuple[int, ...]] | Rows,
         batch_size: int,
         batch_tokens: int | None = None,
         seed: int = 0,
@@ -263,31 +268,51 @@ class EncodedRows(Generic[B]):
     """
 
     columns: Columns
-    lengths: Sequence[tuple[int, ...]]
+    lengths: Sequence[tuple[int, ...]] | Rows
     collate: Callable[[Columns, Tensor], B]
     fields: Sequence[str]
     output_field: str
 
     def batch(self, places: Sequence[int]) -> B:
-        rows = {name: [column[place] for place in places] for name, column in self.columns.items()}
+        rows = {name: _taken(column, places) for name, column in self.columns.items()}
         return self.collate(rows, torch.tensor(places, dtype=torch.long))
 
     def only(self, kept: Sequence[bool]) -> EncodedRows[B]:
         """The rows where `kept` is true."""
-        columns = {name: [*compress(column, kept)] for name, column in self.columns.items()}
-        return replace(self, columns=columns, lengths=[*compress(self.lengths, kept)])
+        places = np.flatnonzero(kept).tolist()
+        columns = {name: _taken(column, places) for name, column in self.columns.items()}
+        return replace(self, columns=columns, lengths=np.array(self.lengths)[places])
 
-    def targets(self) -> Sequence[Tensor]:
-        return self.columns[self.output_field]
+    def targets(self) -> Column:
+        column: Column = self.columns[self.output_field]
+        return column
 
     def counts(self) -> dict[str, Counts]:
         """For each field how often each id is one of its tokens."""
         none = torch.zeros(0, dtype=torch.long)
         found = {}
         for field in self.fields:
-            rows = [[row] if isinstance(row, Tensor) else row for row in self.columns[field]]
+            column = self.columns[field]
+            if isinstance(column, FlatRows):
+                found[field] = count_ids(column.ids)
+                continue
+            rows = [[row] if isinstance(row, Tensor) else row for row in column]
             found[field] = count_ids(torch.cat([*chain.from_iterable(rows), none]).numpy())
         return found
+
+
+def _taken(column: Column, places: Sequence[int]) -> Column:
+    """The rows of a column at some places."""
+    if isinstance(column, FlatRows):
+        return column.take(places)
+    return [column[place] for place in places]
+
+
+def lengths_of(column: Column) -> Rows:
+    """How long each row is, `[rows]`."""
+    if isinstance(column, FlatRows):
+        return column.lengths
+    return np.array([*map(len, column)], dtype=np.int64)
 
 
 class Epochs(Generic[E]):
@@ -321,10 +346,10 @@ class RowTraining(Training[B]):
         buckets: Buckets,
         draw: Callable[[int], EncodedRows[B]] | None = None,
     ) -> None:
-        self.tokens = sum(map(len, rows.targets()))
+        self.tokens = int(lengths_of(rows.targets()).sum())
         self.size = size
         self.steps_per_epoch = buckets.steps_per_epoch
-        self.longest = max(first for first, *_ in rows.lengths)
+        self.longest = int(np.array(rows.lengths)[:, 0].max())
         self._epochs = Epochs(rows, draw)
         self._buckets = buckets
 
@@ -342,7 +367,7 @@ class RowSplit(Split[B]):
     def __init__(
         self, rows: EncodedRows[B], size: TextSize, examples: Sequence[Example] = ()
     ) -> None:
-        self.tokens = sum(map(len, rows.targets()))
+        self.tokens = int(lengths_of(rows.targets()).sum())
         self.unknown = sum(int((row == UNK).sum()) for row in rows.targets())
         self.size = size
         self.examples = examples
@@ -352,7 +377,7 @@ class RowSplit(Split[B]):
         self, visit: Visit[B, R], initial_state: Callable[[int], State], batch_size: int
     ) -> list[R]:
         """Rows of about one length together, for little padding; no state: each row is a whole."""
-        lengths = self._rows.lengths
-        order = sorted(range(len(lengths)), key=lengths.__getitem__)
+        lengths = np.array(self._rows.lengths)
+        order = np.lexsort(lengths.T[::-1]).tolist()  # the last key matters most
         chunks = (order[i : i + batch_size] for i in range(0, len(order), batch_size))
         return [visit(self._rows.batch(chunk), None)[0] for chunk in chunks]

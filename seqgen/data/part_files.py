@@ -13,9 +13,17 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from seqgen.data.corpora import CorpusFactory
-from seqgen.data.text_files import PACKED_SUFFIXES, UTF_8, Reading, TextFile, read_text
+from seqgen.data.text_files import (
+    PACKED_SUFFIXES,
+    UTF_8,
+    Reading,
+    TextFile,
+    read_long,
+    read_text,
+)
 from seqgen.errors import DataError
 from seqgen.files import display_path
+from seqgen.tokenizers import LongText
 
 PartName = Literal["train", "valid", "test"]
 SplitName = Literal["valid", "test"]
@@ -76,12 +84,31 @@ class PartFiles(ABC):  # noqa: B024
         path = _packed(path)
         return self._kept(read_text(path, self._reading), display_path(path))
 
+    def read_long(self, path: Path) -> tuple[LongText, str]:
+        """Like `read`, but a large text is not kept in memory. Raises DataError."""
+        path = _packed(path)
+        found, name = read_long(path, self._reading), display_path(path)
+        if found is None:
+            return LongText.of(self.read(path)[0].text), name
+        text, self._hashes[name] = found
+        self._replaced[name] = 0
+        if self.files is not None:  # else there is nothing to compare it with
+            self._texts[name] = text.sha256
+        return text, name
+
+    def undivided(self) -> list[Path]:
+        """The files that are divided, if no corpus is: one, or those of a pattern. Raises
+        DataError."""
+        return [] if self.path is None else _expanded(self.path)
+
+    def read_corpus(self) -> tuple[TextFile, str]:
+        """The corpus, which is divided if there is no file. Raises DataError."""
+        assert self._corpus is not None
+        return self._kept(self._corpus.read(), self._corpus.name)
+
     def read_undivided(self) -> list[tuple[TextFile, str]]:
         """What is divided: a corpus, a file, or the files of a pattern. Raises DataError."""
-        if self.path is not None:
-            return [*map(self.read, _expanded(self.path))]
-        assert self._corpus is not None
-        return [self._kept(self._corpus.read(), self._corpus.name)]
+        return [*map(self.read, self.undivided())] or [self.read_corpus()]
 
     def remarks(self) -> tuple[str, ...]:
         return (*self.file_remarks(), *self._remarks)

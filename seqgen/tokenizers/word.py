@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain
+from itertools import chain, repeat
 from typing import Annotated, Literal, cast
 
 import numpy as np
@@ -44,16 +44,26 @@ _PACKAGES = {
 @dataclass(frozen=True)
 class Splitter:
     """How a text is cut into words: by `split`, whose words are the matches of `pattern` if it has
-    one. With `line_ends` each end of a line but the last is a word, too."""
+    one. With `line_ends` each end of a line but the last is a word, too. A text may be cut before
+    each character of `between`, unless there is white space before it."""
 
     split: Split
     pattern: re.Pattern[str] | None
     line_ends: bool = False
+    between: str = ""
 
     def words(self, text: str) -> list[str]:
         """The words of `text` in their order."""
         lines = text.split(LINE_END) if self.line_ends else [text]
         return list(chain.from_iterable([*self.split(line), LINE_END] for line in lines))[:-1]
+
+    def last_cut(self, text: str) -> int:
+        """The last place at which no word begins earlier or ends later, whatever follows."""
+        signs = self.between or LINE_END * self.line_ends
+        place = max((text.rfind(sign) for sign in signs), default=0)
+        while place > 0 and text[place - 1].isspace():
+            place = max(text.rfind(sign, 0, place) for sign in signs)
+        return max(0, place)
 
     def spans(self, text: str) -> Spans | None:
         """The places of the words in `text`; None where `split` has changed them."""
@@ -93,13 +103,14 @@ def make_splitter(name: SplitName, pattern: str | None, line_ends: bool = False)
             raise ValueError(message) from None
         return Splitter(partial(_matches, compiled), compiled, line_ends)
     if name == "whitespace":
-        return Splitter(str.split, _WHITESPACE, line_ends)
+        return Splitter(str.split, _WHITESPACE, line_ends, " \n")
     if name == "exact":
-        return Splitter(_EXACT.findall, _EXACT, line_ends)
+        return Splitter(_EXACT.findall, _EXACT, line_ends, " \n")
     package = _PACKAGES.get(name)
     if package is not None and importlib.util.find_spec(package) is None:
         raise ValueError(f"`split: {name}` needs the package {package}, which is not installed")
-    return Splitter(partial(_split_by_torchtext, name), None, line_ends)
+    between = LINE_END if name == "basic_english" else ""  # the others look further
+    return Splitter(partial(_split_by_torchtext, name), None, line_ends, between)
 
 
 def _matches(pattern: re.Pattern[str], text: str) -> list[str]:
@@ -175,9 +186,13 @@ class WordTokenizer(PieceTokenizer):
             raise ValueError(f"{what} must find words in the training text, but finds none")
         self.set_pieces(most_frequent(counts, self.min_count, self.vocab_size))
 
+    def last_cut(self, text: str) -> int:
+        return self._splitter.last_cut(text)
+
     def encode(self, text: str) -> Tokens:
         words = self._words(text)
-        tokens = np.array([self._ids.get(word, UNK) for word in words], dtype=np.int64)
+        found = map(self._ids.get, words, repeat(UNK))
+        tokens = np.fromiter(found, dtype=np.int64, count=len(words))
         if self.unk == "error" and (tokens == UNK).any():
             word = words[int((tokens == UNK).argmax())]
             raise ValueError(f"`text` must be of words in the vocabulary, but has {word!r}")

@@ -134,7 +134,7 @@ def test_a_batch_as_it_is_written(few):
     assert batch.lengths.tolist() == [5, 3, 1]
     assert batch.row_ids.tolist() == [2, 0, 1]
     assert split._rows.batch([3]).sources.values.tolist() == [[6 + UNK, 4, UNK, EOS]]
-    assert split._rows.lengths == [(4, 3), (1, 1), (4, 5), (4, 2)]
+    assert split._rows.lengths.tolist() == [[4, 3], [1, 1], [4, 5], [4, 2]]
     assert (split.size.chars, split.size.bytes) == (7, 7)
     assert {field: own.tolist() for field, own in split._rows.counts().items()} == {
         "source": [0, 0, 4, 1, 2, 2],

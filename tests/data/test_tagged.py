@@ -198,7 +198,7 @@ def test_a_batch_as_it_is_written():
     assert batch.inputs.tolist() == [[BOS, 4, UNK], [BOS, 0, 0]]
     assert batch.row_ids.tolist() == [2, 1]
     assert (batch.tokens, batch.continues) == (4, False)
-    assert made.lengths == [(2,), (1,), (3,)]
+    assert made.lengths.tolist() == [[2], [1], [3]]
 
 
 def test_words_are_spelt():
