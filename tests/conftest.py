@@ -16,11 +16,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from seqgen.options import REQUIRED
 
 # Before torch is there: threads that wait for one another make tiny models up to 100 times slower.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# On a busy machine an example may take any time.
+settings.register_profile("slow", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("slow")
 
 # Options that make a small part, for each registered part that has required ones or large
 # defaults. A part that is not here is built with its defaults.
