@@ -10,10 +10,10 @@ from typing import Any, cast
 
 import torch
 
-from seqgen.answers import Judge
 from seqgen.data import Data
 from seqgen.decoders import Decoder, SecondaryModel
 from seqgen.errors import CheckpointError
+from seqgen.evaluate import Judge
 from seqgen.generate import Generator
 from seqgen.machine import available_cores, choose_device, choose_threads, memory_for
 from seqgen.metrics import Metric, by_name

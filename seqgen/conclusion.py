@@ -7,11 +7,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any, cast
 
-from seqgen.answers import evenly_spaced
 from seqgen.build import Built, Load, build_decoder
 from seqgen.data import Dataset, Split
 from seqgen.decoders import Decoder, Multinomial
 from seqgen.errors import CheckpointError
+from seqgen.evaluate import evenly_spaced
 from seqgen.explain import alignments
 from seqgen.files import write_file
 from seqgen.generate import Generator, SampleOptions

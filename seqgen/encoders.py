@@ -14,9 +14,8 @@ from typing import Annotated, NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
-from seqgen.cells import Cell, CellFactory, cells
+from seqgen.cells import Cell, CellFactory, Dropout, cells
 from seqgen.data import Sources
-from seqgen.dropout import Dropout
 from seqgen.embeddings import EmbeddingFactory, LearnedEmbedding, embeddings
 from seqgen.options import Few, Share, Size
 from seqgen.registry import Registry

@@ -1,19 +1,22 @@
-"""Evaluation: the likelihood of a held-out split under a model, each token once."""
+"""Evaluation: the likelihood of a held-out split, and its outputs, judged by metrics."""
 
 from __future__ import annotations
 
 import math
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 
-from seqgen.data import Split, TokenBatch
-from seqgen.decoders import DecoderFactory, Greedy
-from seqgen.metrics import Tally, likelihood
+from seqgen.data import Example, Split, TokenBatch
+from seqgen.decoders import Decoder, DecoderFactory, Greedy
+from seqgen.generate import Generated, Generator
+from seqgen.metrics import Answer, Metric, Tally, likelihood, measure
 from seqgen.models import Model, evaluating
-from seqgen.options import Count, Size
+from seqgen.options import Count, Size, did_you_mean
 from seqgen.state import State
 from seqgen.tokenizers import UNK
 
@@ -84,3 +87,144 @@ def score_rows(
     with evaluating(model):
         found = split.walk(visit, model.initial_state, batch_size)
     return [score for _, score in sorted(chain.from_iterable(found))]
+
+
+T = TypeVar("T")
+
+FIGURES = {
+    "nats_per_token": "lower",
+    "perplexity": "lower",
+    "bits_per_char": "lower",
+    "bits_per_byte": "lower",
+    "accuracy": "higher",
+}
+"""The figures of every split by which checkpoints can be chosen, and which way is better."""
+
+
+@dataclass(frozen=True)
+class Judge:
+    """What a split is judged by: teacher-forced likelihood always, and `metrics` of the outputs."""
+
+    generator: Generator
+    metrics: Mapping[str, Metric]
+    batch_size: int = 64
+
+    def figures(
+        self, split: Split[Any], decoder: Decoder, most: int | None = None
+    ) -> tuple[dict[str, Any], list[Answer]]:
+        """The figures of `split`, those of the metrics under `metrics`, how they came about under
+        `details`; and the answers, by `decoder`, to all sources or to `most` of them."""
+        figures: dict[str, Any] = dict(evaluate(self.generator.model, split, self.generator.device))
+        examples = evenly_spaced(split.examples, most) if self.metrics else []
+        if not examples:
+            return figures, []
+        answers = answer(self.generator, decoder, examples, self.batch_size)
+        measured = measure(self.metrics, answers)
+        figures |= {
+            "examples": len(answers),
+            "metrics": {name: each.value for name, each in measured.items()},
+            "details": {name: dict(each.details) for name, each in measured.items()},
+        }
+        return figures, answers
+
+    def criterion(self, name: str, figures: Mapping[str, Any]) -> float:
+        """The figure or metric `name` as a number of which less is better."""
+        value = float({**figures, **figures.get("metrics", {})}[name])
+        better = self.metrics[name].better if name in self.metrics else FIGURES[name]
+        return value if better == "lower" else -value
+
+    def check_criterion(self, name: str, split: Split[Any] | None, most: int) -> None:
+        """Raises ValueError unless validations on `most` examples of `split` will have it."""
+        if name not in self.metrics and name not in FIGURES:
+            known = [*self.metrics, *FIGURES]
+            near = did_you_mean(name, known)
+            raise ValueError(f"must be one of {', '.join(known)}, but is '{name}'{near}")
+        if name in self.metrics and split is not None and not evenly_spaced(split.examples, most):
+            reason = "`validation_examples` is 0" if split.examples else "there are no sources"
+            raise ValueError(f"'{name}' needs outputs to measure, but {reason}")
+
+
+CHARACTERS_AT_ONCE = 1 << 18
+"""How many characters of texts, padding included, share a batch."""
+
+
+class DecodingOptions(NamedTuple):
+    """How many texts at once, how long an output may be (None: as the recipe says), and how many
+    times what the decoder finds."""
+
+    batch_size: int
+    max_length: int | None = None
+    samples: int = 1
+
+
+def answer(
+    generator: Generator, decoder: Decoder, examples: Sequence[Example], batch_size: int
+) -> list[Answer]:
+    """The best output for each example, in their order; a warning with the number of those that do
+    not satisfy the decoder's constraints."""
+    texts = [each.source for each in examples]
+    found = outputs(generator, decoder, texts, DecodingOptions(batch_size))
+    unsatisfied = sum(not best.hypothesis.satisfied for best, *_ in found)
+    if remark := unsatisfied_remark(unsatisfied, len(found)):
+        warnings.warn(remark, stacklevel=2)
+    return [
+        Answer(
+            example.source,
+            best.text,
+            example.references,
+            best.hypothesis.score,
+            best.hypothesis.finished,
+        )
+        for example, [best, *_] in zip(examples, found, strict=True)
+    ]
+
+
+def unsatisfied_remark(unsatisfied: int, every: int) -> str:
+    """That constraints do not hold; nothing where all do."""
+    if not unsatisfied:
+        return ""
+    do, they = ("does", "it ends") if unsatisfied == 1 else ("do", "they end")
+    what = f"{do} not satisfy all constraints; {they} where nothing else was possible"
+    return f"{unsatisfied} of {every} texts {what}"
+
+
+def outputs(
+    generator: Generator,
+    decoder: Decoder,
+    texts: Sequence[str],
+    options: DecodingOptions,
+    sequence_ids: Sequence[int] | None = None,
+) -> list[list[Generated]]:
+    """What `decoder` finds for each text, in their order; texts of similar length share a batch.
+
+    Random decoders draw for each text by its id, its place where none are given.
+    """
+    found: list[list[Generated]] = [[]] * len(texts)
+    ids = range(len(texts)) if sequence_ids is None else sequence_ids
+    for places in batches_by_length([len(text) for text in texts], options.batch_size):
+        some, own = [texts[place] for place in places], [ids[place] for place in places]
+        made = generator.generate(some, decoder, options.max_length, options.samples, own)
+        for place, each in zip(places, made, strict=True):
+            found[place] = each
+    return found
+
+
+def batches_by_length(lengths: Sequence[int], batch_size: int) -> Iterator[list[int]]:
+    """The places of all texts by their lengths, up to `batch_size` at once; of long ones fewer, for
+    each is padded to the longest of its batch."""
+    batch: list[int] = []
+    for place in sorted(range(len(lengths)), key=lengths.__getitem__):
+        rows = len(batch) + 1
+        if batch and (rows > batch_size or rows * lengths[place] > CHARACTERS_AT_ONCE):
+            yield batch
+            batch = []
+        batch.append(place)
+    if batch:
+        yield batch
+
+
+def evenly_spaced(things: Sequence[T], most: int | None) -> Sequence[T]:
+    """Up to `most` of them, evenly spaced: of 10, 4 are those at 0, 2, 5 and 7."""
+    if most is None or len(things) <= most:
+        return things
+    return [things[len(things) * place // most] for place in range(most)]

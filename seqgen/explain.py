@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
-from seqgen.answers import DecodingOptions, batches_by_length
 from seqgen.decoders import ROOT_PARENT, Decoder, Forced, Limits, SearchTrace, Tracing, watched
+from seqgen.evaluate import DecodingOptions, batches_by_length
 from seqgen.generate import Generated, Generator
 from seqgen.models import evaluating
 from seqgen.tokenizers import EOS, Tokenizer
@@ -87,7 +87,7 @@ def traces(
     options: DecodingOptions,
     sequence_ids: Sequence[int] | None = None,
 ) -> list[Searched]:
-    """What `decoder` finds for each text, in their order, as `answers.outputs` has it, and how.
+    """What `decoder` finds for each text, in their order, as `evaluate.outputs` has it, and how.
 
     A trace is plain data: the `input`, whether the outputs go on where it ends (`continues`), the
     `decoder` as `spec` says, what the model read first (`start`), and

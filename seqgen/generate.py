@@ -12,23 +12,9 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from seqgen.data import Data, PairBatch
+from seqgen import decoders
+from seqgen.data import Data, PairBatch, padded, shift_right
 from seqgen.data.base import with_pieces
-from seqgen.data.batches import padded, shift_right
-from seqgen.decoders import (
-    Constraint,
-    Decoder,
-    Hypothesis,
-    Limits,
-    PathDecoder,
-    Start,
-    Stepper,
-    WithoutTokens,
-    at_temperature,
-    checked,
-    constrain,
-    unmet,
-)
 from seqgen.models import Generative, evaluating
 from seqgen.options import Count, PositiveFloat, Temperature
 from seqgen.tokenizers import BOS, EOS, PAD, UNK, Tokenizer, Tokenizers
@@ -73,7 +59,7 @@ class Generated:
 
     prompt: str
     text: str
-    hypothesis: Hypothesis
+    hypothesis: decoders.Hypothesis
     pieces: tuple[str, ...]
 
 
@@ -95,7 +81,7 @@ class Generator:
     def generate(
         self,
         texts: Sequence[str],
-        decoder: Decoder,
+        decoder: decoders.Decoder,
         max_length: int | None = None,
         samples: int = 1,
         sequence_ids: Sequence[int] | None = None,
@@ -116,9 +102,9 @@ class Generator:
             ids = start.tokens.new_tensor([*(sequence_ids or range(len(texts)))])
             copies, which = start._replace(sequence_ids=ids).copies(samples)
             copies = copies._replace(sequence_ids=copies.ids + which * SAMPLES_APART)
-            safe = checked(decoder, len(self.tokenizer))
+            safe = decoders.checked(decoder, len(self.tokenizer))
             found = safe.decode(stepper, copies, limits.copies(samples))
-            short = unmet(decoder.constraints, start, limits, batch).tolist()
+            short = decoders.unmet(decoder.constraints, start, limits, batch).tolist()
         generated = []
         for place, text in enumerate(texts):
             own = []
@@ -131,7 +117,7 @@ class Generator:
         return self._without_unknown(generated) if self.options.replace_unknown else generated
 
     def stream(
-        self, text: str, decoder: PathDecoder, max_length: int | None = None
+        self, text: str, decoder: decoders.PathDecoder, max_length: int | None = None
     ) -> Iterator[str]:
         """Yield the text of one output as its tokens come."""
         tokens: list[int] = []
@@ -140,7 +126,7 @@ class Generator:
             batch = self.batch([text])
             limits = self.limits(batch, max_length)
             stepper, start = self.start(batch, limits, decoder.constraints)
-            unmet(decoder.constraints, start, limits, batch)
+            decoders.unmet(decoder.constraints, start, limits, batch)
         walk = decoder.walk(stepper, start, limits)
         while True:
             # Not around the yield: the caller's own code would run without gradients.
@@ -164,7 +150,7 @@ class Generator:
             stepper, start = self.start(batch, self.limits(batch, 1))
             log_probs, _ = stepper.step(start.tokens, start.state, start.context)
         if temperature:
-            probabilities = at_temperature(log_probs, temperature).exp()[0]
+            probabilities = decoders.at_temperature(log_probs, temperature).exp()[0]
         else:
             probabilities = torch.zeros_like(log_probs[0])
             probabilities[log_probs[0].argmax()] = 1.0
@@ -179,27 +165,29 @@ class Generator:
         return self.data.prompts(texts, self.tokenizers).to(self.device, self.model.floats)
 
     def start(
-        self, batch: Any, limits: Limits, constraints: Sequence[Constraint] = ()
-    ) -> tuple[Stepper, Start]:
+        self, batch: Any, limits: decoders.Limits, constraints: Sequence[decoders.Constraint] = ()
+    ) -> tuple[decoders.Stepper, decoders.Start]:
         """The model's start for `batch` and what takes the steps from there: the model without the
         tokens that no text has, in the `constraints`."""
         never = [PAD, BOS] if self.options.replace_unknown else [PAD, BOS, UNK]
-        model = WithoutTokens(self.model, never if self.data.ends else [*never, EOS])
-        return constrain(constraints, model, self.model.start(batch), limits, batch)
+        model = decoders.WithoutTokens(self.model, never if self.data.ends else [*never, EOS])
+        return decoders.constrain(constraints, model, self.model.start(batch), limits, batch)
 
-    def limits(self, batch: Any, max_length: int | None = None) -> Limits:
+    def limits(self, batch: Any, max_length: int | None = None) -> decoders.Limits:
         """How many tokens each row may have, and the end token where the data has one."""
         ends = (EOS,) if self.data.ends else ()
         most = self.options.max_length if max_length is None else max_length
         exact, ratio = self.data.output_lengths(batch), self.options.max_length_ratio
         if exact is not None:  # what is as long as its source is not cut by what is usual
             exact = exact if max_length is None else exact.clamp(max=max_length)
-            return Limits(exact.tolist(), ends)
+            return decoders.Limits(exact.tolist(), ends)
         if ratio is None:
-            return Limits(most, ends)
+            return decoders.Limits(most, ends)
         # What is whole counts whole: 0.29 * 100 is 28.999999999999996 in floats.
         longest = [int(ratio * n + 1e-9) for n in batch.lengths.tolist()]
-        return Limits([min(most, n + self.options.max_length_extra) for n in longest], ends)
+        return decoders.Limits(
+            [min(most, n + self.options.max_length_extra) for n in longest], ends
+        )
 
     def attention(self, texts: Sequence[str], outputs: Sequence[Sequence[int]]) -> Tensor | None:
         """The attention of each token of an output to each one of its text's source, `[batch, time,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, is_dataclass
@@ -100,6 +101,46 @@ def _source(inner: Any) -> tuple[str, int] | None:
         return inspect.getsourcefile(inner) or "?", inspect.getsourcelines(inner)[1]
     except (OSError, TypeError):  # a class that says it is from another module, or no source
         return None
+
+
+class Renamed:
+    """A method or an attribute of a contract under its old name: it warns, and is the new one.
+
+    A contract calls `adopt` for each of its subclasses.
+    """
+
+    def __init__(self, now: str) -> None:
+        self.now = now
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, instance: Any, owner: type) -> Any:
+        self.warn(owner)
+        own = [each for each in owner.__mro__ if vars(each).get(self.name, self) is not self]
+        if own:  # a method that a plugin has under the old name calls that of its base
+            return getattr(super(own[-1], instance), self.now)
+        return getattr(owner if instance is None else instance, self.now)
+
+    def __set__(self, instance: Any, value: Any) -> None:
+        self.warn(type(instance))
+        setattr(instance, self.now, value)
+
+    @staticmethod
+    def adopt(kind: type) -> None:
+        """What the class `kind` defines by an old name it has by the new one, with a warning."""
+        for contract in kind.__mro__[1:]:
+            for name, alias in vars(contract).items():
+                if isinstance(alias, Renamed) and name in vars(kind):
+                    alias.warn(kind)
+                    given = vars(kind)[name]
+                    setattr(kind, alias.now, given)
+                    if not callable(given):  # so that it can be set by either name
+                        delattr(kind, name)
+
+    def warn(self, owner: type) -> None:
+        message = f"{owner.__name__}.{self.name} is now called {self.now}"
+        warnings.warn(message, DeprecationWarning, stacklevel=3)
 
 
 T = TypeVar("T")

@@ -10,23 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from seqgen import plugins
-from seqgen.build import (
-    Built,
-    Load,
-    build,
-    build_data,
-    build_decoder,
-    fit_tokenizers,
-    restore_tokenizers,
-)
-from seqgen.conclusion import (
-    check_samples,
-    conclude,
-    has_concluded,
-    sample_prompts,
-    samples_at_validation,
-)
+from seqgen import build, conclusion, plugins, training
+from seqgen.build import Built, Load
 from seqgen.config import ConfigFile, bundled_recipes, find_file
 from seqgen.data import Dataset, Split
 from seqgen.errors import DataError, SeqgenError, UsageError
@@ -37,16 +22,6 @@ from seqgen.reports import try_drawing, write_report
 from seqgen.run_directory import REPORT, RunDirectory, check_same, manifest, runs_near
 from seqgen.tokenizers import vocabulary_statistics
 from seqgen.trained import load_auxiliary_runs, saved_recipe
-from seqgen.training import (
-    Checkpoints,
-    MetricsLog,
-    Signals,
-    Sink,
-    Trainer,
-    Validation,
-    cut_back,
-    load_weights,
-)
 
 
 @dataclass(frozen=True)
@@ -77,7 +52,7 @@ def load_recipe(
     return replace(check_recipe(file), plugins=tuple(files)), file
 
 
-def run(request: RunRequest, announce: Sink, watch: Sequence[Sink] = ()) -> Path:
+def run(request: RunRequest, announce: training.Sink, watch: Sequence[training.Sink] = ()) -> Path:
     """Train, evaluate, sample and report; returns the run directory.
 
     `announce` is called once, with what the run will do; `watch` with every event. Raises the
@@ -89,25 +64,27 @@ def run(request: RunRequest, announce: Sink, watch: Sequence[Sink] = ()) -> Path
     check_free = partial(directory.check_free, resume=request.resume, overwrite=request.overwrite)
     check_free()
     resumed = request.resume and directory.exists()
-    checkpoints = Checkpoints(directory.checkpoints)
+    checkpoints = training.Checkpoints(directory.checkpoints)
     try:
-        data = build_data(recipe)
+        data = build.build_data(recipe)
         if resumed:
-            tokenizers = restore_tokenizers(recipe, data, directory.tokenizer)
+            tokenizers = build.restore_tokenizers(recipe, data, directory.tokenizer)
         else:
-            tokenizers = fit_tokenizers(recipe, data)
+            tokenizers = build.fit_tokenizers(recipe, data)
         dataset = data.encode(tokenizers)
-        built = build(recipe, data, tokenizers, dataset.train.batch(0).tokens)
+        built = build.build(recipe, data, tokenizers, dataset.train.batch(0).tokens)
         if not (resumed and checkpoints.find("last")):
             built.model.initialise(vocabulary_statistics(tokenizers, dataset.train.counts()))
         load = load_auxiliary_runs(built, recipe.plugins)
-        check_samples(built, sample_prompts(built, dataset.valid), load)
+        conclusion.check_samples(built, conclusion.sample_prompts(built, dataset.valid), load)
         _check_evaluation(built, dataset)
         validate = partial(_validate, built, dataset.valid, load) if dataset.valid else None
-        trainer = Trainer(
+        trainer = training.Trainer(
             built.model, dataset.train, recipe.train, built.device, checkpoints, validate
         )
-        record = manifest(built, dataset, file, request.command)
+        fast = directory.record().get("fast") if resumed else trainer.wants_fast
+        routes = trainer.take_fast_routes() if fast else {}
+        record = manifest(built, dataset, file, request.command) | {"fast": routes}
         record["precision"] = trainer.precision
         record["remarks"] += [trainer.remark] * bool(trainer.remark)
     except OptionError as error:
@@ -127,7 +104,7 @@ def run(request: RunRequest, announce: Sink, watch: Sequence[Sink] = ()) -> Path
         write_file(directory.recipe, recipe.text())  # of a resumed run the budget, say, may change
         announce({**record, "resumed_at": trainer.counters.step if resumed else None})
         trained = trainer.counters.step and trainer.finished()
-        if not (trained and has_concluded(built, dataset, directory)):
+        if not (trained and conclusion.has_concluded(built, dataset, directory)):
             _train(trainer, built, dataset, load, directory, watch, request.report)
         elif request.report and not all((directory.folder / name).exists() for name in REPORT):
             write_report(directory.folder)
@@ -164,18 +141,18 @@ def run_directory(request: RunRequest) -> RunDirectory:
     return RunDirectory(out or Path("runs") / recipe.stem)
 
 
-def _validate(built: Built, split: Split[Any], load: Load) -> Validation:
+def _validate(built: Built, split: Split[Any], load: Load) -> training.Validation:
     """The figures of the validation part, and samples that show the model learn."""
     recipe, judge = built.recipe, built.judge()
     options = recipe.evaluation
-    quick = build_decoder(options.validation_decoder, built.tokenizer, recipe.seed, load)
+    quick = build.build_decoder(options.validation_decoder, built.tokenizer, recipe.seed, load)
     figures, _ = judge.figures(split, quick, options.validation_examples)
     figures.pop("details", None)  # for people, and at the end
-    decoder = build_decoder(recipe.decoder, built.tokenizer, recipe.seed, load)
-    prompts, length = sample_prompts(built, split), recipe.samples.length
-    samples = samples_at_validation(built.generator(), decoder, prompts, length)
+    decoder = build.build_decoder(recipe.decoder, built.tokenizer, recipe.seed, load)
+    prompts, length = conclusion.sample_prompts(built, split), recipe.samples.length
+    samples = conclusion.samples_at_validation(built.generator(), decoder, prompts, length)
     criterion = judge.criterion(options.criterion, figures)
-    return Validation({**figures, "samples": samples}, criterion)
+    return training.Validation({**figures, "samples": samples}, criterion)
 
 
 def _check_evaluation(built: Built, dataset: Dataset[Any]) -> None:
@@ -192,39 +169,43 @@ def _check_evaluation(built: Built, dataset: Dataset[Any]) -> None:
         raise OptionError(("evaluation", "criterion"), str(error)) from None
 
 
-def _go_back(trainer: Trainer, directory: RunDirectory, checkpoints: Checkpoints) -> None:
+def _go_back(
+    trainer: training.Trainer, directory: RunDirectory, checkpoints: training.Checkpoints
+) -> None:
     """Go back to the last checkpoint, or to the beginning if there is none."""
     last = checkpoints.find("last")
     if best := checkpoints.find("best"):  # which the end of the run needs: is it whole?
-        load_weights(best, trainer.model)
+        training.load_weights(best, trainer.model)
     if last is not None:
         trainer.resume(last)
-    cut_back(directory.metrics, trainer.counters.step if last is not None else -1)
+    training.cut_back(directory.metrics, trainer.counters.step if last is not None else -1)
 
 
 def _train(
-    trainer: Trainer,
+    trainer: training.Trainer,
     built: Built,
     dataset: Dataset[Any],
     load: Load,
     directory: RunDirectory,
-    watch: Sequence[Sink],
+    watch: Sequence[training.Sink],
     report: bool,
 ) -> None:
     """Train with a log, conclude with the best checkpoint, and `report`, also after errors."""
     if report:
         try_drawing()
-    log = MetricsLog(directory.metrics)
+    log = training.MetricsLog(directory.metrics)
     trainer.sinks = (log, *watch)
     try:
         outcome = trainer.run()
-        if best := Checkpoints(directory.checkpoints).find("best"):
-            load_weights(best, built.model)
-        decoder = build_decoder(built.recipe.decoder, built.tokenizer, built.recipe.seed, load)
+        if best := training.Checkpoints(directory.checkpoints).find("best"):
+            training.load_weights(best, built.model)
+        decoder = build.build_decoder(
+            built.recipe.decoder, built.tokenizer, built.recipe.seed, load
+        )
         # Everything is made again if the last of its files is missing.
         stopped = "stopped at the evaluation after training"
-        with Signals() as signals, signals.interrupting(stopped):
-            conclude(built, dataset, decoder, directory, outcome)
+        with training.Signals() as signals, signals.interrupting(stopped):
+            conclusion.conclude(built, dataset, decoder, directory, outcome)
     except BaseException as error:
         if report and trainer.counters.step and not isinstance(error, KeyboardInterrupt):
             with suppress(SeqgenError):  # such as a full disk: the first error is the one to fix

@@ -17,23 +17,11 @@ import numpy as np
 import torch
 from filelock import FileLock, Timeout
 
+from seqgen import files
 from seqgen.build import Built
 from seqgen.config import ConfigFile, bundled_recipes
 from seqgen.data import Dataset
 from seqgen.errors import CheckpointError, PluginError, SetupError
-from seqgen.files import (
-    MAPPING_LIMIT,
-    OPTIONS_LIMIT,
-    check_unoccupied,
-    kind_of,
-    new_file,
-    read_bytes,
-    read_mapping,
-    sha256,
-    temporary_name,
-    write_file,
-    written_as,
-)
 from seqgen.machine import choose_precision
 from seqgen.options import did_you_mean, for_json
 from seqgen.recipe import Recipe
@@ -47,7 +35,7 @@ from seqgen.yaml_io import load_document
 FIXED = ("data", "tokenizer", "tokenizers", "share_tokenizer", "model", "seed", "train.optimizer")
 """The recipe keys that a resumed run may not change."""
 
-BITWISE = ("torch", "threads", "device", "precision")
+BITWISE = ("torch", "threads", "device", "precision", "fast")
 """Where these differ, a resumed run goes on, but its results are not bitwise identical."""
 
 
@@ -66,7 +54,7 @@ def manifest(
         "seed": recipe.seed,
         "data": built.data.fingerprint(),
         "remarks": list(built.data.remarks()),
-        "plugins": {each: sha256(Path(each), PluginError) for each in recipe.plugins},
+        "plugins": {each: files.sha256(Path(each), PluginError) for each in recipe.plugins},
         "parameters": built.parameters,
         "vocab_size": len(built.tokenizer),
         "tokenizers": fingerprints(built.tokenizers),
@@ -97,7 +85,7 @@ def check_same(directory: RunDirectory, recipe: Recipe, record: dict[str, Any]) 
     `record` is the manifest of a run that would begin now. Raises CheckpointError if the model, the
     tokenizer or the data differ; warns of what else does, such as the machine.
     """
-    content = read_bytes(directory.recipe, CheckpointError, limit=OPTIONS_LIMIT)
+    content = files.read_bytes(directory.recipe, CheckpointError, limit=files.OPTIONS_LIMIT)
     before = _flat(load_document(content, str(directory.recipe)).data)
     now = _flat(recipe.plain())
     changed = {
@@ -120,7 +108,7 @@ def check_same(directory: RunDirectory, recipe: Recipe, record: dict[str, Any]) 
         if isinstance(hashes, dict) and hashes.get(path, found) != found:
             warnings.warn(f"plugin {path}: the file has changed since the run began", stacklevel=2)
     for key in BITWISE:
-        if old.get(key) != record[key]:
+        if (old.get(key) or {}) != (record[key] or {}):  # an older run has no "fast"
             change = f"{key} was {old.get(key)} and is {record[key]}"
             warnings.warn(f"{change}: results will not be bitwise identical", stacklevel=2)
     return old
@@ -175,7 +163,7 @@ def kind_in_a_run(parts: tuple[str, ...]) -> str | None:
         return {1: "folder", 2: "file"}.get(len(rest))
     if first in ("tokenizer", "checkpoints"):
         return "folder"
-    return "file" if not rest and (first == _LOCK or written_as(first) in FILES) else None
+    return "file" if not rest and (first == _LOCK or files.written_as(first) in FILES) else None
 
 
 class _Entry(NamedTuple):
@@ -190,7 +178,7 @@ class _Entry(NamedTuple):
         """Whether it is of no use to anyone but the process that was writing it."""
         name = self.parts[-1]
         of_checkpoint = self.parts[0] == "checkpoints" and name.startswith(".")
-        unfinished = self.kind == "file" and written_as(name) != name
+        unfinished = self.kind == "file" and files.written_as(name) != name
         return self.kind == self.wanted and (unfinished or of_checkpoint)
 
     @property
@@ -208,13 +196,11 @@ class _Entry(NamedTuple):
         if self.parts[0] != "tokenizer" or len(self.parts) == 1:
             return False
         field, *names = self.parts[1:]
-        files = record.get("tokenizer_files")
-        if not isinstance(
-            files, dict
-        ):  # of an earlier version, which left no temporary files there
-            return any(written_as(name) != name for name in names)
-        own = files.get(field)
-        return not isinstance(own, list) or any(written_as(name) not in own for name in names)
+        recorded = record.get("tokenizer_files")
+        if not isinstance(recorded, dict):  # by an earlier version, which left no temporary files
+            return any(files.written_as(name) != name for name in names)
+        own = recorded.get(field)
+        return not isinstance(own, list) or any(files.written_as(name) not in own for name in names)
 
 
 class RunDirectory:
@@ -301,7 +287,7 @@ class RunDirectory:
                 "another --out"
             )
         foreign = ["/".join(each.parts) for each in entries if each.foreign(record or {})]
-        check_unoccupied(self.folder, "run", foreign, ours=record is not None)
+        files.check_unoccupied(self.folder, "run", foreign, ours=record is not None)
 
     def _check_own(self, entries: list[_Entry]) -> None:
         """Raises CheckpointError if a link (or a pipe, ...) has the name of a file of the run."""
@@ -366,8 +352,8 @@ class RunDirectory:
             self._remove([each for each in own if each.temporary or each.parts[:2] in writing])
             for path in (self.recipe, self.checkpoints / "last"):
                 if path.parent.is_dir():
-                    new_file(temporary_name(path)).close()
-                    temporary_name(path).unlink()
+                    files.new_file(files.temporary_name(path)).close()
+                    files.temporary_name(path).unlink()
         except OSError as error:
             raise SetupError(f"{path.parent}: cannot be written: {error.strerror}") from None
 
@@ -378,7 +364,7 @@ class RunDirectory:
             above = waiting.pop()
             path = self.folder.joinpath(*above)
             try:
-                found = sorted((each.name, kind_of(each)) for each in path.iterdir())
+                found = sorted((each.name, files.kind_of(each)) for each in path.iterdir())
             except (FileNotFoundError, NotADirectoryError):  # it is created, or refused, later
                 continue
             except OSError as error:
@@ -392,11 +378,11 @@ class RunDirectory:
 
     def write_json(self, path: Path, content: Any) -> None:
         """Write a file whole or not at all; a number that JSON cannot hold becomes null."""
-        write_file(path, json.dumps(for_json(content), indent=2, ensure_ascii=False) + "\n")
+        files.write_file(path, json.dumps(for_json(content), indent=2, ensure_ascii=False) + "\n")
 
     def read_json(self, path: Path) -> dict[str, Any]:
         """The mapping that `write_json` wrote. Raises CheckpointError."""
-        return read_mapping(path, limit=MAPPING_LIMIT)
+        return files.read_mapping(path, limit=files.MAPPING_LIMIT)
 
 
 def runs_near(folder: Path) -> list[Path]:

@@ -13,16 +13,14 @@ from typing import Any, cast
 
 import torch
 
-from seqgen import plugins
-from seqgen.answers import DecodingOptions, answer, outputs, unsatisfied_remark
+from seqgen import evaluate, plugins
 from seqgen.build import Built, Load, build, build_data, build_decoder, restore_tokenizers
 from seqgen.conclusion import read_result
 from seqgen.config import ConfigFile, Override, lay_over
-from seqgen.data import SplitName
-from seqgen.data.text_files import TextFile
+from seqgen.data import SplitName, TextFile
 from seqgen.decoders import Decoder, SecondaryModel, Start, decoders
 from seqgen.errors import CheckpointError, DataError
-from seqgen.evaluate import RowScore, score_rows
+from seqgen.evaluate import RowScore
 from seqgen.explain import Alignment, alignments
 from seqgen.generate import Generated
 from seqgen.metrics import Answer
@@ -165,7 +163,7 @@ class TrainedRun:
         every = (
             unknown_remark(unknown, "prompts" if data.continues else "sources"),
             cut_short_remark(cut_short, len(found)),
-            unsatisfied_remark(unsatisfied, len(found)),
+            evaluate.unsatisfied_remark(unsatisfied, len(found)),
         )
         return [each for each in every if each]
 
@@ -183,8 +181,10 @@ class TrainedRun:
         its number: its position if no `numbers` are given.
         """
         batch_size = self.built.recipe.evaluation.batch_size
-        wanted = DecodingOptions(batch_size, max_length, samples)
-        return outputs(self.built.generator(), decoder or self.decoder(), prompts, wanted, numbers)
+        wanted = evaluate.DecodingOptions(batch_size, max_length, samples)
+        return evaluate.outputs(
+            self.built.generator(), decoder or self.decoder(), prompts, wanted, numbers
+        )
 
     def alignments(self, found: Sequence[Generated]) -> list[Alignment]:
         """The attention of each token of each output to each token of its source; nothing if the
@@ -215,7 +215,7 @@ class TrainedRun:
         judge = self.built.judge()
         figures, answers = judge.figures(part, decoder)
         if answered and not answers:
-            answers = answer(judge.generator, decoder, part.examples, judge.batch_size)
+            answers = evaluate.answer(judge.generator, decoder, part.examples, judge.batch_size)
         return figures, answers
 
     def score(self, file: TextFile, name: str) -> list[RowScore]:
@@ -226,7 +226,7 @@ class TrainedRun:
         """
         rows = self.built.data.parse_rows(file, name, self.built.tokenizers)
         batch_size = self.built.recipe.evaluation.batch_size
-        return score_rows(self.built.model, rows, self.built.device, batch_size)
+        return evaluate.score_rows(self.built.model, rows, self.built.device, batch_size)
 
     def data_is_the_same(self) -> bool:
         """Whether the data is what the run was trained on, byte for byte."""

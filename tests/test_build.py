@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from seqgen.build import build, build_data, build_decoder, dry_run, fit_tokenizers
-from seqgen.errors import SetupError
 from seqgen.options import OptionError
 from seqgen.recipe import read_recipe
 
@@ -57,12 +56,6 @@ def test_threads_are_the_recipes(build_from):
             assert build_from(f"threads={threads}").threads == torch.get_num_threads() == threads
     finally:
         torch.set_num_threads(before)
-
-
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-def test_a_device_that_is_missing(build_from):
-    with pytest.raises(SetupError, match="device=cpu"):
-        build_from("device=cuda")
 
 
 def test_a_decoder_draws_from_its_seed(build_from):

@@ -13,7 +13,7 @@ from json_schema import accepts
 from seqgen.errors import PluginError
 from seqgen.options import REQUIRED, OptionError, PositiveFloat, Size, check_value
 from seqgen.plugins import ROOMS
-from seqgen.registry import Part, Registry, plain
+from seqgen.registry import Part, Registry, Renamed, plain
 
 HERE = "tests/test_registry.py"
 
@@ -379,3 +379,30 @@ class TestWhatAllPartsOfAKindHave:
             @kites.register("box")
             def box(strings: int = 1) -> None:
                 """Does not fly."""
+
+
+class Renaming:
+    before = Renamed("now")
+
+    def __init_subclass__(cls):
+        Renamed.adopt(cls)
+
+    def now(self):
+        return ["base"]
+
+
+def test_a_method_with_its_old_name_calls_that_of_its_base_and_is_called_by_its_new_name():
+    with pytest.warns(DeprecationWarning, match="Old.before is now called now"):
+
+        class Old(Renaming):
+            def before(self):
+                return ["old", *super().before()]
+
+    class Newer(Old):
+        def now(self):
+            return ["newer", *super().now()]
+
+    with pytest.warns(DeprecationWarning, match="Newer.before is now called now"):
+        assert Newer().now() == ["newer", "old", "base"]
+    with pytest.warns(DeprecationWarning, match="Renaming.before is now called now"):
+        assert Renaming().before() == ["base"]

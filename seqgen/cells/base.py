@@ -7,7 +7,6 @@ another network may read or set. `lengths` says where each row of a batch ends.
 
 from __future__ import annotations
 
-import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from typing import Annotated, Any, cast
@@ -15,7 +14,8 @@ from typing import Annotated, Any, cast
 import torch
 from torch import Tensor, nn
 
-from seqgen.registry import Registry, blamed_on, is_ours, plugin_fault
+from seqgen.fast import Route
+from seqgen.registry import Registry, Renamed, blamed_on, is_ours, plugin_fault
 from seqgen.state import State, leaves, outline, real, rebuild, select
 
 
@@ -56,13 +56,11 @@ class Cell(nn.Module, ABC):
     """
 
     output_size: int
+    route: Route | None = None  # set by `take_fast_routes`
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        if "renew" in vars(cls):  # written for an earlier release
-            message = f"{cls.__name__}.renew: the method is called `resample_masks` now"
-            warnings.warn(message, DeprecationWarning, stacklevel=2)
-            cls.resample_masks = vars(cls)["renew"]  # type: ignore[method-assign]
+        Renamed.adopt(cls)
 
     @abstractmethod
     def initial_state(self, batch_size: int) -> State:
@@ -91,14 +89,7 @@ class Cell(nn.Module, ABC):
         """
         return state
 
-    def renew(self, state: State) -> State:
-        """The old name of `resample_masks`."""
-        message = "`Cell.renew` is called `resample_masks` now"
-        warnings.warn(message, DeprecationWarning, stacklevel=2)
-        # Of a class that defines the old name, `resample_masks` is that again: look further up.
-        new = (each for each in type(self).__mro__ if "resample_masks" in vars(each))
-        owner = next(each for each in new if each is Cell or "renew" not in vars(each))
-        return cast(State, vars(owner)["resample_masks"](self, state))
+    renew = Renamed("resample_masks")
 
     def summary(self, state: State) -> Tensor:
         """What of `state` another network may read, `[batch, n]` with a fixed n.
@@ -132,6 +123,11 @@ class Cell(nn.Module, ABC):
         """`project` and `step` for a single input `x: [batch, input]`."""
         return self.step(self.project(x.unsqueeze(1)).squeeze(1), state)
 
+    @property
+    def is_derivable(self) -> bool:
+        """Whether `forward` is no faster than what `step` and a fast route make of it."""
+        return type(self).forward is Cell.forward
+
     def forward(self, xs: Tensor, state: State = None, lengths: Tensor | None = None) -> Step:
         """Read `xs: [batch, time, input]`, from the initial state where `state` is None.
 
@@ -143,6 +139,11 @@ class Cell(nn.Module, ABC):
             state = self.initial_state(batch)
         if time == 0:
             return xs.new_zeros(batch, 0, self.output_size), state
+        found = self.route and self.route.read(self, self.loop, xs, state, lengths)
+        return found or self.loop(xs, state, lengths)
+
+    def loop(self, xs: Tensor, state: State, lengths: Tensor | None = None) -> Step:
+        """As `forward`, one step after the other; `xs` have one time at least."""
         outputs = []
         for t, x in enumerate(self.project(xs).unbind(1)):
             output, following = self.step(x, state)
@@ -153,6 +154,18 @@ class Cell(nn.Module, ABC):
             outputs.append(output)
             state = following
         return torch.stack(outputs, 1), state
+
+
+def take_fast_routes(model: nn.Module) -> dict[str, Route]:
+    """Let each cell in `model` that can read sequences by a fast route do so from now on.
+
+    Returns the routes by the cells' names in the model.
+    """
+    found = {}
+    for name, module in model.named_modules():
+        if isinstance(module, Cell) and module.is_derivable:
+            found[name] = module.route = Route()
+    return found
 
 
 CellFactory = Annotated[Callable[..., Cell], cells]

@@ -9,8 +9,7 @@ from __future__ import annotations
 from abc import ABC
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Any, Literal, NamedTuple, cast
+from typing import Any, ClassVar, Literal, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -98,26 +97,31 @@ class NativeCell(Cell, ABC):
     (`torch.func.functional_call`, as `weight_drop` does) would not be heard.
     """
 
+    network: ClassVar[Callable[..., nn.RNNBase]]
+    """What has the weights."""
+    kernel: Kernel
+
     def __init__(
         self,
-        native: Callable[..., nn.RNNBase],
-        kernel: Kernel,
-        layers: int,
-        dropout: float,
-        init: Init,
+        input_size: int,
+        hidden_size: Size = 256,
+        layers: Few = 1,
+        dropout: Share = 0.0,
+        init: Init = "uniform",
     ) -> None:
         super().__init__()
         if dropout and layers < 2:
             raise ValueError(
                 f"`dropout` is between layers: `layers` must be at least 2, but is {layers}"
             )
-        self.native = native(num_layers=layers, dropout=dropout, batch_first=True)
-        self.kernel = kernel
-        self.output_size = self.native.hidden_size
+        self.native = self.network(
+            input_size, hidden_size, layers, dropout=dropout, batch_first=True
+        )
+        self.output_size = hidden_size
         self.layers = layers
         self.dropout = dropout
         for weights in self.native.all_weights:
-            init_layer(init, weights, kernel)
+            init_layer(init, weights, self.kernel)
 
     def initial_state(self, batch_size: int) -> tuple[State, ...]:
         zeros = self.native.all_weights[0][0].new_zeros(batch_size, self.output_size)
@@ -133,6 +137,11 @@ class NativeCell(Cell, ABC):
             following.append(new)
         return x, tuple(following)
 
+    @property
+    def is_derivable(self) -> bool:
+        """Torch's GRU and RNN are slower than one layer by a fast route; its LSTM is not."""
+        return self.layers == 1 and not self.kernel.has_memory
+
     def forward(self, xs: Tensor, state: State = None, lengths: Tensor | None = None) -> Step:
         batch, time, size = xs.shape
         if size != self.native.input_size:
@@ -140,6 +149,9 @@ class NativeCell(Cell, ABC):
         past = self.initial_state(batch) if state is None else self._each_checked(state, batch)
         if time == 0 or batch == 0 or (lengths is not None and not bool(lengths.any())):
             return xs.new_zeros(batch, time, self.output_size), past
+        found = self.route and self.route.read(self, self.loop, xs, past, lengths)
+        if found:
+            return found
         if lengths is None:
             return self._read(xs, past)
         if xs.device.type == "cpu":
@@ -246,6 +258,9 @@ class RNN(NativeCell):
     `init_layer`.
     """
 
+    network = nn.RNN
+    kernel = RNNS["tanh"]
+
     def __init__(
         self,
         input_size: int,
@@ -255,9 +270,8 @@ class RNN(NativeCell):
         nonlinearity: Nonlinearity = "tanh",
         init: Init = "uniform",
     ) -> None:
-        native = partial(nn.RNN, input_size, hidden_size, nonlinearity=nonlinearity)
-        super().__init__(native, RNNS[nonlinearity], layers, dropout, init)
-        self.nonlinearity = nonlinearity
+        super().__init__(input_size, hidden_size, layers, dropout, init)
+        self.nonlinearity, self.kernel = nonlinearity, RNNS[nonlinearity]
 
 
 @cells.register("gru")
@@ -274,15 +288,8 @@ class GRU(NativeCell):
     `init_layer`.
     """
 
-    def __init__(
-        self,
-        input_size: int,
-        hidden_size: Size = 256,
-        layers: Few = 1,
-        dropout: Share = 0.0,
-        init: Init = "uniform",
-    ) -> None:
-        super().__init__(partial(nn.GRU, input_size, hidden_size), GRUS, layers, dropout, init)
+    network = nn.GRU
+    kernel = GRUS
 
 
 @cells.register("lstm")
@@ -297,26 +304,21 @@ class LSTM(NativeCell):
     `init` see `init_layer`.
     """
 
-    def __init__(
-        self,
-        input_size: int,
-        hidden_size: Size = 256,
-        layers: Few = 1,
-        dropout: Share = 0.0,
-        init: Init = "uniform",
-    ) -> None:
-        super().__init__(partial(nn.LSTM, input_size, hidden_size), LSTMS, layers, dropout, init)
+    network = nn.LSTM
+    kernel = LSTMS
 
 
 class SteppedCell(Cell, ABC):
     """One layer by torch's function for a single step, in a loop over time."""
 
-    def __init__(self, native: nn.RNNCellBase, kernel: Kernel, init: Init) -> None:
+    network: ClassVar[Callable[..., nn.RNNCellBase]]
+    kernel: Kernel
+
+    def __init__(self, input_size: int, hidden_size: Size = 256, init: Init = "uniform") -> None:
         super().__init__()
-        self.output_size = native.hidden_size
-        self.native = native
-        self.kernel = kernel
-        init_layer(init, self._weights(), kernel)
+        self.output_size = hidden_size
+        self.native = self.network(input_size, hidden_size)
+        init_layer(init, self._weights(), self.kernel)
 
     def initial_state(self, batch_size: int) -> State:
         return self.kernel.first(self.native.weight_hh.new_zeros(batch_size, self.output_size))
@@ -334,6 +336,9 @@ class SteppedCell(Cell, ABC):
 class RNNCell(SteppedCell):
     """One layer of `rnn`, the same mathematics by `nn.RNNCell` in a loop over time."""
 
+    network = nn.RNNCell
+    kernel = RNNS["tanh"]
+
     def __init__(
         self,
         input_size: int,
@@ -341,22 +346,21 @@ class RNNCell(SteppedCell):
         nonlinearity: Nonlinearity = "tanh",
         init: Init = "uniform",
     ) -> None:
-        native = nn.RNNCell(input_size, hidden_size, nonlinearity=nonlinearity)
-        super().__init__(native, RNNS[nonlinearity], init)
-        self.nonlinearity = nonlinearity
+        super().__init__(input_size, hidden_size, init)
+        self.nonlinearity, self.kernel = nonlinearity, RNNS[nonlinearity]
 
 
 @cells.register("gru_cell")
 class GRUCell(SteppedCell):
     """One layer of `gru`, the same mathematics by `nn.GRUCell` in a loop over time."""
 
-    def __init__(self, input_size: int, hidden_size: Size = 256, init: Init = "uniform") -> None:
-        super().__init__(nn.GRUCell(input_size, hidden_size), GRUS, init)
+    network = nn.GRUCell
+    kernel = GRUS
 
 
 @cells.register("lstm_cell")
 class LSTMCell(SteppedCell):
     """One layer of `lstm`, the same mathematics by `nn.LSTMCell` in a loop over time."""
 
-    def __init__(self, input_size: int, hidden_size: Size = 256, init: Init = "uniform") -> None:
-        super().__init__(nn.LSTMCell(input_size, hidden_size), LSTMS, init)
+    network = nn.LSTMCell
+    kernel = LSTMS

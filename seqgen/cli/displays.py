@@ -105,6 +105,8 @@ class Display:
             say(f"  note    {remark}")
         threads = f"{plan['threads']} thread{'s' if plan['threads'] > 1 else ''}"
         say(f"  machine {plan['device']}, {threads}, {plan['precision']}")
+        for name, route in plan["fast"].items():
+            say(f"  cell    {name}: {route}")
         say(f"  budget  {plan['budget']}")
         if plan["resumed_at"] is not None:
             say(f"  resumed at step {plan['resumed_at']}")

@@ -15,25 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from seqgen.answers import DecodingOptions, unsatisfied_remark
+from seqgen.cli import source_lines
 from seqgen.cli.output import echo, echo_exactly, line_file
-from seqgen.cli.source_lines import (
-    STANDARD_INPUT,
-    Format,
-    Source,
-    SourceLines,
-    as_data,
-    is_terminal,
-    json_text,
-    one_cell,
-    piped_lines,
-    read_lines,
-    typed_lines,
-)
+from seqgen.cli.source_lines import Format, Source, SourceLines, json_text
 from seqgen.config import read_override
 from seqgen.data import lines_of
 from seqgen.decoders import Decoder, decoders
 from seqgen.errors import DataError, RecipeError, UsageError, visible
+from seqgen.evaluate import DecodingOptions, unsatisfied_remark
 from seqgen.explain import traces
 from seqgen.generate import Generated
 from seqgen.machine import memory_for
@@ -114,8 +103,9 @@ def waiting_lines(input_file: Path | None, continues: bool) -> Iterator[str] | N
     """The lines of standard input that are answered as they come; None if there are none, or all
     of a file is read first."""
     if input_file is None:
-        return piped_lines() if continues else typed_lines()
-    return typed_lines() if str(input_file) == "-" and is_terminal() else None
+        return source_lines.piped_lines() if continues else source_lines.typed_lines()
+    typed = str(input_file) == "-" and source_lines.is_terminal()
+    return source_lines.typed_lines() if typed else None
 
 
 @dataclass
@@ -134,7 +124,7 @@ class LineGenerator:
 
     def file(self, path: Path, output: Path | None) -> None:
         """Answer each line of a file, in their order. All are checked before one is answered."""
-        file, name = read_lines(path)
+        file, name = source_lines.read_lines(path)
         sources = SourceLines(self.trained, name)
         every = [sources.check(*each) for each in enumerate(lines_of(file.text), 1)]
         batches = (
@@ -148,8 +138,8 @@ class LineGenerator:
 
     def standard_input(self, lines: Iterable[str], output: Path | None) -> None:
         """Answer each line as it comes. At a terminal what is wrong with one is said there."""
-        sources = SourceLines(self.trained, STANDARD_INPUT)
-        at_terminal = is_terminal()
+        sources = SourceLines(self.trained, source_lines.STANDARD_INPUT)
+        at_terminal = source_lines.is_terminal()
         numbered = enumerate(lines, 1)
         try:
             with line_file(output) as write:
@@ -232,7 +222,7 @@ def answer_prompts(trained: TrainedRun, texts: Sequence[str], ask: Ask, as_json:
     for remark in remarks:
         warnings.warn(remark, stacklevel=1)
     if as_json:
-        document = [{"prompt": each.prompt, **as_data(each)} for each in flat]
+        document = [{"prompt": each.prompt, **source_lines.as_data(each)} for each in flat]
         echo_exactly(json_text(document, indent=2))
         return
     for outputs in found:
@@ -244,7 +234,7 @@ def answer_prompts(trained: TrainedRun, texts: Sequence[str], ask: Ask, as_json:
 
 def score_lines(trained: TrainedRun, path: Path, output: Path | None, as_json: bool) -> None:
     """Write for each row of a file, in their order, its log-probability and number of tokens."""
-    file, name = read_lines(path)
+    file, name = source_lines.read_lines(path)
     try:
         scores = trained.score(file, name)
     except ValueError as error:
@@ -324,7 +314,7 @@ def answers_to(path: Path) -> Iterator[Callable[[Sequence[Answer]], None]]:
             for each in answers:
                 right, references = each.output in each.references, list(each.references)
                 if as_table:  # references stand at the end, in as many columns as there are
-                    cells = map(one_cell, (each.source, each.output, *references))
+                    cells = map(source_lines.one_cell, (each.source, each.output, *references))
                     lines.append("\t".join([str(int(right)), f"{each.score:.6f}", *cells]) + "\n")
                 else:
                     found = {"right": right, "score": each.score, "finished": each.finished}

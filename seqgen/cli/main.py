@@ -110,7 +110,7 @@ def _end_usage(error: Any) -> NoReturn:
     message = error.format_message()
     if not message.strip():  # no verb was given, and the help has been printed
         sys.exit(2)
-    from seqgen.cli.suggestions import suggestion
+    from seqgen.cli.arguments import suggestion
 
     near = suggestion(error, sys.argv[1:])
     if near:  # better than what Typer knows

@@ -14,15 +14,8 @@ from typing import Annotated, Any
 
 import typer
 
-from seqgen.cli.arguments import (
-    AsJson,
-    PluginFiles,
-    RecipeOverrides,
-    load_plugins,
-    number,
-    recipes_and_plans,
-    rooms,
-)
+from seqgen.cli import arguments
+from seqgen.cli.arguments import AsJson, PluginFiles, RecipeOverrides
 from seqgen.cli.output import echo
 from seqgen.errors import PluginError, SetupError, UsageError, visible
 
@@ -39,7 +32,8 @@ def list_parts(
     kind: Annotated[
         str | None,
         typer.Argument(
-            help="e.g. cells; all kinds if not given. Or recipes, plans.", autocompletion=rooms
+            help="e.g. cells; all kinds if not given. Or recipes, plans.",
+            autocompletion=arguments.rooms,
         ),
     ] = None,
     plugin_files: PluginFiles = None,
@@ -55,7 +49,7 @@ def list_parts(
     from seqgen.options import did_you_mean
     from seqgen.plugins import ROOMS
 
-    load_plugins(plugin_files)
+    arguments.load_plugins(plugin_files)
     if kind is not None and kind not in ROOMS:
         every = [*ROOMS, *FILES]
         near = did_you_mean(kind, every)
@@ -71,9 +65,7 @@ def list_parts(
     if as_json:
         echo(json.dumps(found, indent=2, default=str))
         return
-    from rich.text import Text
-
-    from seqgen.cli.displays import Terminal
+    from seqgen.cli.displays import Terminal, Text
 
     console = Terminal(highlight=False, soft_wrap=True)
     for room, parts in found.items():
@@ -102,9 +94,7 @@ def _default(option: Any) -> Any:
 
 def _list_files(kind: str, as_json: bool) -> None:
     """The bundled files of a kind: names, how long the budget is, and descriptions."""
-    from rich.text import Text
-
-    from seqgen.cli.displays import Terminal, plain_table
+    from seqgen.cli.displays import Terminal, Text, plain_table
     from seqgen.config import ConfigFile, bundled_plans, bundled_recipes
 
     found = []
@@ -134,7 +124,7 @@ def check(
     ] = None,
     seconds: Annotated[
         float,
-        number("Seconds", "How long the laws of one part may take together."),
+        arguments.number("Seconds", "How long the laws of one part may take together."),
     ] = 5,
     as_json: AsJson = False,
 ) -> None:
@@ -143,7 +133,7 @@ def check(
     It runs in a process of its own, so a crash or a hang is a finding, too.
     """
     from seqgen.config import read_override
-    from seqgen.testing.check import check_apart, split_file
+    from seqgen.testing.laws import check_apart, split_file
 
     path, _ = split_file(target)
     if path is not None and not path.is_file():
@@ -167,9 +157,7 @@ def check(
 
 def _show_report(report: Any) -> None:
     """First what is broken and what to do, then what is kept: a table, or lines on a pipe."""
-    from rich.text import Text
-
-    from seqgen.cli.displays import Terminal, plain_table
+    from seqgen.cli.displays import Terminal, Text, plain_table
 
     styles = {"broken": "bold red", "kept": "green", "not tried": "dim"}
     rows = [
@@ -280,13 +268,14 @@ def schema(
     from seqgen.comparison import plan_schema
     from seqgen.recipe import recipe_schema
 
-    load_plugins(plugin_files)
+    arguments.load_plugins(plugin_files)
     echo(json.dumps(plan_schema() if plan else recipe_schema(), indent=2))
 
 
 def validate(
     recipe: Annotated[
-        str, typer.Argument(help="A path or a bare name.", autocompletion=recipes_and_plans)
+        str,
+        typer.Argument(help="A path or a bare name.", autocompletion=arguments.recipes_and_plans),
     ],
     overrides: RecipeOverrides = None,
     plan: Annotated[
@@ -298,7 +287,7 @@ def validate(
     ] = False,
 ) -> None:
     """Check a recipe and its overrides, without reading data or training; with --plan, a plan."""
-    load_plugins(plugin_files, installed=plan)
+    arguments.load_plugins(plugin_files, installed=plan)
     if plan:
         from seqgen.comparison import PlanSource, dry_run_decoders
         from seqgen.registry import plain
@@ -338,7 +327,7 @@ def list_corpora(
         return
     from seqgen.data import corpora
 
-    load_plugins(plugin_files)
+    arguments.load_plugins(plugin_files)
     found = [
         (each, corpora.build(each).ready(), corpora.entry(each).summary) for each in corpora.names()
     ]
@@ -360,7 +349,7 @@ def get(
     """Fetch a corpus once, check its SHA-256 and keep it in the cache."""
     from seqgen.data import corpora
 
-    load_plugins([*(context.obj or []), *(plugin_files or [])])
+    arguments.load_plugins([*(context.obj or []), *(plugin_files or [])])
     try:
         corpus = corpora.build(name)
     except ValueError as error:

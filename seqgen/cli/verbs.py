@@ -17,18 +17,8 @@ from typing import Annotated, Any
 
 import typer
 
-from seqgen.cli.arguments import (
-    Device,
-    PluginFiles,
-    RecipeOverrides,
-    RunFolder,
-    Settings,
-    load_plugins,
-    number,
-    plans,
-    recipes,
-    runs,
-)
+from seqgen.cli import arguments
+from seqgen.cli.arguments import Device, PluginFiles, RecipeOverrides, RunFolder, Settings
 from seqgen.cli.output import echo, echo_exactly
 from seqgen.errors import PluginError, StoppedError, UsageError
 
@@ -45,7 +35,7 @@ def run(
         str,
         typer.Argument(
             help="A recipe's path or bare name; with --resume, a run directory will do.",
-            autocompletion=recipes,
+            autocompletion=arguments.recipes,
         ),
     ],
     overrides: RecipeOverrides = None,
@@ -92,11 +82,11 @@ def run(
 
 def verify_resume(
     recipe: Annotated[
-        str, typer.Argument(help="A recipe's path or bare name.", autocompletion=recipes)
+        str, typer.Argument(help="A recipe's path or bare name.", autocompletion=arguments.recipes)
     ],
     overrides: RecipeOverrides = None,
     at: Annotated[
-        list[int] | None, number("Size", "Stop after it; repeatable.", metavar="STEP")
+        list[int] | None, arguments.number("Size", "Stop after it; repeatable.", metavar="STEP")
     ] = None,
 ) -> None:
     """Prove that stopping a run and going on gives the run that never stopped, plugins included.
@@ -151,17 +141,17 @@ def generate(
         typer.Option(metavar="FILE", help="Score given rows, such as SOURCE<tab>TARGET, instead."),
     ] = None,
     n_best: Annotated[
-        int | None, number("Size", "Lines of NUMBER, RANK, SCORE, TEXT; so many each.")
+        int | None, arguments.number("Size", "Lines of NUMBER, RANK, SCORE, TEXT; so many each.")
     ] = None,
     decoder: Annotated[
         str | None, typer.Option(help="A registered decoder; the recipe's own if not given.")
     ] = None,
     settings: Settings = None,
     max_length: Annotated[
-        int | None, number("Count", "Tokens to generate; the recipe's own if not given.")
+        int | None, arguments.number("Count", "Tokens to generate; the recipe's own if not given.")
     ] = None,
-    samples: Annotated[int, number("Size", "Outputs of each prompt or source.")] = 1,
-    seed: Annotated[int | None, number("Seed", "The recipe's own if not given.")] = None,
+    samples: Annotated[int, arguments.number("Size", "Outputs of each prompt or source.")] = 1,
+    seed: Annotated[int | None, arguments.number("Seed", "The recipe's own if not given.")] = None,
     device: Device = "auto",
     plugins: PluginFiles = None,
     as_json: Annotated[bool, typer.Option("--json", help="With tokens and scores.")] = False,
@@ -287,12 +277,14 @@ def compare(
         typer.Argument(
             metavar="RUN... [KEY=VALUE]...",
             help="Run directories, and overrides: plan.seeds=5 of the plan, data.path=DIR of runs.",
-            autocompletion=runs,
+            autocompletion=arguments.runs,
         ),
     ],
     plan: Annotated[
         str | None,
-        typer.Option(metavar="FILE", help="A plan's path or bare name.", autocompletion=plans),
+        typer.Option(
+            metavar="FILE", help="A plan's path or bare name.", autocompletion=arguments.plans
+        ),
     ] = None,
     decoder: Annotated[
         list[str] | None, typer.Option(help="A registered decoder, instead of a plan; repeatable.")
@@ -309,9 +301,10 @@ def compare(
         list[str] | None, typer.Option(help="Decode this prompt or source; repeatable.")
     ] = None,
     most: Annotated[
-        int | None, number("Count", "So many inputs, evenly spread; the plan's if not given.")
+        int | None,
+        arguments.number("Count", "So many inputs, evenly spread; the plan's if not given."),
     ] = None,
-    seed: Annotated[int | None, number("Seed", "The plan's own if not given.")] = None,
+    seed: Annotated[int | None, arguments.number("Seed", "The plan's own if not given.")] = None,
     out: Annotated[
         Path | None, typer.Option(help="Where to; runs/compare/<run> if not given.")
     ] = None,
@@ -338,7 +331,7 @@ def compare(
     names = _names_of(found.runs)
     flags = {"--split": split, "--input": input_file, "--prompt": prompt, "--most": most}
     of_plan = [*flag_overrides({**flags, "--seed": seed}), *found.of_plan]
-    load_plugins(plugin_files)
+    arguments.load_plugins(plugin_files)
     options = PlanOptions(plan, decoder or (), settings or (), of_plan)
     own = options.given_plan()
     if own is not None:  # what is wrong with it is said before the runs are read

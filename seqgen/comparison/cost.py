@@ -5,8 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import count
 from statistics import median
@@ -15,12 +14,12 @@ import torch
 from torch.autograd.profiler import profile
 from torch.autograd.profiler_util import MEMORY_EVENT_NAME
 
-from seqgen.answers import DecodingOptions, evenly_spaced, outputs
 from seqgen.comparison.decode import Comparison, Progress
 from seqgen.comparison.document import Seconds, Timing, Timings
 from seqgen.comparison.plan import SpeedOptions
 from seqgen.comparison.systems import System
 from seqgen.decoders import Counting, watched
+from seqgen.evaluate import DecodingOptions, evenly_spaced, outputs
 from seqgen.machine import finish_work, hardware
 
 Candidate = Callable[..., list[int]]
@@ -28,9 +27,7 @@ Candidate = Callable[..., list[int]]
 
 
 def measure_cost(
-    comparison: Comparison,
-    texts: Sequence[str],
-    clock: Callable[[], float] = time.perf_counter,
+    comparison: Comparison, texts: Sequence[str], clock: Callable[[], float] = time.perf_counter
 ) -> Timings | None:
     """The cost of each system for as many of the `texts` as the plan says, evenly spread; None
     where the plan has no repeats.
@@ -117,7 +114,11 @@ def take_times(
     """
     labels = list(systems)
     seconds: dict[str, list[float]] = {label: [] for label in labels}
-    with _no_old_garbage():
+    # Python is to look for garbage among new objects only: a look at all older ones takes longer
+    # than many a decoding, and would fall on one of them by chance.
+    gc.collect()
+    gc.freeze()
+    try:
         for turn in range(options.warm_ups + options.repeats):
             first = turn % len(labels)
             for label in labels[first:] + labels[:first]:
@@ -125,23 +126,13 @@ def take_times(
                 begun = clock()
                 systems[label]()
                 seconds[label].append(clock() - begun)
+    finally:
+        gc.unfreeze()
     measured = {label: every[options.warm_ups :] for label, every in seconds.items()}
     return {
         label: Seconds(min=min(taken), median=median(taken), max=max(taken))
         for label, taken in measured.items()
     }
-
-
-@contextmanager
-def _no_old_garbage() -> Iterator[None]:
-    """A context in which Python looks for garbage among new objects only: a look at all older ones
-    takes longer than many a decoding, and would fall on one of them by chance."""
-    gc.collect()
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
 
 
 def peak_bytes(work: Callable[[], object], device: torch.device) -> int:

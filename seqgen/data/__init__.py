@@ -7,7 +7,7 @@ To add one of rows: subclass `RowData`, say how rows are parsed, encoded and col
 from seqgen.data.base import Data, DataFactory, Dataset, Example, Split, TextSize, Training, data
 from seqgen.data.batches import PairBatch, Prompts, Sources, TokenBatch, padded, shift_right
 from seqgen.data.corpora import Corpus, Dates, Hangul, UnicodeCategories, UnicodeNames, corpora
-from seqgen.data.lines import LinesData
+from seqgen.data.lines import LinesData, VectorsData
 from seqgen.data.pairs import LabelledData, PairsData
 from seqgen.data.part_files import SplitName
 from seqgen.data.punctuation import Punctuation, PythonLibrary
@@ -16,4 +16,3 @@ from seqgen.data.tables import lines_of
 from seqgen.data.tagged import TaggedData
 from seqgen.data.text import TextData
 from seqgen.data.text_files import TextFile, as_text, read_text
-from seqgen.data.vectors import VectorsData

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,10 +12,9 @@ from torch import Tensor
 
 from seqgen.data.part_files import SplitName
 from seqgen.data.text_files import TextFile
-from seqgen.registry import Registry
+from seqgen.registry import Registry, Renamed
 from seqgen.state import State
-from seqgen.tokenizers import UNK, Tokenizer, Tokenizers
-from seqgen.tokenizers.base import REPLACEMENT, Counts
+from seqgen.tokenizers import REPLACEMENT, UNK, Counts, Tokenizer, Tokenizers
 
 data: Registry[Data[Any]] = Registry("data kind", room="data", supplied={"seed"})
 
@@ -56,28 +54,6 @@ class Example:
 
     source: str
     references: tuple[str, ...]
-
-
-class Renamed:
-    """An attribute under its old name: it warns, and is the one that has the new name."""
-
-    def __init__(self, now: str) -> None:
-        self.now = now
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self.name = name
-
-    def __get__(self, instance: Any, owner: type) -> Any:
-        self.warn(owner)
-        return getattr(owner if instance is None else instance, self.now)
-
-    def __set__(self, instance: Any, value: Any) -> None:
-        self.warn(type(instance))
-        setattr(instance, self.now, value)
-
-    def warn(self, owner: type) -> None:
-        message = f"{owner.__name__}.{self.name} is now called {self.now}"
-        warnings.warn(message, DeprecationWarning, stacklevel=3)
 
 
 class Training(ABC, Generic[B]):
@@ -150,13 +126,8 @@ class Data(ABC, Generic[B]):
     given = Renamed("parse_rows")
 
     def __init_subclass__(cls, **options: Any) -> None:
-        """What a subclass defines by an old name is what it has by the new one, with a warning."""
         super().__init_subclass__(**options)
-        for name, alias in vars(Data).items():
-            if isinstance(alias, Renamed) and name in vars(cls):
-                alias.warn(cls)
-                setattr(cls, alias.now, vars(cls)[name])
-                delattr(cls, name)  # so that it is the alias of `Data` again
+        Renamed.adopt(cls)
 
     @abstractmethod
     def training_texts(self) -> Mapping[str, Iterable[str]]:

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from seqgen.data.base import Batch, Example, Renamed, Split, TextSize, Training, Visit
+from seqgen.data.base import Batch, Example, Split, TextSize, Training, Visit
+from seqgen.registry import Renamed
 from seqgen.state import State, real
-from seqgen.tokenizers import BOS, EOS, PAD, UNK
-from seqgen.tokenizers.base import Counts, count_ids
+from seqgen.tokenizers import BOS, EOS, PAD, UNK, Counts, count_ids
 
 Rows = NDArray[np.int64]
 Columns = Mapping[str, Sequence[Any]]

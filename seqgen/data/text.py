@@ -19,8 +19,7 @@ from seqgen.data.text_files import TextFile
 from seqgen.errors import DataError
 from seqgen.options import Size
 from seqgen.state import State, leaves, reorder, select
-from seqgen.tokenizers import BOS, UNK, Tokenizers
-from seqgen.tokenizers.base import Counts, count_ids
+from seqgen.tokenizers import BOS, UNK, Counts, Tokenizers, count_ids
 
 WINDOW = 256
 """How many tokens of each lane a visit reads; it bounds the memory and changes no result."""

@@ -17,7 +17,7 @@ from seqgen.decoders.base import (
     decoders,
     watched,
 )
-from seqgen.decoders.beam import Beam, DiverseBeam
+from seqgen.decoders.beam import Beam, DiverseBeam, StochasticBeam
 from seqgen.decoders.ensemble import Ensemble, LanguageModelFusion, SecondaryModel
 from seqgen.decoders.exact import Exact
 from seqgen.decoders.guards import (
@@ -37,12 +37,12 @@ from seqgen.decoders.history import (
     PastConstraint,
     RepetitionPenalty,
 )
-from seqgen.decoders.minimum_bayes_risk import MinimumBayesRisk
 from seqgen.decoders.phrases import AllowedByFunction, AllowedTexts, ForbiddenTexts, WithoutTokens
 from seqgen.decoders.sampling import (
     Extension,
     Forced,
     Greedy,
+    MinimumBayesRisk,
     MinP,
     Multinomial,
     PathDecoder,
@@ -52,7 +52,6 @@ from seqgen.decoders.sampling import (
     Typical,
     at_temperature,
 )
-from seqgen.decoders.stochastic_beam import StochasticBeam
 from seqgen.decoders.tracing import ROOT_PARENT, Counting, SearchTrace, TraceNode, Tracing
 
 # The names of an earlier release, for plugins.

@@ -62,8 +62,8 @@ class Start(NamedTuple):
 
     @property
     def numbers(self) -> Tensor | None:
-        """The former name of `sequence_ids`."""
-        message = "`Start.numbers` is called `Start.sequence_ids` now"
+        """The old name of `sequence_ids`."""
+        message = "Start.numbers is now called sequence_ids"
         warnings.warn(message, DeprecationWarning, stacklevel=2)
         return self.sequence_ids
 

@@ -1,4 +1,4 @@
-"""The decoders `beam` and `diverse_beam`: the most probable sequences, as a few paths can tell."""
+"""The decoders of several paths: `beam`, `diverse_beam`, and at random, `stochastic_beam`."""
 
 from __future__ import annotations
 
@@ -8,20 +8,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from seqgen.decoders import search
 from seqgen.decoders.base import Decoder, Hypothesis, Limits, Start, Stepper, decoders
 from seqgen.decoders.guards import IMPOSSIBLE
-from seqgen.decoders.search import (
-    Alpha,
-    Expansion,
-    Formula,
-    Frontier,
-    LengthNormalisation,
-    NBest,
-    best,
-    live_first,
-    merge,
-    thresholds,
-)
+from seqgen.decoders.noise import Perturbed, child_keys
+from seqgen.decoders.search import Alpha, Expansion, Formula, Frontier, LengthNormalisation, NBest
 from seqgen.options import NonNegativeFloat, Size
 from seqgen.state import repeat
 
@@ -78,10 +69,12 @@ class BeamSearch(Decoder, ABC):
                 for group in range(self.groups)
             ]
             live = self._harvest(frontier, expansion, ends, beams)
-            frontier = self._advance(frontier, expansion, live, thresholds(beams, ends.device))
+            frontier = self._advance(
+                frontier, expansion, live, search.thresholds(beams, ends.device)
+            )
         nothing = Hypothesis((), 0.0, False)
         return [
-            merge(found[i * self.groups : (i + 1) * self.groups], self.n_best)
+            search.merge(found[i * self.groups : (i + 1) * self.groups], self.n_best)
             or [self.normalisation.ranked(frontier.dead_ends.get(i, nothing))]
             for i in range(batch)
         ]
@@ -114,7 +107,7 @@ class BeamSearch(Decoder, ABC):
         over = live & last
         over[:, : self.width] |= finished[:, : self.width]
         ranks = expansion.scores / self.normalisation.divisor(frontier.paths.length + 1)
-        over &= ranks > thresholds(beams, ends.device).unsqueeze(1)
+        over &= ranks > search.thresholds(beams, ends.device).unsqueeze(1)
         for beam, hypothesis in frontier.paths.hypotheses(expansion, over, finished):
             beams[beam].add(self.normalisation.ranked(hypothesis))
         return live & ~last
@@ -128,7 +121,7 @@ class BeamSearch(Decoder, ABC):
         room = repeat(frontier.room, self.groups)
         reach = self.normalisation.bound(scores.amax(1), frontier.paths.length + 1, room)
         staying = (reach > needed).view(-1, self.groups).any(1)
-        columns = live_first(live, repeat(staying, self.groups))
+        columns = search.live_first(live, repeat(staying, self.groups))
         kept = expansion._replace(scores=scores).at(columns)
         rows = (each.reshape(len(staying), -1) for each in kept)
         return frontier.advance(Expansion(*rows), staying)
@@ -153,7 +146,7 @@ class Beam(BeamSearch):
 
     def pick(self, totals: Tensor, vocab: int, count: int) -> Tensor:
         """The highest; ties go to the earliest path, then to the lowest id."""
-        return best(totals, count)
+        return search.best(totals, count)
 
 
 @decoders.register("diverse_beam")
@@ -182,9 +175,80 @@ class DiverseBeam(BeamSearch):
         picks = []
         for group in groups:
             penalties = (self.diversity_strength * times).repeat(1, group.shape[1] // vocab)
-            columns = best(group - penalties, count)
+            columns = search.best(group - penalties, count)
             picks.append(columns)
             first = columns[:, : self.width]
             possible = group.gather(1, first) > IMPOSSIBLE
             times = times.scatter_add(1, first % vocab, possible.to(times.dtype))
         return torch.stack(picks, 1).flatten(0, 1)
+
+
+@decoders.register("stochastic_beam")
+@dataclass
+class StochasticBeam(Decoder):
+    """`beam_size` sequences of each source, as if drawn one by one, no sequence twice.
+
+    Kool, van Hoof and Welling 2019. Each sequence has the rank `log p(sequence) + Gumbel noise`,
+    and those with the highest ranks are a sample without replacement in the order of drawing. A
+    beam finds them without looking at others, since the highest rank of all sequences that begin
+    alike is known before they are. Where the stepper's scores do not sum to 1, p is normalised at
+    each token. The noise of a sequence follows from the seed, the sequence's id and its tokens.
+    """
+
+    seed: int = 0
+    beam_size: Size = 5
+
+    def decode(self, stepper: Stepper, start: Start, limits: Limits) -> list[list[Hypothesis]]:
+        """At most `beam_size` hypotheses for each source; fewer where there are no more."""
+        batch, device = len(start.tokens), start.tokens.device
+        found = [NBest(self.beam_size) for _ in range(batch)]
+        ends = torch.tensor(sorted(set(limits.ends)), device=device)
+        frontier = Frontier.begin(start, limits)
+        noisy = Perturbed.empty(self.seed, start.ids[frontier.sources])
+        while len(frontier.sources):
+            log_probs, frontier = frontier.step(stepper)
+            expansion, children = self._pick(frontier, noisy, log_probs)
+            beams = [found[source] for source in frontier.sources.tolist()]
+            live = _harvest(frontier, expansion, children.perturbed, ends, beams)
+            staying = live.any(1)
+            columns = search.live_first(live, staying)
+            scores = expansion.scores.masked_fill(~live, IMPOSSIBLE)
+            frontier = frontier.advance(expansion._replace(scores=scores).at(columns), staying)
+            noisy = Perturbed(*(each.gather(1, columns)[staying].flatten() for each in children))
+        nothing = Hypothesis((), 0.0, False)
+        return [
+            each.hypotheses or [frontier.dead_ends.get(source, nothing)._replace(rank=0.0)]
+            for source, each in enumerate(found)
+        ]
+
+    def _pick(
+        self, frontier: Frontier, noisy: Perturbed, log_probs: Tensor
+    ) -> tuple[Expansion, Perturbed]:
+        """The children with the highest perturbed scores, all `[sources, count]`."""
+        sources, vocab = len(frontier.sources), log_probs.shape[1]
+        whole, perturbed = noisy.children(self.seed, log_probs)
+        columns = search.best(perturbed.view(sources, -1), self.beam_size)
+        first = torch.arange(sources, device=columns.device).unsqueeze(1) * frontier.width
+        rows, tokens = first + columns // vocab, columns % vocab
+        sums = frontier.paths.scores.unsqueeze(1) + log_probs.double()
+        given, sums, whole, perturbed = (
+            each.reshape(sources, -1).gather(1, columns)
+            for each in (log_probs, sums, whole, perturbed)
+        )
+        keys = child_keys(noisy.keys[rows], tokens)
+        return Expansion(rows, tokens, given, sums), Perturbed(keys, whole, perturbed)
+
+
+def _harvest(
+    frontier: Frontier, expansion: Expansion, ranks: Tensor, ends: Tensor, beams: list[NBest]
+) -> Tensor:
+    """Enter what is over; returns which go on, `[sources, count]`."""
+    possible = ranks > IMPOSSIBLE
+    finished = torch.isin(expansion.tokens, ends) & possible
+    last = (frontier.room == frontier.paths.length + 1).unsqueeze(1)
+    over = finished | (possible & last)
+    hypotheses = frontier.paths.hypotheses(expansion, over, finished)
+    for (beam, hypothesis), rank in zip(hypotheses, ranks[over].tolist(), strict=True):
+        beams[beam].add(hypothesis._replace(rank=rank))
+    # No descendant has a higher rank, and among the best there is one that has the same.
+    return possible & ~over & (ranks > search.thresholds(beams, ranks.device).unsqueeze(1))

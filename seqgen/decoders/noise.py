@@ -7,8 +7,12 @@ Lea and Flood 2014), whose output passes statistical tests for consecutive input
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
+
+from seqgen.decoders.guards import IMPOSSIBLE
 
 
 def uniform(seed: int, sequence_ids: Tensor, step: int) -> Tensor:
@@ -59,3 +63,59 @@ def _shift(key: Tensor, bits: int) -> Tensor:
 def _signed(word: int) -> int:
     """The int64 with the same 64 bits."""
     return word - (1 << 64) if word >> 63 else word
+
+
+FIRST = -1
+"""The step of the noise of the empty path: no token's own, those count from 0."""
+
+
+class Perturbed(NamedTuple):
+    """Paths with Gumbel noise on their scores, each `[rows]`; a State, moved by `reorder`.
+
+    `keys` name the paths for their noise, `log_probs` are those of a whole path, and `perturbed`
+    the same plus a Gumbel variable: the largest of all sequences that begin so. The noise is drawn
+    from the top down (Kool et al. 2019).
+    """
+
+    keys: Tensor
+    log_probs: Tensor
+    perturbed: Tensor
+
+    @classmethod
+    def empty(cls, seed: int, sequence_ids: Tensor) -> Perturbed:
+        """The empty path of each sequence `[rows]`: probability 1."""
+        noise = uniform(seed, sequence_ids, FIRST)
+        return cls(sequence_ids, torch.zeros_like(noise), gumbel(noise))
+
+    def children(self, seed: int, scores: Tensor) -> tuple[Tensor, Tensor]:
+        """`log_probs` and `perturbed` of all that may follow, `[rows, vocab]`.
+
+        `scores: [rows, vocab]` are what a stepper gave, normalised here; a row of -inf throughout
+        has no children. The noise of the children is Gumbel, on the condition that the largest of
+        them is their parent's.
+        """
+        top = scores.amax(-1, keepdim=True).double().clamp(min=-1e300)  # -inf less -inf is NaN
+        normal = scores.double() - top
+        normal = normal - normal.exp().sum(-1, keepdim=True).clamp(min=1e-300).log()
+        log_probs = self.log_probs.unsqueeze(1) + normal
+        free = log_probs + gumbel(uniform_each(seed, self.keys, scores.shape[1]))
+        return log_probs, below(free, self.perturbed.unsqueeze(1))
+
+
+def gumbel(noise: Tensor) -> Tensor:
+    """A standard Gumbel variable for each uniform number in (0, 1)."""
+    return -torch.log(-torch.log(noise))
+
+
+def below(free: Tensor, largest: Tensor) -> Tensor:
+    """Gumbel variables `[rows, vocab]`, moved so that the largest of a row is `largest: [rows, 1]`.
+
+    `-log(exp(-largest) - exp(-max free) + exp(-free))`, computed as in Kool et al. 2019, appendix
+    B.3: without a difference of large numbers. -inf stays -inf.
+    """
+    gap = torch.where(free > IMPOSSIBLE, free - free.amax(-1, keepdim=True), IMPOSSIBLE)
+    # log(1 - exp(gap)) for a gap <= 0, precise near 0 and far from it.
+    near, far = torch.log(-torch.expm1(gap)), torch.log1p(-torch.exp(gap))
+    moved = largest - free + torch.where(gap > -0.693, near, far)
+    moved = largest - moved.clamp(min=0) - torch.log1p(torch.exp(-moved.abs()))
+    return torch.where(free > IMPOSSIBLE, moved, IMPOSSIBLE)

@@ -1,6 +1,14 @@
 """Models, which learn and generate. To add one: subclass `Model`, `@models.register("name")`."""
 
-from seqgen.models.base import Generative, Loss, Model, ModelFactory, Score, evaluating, models
+from seqgen.models.base import (
+    Generative,
+    LanguageModel,
+    Loss,
+    Model,
+    ModelFactory,
+    Score,
+    evaluating,
+    models,
+)
 from seqgen.models.labelling import Classifier, Tagger
-from seqgen.models.language_model import LanguageModel
 from seqgen.models.seq2seq import Seq2Seq

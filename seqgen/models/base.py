@@ -1,5 +1,7 @@
 """The contract of a model: a loss for training, a start and a step for generation.
 
+The plainest kind is here too: `language_model`, the next token from all tokens before it.
+
 *Teacher-forced* is what reads the true tokens, whatever the model itself would have chosen.
 """
 
@@ -13,8 +15,12 @@ from typing import Annotated, Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from seqgen.cells import CellFactory, Dropout, cells
+from seqgen.data import Prompts, TokenBatch
 from seqgen.decoders import Start
-from seqgen.heads import Head
+from seqgen.embeddings import EmbeddingFactory, LearnedEmbedding, embeddings
+from seqgen.heads import Head, HeadFactory, LinearHead, heads
+from seqgen.options import Share
 from seqgen.registry import Registry
 from seqgen.state import State, real
 from seqgen.tokenizers import Facts
@@ -133,3 +139,63 @@ def scored(
     found = (torch.cat(nats, 1), predicted == targets, predicted)
     total, correct, predicted = (mask_padding(each, lengths) for each in found)
     return Score(total, correct, predicted, state)
+
+
+@models.register("language_model")
+class LanguageModel(Generative):
+    """Embedding, cell, head: `p(token | tokens before it)`.
+
+    `input_dropout` falls on what the cell reads, `dropout` on what the head reads.
+    """
+
+    def __init__(
+        self,
+        vocab_size: int,
+        cell: CellFactory,
+        head: HeadFactory = LinearHead,
+        embedding: EmbeddingFactory = LearnedEmbedding,
+        dropout: Share = 0.0,
+        input_dropout: Share = 0.0,
+    ) -> None:
+        super().__init__()
+        self.embedding = embeddings.build(embedding, vocab_size=vocab_size)
+        self.cell = cells.build(cell, input_size=self.embedding.output_size)
+        sizes = {"input_size": self.cell.output_size, "vocab_size": vocab_size}
+        self.head = heads.build(head, **sizes, table=self.embedding.table)
+        self.dropout = Dropout(dropout)
+        self.input_dropout = Dropout(input_dropout)
+
+    def initial_state(self, batch_size: int) -> State:
+        return self.cell.initial_state(batch_size)
+
+    def initialise(self, facts: Mapping[str, Facts]) -> None:
+        self.embedding.initialise(facts["text"])
+        self.head.initialise(facts["text"])
+
+    def loss(self, batch: TokenBatch, state: State = None) -> Loss:
+        """In training, a state that was carried gets new masks first."""
+        if self.training and state is not None:
+            state = self.cell.resample_masks(state)
+        hidden, state = self._read(batch.inputs, state, batch.lengths)
+        losses = self.head.loss(hidden, batch.targets)
+        return Loss(mask_padding(losses, batch.lengths).sum(), batch.tokens, state)
+
+    def score(self, batch: TokenBatch, state: State = None) -> Score:
+        hidden, state = self._read(batch.inputs, state, batch.lengths)
+        return scored(self.head, hidden, batch.targets, batch.lengths, state)
+
+    def start(self, batch: Prompts) -> Start:
+        """Read each prompt but for its last token, which the first step reads."""
+        before = batch.lengths - 1
+        last = batch.tokens.gather(1, before.unsqueeze(1)).squeeze(1)
+        _, state = self._read(batch.tokens[:, :-1], None, before)
+        return Start(last, state)
+
+    def step(self, tokens: Tensor, state: State, context: State) -> tuple[Tensor, State]:
+        output, state = self.cell.step_input(self.input_dropout(self.embedding(tokens)), state)
+        return self.head.log_probs(self.dropout(output)), state
+
+    def _read(self, tokens: Tensor, state: State, lengths: Tensor | None) -> tuple[Tensor, State]:
+        """`[batch, time]` to what the head reads, `[batch, time, hidden]`, and the state."""
+        outputs, state = self.cell(self.input_dropout(self.embedding(tokens)), state, lengths)
+        return self.dropout(outputs), state

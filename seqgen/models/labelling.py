@@ -12,9 +12,9 @@ from typing import Literal, cast
 import torch
 from torch import Tensor, nn
 
+from seqgen.cells import Dropout
 from seqgen.data import PairBatch, Sources
 from seqgen.decoders import Start
-from seqgen.dropout import Dropout
 from seqgen.encoders import Encoded, Encoder, EncoderFactory, encoders
 from seqgen.errors import DataError
 from seqgen.heads import Head, HeadFactory, LinearHead, heads

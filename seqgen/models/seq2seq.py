@@ -16,10 +16,9 @@ from pydantic import Field
 from torch import Tensor
 
 from seqgen.attentions import AttentionFactory, NoAttention, attentions
-from seqgen.cells import CellFactory, cells
+from seqgen.cells import CellFactory, Dropout, cells
 from seqgen.data import PairBatch, Sources
 from seqgen.decoders import Start, at_temperature
-from seqgen.dropout import Dropout
 from seqgen.embeddings import EmbeddingFactory, LearnedEmbedding, embeddings
 from seqgen.encoders import BridgeFactory, EncoderFactory, LinearBridge, bridges, encoders
 from seqgen.heads import HeadFactory, LinearHead, heads

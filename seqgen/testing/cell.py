@@ -15,20 +15,11 @@ from torch import Tensor
 
 from seqgen.cells import Cell, cells
 from seqgen.cells import base as contract
+from seqgen.fast import Route
 from seqgen.state import State, detach, leaves, map_state, real, reorder, select
+from seqgen.testing import require
 from seqgen.testing.laws import BreachError, Law, NotTriedError, Report, Watch, try_laws, unwatched
-from seqgen.testing.small_parts import (
-    BUILT,
-    named,
-    require_contract,
-    require_gradients,
-    require_registered,
-    require_same,
-    require_same_device,
-    require_saved,
-    require_shape,
-    small_part,
-)
+from seqgen.testing.require import BUILT, named, small_part
 
 BATCH, TIME = 4, 6
 
@@ -83,7 +74,7 @@ def check_cell(
 
 def _is_a_cell(case: CellCase) -> None:
     cell = case.make()
-    require_contract(cell, Cell)
+    require.contract(cell, Cell)
     size = getattr(cell, "output_size", None)
     if not isinstance(size, int) or size < 1:
         raise BreachError(
@@ -116,7 +107,7 @@ def _output_size(case: CellCase) -> None:
     if not isinstance(result, tuple) or len(result) != 2:
         raise BreachError(f"`forward` must return outputs and state, but returned {named(result)}")
     shape, says = (BATCH, TIME, cell.output_size), "; make it as wide as `output_size` says"
-    require_shape(result[0], shape, "the outputs of `forward`", says)
+    require.shape(result[0], shape, "the outputs of `forward`", says)
 
 
 def _same_twice(case: CellCase) -> None:
@@ -125,20 +116,20 @@ def _same_twice(case: CellCase) -> None:
         "the same input gave another output in evaluation mode; draw nothing at random unless "
         "self.training, and keep nothing between calls but the state"
     )
-    require_same(cell(xs), cell(xs), says, 0.0)
+    require.same(cell(xs), cell(xs), says, 0.0)
 
 
 def _no_state_is_the_initial_state(case: CellCase) -> None:
     cell, xs = case.make(), case.inputs()
     says = "`forward` without a state must begin with `initial_state`"
-    require_same(cell(xs), cell(xs, cell.initial_state(BATCH)), says)
+    require.same(cell(xs), cell(xs, cell.initial_state(BATCH)), says)
 
 
 def _forward_is_repeated_step(case: CellCase) -> None:
     cell, xs = case.make(), case.inputs()
     state = case.some_state(cell)
     says = "`forward` differs from `step`, taken for each input in turn; fix one of them"
-    require_same(cell(xs, state), repeated_step(cell, xs, state), says)
+    require.same(cell(xs, state), repeated_step(cell, xs, state), says)
 
 
 def _forward_stops_at_lengths(case: CellCase) -> None:
@@ -154,7 +145,7 @@ def _forward_stops_at_lengths(case: CellCase) -> None:
         state = select(lengths > t, following, state)
         wanted.append(output.masked_fill(after[:, t : t + 1], 0))
     says = "with `lengths`, `forward` must keep the state that a row has after its last input"
-    require_same((outputs, last), (torch.stack(wanted, 1), state), says)
+    require.same((outputs, last), (torch.stack(wanted, 1), state), says)
 
 
 def _pieces_are_the_whole(case: CellCase) -> None:
@@ -165,15 +156,15 @@ def _pieces_are_the_whole(case: CellCase) -> None:
         outputs.append(output)
     says = "a sequence in pieces, with the state carried on, is another than the whole"
     says += "; all that a later step needs must be in the state"
-    require_same((torch.cat(outputs, 1), state), cell(xs), says)
+    require.same((torch.cat(outputs, 1), state), cell(xs), says)
 
 
 def _no_inputs_change_nothing(case: CellCase) -> None:
     cell = case.make()
     state = case.some_state(cell)
     outputs, after = cell(case.inputs(time=0), state)
-    require_shape(outputs, (BATCH, 0, cell.output_size), "`forward` of no inputs", "")
-    require_same(after, state, "`forward` of no inputs changed the state", 0.0)
+    require.shape(outputs, (BATCH, 0, cell.output_size), "`forward` of no inputs", "")
+    require.same(after, state, "`forward` of no inputs changed the state", 0.0)
 
 
 def _rows_alone(case: CellCase) -> None:
@@ -184,7 +175,7 @@ def _rows_alone(case: CellCase) -> None:
     for row in range(BATCH):
         here = torch.tensor([row])
         alone = cell(case.inputs()[here], reorder(state, here))
-        require_same(alone, (outputs[here], reorder(last, here)), advice)
+        require.same(alone, (outputs[here], reorder(last, here)), advice)
     # In training, too, but there a cell may draw at random: so ask for the gradient.
     cell.train()
     xs = case.inputs().requires_grad_()
@@ -204,7 +195,7 @@ def _rows_move(case: CellCase) -> None:
     says = "a step after moving rows is another than moving them after it, so a search would "
     says += "follow the wrong path; keep all that belongs to a row in the state"
     moved = cell.step_input(x[rows], reorder(state, rows))
-    require_same(moved, reorder(cell.step_input(x, state), rows), says)
+    require.same(moved, reorder(cell.step_input(x, state), rows), says)
 
 
 def _state_is_not_written_into(case: CellCase) -> None:
@@ -214,12 +205,12 @@ def _state_is_not_written_into(case: CellCase) -> None:
     cell.step_input(case.inputs()[:, 0], state)
     cell(case.inputs(), state)
     says = "`step` wrote into the state that it was given; make a new tensor (no `+=`, no `add_`)"
-    require_same(state, before, says, 0.0)
+    require.same(state, before, says, 0.0)
 
 
 def _saved_and_loaded(case: CellCase) -> None:
     xs = case.inputs()
-    require_saved(case.make, lambda cell: detach(cell(xs)))
+    require.saved(case.make, lambda cell: detach(cell(xs)))
 
 
 def _device(case: CellCase) -> None:
@@ -236,7 +227,7 @@ def _device(case: CellCase) -> None:
         yield "the state from `step`", state
         yield "what `forward` returned", cell(xs)
 
-    require_same_device(read, _ELSEWHERE)
+    require.same_device(read, _ELSEWHERE)
 
 
 def _double(case: CellCase) -> None:
@@ -270,7 +261,7 @@ def _reach_all(case: CellCase) -> None:
     outputs, _ = cell(xs)
     # Weighted at random, for some sums are constant whatever the parameters are.
     (outputs * torch.randn(outputs.shape)).sum().backward()
-    require_gradients(cell, xs, "the input")
+    require.gradients(cell, xs, "the input")
 
 
 def _right(case: CellCase) -> None:
@@ -290,6 +281,44 @@ def _right(case: CellCase) -> None:
             "the gradients are not those of finite differences; look for .detach(), .data, "
             "rounding, or a backward of your own"
         )
+
+
+def _fast_is_the_loop(case: CellCase) -> None:
+    _require_fast(case, torch.float32, 1e-5, None)
+    _require_fast(case, torch.float64, 1e-10, torch.tensor([TIME, 0, 1, 3]))
+
+
+def _require_fast(
+    case: CellCase, dtype: torch.dtype, tolerance: float, lengths: Tensor | None
+) -> None:
+    cell = case.make(dtype).train()
+    if not cell.is_derivable:
+        raise NotTriedError("it reads sequences by a `forward` of its own")
+    route = Route(compiling=False, checking=False)
+
+    def read(xs: Tensor, state: State, lengths: Tensor | None) -> Any:
+        found = route.read(cell, cell.loop, xs, state, lengths)
+        if found is None:
+            raise NotTriedError(f"it has no fast route: {route.describe()[0]}")
+        return found
+
+    xs = case.inputs(dtype).requires_grad_()
+    wanted, got = (_trained(cell, each, xs, lengths) for each in (cell.loop, read))
+    says = "the fast route gives other values or gradients than `step` in a loop"
+    require.same(got, wanted, says, tolerance)
+
+
+def _trained(
+    cell: Cell, read: Callable[..., Any], xs: Tensor, lengths: Tensor | None
+) -> tuple[State, ...]:
+    """Outputs, last state and all gradients of a reading."""
+    torch.manual_seed(4)
+    outputs, last = read(xs, cell.initial_state(BATCH), lengths)
+    ends = [each for each in (outputs, *leaves(last)) if each.requires_grad]
+    asked = [xs, *(each for each in cell.parameters() if each.requires_grad)]
+    seeds = [torch.randn_like(each) for each in ends]
+    found = torch.autograd.grad(ends, asked, seeds, allow_unused=True)
+    return detach((outputs, last)), *(each for each in found if each is not None)
 
 
 def _as_by_differences(read: Callable[[], tuple[Tensor, ...]], given: Sequence[Tensor]) -> bool:
@@ -339,6 +368,7 @@ _SAME = (*_STABLE, _INITIAL, _REPEATED)
 _ALONE = "a row alone is the row in a batch"
 _DEVICE, _FLOAT64 = "it works on any device", "it works in float64"
 _REACH = "gradients reach every parameter"
+_FAST = "the fast route gives what the loop gives"
 
 
 def _step_law(law: str, needs: tuple[str, ...]) -> Law[CellCase]:
@@ -352,7 +382,7 @@ CELL_LAWS: tuple[Law[CellCase], ...] = (
     _step_law(contract.SAME_SHAPE, (*_STEPS, contract.BATCH_FIRST)),
     Law(contract.AS_WIDE, _output_size, _FORWARD, _STEPS),
     _step_law(contract.FINITE, (*_STEPS, contract.BATCH_FIRST, contract.SAME_SHAPE)),
-    Law(_REGISTERED, lambda case: require_registered(case.make()), _STEP, _SOUND),
+    Law(_REGISTERED, lambda case: require.registered(case.make()), _STEP, _SOUND),
     Law(_UNCHANGED, _state_is_not_written_into, _STEP, _SOUND),
     Law(_SAME_TWICE, _same_twice, _FORWARD, _SOUND),
     Law(_INITIAL, _no_state_is_the_initial_state, _FORWARD, _STABLE),
@@ -366,5 +396,6 @@ CELL_LAWS: tuple[Law[CellCase], ...] = (
     Law(_FLOAT64, _double, _DOUBLE, (*_STABLE, _DEVICE)),
     Law(_REACH, _reach_all, _GRADIENTS, _STABLE),
     Law("gradients are right", _right, _DOUBLE, (*_STABLE, _FLOAT64, _REACH)),
+    Law(_FAST, _fast_is_the_loop, _GRADIENTS, (*_STABLE, _FLOAT64, _REACH)),
     Law("weights are saved and loaded", _saved_and_loaded, _FORWARD, _STABLE),
 )

@@ -19,10 +19,9 @@ from seqgen.errors import PluginError, UsageError
 from seqgen.options import did_you_mean
 from seqgen.plugins import ROOMS
 from seqgen.testing.cell import CELL_LAWS, check_cell
-from seqgen.testing.check import ALONE, split_file
 from seqgen.testing.decoder import DECODER_LAWS, check_decoder
 from seqgen.testing.head import HEAD_LAWS, check_head
-from seqgen.testing.laws import Finding, Law, Report
+from seqgen.testing.laws import ALONE, Finding, Law, Report, split_file
 from seqgen.testing.tokenizer import TOKENIZER_LAWS, check_tokenizer
 
 

@@ -9,23 +9,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from seqgen.decoders import (
-    Decoder,
-    Hypothesis,
-    Limits,
-    Start,
-    decoders,
-    result_fault,
-    sequence_fault,
-)
+from seqgen import decoders
 from seqgen.errors import DecodeError
 from seqgen.state import State, reorder
+from seqgen.testing import require
 from seqgen.testing.laws import BreachError, Law, Report, Watch, describe, try_laws, unwatched
-from seqgen.testing.small_parts import BUILT, require_contract, small_part
+from seqgen.testing.require import BUILT, small_part
 
 VOCAB = 5
 BATCH = 12
-Found = list[list[Hypothesis]]
+Found = list[list[decoders.Hypothesis]]
 
 
 class TableModel:
@@ -52,10 +45,10 @@ class TableModel:
             log_probs[1, 3] = self.fault
         return log_probs, history
 
-    def start(self, batch: int, sequence_ids: Tensor | None = None) -> Start:
+    def start(self, batch: int, sequence_ids: Tensor | None = None) -> decoders.Start:
         """The first `batch` of up to 64 sources."""
         rows = torch.arange(batch)
-        return Start(rows % 3, rows % 2, self.context[:batch], sequence_ids)
+        return decoders.Start(rows % 3, rows % 2, self.context[:batch], sequence_ids)
 
     def rescore(self, source: int, tokens: Sequence[int]) -> list[float]:
         """What the model gives to each of `tokens`, read alone from the start of the source."""
@@ -74,59 +67,54 @@ class DecoderCase:
 
     factory: Callable[..., Any]
 
-    def make(self) -> Decoder:
+    def make(self) -> decoders.Decoder:
         """The decoder, with a seed and a small vocabulary."""
-        decoder: Decoder = self.factory(
+        decoder: decoders.Decoder = self.factory(
             seed=3, vocab_size=VOCAB, encode=lambda text: [3 + len(text) % 2]
         )
         return decoder
 
-    def decode(self, limits: Limits, batch: int = BATCH) -> Found:
+    def decode(self, limits: decoders.Limits, batch: int = BATCH) -> Found:
         """What it finds in the tables."""
         model = TableModel()
         return self.make().decode(model, model.start(batch), limits)
 
-    def sequences(self, limits: Limits) -> Iterator[tuple[int, Hypothesis]]:
+    def sequences(self, limits: decoders.Limits) -> Iterator[tuple[int, decoders.Hypothesis]]:
         """The same one by one, with their sources."""
         return ((i, one) for i, each in enumerate(self.decode(limits)) for one in each)
 
 
 def check_decoder(decoder: object, *, watch: Watch = unwatched, **options: Any) -> Report:
     """Try the laws on a decoder: a registered name, a mapping, a class or another callable."""
-    name, factory = small_part(decoders, decoder, options)
+    name, factory = small_part(decoders.decoders, decoder, options)
     return try_laws(name, DECODER_LAWS, DecoderCase(factory), watch)
 
 
-def _require(holds: bool, says: str) -> None:
-    if not holds:
-        raise BreachError(says)
-
-
 def _is_a_decoder(case: DecoderCase) -> None:
-    require_contract(case.make(), Decoder)
+    require.contract(case.make(), decoders.Decoder)
 
 
 def _hypotheses_for_each(case: DecoderCase) -> None:
-    fault = result_fault(case.decode(Limits(5, (2,))), BATCH, VOCAB)
-    _require(not fault, fault)
+    fault = decoders.result_fault(case.decode(decoders.Limits(5, (2,))), BATCH, VOCAB)
+    require.that(not fault, fault)
 
 
 def _ends(case: DecoderCase) -> None:
     for ends in ((), (2,), (2, 4), (0,)):
-        for _, each in case.sequences(Limits(6, ends)):
-            fault = sequence_fault(each, ends=ends)
-            _require(not fault, fault)
+        for _, each in case.sequences(decoders.Limits(6, ends)):
+            fault = decoders.sequence_fault(each, ends=ends)
+            require.that(not fault, fault)
             ended = bool(set(each.tokens[-1:]) & set(ends))
             says = f"`finished` is {each.finished} for a sequence that ends with "
-            _require(each.finished == ended, f"{says}{'an' if ended else 'no'} end token")
+            require.that(each.finished == ended, f"{says}{'an' if ended else 'no'} end token")
 
 
 def _limits(case: DecoderCase) -> None:
     lengths = [0, 3, 1, 0, 6, 2, 5, 5, 1, 0, 4, 7]
     for allowed in (*([limit] * BATCH for limit in (0, 1, 5)), lengths):
-        for source, each in case.sequences(Limits(allowed, (2,))):
-            fault = sequence_fault(each, allowed[source])
-            _require(not fault, fault)
+        for source, each in case.sequences(decoders.Limits(allowed, (2,))):
+            fault = decoders.sequence_fault(each, allowed[source])
+            require.that(not fault, fault)
 
 
 def _scores(case: DecoderCase) -> None:
@@ -134,38 +122,38 @@ def _scores(case: DecoderCase) -> None:
         return all(abs(a - b) < 1e-4 for a, b in zip(found, wanted, strict=True))
 
     model = TableModel()
-    for source, each in case.sequences(Limits(7, (2, 4))):
-        _require(
+    for source, each in case.sequences(decoders.Limits(7, (2, 4))):
+        require.that(
             near(each.log_probs, model.rescore(source, each.tokens)),
             "`log_probs` are not what the model gives to the sequence read alone; reorder the "
             "state with the paths, and record the model's scores, not changed ones",
         )
         says = "`score` must be the sum of `log_probs`; put others into `rank`"
-        _require(near([each.score], [sum(each.log_probs)]), says)
+        require.that(near([each.score], [sum(each.log_probs)]), says)
 
 
 def _best_first(case: DecoderCase) -> None:
-    for each in case.decode(Limits(6, (2,))):
+    for each in case.decode(decoders.Limits(6, (2,))):
         ranks = [one.ranking_score for one in each]
         says = "a source's hypotheses must be sorted, the best `rank` or score first"
-        _require(ranks == sorted(ranks, reverse=True), says)
+        require.that(ranks == sorted(ranks, reverse=True), says)
 
 
 def _distinct(case: DecoderCase) -> None:
-    for each in case.decode(Limits(6, (2,))):
+    for each in case.decode(decoders.Limits(6, (2,))):
         says = "two hypotheses of a source are the same; merge equal paths"
-        _require(len({one.tokens for one in each}) == len(each), says)
+        require.that(len({one.tokens for one in each}) == len(each), says)
 
 
 def _row_alone(case: DecoderCase) -> None:
-    model, decoder, limits = TableModel(), case.make(), Limits(7, (2,))
+    model, decoder, limits = TableModel(), case.make(), decoders.Limits(7, (2,))
     sequence_ids = torch.tensor([5, 0, 2**40, 7, 1, 2, 99, 3, 2**32, 6, 4, 8])
     whole = model.start(BATCH, sequence_ids)
     wanted = decoder.decode(model, whole, limits)
     for rows in ([4], [4, 4], list(range(BATCH))[::-1], [11, 3, 7, 0, 5]):
         found = decoder.decode(model, reorder(whole, torch.tensor(rows)), limits)
         for row, each in zip(rows, found, strict=True):
-            _require(
+            require.that(
                 [one.tokens for one in each] == [one.tokens for one in wanted[row]],
                 "a sequence depends on the batch around it; draw noise by `noise.uniform` with "
                 "the ids of the start, and keep rows of different sources apart",
@@ -173,8 +161,8 @@ def _row_alone(case: DecoderCase) -> None:
 
 
 def _same_twice(case: DecoderCase) -> None:
-    model, decoder, limits = TableModel(), case.make(), Limits(7, (2,))
-    _require(
+    model, decoder, limits = TableModel(), case.make(), decoders.Limits(7, (2,))
+    require.that(
         len({repr(decoder.decode(model, model.start(BATCH), limits)) for _ in range(2)}) == 1,
         "decoding twice gave other sequences; what is random must follow from `seed` and the "
         "ids of the start alone, and nothing may be kept between two calls",
@@ -186,7 +174,7 @@ def _nan_refused(case: DecoderCase) -> None:
         model = TableModel()
         model.fault = fault
         try:
-            case.make().decode(model, model.start(BATCH), Limits(5, (2,)))
+            case.make().decode(model, model.start(BATCH), decoders.Limits(5, (2,)))
         except DecodeError:
             continue
         except Exception as error:
@@ -202,13 +190,15 @@ def _nan_refused(case: DecoderCase) -> None:
 
 def _bounded(case: DecoderCase) -> None:
     model = TableModel()
-    case.make().decode(model, model.start(BATCH), Limits(20))
+    case.make().decode(model, model.start(BATCH), decoders.Limits(20))
     says = f"a limit of 20 tokens took {model.steps} steps of the model"
-    _require(model.steps <= 20 * VOCAB, says)
+    require.that(model.steps <= 20 * VOCAB, says)
 
 
 def _no_sources(case: DecoderCase) -> None:
-    _require(case.decode(Limits(5, (2,)), batch=0) == [], "no sources must give an empty list")
+    require.that(
+        case.decode(decoders.Limits(5, (2,)), batch=0) == [], "no sources must give an empty list"
+    )
 
 
 _SOUND = ("is a decoder", "each source has hypotheses")

@@ -11,19 +11,9 @@ from torch import Tensor
 
 from seqgen.embeddings import LearnedEmbedding
 from seqgen.heads import Head, heads
+from seqgen.testing import require
 from seqgen.testing.laws import BreachError, Law, Report, Watch, try_laws, unwatched
-from seqgen.testing.small_parts import (
-    BUILT,
-    require_contract,
-    require_finite,
-    require_gradients,
-    require_registered,
-    require_same,
-    require_same_device,
-    require_saved,
-    require_shape,
-    small_part,
-)
+from seqgen.testing.require import BUILT, small_part
 
 INPUT, VOCAB = 5, 11
 SHAPES: tuple[tuple[int, ...], ...] = ((4,), (2, 3), (), (0,), (2, 0))
@@ -65,15 +55,15 @@ def check_head(head: object, *, watch: Watch = unwatched, **options: Any) -> Rep
 
 
 def _is_a_head(case: HeadCase) -> None:
-    require_contract(case.make(), Head)
+    require.contract(case.make(), Head)
 
 
 def _shapes(case: HeadCase) -> None:
     head = case.make()
     for shape in SHAPES:
         hidden, says = case.hidden(*shape), f" for hidden {[*shape, INPUT]}"
-        require_shape(head.log_probs(hidden), (*shape, VOCAB), "`log_probs`", says)
-        require_shape(head.loss(hidden, case.targets(*shape)), shape, "`loss`", says)
+        require.shape(head.log_probs(hidden), (*shape, VOCAB), "`log_probs`", says)
+        require.shape(head.loss(hidden, case.targets(*shape)), shape, "`loss`", says)
 
 
 def _sum_to_one(case: HeadCase) -> None:
@@ -88,14 +78,14 @@ def _sum_to_one(case: HeadCase) -> None:
             )
         total = log_probs.exp().sum(-1)
         says = f"the probabilities of a row must sum to 1, but one sums to {float(total[0]):.4g}"
-        require_same(total, torch.ones(50), f"{says}; end with `.log_softmax(-1)`")
+        require.same(total, torch.ones(50), f"{says}; end with `.log_softmax(-1)`")
 
 
 def _loss_is_log_prob(case: HeadCase) -> None:
     head, hidden, targets = case.make(), case.hidden(20), case.targets(20)
     wanted = -head.log_probs(hidden).gather(-1, targets.unsqueeze(-1)).squeeze(-1)
     says = "`loss` must be minus the log-probability of each target, one by one, in nats"
-    require_same(head.loss(hidden, targets), wanted, says)
+    require.same(head.loss(hidden, targets), wanted, says)
 
 
 def _float32(case: HeadCase) -> None:
@@ -118,13 +108,13 @@ def _device(case: HeadCase) -> None:
         yield "what `log_probs` returned", head.log_probs(hidden)
         yield "what `loss` returned", head.loss(hidden, targets)
 
-    require_same_device(read, _MADE)
+    require.same_device(read, _MADE)
 
 
 def _double(case: HeadCase) -> None:
     head, hidden = case.make(dtype=torch.float64), case.hidden(4).double()
     says = "numbers in float64 are not those in float32"
-    require_same(head.log_probs(hidden).float(), case.make().log_probs(case.hidden(4)), says)
+    require.same(head.log_probs(hidden).float(), case.make().log_probs(case.hidden(4)), says)
 
 
 def _gradients_reach(case: HeadCase) -> None:
@@ -132,9 +122,9 @@ def _gradients_reach(case: HeadCase) -> None:
     head.train()
     hidden = case.hidden(60).requires_grad_()
     loss = head.loss(hidden, case.targets(60))
-    require_finite(loss, "`loss`", "in training")
+    require.finite(loss, "`loss`", "in training")
     torch.autograd.backward(loss.sum())
-    require_gradients(head, hidden, "the hidden vectors")
+    require.gradients(head, hidden, "the hidden vectors")
 
 
 def _gradients_agree(case: HeadCase) -> None:
@@ -147,24 +137,24 @@ def _gradients_agree(case: HeadCase) -> None:
         torch.autograd.backward(read(hidden, targets).sum())
         found.append(hidden.grad)
     says = "`loss` and `log_probs` have other gradients with respect to the hidden vectors"
-    require_same(found[0], found[1], says)
+    require.same(found[0], found[1], says)
 
 
 def _rows_alone(case: HeadCase) -> None:
     head, hidden = case.make(), case.hidden(6)
     says = "a vector's log-probabilities depend on its neighbours; reduce over the last dimension"
-    require_same(head.log_probs(hidden[2:3]), head.log_probs(hidden)[2:3], says)
+    require.same(head.log_probs(hidden[2:3]), head.log_probs(hidden)[2:3], says)
 
 
 def _same_twice(case: HeadCase) -> None:
     head, hidden = case.make(), case.hidden(6)
     says = "the same vector gave other log-probabilities in evaluation mode; draw nothing there"
-    require_same(head.log_probs(hidden), head.log_probs(hidden), says, 0.0)
+    require.same(head.log_probs(hidden), head.log_probs(hidden), says, 0.0)
 
 
 def _saved_and_loaded(case: HeadCase) -> None:
     hidden = case.hidden(6)
-    require_saved(case.make, lambda head: head.log_probs(hidden).detach())
+    require.saved(case.make, lambda head: head.log_probs(hidden).detach())
 
 
 _BUILT = ("is a head",)
@@ -179,7 +169,7 @@ HEAD_LAWS: tuple[Law[HeadCase], ...] = (
     Law(_SOUND[0], _is_a_head, BUILT.format("`input_size=`, `vocab_size=`, perhaps `table=`")),
     Law(_SOUND[1], _shapes, _CALLING, _BUILT),
     Law(_SOUND[2], _sum_to_one, _CALLING, _SOUND[:2]),
-    Law(_STABLE[3], lambda case: require_registered(case.make()), _CALLING, _SOUND),
+    Law(_STABLE[3], lambda case: require.registered(case.make()), _CALLING, _SOUND),
     Law(_STABLE[4], _same_twice, _CALLING, _SOUND),
     Law(_ANYWHERE[0], _device, _MADE, _STABLE),
     Law("it works in float64", _double, _MADE, (*_STABLE, *_ANYWHERE)),

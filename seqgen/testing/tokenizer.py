@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from seqgen.testing import require
 from seqgen.testing.laws import BreachError, Law, NotTriedError, Report, Watch, try_laws, unwatched
-from seqgen.testing.small_parts import named, require_contract, small_part
+from seqgen.testing.require import named, small_part
 from seqgen.tokenizers import BOS, EOS, PAD, SPECIALS, UNK, Tokenizer, tokenizers
 
 TEXT = "In the beginning was the wörd, 日本語, and 😀.\r\n\t<pad> <bos></s> <eos> <unk> \x00\ufffd"
@@ -86,28 +87,23 @@ def check_tokenizer(tokenizer: object, *, watch: Watch = unwatched, **options: A
     return try_laws(name, TOKENIZER_LAWS, TokenizerCase(factory), watch)
 
 
-def _require(holds: bool, says: str) -> None:
-    if not holds:
-        raise BreachError(says)
-
-
 def _is_a_tokenizer(case: TokenizerCase) -> None:
     made = case.fitted
-    require_contract(made, Tokenizer)
+    require.contract(made, Tokenizer)
     lossless = getattr(made, "lossless", None)
     says = f"`lossless` must be True or False, but is {named(lossless)}"
-    _require(isinstance(lossless, bool), says)
+    require.that(isinstance(lossless, bool), says)
     says = f"{len(made)} ids are too few: PAD, BOS, EOS and UNK are 0 to 3 in each"
-    _require(len(made) > len(SPECIALS), says)
+    require.that(len(made) > len(SPECIALS), says)
 
 
 def _specials(case: TokenizerCase) -> None:
     made = case.fitted
     shown = tuple(made.shown(token) for token in (PAD, BOS, EOS, UNK))
-    _require(shown == SPECIALS, f"ids 0 to 3 are shown as {shown}, but must be {SPECIALS}")
+    require.that(shown == SPECIALS, f"ids 0 to 3 are shown as {shown}, but must be {SPECIALS}")
     tokens = made.encode("the word").tolist()
     same = made.decode([BOS, *tokens, EOS, PAD, PAD]) == made.decode(tokens)
-    _require(same, "`decode` must leave out PAD, BOS and EOS (ids 0, 1 and 2)")
+    require.that(same, "`decode` must leave out PAD, BOS and EOS (ids 0, 1 and 2)")
 
 
 def _ids(case: TokenizerCase) -> None:
@@ -118,10 +114,10 @@ def _ids(case: TokenizerCase) -> None:
         kind = f"{tokens.dtype} {list(tokens.shape)}" if is_array else named(tokens)
         says = f"`encode` must return a numpy array of int64 in one dimension, but returned {kind}"
         is_right = is_array and tokens.ndim == 1 and tokens.dtype == np.int64
-        _require(is_right, f"{says}; end with `np.array(ids, dtype=np.int64)`")
+        require.that(is_right, f"{says}; end with `np.array(ids, dtype=np.int64)`")
         least, largest = tokens.min(initial=UNK), tokens.max(initial=UNK)
         says = f"`encode` returned ids from {least} to {largest}, but they must be between UNK (3)"
-        _require(least >= UNK and largest < len(made), f"{says} and {len(made) - 1}")
+        require.that(least >= UNK and largest < len(made), f"{says} and {len(made) - 1}")
 
 
 def _plain_text(case: TokenizerCase) -> None:
@@ -129,11 +125,11 @@ def _plain_text(case: TokenizerCase) -> None:
     for text in LIKE_SPECIALS:
         tokens = made.encode(text).tolist()
         says = f"the text {text!r} became a special id; it must stay plain text"
-        _require(not {PAD, BOS, EOS} & set(tokens), says)
+        require.that(not {PAD, BOS, EOS} & set(tokens), says)
         # A small vocabulary may have no room for it: what is unknown has not become special.
         if made.lossless and UNK not in tokens:
             back = made.decode(tokens)
-            _require(back == text, f"the text {text!r} came back as {back!r}")
+            require.that(back == text, f"the text {text!r} came back as {back!r}")
 
 
 def _lossless(case: TokenizerCase) -> None:
@@ -152,16 +148,16 @@ def _lossless(case: TokenizerCase) -> None:
     for text, tokens in known:
         back = made.decode(tokens)
         says = f"{text!r} came back as {back!r}, though it was learned from; keep every character"
-        _require(back == text, f"{says}, or say `lossless = False`")
+        require.that(back == text, f"{says}, or say `lossless = False`")
 
 
 def _shown(case: TokenizerCase) -> None:
     made = case.fitted
     shown = [made.shown(token) for token in range(len(made))]
     texts = all(isinstance(piece, str) and piece for piece in shown)
-    _require(texts, "`shown` must give a text, and not an empty one, for every id")
+    require.that(texts, "`shown` must give a text, and not an empty one, for every id")
     says = "`decode` must take every id and return a text"
-    _require(isinstance(made.decode(range(len(made))), str), says)
+    require.that(isinstance(made.decode(range(len(made))), str), says)
 
 
 def _surrogates(case: TokenizerCase) -> None:
@@ -178,22 +174,22 @@ def _saved(case: TokenizerCase) -> None:
     made, other = case.fitted, case.make()
     files: Any = made.files()
     is_bytes = isinstance(files, dict) and all(isinstance(each, bytes) for each in files.values())
-    _require(is_bytes, "`files` must return a dict of file names and bytes")
+    require.that(is_bytes, "`files` must return a dict of file names and bytes")
     other.restore(dict(files))
     same = len(other) == len(made) and other.files() == files
-    _require(same, "`restore` of what `files` returned gave another vocabulary")
+    require.that(same, "`restore` of what `files` returned gave another vocabulary")
     same = np.array_equal(other.encode(TEXT + FAR_OFF), made.encode(TEXT + FAR_OFF))
-    _require(same, "a restored tokenizer encodes otherwise; write all that it needs")
+    require.that(same, "a restored tokenizer encodes otherwise; write all that it needs")
 
 
 def _same_bytes(case: TokenizerCase) -> None:
     made = case.fitted
     says = "fitting twice on the same texts gave other files; sort the vocabulary"
-    _require(case.fit().files() == made.files(), says)
+    require.that(case.fit().files() == made.files(), says)
     other = case.fit("ß", prose(2))
     if other.fingerprint() == made.fingerprint():
         says = "two vocabularies have the same `files`; write all of the vocabulary"
-        _require(len(other) == len(made), says)
+        require.that(len(other) == len(made), says)
         raise NotTriedError("its vocabulary does not depend on the text")
 
 
@@ -204,7 +200,7 @@ def _continuation(case: TokenizerCase) -> None:
         first = made.decode(tokens[:cut])
         added = made.continuation(iter(tokens[:cut]), iter(tokens[cut:]))
         says = "`continuation` must be what tokens add to the text before them"
-        _require(first + added == made.decode(tokens), says)
+        require.that(first + added == made.decode(tokens), says)
 
 
 def _spans(case: TokenizerCase) -> None:
@@ -215,19 +211,19 @@ def _spans(case: TokenizerCase) -> None:
             continue
         tried = True
         says = f"`spans` returned {len(spans)} for the {len(tokens)} tokens of {text!r}; it must"
-        _require(len(spans) == len(tokens), f"{says} return one for each, or None")
+        require.that(len(spans) == len(tokens), f"{says} return one for each, or None")
         place = 0
         for token, (start, end) in zip(tokens, spans, strict=True):
             says = f"`spans` are not in order, or leave the text {text!r}"
-            _require(place <= start <= end <= len(text), says)
+            require.that(place <= start <= end <= len(text), says)
             place, own = start, text[start:end]
             if token == UNK:
                 says = f"{own!r} in {text!r} is where UNK should stand, but it is known"
-                _require(UNK in made.encode(own), says)
+                require.that(UNK in made.encode(own), says)
                 continue
             alone = made.decode([token])
             fits = not text.startswith(alone, start) or start + len(alone) <= end
-            _require(fits, f"a token of {text!r} has the span {own!r}, where {alone!r} stands")
+            require.that(fits, f"a token of {text!r} has the span {own!r}, where {alone!r} stands")
     if not tried:
         raise NotTriedError("it does not say where its tokens stand")
 

@@ -7,6 +7,8 @@ from seqgen.tokenizers.base import (
     REPLACEMENT,
     SPECIALS,
     UNK,
+    ByteTokenizer,
+    CharTokenizer,
     Counts,
     Tokenizer,
     TokenizerFactory,
@@ -18,7 +20,6 @@ from seqgen.tokenizers.base import (
     tokenizers,
     vocabulary_statistics,
 )
-from seqgen.tokenizers.char import ByteTokenizer, CharTokenizer
 from seqgen.tokenizers.sentencepiece import SentencePieceTokenizer
 from seqgen.tokenizers.word import WholeTokenizer, WordTokenizer
 

@@ -1,4 +1,8 @@
-"""The contract of a tokenizer: text to token ids and back, fitted once."""
+"""The contract of a tokenizer: text to token ids and back, fitted once.
+
+The plainest kinds are here too: with `char` each Unicode character is a token, with `byte` each
+byte of UTF-8.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +10,16 @@ import codecs
 import hashlib
 import json
 import re
+import string
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from seqgen.errors import CheckpointError, SetupError
 from seqgen.files import RECORD_LIMIT, read_bytes, write_file
@@ -256,3 +262,104 @@ def count_ids(ids: NDArray[np.int64]) -> Counts:
         place = f"token {wrong[0] + 1} of the training text"
         raise ValueError(f"the tokenizer gave the id {ids[wrong[0]]} for {place}, which none has")
     return np.bincount(ids)
+
+
+@tokenizers.register("char")
+@dataclass(eq=False)
+class CharTokenizer(PieceTokenizer):
+    """One token for each character, ids in code point order.
+
+    `alphabet`: the characters themselves, or `printable` (the 100 of `string.printable`); without
+    it they are those of the training text. `unk: error` refuses other characters, else they
+    become UNK, shown as U+FFFD.
+    """
+
+    alphabet: Annotated[str, Field(min_length=1)] | None = None
+    unk: Literal["token", "error"] = "token"
+
+    lossless = True
+    file = "chars.json"
+    between = ""
+    vocabulary = "a list of single characters in order"
+
+    def __post_init__(self) -> None:
+        fixed = string.printable if self.alphabet == "printable" else self.alphabet or ""
+        check_text(fixed)
+        self.set_pieces(sorted(set(fixed)))
+
+    def fit(self, texts: Iterable[str]) -> None:
+        if self.alphabet is None:
+            codes = [np.unique(_codes(text)) for text in texts]
+            every = np.unique(np.concatenate(codes)).tolist() if codes else []
+            self.set_pieces([chr(code) for code in every])
+
+    def set_pieces(self, pieces: list[str]) -> None:
+        super().set_pieces(pieces)
+        codes = [ord(char) for char in pieces]
+        # The id of each code point up to the largest that is known, then that of all others:
+        # encoding is one look-up.
+        self._table = np.full(max(codes, default=0) + 2, UNK, dtype=np.int64)
+        self._table[codes] = np.arange(len(SPECIALS), len(self))
+
+    def is_vocabulary(self, pieces: list[str]) -> bool:
+        return pieces == sorted(set("".join(pieces)))
+
+    def encode(self, text: str) -> Tokens:
+        tokens = self._table[np.minimum(_codes(text), len(self._table) - 1)]
+        if self.unk == "error" and (tokens == UNK).any():
+            position = int((tokens == UNK).argmax())
+            raise ValueError(
+                f"`text` must be of known characters, but has {text[position]!r} at {position}"
+            )
+        return tokens
+
+    def spans(self, text: str) -> Spans:
+        return [(place, place + 1) for place in range(len(text))]
+
+
+def _codes(text: str) -> NDArray[np.uint32]:
+    """The code points of `text`: UTF-32 is an array of them."""
+    check_text(text)
+    return np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32)
+
+
+@tokenizers.register("byte")
+class ByteTokenizer(Tokenizer):
+    """The 256 bytes after the special tokens: every text is known, with nothing to learn."""
+
+    lossless = True
+
+    def fit(self, texts: Iterable[str]) -> None:
+        for text in texts:
+            check_text(text)
+
+    def encode(self, text: str) -> Tokens:
+        check_text(text)
+        return np.frombuffer(text.encode(), dtype=np.uint8).astype(np.int64) + len(SPECIALS)
+
+    def spans(self, text: str) -> Spans:
+        sizes = (len(char.encode()) for char in text)
+        return [(place, place + 1) for place, size in enumerate(sizes) for _ in range(size)]
+
+    def decode(self, tokens: Iterable[int]) -> str:
+        """The characters of `tokens`; one that lacks bytes at the end is left out."""
+        return text_so_far(b"".join([_CONTENT[token] for token in tokens]))
+
+    def __len__(self) -> int:
+        return len(_CONTENT)
+
+    def shown(self, token: int) -> str:
+        """The character where it is one byte, else such as `<0xE2>`."""
+        if token < len(SPECIALS):
+            return SPECIALS[token]
+        byte = token - len(SPECIALS)
+        return chr(byte) if byte < 0x80 else shown_byte(byte)
+
+    def files(self) -> dict[str, bytes]:
+        return {}  # all byte tokenizers are the same
+
+    def restore(self, files: dict[str, bytes]) -> None:
+        pass
+
+
+_CONTENT = [b"", b"", b"", REPLACEMENT.encode(), *(bytes([byte]) for byte in range(256))]

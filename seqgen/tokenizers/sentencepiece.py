@@ -19,8 +19,7 @@ from pydantic import Field
 from seqgen.options import Size
 from seqgen.tokenizers import base, pieces
 from seqgen.tokenizers.base import BOS, EOS, PAD, SPECIALS, UNK, Spans, Tokenizer, Tokens
-from seqgen.tokenizers.pieces import SPACE, Pieces
-from seqgen.tokenizers.subword_sampling import PieceIds, SubwordSampler, sampler_of
+from seqgen.tokenizers.pieces import SPACE, PieceIds, Pieces, SubwordSampler, sampler_of
 
 Algorithm = Literal["unigram", "bpe"]
 

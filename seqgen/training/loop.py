@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, NoReturn
 import torch
 from torch.nn.utils import clip_grad_norm_, get_total_norm
 
+from seqgen.cells import take_fast_routes
 from seqgen.data import Training
 from seqgen.errors import DecodeError, DivergedError, StoppedError
 from seqgen.machine import choose_precision, memory_for
@@ -90,6 +91,28 @@ class Trainer:
                 what = "float32 in place of bfloat16, which this machine cannot do"
                 self.precision, self.remark = "float32", f"{what}: {reason}"
         self._optimizer.zero_grad(set_to_none=True)
+
+    @property
+    def wants_fast(self) -> bool:
+        """Whether fast routes pay in this run."""
+        return self.options.fast == "auto" and self._budget.is_long()
+
+    def take_fast_routes(self) -> dict[str, str]:
+        """Let cells read by fast routes; the cells' names and how they will read.
+
+        One batch is read and forgotten, so that all is derived and compiled before the first step.
+        """
+        if self.precision != "float32":
+            return {}
+        routes = take_fast_routes(self.model)
+        if routes:
+            training = self.model.training
+            self.model.train()
+            with torch.random.fork_rng():
+                self._loss(self.data.batch(0).to(self.device), None).total.backward()  # type: ignore[no-untyped-call]
+            self._optimizer.zero_grad(set_to_none=True)
+            self.model.train(training)
+        return {name: "; ".join(route.describe()) for name, route in routes.items()}
 
     def resume(self, folder: Path) -> None:
         """Go on from the checkpoint in `folder`."""

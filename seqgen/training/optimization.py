@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import math
-import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -18,7 +17,7 @@ from torch.optim import AdamW
 
 from seqgen.machine import Precision
 from seqgen.options import Count, NonNegativeFloat, PositiveFloat, Share, Size, Steps
-from seqgen.registry import Registry
+from seqgen.registry import Registry, Renamed
 
 Optimizer = torch.optim.Optimizer
 
@@ -129,10 +128,6 @@ class Plateau(Schedule):
         self._waited = int(memory["waited"])
 
 
-FORMER_NAMES = {"follow": "update", "held": "applied", "settle": "finalize"}
-"""The methods of averages that an earlier release called otherwise."""
-
-
 class Average(ABC):
     """What stands in the place of `weights` where a model is validated, saved and generated with.
 
@@ -142,8 +137,7 @@ class Average(ABC):
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        for former in FORMER_NAMES.keys() & vars(cls).keys():
-            setattr(cls, _renamed(cls.__name__, former), vars(cls)[former])
+        Renamed.adopt(cls)
 
     def __init__(self, weights: Sequence[Tensor]) -> None:
         self.weights = list(weights)
@@ -169,17 +163,9 @@ class Average(ABC):
         if trained:
             _copy(trained, self.weights)
 
-    def __getattr__(self, name: str) -> Any:
-        if name in FORMER_NAMES:
-            return getattr(self, _renamed(type(self).__name__, name))
-        raise AttributeError(f"{type(self).__name__} has no attribute '{name}'")
-
-
-def _renamed(owner: str, former: str) -> str:
-    name = FORMER_NAMES[former]
-    message = f"{owner}.{former}: the method is called `{name}` now"
-    warnings.warn(message, DeprecationWarning, stacklevel=3)
-    return name
+    follow = Renamed("update")
+    held = Renamed("applied")
+    settle = Renamed("finalize")
 
 
 @averages.register("none")
@@ -306,6 +292,9 @@ class TrainOptions:
     """With `skip` and `rollback`: more than so many of them in all stop the run."""
     precision: Precision = "float32"
     """Of the forward pass, by autocast; weights and optimizer stay in float32."""
+    fast: Literal["auto", "never"] = "auto"
+    """Whether cells read sequences by a route derived from their step; `auto` from 200 steps on,
+    for to derive and to compile it takes some seconds. Values differ in the last bits."""
 
     def __post_init__(self) -> None:
         if self.max_steps is None and self.max_epochs is None and self.max_seconds is None:
@@ -318,6 +307,16 @@ class Budget:
 
     options: TrainOptions
     steps_per_epoch: int
+
+    def is_long(self) -> bool:
+        """Whether it is worth some seconds to make each step faster: from 200 steps or 20 s on."""
+        options = self.options
+        limits = [
+            options.max_steps is None or options.max_steps >= 200,
+            options.max_epochs is None or options.max_epochs * self.steps_per_epoch >= 200,
+            options.max_seconds is None or options.max_seconds >= 20,
+        ]
+        return all(limits)
 
     def progress(self, step: int, seconds: float) -> float:
         """The share that is spent after `step` steps and `seconds` of training, at most 1."""

@@ -36,8 +36,6 @@ def test_nothing_acts(capsys):
 
 
 # What a run shows: plain lines on a pipe, a bar in a terminal, nothing that acts.
-
-
 PLAN = {
     "recipe": "tiny",
     "description": "with [/x] and \x1b[31m",
@@ -203,8 +201,6 @@ def test_metrics_and_outputs_of_sources(capsys):
 
 
 # The table of a comparison in terminals of many widths.
-
-
 HEADERS = [
     "strategy",
     "word error rate, % \u2193",

@@ -68,10 +68,7 @@ def test_a_full_disk(small_disk):
 def test_where_nothing_can_be_written(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("file").touch()
-    with (
-        pytest.raises(SetupError, match=r": cannot be written: [A-Z]"),
-        line_file(Path(name)),
-    ):
+    with pytest.raises(SetupError, match=r": cannot be written: [A-Z]"), line_file(Path(name)):
         pass
     assert [each.name for each in tmp_path.iterdir()] == ["file"]
 

@@ -76,8 +76,8 @@ class TestCompare:
         assert one == other
         assert again.timings.systems.keys() == document.timings.systems.keys()
         # No beam is less probable than greedy, nor more than exact.
-        greedy, beam = (document.system(each) for each in ("greedy", "beam beam_size=2"))
-        greedy, beam = (each.values["log_prob_per_sequence"].value for each in (greedy, beam))
+        systems = map(document.system, ("greedy", "beam beam_size=2"))
+        greedy, beam = (each.values["log_prob_per_sequence"].value for each in systems)
         assert greedy <= beam + 1e-9
         [search] = document.search.by_run
         assert search.certain == 8

@@ -336,8 +336,6 @@ class TestTooLittle:
 
 
 class TestPartsOfTheirOwn:
-    """Running text in several files: what each part is made of, and what is said of it."""
-
     TEXTS = {"train": "abc\n" * 20, "valid": "cab\n", "test": "bca\nb"}
     NAMED = {part: f"parts/{part}.txt" for part in TEXTS}
 

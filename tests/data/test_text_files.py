@@ -67,8 +67,6 @@ def test_a_text_may_be_in_another_encoding(write, encoding):
 
 
 class TestEncoding:
-    """What is said of a file that is no UTF-8: what it looks like, and what would read it."""
-
     @pytest.mark.parametrize(
         ("content", "place", "encoding"),
         [

@@ -1,22 +1,5 @@
 """Data: what is too little, too long or made up to hurt."""
 
-import pytest
-
-
-@pytest.mark.parametrize(
-    ("content", "says"),
-    [
-        (b"", "text.txt: "),
-        (b"\n \n\n", "text.txt: "),
-        (b"a", "text.txt: "),
-        (b"a small text", "batch_size 4 and window 16 need at least 80"),
-        (b"\xef\xbb\xbf", "text.txt: "),
-    ],
-)
-def test_too_little_text_says_how_much_is_needed(content, says, place, refused):
-    place.write("text.txt", content)
-    refused(4, says, "run", "tiny.yaml")
-
 
 def test_one_line_of_ten_megabytes_is_trained_on(place, make_trainer):
     place.write("text.txt", b"0123456789" * 1_000_000)

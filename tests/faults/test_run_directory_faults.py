@@ -13,6 +13,7 @@ import warnings
 from pathlib import Path
 
 import pytest
+from disk import contents, huge
 
 from seqgen.cli.displays import Display
 from seqgen.conclusion import read_result
@@ -29,10 +30,6 @@ from seqgen.training.checkpoint import Checkpoints
 def resume(folder, *overrides, report=False):
     request = RunRequest(str(folder), overrides, resume=True, report=report)
     return run(request, lambda plan: None)
-
-
-def contents(folder):
-    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 @pytest.fixture
@@ -145,11 +142,6 @@ def test_a_folder_of_someone_else(umask, code, memory_folder, fork):
 
 def endless(path):
     path.symlink_to("/dev/zero")
-
-
-def huge(path):
-    path.touch()
-    os.truncate(path, 1 << 40)
 
 
 NEEDED = ["recipe.yaml", "manifest.json", "metrics.jsonl", "chars.json", "last", "best"]

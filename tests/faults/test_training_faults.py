@@ -28,10 +28,7 @@ from seqgen.plugins import ROOMS
 # What a factory may do that no part does, and what is said of it.
 BREACHES = {
     "raises": ('def made():\n    raise RuntimeError("two\\nlines")', "RuntimeError: two lines"),
-    "is no such part": (
-        "class Empty:\n    def __init__(self):\n        pass",
-        "'Empty' object has no",
-    ),
+    "is no such part": ("class Empty:\n    def __init__(self): pass", "'Empty' object has no"),
     "returns nothing": ("def made():\n    return None", "returned None"),
 }
 
@@ -77,14 +74,6 @@ def test_where_only_our_code_is_seen_the_plugins_in_use_are_named(place, command
     assert ended.code in (1, 8)
     assert "short.py" in ended.err.splitlines()[-1]
     assert any(file.endswith("short.py") for file in loaded_files())
-
-
-def test_a_device_that_is_not_there_is_said_before_any_work(refused):
-    import torch
-
-    if torch.cuda.is_available():
-        pytest.skip("there is a GPU")
-    refused(7, "cuda", "run", "tiny.yaml", "device=cuda")
 
 
 def test_too_little_memory_is_said_before_any_file(refused):

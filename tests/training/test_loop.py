@@ -595,7 +595,7 @@ KINDS = {
     ],
     "masks in the state": [
         "model.cell={name: variational_dropout, cell: {name: weight_drop, rate: 0.3,"
-        " cell: {name: zoneout, cell: {name: gru, hidden_size: 8}}}}",
+        " cell: {name: zoneout, cell: {name: gru, hidden_size: 8}}}}"
     ],
     "tied": ["model.head=tied", "train.warmup_steps=5"],
     "sgd with momentum": ["train.optimizer={name: sgd, momentum: 0.9}", "train.lr=0.5"],
@@ -617,8 +617,6 @@ KINDS = {
 class TestStopping:
     @pytest.mark.parametrize("kind", KINDS)
     def test_it_changes_no_byte_of_the_result(self, kind, make_trainer, memory_folder):
-        """Interrupted at any step, a run ends as one that never stopped."""
-
         def make(name, **how):
             return make_trainer(*KINDS[kind], EACH_STEP, folder=memory_folder / name, **how)
 

@@ -1,4 +1,4 @@
-"""The small part that a check builds, from a name, a mapping, a class or any other callable."""
+"""What laws require of a part, else there is a breach, and the small part that a check builds."""
 
 from __future__ import annotations
 
@@ -18,7 +18,13 @@ from seqgen.testing.laws import BreachError, NotTriedError, describe
 TOLERANCE = 1e-4
 
 
-def require_same(found: State, wanted: State, says: str, tolerance: float = TOLERANCE) -> None:
+def that(holds: bool, says: str) -> None:
+    """A breach that `says` what is wrong, unless it `holds`."""
+    if not holds:
+        raise BreachError(says)
+
+
+def same(found: State, wanted: State, says: str, tolerance: float = TOLERANCE) -> None:
     """A breach that `says` what differs, unless all tensors agree to within `tolerance`."""
     for one, other in zip(leaves(found), leaves(wanted), strict=True):
         if one.shape != other.shape:
@@ -28,7 +34,7 @@ def require_same(found: State, wanted: State, says: str, tolerance: float = TOLE
             raise BreachError(f"{says}: the largest difference is {largest:.2g}")
 
 
-def require_finite(state: State, what: str, says: str) -> None:
+def finite(state: State, what: str, says: str) -> None:
     """A breach where a number of `what` is NaN or infinite."""
     for tensor in leaves(state):
         if not tensor.isfinite().all():
@@ -36,12 +42,13 @@ def require_finite(state: State, what: str, says: str) -> None:
             raise BreachError(f"{what} has {kind} {says}")
 
 
-def require_shape(tensor: object, shape: tuple[int, ...], what: str, says: str) -> Tensor:
+def shape(tensor: object, wanted: tuple[int, ...], what: str, says: str) -> Tensor:
     """`tensor`, if it is one of that shape; else a breach."""
     if not isinstance(tensor, Tensor):
-        raise BreachError(f"{what} must be a tensor of {list(shape)}, but is {named(tensor)}{says}")
-    if tensor.shape != shape:
-        raise BreachError(f"{what} must be {list(shape)}, but is {list(tensor.shape)}{says}")
+        must = f"must be a tensor of {list(wanted)}"
+        raise BreachError(f"{what} {must}, but is {named(tensor)}{says}")
+    if tensor.shape != wanted:
+        raise BreachError(f"{what} must be {list(wanted)}, but is {list(tensor.shape)}{says}")
     return tensor
 
 
@@ -93,13 +100,13 @@ def small_part(
     return f"{registry.room}.{given['name']}", partial(_call, partial(entry.factory, **own))
 
 
-def require_contract(made: object, contract: type) -> None:
+def contract(made: object, wanted: type) -> None:
     """A breach unless the part is of the class that all parts of its kind extend."""
-    if not issubclass(type(made), contract):
-        room = contract.__module__.rpartition(".")[0]
+    if not issubclass(type(made), wanted):
+        room = wanted.__module__.rpartition(".")[0]
         raise BreachError(
-            f"{type(made).__name__} is no {contract.__name__}: it must extend {room}."
-            f"{contract.__name__}, which gives it all that is derived from its methods"
+            f"{type(made).__name__} is no {wanted.__name__}: it must extend {room}."
+            f"{wanted.__name__}, which gives it all that is derived from its methods"
         )
 
 
@@ -118,7 +125,7 @@ def _sizes(known: Collection[str], given: Collection[str]) -> dict[str, int]:
 M = TypeVar("M", bound=nn.Module)
 
 
-def require_saved(make: Callable[..., M], read: Callable[[M], State]) -> None:
+def saved(make: Callable[..., M], read: Callable[[M], State]) -> None:
     """A breach unless another module of that kind, with the weights of the first, reads the same.
 
     `make(seed=)` builds one, `read` returns what it makes of some input.
@@ -133,10 +140,10 @@ def require_saved(make: Callable[..., M], read: Callable[[M], State]) -> None:
     other.load_state_dict(torch.load(stored, weights_only=True))
     says = "another one with the saved weights gives something else; what it has learned or drawn "
     says += "must be a parameter, a buffer, or in an nn.ModuleList (not a plain list)"
-    require_same(read(other), read(one), says, 1e-6)
+    same(read(other), read(one), says, 1e-6)
 
 
-def require_gradients(module: nn.Module, given: Tensor, named_so: str) -> None:
+def gradients(module: nn.Module, given: Tensor, named_so: str) -> None:
     """A breach unless a backward pass has reached each parameter of `module`, and `given`."""
     trained = [(name, each) for name, each in module.named_parameters() if each.requires_grad]
     without = [name for name, each in trained if each.grad is None or not each.grad.any()]
@@ -149,7 +156,7 @@ def require_gradients(module: nn.Module, given: Tensor, named_so: str) -> None:
         raise BreachError(f"no gradient reaches {named_so}, so nothing below would learn")
 
 
-def require_registered(module: nn.Module) -> None:
+def registered(module: nn.Module) -> None:
     """A breach where PyTorch does not know of a layer or parameter that the module keeps."""
     known = {id(each) for each in (*module.modules(), *module.parameters(), *module.buffers())}
     for owner in module.modules():
@@ -171,7 +178,7 @@ def require_registered(module: nn.Module) -> None:
                     )
 
 
-def require_same_device(read: Callable[[], Iterator[tuple[str, State]]], advice: str) -> None:
+def same_device(read: Callable[[], Iterator[tuple[str, State]]], advice: str) -> None:
     """A breach unless all that `read` yields is on `meta`, where the module and its inputs are.
 
     There are shapes and no numbers on that device, so it shows what any GPU would.

@@ -6,8 +6,9 @@ import pytest
 
 from seqgen.cells import LSTM, Cell, cells
 from seqgen.decoders import decoders
+from seqgen.testing import require
 from seqgen.testing.laws import BreachError
-from seqgen.testing.small_parts import require_contract, small_part
+from seqgen.testing.require import small_part
 
 
 @pytest.mark.parametrize(
@@ -46,6 +47,6 @@ def test_what_is_no_part_is_a_value_error(spec):
 
 
 def test_a_contract_is_required():
-    require_contract(LSTM(2, 3), Cell)
+    require.contract(LSTM(2, 3), Cell)
     with pytest.raises(BreachError, match=r"dict is no Cell: it must extend seqgen\.cells\.Cell"):
-        require_contract({}, Cell)
+        require.contract({}, Cell)
