@@ -260,8 +260,10 @@ class Place:
         return self.write("pairs.yaml", PAIRS_RECIPE)
 
     def files(self):
-        """All files below the folder, with their contents."""
-        paths = sorted(path for path in self.folder.rglob("*") if path.is_file())
+        """All files below the folder, with their contents, but for what Python compiles."""
+        paths = sorted(
+            path for path in self.folder.rglob("*") if path.is_file() and path.suffix != ".pyc"
+        )
         return {str(path.relative_to(self.folder)): path.read_bytes() for path in paths}
 
 
