@@ -173,6 +173,14 @@ def _json(value: object) -> str:
 
 
 def _adapter(annotation: Any) -> TypeAdapter[Any]:
+    try:  # `int | str` equals `str | int`, but an error names them in their order
+        return _cached_adapter(annotation, str(annotation))
+    except TypeError:  # it has no hash
+        return _cached_adapter.__wrapped__(annotation, "")
+
+
+@functools.cache
+def _cached_adapter(annotation: Any, order: str) -> TypeAdapter[Any]:
     config = pydantic.ConfigDict(allow_inf_nan=False, arbitrary_types_allowed=True)
     return TypeAdapter(_bounded(annotation), config=config)
 
