@@ -170,8 +170,12 @@ class Generator:
         """The model's start for `batch` and what takes the steps from there: the model without the
         tokens that no text has, in the `constraints`."""
         never = [PAD, BOS] if self.options.replace_unknown else [PAD, BOS, UNK]
-        model = decoders.WithoutTokens(self.model, never if self.data.ends else [*never, EOS])
-        return decoders.constrain(constraints, model, self.model.start(batch), limits, batch)
+        begin = self.model.start(batch)
+        read = int(limits.lengths(begin).sum())
+        stepper = decoders.WithoutTokens(
+            self.model.stepper(read), never if self.data.ends else [*never, EOS]
+        )
+        return decoders.constrain(constraints, stepper, begin, limits, batch)
 
     def limits(self, batch: Any, max_length: int | None = None) -> decoders.Limits:
         """How many tokens each row may have, and the end token if the data has one."""

@@ -46,6 +46,9 @@ cells: Registry[Cell] = Registry("cell", supplied={"input_size"}, finishing=smok
 Step = tuple[Tensor, State]
 """The output of a step, or the outputs of all, and the state after it."""
 
+Tabulated = tuple[Tensor, Callable[[Tensor, State], Step]]
+"""What `Cell.tabulated` returns: a table, and a step that reads rows of it."""
+
 
 class Cell(nn.Module, ABC):
     """One step of recurrence. A subclass sets `output_size` and defines two methods.
@@ -122,6 +125,14 @@ class Cell(nn.Module, ABC):
     def step_input(self, x: Tensor, state: State) -> Step:
         """`project` and `step` for a single input `x: [batch, input]`."""
         return self.step(self.project(x.unsqueeze(1)).squeeze(1), state)
+
+    def tabulated(self, inputs: Tensor) -> Tabulated:
+        """For generation, where the same `inputs: [n, input]` come again and again: what of a step
+        follows from each of them alone, `[n, ...]`, and a step that reads rows of that.
+
+        Good until the weights change, and without dropout. The default is what `project` makes.
+        """
+        return self.project(inputs.unsqueeze(1)).squeeze(1), self.step
 
     @property
     def is_derivable(self) -> bool:

@@ -101,6 +101,12 @@ def unmet(chosen: Sequence[Constraint], start: Start, limits: Limits, batch: Any
     return found
 
 
+def can_go_on(log_probs: Tensor) -> bool:
+    """Whether no row of `log_probs: [rows, vocab]` is at a dead end or faulty: nothing that
+    `check_scores` would tell."""
+    return all(DEAD_END < best < math.inf for best in log_probs.amax(-1).tolist())
+
+
 def check_scores(log_probs: Tensor, sources: Tensor, step: int | Tensor) -> Tensor:
     """Which rows can go on, `[rows]`: False at a dead end.
 

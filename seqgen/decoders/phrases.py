@@ -205,12 +205,14 @@ class WithoutTokens:
     def __init__(self, stepper: Stepper, tokens: Sequence[int]) -> None:
         self.stepper = stepper
         self.tokens = list(tokens)
+        self._mask: Tensor | None = None
 
     def step(self, tokens: Tensor, state: State, context: State) -> tuple[Tensor, State]:
         log_probs, state = self.stepper.step(tokens, state, context)
-        log_probs = log_probs.clone()
-        log_probs[:, self.tokens] = IMPOSSIBLE
-        return log_probs, state
+        if self._mask is None:
+            self._mask = log_probs.new_zeros(log_probs.shape[1])
+            self._mask[self.tokens] = IMPOSSIBLE
+        return log_probs + self._mask, state  # an addition is faster than a copy and a fill
 
 
 @constraints.register("forbid")

@@ -16,7 +16,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from seqgen.heads.losses import float32_at_least, linear_token_losses, smoothed_losses
+from seqgen.heads.losses import float32_at_least, linear_token_losses, smoothed_losses, sum_dtype
 from seqgen.options import Share, Size
 from seqgen.registry import Registry
 from seqgen.tokenizers import Facts
@@ -88,7 +88,9 @@ class LinearHead(Head):
             self.project.bias.data.copy_(unigram_log_probs(facts))
 
     def log_probs(self, hidden: Tensor) -> Tensor:
-        return float32_at_least(self.project(hidden)).log_softmax(-1)
+        weight, bias = self.project.weight, self.project.bias
+        logits = functional.linear(hidden, weight, bias)
+        return logits.log_softmax(-1, dtype=sum_dtype(logits))
 
     def loss(self, hidden: Tensor, targets: Tensor) -> Tensor:
         smoothing = self.label_smoothing if self.training else 0.0
