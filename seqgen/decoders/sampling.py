@@ -101,14 +101,15 @@ class PathDecoder(Decoder, ABC):
     def decode(self, stepper: Stepper, start: Start, limits: Limits) -> list[list[Hypothesis]]:
         lengths = limits.lengths(start).tolist()
         steps = [*self.walk(stepper, start, limits)]
-        nothing = [start.tokens.new_empty(0)]  # where no row has room for a token
-        sources, tokens, log_probs, _ = map(torch.cat, [*zip(*steps, strict=True)] or [nothing] * 4)
+        if not steps:  # no row has room for a token
+            steps = [Extension(*[start.tokens.new_empty(0)] * 4)]
+        sources, tokens, log_probs, _ = map(torch.cat, zip(*steps, strict=True))
         order = sources.argsort(stable=True)  # by source, then by time
         counts = sources.bincount(minlength=len(lengths)).tolist()
-        tokens, log_probs = iter(tokens[order].tolist()), iter(log_probs[order].tolist())
+        chosen, shares = iter(tokens[order].tolist()), iter(log_probs[order].tolist())
         found = []
         for count, length in zip(counts, lengths, strict=True):
-            own, given = tuple(islice(tokens, count)), tuple(islice(log_probs, count))
+            own, given = tuple(islice(chosen, count)), tuple(islice(shares, count))
             score = reduce(add, given, 0.0)  # `sum` would be more exact than the sums of a beam
             finished = bool(own) and own[-1] in limits.ends
             satisfied = finished or len(own) == length
