@@ -12,7 +12,6 @@ from pydantic import TypeAdapter
 
 from seqgen.comparison import Document as Comparison
 from seqgen.comparison import Results
-from seqgen.comparison.results import header, in_words, span, written
 from seqgen.reports import share
 
 TASKS = {"g2p": "pronunciation", "translation": "translation"}
@@ -141,7 +140,7 @@ def _best_quality(document: Document) -> str:
     name = document["quality"]
     measure = _results(document).measures[name]
     best = document["search"]["by_run"][0]["quality_of_best"][name]
-    return f"{measure.title} {in_words(measure, best)}"
+    return f"{measure.title} {measure.in_words(best)}"
 
 
 def _best_of(documents: Mapping[str, Document]) -> str:
@@ -152,8 +151,8 @@ def _best_of(documents: Mapping[str, Document]) -> str:
         measure = _results(document).measures[document["quality"]]
         points = document["best_of"]["by_run"][0]["points"]
         for way, said in (("by_score", "by the model's score"), ("oracle", "by the references")):
-            headers.append(f"{title}: {header(measure)}, {said}")
-            columns.append([written(measure, each[way][measure.id]) for each in points])
+            headers.append(f"{title}: {measure.header}, {said}")
+            columns.append([measure.written(each[way][measure.id]) for each in points])
     sizes = [str(each["n"]) for each in documents["g2p"]["best_of"]["by_run"][0]["points"]]
     return _markdown(headers, [list(row) for row in zip(sizes, *columns, strict=True)])
 
@@ -208,7 +207,7 @@ def _table(
         cells.append(["held-out text"])
         for name in columns:
             known = name in own and name in results.measures
-            cells[-1].append(written(results.measures[name], own[name].value) if known else NOTHING)
+            cells[-1].append(results.measures[name].written(own[name].value) if known else NOTHING)
     return _markdown(["strategy", *_headers(document, columns)], cells)
 
 
@@ -231,7 +230,7 @@ def _both(
 
 def _headers(document: Document, columns: Sequence[str]) -> list[str]:
     measures = _results(document).measures
-    return ["missed, %" if each == "missed" else header(measures[each]) for each in columns]
+    return ["missed, %" if each == "missed" else measures[each].header for each in columns]
 
 
 def _cells(
@@ -247,9 +246,9 @@ def _cells(
             cells.append(share(_of_label(run["systems"], label)["missed"]).removesuffix(" %"))
             continue
         measure, value = results.measures[name], values.get(name)
-        text = NOTHING if value is None else written(measure, value.value)
+        text = NOTHING if value is None else measure.written(value.value)
         if spans and value and value.interval:
-            text += f" ({span(measure, value.interval)})"
+            text += f" ({measure.span(value.interval)})"
         cells.append(text)
     return cells
 

@@ -1,24 +1,33 @@
 """What tests of several rooms share: small parts by name, a tiny recipe and ways to run it."""
 
+import hashlib
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import warnings
 from dataclasses import replace
 from html.parser import HTMLParser
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from seqgen.options import REQUIRED
 
 # Before torch is there: threads that wait for one another make tiny models up to 100 times slower.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# On a busy machine an example may take any time.
+settings.register_profile("slow", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("slow")
 
 # Options that make a small part, for each registered part that has required ones or large
 # defaults. A part that is not here is built with its defaults.
@@ -42,10 +51,7 @@ SMALL = {
         "indrnn": {"hidden_size": 5},
         "slstm": {"hidden_size": 6, "heads": 2},
         "stack": {
-            "cells": [
-                {"name": "lstm_cell", "hidden_size": 4},
-                {"name": "lstm", "hidden_size": 5},
-            ]
+            "cells": [{"name": "lstm_cell", "hidden_size": 4}, {"name": "lstm", "hidden_size": 5}]
         },
     },
     "tokenizers": {"sentencepiece": {"algorithm": "bpe", "vocab_size": 308}},
@@ -205,6 +211,19 @@ decoder: {name: multinomial, temperature: 0.8}
 samples: {prompts: ["the "], length: 20, temperatures: [0, 0.8]}
 threads: 1
 """
+PAIRS_RECIPE = """\
+data: {name: pairs, path: pairs.tsv, batch_size: 32}
+model:
+  name: seq2seq
+  encoder: {name: bidirectional, embedding: {size: 8}, cell: {name: gru, hidden_size: 16}}
+  attention: general
+  embedding: {size: 8}
+  cell: {name: gru, hidden_size: 16}
+metrics: [exact_match]
+train: {lr: 2e-2, max_steps: 60, validations: 1}
+generation: {max_length: 12}
+threads: 1
+"""
 WORDS = ["the", "cat", "sat", "on", "a", "mat", "and", "saw", "dogs", "run", "far", "café"]
 
 
@@ -234,9 +253,17 @@ class Place:
         assert old in RECIPE
         return self.write("tiny.yaml", RECIPE.replace(old, new, 1))
 
+    def pairs(self, rows):
+        """Words or rows of pairs.tsv, of which a word is to be written in capitals; pairs.yaml."""
+        lines = (row if "\t" in row else f"{row}\t{row.upper()}" for row in rows)
+        self.write("pairs.tsv", "".join(f"{line}\n" for line in lines))
+        return self.write("pairs.yaml", PAIRS_RECIPE)
+
     def files(self):
-        """All files below the folder, with their contents."""
-        paths = sorted(path for path in self.folder.rglob("*") if path.is_file())
+        """All files below the folder, with their contents, but for what Python compiles."""
+        paths = sorted(
+            path for path in self.folder.rglob("*") if path.is_file() and path.suffix != ".pyc"
+        )
         return {str(path.relative_to(self.folder)): path.read_bytes() for path in paths}
 
 
@@ -326,6 +353,42 @@ def refusal(command, place):
 
 
 @pytest.fixture
+def said():
+    """A function that makes a call which must fail: what it says, in one line."""
+
+    from seqgen.errors import SeqgenError
+
+    def message(call, *values, kind=SeqgenError, **options):
+        with pytest.raises(kind) as caught:
+            call(*values, **options)
+        assert "\n" not in str(caught.value)
+        return str(caught.value)
+
+    return message
+
+
+@pytest.fixture
+def serve(monkeypatch):
+    """A function that starts a server with a `do_GET` of its own; returns it and its address."""
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    started = []
+
+    def start(answer):
+        silent = {"do_GET": answer, "log_message": lambda *_: None}
+        server = HTTPServer(("127.0.0.1", 0), type("Handler", (BaseHTTPRequestHandler,), silent))
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        started.append((server, thread))
+        return server, f"http://127.0.0.1:{server.server_port}"
+
+    yield start
+    for server, thread in started:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.fixture
 def train(place):
     """A function that runs a recipe without the command line; returns the run directory.
 
@@ -345,13 +408,14 @@ def train(place):
 def run_once(tmp_path_factory):
     """A function that runs a recipe, for tests that only read the run; returns the run directory.
 
-    It runs in a folder of its own, which has tiny.yaml, text.txt and the `files` in it and stands
-    for HERE in overrides.
+    It runs in a folder of its own, which has tiny.yaml, text.txt, pairs.yaml with the rows `pairs`
+    and the `files` in it, and stands for HERE in overrides.
     """
     from seqgen.run import RunRequest, run
 
-    def call(*overrides, recipe="tiny.yaml", files=(), out="run", report=False):
+    def call(*overrides, recipe="tiny.yaml", pairs=(), files=(), out="run", report=False):
         place = Place(tmp_path_factory.mktemp("place"))
+        place.pairs(pairs)
         for name, content in dict(files).items():
             place.write(name, content)
         overrides = [each.replace("HERE", str(place.folder)) for each in overrides]
@@ -365,21 +429,6 @@ def run_once(tmp_path_factory):
 def finished_run(run_once):
     """A run that has come to its end, for all tests that only read it."""
     return run_once("data.path=HERE/text.txt", report=True)
-
-
-PAIRS_RECIPE = """\
-data: {name: pairs, path: pairs.tsv, batch_size: 32}
-model:
-  name: seq2seq
-  encoder: {name: bidirectional, embedding: {size: 8}, cell: {name: gru, hidden_size: 16}}
-  attention: general
-  embedding: {size: 8}
-  cell: {name: gru, hidden_size: 16}
-metrics: [exact_match]
-train: {lr: 2e-2, max_steps: 60, validations: 1}
-generation: {max_length: 12}
-threads: 1
-"""
 
 
 @pytest.fixture(scope="session")
@@ -396,9 +445,8 @@ def few_words():
 @pytest.fixture(scope="session")
 def pairs_run(run_once, few_words):
     """A run that has half learned to write a word in capitals."""
-    rows = "".join(f"{word}\t{word.upper()}\n" for word in dict.fromkeys(few_words(500)))
-    files = {"pairs.tsv": rows, "pairs.yaml": PAIRS_RECIPE}
-    return run_once("data.path=HERE/pairs.tsv", recipe="pairs.yaml", files=files, report=True)
+    words = dict.fromkeys(few_words(500))
+    return run_once("data.path=HERE/pairs.tsv", recipe="pairs.yaml", pairs=words, report=True)
 
 
 @pytest.fixture
@@ -521,10 +569,17 @@ def spawn():
 
 @pytest.fixture
 def golden():
-    """A function that holds a text against a file of tests/golden; GOLDEN=write writes the file."""
+    """A function that holds a text against a file of tests/golden; GOLDEN=write writes the file.
+
+    Of a style sheet and a script, the file has the hash.
+    """
+
+    def digest(found):
+        return f"{found[1]}{hashlib.sha256(found[3].encode()).hexdigest()[:16]}</{found[2]}>"
 
     def check(name, text):
         path = Path(__file__).parent / "golden" / name
+        text = re.sub(r"(<(style|script)\b[^>]*>)(.*?)</\2>", digest, text, flags=re.DOTALL)
         if os.environ.get("GOLDEN") == "write":
             path.write_text(text, encoding="utf-8", newline="\n")
         assert text == path.read_text(encoding="utf-8")

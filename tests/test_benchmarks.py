@@ -97,7 +97,7 @@ def test_facts_hold_where_they_are_so(capsys):
         ("normalisation_keeps_the_length", of_answers(ratios=(1.0, 0.97, 0.96))),
     ],
 )
-def test_a_fact_that_does_not_hold_is_told_with_its_figures(name, document, capsys):
+def test_a_fact_that_does_not_hold_is_reported_with_its_figures(name, document, capsys):
     import decoding_facts as facts
 
     assert not facts.check(document, [getattr(facts, name)])

@@ -1,6 +1,7 @@
 """The conclusion of a run: its samples, and what it leaves for the report."""
 
 import json
+from functools import partial
 
 import pytest
 
@@ -63,65 +64,20 @@ class TestSamples:
         place.recipe('prompts: ["the "]', "prompts: [日]")
         told = refusal(3, "run", "tiny.yaml", "tokenizer={unk: error}")
         where = "tiny.yaml:13:20: samples.prompts"
-        assert told.startswith(f"{where}: `text` must be of known characters")
-
-    def test_so_is_a_decoder_that_does_not_suit_the_vocabulary(
-        self, place, refusal, own_registries
-    ):
-        place.write("picky.py", PICKY)
-        override = "decoder={name: picky, top: 1000}"
-        told = refusal(3, "run", "tiny.yaml", "plugins=[picky.py]", override)
-        reason = "`top` must be at most 21, the number of tokens, but is 1000"
-        assert told == f"override {override}: decoder: {reason}"
-
-
-PICKY = """
-from seqgen.decoders import PathDecoder, decoders
-
-
-@decoders.register("picky")
-class Picky(PathDecoder):
-    def __init__(self, vocab_size: int, top: int = 1):
-        if top > vocab_size:
-            tokens = f"{vocab_size}, the number of tokens"
-            raise ValueError(f"`top` must be at most {tokens}, but is {top}")
-
-    def choose(self, log_probs, numbers, moment):
-        return log_probs.argmax(-1)
-"""
-
-
-PAIRS = """\
-data: {name: pairs, path: HERE, split: [0.5, 0.25, 0.25], batch_size: 8}
-model:
-  name: seq2seq
-  encoder: {name: recurrent, embedding: {size: 4}, cell: {name: gru, hidden_size: 4}}
-  attention: none
-  embedding: {size: 4}
-  cell: {name: gru, hidden_size: 4}
-metrics: [exact_match, character_error_rate]
-evaluation: {criterion: character_error_rate}
-train: {max_steps: 1, validations: 1}
-samples: {length: 4}
-generation: {max_length: 5}
-threads: 1
-"""
+        assert told.startswith(f"{where}: `text` must be of characters in the vocabulary")
 
 
 class TestARunThatReadsSources:
     @pytest.fixture
     def run_pairs(self, run_once):
-        rows = (f"{'ab' * n}{letter}\t{letter}\n" for n in range(1, 4) for letter in "cdefghij")
-        files = {"pairs.tsv": "".join(rows), "pairs.yaml": PAIRS}
-
-        def call(*overrides, **how):
-            data = "data.path=HERE/pairs.tsv"
-            return run_once(data, *overrides, recipe="pairs.yaml", files=files, **how)
-
-        return call
+        rows = [f"{'ab' * n}{letter}\t{letter}" for n in range(1, 4) for letter in "cdefghij"]
+        rate = "character_error_rate"
+        options = ["data.path=HERE/pairs.tsv", "data.split=[0.5,0.25,0.25]", "train.max_steps=1"]
+        options += [f"metrics=[exact_match,{rate}]", f"evaluation.criterion={rate}"]
+        return partial(run_once, *options, recipe="pairs.yaml", pairs=rows)
 
     def test_with_attention(self, run_pairs):
-        folder = run_pairs("model.attention=general", report=True)
+        folder = run_pairs(report=True)
         answers, result = read(folder, "answers.json"), read(folder, "result.json")
         assert len(answers) == result["test"]["examples"] == 6, "of the last part"
         right = sum(each["output"] in each["references"] for each in answers)
@@ -149,7 +105,7 @@ class TestARunThatReadsSources:
         assert "character error rate \u2193" in page
 
     def test_without_attention_none_is_shown(self, run_pairs):
-        folder = run_pairs()
+        folder = run_pairs("model.attention=none")
         assert not (folder / "attention.json").exists()
         assert (folder / "answers.json").exists()
         events = (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()

@@ -2,6 +2,7 @@
 
 import copy
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,8 +51,6 @@ def test_the_twins_of_the_lectures_differ_in_their_cell_alone():
 
 
 # Overrides: how they are read, and what they change.
-
-
 def laid(data, *texts):
     return lay_over(data, [read_override(text) for text in texts])
 
@@ -94,10 +93,8 @@ class TestReading:
         ],
     )
     def test_refusals_name_the_override(self, text, reason):
-        with pytest.raises(RecipeError) as caught:
+        with pytest.raises(RecipeError, match=f"^{re.escape(f'--set {text}: ')}.*{reason}"):
             read_override(text, "--set")
-        assert str(caught.value).startswith(f"--set {text}: ")
-        assert reason in str(caught.value)
 
     @given(st.text())
     def test_any_text_is_read_or_refused(self, text):
@@ -185,14 +182,11 @@ class TestLayingOver:
         [("list.2=1", "2"), ("list.x=1", "x"), ("list.-1=1", "-1"), ("one.x=1", "x")],
     )
     def test_there_may_be_no_place(self, text, step):
-        with pytest.raises(RecipeError) as caught:
+        with pytest.raises(RecipeError, match=f"^override {text}: no such key '{step}'$"):
             laid({"list": [0, 1], "one": 1}, text)
-        assert str(caught.value) == f"override {text}: no such key '{step}'"
 
 
 # Finding and reading recipe files.
-
-
 class TestFinding:
     def test_a_path(self, place):
         assert find_file("tiny.yaml") == Path("tiny.yaml")
@@ -214,9 +208,10 @@ class TestFinding:
         ],
     )
     def test_a_near_name_is_suggested(self, wanted, near, place):
-        with pytest.raises(RecipeError) as caught:
+        with pytest.raises(
+            RecipeError, match=rf"{wanted}: no such recipe; did you mean '{near}'\?"
+        ):
             find_file(wanted)
-        assert f"{wanted}: no such recipe; did you mean '{near}'?" in str(caught.value)
 
 
 def test_a_file_has_a_name_a_folder_and_places(place):
@@ -230,8 +225,6 @@ def test_a_file_has_a_name_a_folder_and_places(place):
 
 
 # Option files: what an error says of something that may be there once and is there twice.
-
-
 @dataclass(frozen=True)
 class Bicycle:
     """What such a file becomes."""

@@ -147,39 +147,30 @@ class TestReadingVectors:
     @pytest.mark.parametrize("number", ["1e39", "-3.5E38", "1" + "0" * 400, "1e999"])
     def test_a_number_that_float32_lacks_is_named(self, write, number):
         path = write(f"a 1 2\nb 3 {number}\n")
-        with pytest.raises(
-            DataError, match=rf"txt:2: the number {number} is too large for float32"
-        ):
+        with pytest.raises(DataError, match=rf"txt:2: the number {number} is too large for flo"):
             read_vectors(path, ["b"], 2)
         assert read_vectors(path, ["c"], 2) == ({}, 0)
         assert self.found(write("a 1e-60 3.4e38\n"), "a")["a"] == pytest.approx([0, 3.4e38])
-
-    def test_a_pipe_is_not_waited_for(self, tmp_path):
-        os.mkfifo(tmp_path / "pipe")
-        with pytest.raises(DataError, match="pipe: this is not a regular file"):
-            layout(tmp_path / "pipe")
 
     def test_rows_are_counted_with_the_header(self, write):
         path = write("9 2\na 1 2\n" + "b " + "x" * 50 + "\n")
         with pytest.raises(DataError, match=r"txt:3: must be .* but is 'b x{38}'\.\.\."):
             read_vectors(path, ["b"], 2)
 
-    def test_another_size_is_refused(self, write):
-        path = write("a 1 2\nb 3 4\n")
-        with pytest.raises(DataError, match="the vectors are of 2 numbers, not of 3"):
-            read_vectors(path, ["a"], 3)
-
     @pytest.mark.parametrize("text", ["", "\n", "word\n", "a b c\n", b"\x1f\x8b\x08\x00", "\ufeff"])
     def test_what_is_no_file_of_vectors_is_refused(self, write, text):
-        with pytest.raises(
-            DataError, match=r"vectors\.txt:1: must be a word and numbers, but is '"
-        ):
+        with pytest.raises(DataError, match=r"vectors\.txt:1: must be a word and numbers, but is"):
             layout(write(text))
 
-    def test_a_missing_file_is_named(self, tmp_path):
-        for path, reason in ((tmp_path / "none", "No such file"), (tmp_path, "Is a directory")):
-            with pytest.raises(DataError, match=f"cannot be read: {reason}"):
-                layout(path)
+    def test_what_is_no_file_is_named(self, tmp_path):
+        os.mkfifo(tmp_path / "pipe")
+        for name, reason in (
+            ("none", "cannot be read: No such file"),
+            (".", "cannot be read: Is a directory"),
+            ("pipe", "this is not a regular file"),
+        ):
+            with pytest.raises(DataError, match=reason):
+                layout(tmp_path / name)
 
     def test_certificates_are_still_checked(self, write):
         """Making torchtext's `Vectors` would end that for the whole process."""
@@ -189,8 +180,6 @@ class TestReadingVectors:
 
 
 class TestPretrained:
-    """Rows from a file, the others random."""
-
     @pytest.fixture
     def path(self, tmp_path):
         made = tmp_path / "vectors.txt"
@@ -222,13 +211,10 @@ class TestPretrained:
         assert float(made.table()[6:].detach().std()) == pytest.approx(wanted, rel=0.03)
 
     def test_it_is_said_how_many_there_are(self, path):
-        _, message = self.begun(
-            path, self.facts("the", "dog", "cat", counts=[0, 0, 0, 3, 90, 5, 2])
-        )
-        text = (
-            "vectors for 2 of 3 tokens (66.7%), 92.0% of the training text; 1 that came again were"
-        )
-        assert message == f"{path}: {text} left out"
+        facts = self.facts("the", "dog", "cat", counts=[0, 0, 0, 3, 90, 5, 2])
+        _, message = self.begun(path, facts)
+        text = "vectors for 2 of 3 tokens (66.7%), 92.0% of the training text"
+        assert message == f"{path}: {text}; 1 duplicate rows left out"
         _, message = self.begun(path, self.facts("cat", "dog"))
         assert message == f"{path}: vectors for 1 of 2 tokens (50.0%)"
 

@@ -1,14 +1,13 @@
 """The laws of encoders, for every registered one, with every cell and with letters; bridges."""
 
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from seqgen.cells import LSTM, cells
+from seqgen.cells import cells
 from seqgen.data import Sources
 from seqgen.encoders import (
     Bridge,
@@ -171,8 +170,6 @@ class TestBridges:
 
 
 class TestLabelAndVector:
-    """The first token of a source, or its vector, and nothing else."""
-
     VECTORS = torch.tensor([[1, 2, 3], [-4, 0, 0.5]])
     SOURCES = Sources(VECTORS, torch.ones(2, dtype=torch.long))
 
@@ -256,18 +253,12 @@ class TestReaders:
             else:
                 assert not summary[row].any()
 
-    def test_takes_classes_and_partials_as_well_as_parts_of_recipes(self, sources):
-        encoder = Recurrent(9, cell=partial(LSTM, hidden_size=4), letters=None)
-        assert encoder(sources()).memory.shape == (5, 6, 4)
-
     def test_a_source_without_tokens_is_refused_by_name(self):
         with pytest.raises(OptionError, match="encoder 'recurrent' needs a `vocab_size`"):
             encoders.build({"name": "recurrent", "cell": "lstm"}, vector_size=3)
 
 
 class TestTokenVectors:
-    """What is read of each token: its embedding, and its letters."""
-
     SPELLER = {
         "name": "recurrent",
         "cell": {"name": "gru", "hidden_size": 5},

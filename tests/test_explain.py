@@ -18,35 +18,14 @@ from seqgen.machine import double_precision
 from seqgen.models import models
 from seqgen.tokenizers import EOS, UNK, CharTokenizer
 
-RECIPE = """\
-data: {name: pairs, path: pairs.tsv, split: [0.8, 0.1, 0.1], batch_size: 8}
-model:
-  name: seq2seq
-  encoder: {name: bidirectional, embedding: {size: 6}, cell: {name: gru, hidden_size: 6}}
-  attention: general
-  embedding: {size: 6}
-  cell: {name: lstm, hidden_size: 6}
-train: {max_steps: 3, validations: 1}
-samples: {length: 4}
-generation: {max_length: 6}
-threads: 1
-"""
+
+@pytest.fixture(scope="module")
+def run(pairs_run):
+    return seqgen.load(pairs_run)
 
 
-@pytest.fixture
-def run_of(place, train):
-    place.write("pairs.tsv", "".join(f"{n}\t{n:b}\n" for n in range(60)))
-    place.write("pairs.yaml", RECIPE)
-
-    def run(*overrides):
-        return seqgen.load(train(*overrides, recipe="pairs.yaml"))
-
-    return run
-
-
-def test_each_token_has_a_weight_for_each_of_the_source_in_any_batch(run_of):
-    run = run_of()
-    sources = ["7", "123456", "58"]
+def test_each_token_has_a_weight_for_each_of_the_source_in_any_batch(run):
+    sources = ["a", "abcde", "bc"]
     found = [best for best, *_ in run.continuations(sources, run.decoder("beam"))]
     aligned = run.alignments(found)
     for source, each, alignment in zip(sources, found, aligned, strict=True):
@@ -62,21 +41,15 @@ def test_each_token_has_a_weight_for_each_of_the_source_in_any_batch(run_of):
             assert row == pytest.approx(other, abs=1e-6)
 
 
-def test_without_attention_or_outputs_there_is_nothing(run_of):
-    run = run_of("model.attention=none")
-    found = [best for best, *_ in run.continuations(["7"], run.decoder("greedy"))]
-    assert run.alignments(found) == []
+def test_without_attention_or_outputs_there_is_nothing(run, place, train):
     assert run.alignments([]) == []
+    place.pairs(f"{n}\t{n:b}" for n in range(60))
+    blind = seqgen.load(train("model.attention=none", "train.max_steps=1", recipe="pairs.yaml"))
+    found = [best for best, *_ in blind.continuations(["7"], blind.decoder("greedy"))]
+    assert blind.alignments(found) == []
 
 
 # Rescoring: the model's own probability of outputs, whoever has found them.
-
-
-@pytest.fixture(scope="module")
-def run(pairs_run):
-    return seqgen.load(pairs_run)
-
-
 def test_what_a_search_found_has_the_probability_that_it_said(run):
     texts = ["a", "abcde", "ccc", "ba"]
     found = run.continuations(texts, run.decoder({"name": "beam", "n_best": 2}))
@@ -126,8 +99,6 @@ def test_in_double_precision_batches_do_not_matter(run, few_words):
 
 
 # How outputs were found, as plain data, for every decoder.
-
-
 TEXTS = ["b", "", "the bad face", "a\n", "hhhhhh"]
 OPTIONS = DecodingOptions(batch_size=2, max_length=6)
 SPEC = {"name": "some", "size": 3}

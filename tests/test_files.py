@@ -81,7 +81,8 @@ def test_only_a_regular_file_of_sane_size_is_read(path, fault, tmp_path):
         (None, "the file is missing"),
         (b'{"a": ', "cannot be read: Expecting value"),
         (b"[" * 100_000, "cannot be read: maximum recursion depth"),
-        (b"[1]", "damaged, it does not hold a mapping"),
+        *((wrong, "damaged, it does not hold a mapping") for wrong in (b"[1]", b"null")),
+        *((wrong, "cannot be read: ") for wrong in (b"", b"\xff")),
     ],
 )
 def test_a_mapping_is_read_or_the_file_is_named(content, fault, tmp_path):

@@ -23,15 +23,7 @@ from seqgen.decoders import (
 from seqgen.errors import PluginError
 from seqgen.generate import SAMPLES_APART, GenerationOptions, Generator
 from seqgen.models import Generative, models
-from seqgen.tokenizers import (
-    BOS,
-    EOS,
-    PAD,
-    UNK,
-    CharTokenizer,
-    WholeTokenizer,
-    WordTokenizer,
-)
+from seqgen.tokenizers import BOS, EOS, PAD, UNK, CharTokenizer, WholeTokenizer, WordTokenizer
 
 CPU = torch.device("cpu")
 TEXT, PAIRS = (
@@ -443,8 +435,6 @@ class TestUnknown:
 
 
 class TestLimits:
-    """How long an output may be, for sources of different length."""
-
     def allowed(self, *sources, max_length=None, **options):
         generator = mirror("a b", **options)
         return generator.limits(generator.batch(sources), max_length)
@@ -522,18 +512,6 @@ def labeller(name):
 
 
 class TestSources:
-    """Sources of very different length, with ids and samples."""
-
-    SOURCES = ("a b a", "", "b", "a b " * 20, "a")
-
-    def test_an_output_does_not_depend_on_the_batch(self):
-        generator = mirror("a b c d", certain=0.5, max_length=9)
-        for decoder in (Greedy(), Multinomial(3), Beam(3, 2)):
-            whole = texts_of(generator.generate(self.SOURCES, decoder, samples=2))
-            for number, source in enumerate(self.SOURCES):
-                alone = generator.generate([source], decoder, samples=2, sequence_ids=[number])
-                assert texts_of(alone) == [whole[number]]
-
     def test_attention_of_outputs_of_different_length(self):
         generator = mirror("a b")
         weights = generator.attention(["a b", "a", ""], [[4, 5, 2], [], [2]])

@@ -246,8 +246,6 @@ def test_a_schema_says_nothing_about_a_type_of_someones_own():
 
 
 # Options out of signatures: what a value may be, and what an error says.
-
-
 wheels: Registry[Any] = Registry("wheel", supplied={"axle"})
 Wheel = Annotated[Callable[..., Any], wheels]
 

@@ -3,6 +3,7 @@
 import json
 import shutil
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -46,7 +47,7 @@ class TestLoading:
 
     @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
     def test_a_device_that_is_missing(self, finished_run):
-        with pytest.raises(SetupError, match="cuda was asked for, but torch finds none here"):
+        with pytest.raises(SetupError, match="cuda was requested, but torch finds no GPU here"):
             seqgen.load(finished_run, device="cuda")
 
     def test_it_reads_no_data(self, copied_run):
@@ -82,20 +83,6 @@ class TestLoading:
         path = copied_run / name
         shutil.rmtree(path) if path.is_dir() else path.unlink()
         with pytest.raises(CheckpointError, match=reason):
-            seqgen.load(copied_run)
-
-    @pytest.mark.parametrize("content", ["", "{", "[]", "[1]", '["ab"]', '["b", "a"]', "\0"])
-    def test_a_damaged_vocabulary_is_refused(self, content, copied_run):
-        [path] = (copied_run / "tokenizer").rglob("chars.json")
-        path.write_text(content)
-        with pytest.raises(CheckpointError, match="tokenizer"):
-            seqgen.load(copied_run)
-
-    def test_a_recipe_that_was_changed_is_noticed(self, copied_run):
-        text = (copied_run / "recipe.yaml").read_text(encoding="utf-8")
-        changed = text.replace("hidden_size: 16", "hidden_size: 17")
-        (copied_run / "recipe.yaml").write_text(changed, encoding="utf-8")
-        with pytest.raises(CheckpointError, match=r"model\.safetensors: cannot be loaded"):
             seqgen.load(copied_run)
 
 
@@ -150,9 +137,11 @@ class TestGenerating:
         [[found]] = run.continuations(["the "])
         assert run.generate("the ") == f"the {found.text}"
 
-    def test_unknown_tokens_are_a_warning(self, run):
-        with pytest.warns(UserWarning, match=r"1 token of the prompts is unknown .*: 'X'"):
-            assert run.generate("X", max_length=2).startswith("X")
+    def test_the_former_name_of_sequence_ids_warns(self, run):
+        draw = partial(run.continuations, ["the "], run.decoder("multinomial"), 8)
+        with pytest.warns(DeprecationWarning, match="is now called sequence_ids"):
+            former = draw(numbers=[3])
+        assert former == draw(sequence_ids=[3]) != draw()
 
     @pytest.mark.parametrize(
         ("options", "reason"),
@@ -182,11 +171,6 @@ class TestGenerating:
 
 
 class TestEvaluating:
-    @pytest.mark.parametrize("split", ["valid", "test"])
-    def test_the_figures_are_those_of_the_run(self, split, run, finished_run):
-        assert run.evaluate(split) == recorded(finished_run)[split]
-        assert run.result == recorded(finished_run)
-
     def test_only_held_out_splits_are_evaluated(self, run, finished_run):
         with pytest.raises(ValueError, match="`split` must be valid or test, but is 'train'"):
             run.evaluate("train")
@@ -198,14 +182,14 @@ class TestEvaluating:
         path = tmp_path / "other.txt"
         path.write_text("on a mat sat the cat and saw dogs run " * 300, encoding="utf-8")
         other = TrainedRun.load(finished_run, overrides=[f"data.path={path}"])
-        figures, own = other.evaluate(), recorded(finished_run)["test"]
+        figures, own = other.evaluate(), run.result["test"]
         assert figures["nats_per_token"] != own["nats_per_token"]
         assert not other.data_is_the_same()
         assert run.data_is_the_same()
 
     def test_a_run_that_has_not_ended_has_no_result(self, copied_run):
         (copied_run / "result.json").unlink()
-        with pytest.raises(CheckpointError, match="has not come to its end"):
+        with pytest.raises(CheckpointError, match="the run is not finished"):
             seqgen.load(copied_run).result  # noqa: B018
 
 
@@ -267,26 +251,13 @@ class TestAuxiliaryRuns:
         assert place.files() == before
 
 
-PAIRS = """\
-data: {name: pairs, path: pairs.tsv, batch_size: 8}
-tokenizers: {source: char, target: {name: char, alphabet: "01"}}
-model:
-  name: seq2seq
-  encoder: {name: recurrent, embedding: {size: 4}, cell: {name: gru, hidden_size: 5}}
-  attention: general
-  embedding: {size: 4}
-  cell: {name: lstm, hidden_size: 5}
-train: {max_steps: 2, validations: 1}
-samples: {length: 3, temperatures: [0]}
-threads: 1
-"""
-
-
 @pytest.fixture(scope="module")
 def pairs_and_language(run_once):
     """A run that reads sources, and a language model of its targets."""
-    files = {"pairs.tsv": "".join(f"{n}\t{n:b}\n" for n in range(60)), "pairs.yaml": PAIRS}
-    pairs = run_once("data.path=HERE/pairs.tsv", recipe="pairs.yaml", files=files, out="pairs")
+    own = ["tokenizers.target={name: char, alphabet: '01'}", "metrics=[]", "train.max_steps=2"]
+    rows = (f"{n}\t{n:b}" for n in range(60))
+    data = "data.path=HERE/pairs.tsv"
+    pairs = run_once(data, *own, recipe="pairs.yaml", pairs=rows, out="pairs")
     files = {"lines.txt": "".join(f"{n:b}\n" for n in range(60))}
     lines = ["data={name: lines, path: HERE/lines.txt}", "tokenizer={name: char, alphabet: '01'}"]
     language = run_once(*lines, "train.max_steps=2", "samples={length: 3}", files=files)
@@ -339,17 +310,9 @@ class TestAuxiliaryRunsOfAModelThatReadsSources:
 @pytest.mark.parametrize(
     ("constraints", "message"),
     [
-        ("[{name: no_repeat_ngram, size: 0}]", "constraints.0.size: must be"),
         ("[{name: no_repeat_ngram}]", "constraints.0: `size` is missing"),
-        ("[{name: no_repeat_gram, size: 3}]", "did you mean 'no_repeat_ngram'?"),
-        ("[{name: no_repeat_ngram, sizes: 3}]", "constraints.0.sizes: not an option"),
         ("no_repeat_ngram", "constraints: must be a list, but is"),
-        ("[{name: allowed, texts: []}]", "constraints.0: `texts` must have at least 1 text"),
-        (
-            "[{name: forced_prefix, text: Z}]",
-            "constraints.0: `text` 'Z' contains a token that is not",
-        ),
-        ("[{name: ensemble, runs: [], weights: [1, 2]}]", "constraints.0: `weights` must be 1"),
+        ("[{name: forced_prefix, text: Z}]", "constraints.0: `text` 'Z' contains a token that is"),
     ],
 )
 def test_a_constraint_that_is_wrong_is_named_with_its_setting(

@@ -29,29 +29,6 @@ def verify(place, finished_run, fork):
     return call
 
 
-def write_pairs(place):
-    words = [a + b for a in "abcdef" for b in ("", *"abcdefgh")] * 2
-    place.write("pairs.tsv", "".join(f"{word}\t{word.upper()}\n" for word in words))
-    place.write("pairs.yaml", PAIRS)
-
-
-PAIRS = """\
-data: {name: pairs, path: pairs.tsv, batch_size: 8}
-model:
-  name: seq2seq
-  encoder: {name: bidirectional, embedding: {size: 6}, cell: {name: gru, hidden_size: 8}}
-  attention: additive
-  embedding: {size: 6}
-  cell: {name: lstm_cell, hidden_size: 8}
-  sampling: {rate: 0.5}
-metrics: [character_error_rate]
-generation: {max_length: 5}
-train: {max_seconds: 100}
-samples: {length: 4, temperatures: [0.8]}
-threads: 1
-"""
-
-
 def test_text_passes(verify):
     parts = [
         "tokenizer={name: sentencepiece, vocab_size: 280, sampling_alpha: 0.3}",
@@ -72,9 +49,24 @@ def test_a_state_in_bfloat16_passes(verify):
     assert proof.first is None
 
 
-def test_pairs_pass_beyond_an_epoch(place, verify):
-    write_pairs(place)
-    proof = verify(recipe="pairs.yaml")
+@pytest.mark.parametrize(
+    "parts",
+    [
+        ["model.sampling={rate: 0.5}", "model.cell.name=lstm_cell"],
+        [
+            "model.sampling={rate: 1, curve: sigmoid, begin: 0.3}",
+            *("model.input_feeding=true", "model.input_dropout=0.1", "model.encoder.dropout=0.2"),
+            "model.cell={name: variational_dropout, cell: {name: lstm_cell, hidden_size: 8}}",
+            *("train.schedule=plateau", "train.patience=9", "evaluation.criterion=exact_match"),
+            "evaluation.validation_decoder={name: beam, beam_size: 2}",
+        ],
+    ],
+    ids=["plain", "with noise"],
+)
+def test_pairs_pass_beyond_an_epoch(parts, place, verify):
+    """In mid-epoch, with tokens that the model draws itself, in rate and in noise."""
+    place.pairs([a + b for a in "abcdef" for b in ("", *"abcdefgh")] * 2)
+    proof = verify("data.batch_size=8", *parts, recipe="pairs.yaml")
     assert proof.epoch == 11
     assert (proof.steps, proof.stops) == (15, (1, 6, 8, 11, 12))
     assert proof.first is None

@@ -246,8 +246,6 @@ def test_any_file_is_read_or_refused(content):
 
 
 # Plain data to YAML text that reads back as the same data.
-
-
 TRICKY = [
     *["", "~", "null", "true", "no", "on", "y", "12:30", "1e-3", "010", "0o7", "0x1F", ".5", "1."],
     *[".inf", ".nan", "inf", "nan", "<<", "=", "- a", "a: b", "a #b", "#", "---", "...", "%a"],

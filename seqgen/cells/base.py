@@ -1,8 +1,8 @@
 """The contract of a cell: one step of recurrence over a batch-first state.
 
-A *step* reads one input and the state, and returns an output and the next state. What of a step
-needs no state is its *projection*, done for all times at once. A *summary* is what of a state
-another network may read or set. `lengths` says where each row of a batch ends.
+A *step* reads one input and the state, and returns an output and the next state. The part of
+a step that needs no state is its *projection*, done for all times at once. A *summary* is the part
+of a state that another network may read or set. `lengths` says where each row of a batch ends.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Annotated, Any, cast
 import torch
 from torch import Tensor, nn
 
+from seqgen.fast import Route
 from seqgen.registry import Registry, Renamed, blamed_on, is_ours, plugin_fault
 from seqgen.state import State, leaves, outline, real, rebuild, select
 
@@ -58,6 +59,7 @@ class Cell(nn.Module, ABC):
     """
 
     output_size: int
+    route: Route | None = None  # set by `take_fast_routes`
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -82,9 +84,9 @@ class Cell(nn.Module, ABC):
         return xs
 
     def resample_masks(self, state: State) -> State:
-        """`state`, but with what stays for a whole sequence drawn again, such as a dropout mask.
+        """`state`, with all that is drawn once a sequence drawn again, such as a dropout mask.
 
-        Training calls it where it carries a state from one window of a text to the next, so that
+        Training calls it when it carries a state from one window of a text to the next, so that
         each window has its own masks. The default returns `state`: most cells draw nothing. A
         cell that owns other cells passes it on to them.
         """
@@ -93,10 +95,10 @@ class Cell(nn.Module, ABC):
     renew = Renamed("resample_masks")
 
     def summary(self, state: State) -> Tensor:
-        """What of `state` another network may read, `[batch, n]` with a fixed n.
+        """The part of `state` that another network may read, `[batch, n]` with a fixed n.
 
-        The default has all its numbers, one tensor after the other. A cell whose state has what
-        means nothing to others (masks, a scale) leaves that out, here and in `state_from`.
+        The default has all its numbers, one tensor after the other. A cell whose state has parts
+        that mean nothing to others (masks, a scale) leaves them out, here and in `state_from`.
         """
         floats = [leaf.flatten(1) for leaf in leaves(state) if leaf.is_floating_point()]
         if not floats:
@@ -132,6 +134,11 @@ class Cell(nn.Module, ABC):
         """
         return self.project(inputs.unsqueeze(1)).squeeze(1), self.step
 
+    @property
+    def is_derivable(self) -> bool:
+        """Whether `forward` is no faster than what `step` and a fast route make of it."""
+        return type(self).forward is Cell.forward
+
     def forward(self, xs: Tensor, state: State = None, lengths: Tensor | None = None) -> Step:
         """Read `xs: [batch, time, input]`, from the initial state where `state` is None.
 
@@ -143,6 +150,11 @@ class Cell(nn.Module, ABC):
             state = self.initial_state(batch)
         if time == 0:
             return xs.new_zeros(batch, 0, self.output_size), state
+        found = self.route and self.route.read(self, self.loop, xs, state, lengths)
+        return found or self.loop(xs, state, lengths)
+
+    def loop(self, xs: Tensor, state: State, lengths: Tensor | None = None) -> Step:
+        """As `forward`, one step after the other; `xs` have one time at least."""
         outputs = []
         for t, x in enumerate(self.project(xs).unbind(1)):
             output, following = self.step(x, state)
@@ -153,6 +165,19 @@ class Cell(nn.Module, ABC):
             outputs.append(output)
             state = following
         return torch.stack(outputs, 1), state
+
+
+def take_fast_routes(model: nn.Module) -> dict[str, Route]:
+    """Let each cell in `model` that can read sequences by a fast route do so from now on.
+
+    Returns the routes by the cells' names in the model.
+    """
+    found = {}
+    for name, module in model.named_modules():
+        if getattr(module, "is_derivable", False):
+            cell = cast(Cell, module)
+            found[name] = cell.route = Route()
+    return found
 
 
 CellFactory = Annotated[Callable[..., Cell], cells]

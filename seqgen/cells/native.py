@@ -183,6 +183,11 @@ class NativeCell(Cell, ABC):
 
         return table, step
 
+    @property
+    def is_derivable(self) -> bool:
+        """Torch's GRU and RNN are slower than one layer by a fast route; its LSTM is not."""
+        return self.layers == 1 and not self.kernel.has_memory
+
     def forward(self, xs: Tensor, state: State = None, lengths: Tensor | None = None) -> Step:
         batch, time, size = xs.shape
         if size != self.native.input_size:
@@ -190,6 +195,9 @@ class NativeCell(Cell, ABC):
         past = self.initial_state(batch) if state is None else self._each_checked(state, batch)
         if time == 0 or batch == 0 or (lengths is not None and not bool(lengths.any())):
             return xs.new_zeros(batch, time, self.output_size), past
+        found = self.route and self.route.read(self, self.loop, xs, past, lengths)
+        if found:
+            return found
         if lengths is None:
             return self._read(xs, past)
         if xs.device.type == "cpu":
@@ -377,7 +385,7 @@ class SteppedCell(Cell, ABC):
 
 @cells.register("rnn_cell")
 class RNNCell(SteppedCell):
-    """One layer of `rnn`, the same mathematics by `nn.RNNCell` in a loop over time."""
+    """One layer of `rnn`, computed by `nn.RNNCell` in a loop over time."""
 
     network = nn.RNNCell
     kernel = RNNS["tanh"]
@@ -395,7 +403,7 @@ class RNNCell(SteppedCell):
 
 @cells.register("gru_cell")
 class GRUCell(SteppedCell):
-    """One layer of `gru`, the same mathematics by `nn.GRUCell` in a loop over time."""
+    """One layer of `gru`, computed by `nn.GRUCell` in a loop over time."""
 
     network = nn.GRUCell
     kernel = GRUS
@@ -403,7 +411,7 @@ class GRUCell(SteppedCell):
 
 @cells.register("lstm_cell")
 class LSTMCell(SteppedCell):
-    """One layer of `lstm`, the same mathematics by `nn.LSTMCell` in a loop over time."""
+    """One layer of `lstm`, computed by `nn.LSTMCell` in a loop over time."""
 
     network = nn.LSTMCell
     kernel = LSTMS

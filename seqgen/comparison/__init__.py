@@ -12,13 +12,7 @@ from seqgen.comparison.compare import (
     write,
 )
 from seqgen.comparison.decode import Comparison, Progress
-from seqgen.comparison.document import (
-    PAGE,
-    Document,
-    Measure,
-    document_text,
-    read_document,
-)
+from seqgen.comparison.document import PAGE, Document, Measure, document_text, read_document
 from seqgen.comparison.page import write_charts, write_comparison
 from seqgen.comparison.plan import Plan, Strategy
 from seqgen.comparison.results import Results, terminal_rows

@@ -10,47 +10,21 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+from seqgen import files
 from seqgen.build import dry_run_decoder
+from seqgen.comparison import document as stored
 from seqgen.comparison.cost import measure_cost
 from seqgen.comparison.decode import Comparison, Produced
-from seqgen.comparison.document import (
-    CHARTS,
-    DOCUMENT,
-    FILES,
-    FORMAT,
-    BestOf,
-    BestOfRun,
-    Document,
-    InputsInfo,
-    References,
-    RunInfo,
-    ShownInput,
-    ShownOutput,
-    ShownTrace,
-    SystemResult,
-    Verdict,
-    document_text,
-    rounded,
-)
-from seqgen.comparison.measures import columns, log_prob
+from seqgen.comparison.document import Document, SystemResult, Verdict
+from seqgen.comparison.measures import Measurer, all_measures, columns
 from seqgen.comparison.page import write_comparison
 from seqgen.comparison.plan import Plan
-from seqgen.comparison.quality import Measurer, Quality, all_measures, best_of, judge
-from seqgen.comparison.search_errors import search
+from seqgen.comparison.quality import Quality, best_of, judge, search
+from seqgen.comparison.results import quality_measure, verdict
 from seqgen.comparison.systems import System, baseline_of, check_decoders, curves
-from seqgen.comparison.verdict import quality_measure, verdict
 from seqgen.decoders import decoders
 from seqgen.errors import CheckpointError, SetupError
 from seqgen.evaluate import evenly_spaced, unsatisfied_remark
-from seqgen.files import (
-    check_unoccupied,
-    kind_of,
-    read_mapping,
-    sha256,
-    temporary_name,
-    write_file,
-    written_as,
-)
 from seqgen.options import OptionError
 from seqgen.registry import plain
 from seqgen.trained import TrainedRun, best_checkpoint
@@ -89,7 +63,7 @@ def compare(comparison: Comparison) -> Document:
     document = _document(comparison, produced, measurers, quality)
     judged = quality.get(document.quality or "")
     given = verdict(document, judged.against if judged else lambda label: {})
-    finished: Document = rounded(replace(document, verdict=given))
+    finished: Document = stored.rounded(replace(document, verdict=given))
     return replace(finished, timings=measure_cost(comparison, inputs.texts))
 
 
@@ -100,20 +74,33 @@ def _document(
     quality: Quality,
 ) -> Document:
     """The document before the verdict and the timings."""
-    plan, inputs, data = comparison.plan, comparison.inputs, comparison.runs[0].built.data
-    baseline = baseline_of(plan, comparison.systems, comparison.names).label
-    systems = _results(comparison, produced, measurers, quality, baseline)
+    plan, inputs, names = comparison.plan, comparison.inputs, comparison.names
+    data, references = comparison.runs[0].built.data, measurers[0].of_references
+    baseline = baseline_of(plan, comparison.systems, names).label
+    tests = {name: metric.against(baseline) for name, metric in quality.items()}
+    systems = [
+        SystemResult(
+            label=(label := each.system.label),
+            run=names[each.system.run],
+            decoder=dict(each.system.spec),
+            draws=each.system.draws,
+            seeds=list(each.seeds),
+            values={name: metric.value(label) for name, metric in quality.items()}
+            | measurers[each.system.run].measure(each),
+            against_baseline={name: own[label] for name, own in tests.items() if label in own},
+        )
+        for each in produced
+    ]
     metrics = {name: each for name, each in comparison.metrics.items() if name in quality}
     measures = columns(all_measures(metrics), [each.values for each in systems], plan.quality)
-    references = measurers[0].of_references
     return Document(
-        format=FORMAT,
+        format=stored.FORMAT,
         seqgen=__version__,
         description=plan.description,
         seed=plan.seed,
         plan=plain(replace(plan, unit=comparison.unit)),
-        runs=list(map(_run_info, comparison.runs, comparison.names)),
-        inputs=InputsInfo(
+        runs=list(map(_run_info, comparison.runs, names)),
+        inputs=stored.InputsInfo(
             origin=inputs.origin,
             count=len(inputs.examples),
             of=inputs.of,
@@ -126,9 +113,9 @@ def _document(
         diversity=DIVERSITY if DIVERSITY in measures else None,
         baseline=baseline,
         systems=systems,
-        references=References(values=references) if references else None,
+        references=stored.References(values=references) if references else None,
         search=search(comparison, produced),
-        curves=curves(comparison.systems, comparison.names),
+        curves=curves(comparison.systems, names),
         best_of=_best_of(comparison),
         verdict=Verdict(take=None, why=[]),
         outputs=_shown_outputs(comparison, produced, quality),
@@ -137,43 +124,19 @@ def _document(
     )
 
 
-def _run_info(run: TrainedRun, name: str) -> RunInfo:
+def _run_info(run: TrainedRun, name: str) -> stored.RunInfo:
     record = run.directory.record()
-    return RunInfo(
+    return stored.RunInfo(
         name=name,
         recipe=record.get("recipe"),
         description=run.built.recipe.description,
         parameters=run.built.parameters,
-        weights=sha256(best_checkpoint(run.directory) / WEIGHTS),
+        weights=files.sha256(best_checkpoint(run.directory) / WEIGHTS),
         data=record.get("data"),
     )
 
 
-def _results(
-    comparison: Comparison,
-    produced: Sequence[Produced],
-    measurers: Sequence[Measurer],
-    quality: Quality,
-    baseline: str,
-) -> list[SystemResult]:
-    tests = {name: metric.against(baseline) for name, metric in quality.items()}
-    found = []
-    for each in produced:
-        label, run, spec = each.system.label, each.system.run, each.system.spec
-        result = SystemResult(
-            label=label,
-            run=comparison.names[run],
-            decoder=dict(spec),
-            draws=each.system.draws,
-            seeds=list(each.seeds),
-            values=measurers[run].system(each, quality),
-            against_baseline={name: own[label] for name, own in tests.items() if label in own},
-        )
-        found.append(result)
-    return found
-
-
-def _best_of(comparison: Comparison) -> BestOf | None:
+def _best_of(comparison: Comparison) -> stored.BestOf | None:
     """The best of n draws for some of the inputs, evenly spread; None where none are wanted."""
     plan, options = comparison.plan, comparison.plan.best_of
     examples = evenly_spaced(comparison.inputs.examples, options.inputs)
@@ -185,13 +148,13 @@ def _best_of(comparison: Comparison) -> BestOf | None:
     for name, runner in comparison.each_run("the best of n draws"):
         draws = runner.draws(runner.run.decoder(spec, plan.seed), texts, max(options.sizes))
         points = best_of(draws, examples, comparison.metrics, options.sizes, comparison.unit)
-        by_run.append(BestOfRun(run=name, points=points))
-    return BestOf(decoder=spec, inputs=len(examples), by_run=by_run)
+        by_run.append(stored.BestOfRun(run=name, points=points))
+    return stored.BestOf(decoder=spec, inputs=len(examples), by_run=by_run)
 
 
 def _shown_outputs(
     comparison: Comparison, produced: Sequence[Produced], quality: Quality
-) -> list[ShownInput]:
+) -> list[stored.ShownInput]:
     """For some inputs, evenly spread, the best output of each system by its first seed."""
     inputs, found = comparison.inputs.examples, []
     for index in evenly_spaced(range(len(inputs)), comparison.plan.shown):
@@ -199,22 +162,22 @@ def _shown_outputs(
         for each in produced:
             best, label = each.outputs[0][index][0], each.system.label
             hypothesis = best.generated.hypothesis
-            output = ShownOutput(
+            output = stored.ShownOutput(
                 label=label,
                 text=best.generated.text,
-                log_prob=log_prob(best),
+                log_prob=best.log_prob,
                 finished=hypothesis.finished,
                 complete=hypothesis.complete,
                 satisfied=hypothesis.satisfied,
                 values={name: metric.single(label, index) for name, metric in quality.items()},
             )
             by.append(output)
-        example = inputs[index]
-        found.append(ShownInput(input=example.source, references=list(example.references), by=by))
+        source, references = inputs[index].source, list(inputs[index].references)
+        found.append(stored.ShownInput(input=source, references=references, by=by))
     return found
 
 
-def _shown_traces(comparison: Comparison) -> list[ShownTrace]:
+def _shown_traces(comparison: Comparison) -> list[stored.ShownTrace]:
     """Traces of some inputs, evenly spread, by each system and its first seed."""
     inputs = comparison.inputs.texts
     chosen = evenly_spaced(range(len(inputs)), comparison.plan.traced)
@@ -225,7 +188,9 @@ def _shown_traces(comparison: Comparison) -> list[ShownTrace]:
     for system in comparison.each(comparison.systems, lambda each: f"traces of {each.label}"):
         about = {"label": system.label, "run": comparison.names[system.run]}
         traces = comparison.runners[system.run].traces(system, texts, chosen)
-        by_system.append([ShownTrace(input=each["input"], trace=each, **about) for each in traces])
+        by_system.append(
+            [stored.ShownTrace(input=each["input"], trace=each, **about) for each in traces]
+        )
     return [each for of_input in zip(*by_system, strict=True) for each in of_input]
 
 
@@ -263,9 +228,7 @@ def dry_run_decoders(plan: Plan, systems: Sequence[System]) -> None:
     Raises OptionError with the path in the plan.
     """
     check_decoders(
-        plan,
-        systems,
-        lambda system: dry_run_decoder(decoders.check(dict(system.spec)), plan.seed),
+        plan, systems, lambda system: dry_run_decoder(decoders.check(dict(system.spec)), plan.seed)
     )
 
 
@@ -291,7 +254,7 @@ def check_free(folder: Path, *, overwrite: bool) -> None:
     Raises SetupError.
     """
     try:
-        found = {each.name: kind_of(each) for each in folder.iterdir()}
+        found = {each.name: files.kind_of(each) for each in folder.iterdir()}
     except FileNotFoundError:
         found = {}
     except NotADirectoryError:
@@ -304,9 +267,9 @@ def check_free(folder: Path, *, overwrite: bool) -> None:
         raise SetupError(
             f"{folder}: has a comparison already; --overwrite it, or choose another --out"
         )
-    own = (*FILES, CHARTS)
+    own = (*stored.FILES, stored.CHARTS)
     foreign = [name for name, kind in sorted(kinds.items()) if name not in own or kind != "file"]
-    check_unoccupied(folder, "comparison", foreign, ours=ours)
+    files.check_unoccupied(folder, "comparison", foreign, ours=ours)
     there = next(each for each in (folder, *folder.absolute().parents) if os.path.lexists(each))
     if not os.access(there, os.W_OK | os.X_OK):
         raise SetupError(f"{folder}: cannot be written: no permission in {there}")
@@ -315,19 +278,19 @@ def check_free(folder: Path, *, overwrite: bool) -> None:
 def write(folder: Path, document: Document) -> None:
     """Put compare.json and the reports into `folder`, all of them or none, in place of an older
     comparison. Raises SetupError."""
-    staging = temporary_name(folder / "compare")
+    staging = files.temporary_name(folder / "compare")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         try:
             for each in folder.iterdir():
-                if _is_staging(each.name) and kind_of(each) == "folder":
+                if _is_staging(each.name) and files.kind_of(each) == "folder":
                     shutil.rmtree(each)
             staging.mkdir()
-            write_file(staging / DOCUMENT, document_text(document))
+            files.write_file(staging / stored.DOCUMENT, stored.document_text(document))
             write_comparison(staging)
-            for name in FILES:  # the first says that a comparison made the folder
+            for name in stored.FILES:  # the first says that a comparison made the folder
                 (staging / name).replace(folder / name)
-            (folder / CHARTS).unlink(missing_ok=True)  # those of an older comparison
+            (folder / stored.CHARTS).unlink(missing_ok=True)  # those of an older comparison
         finally:
             shutil.rmtree(staging, ignore_errors=True)
             with suppress(OSError):  # empty where nothing was written
@@ -340,12 +303,12 @@ def write(folder: Path, document: Document) -> None:
 
 def _is_staging(name: str) -> bool:
     """Whether `write` makes its files in a folder of that name; one that was killed leaves it."""
-    return name != "compare" and written_as(name) == "compare"
+    return name != "compare" and files.written_as(name) == "compare"
 
 
 def _is_ours(folder: Path) -> bool:
     """Whether the folder has a comparison of any format, and not another file of that name."""
     with suppress(CheckpointError):
-        found = read_mapping(folder / DOCUMENT)
+        found = files.read_mapping(folder / stored.DOCUMENT)
         return "format" in found and isinstance(found.get("systems"), list)
     return False

@@ -5,8 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import count
 from statistics import median
@@ -28,9 +27,7 @@ Candidate = Callable[..., list[int]]
 
 
 def measure_cost(
-    comparison: Comparison,
-    texts: Sequence[str],
-    clock: Callable[[], float] = time.perf_counter,
+    comparison: Comparison, texts: Sequence[str], clock: Callable[[], float] = time.perf_counter
 ) -> Timings | None:
     """The cost of each system for as many of the `texts` as the plan says, evenly spread; None
     where the plan has no repeats.
@@ -111,13 +108,17 @@ def take_times(
     is called, and returns when all of it is done.
 
     Each round times every system once, so whatever slows the machine for a while slows all of them
-    alike. Each begins with another one, since what is timed may suffer from what came before.
+    alike. Each begins with another one, since a decoder's time may depend on what ran before it.
     The first `warm_ups` rounds are not measured. `announce` is called with each label before its
     turn.
     """
     labels = list(systems)
     seconds: dict[str, list[float]] = {label: [] for label in labels}
-    with _no_old_garbage():
+    # Python is to look for garbage among new objects only: a look at all older ones takes longer
+    # than many a decoding, and would fall on one of them by chance.
+    gc.collect()
+    gc.freeze()
+    try:
         for turn in range(options.warm_ups + options.repeats):
             first = turn % len(labels)
             for label in labels[first:] + labels[:first]:
@@ -125,23 +126,13 @@ def take_times(
                 begun = clock()
                 systems[label]()
                 seconds[label].append(clock() - begun)
+    finally:
+        gc.unfreeze()
     measured = {label: every[options.warm_ups :] for label, every in seconds.items()}
     return {
         label: Seconds(min=min(taken), median=median(taken), max=max(taken))
         for label, taken in measured.items()
     }
-
-
-@contextmanager
-def _no_old_garbage() -> Iterator[None]:
-    """A context in which Python looks for garbage among new objects only: a look at all older ones
-    takes longer than many a decoding, and would fall on one of them by chance."""
-    gc.collect()
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
 
 
 def peak_bytes(work: Callable[[], object], device: torch.device) -> int:
@@ -164,7 +155,7 @@ def peak_bytes(work: Callable[[], object], device: torch.device) -> int:
         return int(torch.cuda.max_memory_allocated(device)) - before
     # That something is freed which was there before is not among the events: the peak is then too
     # high by its size. No decoding does so: it leaves alone what it did not make.
-    # The recorder behind the profiler announces its start and stop on stderr unless this says no;
+    # The profiler's recorder announces its start and stop on stderr unless this says no;
     # it asks once a process.
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")
     with profile(profile_memory=True) as profiler:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
@@ -38,6 +39,24 @@ class Output:
 
     generated: Generated
     log_probs: tuple[float, ...]
+
+    @property
+    def log_prob(self) -> float:
+        """Of the whole output, in nats; 0 where it has no token."""
+        return math.fsum(self.log_probs)
+
+    @property
+    def length(self) -> int:
+        """The number of tokens without the end token."""
+        tokens = self.generated.hypothesis.tokens
+        return len(tokens) - (tokens[-1:] == (EOS,))
+
+    def units(self, unit: Unit) -> Sequence[str]:
+        """The words, characters or tokens of the text, the latter without the end token."""
+        if unit == "tokens":
+            return self.generated.pieces[: self.length]
+        text = self.generated.text
+        return text.split() if unit == "words" else text
 
 
 @dataclass(frozen=True)
@@ -90,30 +109,26 @@ class Runner:
         """For each text what a decoder finds in `samples` draws, in their order."""
         with self._precision():
             found = self.run.continuations(texts, decoder, self.plan.max_length, samples)
-        pairs = [(each.prompt, each.hypothesis.tokens) for own in found for each in own]
-        scores = iter(self._scored(pairs))
-        return [[Output(each, next(scores)) for each in own] for own in found]
+        return self._scored(found)
 
     def references(self, examples: Sequence[Example]) -> list[list[Output]]:
         """The references of each example as outputs, with the end token if outputs have one."""
         built = self.run.built
         end = (EOS,) if built.data.ends else ()
-        every = [(each.source, text) for each in examples for text in each.references]
-        tokens = {
-            text: (*built.data.output_tokens(text, built.tokenizers), *end) for _, text in every
-        }
-        scores = self._scored([(source, tokens[text]) for source, text in every])
-        found = []
-        for (source, text), own in zip(every, scores, strict=True):
-            hypothesis = Hypothesis(tokens[text], sum(own), True, own)
-            pieces = tuple(map(built.tokenizer.shown, tokens[text]))
-            found.append(Output(Generated(source, text, hypothesis, pieces), own))
-        outputs = iter(found)
-        return [[next(outputs) for _ in each.references] for each in examples]
+
+        def generated(source: str, text: str) -> Generated:
+            tokens = (*built.data.output_tokens(text, built.tokenizers), *end)
+            pieces = tuple(map(built.tokenizer.shown, tokens))
+            return Generated(source, text, Hypothesis(tokens, math.nan, True), pieces)
+
+        own = [[generated(each.source, text) for text in each.references] for each in examples]
+        return self._scored(own)
 
     def ends_at_once(self, texts: Sequence[str]) -> list[float]:
         """The log-probability of the empty output for each text."""
-        return [sum(each) for each in self._scored([(text, (EOS,)) for text in texts])]
+        empty = Hypothesis((EOS,), math.nan, True)
+        [outputs] = self._scored([[Generated(text, "", empty, ()) for text in texts]])
+        return [sum(each.log_probs) for each in outputs]
 
     def traces(
         self, system: System, texts: Sequence[str], ids: Sequence[int]
@@ -128,16 +143,17 @@ class Runner:
             found = traces(generator, decoder, system.spec, texts, wanted, ids)
         return [each.trace for each in found]
 
-    def _scored(self, pairs: Sequence[tuple[str, tuple[int, ...]]]) -> list[LogProbs]:
-        """The log-probabilities of the tokens of each text's output."""
+    def _scored(self, found: Sequence[Sequence[Generated]]) -> list[list[Output]]:
+        """All of them with the log-probabilities of their tokens."""
+        pairs = [(each.prompt, each.hypothesis.tokens) for own in found for each in own]
         new = [pair for pair in dict.fromkeys(pairs) if pair not in self._scores]
-        built = self.run.built
-        texts, outputs = [text for text, _ in new], [tokens for _, tokens in new]
+        texts, tokens = [text for text, _ in new], [tokens for _, tokens in new]
         with self._precision():
-            size = built.recipe.evaluation.batch_size
-            scored = rescored(built.generator(), texts, outputs, size)
+            size = self.run.built.recipe.evaluation.batch_size
+            scored = rescored(self.run.built.generator(), texts, tokens, size)
         self._scores.update(zip(new, scored, strict=True))
-        return [self._scores[pair] for pair in pairs]
+        scores = map(self._scores.__getitem__, pairs)
+        return [[Output(each, next(scores)) for each in own] for own in found]
 
 
 class Inputs(NamedTuple):
@@ -149,12 +165,10 @@ class Inputs(NamedTuple):
 
     @property
     def texts(self) -> list[str]:
-        """What is decoded."""
         return [each.source for each in self.examples]
 
     @property
     def referenced(self) -> bool:
-        """Whether each input has a reference."""
         return all(each.references for each in self.examples)
 
 
@@ -256,12 +270,10 @@ class Comparison:
 
     @cached_property
     def runners(self) -> list[Runner]:
-        """For each run what decodes by it."""
         return [Runner(run, self.plan) for run in self.runs]
 
     @cached_property
     def metrics(self) -> Mapping[str, Metric]:
-        """The metrics of the first run."""
         return self.runs[0].built.judge().metrics
 
     def each(self, things: Sequence[T], text: Callable[[T], str]) -> Iterator[T]:

@@ -17,6 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from seqgen.errors import CheckpointError
 from seqgen.files import read_mapping
+from seqgen.reports import ARROWS, brief_count, figure, share, visible
 
 FORMAT = 2
 
@@ -28,7 +29,6 @@ DOCUMENT, PAGE, TEXT = FILES = ("compare.json", "compare.html", "compare.md")
 
 DIGITS = 9
 """The significant digits of a number; further ones depend on how sums were batched."""
-
 
 Origin = Literal["prompts", "file", "rows", "valid", "test"]
 
@@ -48,6 +48,39 @@ class Measure:
     better: Literal["lower", "higher"] | None
     unit: str
     about: str
+
+    @property
+    def shown_unit(self) -> str:
+        # What is counted in rows says so in its title.
+        return {"share": "%", "bytes": "MB", "rows": ""}.get(self.unit, self.unit)
+
+    @property
+    def titled(self) -> str:
+        return f"{self.title}, {self.shown_unit}" if self.shown_unit else self.title
+
+    @property
+    def header(self) -> str:
+        """The title of a column with its unit and which way is better."""
+        return visible(self.titled + ARROWS[self.better or ""])
+
+    def written(self, value: float | None) -> str:
+        """A value without its unit, as it stands under a title that says the unit."""
+        if self.unit == "share":
+            return share(value).removesuffix(" %")
+        if self.unit == "bytes" and value is not None:
+            return figure(value / 1e6)
+        if value is not None and 1e-4 <= abs(value) < 0.1:
+            return f"{value:#.4g}"  # as many digits as its neighbours in a column
+        return brief_count(value) if value is not None and abs(value) >= 1e5 else figure(value)
+
+    def in_words(self, value: float | None) -> str:
+        """A value with its unit."""
+        text = self.written(value)
+        return f"{text} {self.shown_unit}" if value is not None and self.shown_unit else text
+
+    def span(self, ends: tuple[float, float]) -> str:
+        between = "\u2013" if ends[0] >= 0 else " to "
+        return f"{self.written(ends[0])}{between}{self.written(ends[1])}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -326,7 +359,6 @@ class Document:
 
     @property
     def level(self) -> float:
-        """The level of intervals and tests."""
         return float(self.plan["significance"]["level"])
 
     @property
@@ -335,7 +367,6 @@ class Document:
         return 1 - self.level
 
     def system(self, label: str | None) -> SystemResult | None:
-        """The system of that label, if there is one."""
         return next((each for each in self.systems if each.label == label), None)
 
 

@@ -6,17 +6,23 @@ to. Table, plots and verdict know measures by their descriptions alone.
 
 from __future__ import annotations
 
+import inspect
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from importlib.resources import files
 from statistics import fmean
 from typing import Any, Final
 
+from seqgen.build import Built
 from seqgen.comparison.decode import Output, Produced
 from seqgen.comparison.document import Measure, Value, Values
 from seqgen.comparison.plan import Unit
-from seqgen.metrics import TrainingText, distinct, diversity, looping
-from seqgen.tokenizers import EOS, Tokenizer
+from seqgen.metrics import Metric, TrainingText, distinct, diversity, looping
+from seqgen.reports import metric_label
+from seqgen.tokenizers import Tokenizer
 from seqgen.yaml_io import load_document
 
 Outputs = Sequence[Sequence[Output]]
@@ -74,28 +80,22 @@ def averaged(values: Sequence[float]) -> Value:
     return Value(value=fmean(defined) if defined else math.nan, by_seed=list(values))
 
 
-def scores(outputs: Outputs) -> dict[str, float]:
+def scores(outputs: Sequence[Output]) -> dict[str, float]:
     """The log-probabilities of all `outputs` by the model itself, in nats.
 
     One token of -inf would make every mean -inf. So outputs with such a token are counted apart, as
     the share `impossible`, and the means are over the others. A mean over nothing is left out.
     """
-    every = [each for own in outputs for each in own]
-    possible = [each for each in every if log_prob(each) > -math.inf]
+    possible = [each for each in outputs if each.log_prob > -math.inf]
     tokens = [each for output in possible for each in output.log_probs]
     found: dict[str, float] = {}
     if tokens:
         found["log_prob_per_token"] = math.fsum(tokens) / len(tokens)
     if possible:
-        found["log_prob_per_sequence"] = fmean(map(log_prob, possible))
-    if every:
-        found["impossible"] = 1 - len(possible) / len(every)
+        found["log_prob_per_sequence"] = fmean(each.log_prob for each in possible)
+    if outputs:
+        found["impossible"] = 1 - len(possible) / len(outputs)
     return found
-
-
-def log_prob(output: Output) -> float:
-    """The log-probability of a whole output, in nats; 0 of one that has no token."""
-    return math.fsum(output.log_probs)
 
 
 def lengths(outputs: Outputs, reference_lengths: Sequence[int], ends: bool) -> dict[str, float]:
@@ -108,45 +108,32 @@ def lengths(outputs: Outputs, reference_lengths: Sequence[int], ends: bool) -> d
     every = [each for own in outputs for each in own]
     if not every:
         return {}
-    found = {"mean_length": fmean(map(length, every))}
+    found = {"mean_length": fmean(each.length for each in every)}
     pairs = zip(reference_lengths, outputs, strict=True) if reference_lengths else ()
     if wanted := sum(size * len(own) for size, own in pairs):
-        found["length_ratio"] = sum(map(length, every)) / wanted
+        found["length_ratio"] = sum(each.length for each in every) / wanted
     if ends:
         found["finished"] = fmean(each.generated.hypothesis.finished for each in every)
     return found
 
 
-def length(output: Output) -> int:
-    """The number of tokens of an output without the end token."""
-    tokens = output.generated.hypothesis.tokens
-    return len(tokens) - (tokens[-1:] == (EOS,))
-
-
-def variety(outputs: Outputs, unit: Unit, training: TrainingText | None = None) -> dict[str, float]:
+def variety(
+    outputs: Sequence[Output], unit: Unit, training: TrainingText | None = None
+) -> dict[str, float]:
     """All that `seqgen.metrics.diversity` says of all outputs together, and with `training` what
     they copy.
 
     `unit` is what n-grams are made of: words (separated by spaces), characters, or the tokens of
     the model as display text, without the end token.
     """
-    every = [each for own in outputs for each in own]
-    found = diversity([split(each, unit) for each in every], training)
+    found = diversity([each.units(unit) for each in outputs], training)
     # A last word that was cut off would hide the loop that it is part of.
     uncut = [
-        split(each, unit)[: None if unit != "words" or each.generated.hypothesis.finished else -1]
-        for each in every
+        each.units(unit)[: None if unit != "words" or each.generated.hypothesis.finished else -1]
+        for each in outputs
     ]
     loops = looping(uncut)
     return found if loops is None else {**found, "looping": loops}
-
-
-def split(output: Output, unit: Unit) -> Sequence[str]:
-    """The units of an output."""
-    if unit == "tokens":
-        return output.generated.pieces[: length(output)]
-    text = output.generated.text
-    return text.split() if unit == "words" else text
 
 
 def training_text(texts: Iterable[str], unit: Unit, tokenizer: Tokenizer) -> TrainingText:
@@ -178,8 +165,8 @@ def unlikeness(outputs: Outputs, references: Values, unit: Unit) -> dict[str, fl
     wanted = [references[name].value for name in COMPARED if name in references]
     distances = []
     for sample in range(min((len(own) for own in outputs), default=0)):
-        drawn = [[own[sample]] for own in outputs]
-        units = [split(output, unit) for [output] in drawn]
+        drawn = [own[sample] for own in outputs]
+        units = [output.units(unit) for output in drawn]
         probable = scores(drawn).get("log_prob_per_token")
         values = [probable, *(distinct(units, n) for n in (1, 2, 3))]
         for value, other in zip(values, wanted, strict=False):
@@ -188,3 +175,61 @@ def unlikeness(outputs: Outputs, references: Values, unit: Unit) -> dict[str, fl
             ratio = value / other if other else math.nan
             distances.append(min(abs(math.log(ratio)), FURTHEST) if ratio > 0 else FURTHEST)
     return {"unlikeness": fmean(distances)} if len(wanted) == len(COMPARED) and distances else {}
+
+
+def all_measures(metrics: Mapping[str, Metric]) -> list[Measure]:
+    """All measures in the order of columns, the `metrics` first. These are explained by the first
+    paragraph of their docstrings and the formula that the second begins with."""
+    found = []
+    for name, metric in metrics.items():
+        paragraphs = inspect.cleandoc(type(metric).__doc__ or "").split("\n\n")
+        about, *rest = [" ".join(each.split()) for each in paragraphs]
+        formula = re.match("`([^`]+)`", rest[0]) if rest else None
+        about = f"{about} Formula: {formula[1]}." if formula else about
+        title = metric_label(name)
+        found.append(Measure(name, title, "quality", metric.better, metric.unit, about))
+    return [*found, *MEASURES]
+
+
+@dataclass
+class Measurer:
+    """Measures what the systems of a run produced, against its training text if `copies` are looked
+    for, and against the first reference of each input, in its own tokens and by its own model;
+    `references` is empty where there are none. `unit` is what diversity counts.
+
+    It reads the training text at once. Raises DataError if that cannot be done.
+    """
+
+    built: Built
+    unit: Unit
+    copies: bool
+    references: Sequence[Output]
+    training: TrainingText | None = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        if self.copies:
+            texts = self.built.data.training_texts()[self.built.data.output_field]
+            self.training = training_text(texts, self.unit, self.built.tokenizer)
+
+    def measure(self, produced: Produced) -> dict[str, Value]:
+        """All values of a system but those of the metrics."""
+        rows = produced.rows / sum(map(len, produced.outputs))
+        found = by_seed(produced, self._measured) | {"rows_per_input": Value(value=rows)}
+        if not self.built.data.continues:  # then one answer is right
+            return found
+        wanted = self.of_references
+        return found | by_seed(produced, lambda each: unlikeness(each, wanted, self.unit))
+
+    @cached_property
+    def of_references(self) -> Values:
+        """The same measures of the references themselves; empty where there are none."""
+        found = self._measured([[each] for each in self.references]) if self.references else {}
+        return {name: Value(value=value) for name, value in found.items()}
+
+    def _measured(self, outputs: Outputs) -> Mapping[str, float]:
+        every = [each for own in outputs for each in own]
+        return {
+            **scores(every),
+            **variety(every, self.unit, self.training),
+            **lengths(outputs, [each.length for each in self.references], self.built.data.ends),
+        }

@@ -1,5 +1,5 @@
-"""The page of a comparison: what each of its sections shows, which templates/comparison.html draws,
-and the reports as files."""
+"""The reports of a comparison, which templates/comparison.html and compare.md draw: what each of
+their sections shows, and both as files."""
 
 from __future__ import annotations
 
@@ -16,30 +16,13 @@ from typing import Any, Final, NamedTuple
 from markupsafe import Markup
 
 from seqgen import reports
-from seqgen.comparison import plots
-from seqgen.comparison.document import (
-    CHARTS,
-    PAGE,
-    TEXT,
-    Document,
-    RunSearch,
-    ShownInput,
-    ShownOutput,
-    SystemSearch,
-    read_document,
-)
-from seqgen.comparison.results import (
-    MARKS,
-    PlainTable,
-    Results,
-    header,
-    in_words,
-    known,
-    span,
-    unit,
-    written,
-)
+from seqgen.comparison import document, plots
+from seqgen.comparison.document import Measure, RunSearch, ShownInput, ShownOutput
+from seqgen.comparison.results import MARKS, PlainTable, Results, known
 from seqgen.files import write_file
+
+SHOWN: Final = ("repeated_4", "looping", "rows_per_input", "sequences_per_second")
+"""What stands in the table of the Markdown beside the leading measures and those of quality."""
 
 MAIN: Final = 9
 """How many columns are shown at first, at most."""
@@ -68,61 +51,69 @@ def write_comparison(folder: Path) -> None:
     Raises CheckpointError if the document is missing or damaged, SetupError if nothing can be
     written.
     """
-    from seqgen.comparison.markdown import markdown
-
-    results = Results(read_document(folder))
-    write_file(folder / PAGE, page(results))
-    write_file(folder / TEXT, markdown(results))
+    results = Results(document.read_document(folder))
+    write_file(folder / document.PAGE, page(results))
+    write_file(folder / document.TEXT, markdown(results))
 
 
 def write_charts(folder: Path) -> None:
     """Write all charts of the comparison in `folder` as `compare.pdf`, one a page; raises as
     `write_comparison` does."""
-    write_file(folder / CHARTS, plots.as_pdf(Results(read_document(folder))))
+    results = Results(document.read_document(folder))
+    write_file(folder / document.CHARTS, plots.as_pdf(results))
 
 
 def page(results: Results) -> str:
     """The whole page as HTML."""
-    document = results.document
     traces, left_out = shown_traces(results)
-    parts: dict[str, Any] = {
-        "strategies": document.systems,
+    shared = _shared(results)
+    parts = {
+        "strategies": results.systems,
         "trade-offs": plots.trade_offs(results),
         "curves": plots.option_curves(results),
-        "search": searches(results),
+        "search": shared["search"],
         "best-of": plots.best_of(results),
         "outputs": outputs(results),
         "traces": traces,
-        "method": sentences(results, "method"),
+        "method": shared["method"],
     }
-    functions = (reports.decoder_label, in_words, known, span, unit, wrong_share, written)
     return reports.render(
         "comparison.html",
         arrows=reports.ARROWS,
         as_json=partial(json.dumps, ensure_ascii=False),
         best=best_values(results),
-        document=document,
-        heading=heading(document),
-        labels_apart=lambda sentence: labels_apart(sentence, list(results.values)),
-        plots=plots,
+        labels_apart=partial(labels_apart, labels=list(results.values)),
         main=main_columns(results),
-        marks=MARKS,
         parts=parts,
-        results=results,
-        summary=sentences(results, "summary")[0],
         traces_left_out=left_out,
-        **{each.__name__: each for each in functions},
+        **shared,
     )
 
 
-def heading(document: Document) -> str:
-    """The description of the comparison, else its runs."""
-    return document.description or ", ".join(each.name for each in document.runs)
+def markdown(results: Results) -> str:
+    """The comparison as Markdown that fits in a README: verdict, table, search errors, curves."""
+    table = results.plain_table(table_columns(results))
+    return reports.render("compare.md", systems=table, **_shared(results))
+
+
+def _shared(results: Results) -> dict[str, Any]:
+    """What both reports show."""
+    return {
+        "decoder_label": reports.decoder_label,
+        "document": results.document,
+        "known": known,
+        "marks": MARKS,
+        "method": sentences(results, "method"),
+        "plots": plots,
+        "results": results,
+        "search": searches(results),
+        "summary": sentences(results, "summary")[0],
+    }
 
 
 def sentences(results: Results, part: str, run: RunSearch | None = None) -> list[str]:
     """What page and Markdown say alike: the `summary`, the `method`, or the `search` of a run."""
-    values = {"document": results.document, "results": results, "in_words": in_words}
+    values = {"document": results.document, "results": results}
     text = reports.render("comparison.txt", part=part, run=run, **values)
     return [line.strip() for line in text.splitlines() if line.strip()]
 
@@ -135,16 +126,24 @@ def main_columns(results: Results) -> list[str]:
     return [name for name in found if name in results.measures][: max(MAIN, len(leading))]
 
 
+def table_columns(results: Results) -> list[Measure]:
+    """The measures of the Markdown: what fits a README and tells strategies apart."""
+    chosen = {each.id for each in results.leading()} | set(SHOWN)
+    found = [each for each in results.measures.values() if results.distinguishes(each)]
+    found = [each for each in found if each.id in chosen or each.group == "quality"]
+    return sorted(found, key=lambda each: (each is not results.quality, each.group != "quality"))
+
+
 def best_values(results: Results) -> dict[str, str]:
     """The best values as they are written, of measures for which the strategies differ and one way
     is better; the most diverse is not the best."""
     found = {}
     for name, measure in results.measures.items():
         values = [own[name].value for own in results.values.values() if name in own]
-        different = len({written(measure, each) for each in values}) > 1
+        different = len({measure.written(each) for each in values}) > 1
         if measure.better and measure.group != "diversity" and different:
             best = max(values) if measure.better == "higher" else min(values)
-            found[name] = written(measure, best)
+            found[name] = measure.written(best)
     return found
 
 
@@ -165,42 +164,36 @@ def searches(results: Results) -> list[tuple[RunSearch, list[str], PlainTable]]:
         rows = []
         for each in run.systems:
             nats = map(reports.figure, (each.mean_gap, each.largest_gap))
-            qualities = (written(column, each.quality.get(column.id)) for column in columns)
+            qualities = (column.written(each.quality.get(column.id)) for column in columns)
             rows.append([each.label, reports.share(each.missed), *nats, *qualities])
-        table = PlainTable([*headers, *map(header, columns)], rows)
+        table = PlainTable([*headers, *(each.header for each in columns)], rows)
         found.append((run, sentences(results, "search", run), table))
     return found
-
-
-def wrong_share(system: SystemSearch, key: str = "wrong") -> float | None:
-    """What part of all outputs is wrong, or another count; None where it is unknown."""
-    part = getattr(system, key)
-    return part / system.outputs if part is not None and system.outputs else None
 
 
 def outputs(results: Results) -> list[tuple[ShownInput, list[Made]]]:
     """The inputs that are shown, each with the different outputs for it in the order of the best
     strategy that made each. Where text is continued they are not compared with references."""
-    shown, measures = results.document.outputs, list(results.measures)
-    referenced = (each for each in shown if each.references)
+    document = results.document
+    referenced = (each for each in document.outputs if each.references)
     answers = [reports.Answer(each.input, "", tuple(each.references)) for each in referenced]
-    compared = bool(answers) and not results.document.inputs.continues
-    compared_in = reports.output_unit(answers, measures) if compared else None
+    compared = bool(answers) and not document.inputs.continues
+    unit = reports.output_unit(answers, results.measures) if compared else None
     order = {system.label: place for place, system in enumerate(results.systems)}
     found = []
-    for each in shown:
+    for each in document.outputs:
         alike: dict[str, list[ShownOutput]] = {}
         for output in sorted(each.by, key=lambda output: order[output.label]):
             alike.setdefault(output.text, []).append(output)
         made = []
         for text, same in alike.items():
-            answer, difference = reports.Answer(each.input, text, tuple(each.references)), None
-            judged = compared_in is not None and bool(each.references)
-            if compared_in and judged and answer.wrong:
-                reference = reports.compare(answer, compared_in).reference
-                difference, _ = reports.mark_differences(text, reference, compared_in)
-            right = judged and not answer.wrong
-            made.append(Made(text, [one.label for one in same], same[0], right, difference))
+            answer = reports.Answer(each.input, text, tuple(each.references))
+            right, marked = False, None
+            if unit and each.references:
+                right = not answer.wrong
+                reference = reports.compare(answer, unit).reference
+                marked = None if right else reports.mark_differences(text, reference, unit)[0]
+            made.append(Made(text, [one.label for one in same], same[0], right, marked))
         found.append((each, made))
     return found
 

@@ -4,7 +4,6 @@ option or a number of draws."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from io import BytesIO
 from itertools import groupby
 from operator import attrgetter
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from markupsafe import Markup
 
 from seqgen.comparison.document import Curve, Measure, SystemResult
-from seqgen.comparison.results import Result, Results, header, in_words, titled
+from seqgen.comparison.results import Result, Results
 from seqgen.reports import charts, visible
 from seqgen.reports.charts import BLUE, GREEN, MARKERS, MUTED, PAPER, SERIES, Layout, drawable
 
@@ -38,8 +37,7 @@ CHOICES: Final = {"by_score": "by the model's score", "oracle": "by the referenc
 Points = Sequence[tuple[float, Result]]
 
 
-@dataclass(frozen=True)
-class Chart:
+class Chart(NamedTuple):
     """A chart, what it shows in words, and what its marks say on hover, by their gids."""
 
     title: str
@@ -48,13 +46,11 @@ class Chart:
     titles: Mapping[str, str]
 
     def svg(self, layout: Layout) -> Markup:
-        """The chart as an element of a page."""
         titles = {gid: visible(title) for gid, title in self.titles.items()}
         return charts.svg(self.draw, visible(self.about), layout=layout, titles=titles)
 
 
-@dataclass(frozen=True)
-class Panels:
+class Panels(NamedTuple):
     """Small charts of several measures with the same lines, called `names`."""
 
     title: str
@@ -106,7 +102,7 @@ class TradeOff:
         for system in self.systems:
             own = self.results.values[system.label]
             both = (self.quality, self.other)
-            said = ", ".join(f"{each.title} {in_words(each, own[each.id].value)}" for each in both)
+            said = ", ".join(f"{each.title} {each.in_words(own[each.id].value)}" for each in both)
             names[f"system{len(names)}"] = f"{system.label}: {said}"
         title = f"{self.quality.title} and {self.other.title}"
         about = f"{self.quality.title} against {self.other.title} of {len(names)} strategies"
@@ -136,17 +132,11 @@ class TradeOff:
         for system in spot.systems:
             taken = system.label == self.results.take
             color = GREEN if taken else BLUE if spot.number else MUTED
-            axes.plot(
-                [spot.x],
-                [spot.y],
-                marker=MARKERS[runs.index(system.run) % len(MARKERS)],
-                ms=14 if taken else 11 if spot.number else 7,
-                mfc=color if taken or spot.number else PAPER,
-                mec=color,
-                clip_on=False,
-                zorder=4 if taken else 3,
-                gid=f"system{self.systems.index(system)}",
-            )
+            marker = MARKERS[runs.index(system.run) % len(MARKERS)]
+            [mark] = axes.plot([spot.x], [spot.y], marker, color=color, clip_on=False)
+            mark.set_gid(f"system{self.systems.index(system)}")
+            mark.set(ms=14 if taken else 11 if spot.number else 7, zorder=4 if taken else 3)
+            mark.set_markerfacecolor(color if taken or spot.number else PAPER)
             if taken:
                 look = {**centre, "color": GREEN, "weight": "bold", "xytext": (0, 13)}
                 axes.annotate("recommended", spot[:2], textcoords="offset points", **look)
@@ -256,7 +246,7 @@ def _panel(
     shown = [(place, line) for place, line in enumerate(lines) if line.points]
     names, changes = {}, []
     for place, line in shown:
-        said = [f"{in_words(measure, found.value)} at {at:g}" for at, found in line.points]
+        said = [f"{measure.in_words(found.value)} at {at:g}" for at, found in line.points]
         changes.append(f"{line.name} {' to '.join(dict.fromkeys((said[0], said[-1])))}")
         for point, each in enumerate(said):
             names[f"point{place}-{point}"] = f"{line.name}, {option}: {each}"
@@ -283,7 +273,7 @@ def _panel(
             figure.legend(loc="outside upper left", ncols=2)
         return figure
 
-    title = header(measure)
+    title = measure.header
     return Chart(title, f"{title} against {option}: {'; '.join(changes)}", draw, names)
 
 
@@ -346,7 +336,7 @@ def _scale(
     axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(ScalarFormatter(useOffset=False))
     axis.get_major_formatter().set_scientific(False)
-    title = titled(measure)
+    title = measure.titled
     if measure.better:
         better = "more diverse" if measure.group == "diversity" else "better"
         title += f" ({measure.better} is {better})"

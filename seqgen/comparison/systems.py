@@ -13,30 +13,13 @@ from itertools import product
 from math import prod
 from typing import Any
 
+from seqgen import config, options
 from seqgen.comparison.document import Curve, CurvePoint
 from seqgen.comparison.plan import Plan
-from seqgen.config import (
-    ConfigFile,
-    Override,
-    find_file,
-    lay_over,
-    path_of,
-    schema_of_file,
-    suggest_place,
-)
+from seqgen.config import ConfigFile, Override, lay_over, path_of
 from seqgen.decoders import decoders
 from seqgen.errors import RecipeError
-from seqgen.options import (
-    REQUIRED,
-    KeyPath,
-    OptionError,
-    check_options,
-    default_of,
-    did_you_mean,
-    dotted,
-    options_of,
-    shown,
-)
+from seqgen.options import REQUIRED, KeyPath, OptionError, dotted, shown
 from seqgen.registry import Part, plain
 
 MOST = 1000
@@ -105,7 +88,7 @@ class PlanSource:
 
         Raises RecipeError with a suggestion.
         """
-        return cls(ConfigFile.read(find_file(wanted, "plan"), overrides))
+        return cls(ConfigFile.read(config.find_file(wanted, "plan"), overrides))
 
     def plan(self) -> Plan:
         """The checked plan. Raises RecipeError in one line with the place."""
@@ -113,9 +96,10 @@ class PlanSource:
         from_grids = _fill_required(data)
         with self.locating_errors():
             try:
-                return Plan(**check_options(options_of(Plan), data, (), "a plan"))
+                known = options.options_of(Plan)
+                return Plan(**options.check_options(known, data, (), "a plan"))
             except OptionError as fault:
-                error = suggest_place(fault, Plan, data)
+                error = config.suggest_place(fault, Plan, data)
                 path = from_grids.get(error.path[:4], error.path[:4]) + error.path[4:]
                 raise OptionError(path, error.message, at_key=error.at_key) from None
 
@@ -166,7 +150,7 @@ def _fill_required(data: Any) -> Mapping[KeyPath, KeyPath]:
 
 def plan_schema() -> dict[str, Any]:
     """The JSON Schema of plans, for editors."""
-    schema = schema_of_file(Plan, "seqgen plan of a comparison")
+    schema = config.schema_of_file(Plan, "seqgen plan of a comparison")
     for decoder in schema["$defs"]["decoders"]["anyOf"][1:]:
         decoder["required"] = ["name"]  # a grid may have the rest
     return schema
@@ -274,8 +258,8 @@ def baseline_of(plan: Plan, systems: Sequence[System], names: Sequence[str]) -> 
             return system
     labels = [system.label for system in systems]
     few = ", ".join([*labels[:8], *(["..."] if len(labels) > 8 else [])])
-    message = f"nothing is called {shown(plan.baseline)}{did_you_mean(plan.baseline, labels)}"
-    raise OptionError(("baseline",), f"{message} ({few})")
+    near = options.did_you_mean(plan.baseline, labels)
+    raise OptionError(("baseline",), f"nothing is called {shown(plan.baseline)}{near} ({few})")
 
 
 def decoder_label(
@@ -309,7 +293,7 @@ def _differing(part: Part[Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, option in part.registry.entry(part.name).options.items():
         value = part.options[key]
-        default = REQUIRED if option.default is REQUIRED else default_of(option)
+        default = REQUIRED if option.default is REQUIRED else options.default_of(option)
         if not isinstance(value, Part):
             if value != default:
                 found[key] = value
@@ -335,7 +319,7 @@ def curves(systems: Sequence[System], names: Sequence[str]) -> list[Curve]:
     only (`sampler.temperature` for one of a part inside)."""
     families: dict[tuple[int, str, str], list[tuple[int | float, System]]] = {}
     for system in systems:
-        leaves = dict(_leaves(plain(system.spec), ""))
+        leaves = dict(_leaves(plain(system.spec)))
         for option, value in leaves.items():
             if isinstance(value, int | float) and not isinstance(value, bool):
                 rest = json.dumps({**leaves, option: None}, sort_keys=True)
@@ -350,11 +334,10 @@ def curves(systems: Sequence[System], names: Sequence[str]) -> list[Curve]:
     return found
 
 
-def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+def _leaves(value: Any, path: KeyPath = ()) -> Iterator[tuple[str, Any]]:
     """Each value that is no mapping or list, by its path."""
-    if isinstance(value, dict | list):
-        pairs = value.items() if isinstance(value, dict) else enumerate(value)
-        for key, each in pairs:
-            yield from _leaves(each, f"{path}.{key}" if path else str(key))
-    else:
-        yield path, value
+    if not isinstance(value, dict | list):
+        yield dotted(path), value
+        return
+    for key, each in value.items() if isinstance(value, dict) else enumerate(value):
+        yield from _leaves(each, (*path, key))

@@ -26,7 +26,7 @@ class BeamSearch(Decoder, ABC):
 
     A step looks at so many continuations that enough of them go on even if each path could end in
     each way. Those that end within the first `width` are over and leave the beam; the first
-    `width` that do not end go on. At the maximum length these are over as well, unfinished.
+    `width` that do not end go on. At the maximum length these end, too, unfinished.
 
     A source is done when none of its paths can reach a rank among its best any more. What is found
     does not depend on `n_best` but for its length.
@@ -127,8 +127,8 @@ class BeamSearch(Decoder, ABC):
     def _harvest(
         self, frontier: Frontier, expansion: Expansion, ends: Tensor, beams: list[NBest]
     ) -> Tensor:
-        """Enter what is over, because the end token came or because there is no room; returns
-        which of the expansion go on, `[beams, count]`."""
+        """Enter the paths that end, by the end token or at the maximum length; returns which of
+        the expansion go on, `[beams, count]`."""
         possible = expansion.scores > IMPOSSIBLE
         finished = torch.isin(expansion.tokens, ends) & possible
         live = possible ^ finished
@@ -189,7 +189,7 @@ class Beam(BeamSearch):
     alpha: Alpha = 1.0
 
     def pick(self, totals: Tensor, tokens: Tensor, count: int) -> Tensor:
-        """The highest; ties go to the earliest path, then to the lowest id."""
+        """The highest totals; ties go to the earliest path, then to the lowest id."""
         return search.best(totals, count)
 
 
@@ -233,7 +233,7 @@ class DiverseBeam(BeamSearch):
 @decoders.register("stochastic_beam")
 @dataclass
 class StochasticBeam(Decoder):
-    """`beam_size` sequences of each source, as if drawn one by one, no sequence twice.
+    """`beam_size` different sequences for each source, sampled without replacement.
 
     Kool, van Hoof and Welling 2019. Each sequence has the rank `log p(sequence) + Gumbel noise`,
     and those with the highest ranks are a sample without replacement in the order of drawing. A
@@ -289,7 +289,7 @@ class StochasticBeam(Decoder):
 def _harvest(
     frontier: Frontier, expansion: Expansion, ranks: Tensor, ends: Tensor, beams: list[NBest]
 ) -> Tensor:
-    """Enter what is over; returns which go on, `[sources, count]`."""
+    """Enter the paths that end; returns which go on, `[sources, count]`."""
     possible = ranks > IMPOSSIBLE
     finished = torch.isin(expansion.tokens, ends) & possible
     last = (frontier.room == frontier.paths.length + 1).unsqueeze(1)

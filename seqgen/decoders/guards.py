@@ -1,4 +1,4 @@
-"""What stands around a search: constraints, and the checks of its scores and of its results."""
+"""What surrounds a search: its constraints, and the checks of its scores and results."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ that it belongs to ends there and does not satisfy them. Finite, so that a decod
 need not know of it, and so low that any other path is better."""
 
 Change = Callable[..., tuple[Any, ...]]
-"""`change(log_probs, tokens, *memory)` returns the scores `[rows, vocab]` as the search shall see
+"""`change(log_probs, tokens, *memory)` returns the scores `[rows, vocab]` as the search is to see
 them, and the memory after this step, which has read `tokens: [rows]`, if there is one."""
 
 

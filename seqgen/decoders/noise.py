@@ -1,4 +1,4 @@
-"""Random numbers that are a function of (seed, sequence, step), so neighbours cannot matter.
+"""Random numbers that are a function of (seed, sequence, step), whatever else is in the batch.
 
 A generator hands out numbers in the order in which rows ask, so what a row gets depends on the
 other rows. Here each number is computed from its address by the finaliser of SplitMix64 (Steele,

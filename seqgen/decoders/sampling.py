@@ -56,7 +56,7 @@ class PathDecoder(Decoder, ABC):
         """
 
     def walk(self, stepper: Stepper, start: Start, limits: Limits) -> Iterator[Extension]:
-        """Yield one Extension a step until every row has ended.
+        """Yield one Extension for each step until every row has ended.
 
         A row at a dead end leaves without another token: it is neither finished nor at its limit.
         """
@@ -100,15 +100,16 @@ class PathDecoder(Decoder, ABC):
 
     def decode(self, stepper: Stepper, start: Start, limits: Limits) -> list[list[Hypothesis]]:
         lengths = limits.lengths(start).tolist()
-        nothing = start.tokens.new_empty(0)  # should no row have room for a token
-        steps = [*self.walk(stepper, start, limits)] or [Extension(*[nothing] * 4)]
-        whole = Extension(*map(torch.cat, zip(*steps, strict=True)))
-        order = whole.sources.argsort(stable=True)  # by source, then by time
-        counts = whole.sources.bincount(minlength=len(lengths)).tolist()
-        tokens, log_probs = (iter(each[order].tolist()) for each in (whole.tokens, whole.log_probs))
+        steps = [*self.walk(stepper, start, limits)]
+        if not steps:  # no row has room for a token
+            steps = [Extension(*[start.tokens.new_empty(0)] * 4)]
+        sources, tokens, log_probs, _ = map(torch.cat, zip(*steps, strict=True))
+        order = sources.argsort(stable=True)  # by source, then by time
+        counts = sources.bincount(minlength=len(lengths)).tolist()
+        chosen, shares = iter(tokens[order].tolist()), iter(log_probs[order].tolist())
         found = []
         for count, length in zip(counts, lengths, strict=True):
-            own, given = tuple(islice(tokens, count)), tuple(islice(log_probs, count))
+            own, given = tuple(islice(chosen, count)), tuple(islice(shares, count))
             score = reduce(add, given, 0.0)  # `sum` would be more exact than the sums of a beam
             finished = bool(own) and own[-1] in limits.ends
             satisfied = finished or len(own) == length
@@ -119,7 +120,7 @@ class PathDecoder(Decoder, ABC):
 
 @base.decoders.register("greedy")
 class Greedy(PathDecoder):
-    """The token with the highest probability at each step; ties go to the lowest id."""
+    """The most probable token at each step; ties go to the lowest id."""
 
     draws = False
 
@@ -179,7 +180,7 @@ class Sampler(PathDecoder, ABC):
 
     @abstractmethod
     def truncate(self, log_probs: Tensor) -> Tensor:
-        """`log_probs: [rows, vocab]` in float64, IMPOSSIBLE for the tokens that may not come.
+        """`log_probs: [rows, vocab]` in float64, IMPOSSIBLE for tokens that may not be drawn.
 
         At least one must stay. What a row keeps must not depend on the other rows.
         """
@@ -244,7 +245,7 @@ def keep_mass(ordered: Tensor, order: Tensor, mass: float) -> Tensor:
 @base.decoders.register("multinomial")
 @dataclass
 class Multinomial(ShareSampler):
-    """Draw from `p(token) ** (1 / temperature)`, normalised: any token may come.
+    """Draw from `p(token) ** (1 / temperature)`, normalised over all tokens.
 
     1 is the model's own distribution, below 1 is bolder, above 1 wilder; 0 is greedy.
     """
@@ -290,7 +291,7 @@ class TopK(ShareSampler):
 @base.decoders.register("top_p")
 @dataclass
 class TopP(ShareSampler):
-    """Draw from the nucleus (Holtzman et al. 2020): the fewest tokens that have probability `p`.
+    """Draw from the nucleus (Holtzman et al. 2020): the fewest tokens with total probability `p`.
 
     They are the most probable ones, ties going to the lowest ids, up to and with the token that
     reaches `p`, within rounding (a millionth of it): 0.5 of ten equal tokens are the first five. 1
@@ -310,7 +311,7 @@ class TopP(ShareSampler):
 @base.decoders.register("min_p")
 @dataclass
 class MinP(ShareSampler):
-    """Draw from tokens that have at least `p` times the probability of the best one.
+    """Draw from the tokens with at least `p` times the probability of the best one.
 
     By Nguyen et al. (2024): the surer the model is, the fewer tokens stay. 0 is
     `multinomial`, 1 is greedy (but for ties, among which it draws). A token that reaches the
@@ -393,7 +394,7 @@ SIMILARITIES: dict[str, Similarity] = {"edit": edit, "ngram_f": ngram_f}
 @base.decoders.register("minimum_bayes_risk")
 @dataclass
 class MinimumBayesRisk(Decoder):
-    """The `n_best` of `samples` sequences with the highest mean utility towards all of them.
+    """Of `samples` sequences, the `n_best` with the highest mean utility against all of them.
 
     `rank(c) = 1 / samples * sum_s utility(c, s)`, by sampling (Eikema and Aziz 2020): candidates
     and the sequences that they are compared with are the same samples, drawn by `sampler`. The

@@ -1,4 +1,4 @@
-"""What searches of many paths share: the paths themselves, their next step, and the best so far."""
+"""What beam-like searches share: paths, their next step, and the best hypotheses so far."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def longest_dead_end(known: Hypothesis | None, other: Hypothesis) -> Hypothesis:
 
 
 class Frontier(NamedTuple):
-    """Where a search of several paths a source stands: what the next step will read.
+    """The current paths of a search, several for each source: what the next step will read.
 
     `sources: [sources]` are the places in the start of those still in the batch, `room: [sources]`
     their maximum lengths. Each has as many `paths` as any other, its `width`, in adjacent rows;

@@ -1,18 +1,12 @@
 """What runs look like to a person: `write_report` makes a page and pictures of a run's files.
 
 `format` writes numbers and texts, and pages from `templates/`; `charts` draws. `run_files` reads a
-run, `analyses` looks into its texts, `curves` are its pictures, `run_report` is its page. `traces`
+run, `analyses` looks into its texts, `run_report` is its page. `traces`
 shows how outputs were found.
 """
 
 from seqgen.errors import visible
-from seqgen.reports.analyses import (
-    Marked,
-    Unit,
-    compare,
-    mark_differences,
-    output_unit,
-)
+from seqgen.reports.analyses import Marked, Unit, compare, mark_differences, output_unit
 from seqgen.reports.format import (
     ARROWS,
     DASH,

@@ -79,8 +79,7 @@ def _words_or_characters(texts: Sequence[str], least: int) -> Unit:
     return WORDS if several else CHARACTERS
 
 
-@dataclass(frozen=True)
-class Compared:
+class Compared(NamedTuple):
     """An answer and its nearest reference of `size` units, with `edits` between them."""
 
     answer: Answer
@@ -98,10 +97,9 @@ def compare(answer: Answer, unit: Unit) -> Compared:
     found = []
     for reference in answer.references:
         wanted = unit.split(reference)
+        edits = Levenshtein.distance(output, wanted)
         if unit is TAGS:
             edits = sum(a != b for a, b in zip_longest(output, wanted))
-        else:
-            edits = Levenshtein.distance(output, wanted)
         found.append(Compared(answer, reference, edits, len(wanted)))
     return min(found, key=lambda each: (each.edits, -each.size))
 

@@ -47,11 +47,6 @@ class Sample:
     finished: bool | None = None
     first: list[Candidate] = field(default_factory=list)
 
-    @property
-    def nats(self) -> list[float]:
-        """What each token cost, the end as well."""
-        return [-value for value in self.log_probs if value is not None]
-
 
 # Models are built when first needed: the room also writes the errors of the command line.
 class Manifest(BaseModel, extra="allow", frozen=True, defer_build=True):

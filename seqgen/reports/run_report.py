@@ -40,19 +40,6 @@ WORST: Final = 8
 DRAWN: Final = 12
 SEED: Final = 1
 """The same wrong answers are drawn each time."""
-MEASURES: Final[Mapping[str, tuple[str, str, Callable[[float | None], str]]]] = {
-    "bits_per_char": ("bits per character", "lower", format.figure),
-    "bits_per_byte": ("bits per byte", "lower", format.figure),
-    "nats_per_token": ("nats per token", "lower", format.figure),
-    "perplexity": ("perplexity per token", "lower", format.figure),
-    "accuracy": ("accuracy per token", "higher", format.percent),
-    "tokens": ("tokens", "", format.count),
-    "examples": ("answers", "", format.count),
-    "unknown": ("unknown tokens", "", format.count),
-    "unknown_share": ("share of unknown tokens", "", format.percent),
-}
-"""What each is called, which way is better, and how it is written; other numbers follow under their
-own names."""
 
 
 @cache
@@ -78,9 +65,9 @@ def write_report(folder: Path) -> None:
 
 
 def _pictures(run: RunFiles) -> dict[str, bytes]:
-    from seqgen.reports import charts, curves
+    from seqgen.reports import charts
 
-    draw = curves.learning_curves(curves.curves_of(run))
+    draw = charts.learning_curves(charts.curves_of(run))
     return {f"loss.{kind}": charts.picture(draw, kind) for kind in ("png", "pdf")}
 
 
@@ -97,6 +84,7 @@ def run_page(run: RunFiles) -> str:
         parameters=run.manifest.parameters if known is None else known,
         parts={name: make(run) for name, make in PARTS.items()},
         analyses=analyses,
+        arrows=format.ARROWS,
         align_tokens=align_tokens,
         first_candidates=first_candidates,
         exp=math.exp,
@@ -104,12 +92,17 @@ def run_page(run: RunFiles) -> str:
 
 
 def _curves(run: RunFiles) -> Part:
-    from seqgen.reports import charts, curves
+    from seqgen.reports import charts
 
-    shown = curves.curves_of(run)
-    draw = curves.learning_curves(shown)
-    drawn = len(shown.train) or len(shown.valid)
-    return {"curves": shown, "chart": charts.responsive(draw, "learning curves") if drawn else None}
+    shown = charts.curves_of(run)
+    layouts = {"broad": charts.BROAD, "slim": charts.SLIM}
+    draw = charts.learning_curves(shown) if len(shown.train) or len(shown.valid) else None
+    drawn = {
+        name: charts.svg(draw, "learning curves", layout=layout)
+        for name, layout in layouts.items()
+        if draw
+    }
+    return {"curves": shown, "charts": drawn}
 
 
 def _learning(run: RunFiles) -> Part:
@@ -120,8 +113,7 @@ def _learning(run: RunFiles) -> Part:
     best, last = run.best_step, len(every) - 1
     chosen = {round(place * last / (VALIDATIONS - 1)) for place in range(VALIDATIONS)}
     shown = [each for place, each in enumerate(every) if place in chosen or each.step == best]
-    of_sources = not any(sample.continues for each in shown for sample in each.samples)
-    return {"shown": shown, "every": every, "best": best, "of_sources": of_sources}
+    return {"shown": shown, "every": every, "best": best}
 
 
 def _samples(run: RunFiles, continues: bool) -> Part:
@@ -177,16 +169,8 @@ def _errors(run: RunFiles) -> Part:
         return -each.edits / max(each.size, 1), score
 
     drawn = random.Random(SEED).sample(wrong, min(DRAWN, len(wrong))) if len(wrong) > WORST else []
-    return {
-        "part": part,
-        "unit": unit,
-        "answers": len(run.answers),
-        "wrong": len(wrong),
-        # Kinds whose outputs have no end finish none.
-        "ends": any(each.finished for each in run.answers),
-        "worst": sorted(wrong, key=rank)[:WORST],
-        "drawn": drawn,
-    }
+    worst = sorted(wrong, key=rank)[:WORST]
+    return {"part": part, "unit": unit, "wrong": len(wrong), "worst": worst, "drawn": drawn}
 
 
 def _lengths(run: RunFiles) -> Part:
@@ -235,29 +219,16 @@ def _confusion(run: RunFiles) -> Part:
 
 
 def _results(run: RunFiles) -> Part:
-    """What was measured on the validation and test data, as rows of a table."""
+    """What was measured on the validation and test data; of published metrics also how."""
     named = {"validation": run.result.valid, "test": run.result.test}
     parts = {name: part for name, part in named.items() if part}
-    rows = []
-    for name in dict.fromkeys(name for part in parts.values() for name in part.metrics):
-        values = [format.metric_value(name, part.metrics.get(name)) for part in parts.values()]
-        arrow = format.ARROWS.get(run.result.better.get(name, ""), "")
-        rows.append((f"{format.metric_label(name)}{arrow}", values))
-    others = dict.fromkeys(key for part in parts.values() for key in part.measures)
-    unnamed = [key for key in others if key not in MEASURES]
-    more = {key: (key.replace("_", " "), "", format.figure) for key in unnamed}
-    for key, (label, better, write) in {**MEASURES, **more}.items():
-        if key in others:
-            shown = [write(part.measures.get(key)) for part in parts.values()]
-            rows.append((f"{label}{format.ARROWS[better]}", shown))
-    # What belongs with a metric that is published: how it was measured.
     signatures = {
         name: str(details["signature"])
         for part in parts.values()
         for name, details in part.details.items()
         if isinstance(details, dict) and details.get("signature")
     }
-    return {"parts": list(parts), "rows": rows, "signatures": signatures} if parts else {}
+    return {"parts": parts, "signatures": signatures} if parts else {}
 
 
 def _manifest(run: RunFiles) -> Part:

@@ -72,7 +72,7 @@ class TreeCell:
 
     `parent` is the cell before it, `kept` what the search took of the node's candidates, `outputs`
     the numbers (from 1) of the outputs that end here, `best` that of the first output it leads to,
-    infinite if it leads to none. `row` and `parent_row` count from 0.
+    infinite if it leads to none. `row` counts from 0.
     """
 
     kind: str
@@ -82,7 +82,6 @@ class TreeCell:
     outputs: tuple[int, ...] = ()
     best: float = math.inf
     row: int = 0
-    parent_row: int = 0
 
     @property
     def cost(self) -> float:
@@ -133,9 +132,8 @@ class Trace:
                 children[each.parent].append(place)
         for found in children:  # what leads to outputs first, what was dropped last
             found.sort(key=lambda at: (cells[at].best, cells[at].kind == "dropped", cells[at].cost))
-        rows = rows_of(children)
-        for each, row in zip(cells, rows, strict=True):
-            each.row, each.parent_row = row, rows[each.parent]
+        for each, row in zip(cells, rows_of(children), strict=True):
+            each.row = row
         return cells
 
     def steps(self, output: Mapping[str, Any]) -> list[Node]:

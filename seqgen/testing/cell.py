@@ -15,6 +15,7 @@ from torch import Tensor
 
 from seqgen.cells import Cell, cells
 from seqgen.cells import base as contract
+from seqgen.fast import Route
 from seqgen.state import State, detach, leaves, map_state, real, reorder, select
 from seqgen.testing import require
 from seqgen.testing.laws import BreachError, Law, NotTriedError, Report, Watch, try_laws, unwatched
@@ -69,6 +70,27 @@ def check_cell(
     """
     name, factory = small_part(cells, cell, options)
     return try_laws(name, CELL_LAWS, CellCase(factory, input_size), watch)
+
+
+def fast_source(cell: object, *, input_size: int = 3, **options: Any) -> str:
+    """The loops, forward and backward, that its fast route compiles, or why there are none."""
+    name, factory = small_part(cells, cell, options)
+    case = CellCase(factory, input_size)
+    made = case.make().train()
+    tensors = {**dict(made.named_parameters()), **dict(made.named_buffers())}
+    try:
+        from seqgen.fast.compiled import written
+        from seqgen.fast.derive import RefusedError, derive
+        from seqgen.fast.write import UnwritableError
+    except ImportError as error:
+        return f"# {name}: {error}"
+    try:
+        first = made.initial_state(BATCH)
+        x = case.inputs()[:, 0]
+        loops = written(derive(made, tensors, x, first, lengths=False, backward=True))
+    except (RefusedError, UnwritableError) as error:
+        return f"# {name} has no compiled loop: {error}"
+    return "\n\n".join(f"# {name}\n{loop.source}" for loop in loops.values())
 
 
 def _is_a_cell(case: CellCase) -> None:
@@ -282,6 +304,44 @@ def _right(case: CellCase) -> None:
         )
 
 
+def _fast_is_the_loop(case: CellCase) -> None:
+    _require_fast(case, torch.float32, 1e-5, None)
+    _require_fast(case, torch.float64, 1e-10, torch.tensor([TIME, 0, 1, 3]))
+
+
+def _require_fast(
+    case: CellCase, dtype: torch.dtype, tolerance: float, lengths: Tensor | None
+) -> None:
+    cell = case.make(dtype).train()
+    if not cell.is_derivable:
+        raise NotTriedError("it reads sequences by a `forward` of its own")
+    route = Route(compiling=False, checking=False)
+
+    def read(xs: Tensor, state: State, lengths: Tensor | None) -> Any:
+        found = route.read(cell, cell.loop, xs, state, lengths)
+        if found is None:
+            raise NotTriedError(f"it has no fast route: {route.describe()[0]}")
+        return found
+
+    xs = case.inputs(dtype).requires_grad_()
+    wanted, got = (_trained(cell, each, xs, lengths) for each in (cell.loop, read))
+    says = "the fast route gives other values or gradients than `step` in a loop"
+    require.same(got, wanted, says, tolerance)
+
+
+def _trained(
+    cell: Cell, read: Callable[..., Any], xs: Tensor, lengths: Tensor | None
+) -> tuple[State, ...]:
+    """Outputs, last state and all gradients of a reading."""
+    torch.manual_seed(4)
+    outputs, last = read(xs, cell.initial_state(BATCH), lengths)
+    ends = [each for each in (outputs, *leaves(last)) if each.requires_grad]
+    asked = [xs, *(each for each in cell.parameters() if each.requires_grad)]
+    seeds = [torch.randn_like(each) for each in ends]
+    found = torch.autograd.grad(ends, asked, seeds, allow_unused=True)
+    return detach((outputs, last)), *(each for each in found if each is not None)
+
+
 def _as_by_differences(read: Callable[[], tuple[Tensor, ...]], given: Sequence[Tensor]) -> bool:
     """Whether the gradient of a random sum of what is read, along a random line, is its slope.
 
@@ -329,6 +389,7 @@ _SAME = (*_STABLE, _INITIAL, _REPEATED)
 _ALONE = "a row alone is the row in a batch"
 _DEVICE, _FLOAT64 = "it works on any device", "it works in float64"
 _REACH = "gradients reach every parameter"
+_FAST = "the fast route gives what the loop gives"
 
 
 def _step_law(law: str, needs: tuple[str, ...]) -> Law[CellCase]:
@@ -356,5 +417,6 @@ CELL_LAWS: tuple[Law[CellCase], ...] = (
     Law(_FLOAT64, _double, _DOUBLE, (*_STABLE, _DEVICE)),
     Law(_REACH, _reach_all, _GRADIENTS, _STABLE),
     Law("gradients are right", _right, _DOUBLE, (*_STABLE, _FLOAT64, _REACH)),
+    Law(_FAST, _fast_is_the_loop, _GRADIENTS, (*_STABLE, _FLOAT64, _REACH)),
     Law("weights are saved and loaded", _saved_and_loaded, _FORWARD, _STABLE),
 )

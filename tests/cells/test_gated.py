@@ -52,11 +52,7 @@ def peephole(weights, x, h, c):
     return sigmoid(sums[2] + of_c[2] * c) * np.tanh(c), c
 
 
-EQUATIONS = {
-    LayerNormLSTM: layer_norm,
-    MultiplicativeLSTM: multiplicative,
-    PeepholeLSTM: peephole,
-}
+EQUATIONS = {LayerNormLSTM: layer_norm, MultiplicativeLSTM: multiplicative, PeepholeLSTM: peephole}
 
 
 @pytest.mark.parametrize("kind", EQUATIONS, ids=lambda kind: kind.__name__)

@@ -187,8 +187,6 @@ def test_wrong_options_and_inputs_are_named(name):
 
 
 # One layer step by step has the mathematics of the native cell.
-
-
 @pytest.fixture(params=["rnn, tanh", "rnn, relu", "gru", "lstm"])
 def pair(request):
     """A native cell and the one by steps with the same weights."""

@@ -52,12 +52,6 @@ class TestStack:
             made.eval()
             assert len({read()[0].sum().item() for _ in range(8)}) == 1
 
-    @pytest.mark.parametrize("state", [torch.zeros(5, 4), (), (None, None), (None,) * 3])
-    def test_a_state_for_other_cells_is_refused(self, state):
-        for read in (stack().step, lambda x, s: stack()(x.unsqueeze(1), s)):
-            with pytest.raises(ValueError, match="`state` must"):
-                read(torch.zeros(5, 2), state)
-
     @pytest.mark.parametrize(
         ("options", "message"),
         [
@@ -192,23 +186,8 @@ class TestVariationalDropout:
         with torch.autocast("cpu", torch.bfloat16):
             assert self.build("lstm")(inputs())[0].dtype == torch.bfloat16
 
-    def test_a_mask_of_another_width_is_refused(self):
-        cell = self.build()
-        state = cell.initial_state(ROWS)
-        for wrong in (
-            state._replace(of_inputs=state.of_outputs),
-            state._replace(of_outputs=state.of_inputs),
-            state._replace(cell=None),
-            state[:2],
-            state.of_inputs,
-        ):
-            with pytest.raises(ValueError, match="`state` must"):
-                cell(inputs(), wrong)
-
 
 class TestWeightDrop:
-    """Which weights are dropped, how many, and for how long."""
-
     @staticmethod
     def build(inner="lstm", rate=0.5, **options):
         return wrapped("weight_drop", inner, input_size=3, rate=rate, **options)
@@ -314,8 +293,6 @@ class Counting(Cell):
 
 
 class TestZoneout:
-    """What is kept, how often, and what evaluation expects."""
-
     @staticmethod
     def build(inner="lstm_cell", **options):
         return wrapped("zoneout", inner, input_size=3, **options)

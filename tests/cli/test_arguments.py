@@ -68,13 +68,14 @@ def test_rooms():
 
 
 MEANT = [
-    ("trian tiny.yaml", "seqgen run"),
     ("fit tiny.yaml", "seqgen run"),
     ("evalute RUN", "seqgen evaluate"),
+    ("evaluat RUN", "seqgen evaluate"),
+    ("gen RUN", "seqgen generate"),
+    ("generate RUN --max 3", "--max-length"),
     ("translate RUN", "seqgen generate"),
     ("char_lstm", "seqgen run char_lstm"),
     ("tiny.yaml train.lr=1", "seqgen run tiny.yaml"),
-    ("run tiny.yaml --max-seconds 20", "train.max_seconds=20"),
     ("run tiny.yaml --max-seconds=20", "train.max_seconds=20"),
     ("run tiny.yaml --epochs 3", "train.max_epochs=3"),
     ("run tiny.yaml --lr 1e-3", "train.lr=1e-3"),
@@ -82,7 +83,6 @@ MEANT = [
     ("run tiny.yaml --hidden-size 3", "model.cell.hidden_size=3"),
     ("run tiny.yaml --overwrit", "--overwrite"),
     ("validate tiny.yaml --description 'a b'", "description='a b'"),
-    ("generate RUN --temperature 0.7", "--set temperature=0.7"),
     ("generate RUN --beam-size 3", "--decoder beam --set beam_size=3"),
     ("generate RUN --decoder top_p --temperatur 0.7", "--set temperature=0.7"),
     ("generate RUN --length 3", "--max-length"),
@@ -99,18 +99,21 @@ MEANT = [
 
 
 @pytest.mark.parametrize(("words", "meant"), MEANT, ids=[words for words, _ in MEANT])
-def test_the_nearest_thing_is_said_as_it_is_typed(words, meant, command, place, finished_run):
+def test_the_most_similar_thing_is_suggested_as_it_is_typed(
+    words, meant, command, place, finished_run
+):
     place.recipe()
     typed = [each.replace("RUN", str(finished_run)) for each in shlex.split(words)]
     ended = command(*typed)
     assert ended.code == 2
     assert f"; did you mean {meant}? (see seqgen" in ended.err
     assert ended.err.count("\n") == 1
+    assert ended.err.lower().count("did you mean") == 1
     assert "value error" not in ended.err.lower()
 
 
 @pytest.mark.parametrize("words", ["nonsense", "--nonsense", "run tiny.yaml --xyzzy", "schema x"])
-def test_nothing_is_said_where_nothing_is_near(words, command, place):
+def test_nothing_is_suggested_if_nothing_is_similar(words, command, place):
     place.recipe()
     ended = command(*words.split())
     assert ended.code == 2
@@ -121,7 +124,6 @@ WRONG = [
     (2, "generate RUN The", "The: not of the form KEY=VALUE; did you mean --prompt The?"),
     (2, "generate RUN 'The cat'", "did you mean --prompt 'The cat'?"),
     (2, "compare RUN seeds=3", "seeds=3 is of the plan, not of a recipe; did you mean plan.seeds"),
-    (3, "run tiny.yaml lr=1", "lr: not an option of a recipe; did you mean 'train.lr'? ("),
     (3, "run tiny.yaml hidden_size=1 lr=1", "did you mean 'model.cell.hidden_size'?"),
     (3, "run tiny.yaml train.dropout=0", "train.dropout: not an option of section 'train'; did "),
     (3, "generate RUN lenght=1", "lenght: not an option of a recipe; did you mean 'samples.length"),
@@ -130,17 +132,12 @@ WRONG = [
     (2, "run RUN", "--resume` goes on with it"),
     (3, "validate RUN", "this is a run and no recipe; that of the run is"),
     (3, "run language_model", "language_model: no such recipe; it is a plan (seqgen compare RUN"),
-    (
-        3,
-        "compare RUN --plan char_lstm",
-        "char_lstm: no such plan; it is a recipe (seqgen run char_lstm)",
-    ),
     (5, "generate char_lstm", "it is a recipe: seqgen run char_lstm makes a run of it"),
     (5, "evaluate tiny.yaml", "it is a recipe: seqgen run tiny.yaml makes a run of it"),
 ]
 
 
 @pytest.mark.parametrize(("code", "words", "said"), WRONG, ids=[words for _, words, _ in WRONG])
-def test_so_is_what_was_meant_by_a_word(code, words, said, refusal, place, finished_run):
+def test_a_misplaced_word_gets_a_suggestion(code, words, said, refusal, place, finished_run):
     place.recipe()
     assert said in refusal(code, *(x.replace("RUN", str(finished_run)) for x in shlex.split(words)))

@@ -36,8 +36,6 @@ def test_nothing_acts(capsys):
 
 
 # What a run shows: plain lines on a pipe, a bar in a terminal, nothing that acts.
-
-
 PLAN = {
     "recipe": "tiny",
     "description": "with [/x] and \x1b[31m",
@@ -51,6 +49,7 @@ PLAN = {
     "threads": 2,
     "precision": "float32",
     "budget": "3 steps",
+    "fast": {},
     "resumed_at": None,
 }
 
@@ -173,7 +172,7 @@ def test_a_terminal_without_the_letters(at_terminal):
     assert len(line.split("the ")[1].split("\x1b")[0]) == 52
 
 
-def test_nobody_reads_and_the_work_goes_on():
+def test_work_goes_on_when_the_reader_goes_away():
     code = (
         "import sys, time; sys.path.insert(0, '.')\n"
         "from seqgen.cli.displays import Display\n"
@@ -203,8 +202,6 @@ def test_metrics_and_outputs_of_sources(capsys):
 
 
 # The table of a comparison in terminals of many widths.
-
-
 HEADERS = [
     "strategy",
     "word error rate, % \u2193",

@@ -14,7 +14,6 @@ def result(folder):
     return json.loads((folder / "result.json").read_bytes())
 
 
-LSMT = "model.cell.name: no cell named 'lsmt'; did you mean 'lstm'? (seqgen list cells)"
 HELD = "not empty and not a run; choose another with --out"
 NO_RUN = "no run here (there is no recipe.yaml in it)"
 
@@ -22,31 +21,13 @@ NO_RUN = "no run here (there is no recipe.yaml in it)"
 @pytest.mark.parametrize(
     ("code", "words", "said"),
     [
-        (3, "tiny.yaml model.cell.name=lsmt", f"override model.cell.name=lsmt: {LSMT}"),
-        *(
-            (3, f"tiny.yaml {override}", f"override {override}: …{part}…")
-            for override, part in {
-                "threads=x": "threads: must be an integer or 'auto'",
-                "train.lr=0": "train.lr: must be greater than 0",
-                "train.lrr=1": "did you mean 'lr'?",
-                "train.lr": "must be of the form key=value",
-                "model.cell.hidden_size=0": "model.cell.hidden_size: must be at least 1",
-            }.items()
-        ),
+        (3, "tiny.yaml threads=x", "override threads=x: …threads: must be an integer or 'auto'…"),
+        (4, "tiny.yaml 'data={name: text, corpus: tiny_shakespeare}'", "…seqgen data get tiny_s…"),
         (
-            *(4, "tiny.yaml data.path=nowhere.txt"),
-            "nowhere.txt: cannot be read: No such file or directory",
+            4,
+            "tiny.yaml 'tokenizer={alphabet: printable, unk: error}'",
+            "…characters in the vocabulary, but has 'é'…",
         ),
-        (4, "tiny.yaml data.path=.", "….: has no train.txt; data.train=NAME says what is read…"),
-        (
-            *(4, "tiny.yaml 'data={name: text, corpus: tiny_shakespeare}'"),
-            "…seqgen data get tiny_shakespeare…",
-        ),
-        (
-            *(4, "tiny.yaml 'tokenizer={alphabet: printable, unk: error}'"),
-            "…of known characters, but has 'é'…",
-        ),
-        (7, "tiny.yaml --out mine", f"mine: {HELD}"),
         (7, "tiny.yaml --out mine --overwrite", f"mine: {HELD}"),
         # A thesis in the current folder, and a recipe of one's own.
         (7, "recipe.yaml --out .", f".: {HELD}"),
@@ -54,7 +35,6 @@ NO_RUN = "no run here (there is no recipe.yaml in it)"
         (7, "tiny.yaml --out text.txt", "text.txt: not a directory; choose another with --out"),
         (7, "tiny.yaml --out text.txt/x", "text.txt/x: cannot be written: Not a directory"),
         (7, f"tiny.yaml --out {'x' * 300}", f"{'x' * 300}: cannot be read: File name too long"),
-        (5, "tiny.yaml --out nowhere --resume", f"nowhere: {NO_RUN}…"),
         (5, "tiny.yaml --out runs/tiny --resume", f"runs/tiny: {NO_RUN}…"),
         (2, "@copy", "@copy: this is a run; `seqgen run @copy --res…"),
         (2, "@copy --overwrite", "@copy: this is a run; `seqgen run @copy --res…"),
@@ -68,28 +48,6 @@ def test_run_refuses(code, words, said, refused, place, monkeypatch):
     place.write("recipe.yaml", (place.folder / "tiny.yaml").read_text(encoding="utf-8"))
     place.write(".git/HEAD", "ref")
     refused(code, f"run {words}", said)
-
-
-def test_a_wrong_recipe_is_refused_with_its_place(refused, place):
-    place.recipe("name: lstm", "name: lsmt")
-    refused(3, "run tiny.yaml", f"tiny.yaml:6:16: {LSMT}")
-
-
-FEW_TOKENS = "72 training tokens are too few: batch_size 4 and window 16 need at least 80"
-LATIN = "2: invalid UTF-8 at byte 7; this looks like latin-1 (encoding: latin-1 reads it)"
-
-
-@pytest.mark.parametrize(
-    ("content", "said"),
-    [
-        *((short, "text.txt: …") for short in (b"", b" \n ", b"abc")),
-        (b"abc\ncaf\xe9 ", f"text.txt:{LATIN}"),
-        (b"ab" * 45, f"text.txt: {FEW_TOKENS}"),
-    ],
-)
-def test_a_wrong_text_is_refused(content, said, place, refused):
-    place.write("text.txt", content)
-    refused(4, "run tiny.yaml", said)
 
 
 def test_a_near_run_is_named_where_there_is_none_to_go_on_with(copied_run, refused, place):
@@ -160,60 +118,22 @@ def test_a_run_goes_on_when_its_reader_goes(spawn, place):
 
 
 # The verb `generate`: texts, seeds and settings of decoders.
-
-
 @pytest.fixture
 def generate(output):
     """A function that generates from the run that continues prompts, which must work."""
     return lambda *words, err="": output("generate", "@lm", *words, err=err)
 
 
-def test_prompts_and_lengths(generate):
-    own = generate("--max-length", 30)
-    assert (own[:4], len(own)) == ("the ", len("the ") + 30 + 1)
-    assert generate("--prompt", "cat", "--max-length", 0) == "cat\n"
-    assert len(generate("--prompt", "", "--max-length", 5)) == 6
-
-
-def test_the_seed_says_the_text(generate):
-    first = generate("--seed", 3)
-    assert generate("--seed", 3) == first
-    assert generate("--seed", 4) != first
-    assert generate() == generate()
-    greedy = ("--decoder", "greedy")
-    assert generate(*greedy, "--seed", 3) == generate(*greedy, "--seed", 4)
-    assert generate("--set", "temperature=0") == generate(*greedy)
-
-
 @pytest.mark.parametrize(
     ("words", "titles"),
     [
         ("--prompt a --prompt the --samples 2", ["'a' 1", "'a' 2", "'the' 1", "'the' 2"]),
-        (
-            "--prompt the --decoder beam --set n_best=3 --set beam_size=3",
-            ["'the' 1", "'the' 2", "'the' 3"],
-        ),
+        ("--prompt the --decoder beam --set n_best=3", ["'the' 1", "'the' 2", "'the' 3"]),
     ],
 )
 def test_several_outputs_have_titles(generate, words, titles):
     lines = generate("--max-length", 5, *words.split()).splitlines()
     assert [line for line in lines if line.startswith("=== ")] == [f"=== {t} ===" for t in titles]
-
-
-def test_the_best_are_ranked(generate):
-    beam = ("--decoder", "beam", "--set", "n_best=2")
-    found = json.loads(generate("--prompt", "the", "--max-length", 6, *beam, "--json"))
-    ranks = [each["rank"] for each in found]
-    assert ranks == sorted(ranks, reverse=True)
-
-
-def test_more_samples_change_none(generate):
-    one, many = (
-        [each["text"] for each in json.loads(generate("--json", "--prompt", "a", *words))]
-        for words in ([], ["--samples", 3])
-    )
-    assert len(set(many)) == 3
-    assert many[0] == one[0]
 
 
 def test_json_is_one_document(generate):
@@ -270,12 +190,6 @@ def test_what_a_model_generates_does_not_act_either(output, place):
 @pytest.mark.parametrize(
     ("code", "words", "said"),
     [
-        (3, "--decoder multinmial", "…: no decoder named 'multinmial'; did you mean 'multinom…"),
-        (
-            *(3, "--set temprature=1"),
-            "…: temprature: not an option of decoder 'multinomial'; did you mean 'temperature'?…",
-        ),
-        (3, "--set temperature=-1", "…: temperature: must be at least 0 and at most…"),
         (3, "--set temperature=.inf", "…: temperature: must be at least 0 and at most…"),
         (
             *(3, "--decoder greedy --set temperature=1"),
@@ -284,6 +198,7 @@ def test_what_a_model_generates_does_not_act_either(output, place):
         (3, "--set temperature", "…: must be of the form key=value…"),
         (3, "--set seed=3", "…: seed: not an option…"),
         (3, "--set temperature.x=1", "…: no such key 'x'…"),
+        (3, "--set temperature=.nan", "…: temperature: must be at least 0 and at most…"),
         (3, "--set name=gredy", "…: name: no decoder named 'gredy'…"),
         (3, "--prompt a\ud800", "--prompt: `text` must be Unicode characters, but has a lone…"),
         (3, "--device gpu", "override device=gpu: device: must be 'auto', 'cpu' or 'cuda'…"),
@@ -308,24 +223,10 @@ def test_a_decoder_whose_constructor_refuses(refused, own_registries):
     refused(3, "generate @lm --decoder picky --set top=99", said)
 
 
-def test_runs_that_cannot_be_read(refused, copied_run):
-    refused(5, "generate nowhere", "nowhere: no run here…")
-    refused(5, "evaluate .", ".: no run here…")
-    for path in copied_run.glob("checkpoints/*/model.safetensors"):
-        content = bytearray(path.read_bytes())
-        content[-9] ^= 1
-        path.write_bytes(content)
-    refused(5, "generate @copy", "…@copy…")
+def test_a_run_without_a_checkpoint(refused, copied_run):
     for name in ("best", "last"):
         (copied_run / "checkpoints" / name).unlink()
     refused(5, "generate @copy", "@copy: no checkpoint yet")
-
-
-def test_a_search_that_gives_up_says_so(command, finished_run):
-    words = ("--prompt", "the", "--max-length", 8, "--decoder", "exact", "--set", "max_nodes=2")
-    ended = command("generate", finished_run, *words, "--json")
-    assert "budget ran out: 1 of 1 texts are the best found so far" in ended.err
-    assert [each["complete"] for each in json.loads(ended.out)] == [False]
 
 
 def test_what_cannot_satisfy_all_constraints_is_counted(command, finished_run):
@@ -366,8 +267,6 @@ def test_several_samples_of_what_draws_nothing_are_a_warning(generate, decoder, 
 
 
 # The verb `evaluate`: the figures of the run again, or those of another text.
-
-
 @pytest.mark.parametrize("split", ["valid", "test"])
 def test_the_figures_are_those_of_the_run(output, finished_run, pairs_run, split):
     found = json.loads(output("evaluate", "@lm", "--split", split, "--json"))
@@ -407,9 +306,7 @@ def test_a_text_that_has_changed_is_said(output, copied_run, place):
 @pytest.mark.parametrize(
     ("code", "words", "said"),
     [
-        (4, "@lm data.path=nowhere.txt", "…nowhere.txt: cannot be read…"),
         (3, "@lm data.pth=x", "…override data.pth=x: …"),
-        (3, "@lm model.cell.name=lsmt", "…did you mean 'lstm'?…"),
         (4, "@lm 'data.split=[1, 0, 0]'", "…has no split 'test'…"),
         (3, "@lm --device tpu", "…tpu…"),
         (5, "@lm model.cell.hidden_size=17", "…checkpoints…"),
@@ -419,10 +316,6 @@ def test_a_text_that_has_changed_is_said(output, copied_run, place):
         (3, "@pairs --decoder bean", "…--decoder bean: no decoder named 'bean'; did you mean…"),
         (3, "@pairs --set beam_size=2", "…--set beam_size=2: beam_size: not an option of decoder…"),
         (3, "@pairs metrics=[blue]", "…did you mean 'bleu'…"),
-        (
-            *(3, "@pairs 'metrics=[exact_match, exact_match]'"),
-            "override metrics=[exact_match, exact_match]: metrics.1: duplicate metric 'exact_ma…",
-        ),
         (4, "@pairs --split valid data.split=[0.9,0,0.1]", "…has no split 'valid'…"),
         (7, "@pairs --answers no/answers", "…no/answers: cannot be written: No such file…"),
     ],
@@ -469,8 +362,6 @@ def test_answers_as_a_table(output, place):
 
 
 # The verb `compare`: what a command line means, what it refuses, what lies there at the end.
-
-
 FEW = ["plan.speed.repeats=0", "plan.search.inputs=2", "plan.shown=1", "plan.traced=1"]
 FILES = {"compare.json", "compare.html", "compare.md"}
 GREEDY = ["--decoder", "greedy", "--most", "2", *FEW]
@@ -571,7 +462,6 @@ def test_a_path_with_an_equals_sign_is_a_path(compared, train):
         (3, "--set p", "--set p: must be of the form key=value…"),
         (3, "--set p=", "--set p=: must be of the form key=value…"),
         (3, "--decoder beam --set beam_size=1,,2", "…beam_size=1,,2: malformed at character…"),
-        (3, "--decoder beam --set beem_size=2", "…did you mean 'beam_size'? (alpha, beam_size,…"),
         (
             *(3, "--decoder beam --set beam_size=1,x"),
             "…set beam_size=1,x: strategies.1.grid.beam_size.1: must be an integer, but is 'x'…",
@@ -585,20 +475,14 @@ def test_a_path_with_an_equals_sign_is_a_path(compared, train):
             "…--set k=x: strategies.1.grid.k.0: must be an integer, but is…",
         ),
         (3, "--decoder top_k", "--decoder top_k: strategies.1.decoder: `k` is missing…"),
-        (3, "--decoder beem", "--decoder beem: no decoder named 'beem'; did you mean 'beam'?…"),
         (
             *(3, "--decoder greedy"),
             "…greedy: strategies.1: 'greedy' decodes as strategies.0 does; the first is…",
         ),
-        (3, "plan.sedes=2", "override plan.sedes=2: sedes: not an option of a plan; did you mean…"),
-        (3, "plan.seeds=0", "override plan.seeds=0: seeds: must be at least 1…"),
         (3, "plan.seeds=", "override plan.seeds=: no value; null means none…"),
-        (3, "plan.baseline=x", "…baseline=x: baseline: nothing is called 'x' (greedy)…"),
-        (3, "plan.quality=x", "…quality=x: quality: must be one of exact_match, …"),
         (3, "metrics=[bleu,bleu]", "….1: duplicate metric 'bleu'"),
         (3, "model.x=1", "override model.x=1: model.x: not an option of model 'seq2seq'…"),
         (4, "--input none.txt", "none.txt: …"),
-        (5, "nowhere", "nowhere: no run here…"),
         (7, "--out text.txt", "text.txt: not a directory; choose another with --out"),
         (7, "--out .", ".: not empty and not a comparison; choose another with --out"),
         (8, "--plugin none.py", "…no such file…"),
@@ -613,20 +497,11 @@ def test_compare_with_greedy_refuses(code, words, said, refused):
     [
         (2, "plan.seeds=1", "RUN is missing: the directory of at least one run"),
         (2, "@pairs @pairs", "@pairs: the run is named twice"),
-        (3, "@pairs --plan seq2sek", "…: no such plan; did you mean 'seq2seq'? (a path, or…"),
         (3, "@pairs --plan tiny.yaml", "tiny.yaml:2:1: data: not an option of a plan…"),
-        (
-            *(3, "@pairs --plan bad.yaml"),
-            "bad.yaml:1:59: strategies.0.grid.k.1: `k` must be from 1 to…",
-        ),
-        (
-            *(2, "@pairs --set beam_size=2"),
-            "--set goes with --decoder NAME, whose option it is",
-        ),
+        (*(2, "@pairs --set beam_size=2"), "--set goes with --decoder NAME, whose option it is"),
     ],
 )
-def test_compare_refuses(code, words, said, refused, place):
-    place.write("bad.yaml", "strategies: [{decoder: {name: top_k, k: 2}, grid: {k: [3, 999]}}]\n")
+def test_compare_refuses(code, words, said, refused):
     refused(code, f"compare {words}", said)
 
 

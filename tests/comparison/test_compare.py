@@ -76,8 +76,8 @@ class TestCompare:
         assert one == other
         assert again.timings.systems.keys() == document.timings.systems.keys()
         # No beam is less probable than greedy, nor more than exact.
-        greedy, beam = (document.system(each) for each in ("greedy", "beam beam_size=2"))
-        greedy, beam = (each.values["log_prob_per_sequence"].value for each in (greedy, beam))
+        systems = map(document.system, ("greedy", "beam beam_size=2"))
+        greedy, beam = (each.values["log_prob_per_sequence"].value for each in systems)
         assert greedy <= beam + 1e-9
         [search] = document.search.by_run
         assert search.certain == 8
@@ -133,7 +133,9 @@ class TestCompare:
             compare(Comparison(runs, names, systems, plan, announced.append))
         assert announced == []
 
-    def test_two_runs_are_told_apart_and_certain_inputs_are_so_for_both(self, pairs_run, plan_of):
+    def test_two_runs_are_distinguished_and_certain_inputs_are_certain_for_both(
+        self, pairs_run, plan_of
+    ):
         names = ["one", "two"]
         plan = plan_of(GREEDY, **NO_MORE | {"search": {"inputs": 4}}, inputs={"most": 8})
         runs = [seqgen.load(pairs_run) for _ in names]

@@ -11,13 +11,14 @@ from seqgen.comparison import check_free, read_document, write, write_charts, wr
 from seqgen.comparison import page as module
 from seqgen.comparison.page import (
     best_values,
-    heading,
     labels_apart,
     main_columns,
+    markdown,
     outputs,
     page,
     sentences,
     shown_traces,
+    table_columns,
 )
 from seqgen.errors import CheckpointError, SetupError
 from seqgen.reports import charts
@@ -136,7 +137,7 @@ def test_which_inputs_were_decoded(read, pronounced, inputs, said):
 
 def test_the_heading_is_the_description_or_the_runs(read, prose):
     prose["runs"] *= 2
-    assert heading(read(prose).document) == "shakespeare, shakespeare"
+    assert markdown(read(prose)).startswith("# shakespeare, shakespeare\n")
     assert sentences(read(prose), "summary")[0].startswith("9 strategies of 2 runs on 100 of 2,100")
 
 
@@ -146,7 +147,7 @@ def test_the_method_says_what_holds(read, prose):
         each["seeds"] = [1]
     assert sentences(read(prose), "method") == [
         "All strategies decoded 100 of 2,100 prompts of the test part.",
-        "Each gave 4 outputs per input; quality is that of the best of them, diversity that of all "
+        "Each gave 4 outputs per input; quality is measured on the best of them, diversity on all "
         "of them.",
         "The 95 % intervals come from 1,000 bootstrap samples of the inputs.",
         "Nothing was timed.",
@@ -234,6 +235,52 @@ def test_the_traces_of_an_input_stand_together(read, pronounced):
     assert [bool(each) for each in packed] == [True, False, True, True, True]
     assert zlib.decompress(b64decode(packed[0])).decode() == found[0][1][0][1]
     assert left_out == 0
+
+
+def headings(text):
+    return [line for line in text.splitlines() if line.startswith("#")]
+
+
+def test_the_markdown(read, pronounced, golden):
+    text = markdown(read(pronounced))
+    golden("pages/compare.md", text)
+    tables = [part.splitlines() for part in text.split("\n\n") if part.startswith("|")]
+    assert all(len({line.count("|") for line in table}) == 1 for table in tables)
+    # What a README has room for: 14 strategies, a head and the references.
+    assert len(tables[0]) == 17
+    assert tables[0][0].count("|") <= 12
+
+
+def test_columns_in_which_all_are_alike_are_left_out(read, pronounced):
+    names = [each.id for each in table_columns(read(pronounced))]
+    assert names[0] == "phoneme_error_rate"
+    assert "finished" not in names
+
+
+def test_a_document_without_the_rest_has_the_table_and_the_method(read, prose):
+    text = markdown(read(prose))
+    assert headings(text) == ["# shakespeare", "## temperature of multinomial", "## Method"]
+    assert "paired test" not in text
+    prose["verdict"] = {"take": None, "why": []}
+    assert "**No strategy stands out.**" in markdown(read(prose))
+
+
+def test_several_runs_are_named(read, pronounced):
+    pronounced["runs"].append({**pronounced["runs"][0], "name": "other"})
+    pronounced["search"]["by_run"].append({**pronounced["search"]["by_run"][0], "run": "other"})
+    pronounced["best_of"]["by_run"] *= 2
+    assert headings(markdown(read(pronounced))) == [
+        "# Which search for pronunciations?",
+        "## Search errors and model errors",
+        "### g2p",
+        "### other",
+        "## beam_size of beam, g2p",
+        "## temperature of multinomial, g2p",
+        "## Best of n by multinomial temperature=1.0",
+        "### g2p",
+        "### g2p",
+        "## Method",
+    ]
 
 
 def test_the_reports_are_written_next_to_the_document(prose, folder_of):

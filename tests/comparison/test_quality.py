@@ -1,21 +1,21 @@
-"""What metrics say of the best outputs, all values of a system, and the best of n draws."""
+"""What metrics say of the best outputs, the best of n draws, and what searches missed."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-import seqgen
-from seqgen.comparison.document import BestOfPoint, Value
+from seqgen.comparison.document import BestOfPoint, EmptyOutput, RunSearch, SystemSearch, Value
 from seqgen.comparison.plan import SignificanceOptions
 from seqgen.comparison.quality import (
     AdditiveMetric,
-    Measurer,
-    all_measures,
+    Searched,
     answers_of,
     best_of,
     judge,
     measured,
+    search_errors,
 )
 from seqgen.data import Example
 from seqgen.metrics import (
@@ -28,7 +28,6 @@ from seqgen.metrics import (
     TagScores,
     WordErrorRate,
     confidence_interval,
-    metrics,
     paired_statistics,
     paired_test,
 )
@@ -164,65 +163,6 @@ class TestJudge:
         assert measured(WordErrorRate(), seeds) == pytest.approx(4 / 6)
         assert measured(MedianLength(), seeds) == 1
 
-    def test_metrics_explain_themselves(self):
-        built = {name: metrics.build(name) for name in metrics.names()}
-        for each in all_measures(built)[: len(built)]:
-            assert each.group == "quality"
-            assert each.unit in {"share", "points"}, each.id
-            assert ". Formula: " in each.about, each.id
-        rate, plain, *_ = all_measures({**ERRORS, "mine": MedianLength()})
-        assert rate.title == "word error rate"
-        assert rate.about == (
-            "The share of words whose output equals none of their references; each answer is one "
-            "word. Formula: wrong / words."
-        )
-        assert (plain.about, plain.unit) == ("", "")
-
-
-class TestMeasurer:
-    """All values of a system, and of the references."""
-
-    @pytest.fixture
-    def text(self, finished_run):
-        return seqgen.load(finished_run).built
-
-    def test_all_measures_of_a_system_with_sources(self, pairs_run, output, produced):
-        built = seqgen.load(pairs_run).built
-        references = [output("a b c", [-1.0] * 4), output("a b", [-1.0] * 3)]
-        measurer = Measurer(built, "words", False, references)
-        system = produced("s", ["a b c", "a"], ["a b c", "a"], rows=24)
-        examples = [Example("1", ("a b c",)), Example("2", ("a b",))]
-        quality = judge([system], examples, {"exact_match": ExactMatch()}, OPTIONS, 1)
-        found = {name: each.value for name, each in measurer.system(system, quality).items()}
-        wanted = {"exact_match": 0.5, "length_ratio": 4 / 5, "distinct_1": 3 / 4, "finished": 1}
-        assert {name: found[name] for name in wanted} == pytest.approx(wanted)
-        assert found["rows_per_input"] == 6
-        assert not {"unlikeness", "copied"} & found.keys()
-        assert measurer.of_references["log_prob_per_token"] == Value(value=-1)
-        assert measurer.of_references["mean_length"] == Value(value=2.5)
-
-    @pytest.mark.parametrize(("per_token", "distance"), [(-2.0, 0), (-4.0, math.log(2) / 4)])
-    def test_running_text_is_compared_with_references(
-        self, per_token, distance, text, output, produced
-    ):
-        reference = output("a b c", [per_token] * 3, finished=False)
-        system = produced("s", [output("a b c", -6.0, finished=False)])
-        found = Measurer(text, "words", False, [reference]).system(system, {})
-        assert found["unlikeness"].value == pytest.approx(distance)
-        assert "finished" not in found
-
-    def test_without_references_nothing_is_compared_with_them(self, text, output, produced):
-        measurer = Measurer(text, "words", False, [])
-        found = measurer.system(produced("s", [output("a b c", finished=False)]), {})
-        assert measurer.of_references == {}
-        assert not {"unlikeness", "length_ratio"} & found.keys()
-
-    def test_copies_are_looked_for_in_the_training_text_of_the_run(self, text, output, produced):
-        training = text.data.training_texts()["text"][0]
-        copied = output(" ".join(training.split()[1:11]), finished=False)
-        found = Measurer(text, "words", True, []).system(produced("s", [copied]), {})
-        assert found["copied"].value == 1
-
 
 class TestBestOf:
     EXAMPLES = (Example("1", ("a",)), Example("2", ("b",)))
@@ -271,3 +211,105 @@ class TestBestOf:
     def test_too_few_draws_are_an_error(self, draws):
         with pytest.raises(ValueError, match="must have at least 4 draws, but one has 3"):
             best_of(draws, self.EXAMPLES, {}, [1, 4], "words")
+
+
+SEARCHED = [Example(str(i), (reference,)) for i, reference in enumerate("abcd")]
+THIRD, TWO_THIRDS = pytest.approx(1 / 3), pytest.approx(2 / 3)
+
+
+@pytest.fixture
+def searched(output):
+    """The most probable outputs are: the reference; a wrong one; the empty one; not certain."""
+    unsure = output("d", -3.0, complete=False)
+    return Searched(
+        "run",
+        best=[output("a", -1.0), output("x", -2.0), output("", -0.5), unsure],
+        empty=[math.log(0.1), math.log(0.2), -0.5, -math.inf],
+        references=[[-1.0], [-4.0], [-math.inf], [-3.0]],
+    )
+
+
+@pytest.fixture
+def missed(searched, produced):
+    """A function from what a system found, seed by seed, to what it missed."""
+
+    def call(*seeds):
+        [found] = search_errors(searched, [produced("s", *seeds)], SEARCHED, ERRORS).systems
+        return found
+
+    return call
+
+
+def test_what_is_known_of_the_most_probable_outputs(searched):
+    mean = pytest.approx((0.1 + 0.2 + math.exp(-0.5)) / 4)
+    assert search_errors(searched, [], SEARCHED, ERRORS) == RunSearch(
+        run="run",
+        certain=3,
+        empty=EmptyOutput(mean_probability=mean, best=THIRD),
+        reference_reachable=3,
+        best_is_reference=THIRD,
+        best_beats_reference=TWO_THIRDS,
+        quality_of_best={"word_error_rate": TWO_THIRDS},
+        systems=[],
+    )
+
+
+def test_what_a_system_missed_and_whose_fault_it_is(missed, output):
+    # Of certain inputs it finds the first, misses the second by 3 nats and the third by 1.5. All
+    # but the first are wrong: for "y" and "w" the reference is more probable, for "z" it is not.
+    outputs = [output("a", -1.0), output("y", -5.0), output("z", -2.0), output("w", -3.5)]
+    gaps = {"mean_gap": pytest.approx(2.25), "largest_gap": pytest.approx(3)}
+    errors = {"outputs": 4, "wrong": 3, "search_errors": 2, "model_errors": 1}
+    quality = {"word_error_rate": TWO_THIRDS}
+    wanted = SystemSearch(label="s", missed=TWO_THIRDS, quality=quality, **gaps, **errors)
+    assert missed(outputs) == wanted
+
+
+def test_all_seeds_count_and_the_best_output_of_each(missed, output):
+    good = [[output("a", -1.0), output("y", -9.0)], output("x", -2.0), output("", -0.5), "d"]
+    bad = [output("x", -2.0), output("x", -2.0), output("", -0.5), "d"]
+    found = missed(good, bad)
+    assert found.missed == pytest.approx(1 / 6)
+    assert found.mean_gap == found.largest_gap == 1
+    assert (found.outputs, found.wrong, found.search_errors) == (8, 5, 1)
+    assert found.quality["word_error_rate"] == pytest.approx(5 / 6)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "share"),
+    [
+        (-1.0 - 5e-7, -2.0 + 5e-7, 0),  # rounding is no search error
+        ([-1.0, -math.inf], -2.0, 1 / 3),  # an impossible output misses by no size
+    ],
+)
+def test_what_has_no_gap(first, second, share, missed, output):
+    found = missed([output("a", first), output("x", second), output("", -0.5), "d"])
+    assert found.missed == pytest.approx(share)
+    assert found.mean_gap is None
+
+
+def test_without_references_only_the_search_is_spoken_of(searched, output, produced):
+    bare = replace(searched, references=[()] * 4)
+    examples = [Example(each.source, ()) for each in SEARCHED]
+    outputs = [output("a", -2.0), output("x", -2.0), output("", -0.5), "d"]
+    found = search_errors(bare, [produced("s", outputs)], examples, ERRORS)
+    assert found == RunSearch(
+        run="run",
+        certain=3,
+        empty=found.empty,
+        systems=[SystemSearch(label="s", missed=THIRD, mean_gap=1, largest_gap=1, quality={})],
+    )
+
+
+def test_without_a_certain_search_only_references_decide(output, produced):
+    searched = Searched("run", [output("a", -1.0, complete=False)], [-2.0], [[-1.0]])
+    system = produced("s", [output("x", -2.0)])
+    errors = {"outputs": 1, "wrong": 1, "search_errors": 1, "model_errors": 0}
+    assert search_errors(searched, [system], SEARCHED[:1], ERRORS) == RunSearch(
+        run="run",
+        certain=0,
+        empty=EmptyOutput(mean_probability=pytest.approx(math.exp(-2))),
+        reference_reachable=1,
+        quality_of_best={},
+        systems=[SystemSearch(label="s", quality={}, **errors)],
+    )

@@ -1,7 +1,6 @@
-"""What tests of data share: messages of one line, tokenizers for each field, a server."""
+"""What tests of data share: tokenizers for each field, and one that samples."""
 
-import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from functools import partial
 
 import pytest
 
@@ -10,16 +9,9 @@ from seqgen.tokenizers import CharTokenizer, tokenizers
 
 
 @pytest.fixture
-def said():
-    """A function that makes a call which must fail: what it says, in one line."""
-
-    def message(call, *values, kind=DataError, **options):
-        with pytest.raises(kind) as caught:
-            call(*values, **options)
-        assert "\n" not in str(caught.value)
-        return str(caught.value)
-
-    return message
+def said(said):
+    """The same of errors of data."""
+    return partial(said, kind=DataError)
 
 
 @pytest.fixture
@@ -50,24 +42,3 @@ class Doubling(CharTokenizer):
 @pytest.fixture
 def doubling():
     return Doubling
-
-
-@pytest.fixture
-def serve(monkeypatch):
-    """A function that starts a server with a `do_GET` of its own; returns it and its address."""
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    started = []
-
-    def start(answer):
-        silent = {"do_GET": answer, "log_message": lambda *_: None}
-        server = HTTPServer(("127.0.0.1", 0), type("Handler", (BaseHTTPRequestHandler,), silent))
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        started.append((server, thread))
-        return server, f"http://127.0.0.1:{server.server_port}"
-
-    yield start
-    for server, thread in started:
-        server.shutdown()
-        thread.join()
-        server.server_close()

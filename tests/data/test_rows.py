@@ -249,34 +249,9 @@ def test_rows_of_a_given_text_are_read_as_they_are(name, make, fit):
         kind.parse_rows(wrong, "mine", tokenizers)
 
 
-RECIPE = """\
-data: {name: pairs, path: folder}
-model:
-  name: seq2seq
-  encoder: {name: recurrent, cell: {name: gru, hidden_size: 4}}
-  cell: {name: gru, hidden_size: 4}
-train: {max_steps: 1}
-"""
-
-
-@pytest.mark.parametrize(
-    ("content", "override", "message"),
-    [
-        (b"a\tb\nc\n", "", "folder/train.tsv:2: 1 column instead of 2 (source, t"),
-        (b"a\tb\n\n", "", "folder/train.tsv:2: the source is empty (data.empty: "),
-        (b"a\t\xff\n", "", "folder/train.tsv:1: invalid UTF-8 at byte 2"),
-        (b"ab\tb\n", "data.max_source_length=1", "folder/train.tsv: all 1 train"),
-    ],
-)
-def test_bad_data_is_one_line_with_its_place(place, refusal, content, override, message):
-    place.write("pairs.yaml", RECIPE)
-    place.write("folder/train.tsv", content)
-    assert refusal(4, "run", "pairs.yaml", *filter(None, [override])).startswith(message)
-
-
 FIELDS = "`columns` must name source and target once each"
-TEXTS = "must be a file of texts, beside which its vectors"
-SHARES = "`split` must be shares of 1 with some for training"
+TEXTS = "must be a file of texts, with its vectors"
+SHARES = "`split` must add up to at most 1 and have a share to train on"
 WRONG = [
     ("lines", {"max_length": 0}, "max_length: "),
     ("lines", {"empty": "skip"}, "empty: "),

@@ -207,8 +207,6 @@ def test_the_same_end_token_twice_is_one(deep):
 
 
 # The decoder `diverse_beam`: groups that avoid one another's tokens.
-
-
 def plain_groups(table, start, source, length, groups, strength):
     """Groups of one path each and no end tokens, token by token."""
     paths = [([], *rows_of(start, [source])[:3]) for _ in range(groups)]

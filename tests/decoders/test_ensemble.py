@@ -68,13 +68,5 @@ def test_scores_of_a_language_model_are_added(deep, other, weight):
         torch.testing.assert_close(found, mine + weight * added)
 
 
-def test_a_heavy_language_model_decides(deep, other):
-    batch = torch.arange(8)
-    fusion = LanguageModelFusion("other", {"other": other}.get, 1e4)
-    found = constrained("greedy", [fusion], deep, deep.start(8), LIMITS, batch)
-    wanted = build("greedy").decode(other, other.start(batch), LIMITS)
-    assert tokens_of(found) == tokens_of(wanted)
-
-
 def test_no_run_is_read_before_a_search_begins():
     assert LanguageModelFusion("nowhere", {}.__getitem__).run == "nowhere"

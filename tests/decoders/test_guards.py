@@ -181,13 +181,6 @@ def test_no_room_and_no_sources(constraint, deep):
         assert [each.tokens for [each] in found] == [()] * len(start.tokens)
 
 
-def test_all_of_them_at_once(deep, small, supplied):
-    every = [constraints.build(small(constraints, n), **supplied) for n in constraints.names()]
-    begun = constrain(every, deep, deep.start(SOURCES), LIMITS, torch.arange(SOURCES))
-    for log_probs in walk(*begun, random_tokens(8, SOURCES)):
-        assert log_probs.amax(-1).isfinite().all()
-
-
 def test_the_first_is_innermost_and_all_see_the_batch(deep):
     seen = []
     chosen = [Noting("a", seen), Noting("b", seen)]
@@ -211,8 +204,6 @@ def test_a_model_without_scores_is_no_dead_end(decoder, table, fault):
 
 
 # Several constraints at once, against all sequences that satisfy them.
-
-
 SETTINGS = {
     "minimum_length": {"length": 3},
     "no_repeat_ngram": {"size": 2},
@@ -238,10 +229,7 @@ HOLDS = {
     "forced_prefix": lambda text, ended: text.startswith("10"),
     "allowed": allowed,
 }
-THAT_MISS_NOTHING = [
-    {"name": "beam", "beam_size": VOCAB**3},
-    {"name": "exact", "max_nodes": 10**5},
-]
+THAT_MISS_NOTHING = [{"name": "beam", "beam_size": VOCAB**3}, {"name": "exact", "max_nodes": 10**5}]
 
 
 @pytest.fixture
@@ -325,8 +313,6 @@ def test_of_several_all_hold_in_any_order(deep, small, supplied, satisfying, end
 
 
 # The check that a token can be chosen from scores.
-
-
 @pytest.mark.parametrize(
     "row", [[0.0, -1.0, -2.0], [-INF, -3.0, -INF], [1e30, 0.0, -1e30], [-1e-30, -INF, -INF]]
 )
@@ -358,8 +344,6 @@ def test_a_fault_is_named_by_source_step_and_kind(row, what, index):
 
 
 # What is said of a decoder from a plugin that breaks its contract.
-
-
 SHORT = Limits(3, (2,))
 RIGHT = Hypothesis((3, 2), -1.0, True, (-0.5, -0.5))
 

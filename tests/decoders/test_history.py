@@ -77,8 +77,6 @@ def test_others_are_not(token, message):
 
 
 # The constraint `forced_prefix`.
-
-
 @searches
 @pytest.mark.parametrize("prefix", [{"text": "140"}, {"tokens": (1, 4, 0)}])
 def test_every_sequence_begins_so_and_is_free_after_that(deep, search, prefix):
@@ -105,8 +103,6 @@ def test_what_the_stepper_cannot_generate_is_not_forced(deep):
 
 
 # The constraint `minimum_length`.
-
-
 def test_the_other_scores_stay(deep):
     start = deep.start(BATCH)
     stepper, begun = MinimumLength(1).wrap(deep, start, Limits(5, (2,)), None)
@@ -133,8 +129,6 @@ def test_no_sequence_ends_before_its_share_of_the_source(deep, search):
 
 
 # The constraint `no_repeat_ngram`.
-
-
 def ngrams(tokens, size):
     return [tokens[i : i + size] for i in range(len(tokens) - size + 1)]
 
@@ -168,8 +162,6 @@ def test_where_all_is_banned_the_sequence_ends(deep):
 
 
 # The constraint `repetition_penalty`.
-
-
 @pytest.mark.parametrize("penalty", [0.5, 1.3, 4.0])
 def test_what_came_before_is_multiplied(deep, penalty):
     """Where nothing came before, not even the prompt is a repetition."""

@@ -13,9 +13,6 @@ from seqgen.state import reorder
 
 from .conftest import BATCH, build, constrained, digits
 
-TEXTS = ("0140", "0", "44", "1", "10", "4410")
-searches = pytest.mark.parametrize("search", ["greedy", "multinomial", "beam"])
-
 
 def random_texts(seed, count):
     draw = random.Random(seed)
@@ -28,10 +25,6 @@ def only(*texts, **more):
 
 def never(*texts, **more):
     return ForbiddenTexts(texts, encode=digits, **more)
-
-
-def text_of(hypothesis):
-    return "".join(map(str, hypothesis.tokens[: len(hypothesis.tokens) - hypothesis.finished]))
 
 
 @pytest.mark.parametrize("texts", [["012", "0", "0124", "31"], [""], [], random_texts(1, 60)])
@@ -80,8 +73,6 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path, content, message, make):
 
 
 # The constraint `allowed`.
-
-
 @pytest.mark.parametrize("ends", [(), (2,)])
 @pytest.mark.parametrize("seed", range(4))
 def test_exactly_what_still_leads_to_a_text_in_time_is_allowed(deep, seed, ends):
@@ -98,8 +89,6 @@ def test_exactly_what_still_leads_to_a_text_in_time_is_allowed(deep, seed, ends)
 
 
 # The constraint `AllowedByFunction`.
-
-
 def test_the_function_sees_each_sequence_and_is_obeyed(deep):
     asked = []
 
@@ -124,8 +113,6 @@ def test_nothing_allowed_is_the_end(deep):
 
 
 # The stepper `WithoutTokens`: probability zero for some tokens, nothing else changed.
-
-
 @pytest.mark.parametrize("tokens", [[], [0], [3, 1], [1, 1], [0, 1, 2, 3, 4]])
 def test_only_the_forbidden_scores_change(deep, tokens):
     start = deep.start(4)
@@ -145,8 +132,6 @@ def test_only_the_forbidden_scores_change(deep, tokens):
 
 
 # The constraint `forbid`.
-
-
 @pytest.mark.parametrize("seed", range(8))
 def test_exactly_what_would_complete_a_text_is_forbidden(deep, seed):
     texts = random_texts(seed, 1 + 3 * seed)

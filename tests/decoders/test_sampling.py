@@ -73,11 +73,7 @@ def test_walk_yields_what_decode_returns(decoder, deep):
 @pytest.mark.parametrize(
     ("limits", "tokens", "seen"),
     [
-        (
-            Limits([9, 9, 2, 9, 0], (4,)),
-            [(1, 2, 3, 4), (2, 3, 4), (3, 4), (4,), ()],
-            [4, 3, 2, 1],
-        ),
+        (Limits([9, 9, 2, 9, 0], (4,)), [(1, 2, 3, 4), (2, 3, 4), (3, 4), (4,), ()], [4, 3, 2, 1]),
         (Limits([2, 5, 0, 1]), [(1, 2), (2, 3, 4, 0, 1), (), (4,)], [3, 2, 1, 1, 1]),
         (Limits(4, (4,)), [(1, 2, 3, 4)], [1, 1, 1, 1]),  # the end may be the last token
     ],
@@ -125,8 +121,6 @@ def test_a_fault_in_a_row_that_has_ended_does_not_matter(counting):
 
 
 # The laws of samplers: what they draw from, and where they become one another.
-
-
 @pytest.fixture(params=names_of(Sampler))
 def make(request, small):
     """A function from a temperature to a sampler."""
@@ -277,8 +271,6 @@ def test_scores_are_the_steppers_own_at_any_temperature(table, temperature):
 
 
 # What each truncation keeps.
-
-
 def kept_by(sampler, probabilities):
     """Which tokens stay, of probabilities in single precision as models give them."""
     scores = torch.tensor([probabilities, probabilities[::-1]]).log().log_softmax(-1)
@@ -370,8 +362,6 @@ def test_a_sampler_need_not_be_a_dataclass(deep):
 
 
 # The decoders `greedy` and `Forced`.
-
-
 def test_greedy_takes_the_most_probable_token_at_each_step(table):
     [[found]] = Greedy().decode(table, table.start(1), Limits(6))
     last, wanted = 0, []

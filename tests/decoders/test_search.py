@@ -55,9 +55,6 @@ def test_of_dead_ends_the_longest_counts_and_then_the_most_probable():
 
 
 # Frontier: rows, states and contexts that belong together.
-
-
-LIMITS = Limits([4, 0, 4, 4])
 BOTH = torch.tensor([True, True])
 
 
@@ -86,7 +83,7 @@ class TestRowsWithoutAPath:
         assert log_probs[[0, 2, 3]].isfinite().all()
         assert table.seen == [2, 3]
 
-    def test_the_others_are_complained_of(self, table):
+    def test_the_others_are_errors(self, table):
         frontier = self.begun(table)
         table.log_probs[1] = float("nan")
         with pytest.raises(DecodeError, match="row 1 at step 2 have NaN"):
@@ -103,8 +100,6 @@ class TestRowsWithoutAPath:
 
 
 # NBest: the best hypotheses so far.
-
-
 def hypothesis(token, score, rank=None):
     return Hypothesis((token,), score, True, (score,), rank)
 
@@ -149,8 +144,6 @@ def test_merging_has_each_sequence_once():
 
 
 # Length normalisation: its formulas, and what a path may still reach.
-
-
 ALL = [
     LengthNormalisation(),
     *(LengthNormalisation("power", alpha) for alpha in (-1.0, 0.0, 0.5, 1.0, 3.0)),

@@ -101,8 +101,6 @@ def test_bad_scores_are_still_refused_by_the_search(decoder, fault):
 
 
 # The constraint that keeps a trace, for every decoder.
-
-
 def search(decoder):
     model = TableModel()
     return constrained(decoder, decoder.constraints, model, model.start(SOURCES), Limits(6, (2,)))
@@ -137,8 +135,6 @@ def test_no_recipe_can_ask_for_it_and_nothing_considered_is_nothing_to_see():
 
 
 # What a search has the model read, for every decoder, and worked out by hand for two of them.
-
-
 LENGTHS = [5, 3, 1, 0, 7, 2, 5, 5, 1, 0, 4, 7]
 
 

@@ -1,21 +1,11 @@
 """Run directories: what lies in one is never believed or executed, and named when it is wrong."""
 
 import json
-import os
 import pickle
 import shutil
 
 import pytest
-
-
-class Trap:
-    """What a pickle of this does when it is loaded."""
-
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        return os.mkdir, (str(self.path),)
+from disk import Trap
 
 
 def needed(run):

@@ -3,19 +3,14 @@
 import pytest
 
 
-@pytest.mark.parametrize(
-    ("content", "says"),
-    [
-        (b"", "text.txt: "),
-        (b"\n \n\n", "text.txt: "),
-        (b"a", "text.txt: "),
-        (b"a small text", "batch_size 4 and window 16 need at least 80"),
-        (b"\xef\xbb\xbf", "text.txt: "),
-    ],
-)
-def test_too_little_text_says_how_much_is_needed(content, says, place, refused):
-    place.write("text.txt", content)
-    refused(4, says, "run", "tiny.yaml")
+@pytest.mark.parametrize("kind", ["text", "lines", "pairs", "labelled", "tagged"])
+def test_an_empty_list_of_training_files_is_an_error_of_the_recipe(kind, place, refused):
+    model = "{name: language_model, cell: gru}"
+    train = "{max_steps: 1}"
+    content = f"data: {{name: {kind}, train: []}}\nmodel: {model}\ntrain: {train}\n"
+    place.write("none.yaml", content)
+    line = refused(3, "`train` must be one file or several", "validate", "none.yaml")
+    assert line.startswith("none.yaml:1:7: data: ")
 
 
 def test_one_line_of_ten_megabytes_is_trained_on(place, make_trainer):

@@ -61,19 +61,3 @@ def test_more_than_there_is_or_nothing_is_no_fault(words, finished_run, command)
     assert ended.code == 0, ended.err
     assert "NaN" not in ended.out
     assert json.loads(ended.out)
-
-
-@pytest.mark.parametrize(
-    ("setting", "says"),
-    [
-        ("temperature=-1", "at least 0"),
-        ("temperature=.inf", "at least 0 and at most"),
-        ("temperature=.nan", "at least 0 and at most"),
-        ("temprature=1", "did you mean 'temperature'?"),
-        ("constraints=[{name: minimum_length, length: -1}]", "at least 0"),
-        ("constraints=[{name: minmum_length}]", "did you mean 'minimum_length'?"),
-    ],
-)
-def test_settings_out_of_range_are_named(setting, says, finished_run, refused):
-    line = refused(3, says, "generate", finished_run, "--prompt", "the", "--set", setting)
-    assert line.startswith(f"--set {setting}: ")

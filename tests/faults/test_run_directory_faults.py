@@ -13,6 +13,7 @@ import warnings
 from pathlib import Path
 
 import pytest
+from disk import contents, huge
 
 from seqgen.cli.displays import Display
 from seqgen.conclusion import read_result
@@ -29,10 +30,6 @@ from seqgen.training.checkpoint import Checkpoints
 def resume(folder, *overrides, report=False):
     request = RunRequest(str(folder), overrides, resume=True, report=report)
     return run(request, lambda plan: None)
-
-
-def contents(folder):
-    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 @pytest.fixture
@@ -147,17 +144,12 @@ def endless(path):
     path.symlink_to("/dev/zero")
 
 
-def huge(path):
-    path.touch()
-    os.truncate(path, 1 << 40)
-
-
 NEEDED = ["recipe.yaml", "manifest.json", "metrics.jsonl", "chars.json", "last", "best"]
 NEEDED += ["model.safetensors", "training.safetensors", "training.json", "checksums.json"]
 
 
 @pytest.mark.parametrize("make", [os.mkfifo, endless, huge, os.mkdir])
-def test_what_is_no_file_of_sane_size_keeps_nobody_waiting(make, copied_run):
+def test_what_is_no_file_of_sane_size_blocks_nothing(make, copied_run):
     """Whichever it is, and whoever reads it: one line, or it is not needed."""
     data = f"data.path={data_of(copied_run)}"
     files = [path for path in copied_run.rglob("*") if path.is_file() and path.name != ".lock"]

@@ -28,10 +28,7 @@ from seqgen.plugins import ROOMS
 # What a factory may do that no part does, and what is said of it.
 BREACHES = {
     "raises": ('def made():\n    raise RuntimeError("two\\nlines")', "RuntimeError: two lines"),
-    "is no such part": (
-        "class Empty:\n    def __init__(self):\n        pass",
-        "'Empty' object has no",
-    ),
+    "is no such part": ("class Empty:\n    def __init__(self): pass", "'Empty' object has no"),
     "returns nothing": ("def made():\n    return None", "returned None"),
 }
 
@@ -79,12 +76,27 @@ def test_where_only_our_code_is_seen_the_plugins_in_use_are_named(place, command
     assert any(file.endswith("short.py") for file in loaded_files())
 
 
-def test_a_device_that_is_not_there_is_said_before_any_work(refused):
-    import torch
+EMPTY = """
+from dataclasses import dataclass
+from seqgen.data import TextData, data
+from seqgen.data.text import StreamSplit
 
-    if torch.cuda.is_available():
-        pytest.skip("there is a GPU")
-    refused(7, "cuda", "run", "tiny.yaml", "device=cuda")
+
+@data.register("empty")
+@dataclass(eq=False)
+class Empty(TextData):
+    def held_out(self, name, tokenizers):
+        split = super().held_out(name, tokenizers)
+        return StreamSplit(split.stream[:1], split.size, 0) if name == "{name}" else split
+"""
+
+
+@pytest.mark.parametrize("name", ["valid", "test"])
+def test_a_split_without_tokens_is_named_before_training(name, place, refused, own_registries):
+    place.write("empty.py", EMPTY.replace("{name}", name))
+    says = f"its {name} split has 0 tokens"
+    line = refused(8, says, "run", "tiny.yaml", "plugins=[empty.py]", "data.name=empty")
+    assert "empty.py:" in line
 
 
 def test_too_little_memory_is_said_before_any_file(refused):

@@ -97,8 +97,6 @@ def test_smoothing_is_for_training_only():
 
 
 class TestTied:
-    """One weight for reading and for writing."""
-
     @staticmethod
     def model(hidden_size):
         torch.manual_seed(1)

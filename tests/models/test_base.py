@@ -44,8 +44,6 @@ def gradients(model, batch):
 
 
 class TestModelsOfPairs:
-    """Every kind of labelling and of seq2seq, with different cells and attentions."""
-
     def test_the_loss_is_the_sum_of_scored_nats(self, pair_model, batch_for):
         batch = batch_for(pair_model)
         loss, score = pair_model.loss(batch), pair_model.score(batch)

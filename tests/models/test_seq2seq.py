@@ -23,8 +23,6 @@ from seqgen.state import real
 from seqgen.tokenizers import BOS, EOS, SPECIALS, Facts
 
 VOCAB = 8
-LENGTHS = (2, 5, 1, 3, 4)
-"""Of the targets, EOS included."""
 CLOSE = {"rtol": 1e-5, "atol": 1e-5}
 
 

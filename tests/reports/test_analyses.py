@@ -44,11 +44,7 @@ def test_an_answer_is_compared_with_its_nearest_reference(
 
 
 @pytest.mark.parametrize(
-    "letters",
-    [
-        ["e\u0301", "a\u0303\u0330", " ", "\U0001f468\u200d\U0001f469", "x"],
-        ["\u0301"],
-    ],
+    "letters", [["e\u0301", "a\u0303\u0330", " ", "\U0001f468\u200d\U0001f469", "x"], ["\u0301"]]
 )
 def test_marks_and_joiners_stay_with_their_letter(letters):
     assert analyses.letters("".join(letters)) == letters

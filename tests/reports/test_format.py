@@ -119,6 +119,18 @@ def test_labels_and_cuts(shown, said):
 
 
 @pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a|b\n*c* <i> [d](e) `f` \\g", "a\\|b \\*c\\* \\<i\\> \\[d\\](e) \\`f\\` \\\\g"),
+        ("beam_size _x_ a_", "beam_size \\_x\\_ a\\_"),
+        ("\x1b[0m\u202e", "\\\\x1b\\[0m\\\\u202e"),
+    ],
+)
+def test_nothing_in_a_text_acts_in_markdown(text, shown):
+    assert format.markdown(text) == shown
+
+
+@pytest.mark.parametrize(
     ("text", "lines", "long"),
     [
         ("", 3, False),

@@ -12,6 +12,7 @@ from dataclasses import asdict
 
 import pytest
 import torch
+from disk import Trap, contents, huge
 from safetensors.torch import load_file, save_file
 from torch import nn
 
@@ -410,28 +411,9 @@ class TestDamage:
         assert not (tmp_path / "sprung").exists()
 
 
-def huge(path):
-    path.touch()
-    os.truncate(path, 1 << 40)
-
-
 def json_or_none(content):
     with suppress(ValueError):
         return json.loads(bytes(content))
-
-
-class Trap:
-    """A pickle that leaves a folder behind where it is loaded."""
-
-    def __init__(self, path):
-        self.path = str(path)
-
-    def __reduce__(self):
-        return (os.mkdir, (self.path,))
-
-
-def contents(folder):
-    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 class TestADiskThatTakesNoMore:

@@ -1,0 +1,184 @@
+"""The loops over time as compiled functions: written, kept on disk, called with a share of rows."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import stat
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numba
+import platformdirs
+import torch
+from torch import Tensor, fx
+
+from seqgen.fast import kernels
+from seqgen.fast.derive import BACKWARD, FORWARD, Derived
+from seqgen.fast.write import Loop, UnwritableError, Writer, rows_first
+
+HEADER = """\
+import math
+
+import numpy as np
+from numba import njit
+
+from seqgen.fast.kernels import FAST, Apart, exp, f, log, log1p, product, sigmoid, tanh
+"""
+Values = dict[fx.Node, Tensor]
+
+
+class CompiledLoops:
+    """As `EagerLoops`, in two compiled functions.
+
+    Raises UnwritableError if one cannot be written, OSError if there is no place for it.
+    """
+
+    def __init__(self, derived: Derived) -> None:
+        if not kernels.HAS_PRODUCT:
+            raise UnwritableError("torch has no matrix product that could be called")
+        self.derived = derived
+        self.states = [derived.states[place] for place in derived.changing]
+        self.loops = {level: (loop, load(loop.source)) for level, loop in written(derived).items()}
+
+    def forward(self, values: Values, state: list[Tensor], time: int, batch: int) -> list[Tensor]:
+        """All steps from `state`: puts what crosses into `values`, returns the last state."""
+        return self._run(FORWARD, values, self.states, state, time, batch)
+
+    def backward(self, values: Values, state: list[Tensor], time: int, batch: int) -> list[Tensor]:
+        """From the gradients of the last state those of the first; what crosses as in `forward`."""
+        if BACKWARD not in self.loops:
+            return [torch.zeros_like(each) for each in state]
+        holders = self.derived.cotangents[1:]
+        return self._run(BACKWARD, values, holders, state, time, batch)
+
+    def _run(
+        self,
+        level: int,
+        values: Values,
+        holders: list[fx.Node],
+        state: list[Tensor],
+        time: int,
+        batch: int,
+    ) -> list[Tensor]:
+        loop, function = self.loops[level]
+        part = self.derived.parts[level]
+        begin, end = (0, time) if level == FORWARD else (time, 0)
+        arrays: dict[str, Tensor] = {}
+        for number, first in enumerate(state):
+            every = first.new_empty(time + 1, *first.shape)
+            every[begin] = first
+            arrays[f"s{number}"] = every
+        for number, node in enumerate(part.inputs):
+            if f"i{number}" in loop.arguments:
+                arrays[f"i{number}"] = values[node].contiguous()
+        for name, (row, dtype) in loop.made.items():
+            arrays[name] = torch.empty(time * batch * row, dtype=dtype)
+        flat = [arrays[name].detach().view(-1).numpy() for name in loop.arguments]
+        share_rows(function, time, batch, flat)
+        for number, node in enumerate(holders):
+            every = arrays[f"s{number}"]
+            values[node] = (every[:-1] if level == FORWARD else every[1:]).flatten(0, 1)
+        for node, name in loop.aliases.items():
+            found = arrays[name]
+            if name.startswith("s"):
+                found = found[1:] if level == FORWARD else found[:-1]
+            values[node] = found.view(time * batch, *rows_first(node)[1:])
+        return [arrays[f"s{number}"][end].clone() for number in range(len(state))]
+
+
+def written(derived: Derived) -> dict[int, Loop]:
+    """The loops of the parts that run time by time. Raises UnwritableError if one has none."""
+    read = {node for part in derived.parts.values() for node in part.inputs}
+    needed = read | {derived.output}
+    ends: dict[int, tuple[list[fx.Node], Sequence[fx.Node | None]]] = {
+        FORWARD: (
+            [derived.states[place] for place in derived.changing],
+            derived.following,
+        ),
+        BACKWARD: (derived.cotangents[1:], [derived.of_states[p] for p in derived.changing]),
+    }
+    found = {}
+    for level, (holders, following) in ends.items():
+        part = derived.parts.get(level)
+        if part is not None:
+            leaving = [node for node in part.outputs if node in needed]
+            writer = Writer(part, holders, following, leaving, backward=level == BACKWARD)
+            found[level] = writer.write()
+    return found
+
+
+def share_rows(function: Any, time: int, batch: int, arrays: list[Any]) -> None:
+    """Call `function` for all rows, a share of them on each of torch's threads."""
+    threads = min(torch.get_num_threads(), batch) if kernels.set_threads is not None else 1
+    bounds = [batch * index // threads for index in range(threads + 1)]
+    if threads == 1:
+        _alone(function, time, batch, 0, batch, arrays)
+        return
+    waiting = [
+        pool().submit(_alone, function, time, batch, begin, end, arrays)
+        for begin, end in pairwise(bounds[1:])
+    ]
+    _alone(function, time, batch, 0, bounds[1], arrays)
+    for each in waiting:
+        each.result()
+
+
+def _alone(function: Any, time: int, batch: int, begin: int, end: int, arrays: list[Any]) -> None:
+    """One share of rows, whose products do not start threads of their own."""
+    if kernels.set_threads is None:
+        function(time, batch, begin, end, *arrays)
+        return
+    before = kernels.set_threads(1)
+    function(time, batch, begin, end, *arrays)
+    kernels.set_threads(before)
+
+
+@lru_cache(maxsize=1)
+def pool() -> ThreadPoolExecutor:
+    """The threads beside the caller's own."""
+    return ThreadPoolExecutor(max_workers=os.cpu_count() or 1)
+
+
+def load(source: str) -> Any:
+    """The function `loop` of `source`; what numba makes of it is kept beside the source, on disk.
+
+    The name is a hash of all that it depends on; numba adds the processor's name and its version.
+    """
+    own = Path(kernels.__file__).read_text(encoding="utf-8")
+    text = HEADER + "\n\n" + source
+    name = hashlib.sha256(f"{numba.__version__}{own}{text}".encode()).hexdigest()[:24]
+    path = folder() / f"loop_{name}.py"
+    if not path.exists():
+        temporary = path.with_suffix(f".{os.getpid()}")
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    module_name = f"seqgen_loops.{path.stem}"
+    if module_name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(module_name, path)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[module_name] = module
+        spec.loader.exec_module(module)
+    return sys.modules[module_name].loop
+
+
+def folder() -> Path:
+    """Where loops are kept: for nobody else to write to, since what lies there is run.
+
+    Raises OSError if that cannot be had.
+    """
+    path = Path(platformdirs.user_cache_dir("seqgen")) / "loops"
+    path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if os.name == "posix":
+        found = path.stat()
+        if found.st_uid != os.getuid() or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            raise PermissionError(f"{path} can be written to by others")
+    return path

@@ -1,0 +1,166 @@
+"""What generated loops call: elementary functions that vectorise, and torch's own matrix product.
+
+A polynomial stands in for a call of the C library wherever that call would keep a loop from being
+vectorised; each is within 3e-7 of the truth, relative to 1 or to the result.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from llvmlite import binding, ir
+from numba import njit, types
+from numba.core.compiler import Compiler
+from numba.extending import intrinsic
+
+f = np.float32
+
+FAST: dict[str, Any] = {
+    # Infinities and NaN keep their meaning: a mask may make them. Without `error_model` a check
+    # for division by zero keeps LLVM from vectorising anything that divides.
+    "fastmath": {"contract", "reassoc", "nsz", "arcp", "afn"},
+    "error_model": "numpy",
+    "nogil": True,
+    "cache": True,
+}
+
+
+class Apart(Compiler):
+    """Compiles a function whose arrays share no memory, which spares its loops a check of each
+    pair, and lets those vectorise that have too many pairs for checks."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.state.flags = self.state.flags.copy()
+        self.state.flags.noalias = True
+
+
+@intrinsic
+def bits_of(typing: Any, x: Any) -> Any:
+    """The 32 bits of a float32, as an int32."""
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.bitcast(arguments[0], ir.IntType(32))
+
+    return types.int32(types.float32), code
+
+
+@intrinsic
+def of_bits(typing: Any, bits: Any) -> Any:
+    """The float32 of 32 bits."""
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.bitcast(arguments[0], ir.FloatType())
+
+    return types.float32(types.int32), code
+
+
+@njit(inline="always", **FAST)
+def tanh(x):
+    """A quotient of polynomials; beyond 7.9 it is 1 to the last bit."""
+    x = min(max(x, f(-7.90531110763549805)), f(7.90531110763549805))
+    y = x * x
+    p = f(-2.76076847742355e-16)
+    p = p * y + f(2.00018790482477e-13)
+    p = p * y + f(-8.60467152213735e-11)
+    p = p * y + f(5.12229709037114e-08)
+    p = p * y + f(1.48572235717979e-05)
+    p = p * y + f(6.37261928875436e-04)
+    p = p * y + f(4.89352455891786e-03)
+    q = f(1.19825839466702e-06)
+    q = q * y + f(1.18534705686654e-04)
+    q = q * y + f(2.26843463243900e-03)
+    q = q * y + f(4.89352518554385e-03)
+    return x * p / q
+
+
+@njit(inline="always", **FAST)
+def sigmoid(x):
+    """By tanh: sigmoid(x) = (1 + tanh(x / 2)) / 2."""
+    return f(0.5) + f(0.5) * tanh(f(0.5) * x)
+
+
+@njit(inline="always", **FAST)
+def exp(x):
+    """2**n * e**r with a whole n and |r| <= log(2) / 2."""
+    y = min(max(x, f(-87.0)), f(88.37))
+    n = np.int32(y * f(1.44269504) + (f(0.5) if y >= f(0.0) else f(-0.5)))
+    r = y - f(n) * f(0.693359375) - f(n) * f(-2.12194440e-4)
+    p = f(1.9875691500e-4)
+    p = p * r + f(1.3981999507e-3)
+    p = p * r + f(8.3334519073e-3)
+    p = p * r + f(4.1665795894e-2)
+    p = p * r + f(1.6666665459e-1)
+    p = p * r + f(5.0000001201e-1)
+    found = (p * r * r + r + f(1.0)) * of_bits(np.int32((n + np.int32(127)) << np.int32(23)))
+    return f(np.inf) if x > f(88.37) else (f(0.0) if x < f(-103.0) else found)
+
+
+@njit(inline="always", **FAST)
+def log(x):
+    """n * log(2) + log(m) for x = 2**n * m, log(m) = 2 atanh((m - 1) / (m + 1))."""
+    bits = bits_of(x) - np.int32(0x3F3504F3)  # so that m lies in [sqrt(1/2), sqrt(2)]
+    n = bits >> np.int32(23)
+    m = of_bits(np.int32((bits & np.int32(0x007FFFFF)) + np.int32(0x3F3504F3)))
+    s = (m - f(1.0)) / (m + f(1.0))
+    y = s * s
+    p = f(0.22222222)
+    p = p * y + f(0.28571429)
+    p = p * y + f(0.4)
+    p = p * y + f(0.66666667)
+    p = p * y + f(2.0)
+    found = f(n) * f(0.693147181) + s * p
+    found = found if x < f(np.inf) else x
+    return found if x > f(0.0) else (f(-np.inf) if x == f(0.0) else f(np.nan))
+
+
+@njit(inline="always", **FAST)
+def log1p(x):
+    """log(1 + x); for small x as 2 atanh(x / (2 + x)), since 1 + x would lose it."""
+    s = x / (f(2.0) + x)
+    y = s * s
+    p = f(0.15384615)
+    p = p * y + f(0.18181818)
+    p = p * y + f(0.22222222)
+    p = p * y + f(0.28571429)
+    p = p * y + f(0.4)
+    p = p * y + f(0.66666667)
+    p = p * y + f(2.0)
+    return s * p if abs(x) < f(0.5) else log(f(1.0) + x)
+
+
+def _library() -> ctypes.CDLL | None:
+    folder = Path(torch.__file__).parent / "lib"
+    paths = [*folder.glob("libtorch_cpu.*"), *folder.glob("torch_cpu.dll")]
+    return ctypes.CDLL(str(paths[0])) if paths else None
+
+
+LIBRARY = _library()
+SYMBOL = "seqgen_sgemm"
+HAS_PRODUCT = hasattr(LIBRARY, "sgemm_")
+if LIBRARY is not None and HAS_PRODUCT:
+    address = ctypes.cast(LIBRARY.sgemm_, ctypes.c_void_p).value
+    binding.add_symbol(SYMBOL, address)
+    # MKL's own threads would work against those that share the rows.
+    set_threads = getattr(LIBRARY, "MKL_Set_Num_Threads_Local", None)
+else:
+    set_threads = None
+
+sgemm = types.ExternalFunction(SYMBOL, types.void(*[types.intp] * 13))
+
+
+@njit(**FAST)
+def product(sizes, ones, a, lda, b, ldb, c, ldc):
+    """`c = a @ b`, row by row: `a: [m, k]`, `b: [k, n]`, and `b` transposed if `sizes[4]` says so.
+
+    BLAS sees rows as columns, so it is told c' = b' a'. `sizes` are m, n, k, "N" and "N" or "T";
+    a, b and c are addresses, lda to ldc the distances of their rows.
+    """
+    m, n, k = sizes[0:].ctypes.data, sizes[1:].ctypes.data, sizes[2:].ctypes.data
+    no, flag = sizes[3:].ctypes.data, sizes[4:].ctypes.data
+    one, zero = ones[0:].ctypes.data, ones[1:].ctypes.data
+    sgemm(flag, no, n, m, k, one, b, ldb, a, lda, zero, c, ldc)

@@ -1,0 +1,112 @@
+"""Compiled loops are the loop; one compilation for each way of writing them."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+from written_cells import CHANGES, INPUT, Plain, require_same, trained
+
+from seqgen.cells import cells
+from seqgen.fast import Route
+
+pytest.importorskip("numba", reason="loops are compiled by numba")
+from seqgen.fast import compiled, kernels
+
+pytestmark = pytest.mark.skipif(not kernels.HAS_PRODUCT, reason="torch has no sgemm to call")
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path_factory, monkeypatch):
+    """Loops are kept for the tests of one process, and not among the user's."""
+    folder = tmp_path_factory.getbasetemp() / "loops"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    monkeypatch.setattr(compiled.platformdirs, "user_cache_dir", lambda name: str(folder))
+
+
+def everything(cell, y):
+    """All kinds of loops in one step: views, sums, maxima, joined parts, functions, masks."""
+    left, right = torch.cat([y[:, 3:], y[:, :3]], 1).chunk(2, 1)
+    y = cell.above(torch.cat([left.tanh(), torch.maximum(left, right)], 1))
+    y = nn.functional.layer_norm(y, y.shape[-1:]) * torch.softmax(y, 1)
+    return nn.functional.dropout(nn.functional.gelu(y), 0.4, cell.training)
+
+
+@pytest.mark.parametrize("lengths", [None, [6, 0, 2, 5]], ids=["whole", "lengths"])
+def test_a_step_with_everything(lengths):
+    cell = Plain(everything).train()
+    cell.route = Route()
+    got = trained(cell, cell, lengths=lengths)
+    assert cell.route.describe() == ["compiled"]
+    require_same(got, trained(cell, cell.loop, lengths=lengths), 1e-5)
+
+
+def test_heads_whose_products_are_many():
+    cell = cells.build({"name": "slstm", "hidden_size": 4, "heads": 2}, input_size=INPUT).train()
+    cell.route = Route()
+    got = trained(cell, cell)
+    assert cell.route.describe() == ["compiled"]
+    require_same(got, trained(cell, cell.loop), 1e-5)
+
+
+def test_rows_are_the_same_on_one_thread_and_on_two():
+    cell = Plain().train()
+    cell.route = Route()
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        wanted = trained(cell, cell)
+        torch.set_num_threads(2)
+        require_same(trained(cell, cell), wanted, 1e-6)
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_what_has_no_loop_is_done_in_small_operations():
+    cell = Plain(lambda cell, y: y.cumsum(1)).train()
+    cell.route = Route()
+    got = trained(cell, cell)
+    assert "not compiled: no loop for" in cell.route.describe()[0]
+    require_same(got, trained(cell, cell.loop), 1e-5)
+
+
+def test_a_folder_that_others_may_write_to_is_not_used(tmp_path, monkeypatch):
+    (tmp_path / "loops").mkdir()
+    (tmp_path / "loops").chmod(0o777)
+    monkeypatch.setattr(compiled.platformdirs, "user_cache_dir", lambda name: str(tmp_path))
+    cell = Plain(CHANGES["nothing"]).train()
+    cell.route = Route()
+    trained(cell, cell)
+    assert "can be written to by others" in cell.route.describe()[0]
+
+
+@pytest.mark.parametrize(
+    ("function", "low", "high"),
+    [
+        ("tanh", -12, 12),
+        ("sigmoid", -30, 30),
+        ("exp", -100, 88),
+        ("log", 1e-6, 1e6),
+        ("log1p", -0.9, 9),
+    ],
+)
+def test_functions_are_as_exact_as_said(function, low, high):
+    from numba import njit
+
+    written = getattr(kernels, function)
+
+    @njit(**{**kernels.FAST, "cache": False})
+    def apply(xs, ys):
+        for index in range(len(xs)):
+            ys[index] = written(xs[index])
+
+    xs = torch.linspace(low, high, 10_001)
+    ys = torch.empty_like(xs)
+    apply(xs.numpy(), ys.numpy())
+    wanted = getattr(torch, function)(xs.double())
+    assert ((ys - wanted).abs() <= 3e-7 * wanted.abs().clamp(min=1)).all()
+    edges = torch.tensor([float("inf"), float("nan")])
+    if function != "sigmoid":
+        ys = torch.empty_like(edges)
+        apply(edges.numpy(), ys.numpy())
+        torch.testing.assert_close(ys, getattr(torch, function)(edges), equal_nan=True)
