@@ -45,19 +45,7 @@ class CompiledLoops:
             raise UnwritableError("torch has no matrix product that could be called")
         self.derived = derived
         self.states = [derived.states[place] for place in derived.changing]
-        read = {node for part in derived.parts.values() for node in part.inputs}
-        needed = read | {derived.output}
-        self.loops: dict[int, tuple[Loop, Any]] = {}
-        ends: dict[int, tuple[list[fx.Node], Sequence[fx.Node | None]]] = {
-            FORWARD: (self.states, derived.following),
-            BACKWARD: (derived.cotangents[1:], [derived.of_states[p] for p in derived.changing]),
-        }
-        for level, (holders, following) in ends.items():
-            part = derived.parts.get(level)
-            if part is not None:
-                leaving = [node for node in part.outputs if node in needed]
-                loop = Writer(part, holders, following, leaving, backward=level == BACKWARD).write()
-                self.loops[level] = (loop, load(loop.source))
+        self.loops = {level: (loop, load(loop.source)) for level, loop in written(derived).items()}
 
     def forward(self, values: Values, state: list[Tensor], time: int, batch: int) -> list[Tensor]:
         """All steps from `state`: puts what crosses into `values`, returns the last state."""
@@ -103,6 +91,27 @@ class CompiledLoops:
                 found = found[1:] if level == FORWARD else found[:-1]
             values[node] = found.view(time * batch, *rows_first(node)[1:])
         return [arrays[f"s{number}"][end].clone() for number in range(len(state))]
+
+
+def written(derived: Derived) -> dict[int, Loop]:
+    """The loops of the parts that run time by time. Raises UnwritableError if one has none."""
+    read = {node for part in derived.parts.values() for node in part.inputs}
+    needed = read | {derived.output}
+    ends: dict[int, tuple[list[fx.Node], Sequence[fx.Node | None]]] = {
+        FORWARD: (
+            [derived.states[place] for place in derived.changing],
+            derived.following,
+        ),
+        BACKWARD: (derived.cotangents[1:], [derived.of_states[p] for p in derived.changing]),
+    }
+    found = {}
+    for level, (holders, following) in ends.items():
+        part = derived.parts.get(level)
+        if part is not None:
+            leaving = [node for node in part.outputs if node in needed]
+            writer = Writer(part, holders, following, leaving, backward=level == BACKWARD)
+            found[level] = writer.write()
+    return found
 
 
 def share_rows(function: Any, time: int, batch: int, arrays: list[Any]) -> None:

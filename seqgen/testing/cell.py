@@ -72,6 +72,27 @@ def check_cell(
     return try_laws(name, CELL_LAWS, CellCase(factory, input_size), watch)
 
 
+def fast_source(cell: object, *, input_size: int = 3, **options: Any) -> str:
+    """The loops, forward and backward, that its fast route compiles, or why there are none."""
+    name, factory = small_part(cells, cell, options)
+    case = CellCase(factory, input_size)
+    made = case.make().train()
+    tensors = {**dict(made.named_parameters()), **dict(made.named_buffers())}
+    try:
+        from seqgen.fast.compiled import written
+        from seqgen.fast.derive import RefusedError, derive
+        from seqgen.fast.write import UnwritableError
+    except ImportError as error:
+        return f"# {name}: {error}"
+    try:
+        first = made.initial_state(BATCH)
+        x = case.inputs()[:, 0]
+        loops = written(derive(made, tensors, x, first, lengths=False, backward=True))
+    except (RefusedError, UnwritableError) as error:
+        return f"# {name} has no compiled loop: {error}"
+    return "\n\n".join(f"# {name}\n{loop.source}" for loop in loops.values())
+
+
 def _is_a_cell(case: CellCase) -> None:
     cell = case.make()
     require.contract(cell, Cell)

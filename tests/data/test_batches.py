@@ -37,7 +37,7 @@ TWO = torch.tensor([[6, 2], [2, 0]])
         ([], 1, [], []),
     ],
 )
-def test_shorter_rows_are_padded_behind(rows, least, tokens, lengths):
+def test_shorter_rows_are_padded_at_the_end(rows, least, tokens, lengths):
     found = padded(rows, least)
     assert [each.tolist() for each in found] == [tokens, lengths]
     assert {each.dtype for each in found} == {torch.long}
@@ -89,6 +89,20 @@ def test_a_batch_moves_as_a_whole(batch):
                 assert moved == value
 
     check(batch, batch.to("meta"))
+
+
+@pytest.mark.parametrize(("count", "rows"), [(1, [2]), (2, [1, 1]), (5, [1, 1])])
+def test_a_batch_is_cut_into_parts_of_its_rows(count, rows):
+    texts = TokenBatch(TWO, TWO + 1, torch.tensor([1, 2]), continues=True)
+    parts = texts.cut(count)
+    assert [len(each.targets) for each in parts] == rows
+    assert sum(each.tokens for each in parts) == texts.tokens
+    assert all(each.continues for each in parts)
+    assert torch.cat([each.inputs for each in parts]).equal(TWO)
+    pairs = pair_batch().cut(count)
+    assert torch.cat([each.sources.values for each in pairs]).tolist() == [[4, 5, 2], [2, 0, 0]]
+    assert [each.row_ids.tolist() for each in pairs] == ([[0, 1]] if count == 1 else [[0], [1]])
+    assert TokenBatch(TWO[:0], TWO[:0]).cut(2) == []
 
 
 def test_only_floats_become_another_type():

@@ -165,7 +165,7 @@ class TestAMetricFromOutside:
         assert self.measured(lambda self, answers: found) is found
         assert dict(found.details) == {}
 
-    def test_what_it_raises_is_told_in_one_line(self):
+    def test_what_it_raises_is_shown_in_one_line(self):
         with pytest.raises(PluginError) as caught:
             self.measured(lambda self, answers: {}["a\nb"])
         assert str(caught.value).startswith("the metric Odd (")

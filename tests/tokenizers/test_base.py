@@ -298,7 +298,7 @@ def test_the_vocabulary_is_the_set_of_characters_and_others_are_unknown(texts, o
 def test_unknown_characters_can_be_refused(text, char, position):
     made = char_tokenizer("ab", unk="error")
     assert made.encode("abba").tolist() == [4, 5, 5, 4]
-    with pytest.raises(ValueError, match="of known characters") as caught:
+    with pytest.raises(ValueError, match="of characters in the vocabulary") as caught:
         made.encode(text)
     assert str(caught.value).endswith(f"but has {char!r} at {position}")
 
