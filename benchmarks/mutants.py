@@ -31,13 +31,9 @@ from itertools import zip_longest
 from pathlib import Path
 from types import CodeType, FunctionType
 
-# What tests and package import is loaded once, here; the package may be loaded anew in a fork.
 import coverage
 import hypothesis
-import numpy  # noqa: F401
-import pydantic  # noqa: F401
 import pytest
-import rapidfuzz  # noqa: F401
 import torch
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -57,9 +53,11 @@ FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 def sites(tree: ast.Module) -> Iterator[tuple[ast.AST, str, int]]:
     """What can be swapped: the node, its field, and the place in it if it is a list."""
-    annotations = {id(each) for node in ast.walk(tree) for each in _annotations(node)}
+    fields = ("annotation", "returns")
+    types = [getattr(node, field, None) for node in ast.walk(tree) for field in fields]
+    passed = {each for found in types if found for each in ast.walk(found)}
     for node in ast.walk(tree):
-        if id(node) in annotations:
+        if node in passed:
             continue
         for field in ("op", "ops"):
             value = getattr(node, field, None)
@@ -68,12 +66,6 @@ def sites(tree: ast.Module) -> Iterator[tuple[ast.AST, str, int]]:
                     yield node, field, place
         if isinstance(node, ast.Constant) and type(node.value) in (int, bool):
             yield node, "value", 0
-
-
-def _annotations(node: ast.AST) -> Iterator[ast.AST]:
-    for field in ("annotation", "returns"):
-        found = getattr(node, field, None)
-        yield from ast.walk(found) if found is not None else ()
 
 
 def swap(node: ast.AST, field: str, place: int) -> None:
@@ -314,6 +306,7 @@ def main() -> None:
     options = parser.parse_args()
     os.chdir(ROOT)
     torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background lacks
     hypothesis.settings.register_profile("mutants", database=None, deadline=None)
     files = [path for room in CORE for path in (f"tests/{room}", f"tests/test_{room}.py")]
     collect(filter(os.path.exists, files), lambda session: count(session, options))

@@ -5,7 +5,7 @@ from itertools import chain
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from seqgen.data import Example, PairBatch, Prompts, Sources, TextSize, TokenBatch
@@ -162,7 +162,6 @@ def test_the_second_length_orders_rows_but_ends_no_batch():
     assert rows == [1, 3, 2, 0]
 
 
-@settings(deadline=None)
 @given(LENGTHS, st.integers(1, 9), st.integers(0, 5), st.integers(0, 3))
 def test_batches_have_every_row_once_by_length_and_all_but_one_are_half_full(
     lengths, size, seed, epoch
@@ -174,7 +173,6 @@ def test_batches_have_every_row_once_by_length_and_all_but_one_are_half_full(
     assert sum(2 * len(rows) < size for rows in batches) <= 1
 
 
-@settings(deadline=None)
 @given(LENGTHS, st.integers(1, 200), st.integers(0, 3))
 def test_batches_by_tokens_stay_below_the_limit(lengths, batch_tokens, epoch):
     batches = epoch_of(Buckets(lengths, 1, batch_tokens), epoch)
@@ -257,7 +255,6 @@ class TestRowSplit:
         assert counts == [batch.tokens for batch in batches]
         return batches
 
-    @settings(deadline=None)
     @given(st.lists(st.integers(1, 6), min_size=1, max_size=30), st.integers(1, 40))
     def test_each_row_is_read_once_with_rows_of_about_its_length(self, lengths, batch_size):
         rows = [[number + 4] * length for number, length in enumerate(lengths)]

@@ -5,7 +5,7 @@ from fractions import Fraction
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from seqgen.data import TextSize, data
@@ -44,7 +44,6 @@ class TestLanes:
             assert (letters(batch.inputs), letters(batch.targets)) == expected
             assert batch.lengths is None
 
-    @settings(deadline=None)
     @given(sizes, st.integers(0, 3))
     def test_lanes_adjoin_windows_are_full_and_the_state_is_carried(self, size, epoch):
         rows, window, more, seed = size
@@ -76,7 +75,6 @@ class TestLanes:
 
 
 class TestRandomWindows:
-    @settings(deadline=None)
     @given(sizes)
     def test_windows_lie_inside_and_targets_follow(self, size):
         rows, window, more, seed = size
