@@ -92,7 +92,6 @@ class PathDecoder(Decoder, ABC):
             chosen = log_probs.take(places + tokens)
             finished = none_finished
             step += 1
-            # Most steps end no row: then nothing of this is worth a tensor.
             if step == until or not ending.isdisjoint(tokens.tolist()):
                 finished, until = torch.isin(tokens, ends), step
                 keep = ~finished & (room > step)
@@ -205,15 +204,12 @@ class Sampler(PathDecoder, ABC):
 
 def at_temperature(log_probs: Tensor, temperature: float) -> Tensor:
     """`log softmax(log_probs / temperature)` in float64, stable from 1e-4 to 100 and beyond."""
-    if temperature == 1:
-        return log_probs.log_softmax(-1, dtype=torch.float64)
     top = log_probs.amax(-1, keepdim=True)  # taken off first: tiny temperatures cannot overflow
     return ((log_probs - top).double() / temperature).log_softmax(-1)
 
 
 class ShareSampler(Sampler, ABC):
-    """A sampler that looks at probabilities to truncate, which takes fewer operations than to look
-    at their logarithms."""
+    """A sampler that truncates by probabilities: fewer operations than by their logarithms."""
 
     @abstractmethod
     def keep(self, shares: Tensor) -> Tensor:
