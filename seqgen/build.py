@@ -48,12 +48,12 @@ class Built:
 
     @property
     def parameters(self) -> int:
-        """Number of trainable parameters; what two parts share counts once."""
+        """Number of trainable parameters; shared ones count once."""
         return sum(each.numel() for each in self.model.parameters())
 
     @property
     def tokenizer(self) -> Tokenizer:
-        """The tokenizer of what is generated."""
+        """The tokenizer of outputs."""
         return self.tokenizers[self.data.output_field]
 
     def generator(self) -> Generator:
@@ -63,7 +63,7 @@ class Built:
         return Generator(model, self.tokenizers, self.data, self.device, options)
 
     def judge(self) -> Judge:
-        """What evaluates a split. Raises OptionError if a metric is there twice."""
+        """What evaluates a split. Raises OptionError if a metric is listed twice."""
         metrics = by_name(cast(Sequence[Part[Metric]], self.recipe.metrics))
         return Judge(self.generator(), metrics, self.recipe.evaluation.batch_size)
 
@@ -128,7 +128,7 @@ def build(
 ) -> Built:
     """The model with weights drawn from the recipe's seed, on its device.
 
-    The size of the model and `batch_tokens`, the tokens of a batch, decide how many threads pay.
+    The size of the model and `batch_tokens`, the tokens of a batch, decide the number of threads.
     Also sets torch's seed and number of threads, which belong to the process. Raises OptionError
     if options do not go together, SetupError if the device is missing or too small.
     """
@@ -230,7 +230,7 @@ def dry_run_decoder(part: Any, seed: int) -> None:
     """Build a checked decoder without a run. Raises OptionError if options do not go together."""
 
     def encode(text: str) -> list[int]:
-        """A token for each character, as a tokenizer that is not fitted yet may do."""
+        """A token for each character, in place of a tokenizer that is not fitted yet."""
         return list(range(len(SPECIALS), len(SPECIALS) + len(text)))
 
     def load(run: str) -> SecondaryModel:

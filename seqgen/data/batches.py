@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from itertools import chain
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -17,7 +18,7 @@ from torch.nn.utils.rnn import pad_sequence
 from seqgen.data.base import Batch, Example, Split, TextSize, Training, Visit
 from seqgen.data.flat_rows import FlatRows
 from seqgen.registry import Renamed
-from seqgen.state import State, real
+from seqgen.state import State, real, share
 from seqgen.tokenizers import BOS, EOS, PAD, UNK, Counts, count_ids
 
 Rows = NDArray[np.int64]
@@ -27,13 +28,14 @@ Columns = Mapping[str, Any]
 besides."""
 
 T = TypeVar("T", bound="_OnDevice")
+P = TypeVar("P", bound="_Predicted")
 E = TypeVar("E")
 B = TypeVar("B", bound=Batch)
 R = TypeVar("R")
 
 
 def padded(rows: Sequence[Tensor] | FlatRows, least: int = 0) -> tuple[Tensor, Tensor]:
-    """Rows of tokens as `[batch, time]`, PAD behind the shorter ones, and `lengths: [batch]`.
+    """Rows of tokens as `[batch, time]`, padded with PAD, and `lengths: [batch]`.
 
     Without any token `time` is `least`.
     """
@@ -46,7 +48,7 @@ def padded(rows: Sequence[Tensor] | FlatRows, least: int = 0) -> tuple[Tensor, T
 
 
 def append_eos(tokens: Tensor) -> Tensor:
-    """`tokens: [time]` with EOS behind."""
+    """`tokens: [time]`, then EOS."""
     return torch.cat([tokens, tokens.new_tensor([EOS])])
 
 
@@ -59,7 +61,7 @@ def shift_right(rows: Sequence[Tensor] | FlatRows) -> Tensor:
 
 
 def _takes_numbers(kind: type[T]) -> type[T]:
-    """A batch whose constructor takes `row_ids` under its old name as well, with a warning."""
+    """A batch whose constructor also takes `row_ids` by its former name, with a warning."""
     create: Callable[..., None] = kind.__init__
 
     def renaming(self: T, *values: Any, **named: Any) -> None:
@@ -76,20 +78,59 @@ class _OnDevice(ABC):  # noqa: B024
     """A frozen dataclass of tensors, of other such dataclasses, and of plain values."""
 
     def to(self: T, device: Any, floats: torch.dtype | None = None) -> T:
-        """The same batch on `device`; floating-point numbers as `floats`."""
+        """The same batch on `device`; floating-point numbers as `floats`.
+
+        A GPU gets it from page-locked memory, so that nobody waits for the copy.
+        """
+        to_gpu = torch.device(device).type == "cuda"
 
         def moved(value: Any) -> Any:
             if isinstance(value, Tensor):
-                return value.to(device, floats if value.is_floating_point() else None)
+                pinned = value.pin_memory() if to_gpu and not value.is_cuda else value
+                kind = floats if value.is_floating_point() else None
+                return pinned.to(device, kind, non_blocking=to_gpu)
             return value.to(device, floats) if isinstance(value, _OnDevice) else value
 
+        return self._mapped(moved)
+
+    def _rows(self: T, here: slice) -> T:
+        def taken(value: Any) -> Any:
+            if isinstance(value, Tensor):
+                return value[here]
+            return value._rows(here) if isinstance(value, _OnDevice) else value
+
+        return self._mapped(taken)
+
+    def _mapped(self: T, change: Callable[[Any], Any]) -> T:
         names = [each.name for each in fields(self)]  # type: ignore[arg-type]
-        return type(self)(**{name: moved(getattr(self, name)) for name in names})
+        return type(self)(**{name: change(getattr(self, name)) for name in names})
+
+
+class _Predicted(_OnDevice, ABC):
+    """Rows with `targets: [batch, time]`, of which `lengths: [batch]` are real (None: all)."""
+
+    targets: Any
+    lengths: Any
+
+    @cached_property
+    def tokens(self) -> int:
+        """The number of real targets."""
+        return self.targets.numel() if self.lengths is None else int(self.lengths.sum())
+
+    def to(self: P, device: Any, floats: torch.dtype | None = None) -> P:
+        moved = super().to(device, floats)
+        vars(moved)["tokens"] = self.tokens  # counted here: nobody waits until a GPU has done it
+        return moved
+
+    def cut(self: P, count: int) -> list[P]:
+        rows = len(self.targets)
+        count = min(count, rows)
+        return [self._rows(share(rows, index, count)) for index in range(count)]
 
 
 @_takes_numbers
 @dataclass(frozen=True)
-class TokenBatch(_OnDevice):
+class TokenBatch(_Predicted):
     """Tokens to read and the tokens to predict from them.
 
     `inputs` and `targets: [batch, time]`; `lengths: [batch]` says how much of each row is real
@@ -105,10 +146,6 @@ class TokenBatch(_OnDevice):
     row_ids: Tensor | None = None
 
     numbers = Renamed("row_ids")
-
-    @property
-    def tokens(self) -> int:
-        return self.targets.numel() if self.lengths is None else int(self.lengths.sum())
 
 
 @dataclass(frozen=True)
@@ -136,7 +173,7 @@ class Sources(_OnDevice):
 
 @_takes_numbers
 @dataclass(frozen=True)
-class PairBatch(_OnDevice):
+class PairBatch(_Predicted):
     """Sources, and the targets that belong to them.
 
     `targets: [batch, time]` with `lengths: [batch]` of them real. For sequences that end by
@@ -153,10 +190,6 @@ class PairBatch(_OnDevice):
     numbers = Renamed("row_ids")
 
     continues: ClassVar[bool] = False  # each row is a whole
-
-    @property
-    def tokens(self) -> int:
-        return int(self.lengths.sum())
 
 
 class Buckets:

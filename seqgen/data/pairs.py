@@ -33,7 +33,7 @@ PairColumns = tuple[Side | Literal["_"], ...] | dict[Side, Place]
 class PairRow(NamedTuple):
     """The number of a row's line, its source as a person would give it, and its texts.
 
-    `given` is the source without changes, with a tab and the features behind if it has some.
+    `given` is the source without changes, followed by a tab and the features, if it has any.
     """
 
     line: int
@@ -69,7 +69,7 @@ class PairedRows(RowData[PairRow, PairBatch], ABC):
     what theirs is, or their number from 1. A column `features` has symbols such as `N;DAT;PL`,
     which `feature_separator` divides: they are put in front of the source, each a token of its own.
     `source_changes` and `target_changes` are made to each text before anything reads it. `empty`
-    says what becomes of rows without a source or a target: an `error`, or they are left out with a
+    says what to do with rows without a source or a target: an `error`, or they are left out with a
     remark (`drop`), or kept. Training leaves out rows whose source has more than
     `max_source_length` tokens, EOS not counted; held-out rows stay. Batches are of `batch_size`
     rows, or of up to `batch_tokens` tokens of both sides.
@@ -129,7 +129,7 @@ class PairedRows(RowData[PairRow, PairBatch], ABC):
         return kept, filter(None, [note, remark])
 
     def encode_rows(self, part: Part[PairRow], tokenizers: Tokenizers, epoch: Epoch) -> Columns:
-        """`joined` is what is read: features, with ids behind those of texts, then the text."""
+        """`joined` is what is read: features, with ids after those of texts, then the text."""
         rows, seeds = part.rows, self.seeds(part, tokenizers, epoch)
         try:
             source = encoded_rows(tokenizers["source"], [row.source for row in rows], seeds)
@@ -195,7 +195,7 @@ class PairedRows(RowData[PairRow, PairBatch], ABC):
         return texts
 
     def prompts(self, texts: Sequence[str], tokenizers: Tokenizers) -> Sources:
-        """Each text as a source, with a tab and its features behind if the data has features.
+        """Each text as a source, followed by a tab and its features if the data has features.
 
         The empty text is EOS alone. Raises ValueError if a text is no source line.
         """
@@ -289,7 +289,7 @@ def without_empty(rows: list[PairRow], name: str, empty: Empty) -> tuple[list[Pa
 @data.register("pairs")
 @dataclass(eq=False)
 class PairsData(PairedRows):
-    """A source and a target on each line, a tab between; `path` is a directory or one file.
+    """Lines of a source, a tab and its target; `path` is a directory or one file.
 
     One source may have several right targets, each on a line of its own: training reads each of
     them, an answer is right if it equals any. Training leaves out rows whose target has more than
@@ -317,7 +317,7 @@ class PairsData(PairedRows):
 @data.register("labelled")
 @dataclass(eq=False)
 class LabelledData(PairedRows):
-    """A text and its class on each line, a tab between; `path` is a directory or one file.
+    """Lines of a text, a tab and its class; `path` is a directory or one file.
 
     The text is the source, the class the target, which is one token. A text that comes with several
     classes is right with any of them.

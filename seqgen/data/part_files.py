@@ -1,4 +1,4 @@
-"""Where the parts of data come from: a file or a corpus that is divided, or files for each part."""
+"""Where the parts of data come from: one file or corpus that is divided, or files for each part."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ PartName = Literal["train", "valid", "test"]
 SplitName = Literal["valid", "test"]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Shares = tuple[Fraction, Fraction, Fraction]
+SPLIT_NAMES: tuple[SplitName, ...] = ("valid", "test")
 PART_NAMES: tuple[PartName, ...] = ("train", "valid", "test")
 TEXT_FILES = ("train.txt", "dev.txt", "test.txt")
 
@@ -39,10 +40,10 @@ class PartFiles(ABC):  # noqa: B024
 
     `path` is a directory with a file for each part, or one file that is divided. In a directory the
     files have the names of `usual_files`, unless `train`, `valid` and `test` name them. Without a
-    `path` these three stand for themselves, and without any of them the text of `corpus` is
-    divided. `split` says what shares are train, valid and test. Files may be packed (gzip, bzip2,
-    xz, zstd); if `a.txt` is not there, `a.txt.gz` is read. `encoding` is that of all of them, and
-    with `errors: replace` faults of it are read as U+FFFD.
+    `path` these three are paths of their own, and without any of them the text of `corpus` is
+    divided. `split` gives the shares of train, valid and test. Files may be compressed by gzip,
+    bzip2, xz or zstd; if `a.txt` does not exist, `a.txt.gz` is read. `encoding` is that of all
+    files; with `errors: replace`, invalid bytes are read as U+FFFD.
     """
 
     corpus: CorpusFactory | None = None
@@ -62,11 +63,15 @@ class PartFiles(ABC):  # noqa: B024
         if self.corpus is None and self.path is None and self.train is None:
             where = f"where the {self.contents} from"
             raise ValueError(f"`path`, `train` or `corpus` must say {where}")
+        if self.path is None and self.train == ():
+            raise ValueError("`train` must be one file or several, but is []")
         if self.path is None and self.train is None and (self.valid or self.test):
             raise ValueError("`train` must be a file where `valid` or `test` is one, but is null")
         if self.split[0] <= 0 or round(sum(self.split), 6) > 1:
             shares = list(self.split)
-            raise ValueError(f"`split` must be shares of 1 with some for training, but is {shares}")
+            raise ValueError(
+                f"`split` must add up to at most 1 and have a share to train on, but is {shares}"
+            )
         self._reading = Reading(self.encoding, self.errors)
         self._corpus = self.corpus() if self.corpus is not None else None
         self._hashes: dict[str, str] = {}
@@ -109,7 +114,7 @@ class PartFiles(ABC):  # noqa: B024
         return (*self.file_remarks(), *self._remarks)
 
     def file_remarks(self) -> list[str]:
-        """Remarks on files that are missing or in two parts, and on replaced faults."""
+        """Remarks on files that are missing or in two parts, and on replaced bytes."""
         remarks = []
         if self.files is not None and self.path is not None:
             for usual, paths in zip(self.usual_files, self.files.values(), strict=True):
@@ -186,7 +191,7 @@ def _usual_file(folder: Path, part: PartName, usual: Path) -> tuple[Path, ...]:
 
 
 def _packed(path: Path) -> Path:
-    """The path, or that of the packed file beside it if only that is there."""
+    """The path, or that of the packed file next to it if only that exists."""
     if path.exists():
         return path
     packed = [path.with_name(path.name + suffix) for suffix in PACKED_SUFFIXES if path.name]

@@ -67,7 +67,7 @@ class RowData(PartFiles, Data[B], ABC, Generic[T, B]):
     split_seed: Seed = 1
     format: Format = "auto"
     header: Header = "auto"
-    _: KW_ONLY  # behind the options of a kind
+    _: KW_ONLY  # after the options of a kind
     batch_size: Size = 64
     batch_tokens: Size | None = None
     seed: int = 0
@@ -90,7 +90,7 @@ class RowData(PartFiles, Data[B], ABC, Generic[T, B]):
     def parse(self, files: NamedFiles, empty: Empty) -> tuple[list[T], Iterable[str]]:
         """The rows of one text, or of several in parallel, and remarks on how they were read.
 
-        `empty` says what becomes of rows without a text. Raises DataError with file:line.
+        `empty` says what to do with rows without a text. Raises DataError with file:line.
         """
 
     @abstractmethod
@@ -107,7 +107,7 @@ class RowData(PartFiles, Data[B], ABC, Generic[T, B]):
         """Rows that are equal in this are in the same part if a text is divided."""
 
     def question(self, row: T) -> object:
-        """What is asked of a model: a held-out row is known from training if its is."""
+        """What a model is asked; a held-out row was seen in training if its question was."""
         return self.identity(row)
 
     @abstractmethod
@@ -151,7 +151,7 @@ class RowData(PartFiles, Data[B], ABC, Generic[T, B]):
     # What follows from it.
 
     def training_texts(self) -> dict[str, Iterable[str]]:
-        """Those of all training rows, those beyond a limit of length included."""
+        """The texts of all training rows, those over a length limit included."""
         return {self.output_field: [self.target_of(row) for row in self.training_part.rows]}
 
     def training(self, tokenizers: Tokenizers) -> RowTraining[B]:
@@ -185,7 +185,7 @@ class RowData(PartFiles, Data[B], ABC, Generic[T, B]):
         return dict(self._hashes)
 
     def file_remarks(self) -> list[str]:
-        """Also on held-out parts that are empty, and on rows that training has, too."""
+        """Also on empty held-out parts, and on held-out rows that are also in training."""
         empty = (
             f"{where}: no rows for the {name} part, so there is none"
             for name, where in self._empty.items()
@@ -193,7 +193,7 @@ class RowData(PartFiles, Data[B], ABC, Generic[T, B]):
         return [*super().file_remarks(), *empty, *self._shared()]
 
     def part(self, name: PartName) -> Part[T] | None:
-        """The rows of a part; None if there are none. Raises DataError."""
+        """The rows of a part, or None. Raises DataError."""
         if name not in self._parts:
             if self.files is None:
                 self._parts = self._divided()
@@ -263,7 +263,7 @@ class RowData(PartFiles, Data[B], ABC, Generic[T, B]):
         return encoded.only(fits), kept
 
     def _shared(self) -> Iterator[str]:
-        """How much of each held-out part is in training, too, unless it is a whole file."""
+        """How much of each held-out part is also in training, unless a whole file is."""
         training = self._parts.get("train")
         if training is None or self.files is None:
             return

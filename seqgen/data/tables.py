@@ -99,7 +99,7 @@ def format_of(name: str) -> Format:
 
 
 def lines_of(text: str) -> list[str]:
-    r"""The lines of `text`, which end at `\n`; there is none behind the last `\n`."""
+    r"""The lines of `text`, which end at `\n`; there is none after the last `\n`."""
     lines = text.split("\n")
     return lines if lines[-1] else lines[:-1]
 

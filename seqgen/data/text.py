@@ -40,7 +40,7 @@ R = TypeVar("R")
 
 
 class _StreamTraining(Training[TokenBatch], ABC):
-    """Windows of a stream, as long in each epoch, whose first token is read, but not predicted."""
+    """Windows of a stream, as long in each epoch; its first token is read, not predicted."""
 
     def __init__(
         self, epochs: Epochs[Tensor], size: TextSize, *, rows: int, window: int, seed: int
@@ -101,7 +101,7 @@ class RandomWindows(_StreamTraining):
 
 
 class StreamSplit(Split[TokenBatch]):
-    """A held-out stream; its first token is read, but not predicted."""
+    """A held-out stream; its first token is read, not predicted."""
 
     def __init__(self, tokens: Tensor, size: TextSize, unknown: int) -> None:
         self.tokens = len(tokens) - 1
@@ -112,7 +112,7 @@ class StreamSplit(Split[TokenBatch]):
     def walk(
         self, visit: Visit[TokenBatch, R], initial_state: Callable[[int], State], batch_size: int
     ) -> list[R]:
-        """Read the stream in up to `batch_size` lanes, each from the state that is true there.
+        """Read the stream in up to `batch_size` lanes, each from its true state.
 
         A lane's true first state is the last one of the lane before, which is not known before
         that one is read. So first states are guessed from the last 256 tokens of the lane before,
@@ -176,13 +176,13 @@ def _same(one: State, other: State) -> bool:
 @data.register("text")
 @dataclass(eq=False)
 class TextData(PartFiles, Data[TokenBatch]):
-    """Running text: one that is cut into its parts where it stands, or a text for each part.
+    """Running text: one that is divided into its parts in order, or one for each part.
 
     A `path` that is one file, and a named `corpus` (which a path comes before), are cut into train,
     valid and test in the order of the text, as `split` says. `path` may also be a directory with
     a file for each part, or `train`, `valid` and `test` name them: then each part begins anew.
     A pattern such as `texts/*.txt` stands for all files that fit it, by name, and `train`, `valid`
-    and `test` may be lists; several files are read one behind the other.
+    and `test` may be lists; several files are read one after the other.
 
     Training reads `batch_size` rows of `window` tokens at a time: `windows: lanes` cuts the text
     into `batch_size` lanes that are read side by side with the state carried from batch to batch
@@ -236,8 +236,8 @@ class TextData(PartFiles, Data[TokenBatch]):
         return kind(Epochs(first, later), size, rows=rows, window=self.window, seed=self.seed)
 
     def held_out(self, name: SplitName, tokenizers: Tokenizers) -> StreamSplit | None:
-        """The part from its first token on, which is predicted from the last one before it; from
-        BOS if the part is a text of its own."""
+        """The part as a stream. Its first token is predicted from the token before it, or from BOS
+        if the part is a text of its own."""
         part = self._parts[name]
         if not part.chars:
             return None
@@ -279,7 +279,7 @@ class TextData(PartFiles, Data[TokenBatch]):
         ]
 
     def output_text(self, prompt: str, tokens: Sequence[int], tokenizers: Tokenizers) -> str:
-        """What the tokens add behind the prompt."""
+        """What the tokens add after the prompt."""
         tokenizer = tokenizers["text"]
         return tokenizer.continuation(tokenizer.encode(prompt).tolist(), tokens)
 
@@ -325,7 +325,7 @@ def resized(stream: Tensor, size: int) -> Tensor:
 
 
 def _joined(files: Iterable[tuple[LongText, str]]) -> tuple[LongText, str]:
-    """The texts one behind the other, each at the begin of a line, and their names."""
+    """The texts one after the other, each at the beginning of a line, and their names."""
     files = [*files]
     texts, names = [text for text, _ in files], [name for _, name in files]
     shown = ", ".join(names) if len(names) < 4 else f"{names[0]} and {len(names) - 1} more files"

@@ -1,4 +1,4 @@
-"""Files to text: bytes unpacked and decoded, and named texts fetched and kept."""
+"""Files to text: decompression, decoding, and the download of named texts."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ _NOT_CP1252 = re.compile(rb"[\x81\x8d\x8f\x90\x9d]")
 
 @dataclass(frozen=True)
 class TextFile:
-    """A text, the SHA-256 of its file's bytes, and how many faults were replaced in it."""
+    """A text, the SHA-256 of its file's bytes, and how many invalid bytes were replaced in it."""
 
     text: str
     sha256: str
@@ -278,7 +278,7 @@ def _refuse_wide(content: bytes, name: str, reading: Reading | None) -> None:
 
 
 def _advice(content: bytes, error: UnicodeError, reading: Reading | None) -> str:
-    """What may help with bytes that are no UTF-8: never what would spoil the text."""
+    """What may help with bytes that are not UTF-8, but never what would spoil the text."""
     if len(_CONTROLS.findall(content)) * 100 > len(content):
         return "; this looks like a binary file, not like text"
     replaced = content.decode(errors="replace")

@@ -80,7 +80,7 @@ class Tokenizer(ABC):
         return self.encode(text)
 
     def spans(self, text: str) -> Spans | None:
-        """The place of each token of `encode(text)`; None where it cannot be told.
+        """The place of each token of `encode(text)`; None if it is unknown.
 
         Where a character is several tokens, each has the whole of it. Unless overridden, this finds
         tokens that are characters, or words between spaces, each of which alone is the same token.
@@ -214,7 +214,7 @@ def check_text(text: str) -> None:
 
 
 def shown_plainly(piece: str) -> str:
-    """`piece` as it is; in quotes where it looks like a special token, to tell it from that."""
+    """`piece` as it is; in quotes if it looks like a special token."""
     return f"'{piece}'" if piece.strip("'") in SPECIALS else piece
 
 
@@ -333,9 +333,8 @@ class CharTokenizer(PieceTokenizer):
         tokens = self._table.take(_codes(text), mode="clip")
         if self.unk == "error" and (tokens == UNK).any():
             position = int((tokens == UNK).argmax())
-            raise ValueError(
-                f"`text` must be of known characters, but has {text[position]!r} at {position}"
-            )
+            found = f"{text[position]!r} at {position}"
+            raise ValueError(f"`text` must be of characters in the vocabulary, but has {found}")
         return tokens
 
     def encode_all(self, texts: Sequence[str]) -> tuple[Tokens, Counts]:
@@ -372,7 +371,7 @@ def _codes(text: str) -> NDArray[np.unsignedinteger]:
 
 @tokenizers.register("byte")
 class ByteTokenizer(Tokenizer):
-    """The 256 bytes after the special tokens: every text is known, with nothing to learn."""
+    """One token for each byte of UTF-8: no text is unknown, and nothing is learned."""
 
     lossless = True
 

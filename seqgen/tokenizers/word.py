@@ -134,7 +134,7 @@ def most_frequent(counts: Mapping[str, int], min_count: int, vocab_size: int | N
     """
     frequent = [piece for piece, count in counts.items() if count >= min_count]
     if counts and not frequent:
-        most = f"at most {max(counts.values())}, as often as the most frequent is there"
+        most = f"at most {max(counts.values())}, as often as the most frequent one occurs"
         raise ValueError(f"`min_count` must be {most}, but is {min_count}")
     frequent.sort(key=lambda piece: (-counts[piece], piece))
     return frequent if vocab_size is None else frequent[: vocab_size - len(SPECIALS)]
@@ -143,7 +143,7 @@ def most_frequent(counts: Mapping[str, int], min_count: int, vocab_size: int | N
 @base.tokenizers.register("word")
 @dataclass(eq=False)
 class WordTokenizer(PieceTokenizer):
-    """One token for each word, the most frequent first; words that are as frequent by code point.
+    """One token for each word, the most frequent first; ties go by code point.
 
     `split` says what a word is: `whitespace`, `exact` (words and marks with the space before
     them, so that no space is lost), `basic_english` or another kind that torchtext has. A regular
@@ -195,7 +195,7 @@ class WordTokenizer(PieceTokenizer):
         tokens = np.fromiter(found, dtype=np.int64, count=len(words))
         if self.unk == "error" and (tokens == UNK).any():
             word = words[int((tokens == UNK).argmax())]
-            raise ValueError(f"`text` must be of known words, but has {word!r}")
+            raise ValueError(f"`text` must be of words in the vocabulary, but has {word!r}")
         return tokens
 
     def spans(self, text: str) -> Spans | None:
@@ -228,7 +228,7 @@ class WordTokenizer(PieceTokenizer):
 @base.tokenizers.register("whole")
 @dataclass(eq=False)
 class WholeTokenizer(PieceTokenizer):
-    """One token for each text as it is, the most frequent first; equals go by code point.
+    """One token for each whole text, the most frequent first; ties go by code point.
 
     It is for labels, tags, and words that are split already. The vocabulary is the texts that occur
     `min_count` times, at most as many as make `vocab_size` ids, all in lower case where `lower` is

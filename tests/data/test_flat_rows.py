@@ -5,7 +5,7 @@ from itertools import chain
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from seqgen.data import flat_rows
@@ -17,7 +17,6 @@ from seqgen.tokenizers import EOS, tokenizers
 rows = st.lists(st.lists(st.integers(0, 70_000), max_size=4), max_size=6)
 
 
-@settings(deadline=None)
 @given(rows, st.data(), st.integers(1, 4), st.integers(0, 2))
 def test_they_are_rows_of_tensors(lists, data, block, least):
     with pytest.MonkeyPatch.context() as patch:

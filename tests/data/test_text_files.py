@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from seqgen.data import text_files
@@ -378,7 +378,6 @@ def test_the_cache_folder_is_chosen_by_the_environment(monkeypatch, general, own
     assert cache_folder() == Path(folder)
 
 
-@settings(deadline=None)
 @given(
     st.text(st.sampled_from("ab é你😀\n\r\t\x85\u2028\ufeff"), max_size=40),
     st.sampled_from(["utf-8", "utf-16", "utf-16-be", "utf-8-sig", "latin-1", "shift_jis"]),

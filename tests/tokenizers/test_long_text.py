@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from seqgen.testing.tokenizer import prose
@@ -26,7 +26,6 @@ def in_chunks(text, size):
 
 
 @given(texts, texts, sizes, st.integers(-5, 70), st.integers(-5, 70))
-@settings(deadline=None)
 def test_it_is_what_the_string_is(text, more, size, begin, end):
     long = in_chunks(text, size)
     assert (str(long), [*long], long.chars) == (text, [text], len(text))
@@ -65,7 +64,6 @@ def test_however_it_is_read_it_is_encoded_as_the_whole(spec):
     tokenizer.fit([LINES])
 
     @given(texts, sizes)
-    @settings(deadline=None)
     def same(text, size):
         pieces = [*in_chunks(text, size).pieces(tokenizer)]
         assert "".join(pieces) == text
@@ -79,7 +77,6 @@ def test_however_it_is_read_it_is_encoded_as_the_whole(spec):
     "spec", [each for each in SPECS if "sentencepiece" not in str(each)], ids=str
 )
 @given(texts, sizes)
-@settings(deadline=None)
 def test_however_it_is_read_the_same_is_learned(spec, text, size):
     whole, read = tokenizers.build(spec), tokenizers.build(spec)
     try:
@@ -93,7 +90,6 @@ def test_however_it_is_read_the_same_is_learned(spec, text, size):
 
 
 @given(texts, sizes)
-@settings(deadline=None)
 def test_sentencepiece_learns_from_the_same_lines(text, size):
     pieces = in_chunks(text, size).pieces(tokenizers.build("sentencepiece"))
     assert [*training_lines(pieces)] == [*training_lines([text])]
@@ -118,7 +114,6 @@ def test_an_error_says_from_where_its_position_counts():
 
 @pytest.mark.parametrize("spec", ["char", "byte", "whole", "word"])
 @given(st.lists(texts, max_size=5))
-@settings(deadline=None)
 def test_many_texts_are_encoded_at_once_as_one_by_one(spec, some):
     tokenizer = tokenizers.build(spec)
     tokenizer.fit([LINES])
