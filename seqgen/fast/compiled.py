@@ -7,7 +7,6 @@ import importlib.util
 import os
 import stat
 import sys
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from itertools import pairwise
@@ -20,8 +19,9 @@ import torch
 from torch import Tensor, fx
 
 from seqgen.fast import kernels
-from seqgen.fast.derive import BACKWARD, FORWARD, Derived
-from seqgen.fast.write import Loop, UnwritableError, Writer, rows_first
+from seqgen.fast.derive import Derived, Level, TimeLoop
+from seqgen.fast.elements import UnwritableError
+from seqgen.fast.write import Writer, Written
 
 HEADER = """\
 import math
@@ -35,7 +35,7 @@ Values = dict[fx.Node, Tensor]
 
 
 class CompiledLoops:
-    """As `EagerLoops`, in two compiled functions.
+    """As `EagerLoops`, in a compiled function for each loop.
 
     Raises UnwritableError if one cannot be written, OSError if there is no place for it.
     """
@@ -43,75 +43,41 @@ class CompiledLoops:
     def __init__(self, derived: Derived) -> None:
         if not kernels.HAS_PRODUCT:
             raise UnwritableError("torch has no matrix product that could be called")
-        self.derived = derived
-        self.states = [derived.states[place] for place in derived.changing]
-        self.loops = {level: (loop, load(loop.source)) for level, loop in written(derived).items()}
+        loops = written_loops(derived)
+        self.functions = {level: (each, load(each.source)) for level, each in loops.items()}
 
-    def forward(self, values: Values, state: list[Tensor], time: int, batch: int) -> list[Tensor]:
-        """All steps from `state`: puts what crosses into `values`, returns the last state."""
-        return self._run(FORWARD, values, self.states, state, time, batch)
-
-    def backward(self, values: Values, state: list[Tensor], time: int, batch: int) -> list[Tensor]:
-        """From the gradients of the last state those of the first; what crosses as in `forward`."""
-        if BACKWARD not in self.loops:
-            return [torch.zeros_like(each) for each in state]
-        holders = self.derived.cotangents[1:]
-        return self._run(BACKWARD, values, holders, state, time, batch)
-
-    def _run(
-        self,
-        level: int,
-        values: Values,
-        holders: list[fx.Node],
-        state: list[Tensor],
-        time: int,
-        batch: int,
+    def run(
+        self, loop: TimeLoop, values: Values, state: list[Tensor], *, time: int, batch: int
     ) -> list[Tensor]:
-        loop, function = self.loops[level]
-        part = self.derived.parts[level]
-        begin, end = (0, time) if level == FORWARD else (time, 0)
+        """All steps from `state`: puts what crosses into `values`, returns the last state."""
+        written, function = self.functions[loop.level]
+        before, after = slice(0, time), slice(1, time + 1)  # of a step, in time + 1 states
+        begin, end = 0, time
+        if loop.level == Level.BACKWARD:
+            before, after, begin, end = after, before, end, begin
         arrays: dict[str, Tensor] = {}
         for number, first in enumerate(state):
-            every = first.new_empty(time + 1, *first.shape)
+            every = arrays[f"s{number}"] = first.new_empty(time + 1, *first.shape)
             every[begin] = first
-            arrays[f"s{number}"] = every
-        for number, node in enumerate(part.inputs):
-            if f"i{number}" in loop.arguments:
+            values[loop.holders[number]] = every[before].flatten(0, 1)
+        for number, node in enumerate(loop.part.inputs):
+            if f"i{number}" in written.arguments:
                 arrays[f"i{number}"] = values[node].contiguous()
-        for name, (row, dtype) in loop.made.items():
+        for name, (row, dtype) in written.made.items():
             arrays[name] = torch.empty(time * batch * row, dtype=dtype)
-        flat = [arrays[name].detach().view(-1).numpy() for name in loop.arguments]
+        flat = [arrays[name].detach().view(-1).numpy() for name in written.arguments]
         share_rows(function, time, batch, flat)
-        for number, node in enumerate(holders):
-            every = arrays[f"s{number}"]
-            values[node] = (every[:-1] if level == FORWARD else every[1:]).flatten(0, 1)
-        for node, name in loop.aliases.items():
+        for node, (name, shape) in written.results.items():
             found = arrays[name]
             if name.startswith("s"):
-                found = found[1:] if level == FORWARD else found[:-1]
-            values[node] = found.view(time * batch, *rows_first(node)[1:])
+                found = found[after]
+            values[node] = found.view(time * batch, *shape)
         return [arrays[f"s{number}"][end].clone() for number in range(len(state))]
 
 
-def written(derived: Derived) -> dict[int, Loop]:
+def written_loops(derived: Derived) -> dict[int, Written]:
     """The loops of the parts that run time by time. Raises UnwritableError if one has none."""
-    read = {node for part in derived.parts.values() for node in part.inputs}
-    needed = read | {derived.output}
-    ends: dict[int, tuple[list[fx.Node], Sequence[fx.Node | None]]] = {
-        FORWARD: (
-            [derived.states[place] for place in derived.changing],
-            derived.following,
-        ),
-        BACKWARD: (derived.cotangents[1:], [derived.of_states[p] for p in derived.changing]),
-    }
-    found = {}
-    for level, (holders, following) in ends.items():
-        part = derived.parts.get(level)
-        if part is not None:
-            leaving = [node for node in part.outputs if node in needed]
-            writer = Writer(part, holders, following, leaving, backward=level == BACKWARD)
-            found[level] = writer.write()
-    return found
+    return {level: Writer(loop).write() for level, loop in derived.loops.items()}
 
 
 def share_rows(function: Any, time: int, batch: int, arrays: list[Any]) -> None:

@@ -8,69 +8,89 @@ node of that graph has a *level*, which says when it runs. A value that a later 
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from enum import IntEnum
+from itertools import groupby, islice
 from typing import Any, cast
 
 import torch
 from torch import Tensor, fx, nn
-from torch.func import functional_call, functionalize
-from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils import _pytree as pytree
 
-from seqgen.state import State, leaves, rebuild
+from seqgen.fast.trace import (
+    BATCH,
+    Call,
+    RefusedError,
+    ancestors,
+    asking,
+    bases,
+    batch_first,
+    has_batch,
+    insert,
+    is_node,
+    is_random,
+    is_view,
+    trace,
+)
+from seqgen.state import leaves
 
-BATCH = 1_000_003
-"""The batch size of the trace, a prime above every size of a cell; no memory is taken for it."""
 
-ONCE, BEFORE, FORWARD, OUTPUTS, COTANGENTS, BACKWARD, AFTER = range(7)
-"""Levels. `FORWARD` and `BACKWARD` run time by time, `ONCE` without times and without a batch, the
-others for all times at once: `[time * batch, ...]` is to them a batch like any other."""
+class Level(IntEnum):
+    """When a node runs: `FORWARD` and `BACKWARD` time by time, `ONCE` without times and without a
+    batch, the others for all times at once: to them `[time * batch, ...]` is a batch like any
+    other."""
+
+    ONCE = 0
+    BEFORE = 1
+    FORWARD = 2
+    OUTPUTS = 3
+    COTANGENTS = 4
+    BACKWARD = 5
+    AFTER = 6
+
 
 aten = torch.ops.aten
-PRODUCTS = {aten.mm.default, aten.addmm.default, aten.bmm.default, aten.baddbmm.default}
-SUMS = {
-    aten.mm.default,
-    aten.bmm.default,
-    aten.sum.dim_IntList,
-    aten.native_layer_norm_backward.default,
-}
-"""What may make one value of all rows in a backward pass. Its sum over the times is the same
-operation on all times as one batch."""
 
-LINEAR = {
-    aten.t.default, aten.transpose.int, aten.permute.default, aten.view.default,
-    aten._unsafe_view.default, aten.add.Tensor, aten.sub.Tensor, aten.neg.default, aten.mul.Tensor,
-    aten.div.Tensor, aten.select_backward.default, aten.slice_backward.default, aten.cat.default,
-    aten.select.int, aten.slice.Tensor, aten.unsqueeze.default, aten.squeeze.dim,
-    aten.squeeze.dims, aten.expand.default, aten.clone.default, aten.sum.dim_IntList,
-    aten.mm.default, aten.alias.default, aten.detach.default, operator.getitem, aten.where.self,
-    aten.stack.default, aten.constant_pad_nd.default, aten.unbind.int, aten.split.Tensor,
-    aten.split_with_sizes.default,
+PRODUCTS = {aten.mm.default, aten.addmm.default, aten.bmm.default, aten.baddbmm.default}
+ARITHMETIC = {
+    aten.add.Tensor, aten.sub.Tensor, aten.rsub.Scalar, aten.mul.Tensor, aten.neg.default
 }  # fmt: skip
 FILLS = {
     aten.empty_like.default: 0, aten.zeros_like.default: 0, aten.ones_like.default: 1,
     aten.new_zeros.default: 0, aten.new_empty.default: 0, aten.new_ones.default: 1,
 }  # fmt: skip
-
-
 DRAWS = {aten.rand_like.default: aten.rand.default, aten.randn_like.default: aten.randn.default}
-
-
-class RefusedError(Exception):
-    """The step cannot be derived; its message says why."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """The nodes of one level: `run(batch, *values of inputs)` returns the values of outputs.
+    """Some nodes of a graph: `run(batch, *values of inputs)` returns the values of outputs.
 
     Whatever has a batch stands in it batch first.
     """
 
-    run: fx.GraphModule
+    run: Callable[..., Any]
     inputs: list[fx.Node]
     outputs: list[fx.Node]
+
+
+@dataclass(frozen=True)
+class TimeLoop:
+    """A part that runs time by time.
+
+    The state stands at `holders` when a step begins, and at `following` when it ends. `leaving`
+    are the outputs that are kept for all times. `once` and `step` are the part in two: what has
+    no batch, such as a transposed weight, and the rest.
+    """
+
+    level: Level  # FORWARD or BACKWARD
+    part: Part
+    once: Part
+    step: Part
+    holders: list[fx.Node]
+    following: list[fx.Node | None]
+    leaving: list[fx.Node]
 
 
 @dataclass(frozen=True)
@@ -81,155 +101,44 @@ class Derived:
     a dropout mask: they count as inputs. `changing` are the places of the others.
     """
 
-    parts: dict[int, Part]
+    parts: dict[Level, Part]  # by level
+    loops: dict[Level, TimeLoop]
     params: list[fx.Node]
     x: fx.Node
-    live: fx.Node | None
+    live: fx.Node | None  # which rows have not ended, where there are lengths
     states: list[fx.Node]
     kept: list[int]
     changing: list[int]
     randoms: list[fx.Node]
     output: fx.Node
-    following: list[fx.Node]  # of the changing leaves, in their order
-    cotangents: list[fx.Node]  # of the output and of the changing leaves
+    of_output: fx.Node | None  # the gradient that comes from above
     of_params: list[fx.Node | None]
     of_x: fx.Node | None
     of_states: list[fx.Node | None]  # of all leaves
 
+    @property
+    def saved(self) -> list[fx.Node]:
+        """What the way back needs of the way forward."""
+        later = [part for level, part in self.parts.items() if level > Level.OUTPUTS]
+        made = {node for part in later for node in part.outputs} | {self.of_output}
+        back = self.loops.get(Level.BACKWARD)
+        made |= set(back.holders if back else [])
+        needed = dict.fromkeys(node for part in later for node in part.inputs)
+        return [node for node in needed if node not in made]
 
-def derive(
-    cell: nn.Module,
-    tensors: Mapping[str, Tensor],
-    x: Tensor,
-    state: State,
-    *,
-    lengths: bool,
-    backward: bool,
-) -> Derived:
-    """The parts of `cell.step_input` for inputs and states like `x: [batch, input]` and `state`.
 
-    `tensors` are the parameters and buffers by name. With `lengths` a row that is not live keeps
-    its state, and its output is zero. Raises RefusedError if the step cannot be derived.
+def derive(call: Call) -> Derived:
+    """The parts of the cell's `step_input`, for inputs and states like those of `call`.
+
+    With lengths a row that is not live keeps its state, and its output is zero. Raises
+    RefusedError if the step cannot be derived.
     """
     try:
-        graph, given = _trace(cell, tensors, x, state, lengths, backward)
+        graph = trace(call)
     except Exception as error:
         lines = str(error).strip().splitlines() or [type(error).__name__]
         raise RefusedError(f"its step cannot be traced: {lines[0]}") from error
-    return _Splitter(graph, given).derived()
-
-
-@dataclass(frozen=True)
-class _Given:
-    """What the trace was given: of each kind, which of its tensors ask for a gradient."""
-
-    params: list[bool]
-    x: bool
-    lengths: bool
-    states: list[bool]
-    backward: bool
-
-
-class _Step(nn.Module):
-    def __init__(self, cell: nn.Module) -> None:
-        super().__init__()
-        self.cell = cell
-
-    def forward(
-        self, x: Tensor, state: State, live: Tensor | None = None
-    ) -> tuple[Tensor, list[Tensor]]:
-        """One step, in which a row that is not live changes nothing."""
-        output, following = cast(Any, self.cell).step_input(x, state)
-        if live is None:
-            return output, list(leaves(following))
-        old_and_new = zip(leaves(state), leaves(following), strict=True)
-        kept = [new if new is old else _choose(live, new, old) for old, new in old_and_new]
-        return output.masked_fill(~live.unsqueeze(1), 0), kept
-
-
-def _choose(live: Tensor, new: Tensor, old: Tensor) -> Tensor:
-    return torch.where(live.view(-1, *[1] * (new.dim() - 1)), new, old)
-
-
-def _trace(
-    cell: nn.Module,
-    tensors: Mapping[str, Tensor],
-    x: Tensor,
-    state: State,
-    lengths: bool,
-    backward: bool,
-) -> tuple[fx.Graph, _Given]:
-    """The graph of a step and, with `backward`, of its gradients, without mutations."""
-    step = _Step(cell)
-    names = [f"cell.{name}" for name in tensors]
-
-    def like(tensor: Tensor, *, batched: bool, grad: bool) -> Tensor:
-        grad = grad and backward and tensor.is_floating_point()
-        if batched:
-            return torch.empty(BATCH, *tensor.shape[1:], dtype=tensor.dtype, requires_grad=grad)
-        return torch.empty_strided(
-            tensor.shape, tensor.stride(), dtype=tensor.dtype, requires_grad=grad
-        )
-
-    def joint(
-        params: list[Tensor],
-        x: Tensor,
-        live: list[Tensor],
-        states: list[Tensor],
-        cotangents: list[Tensor],
-    ) -> list[Tensor | None]:
-        named = dict(zip(names, params, strict=True))
-        output, following = functional_call(step, named, (x, rebuild(state, states), *live))
-        results = [output, *following]
-        if not backward:
-            return results
-        changed = [
-            (result, cotangent)
-            for result, cotangent in zip(results, cotangents, strict=True)
-            if result.requires_grad and not any(result is each for each in states)
-        ]
-        asked = [each for each in (*params, x, *states) if each.requires_grad]
-        ends, seeds = zip(*changed, strict=True)
-        return [*results, *torch.autograd.grad(ends, asked, seeds, allow_unused=True)]
-
-    with torch._subclasses.FakeTensorMode(allow_non_fake_inputs=True):
-        params = [like(each, batched=False, grad=each.requires_grad) for each in tensors.values()]
-        first = like(x, batched=True, grad=x.requires_grad)
-        live = [torch.empty(BATCH, dtype=torch.bool)] if lengths else []
-        states = [like(leaf, batched=True, grad=True) for leaf in leaves(state)]
-        output = torch.empty(BATCH, cast(Any, cell).output_size, dtype=x.dtype)
-        seeds = [like(each, batched=True, grad=False) for each in (output, *leaves(state))]
-    given = _Given(
-        [each.requires_grad for each in params],
-        first.requires_grad,
-        lengths,
-        [each.requires_grad for each in states],
-        backward,
-    )
-    inputs = (params, first, live, states, seeds if backward else [])
-    settings: Any = {"tracing_mode": "fake", "_allow_non_fake_inputs": True}
-    with torch.random.fork_rng(devices=[]):
-        traced = make_fx(joint, **settings)(*inputs)
-        traced.graph.eliminate_dead_code()
-        flat = [each.detach() for each in pytree.tree_leaves(inputs)]
-        again = functionalize(lambda *values: fx.Interpreter(traced).run(*values))
-        whole = make_fx(again, **settings)(*flat)
-    return merged(whole.graph), given
-
-
-def merged(graph: fx.Graph) -> fx.Graph:
-    """`graph`, with one node for what is computed twice, and without what changes nothing."""
-    first: dict[Any, fx.Node] = {}
-    for node in list(graph.nodes):
-        if node.op != "call_function":
-            continue
-        if node.target in (aten.detach.default, aten.alias.default):
-            node.replace_all_uses_with(node.args[0])
-        elif torch.Tag.nondeterministic_seeded not in getattr(node.target, "tags", ()):
-            key = (node.target, str(node.args), str(node.kwargs))
-            node.replace_all_uses_with(first.setdefault(key, node))
-    graph.eliminate_dead_code()
-    return graph
+    return _Splitter(graph, call).derived()
 
 
 X, STATE, OUT, NEXT, PARAM = 1, 2, 4, 8, 16  # what a node depends on; OUT and NEXT are cotangents
@@ -238,39 +147,41 @@ X, STATE, OUT, NEXT, PARAM = 1, 2, 4, 8, 16  # what a node depends on; OUT and N
 class _Splitter:
     """Gives each node its level, and makes the parts."""
 
-    def __init__(self, graph: fx.Graph, given: _Given) -> None:
-        self.given = given
-        nodes = list(graph.nodes)
-        holders = [node for node in nodes if node.op == "placeholder"]
-        if any(node.op == "get_attr" for node in nodes):
+    def __init__(self, graph: fx.Graph, call: Call) -> None:
+        self.graph = graph
+        if any(node.op == "get_attr" for node in graph.nodes):
             raise RefusedError("its step uses a tensor that is neither parameter nor buffer")
-        counts = [len(given.params), 1, int(given.lengths), len(given.states)]
-        taken = iter(holders)
-        groups = [[next(taken) for _ in range(count)] for count in counts]
-        self.params, (self.x,), live, self.states = groups
-        self.live = live[0] if live else None
-        seeds = list(taken)
-        results = list(cast(Iterable[fx.Node | None], nodes[-1].args[0]))
-        self.output = cast(fx.Node, results[0])
-        following = cast(list[fx.Node], results[1 : 1 + len(self.states)])
-        pairs = list(enumerate(zip(self.states, following, strict=True)))
-        self.kept = [place for place, (old, new) in pairs if old is new]
-        self.changing = [place for place, (old, new) in pairs if old is not new]
-        self.following = [following[place] for place in self.changing]
-        self.seeds = seeds and [seeds[0], *(seeds[1 + place] for place in self.changing)]
-        found = iter(results[1 + len(self.states) :])
-        asked = [*given.params, given.x, *given.states]
-        gradients = [next(found) if each and given.backward else None for each in asked]
-        self.of_params = gradients[: len(given.params)]
-        self.of_x = gradients[len(given.params)]
-        self.of_states = gradients[len(given.params) + 1 :]
-        self.randoms: list[fx.Node] = []
-        self.depends = self._dependences(nodes)
-        self.levels = self._levels(nodes)
-        self.crossing: dict[int, dict[fx.Node, None]] = {level: {} for level in range(AFTER + 1)}
+        self._name_ends(call)
+        self.depends = self._dependences()
+        self._split_products()
+        self._name_ends(call)
+        self.depends = self._dependences()
+        self.levels = self._levels()
 
-    def _dependences(self, nodes: list[fx.Node]) -> dict[fx.Node, int]:
+    def _name_ends(self, call: Call) -> None:
+        """Find the inputs and the results among the nodes."""
+        holders = iter(node for node in self.graph.nodes if node.op == "placeholder")
+        self.params = list(islice(holders, len(call.tensors)))
+        self.x = next(holders)
+        self.live = None if call.lengths is None else next(holders)
+        self.states = list(islice(holders, sum(1 for _ in leaves(call.state))))
+        seeds = list(holders)
+        results = iter(cast(Iterable[fx.Node], list(self.graph.nodes)[-1].args[0]))
+        self.output = next(results)
+        after = list(islice(results, len(self.states)))
+        places = range(len(after))
+        self.kept = [place for place in places if after[place] is self.states[place]]
+        self.changing = [place for place in places if place not in self.kept]
+        self.following = [after[place] for place in self.changing]
+        self.seeds = seeds and [seeds[0], *(seeds[1 + place] for place in self.changing)]
+        gradients = [next(results) if asked else None for asked in asking(call)]
+        self.of_params = gradients[: len(self.params)]
+        self.of_x, *self.of_states = gradients[len(self.params) :]
+        self.of_changing = [self.of_states[place] for place in self.changing]
+
+    def _dependences(self) -> dict[fx.Node, int]:
         """The union of X to PARAM for each node. Raises RefusedError where rows meet."""
+        self.randoms: list[fx.Node] = []
         depends = dict.fromkeys(self.params, PARAM)
         depends[self.x] = X
         if self.live is not None:
@@ -278,7 +189,7 @@ class _Splitter:
         for place, state in enumerate(self.states):
             depends[state] = X if place in self.kept else STATE
         depends |= dict.fromkeys(self.seeds[:1], OUT) | dict.fromkeys(self.seeds[1:], NEXT)
-        for node in nodes:
+        for node in self.graph.nodes:
             if node.op != "call_function":
                 depends.setdefault(node, 0)  # the cotangent of a leaf that is kept, the output
                 continue
@@ -287,13 +198,12 @@ class _Splitter:
             depends[node] = 0
             for each in node.all_input_nodes:
                 depends[node] |= depends[each]
-            tags = getattr(node.target, "tags", ())
-            if torch.Tag.nondeterministic_seeded in tags:
+            if is_random(node):
                 if depends[node]:
                     raise RefusedError(f"its chances ({node.target}) depend on values")
                 self.randoms.append(node)
                 depends[node] = X
-            self._check(node, depends)
+            self._check(node, depends[node])
         return depends
 
     def _take_shape(self, node: fx.Node) -> None:
@@ -304,82 +214,154 @@ class _Splitter:
         node.kwargs = {"dtype": value.dtype}
         node.target = aten.full.default if fill else DRAWS[target]
 
-    def _check(self, node: fx.Node, depends: Mapping[fx.Node, int]) -> None:
-        """Raises RefusedError where a value of a row could depend on another row."""
+    def _check(self, node: fx.Node, on: int) -> None:
+        """Raises RefusedError where a value of a row could depend on another row.
+
+        A gradient without a batch is none: what is derived from a step that takes each row alone
+        is linear in the gradients of the rows, so it is a sum over rows, and over all times the
+        same operation on `[time * batch, ...]`.
+        """
         value = node.meta.get("val")
-        if not isinstance(value, Tensor) or not depends[node] & ~PARAM:
+        if not isinstance(value, Tensor) or not on & ~PARAM:
             return
         batches = sum(size % BATCH == 0 and size > 0 for size in value.shape)
-        if batches == 1:
-            return
-        backward = depends[node] & (OUT | NEXT)
-        maker = node
-        if node.target is operator.getitem and not is_view(node):
-            maker = node.all_input_nodes[0]
-        made = any(has_batch(each) for each in maker.all_input_nodes)
-        if batches or not backward or maker.target not in (SUMS if made else LINEAR):
-            raise RefusedError(f"rows of the batch meet in {maker.target}")
+        if batches > 1 or (batches == 0 and not on & (OUT | NEXT)):
+            raise RefusedError(f"rows of the batch meet in {node.target}")
 
-    def _levels(self, nodes: list[fx.Node]) -> dict[fx.Node, int]:
+    def _split_products(self) -> None:
+        """Take products apart of which a part needs no state, to have it for all times at once.
+
+        Of `cat([x, h], 1) @ W`, with x: [batch, 3] and h: [batch, 8], comes
+        `x @ W[:3] + h @ W[3:]`, and on the way back of `(g @ W.T)[:, 3:]` comes `g @ W.T[:, 3:]`.
+        The gradient of weights, `g.T @ x`, is `(x.T @ g).T`, faster in BLAS if x is the narrower.
+        """
+        to_gradient = ancestors(self.of_changing)
+
+        def wide(node: fx.Node) -> int:
+            return cast(int, node.meta["val"].shape[1])
+
+        for node in list(self.graph.nodes):
+            if node.target not in (aten.mm.default, aten.addmm.default) or node.kwargs:
+                continue
+            *total, left, right = node.args
+            users, narrow = list(node.users), not total and not has_batch(node)
+            if narrow and left.target is aten.t.default and wide(left.args[0]) > wide(right):
+                turned = insert(
+                    node, aten.mm.default, insert(node, aten.t.default, right), *left.args
+                )
+                node.replace_all_uses_with(insert(node, aten.t.default, turned))
+            elif left.target is aten.cat.default and left.args[1:] in ((1,), (-1,)):
+                self._split_joined(node, total, left.args[0], right)
+            elif not total and all(each.target is aten.slice.Tensor and each.args[1] == 1
+                                   and len(each.args) == 4 for each in users):  # fmt: skip
+                needed = [wide(each) for each in users if each in to_gradient]
+                if sum(needed) < wide(node):
+                    for each in users:
+                        columns = insert(node, aten.slice.Tensor, right, *each.args[1:])
+                        alone = insert(node, aten.mm.default, left, columns)
+                        each.replace_all_uses_with(alone)
+        self.graph.eliminate_dead_code()
+
+    def _split_joined(
+        self, node: fx.Node, total: list[fx.Node], joined: list[fx.Node], right: fx.Node
+    ) -> None:
+        """Replace a product of `joined` parts by one for those of each kind, added to `total`."""
+        terms, begin = [], 0
+        for stateful, each in groupby(joined, lambda part: bool(self.depends[part] & STATE)):
+            run = list(each)
+            end = begin + sum(part.meta["val"].shape[1] for part in run)
+            terms.append((stateful, run, begin, end))
+            begin = end
+        if {stateful for stateful, *_ in terms} != {False, True}:
+            return
+        for _, run, begin, end in sorted(terms, key=lambda term: term[0]):
+            piece = run[0] if len(run) == 1 else insert(node, aten.cat.default, run, 1)
+            rows = insert(node, aten.slice.Tensor, right, 0, begin, end)
+            product = aten.addmm.default if total else aten.mm.default
+            total = [insert(node, product, *total, piece, rows)]
+        node.replace_all_uses_with(total[0])
+
+    def _levels(self) -> dict[fx.Node, Level]:
         """When each node runs; those that are cheap to repeat have none."""
         depends = self.depends
-        forward = _ancestors([self.output, *self.following])
-        to_state = _ancestors(self.following)
-        changing = [self.of_states[place] for place in self.changing]
-        to_gradient = _ancestors([each for each in changing if each is not None])
-        ahead = _ancestors(
+        forward = ancestors([self.output, *self.following])
+        to_state, to_gradient = ancestors(self.following), ancestors(self.of_changing)
+        ahead = ancestors(
             node
-            for node in nodes
+            for node in self.graph.nodes
             if node.target in PRODUCTS and depends[node] & (OUT | NEXT) == OUT
         )
-        levels: dict[fx.Node, int] = {}
-        for node in nodes:
+        levels: dict[fx.Node, Level] = {}
+        for node in self.graph.nodes:
             on = depends[node]
             if node.op != "call_function" or node in self.randoms or not on or is_view(node):
                 continue
             if on & (OUT | NEXT):
-                level = BACKWARD if node in to_gradient else AFTER
-                if level == BACKWARD and not on & NEXT and node in ahead:
-                    level = COTANGENTS
+                level = Level.BACKWARD if node in to_gradient else Level.AFTER
+                if level == Level.BACKWARD and not on & NEXT and node in ahead:
+                    level = Level.COTANGENTS
             elif node not in forward and node.target is not operator.getitem:
                 continue  # a factor of the backward pass: repeated where it is used
             elif on & STATE:
-                above = any(levels.get(each) == OUTPUTS for each in _bases(node))
+                above = any(levels.get(each) == Level.OUTPUTS for each in bases(node))
                 hoisted = node not in to_state and (node.target in PRODUCTS or above)
-                level = OUTPUTS if hoisted else FORWARD
+                level = Level.OUTPUTS if hoisted else Level.FORWARD
+                if not hoisted and node.target in ARITHMETIC and len(node.all_input_nodes) == 1:
+                    continue  # 1 - f is made again of f, so that only one of them crosses
             else:
-                level = BEFORE if on & X else ONCE
+                level = Level.BEFORE if on & X else Level.ONCE
             levels[node] = level
         return levels
 
     def derived(self) -> Derived:
         """The parts, the last one first: what a part needs, an earlier one must give."""
-        wanted: dict[int, list[fx.Node]] = {level: [] for level in range(AFTER + 1)}
-        if self.given.backward:
-            ends = [self.of_x, *self.of_params, *(self.of_states[place] for place in self.kept)]
-            wanted[AFTER] = [node for node in ends if node is not None]
-            changing = (self.of_states[place] for place in self.changing)
-            wanted[BACKWARD] = [node for node in changing if node is not None]
-        wanted[FORWARD] = list(self.following)
-        wanted[OUTPUTS if self._level(self.output) == OUTPUTS else FORWARD].append(self.output)
-        parts: dict[int, Part] = {}
-        for level in reversed(range(AFTER + 1)):
-            outputs = list(dict.fromkeys([*wanted[level], *self.crossing[level]]))
+        wanted: dict[Level, list[fx.Node]] = {level: [] for level in Level}
+        ends = [self.of_x, *self.of_params, *(self.of_states[place] for place in self.kept)]
+        wanted[Level.AFTER] = [node for node in ends if node is not None]
+        wanted[Level.BACKWARD] = [node for node in self.of_changing if node is not None]
+        wanted[Level.FORWARD] = list(self.following)
+        above = any(
+            self.levels.get(each) == Level.OUTPUTS for each in bases(self.output, itself=True)
+        )
+        wanted[Level.OUTPUTS if above else Level.FORWARD].append(self.output)
+        parts: dict[Level, Part] = {}
+        for level in reversed(Level):
+            outputs = list(dict.fromkeys(wanted[level]))
             if outputs:
                 parts[level] = self._part(level, outputs)
+                for node in parts[level].inputs:
+                    if node in self.levels:
+                        wanted[self.levels[node]].append(node)
+        read = {self.output, *(node for part in parts.values() for node in part.inputs)}
+        timed = [level for level in (Level.FORWARD, Level.BACKWARD) if level in parts]
+        loops: dict[Level, TimeLoop] = {
+            level: self._loop(level, parts[level], read) for level in timed
+        }
         return Derived(
-            parts, self.params, self.x, self.live, self.states, self.kept, self.changing,
-            self.randoms, self.output, self.following, self.seeds,
+            parts, loops, self.params, self.x, self.live, self.states, self.kept, self.changing,
+            self.randoms, self.output, self.seeds[0] if self.seeds else None,
             self.of_params, self.of_x, self.of_states,
         )  # fmt: skip
 
-    def _level(self, node: fx.Node) -> int | None:
-        """The level of what `node` is a view of."""
-        found = {self.levels[each] for each in _bases(node, itself=True) if each in self.levels}
-        return max(found, default=None)
+    def _loop(self, level: Level, part: Part, read: set[fx.Node]) -> TimeLoop:
+        step = self._part(level, part.outputs, hoisting=True)
+        once = self._part(level, [node for node in step.inputs if node not in part.inputs])
+        back = level == Level.BACKWARD
+        return TimeLoop(
+            level,
+            part,
+            once,
+            step,
+            self.seeds[1:] if back else [self.states[place] for place in self.changing],
+            self.of_changing if back else list(self.following),
+            [node for node in part.outputs if node in read],
+        )
 
-    def _part(self, level: int, outputs: list[fx.Node]) -> Part:
-        """The nodes of `level` that `outputs` need, and what they need that has none."""
+    def _part(self, level: Level, outputs: list[fx.Node], *, hoisting: bool = False) -> Part:
+        """The nodes of `level` that `outputs` need, and what they need that has none.
+
+        With `hoisting` what has no batch is an input, too.
+        """
         graph = fx.Graph()
         batch = graph.placeholder("batch")
         copies: dict[fx.Node, fx.Node] = {}
@@ -394,13 +376,11 @@ class _Splitter:
         def copy(node: fx.Node) -> fx.Node:
             if node in copies:
                 return copies[node]
-            own = self.levels.get(node, level) == level or isinstance(
-                node.meta["val"], (tuple, list)
-            )
-            if node.op == "placeholder" or node in self.randoms or not own:
+            several = isinstance(node.meta["val"], (tuple, list))
+            own = several or self.levels.get(node, level) == level
+            early = hoisting and not several and self.depends[node] == PARAM
+            if node.op == "placeholder" or node in self.randoms or early or not own:
                 inputs.append(node)
-                if node in self.levels:
-                    self.crossing[self.levels[node]][node] = None
                 found = graph.placeholder(node.name)
                 order = batch_first(node)
                 if order:  # it comes batch first
@@ -420,62 +400,8 @@ class _Splitter:
             if order:
                 results[index] = graph.call_function(aten.permute.default, (results[index], order))
         graph.output(results)
-        _placeholders_first(graph)
-        return Part(fx.GraphModule(nn.Module(), graph), inputs, outputs)
-
-
-def is_node(value: Any) -> bool:
-    """For `tree_map`, to which a node is no tree."""
-    return isinstance(value, fx.Node)
-
-
-def _placeholders_first(graph: fx.Graph) -> None:
-    first = next(iter(graph.nodes))
-    for node in [each for each in graph.nodes if each.op == "placeholder" and each is not first]:
-        first.append(node)
-        first = node
-
-
-def has_batch(node: fx.Node) -> bool:
-    """Whether the value of `node` has a row, or some, for each row of the batch."""
-    value = node.meta.get("val")
-    return isinstance(value, Tensor) and any(size % BATCH == 0 and size for size in value.shape)
-
-
-def batch_first(node: fx.Node) -> list[int]:
-    """The axes in the order that puts the batch first; empty where it is or there is none."""
-    shape = list(node.meta["val"].shape)
-    places = [axis for axis, size in enumerate(shape) if size == BATCH]
-    if not has_batch(node) or places == [0]:
-        return []
-    if not places:
-        raise RefusedError("its batch is part of another axis")
-    return [places[0], *(axis for axis in range(len(shape)) if axis != places[0])]
-
-
-def is_view(node: fx.Node) -> bool:
-    """Whether it costs nothing: a view, some views, or one of those."""
-    if node.target is operator.getitem:
-        return is_view(node.all_input_nodes[0])
-    unsafe = (aten._unsafe_view.default, aten.unsafe_split.Tensor)
-    return node.target in unsafe or bool(getattr(node.target, "is_view", False))
-
-
-def _bases(node: fx.Node, *, itself: bool = False) -> Iterable[fx.Node]:
-    """What `node` reads, views resolved."""
-    for each in [node] if itself else node.all_input_nodes:
-        if each.op == "call_function" and is_view(each):
-            yield from _bases(each)
-        else:
-            yield each
-
-
-def _ancestors(nodes: Iterable[fx.Node]) -> set[fx.Node]:
-    found: set[fx.Node] = set()
-    waiting = list(nodes)
-    while waiting:
-        node = waiting.pop()
-        if node not in found:
-            found.add(node)
-            waiting.extend(node.all_input_nodes)
-    return found
+        last = batch
+        for node in [each for each in graph.nodes if each.op == "placeholder"][1:]:
+            last.append(node)  # inputs stand before all else
+            last = node
+        return Part(fx.GraphModule(nn.Module(), graph).forward, inputs, outputs)

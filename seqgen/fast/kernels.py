@@ -64,16 +64,10 @@ def tanh(x):
     """A quotient of polynomials; beyond 7.9 it is 1 to the last bit."""
     x = min(max(x, f(-7.90531110763549805)), f(7.90531110763549805))
     y = x * x
-    p = f(-2.76076847742355e-16)
-    p = p * y + f(2.00018790482477e-13)
-    p = p * y + f(-8.60467152213735e-11)
-    p = p * y + f(5.12229709037114e-08)
-    p = p * y + f(1.48572235717979e-05)
-    p = p * y + f(6.37261928875436e-04)
-    p = p * y + f(4.89352455891786e-03)
-    q = f(1.19825839466702e-06)
-    q = q * y + f(1.18534705686654e-04)
-    q = q * y + f(2.26843463243900e-03)
+    p = (f(-2.76076847742355e-16) * y + f(2.00018790482477e-13)) * y + f(-8.60467152213735e-11)
+    p = (p * y + f(5.12229709037114e-08)) * y + f(1.48572235717979e-05)
+    p = (p * y + f(6.37261928875436e-04)) * y + f(4.89352455891786e-03)
+    q = (f(1.19825839466702e-06) * y + f(1.18534705686654e-04)) * y + f(2.26843463243900e-03)
     q = q * y + f(4.89352518554385e-03)
     return x * p / q
 
@@ -90,11 +84,8 @@ def exp(x):
     y = min(max(x, f(-87.0)), f(88.37))
     n = np.int32(y * f(1.44269504) + (f(0.5) if y >= f(0.0) else f(-0.5)))
     r = y - f(n) * f(0.693359375) - f(n) * f(-2.12194440e-4)
-    p = f(1.9875691500e-4)
-    p = p * r + f(1.3981999507e-3)
-    p = p * r + f(8.3334519073e-3)
-    p = p * r + f(4.1665795894e-2)
-    p = p * r + f(1.6666665459e-1)
+    p = (f(1.9875691500e-4) * r + f(1.3981999507e-3)) * r + f(8.3334519073e-3)
+    p = (p * r + f(4.1665795894e-2)) * r + f(1.6666665459e-1)
     p = p * r + f(5.0000001201e-1)
     found = (p * r * r + r + f(1.0)) * of_bits(np.int32((n + np.int32(127)) << np.int32(23)))
     return f(np.inf) if x > f(88.37) else (f(0.0) if x < f(-103.0) else found)
@@ -108,11 +99,8 @@ def log(x):
     m = of_bits(np.int32((bits & np.int32(0x007FFFFF)) + np.int32(0x3F3504F3)))
     s = (m - f(1.0)) / (m + f(1.0))
     y = s * s
-    p = f(0.22222222)
-    p = p * y + f(0.28571429)
-    p = p * y + f(0.4)
-    p = p * y + f(0.66666667)
-    p = p * y + f(2.0)
+    p = (f(0.22222222) * y + f(0.28571429)) * y + f(0.4)
+    p = (p * y + f(0.66666667)) * y + f(2.0)
     found = f(n) * f(0.693147181) + s * p
     found = found if x < f(np.inf) else x
     return found if x > f(0.0) else (f(-np.inf) if x == f(0.0) else f(np.nan))
@@ -123,13 +111,9 @@ def log1p(x):
     """log(1 + x); for small x as 2 atanh(x / (2 + x)), since 1 + x would lose it."""
     s = x / (f(2.0) + x)
     y = s * s
-    p = f(0.15384615)
-    p = p * y + f(0.18181818)
-    p = p * y + f(0.22222222)
-    p = p * y + f(0.28571429)
-    p = p * y + f(0.4)
-    p = p * y + f(0.66666667)
-    p = p * y + f(2.0)
+    p = (f(0.15384615) * y + f(0.18181818)) * y + f(0.22222222)
+    p = (p * y + f(0.28571429)) * y + f(0.4)
+    p = (p * y + f(0.66666667)) * y + f(2.0)
     return s * p if abs(x) < f(0.5) else log(f(1.0) + x)
 
 
@@ -154,13 +138,49 @@ sgemm = types.ExternalFunction(SYMBOL, types.void(*[types.intp] * 13))
 
 
 @njit(**FAST)
-def product(sizes, ones, a, lda, b, ldb, c, ldc):
-    """`c = a @ b`, row by row: `a: [m, k]`, `b: [k, n]`, and `b` transposed if `sizes[4]` says so.
+def product(numbers, m, k, n, a, lda, b, ldb, transposed, c, ldc):
+    """`c = a @ b`, row by row: `a: [m, k]`, `b: [k, n]` or, if `transposed`, `[n, k]`.
 
-    BLAS sees rows as columns, so it is told c' = b' a'. `sizes` are m, n, k, "N" and "N" or "T";
-    a, b and c are addresses, lda to ldc the distances of their rows.
+    `lda` to `ldc` are the distances of their rows. BLAS sees rows as columns, so it is told
+    c' = b' a'. `numbers` is a scratch array of ten int32, in which BLAS finds its numbers.
     """
-    m, n, k = sizes[0:].ctypes.data, sizes[1:].ctypes.data, sizes[2:].ctypes.data
-    no, flag = sizes[3:].ctypes.data, sizes[4:].ctypes.data
-    one, zero = ones[0:].ctypes.data, ones[1:].ctypes.data
-    sgemm(flag, no, n, m, k, one, b, ldb, a, lda, zero, c, ldc)
+    if m == 1:
+        row_product(k, n, a, b, ldb, transposed, c)
+        return
+    numbers[0], numbers[1], numbers[2] = m, n, k
+    numbers[3], numbers[4], numbers[5] = lda, ldb, ldc
+    numbers[6], numbers[7] = NO, TRANSPOSED if transposed else NO
+    numbers[8], numbers[9] = ONE, 0
+    at = numbers.ctypes.data
+    sgemm(
+        at + 28, at + 24, at + 4, at, at + 8, at + 32, b.ctypes.data, at + 16,
+        a.ctypes.data, at + 12, at + 36, c.ctypes.data, at + 20,
+    )  # fmt: skip
+
+
+NO, TRANSPOSED, ONE = ord("N"), ord("T"), 0x3F800000  # the last one is a float32 of 1, as bits
+
+
+@njit(pipeline_class=Apart, **FAST)
+def row_product(k, n, a, b, ldb, transposed, c):
+    """As `product` for one row: BLAS takes 4.1 microseconds for k = 128 and n = 512, this 2.4."""
+    if transposed:
+        for j in range(n):
+            row, total = b[j * ldb :], f(0.0)
+            for i in range(k):
+                total += a[i] * row[i]
+            c[j] = total
+        return
+    for j in range(n):
+        c[j] = f(0.0)
+    whole = k - k % 4
+    for i in range(0, whole, 4):
+        row0, row1 = b[i * ldb :], b[(i + 1) * ldb :]
+        row2, row3 = b[(i + 2) * ldb :], b[(i + 3) * ldb :]
+        x0, x1, x2, x3 = a[i], a[i + 1], a[i + 2], a[i + 3]
+        for j in range(n):
+            c[j] += x0 * row0[j] + x1 * row1[j] + x2 * row2[j] + x3 * row3[j]
+    for i in range(whole, k):
+        row = b[i * ldb :]
+        for j in range(n):
+            c[j] += a[i] * row[j]

@@ -79,15 +79,16 @@ def fast_source(cell: object, *, input_size: int = 3, **options: Any) -> str:
     made = case.make().train()
     tensors = {**dict(made.named_parameters()), **dict(made.named_buffers())}
     try:
-        from seqgen.fast.compiled import written
-        from seqgen.fast.derive import RefusedError, derive
-        from seqgen.fast.write import UnwritableError
+        from seqgen.fast.compiled import written_loops
+        from seqgen.fast.derive import derive
+        from seqgen.fast.elements import UnwritableError
+        from seqgen.fast.trace import Call, RefusedError
     except ImportError as error:
         return f"# {name}: {error}"
     try:
         first = made.initial_state(BATCH)
-        x = case.inputs()[:, 0]
-        loops = written(derive(made, tensors, x, first, lengths=False, backward=True))
+        call = Call(made, made.loop, case.inputs(), first, None, tensors)
+        loops = written_loops(derive(call))
     except (RefusedError, UnwritableError) as error:
         return f"# {name} has no compiled loop: {error}"
     return "\n\n".join(f"# {name}\n{loop.source}" for loop in loops.values())

@@ -41,12 +41,25 @@ def test_a_step_with_everything(lengths):
     require_same(got, trained(cell, cell.loop, lengths=lengths), 1e-5)
 
 
-def test_heads_whose_products_are_many():
+@pytest.mark.parametrize("batch", [4, 1])
+def test_heads_whose_products_are_many(batch):
     cell = cells.build({"name": "slstm", "hidden_size": 4, "heads": 2}, input_size=INPUT).train()
     cell.route = Route()
-    got = trained(cell, cell)
+    got = trained(cell, cell, batch=batch)
     assert cell.route.describe() == ["compiled"]
-    require_same(got, trained(cell, cell.loop), 1e-5)
+    require_same(got, trained(cell, cell.loop, batch=batch), 1e-5)
+
+
+@pytest.mark.parametrize("transposed", [False, True], ids=["rows", "columns"])
+@pytest.mark.parametrize("rows", [1, 3])
+def test_products_of_one_row_and_of_many(rows, transposed):
+    a, b = torch.randn(rows, 7), torch.randn(7, 5)
+    given = b.t().contiguous() if transposed else b
+    found, numbers = torch.empty(rows, 5), torch.empty(10, dtype=torch.int32)
+    flat = [each.view(-1).numpy() for each in (numbers, a, given, found)]
+    distance = given.shape[1]
+    kernels.product(flat[0], rows, 7, 5, flat[1], 7, flat[2], distance, transposed, flat[3], 5)
+    torch.testing.assert_close(found, a @ b)
 
 
 def test_rows_are_the_same_on_one_thread_and_on_two():
