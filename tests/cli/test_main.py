@@ -135,8 +135,8 @@ class TestHowItEnds:
         """A library that swallows every exception while it is imported."""
         place.write(
             "swallows.py",
-            "import os, signal\n"
-            "try:\n    os.kill(os.getpid(), signal.SIGINT)\n    open('on', 'w')\n"
+            "import signal\n"
+            "try:\n    signal.raise_signal(signal.SIGINT)\n    open('on', 'w')\n"
             "except BaseException:\n    pass\n",
         )
         process = spawn("list", "--plugin", "swallows.py")
