@@ -38,7 +38,7 @@ demo: $(VENV)/installed
 	$(BIN)/seqgen run recipes/char_lstm.yaml --overwrite
 
 test: $(VENV)/installed-dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(or $(JOBS),auto) --dist loadfile --cov --cov-report=term:skip-covered
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(or $(JOBS),auto) --dist worksteal --cov --cov-report=term:skip-covered
 
 check: lint test
 

@@ -1,4 +1,4 @@
-"""Attentions, what is read of a source. To add one: subclass `Attention` and register it.
+"""Attentions, which read the source at each step. To add one: subclass `Attention`, register it.
 
 A *query* is the output of the model's cell at a step. The *memory* has a vector for each token of
 the source; *keys* are what a score needs of it, and *weights* are shares of the source that add up
@@ -27,8 +27,8 @@ class Attention(nn.Module, ABC):
     looks: bool = True
 
     def keys(self, memory: Tensor) -> Tensor:
-        """What of the memory can be computed once for a source: `[batch, source_time, ...]`; by
-        default the memory itself."""
+        """What of the scores is computed once a source, `[batch, source_time, ...]`; by default
+        the memory itself."""
         return memory
 
     @abstractmethod
@@ -136,7 +136,7 @@ class GeneralAttention(ScoredAttention):
 
 @attentions.register("none")
 class NoAttention(Attention):
-    """The head reads the cell's output as it is (Sutskever et al. 2014)."""
+    """No attention: the head reads the cell's output (Sutskever et al. 2014)."""
 
     looks = False
 

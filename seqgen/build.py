@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any, cast
 
 import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from seqgen.data import Data
 from seqgen.decoders import Decoder, SecondaryModel
@@ -21,7 +25,7 @@ from seqgen.models import Generative, Model
 from seqgen.options import OptionError
 from seqgen.recipe import Recipe
 from seqgen.registry import Part, is_ours
-from seqgen.tokenizers import SPECIALS, Tokenizer, Tokenizers
+from seqgen.tokenizers import SPECIALS, LongText, Tokenizer, Tokenizers
 from seqgen.tokenizers import tokenizers as registry
 
 ANY_VOCABULARY = 1_000_000
@@ -44,12 +48,12 @@ class Built:
 
     @property
     def parameters(self) -> int:
-        """Number of trainable parameters; what two parts share counts once."""
+        """Number of trainable parameters; shared ones count once."""
         return sum(each.numel() for each in self.model.parameters())
 
     @property
     def tokenizer(self) -> Tokenizer:
-        """The tokenizer of what is generated."""
+        """The tokenizer of outputs."""
         return self.tokenizers[self.data.output_field]
 
     def generator(self) -> Generator:
@@ -59,7 +63,7 @@ class Built:
         return Generator(model, self.tokenizers, self.data, self.device, options)
 
     def judge(self) -> Judge:
-        """What evaluates a split. Raises OptionError if a metric is there twice."""
+        """What evaluates a split. Raises OptionError if a metric is listed twice."""
         metrics = by_name(cast(Sequence[Part[Metric]], self.recipe.metrics))
         return Judge(self.generator(), metrics, self.recipe.evaluation.batch_size)
 
@@ -77,15 +81,20 @@ def fit_tokenizers(recipe: Recipe, data: Data[Any]) -> dict[str, Tokenizer]:
     """
     texts, parts = data.training_texts(), tokenizer_parts(recipe, data)
     fitted: dict[str, Tokenizer] = {}
+
+    def read(field: str, tokenizer: Tokenizer) -> Iterable[str]:
+        found = texts[field]
+        return found.pieces(tokenizer) if isinstance(found, LongText) else found
+
     shared = [field for field in data.fields if parts[field] is recipe.tokenizer]
     if recipe.share_tokenizer:
         together: Tokenizer = recipe.tokenizer()
-        together.fit(chain.from_iterable(texts[field] for field in shared))
+        together.fit(chain.from_iterable(read(field, together) for field in shared))
         fitted = dict.fromkeys(shared, together)
     for field in data.fields:
         if field not in fitted:
-            fitted[field] = parts[field]()
-            fitted[field].fit(texts[field])
+            fitted[field] = tokenizer = parts[field]()
+            tokenizer.fit(read(field, tokenizer))
     return {field: fitted[field] for field in data.fields}
 
 
@@ -119,7 +128,7 @@ def build(
 ) -> Built:
     """The model with weights drawn from the recipe's seed, on its device.
 
-    The size of the model and `batch_tokens`, the tokens of a batch, decide how many threads pay.
+    The size of the model and `batch_tokens`, the tokens of a batch, decide the number of threads.
     Also sets torch's seed and number of threads, which belong to the process. Raises OptionError
     if options do not go together, SetupError if the device is missing or too small.
     """
@@ -164,7 +173,7 @@ def dry_run(recipe: Recipe) -> None:
     sizes = data.sizes(dict.fromkeys(data.fields, stand_in))
     recipe.train.schedule()
     try:
-        with torch.device("meta"):  # shapes only, so a huge model costs nothing
+        with _shapes_only():
             model: Model = recipe.model(**sizes)
             recipe.train.optimizer(params=list(model.parameters()), lr=recipe.train.lr)
     except RuntimeError as error:
@@ -175,11 +184,53 @@ def dry_run(recipe: Recipe) -> None:
     dry_run_decoder(recipe.decoder, recipe.seed)
 
 
+def _joined(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
+    shape = list(tensors[0].shape)
+    shape[dim] = sum(each.shape[dim] for each in tensors)
+    return tensors[0].new_empty(shape)
+
+
+_SHAPES: dict[str, Callable[..., Tensor]] = {
+    "cat": _joined,
+    "eye": lambda n, m=None, **_: torch.empty(n, n if m is None else m),
+    **dict.fromkeys(
+        ("normal_", "uniform_", "trunc_normal_", "kaiming_normal_", "kaiming_uniform_"),
+        lambda tensor, *_, **__: tensor,
+    ),
+}
+
+
+class _ShapesOnly(TorchFunctionMode):
+    """What models usually do with weights while they are made, where tensors are only shapes.
+
+    Torch itself would import its compiler for each of these, which takes longer than all the rest
+    of a dry run.
+    """
+
+    def __torch_function__(
+        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        name = getattr(function, "__name__", "")
+        return _SHAPES.get(name, function)(*args, **(kwargs or {}))
+
+
+@contextmanager
+def _shapes_only() -> Iterator[None]:
+    """Within it tensors have no memory, so a huge model costs nothing."""
+    kept = torch.optim.Optimizer.add_param_group  # which imports the compiler to keep it away
+    torch.optim.Optimizer.add_param_group = inspect.unwrap(kept)  # type: ignore[method-assign]
+    try:
+        with torch.device("meta"), _ShapesOnly():
+            yield
+    finally:
+        torch.optim.Optimizer.add_param_group = kept  # type: ignore[method-assign]
+
+
 def dry_run_decoder(part: Any, seed: int) -> None:
     """Build a checked decoder without a run. Raises OptionError if options do not go together."""
 
     def encode(text: str) -> list[int]:
-        """A token for each character, as a tokenizer that is not fitted yet may do."""
+        """A token for each character, in place of a tokenizer that is not fitted yet."""
         return list(range(len(SPECIALS), len(SPECIALS) + len(text)))
 
     def load(run: str) -> SecondaryModel:

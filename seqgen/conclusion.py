@@ -34,7 +34,7 @@ ALIGNED = 8
 
 
 def sample_prompts(built: Built, valid: Split[Any] | None) -> tuple[str, ...]:
-    """What the samples begin from: the recipe's prompts, else a few sources of `valid`."""
+    """The prompts of the samples: the recipe's, else a few sources of `valid`."""
     if built.recipe.samples.prompts is not None:
         return built.recipe.samples.prompts
     some = evenly_spaced(valid.examples, SOURCES) if valid is not None else ()
@@ -62,7 +62,7 @@ def check_samples(built: Built, prompts: Sequence[str], load: Load | None = None
 def samples_at_validation(
     generator: Generator, decoder: Decoder, prompts: Sequence[str], length: int
 ) -> list[Sample]:
-    """The present output for the first prompt, or for the first few sources, always by the same
+    """The current output for the first prompt, or for the first few sources, always with the same
     random numbers."""
     continues = generator.data.continues
     watched = prompts[:1] if continues else prompts[:WATCHED]
@@ -115,7 +115,7 @@ def conclude(
     directory: RunDirectory,
     outcome: Outcome,
 ) -> None:
-    """Evaluate and sample with the weights that the model has, and write what a person looks at.
+    """Evaluate and sample with the model's current weights, and write the results.
 
     That is `samples.json`, `samples.txt`, and `result.json` last; before them `answers.json` if
     there are metrics (the outputs for the last of the held-out parts), and `attention.json` if the
@@ -152,7 +152,7 @@ def conclude(
 
 
 def has_concluded(built: Built, dataset: Dataset[Any], directory: RunDirectory) -> bool:
-    """Whether everything is there that `conclude` writes."""
+    """Whether all files that `conclude` writes exist."""
     names = ["samples.json", "samples.txt", directory.result.name]
     split = dataset.test or dataset.valid
     if split is not None and split.examples:

@@ -1,4 +1,4 @@
-"""Recipe and plan files: finding one, laying overrides over it, and the place of what is wrong.
+"""Recipe and plan files: finding them, applying overrides, and the place of an error.
 
     ConfigFile.read(find_file("char_lstm"), ["model.cell.layers=2"]).options(Recipe, "a recipe")
 
@@ -80,12 +80,12 @@ def find_file(wanted: str, kind: str = "recipe") -> Path:
     else:
         near = did_you_mean(wanted.removesuffix(".yaml").split("recipes/")[-1], known)
         hint = f"{near} (a path, or one of {', '.join(known)})"
-    raise RecipeError(f"{wanted}: no such {kind}{hint}")
+    raise RecipeError(f"{wanted or repr(wanted)}: no such {kind}{hint}")
 
 
 @dataclass(frozen=True)
 class Override:
-    """`text` as it was typed, the path it names and the value it gives.
+    """An override: its `text` as typed, its path and its value.
 
     `label` is what an error calls it, such as `--set`. `file` and `places` say which file the value
     comes from, if any, and where in it things are.
@@ -134,7 +134,7 @@ def read_override(text: str, label: str = "override") -> Override:
 
 
 def read_value_file(name: str, whole: str) -> Document:
-    """The content of the YAML file that `@name` means; `whole` is all that was typed.
+    """The content of the YAML file named by `@name`; `whole` is the override as typed.
 
     Raises RecipeError if it cannot be read.
     """
@@ -147,7 +147,7 @@ def read_value_file(name: str, whole: str) -> Document:
 
 
 def path_of(key: str) -> KeyPath:
-    """`model.cells.0.name` as a path; steps that are numbers are places in lists."""
+    """`model.cells.0.name` as a path; numbers are indices of lists."""
     return tuple(
         int(step) if step.isascii() and step.isdecimal() and len(step) < 10 else step
         for step in key.strip().split(".")
@@ -155,11 +155,11 @@ def path_of(key: str) -> KeyPath:
 
 
 def lay_over(data: object, overrides: Sequence[Override]) -> Any:
-    """A copy of `data` with the overrides in it; the last one for a path holds.
+    """A copy of `data` with the overrides applied; for each path the last one counts.
 
     A part that is written as its name becomes a mapping where an override names one of its
     options: `cell: lstm` and `model.cell.layers=2` give `cell: {name: lstm, layers: 2}`.
-    Raises RecipeError if a path leads into something that is no mapping and no list.
+    Raises RecipeError if a path leads into something that is neither a mapping nor a list.
     """
     result: Any = copy.deepcopy(data)
     for override in overrides:
@@ -186,9 +186,9 @@ def _key_in(tree: Any, step: str | int, override: Override) -> Any:
 
 @dataclass(frozen=True)
 class ConfigFile:
-    """A recipe or plan as it is written, and what is laid over it.
+    """A recipe or plan as written, and its overrides.
 
-    `name` is what errors call it; what it names is relative to `folder`.
+    `name` is what errors call it; paths in it are relative to `folder`.
     """
 
     name: str
@@ -242,7 +242,7 @@ class ConfigFile:
         return RecipeError(f"{self.name}:{mark}: {message}")
 
     def _last_override(self, path: KeyPath) -> Override | None:
-        """The override that decides what is at `path`, if one does."""
+        """The override that sets the value at `path`, if any."""
         latest = reversed(self.overrides)
         return next((each for each in latest if path[: len(each.path)] == each.path), None)
 
@@ -260,7 +260,7 @@ def suggest_place(error: OptionError, kind: type[Any], data: Any) -> OptionError
     """The error about an unknown key, with the path of the option that it may mean, if `data` as a
     `kind` has one elsewhere: for `lr` that is `train.lr`."""
     fault, rest = error, copy.deepcopy(data)
-    for _ in range(8):  # others may be wrong as well
+    for _ in range(8):  # there may be further errors
         if not fault.at_key:
             return error
         tree = functools.reduce(operator.getitem, fault.path[:-1], rest)
@@ -287,7 +287,7 @@ def suggest_place(error: OptionError, kind: type[Any], data: Any) -> OptionError
 
 
 def leaves(data: Any) -> list[KeyPath]:
-    """The paths of all options in plain `data`, the outer ones first; names of parts are none."""
+    """The paths of all options in plain `data`, outer ones first, without the names of parts."""
     found: list[KeyPath] = []
     level: list[tuple[KeyPath, Any]] = [((), data)]
     while level:

@@ -79,7 +79,7 @@ class OneHot(Embedding):
 
 @embeddings.register("pretrained")
 class PretrainedEmbedding(Embedding):
-    """Vectors from a GloVe or fastText text file, where the file knows the token; else random.
+    """Vectors from a GloVe or fastText text file; random ones for tokens that it lacks.
 
     A token is looked up as it is, then without the spaces around it, then in lower case. The
     random vectors have the standard deviation of those that were found. The numbers in a vector
@@ -133,7 +133,7 @@ def _report(path: Path, facts: Facts, rows: dict[int, Vector], duplicates: int) 
         share = facts.counts[known].sum() / facts.counts.sum()
         text += f", {share:.1%} of the training text"
     if duplicates:
-        text += f"; {duplicates} that came again were left out"
+        text += f"; {duplicates} duplicate rows left out"
     warnings.warn(f"{path}: {text}", stacklevel=2)
 
 

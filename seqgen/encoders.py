@@ -72,7 +72,7 @@ where tokens are spelt, or `vector_size=`."""
 
 @encoders.register("label")
 class Label(Encoder):
-    """The first token of each source as a vector of `size` numbers, and nothing to look back at.
+    """The first token of each source as a vector of `size` numbers; no memory for attention.
 
     What comes after that token (EOS) is not read; a source without tokens counts as padding.
     """
@@ -93,7 +93,7 @@ class Label(Encoder):
 
 @encoders.register("vector")
 class Vector(Encoder):
-    """The vector itself, with nothing to look back at, as in captioning (Vinyals et al. 2015).
+    """The vector itself; no memory for attention, as in captioning (Vinyals et al. 2015).
 
     With `size` it is `tanh(W v + b)`, of that many numbers: for large vectors in front of a bridge.
     """
@@ -118,7 +118,7 @@ class Vector(Encoder):
 
 @encoders.register("recurrent")
 class Recurrent(Encoder):
-    """A cell reads each row up to its end; how deep it is, the cell says (`layers`, or a `stack`).
+    """A cell reads each source; the cell decides how deep it is (`layers`, or a `stack`).
 
     The memory are the cell's outputs, the summary is what it remembers after the last token (for
     an LSTM its hidden and memory of every layer). `letters` is an encoder for the letters of each
@@ -321,7 +321,7 @@ class LinearBridge(Bridge):
 
 @bridges.register("copy")
 class CopyBridge(Bridge):
-    """The summary as it is, where it is as large as the state: for two cells of one kind."""
+    """The summary as it is, if it is as large as the state: for two cells of one kind."""
 
     def __init__(self, summary_size: int, state_size: int) -> None:
         super().__init__()
@@ -337,7 +337,7 @@ class CopyBridge(Bridge):
 
 @bridges.register("zeros")
 class ZerosBridge(Bridge):
-    """Zeros: nothing passes but what attention reads."""
+    """Zeros: only attention passes on what the encoder read."""
 
     def __init__(self, state_size: int) -> None:
         super().__init__()

@@ -1,5 +1,5 @@
-"""The errors that a person sees, each with its exit code (see docs/errors.md), and how any text is
-made safe to show."""
+"""The errors for users, each with its exit code (see docs/errors.md), and how any text is made safe
+to show."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ import unicodedata
 from abc import ABC
 from typing import ClassVar, Final
 
-# Kept as they are: line ends and tabs, and the two joiners, without which Persian, Hindi and many
-# an emoji are spelt wrongly.
+# Kept as they are: line ends and tabs, and the two joiners that Persian, Hindi and many emoji need.
 _PLAIN: Final = frozenset("\n\t\u200c\u200d")
 _CODED_CATEGORIES: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
 
 class SeqgenError(Exception, ABC):
-    """A fault that is not a defect of seqgen: one line for the person, no traceback."""
+    """An error that is not a bug in seqgen: one line for the user, no traceback."""
 
     exit_code: ClassVar[int]
 
@@ -56,13 +55,13 @@ class DecodeError(SeqgenError):
 
 
 class SetupError(SeqgenError):
-    """The machine cannot do it: no device, no space, no permission, run directory taken."""
+    """The environment does not allow it: no device, space or permission; run directory taken."""
 
     exit_code = 7
 
 
 class PluginError(SeqgenError):
-    """A part that was added from outside broke its contract."""
+    """A plugin broke its contract."""
 
     exit_code = 8
 
@@ -74,6 +73,9 @@ class StoppedError(SeqgenError):
         super().__init__(message)
         self.signal_number = signal_number
 
+    def __reduce__(self) -> tuple[type[StoppedError], tuple[str, int]]:
+        return StoppedError, (str(self), self.signal_number)  # so that another process can have it
+
     @property
     def exit_code(self) -> int:  # type: ignore[override]
         """128 and the number of the signal, as shells have it."""
@@ -81,12 +83,12 @@ class StoppedError(SeqgenError):
 
 
 def visible(text: str) -> str:
-    """The text with codes such as \\x1b and \\u202e for all that would act or not show."""
+    """The text with codes such as \\x1b and \\u202e for what would act or be invisible."""
     return "".join(display_code(character) or character for character in text)
 
 
 def display_code(character: str) -> str:
-    """What stands for a character that would not show, empty if it may stand for itself.
+    """The code to show for an invisible character; empty for characters that show.
 
     A code and no picture such as U+241B: many a machine has no glyphs for those.
     """

@@ -23,12 +23,12 @@ from seqgen.tokenizers import UNK
 
 @dataclass(frozen=True)
 class EvaluationOptions:
-    """How outputs are judged, the recipe's section `evaluation`.
+    """How a model is evaluated, the recipe's section `evaluation`.
 
-    `criterion` names the figure or metric by which the best checkpoint is chosen, schedules look
-    and patience counts. Metrics need outputs: at each validation of up to `validation_examples`
-    sources, evenly spread over the validation part, by `validation_decoder`; at the end of all, by
-    the recipe's decoder. `batch_size` is about memory and speed.
+    `criterion` names the figure or metric that decides about the best checkpoint, schedules and
+    patience. Metrics need outputs: at each validation for up to `validation_examples` sources,
+    evenly spaced, by `validation_decoder`; at the end for all sources, by the recipe's decoder.
+    `batch_size` affects memory and speed only.
     """
 
     criterion: str = "nats_per_token"
@@ -38,8 +38,8 @@ class EvaluationOptions:
 
 
 class RowScore(NamedTuple):
-    """The log-probability of a row's targets, all together and of each, teacher-forced; and how
-    many of them are UNK."""
+    """The log-probability of a row's targets, teacher-forced: their sum, that of each, and how many
+    of them are UNK."""
 
     score: float
     log_probs: tuple[float, ...]
@@ -51,7 +51,7 @@ def evaluate(
 ) -> dict[str, float]:
     """The figures of `likelihood` for `split`, without dropout, in float32.
 
-    `batch_size` is about memory and speed; the figures do not depend on it.
+    `batch_size` affects memory and speed, not the figures.
     """
 
     def visit(batch: TokenBatch, state: State) -> tuple[Tally, State]:
@@ -70,9 +70,9 @@ def evaluate(
 def score_rows(
     model: Model, split: Split[Any], device: torch.device, batch_size: int = 32
 ) -> list[RowScore]:
-    """For each row of `split`, which is made of rows, in their order, how probable its targets are.
+    """How probable the targets of each row of `split` are, in order; the split must have rows.
 
-    `batch_size` is about memory and speed.
+    `batch_size` affects memory and speed only.
     """
 
     def visit(batch: Any, state: State) -> tuple[list[tuple[int, RowScore]], State]:
@@ -184,7 +184,7 @@ def unsatisfied_remark(unsatisfied: int, every: int) -> str:
     if not unsatisfied:
         return ""
     do, they = ("does", "it ends") if unsatisfied == 1 else ("do", "they end")
-    what = f"{do} not satisfy all constraints; {they} where nothing else was possible"
+    what = f"{do} not satisfy all constraints; {they} where no token was possible"
     return f"{unsatisfied} of {every} texts {what}"
 
 

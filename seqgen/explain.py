@@ -49,8 +49,8 @@ def rescored(
 ) -> list[LogProbs]:
     """For each text the model's own log-probability of each token of its output.
 
-    Whichever search has found it, and without any constraint; a token that the model may not
-    generate, such as one that it does not know, has -inf. Outputs of similar length share a batch.
+    Whatever search found it, and without any constraint; a token that the model may not
+    generate, such as one outside the vocabulary, has -inf. Outputs of similar length share a batch.
     """
     found: list[LogProbs] = [()] * len(texts)
     for places in batches_by_length([len(each) for each in outputs], batch_size):

@@ -1,4 +1,4 @@
-"""Files: read after their kind and size are checked, written whole or not at all.
+"""Files: kind and size are checked before reading, and writes are atomic.
 
 A file that is read may come from anyone: a pipe or a device could block forever, and a huge or
 endless one could take all memory. A file that is written is created anew (exclusively, with the
@@ -22,7 +22,7 @@ from typing import Any, BinaryIO, cast
 from seqgen.errors import CheckpointError, SeqgenError, SetupError
 
 TEMPORARY = re.compile(r"\.(.+?)(?:\.\d+)?\.tmp", re.DOTALL | re.ASCII)
-"""The names of files while they are written; those of a killed process stay behind."""
+"""The names of files while they are written; a killed process leaves its own."""
 
 OPTIONS_LIMIT = 1 << 20
 """The largest recipe or plan that is opened, in bytes: 1 MiB (`yaml_io` accepts less than that)."""
@@ -178,7 +178,7 @@ def written_as(name: str) -> str:
 def check_unoccupied(folder: Path, kind: str, foreign: Sequence[str], *, ours: bool) -> None:
     """Raises SetupError unless only a run, a comparison, ... (`kind`) has written into `folder`.
 
-    `ours` tells whether one has, `foreign` which of the names in the folder are not its own.
+    `ours` says whether the folder has one, `foreign` which names in it do not belong to one.
     """
     if not ours:
         raise SetupError(f"{folder}: not empty and not a {kind}; choose another with --out")

@@ -25,7 +25,7 @@ SAMPLES_APART = 1 << 32
 
 @dataclass(frozen=True)
 class SampleOptions:
-    """What a run shows of itself, the recipe's section `samples`.
+    """The samples of a run, the recipe's section `samples`.
 
     Each validation continues the first prompt at the recipe's own decoder; the report shows every
     prompt at each temperature (0 is greedy). `length` counts tokens. Where no `prompts` are given,
@@ -42,9 +42,9 @@ class GenerationOptions:
     """How long an output may be, the recipe's section `generation`.
 
     `max_length` counts tokens, the end token included. With `max_length_ratio` r an output has at
-    most `r * tokens of its source + max_length_extra` of them besides. The least length is a
-    constraint of the decoder, `minimum_length`. `replace_unknown` lets a model say <unk>, and puts
-    in its place the piece of the source that attention looked at most (Luong et al. 2015a).
+    most `r * tokens of its source + max_length_extra` of them besides. The minimum length is a
+    constraint of the decoder, `minimum_length`. `replace_unknown` lets a model generate <unk>, and
+    replaces it by the piece of the source with the most attention (Luong et al. 2015a).
     """
 
     max_length: Count = 300
@@ -75,7 +75,7 @@ class Generator:
 
     @property
     def tokenizer(self) -> Tokenizer:
-        """The one of what is generated."""
+        """The tokenizer of outputs."""
         return self.tokenizers[self.data.output_field]
 
     def generate(
@@ -88,8 +88,8 @@ class Generator:
     ) -> list[list[Generated]]:
         """For each text its outputs: `samples` times what the decoder finds.
 
-        `max_length` comes before that of the options. Random decoders draw for each text by its id,
-        which is its place where none are given: with ids of all texts, batches do not matter. Warns
+        `max_length` takes precedence over that of the options. Random decoders draw for each text
+        by its id, by default its place: given ids of all texts, batches do not matter. Warns
         where `max_length` leaves no room for what a constraint needs. Raises DecodeError, or
         PluginError if a decoder from a plugin breaks its contract.
         """
@@ -161,7 +161,7 @@ class Generator:
         ]
 
     def batch(self, texts: Sequence[str]) -> Any:
-        """The texts as what the model starts from."""
+        """The batch of the texts from which the model starts."""
         return self.data.prompts(texts, self.tokenizers).to(self.device, self.model.floats)
 
     def start(
@@ -170,11 +170,15 @@ class Generator:
         """The model's start for `batch` and what takes the steps from there: the model without the
         tokens that no text has, in the `constraints`."""
         never = [PAD, BOS] if self.options.replace_unknown else [PAD, BOS, UNK]
-        model = decoders.WithoutTokens(self.model, never if self.data.ends else [*never, EOS])
-        return decoders.constrain(constraints, model, self.model.start(batch), limits, batch)
+        begin = self.model.start(batch)
+        read = int(limits.lengths(begin).sum())
+        stepper = decoders.WithoutTokens(
+            self.model.stepper(read), never if self.data.ends else [*never, EOS]
+        )
+        return decoders.constrain(constraints, stepper, begin, limits, batch)
 
     def limits(self, batch: Any, max_length: int | None = None) -> decoders.Limits:
-        """How many tokens each row may have, and the end token where the data has one."""
+        """How many tokens each row may have, and the end token if the data has one."""
         ends = (EOS,) if self.data.ends else ()
         most = self.options.max_length if max_length is None else max_length
         exact, ratio = self.data.output_lengths(batch), self.options.max_length_ratio
@@ -215,7 +219,7 @@ class Generator:
         ]
 
     def _filled(self, found: Generated, weights: Tensor) -> Generated:
-        """`weights: [time, source_time]`; where all are zero, <unk> stays."""
+        """`weights: [time, source_time]`; if all are zero, <unk> stays."""
         tokens = found.hypothesis.tokens
         pieces = self.data.source_pieces(found.prompt, self.tokenizers)
         chosen = {

@@ -1,4 +1,4 @@
-"""The machine: which device to use, and how many threads pay."""
+"""The machine: which device, precision and number of threads to use."""
 
 from __future__ import annotations
 
@@ -27,29 +27,30 @@ Threads = Annotated[int, Field(ge=1, le=MOST_THREADS)] | Literal["auto"]
 def choose_device(wanted: Device) -> torch.device:
     """`auto` takes a GPU where there is one. Raises SetupError if `cuda` is not available."""
     if wanted == "cuda" and not torch.cuda.is_available():
-        raise SetupError("device: cuda was asked for, but torch finds none here; use device=cpu")
+        raise SetupError("device: cuda was requested, but torch finds no GPU here; use device=cpu")
     if wanted == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     return torch.device(wanted)
 
 
 def available_cores() -> int:
-    """The cores that this process may use."""
+    """The cores that this process may use: its share, if torchrun has started several here."""
+    cores = os.cpu_count() or 1
     if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        cores = len(os.sched_getaffinity(0))
+    return max(1, cores // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
 
 
 WORK_PER_THREAD = 200_000_000
-"""Products of a batch (parameters times tokens) below which another thread does not pay."""
+"""Products of a batch (parameters times tokens) that make one more thread worthwhile."""
 
 
 def choose_threads(wanted: int | Literal["auto"], work: int, cores: int) -> int:
     """How many threads to compute with, for batches of `work` products.
 
-    Where a step of recurrence is little work, threads wait for one another longer than they
-    compute. The rule looks at nothing that varies from run to run, since the last bits of results
-    depend on the number of threads.
+    If a recurrent step is little work, threads wait for one another longer than they compute. The
+    rule uses nothing that varies from run to run, since the last bits of results depend on the
+    number of threads.
     """
     if wanted != "auto":
         return wanted
@@ -66,7 +67,7 @@ def choose_precision(wanted: Precision, device: torch.device) -> Literal["float3
         return wanted
     if device.type == "cuda":
         return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
-    # An older torch cannot tell; then the precision that works everywhere is right.
+    # An older torch does not say; then use the precision that works everywhere.
     capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
     able = capabilities.get("amx_bf16") or capabilities.get("avx512_bf16")
     return "bfloat16" if able else "float32"
@@ -97,14 +98,14 @@ def double_precision() -> Iterator[None]:
 
 
 def finish_work(device: torch.device) -> None:
-    """Wait until `device` has done what it was given: a GPU works on while the program goes on."""
+    """Wait until `device` is idle: a GPU works asynchronously."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
 
 def hardware(device: torch.device) -> str:
-    """The name of the GPU or of the processor, such as `AMD EPYC`; a general one where the system
-    does not tell."""
+    """The name of the GPU or of the processor, such as `AMD EPYC`; a general name if the system
+    does not say."""
     if device.type == "cuda":
         return str(torch.cuda.get_device_name(device))
     try:

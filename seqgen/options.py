@@ -1,4 +1,4 @@
-"""The options that a signature declares: reading them, and checking values against them.
+"""Reading the options that a signature declares, and checking values against them.
 
 An annotation says what a value may be. Plain values (numbers, strings, lists of them) are checked
 by pydantic, strictly, and every number has a range: what an annotation does not bound is bounded
@@ -29,10 +29,10 @@ REQUIRED: Any = inspect.Parameter.empty
 
 
 class OptionError(ValueError):
-    """A value that an option cannot take: where in the tree, and what would be right.
+    """A value that an option cannot take: its path, and what would be right.
 
-    `at_key` says that the key is wrong and not its value; `first` is where a value that may be
-    there only once stands for the first time.
+    `at_key` says that the key is wrong, not its value; `first` is the first place of a value that
+    may occur only once.
     """
 
     def __init__(
@@ -173,6 +173,14 @@ def _json(value: object) -> str:
 
 
 def _adapter(annotation: Any) -> TypeAdapter[Any]:
+    try:  # `int | str` equals `str | int`, but an error names them in their order
+        return _cached_adapter(annotation, str(annotation))
+    except TypeError:  # it has no hash
+        return _cached_adapter.__wrapped__(annotation, "")
+
+
+@functools.cache
+def _cached_adapter(annotation: Any, order: str) -> TypeAdapter[Any]:
     config = pydantic.ConfigDict(allow_inf_nan=False, arbitrary_types_allowed=True)
     return TypeAdapter(_bounded(annotation), config=config)
 
@@ -247,7 +255,7 @@ def _as_written(number: float) -> str:
 
 
 def _wanted(error: Any) -> str:
-    """What would have been right, as words that fit after "must be"."""
+    """What would be right, in words that fit after "must be"."""
     context = error.get("ctx", {})
     if error["type"] in _WANTED:
         return _WANTED[error["type"]].format(**context)
@@ -284,7 +292,7 @@ def dotted(path: KeyPath) -> str:
 
 
 def did_you_mean(word: str, choices: Iterable[str]) -> str:
-    """`; did you mean 'lstm'?` where a choice is near to `word`, else nothing."""
+    """`; did you mean 'lstm'?` if a choice is similar to `word`, else nothing."""
     names = list(choices)
     near = difflib.get_close_matches(word.lower(), names, n=1, cutoff=0.6)
     near = near or [name for name in names if len(word) > 2 and name.startswith(word.lower())]

@@ -1,8 +1,10 @@
-"""Registry: the parts of one kind by name, and Part, a choice among them with its options."""
+"""Registries, the parts of a kind by name, and Part, one of them chosen with its options."""
 
 from __future__ import annotations
 
 import inspect
+import linecache
+import re
 import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -56,7 +58,7 @@ def place_of(factory: Callable[..., Any]) -> str:
 
 
 def is_ours(part: object) -> bool:
-    """Whether the class of `part` is one of this package, and not from a plugin."""
+    """Whether the class of `part` is from this package, not from a plugin."""
     return type(part).__module__.startswith("seqgen.")
 
 
@@ -65,9 +67,9 @@ KINDS_WITH_LAWS = {"cell", "decoder", "head", "tokenizer"}
 
 
 def plugin_fault(part: object, fault: str, kind: str = "") -> PluginError:
-    """The error to raise where `part`, which is someone else's, has the fault `fault`.
+    """The error to raise if `part`, from a plugin, has the fault `fault`.
 
-    `kind` is read off the contract that the class extends, unless it is given.
+    `kind` is by default the name of the contract that the class extends.
     """
     contracts = [each for each in type(part).__mro__ if each.__module__.startswith("seqgen.")]
     kind = kind or (contracts[-1].__name__.lower() if contracts else "part")
@@ -79,7 +81,7 @@ def plugin_fault(part: object, fault: str, kind: str = "") -> PluginError:
 
 @contextmanager
 def blamed_on(part: object, method: str, kind: str = "") -> Iterator[None]:
-    """Within it, whatever is raised is blamed on `method` of `part`, as a PluginError in one line.
+    """A context in which any exception becomes a PluginError that blames `method` of `part`.
 
     seqgen's own errors and MemoryError pass. `method` is a name, or a phrase such as `its first
     step`; for `kind` see `plugin_fault`.
@@ -96,11 +98,27 @@ def blamed_on(part: object, method: str, kind: str = "") -> Iterator[None]:
 
 
 def _source(inner: Any) -> tuple[str, int] | None:
-    """File and line of a definition, as far as Python can tell."""
+    """File and line of a definition, decorators included, as far as Python can tell.
+
+    For a class `inspect` would parse its whole file, which takes most of the time of a start.
+    """
     try:
-        return inspect.getsourcefile(inner) or "?", inspect.getsourcelines(inner)[1]
-    except (OSError, TypeError):  # a class that says it is from another module, or no source
-        return None
+        file = inspect.getsourcefile(inner)
+        if file and not isinstance(inner, type):
+            return file, inner.__code__.co_firstlineno
+        lines = linecache.getlines(file or "")
+        header = re.compile(rf"([ \t]*)class {inner.__name__}\b")
+        found = [(i, m[1]) for i, each in enumerate(lines) if (m := header.match(each))]
+        if len(found) != 1:  # two of one name
+            return file or "?", inspect.getsourcelines(inner)[1]
+    except (OSError, TypeError, AttributeError):
+        return None  # a class that says it is from another module, or no source
+    [(place, indent)] = found
+    first = place
+    while place and lines[place - 1].strip():
+        place -= 1
+        first = place if lines[place].startswith(f"{indent}@") else first
+    return str(file), first + 1
 
 
 class Renamed:
@@ -128,7 +146,7 @@ class Renamed:
 
     @staticmethod
     def adopt(kind: type) -> None:
-        """What the class `kind` defines by an old name it has by the new one, with a warning."""
+        """Attributes that `kind` defines by a former name get the new one, with a warning."""
         for contract in kind.__mro__[1:]:
             for name, alias in vars(contract).items():
                 if isinstance(alias, Renamed) and name in vars(kind):
@@ -149,7 +167,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 @dataclass(frozen=True)
 class Entry:
-    """A registered part: what makes it, the options of that signature, and where it stands.
+    """A registered part: its factory, the options of that signature, and its place.
 
     `options` are its own, and after them those that all parts of the kind have.
     """
@@ -186,7 +204,7 @@ class Part(Generic[T]):
         registry, entry = self.registry, self.registry.entry(self.name)
         kind, finishing = registry.kind, registry.finishing
         for name in entry.needed - supplied.keys():
-            what = f"{kind} '{self.name}' needs a `{name}`, which there is none of here"
+            what = f"{kind} '{self.name}' needs a `{name}`, which is not available here"
             raise OptionError(self.path, what)
         wanted = {name: supplied[name] for name in entry.supplied if name in supplied}
         common = {key: self.options[key] for key in registry.common}
@@ -205,7 +223,7 @@ class Part(Generic[T]):
             raise OptionError(self.path, str(error)) from error
 
     def plain(self) -> dict[str, Any]:
-        """The choice as plain data, every option written out."""
+        """The part as plain data, every option written out."""
         return {"name": self.name, **{key: plain(each) for key, each in self.options.items()}}
 
 
@@ -213,7 +231,7 @@ class Registry(Checker, Generic[T]):
     """Parts of one kind by name.
 
     The signature of what is registered is the schema of its options, except for the names in
-    `supplied`: sizes and the like that the program knows and hands over when it builds.
+    `supplied`: sizes and the like, which the program passes when it builds a part.
 
     `finishing(part, options...) -> part` is called with each part that was made. The parameters
     after its first are options that all parts of this kind have in `common`, or supplied.
@@ -266,7 +284,7 @@ class Registry(Checker, Generic[T]):
         return tuple(sorted(self._entries))
 
     def entry(self, name: str) -> Entry:
-        """What is registered under `name`; a ValueError with a suggestion where nothing is."""
+        """The entry of `name`. Raises ValueError, with a suggestion, if there is none."""
         if name not in self._entries:
             near = did_you_mean(name, self._entries)
             raise ValueError(f"no {self.kind} named {shown(name)}{near} (seqgen list {self.room})")
@@ -344,7 +362,7 @@ class Registry(Checker, Generic[T]):
 
 def check_fields(part: Any) -> None:
     """Raises ValueError unless the fields of the dataclass `part` keep the bounds in their
-    annotations: what its `__post_init__` calls, so that a program is held to what a recipe is."""
+    annotations. Its `__post_init__` calls this: bounds are the same for programs and recipes."""
     annotations = get_type_hints(type(part), include_extras=True)
     for each in fields(part):
         check_bounds(each.name, annotations[each.name], getattr(part, each.name))
@@ -352,7 +370,7 @@ def check_fields(part: Any) -> None:
 
 def check_bounds(name: str, annotation: Any, value: object) -> None:
     """Raises ValueError, which names the option, unless `value` is within the bounds or among the
-    choices that `annotation` has; where it has neither, all is well."""
+    choices of `annotation`, if it has any."""
     inner = without_none(annotation)
     if get_origin(inner) in (Annotated, Literal) and not checker_of(inner):
         try:

@@ -1,4 +1,4 @@
-"""The story of a run, from recipe to report, top to bottom."""
+"""A run from recipe to report, from top to bottom."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 from seqgen import build, conclusion, plugins, training
 from seqgen.build import Built, Load
-from seqgen.config import ConfigFile, bundled_recipes, find_file
+from seqgen.config import ConfigFile, Override, bundled_recipes, find_file
 from seqgen.data import Dataset, Split
 from seqgen.errors import DataError, SeqgenError, UsageError
 from seqgen.files import write_file
@@ -23,10 +23,13 @@ from seqgen.run_directory import REPORT, RunDirectory, check_same, manifest, run
 from seqgen.tokenizers import vocabulary_statistics
 from seqgen.trained import load_auxiliary_runs, saved_recipe
 
+ALIKE = ("data", "tokenizers", "seed", "parameters", "vocab_size", "budget", "precision", "torch")
+"""What must be the same in the manifests of processes that train one model."""
+
 
 @dataclass(frozen=True)
 class RunRequest:
-    """What a person asks for: a recipe, overrides of it, and where to write."""
+    """What to run: a recipe, its overrides, and where to write."""
 
     recipe: str
     overrides: Sequence[str] = ()
@@ -40,7 +43,7 @@ class RunRequest:
 
 
 def load_recipe(
-    wanted: str, overrides: Sequence[str], given: Sequence[str | Path] = ()
+    wanted: str, overrides: Sequence[str | Override], given: Sequence[str | Path] = ()
 ) -> tuple[Recipe, ConfigFile]:
     """Find a recipe, import the plugins it names and those `given`, and check it."""
     file = ConfigFile.read(find_file(wanted), overrides)
@@ -52,11 +55,19 @@ def load_recipe(
     return replace(check_recipe(file), plugins=tuple(files)), file
 
 
-def run(request: RunRequest, announce: training.Sink, watch: Sequence[training.Sink] = ()) -> Path:
+def run(
+    request: RunRequest,
+    announce: training.Sink,
+    watch: Sequence[training.Sink] = (),
+    *,
+    processes: training.Processes = training.ALONE,
+) -> Path:
     """Train, evaluate, sample and report; returns the run directory.
 
-    `announce` is called once, with what the run will do; `watch` with every event. Raises the
-    errors of `seqgen.errors`; nothing is written before recipe and data have been found good.
+    `announce` is called once, with what the run will do; `watch` with every event. Of several
+    `processes` that train together all call it, and only rank 0 announces, writes and does what
+    comes after training. Raises the errors of `seqgen.errors`; nothing is written before recipe and
+    data are checked.
     """
     directory = run_directory(request)
     saved, new = partial(saved_recipe, directory), partial(load_recipe, request.recipe)
@@ -64,57 +75,90 @@ def run(request: RunRequest, announce: training.Sink, watch: Sequence[training.S
     check_free = partial(directory.check_free, resume=request.resume, overwrite=request.overwrite)
     check_free()
     resumed = request.resume and directory.exists()
-    checkpoints = training.Checkpoints(directory.checkpoints)
     try:
-        data = build.build_data(recipe)
-        if resumed:
-            tokenizers = build.restore_tokenizers(recipe, data, directory.tokenizer)
-        else:
-            tokenizers = build.fit_tokenizers(recipe, data)
-        dataset = data.encode(tokenizers)
-        built = build.build(recipe, data, tokenizers, dataset.train.batch(0).tokens)
-        if not (resumed and checkpoints.find("last")):
-            built.model.initialise(vocabulary_statistics(tokenizers, dataset.train.counts()))
-        load = load_auxiliary_runs(built, recipe.plugins)
-        conclusion.check_samples(built, conclusion.sample_prompts(built, dataset.valid), load)
-        _check_evaluation(built, dataset)
-        validate = partial(_validate, built, dataset.valid, load) if dataset.valid else None
-        trainer = training.Trainer(
-            built.model, dataset.train, recipe.train, built.device, checkpoints, validate
-        )
+        parts = _prepare(recipe, directory, resumed=resumed, processes=processes)
+        trainer = parts.trainer
         fast = directory.record().get("fast") if resumed else trainer.wants_fast
         routes = trainer.take_fast_routes() if fast else {}
-        record = manifest(built, dataset, file, request.command) | {"fast": routes}
-        record["precision"] = trainer.precision
-        record["remarks"] += [trainer.remark] * bool(trainer.remark)
+        record = manifest(parts.built, parts.dataset, file, request.command) | {"fast": routes}
     except OptionError as error:
         raise file.error(error) from None
     except ValueError as error:  # from a tokenizer that the training text does not suit
         raise DataError(str(error)) from None
+    record |= {"precision": trainer.precision, "processes": processes.count}
+    record["remarks"] += [trainer.remark] * bool(trainer.remark)
+    processes.check_alike({key: record[key] for key in ALIKE})
+    if processes.rank:
+        if resumed:
+            _go_back(trainer)
+        trainer.run()
+        return directory.folder
     with directory.locked():
         check_free()  # once more, for a run may have come and gone meanwhile
         if resumed:
             record["recipe"] = check_same(directory, recipe, record).get("recipe")
-            _go_back(trainer, directory, checkpoints)
+            training.cut_back(directory.metrics, _go_back(trainer))
         else:
             directory.clear()
             directory.write_json(directory.manifest, record)  # first: it says whose the rest is
-            for field, tokenizer in tokenizers.items():
+            for field, tokenizer in parts.built.tokenizers.items():
                 tokenizer.save(directory.tokenizer / field)
         write_file(directory.recipe, recipe.text())  # of a resumed run the budget, say, may change
         announce({**record, "resumed_at": trainer.counters.step if resumed else None})
         trained = trainer.counters.step and trainer.finished()
-        if not (trained and conclusion.has_concluded(built, dataset, directory)):
-            _train(trainer, built, dataset, load, directory, watch, request.report)
+        if not (trained and conclusion.has_concluded(parts.built, parts.dataset, directory)):
+            _train(parts, directory, watch, request.report)
         elif request.report and not all((directory.folder / name).exists() for name in REPORT):
             write_report(directory.folder)
     return directory.folder
 
 
+@dataclass(frozen=True)
+class _Parts:
+    """What a run is made of, and found good."""
+
+    built: Built
+    dataset: Dataset[Any]
+    load: Load
+    trainer: training.Trainer
+
+
+def _prepare(
+    recipe: Recipe, directory: RunDirectory, *, resumed: bool, processes: training.Processes
+) -> _Parts:
+    """The parts of a run. Raises OptionError where options do not go together, DataError, and
+    ValueError from a tokenizer."""
+    data = build.build_data(recipe)
+    if resumed:
+        tokenizers = build.restore_tokenizers(recipe, data, directory.tokenizer)
+    else:
+        tokenizers = build.fit_tokenizers(recipe, data)
+    dataset = data.encode(tokenizers)
+    _check_batch_size(recipe, processes)
+    batch_tokens = dataset.train.batch(0).tokens // processes.count
+    built = build.build(recipe, data, tokenizers, batch_tokens)
+    checkpoints = training.Checkpoints(directory.checkpoints)
+    if not (resumed and checkpoints.find("last")):
+        built.model.initialise(vocabulary_statistics(tokenizers, dataset.train.counts()))
+    load = load_auxiliary_runs(built, recipe.plugins)
+    conclusion.check_samples(built, conclusion.sample_prompts(built, dataset.valid), load)
+    _check_evaluation(built, dataset)
+    trainer = training.Trainer(
+        built.model,
+        dataset.train,
+        recipe.train,
+        built.device,
+        checkpoints,
+        partial(_validate, built, dataset.valid, load) if dataset.valid else None,
+        processes=processes,
+    )
+    return _Parts(built, dataset, load, trainer)
+
+
 def goes_on(request: RunRequest) -> bool:
     """Whether the request is to resume a run directory rather than to run a recipe.
 
-    A name that is neither a recipe nor a folder means a run as well if there are runs nearby.
+    A name that is neither a recipe nor a folder also means a run if there are runs nearby.
     """
     wanted = request.recipe
     if not request.resume or os.path.lexists(wanted):  # both take any name
@@ -142,7 +186,7 @@ def run_directory(request: RunRequest) -> RunDirectory:
 
 
 def _validate(built: Built, split: Split[Any], load: Load) -> training.Validation:
-    """The figures of the validation part, and samples that show the model learn."""
+    """The figures of the validation part, and the samples of this validation."""
     recipe, judge = built.recipe, built.judge()
     options = recipe.evaluation
     quick = build.build_decoder(options.validation_decoder, built.tokenizer, recipe.seed, load)
@@ -156,7 +200,7 @@ def _validate(built: Built, split: Split[Any], load: Load) -> training.Validatio
 
 
 def _check_evaluation(built: Built, dataset: Dataset[Any]) -> None:
-    """Raises OptionError unless there will be outputs to measure, and a criterion to choose by."""
+    """Raises OptionError unless there are outputs to measure, and the criterion can be computed."""
     judge, options = built.judge(), built.recipe.evaluation
     held_out = [split for split in (dataset.valid, dataset.test) if split is not None]
     if judge.metrics and held_out and not any(split.examples for split in held_out):
@@ -169,43 +213,50 @@ def _check_evaluation(built: Built, dataset: Dataset[Any]) -> None:
         raise OptionError(("evaluation", "criterion"), str(error)) from None
 
 
-def _go_back(
-    trainer: training.Trainer, directory: RunDirectory, checkpoints: training.Checkpoints
-) -> None:
-    """Go back to the last checkpoint, or to the beginning if there is none."""
-    last = checkpoints.find("last")
-    if best := checkpoints.find("best"):  # which the end of the run needs: is it whole?
+def _check_batch_size(recipe: Recipe, processes: training.Processes) -> None:
+    """Raises OptionError unless `data.batch_size`, if the data has it and it says how many rows a
+    batch has, can be divided among all processes and the parts that each reads it in."""
+    options, parts = recipe.plain()["data"], processes.count * recipe.train.accumulate
+    size = None if options.get("batch_tokens") else options.get("batch_size")
+    if size is not None and size % parts:
+        shared = f"{processes.count} processes, train.accumulate {recipe.train.accumulate}"
+        message = f"must be divisible by {parts} ({shared}), but is {size}"
+        raise OptionError(("data", "batch_size"), message)
+
+
+def _go_back(trainer: training.Trainer) -> int:
+    """Go back to the last checkpoint, or to the beginning if there is none. Returns its step, or
+    -1."""
+    assert trainer.checkpoints is not None
+    last = trainer.checkpoints.find("last")
+    if best := trainer.checkpoints.find("best"):  # which the end of the run needs: is it whole?
         training.load_weights(best, trainer.model)
-    if last is not None:
-        trainer.resume(last)
-    training.cut_back(directory.metrics, trainer.counters.step if last is not None else -1)
+    if last is None:
+        return -1
+    trainer.resume(last)
+    return trainer.counters.step
 
 
 def _train(
-    trainer: training.Trainer,
-    built: Built,
-    dataset: Dataset[Any],
-    load: Load,
-    directory: RunDirectory,
-    watch: Sequence[training.Sink],
-    report: bool,
+    parts: _Parts, directory: RunDirectory, watch: Sequence[training.Sink], report: bool
 ) -> None:
     """Train with a log, conclude with the best checkpoint, and `report`, also after errors."""
     if report:
         try_drawing()
     log = training.MetricsLog(directory.metrics)
+    built, trainer = parts.built, parts.trainer
     trainer.sinks = (log, *watch)
     try:
         outcome = trainer.run()
         if best := training.Checkpoints(directory.checkpoints).find("best"):
             training.load_weights(best, built.model)
         decoder = build.build_decoder(
-            built.recipe.decoder, built.tokenizer, built.recipe.seed, load
+            built.recipe.decoder, built.tokenizer, built.recipe.seed, parts.load
         )
         # Everything is made again if the last of its files is missing.
         stopped = "stopped at the evaluation after training"
         with training.Signals() as signals, signals.interrupting(stopped):
-            conclusion.conclude(built, dataset, decoder, directory, outcome)
+            conclusion.conclude(built, parts.dataset, decoder, directory, outcome)
     except BaseException as error:
         if report and trainer.counters.step and not isinstance(error, KeyboardInterrupt):
             with suppress(SeqgenError):  # such as a full disk: the first error is the one to fix

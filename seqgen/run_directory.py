@@ -80,18 +80,18 @@ def manifest(
 
 
 def check_same(directory: RunDirectory, recipe: Recipe, record: dict[str, Any]) -> dict[str, Any]:
-    """The manifest of the run in `directory`, if the run may go on with `recipe`.
+    """The manifest of the run in `directory`, if `recipe` may resume it.
 
     `record` is the manifest of a run that would begin now. Raises CheckpointError if the model, the
-    tokenizer or the data differ; warns of what else does, such as the machine.
+    tokenizer or the data differ; other differences, such as the machine, are warnings.
     """
     content = files.read_bytes(directory.recipe, CheckpointError, limit=files.OPTIONS_LIMIT)
     before = _flat(load_document(content, str(directory.recipe)).data)
     now = _flat(recipe.plain())
     changed = {
-        key: f"{key} was {before.get(key)!r} and is {now.get(key)!r}"
-        for key in sorted(before.keys() | now.keys())
-        if before.get(key) != now.get(key)
+        key: f"{key} was {before[key]!r} and is {now.get(key)!r}"
+        for key in sorted(before)  # what it lacks is an option that is newer than the run
+        if before[key] != now.get(key)
     }
     fixed = tuple(f"{each}." for each in FIXED)
     refused = [text for key, text in changed.items() if f"{key}.".startswith(fixed)]
@@ -120,7 +120,7 @@ def fingerprints(tokenizers: Tokenizers) -> dict[str, str]:
 
 
 def check_tokenizers(directory: RunDirectory, found: dict[str, str]) -> None:
-    """Raises CheckpointError if they are not the run's own: others of the same size would load."""
+    """Raises CheckpointError unless they are the run's own; others of the same size would load."""
     if directory.record().get("tokenizers") != found:
         raise CheckpointError(f"{directory.tokenizer}: not what this run began with")
 
@@ -175,7 +175,7 @@ class _Entry(NamedTuple):
 
     @property
     def temporary(self) -> bool:
-        """Whether it is of no use to anyone but the process that was writing it."""
+        """Whether it is a temporary file or folder of the process that was writing it."""
         name = self.parts[-1]
         of_checkpoint = self.parts[0] == "checkpoints" and name.startswith(".")
         unfinished = self.kind == "file" and files.written_as(name) != name
@@ -183,14 +183,14 @@ class _Entry(NamedTuple):
 
     @property
     def blank(self) -> bool:
-        """Whether a run that was killed before it wrote a file leaves this. (Anything may lie in
-        `tokenizer` as long as no manifest says which files are the run's.)"""
+        """Whether a run that was killed before it wrote any file could have left this. (Without
+        a manifest that lists its files, `tokenizer` may have anything in it.)"""
         if self.parts[0] == "tokenizer" or self.kind == "folder":
             return self.kind == self.wanted == "folder"
         return self.temporary or self.parts == (_LOCK,)
 
     def foreign(self, record: Mapping[str, Any]) -> bool:
-        """Whether the run of that manifest did not write it."""
+        """Whether it was not written by the run of that manifest."""
         if self.kind != self.wanted:
             return True
         if self.parts[0] != "tokenizer" or len(self.parts) == 1:
@@ -260,7 +260,7 @@ class RunDirectory:
         return None
 
     def check_free(self, *, resume: bool, overwrite: bool) -> None:
-        """Refuse a folder in which the run may not write; writes nothing.
+        """Refuse a folder into which the run may not write; nothing is written.
 
         Raises CheckpointError if there is nothing to resume, or if it is no run that seqgen would
         have made; SetupError if the folder is taken, or holds what is not a run's.
@@ -299,7 +299,7 @@ class RunDirectory:
                 raise CheckpointError(f"{path}: this is {what}, where a run has a {wanted}")
 
     def clear(self) -> None:
-        """Remove what a run has written here, and nothing else; what makes it one goes last.
+        """Remove the files of a run and nothing else; those that mark it as a run go last.
 
         Raises SetupError if something else is in the folder; nothing is removed then.
         """
@@ -322,7 +322,7 @@ class RunDirectory:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep others out while writing, and sweep up what a killed process was writing.
+        """Lock the folder while writing, and remove temporary files of killed processes.
 
         The system drops the lock with the process that holds it. Raises SetupError if another
         process holds it or nothing can be written, CheckpointError if something here is a link.
@@ -343,7 +343,7 @@ class RunDirectory:
             yield
 
     def _prepare(self) -> None:
-        """Sweep, and try to create a file in the folder and in those below it."""
+        """Remove temporary files, and test that files can be created here and in the subfolders."""
         record = self._record() or {}
         own = [each for each in self._entries() if not each.foreign(record)]
         writing = [each.parts for each in own if each.temporary and each.kind == "folder"]

@@ -56,8 +56,18 @@ def reorder(state: S, rows: Tensor) -> S:
 
 
 def repeat(state: S, times: int) -> S:
-    """Each row `times` times in a row: rows a, b become a, a, b, b when `times` is 2."""
+    """Each row repeated `times` times: rows a, b become a, a, b, b if `times` is 2."""
     return map_state(lambda tensor: tensor.repeat_interleave(times, dim=0), state)
+
+
+def share(rows: int, index: int, count: int) -> slice:
+    """Which of `rows` rows are in part `index` of `count` parts, all of about the same size."""
+    return slice(rows * index // count, rows * (index + 1) // count)
+
+
+def part(state: S, index: int, count: int) -> S:
+    """The rows of part `index` of `count`, as `share` divides them."""
+    return map_state(lambda tensor: tensor[share(len(tensor), index, count)], state)
 
 
 def concatenate(first: S, *others: State) -> S:
@@ -80,7 +90,7 @@ def concatenate(first: S, *others: State) -> S:
 
 
 def detach(state: S) -> S:
-    """The same values, cut off from the graph that computed them."""
+    """The same values, detached from the graph."""
     return map_state(Tensor.detach, state)
 
 
@@ -108,7 +118,7 @@ def batch_size_of(state: State) -> int | None:
 
 
 def outline(state: object) -> str:
-    """The structure of a state in words: `(float32 [4, 8], None)`; also of what should be one."""
+    """The structure of a state, or of what should be one, in words: `(float32 [4, 8], None)`."""
     if isinstance(state, Tensor):
         return f"{str(state.dtype).removeprefix('torch.')} {list(state.shape)}"
     if isinstance(state, tuple):

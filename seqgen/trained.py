@@ -33,14 +33,14 @@ from seqgen.tokenizers import SPECIALS, UNK
 from seqgen.training import Checkpoints, load_weights
 
 SHOWN = 8
-"""The number of different unknown tokens that a warning shows."""
+"""How many different unknown tokens a warning shows."""
 
 
 @dataclass(frozen=True)
 class TrainedRun:
-    """The parts of a run directory, with the weights of its best checkpoint.
+    """The model, data and decoder of a run directory, with the weights of its best checkpoint.
 
-    `plugins` are the files that a person gave for it; they serve auxiliary runs, too.
+    `plugins` are the files named for it; auxiliary runs use them, too.
     """
 
     directory: RunDirectory
@@ -80,7 +80,7 @@ class TrainedRun:
     def result(self) -> dict[str, Any]:
         """The figures of the run, as in `result.json`. Raises CheckpointError."""
         if not self.directory.result.exists():
-            raise CheckpointError(f"{self.directory.folder}: the run has not come to its end")
+            raise CheckpointError(f"{self.directory.folder}: the run is not finished")
         return read_result(self.directory)
 
     def in_double_precision(self) -> TrainedRun:
@@ -155,7 +155,8 @@ class TrainedRun:
         return output.prompt + output.text if self.built.data.continues else output.text
 
     def remarks(self, prompts: Sequence[str], found: Sequence[Generated]) -> list[str]:
-        """What of the prompts is unknown, and what outputs lack, in sentences."""
+        """Sentences on unknown tokens in the prompts, and on outputs that are incomplete or break
+        constraints."""
         data, tokenizers = self.built.data, self.built.tokenizers
         unknown = Counter(each for text in prompts for each in data.unknown(text, tokenizers))
         cut_short = sum(not each.hypothesis.complete for each in found)
@@ -173,17 +174,24 @@ class TrainedRun:
         decoder: Decoder | None = None,
         max_length: int | None = None,
         samples: int = 1,
+        sequence_ids: Sequence[int] | None = None,
+        *,
         numbers: Sequence[int] | None = None,
     ) -> list[list[Generated]]:
         """The outputs for each prompt (or source), with tokens and scores.
 
-        The decoder is the recipe's own if none is given. Random decoders draw for each prompt by
-        its number: its position if no `numbers` are given.
+        The decoder is the recipe's own if none is given. What a random decoder draws for a prompt
+        depends on the seed and the prompt's id: its position, unless `sequence_ids` are given
+        (`numbers` is their former name).
         """
+        if numbers is not None:
+            message = "continuations(numbers=...) is now called sequence_ids"
+            warnings.warn(message, DeprecationWarning, stacklevel=2)
+        ids = numbers if sequence_ids is None else sequence_ids
         batch_size = self.built.recipe.evaluation.batch_size
         wanted = evaluate.DecodingOptions(batch_size, max_length, samples)
         return evaluate.outputs(
-            self.built.generator(), decoder or self.decoder(), prompts, wanted, numbers
+            self.built.generator(), decoder or self.decoder(), prompts, wanted, ids
         )
 
     def alignments(self, found: Sequence[Generated]) -> list[Alignment]:
@@ -202,14 +210,14 @@ class TrainedRun:
     def judged(
         self, split: SplitName, decoder: Decoder, answered: bool = False
     ) -> tuple[dict[str, Any], list[Answer]]:
-        """The figures as `evaluate` gives them, and the answers that they are measured on.
+        """The figures as `evaluate` gives them, and the answers that the metrics were measured on.
 
-        Without metrics in the recipe there are none, unless they are asked for (`answered`).
+        Without metrics in the recipe there are no answers, unless `answered` asks for them.
         Raises DataError, ValueError.
         """
         if split not in ("valid", "test"):
             raise ValueError(f"`split` must be valid or test, but is {split!r}")
-        part = self.built.data.held_out(split, self.built.tokenizers)
+        part = self.built.data.checked_split(split, self.built.tokenizers)
         if part is None:
             raise DataError(f"{self.directory.folder}: the data has no split '{split}'")
         judge = self.built.judge()
@@ -219,9 +227,9 @@ class TrainedRun:
         return figures, answers
 
     def score(self, file: TextFile, name: str) -> list[RowScore]:
-        """How probable the targets of each row of a text are, teacher-forced, in their order.
+        """How probable the targets of each row of a text are, teacher-forced, in order.
 
-        The text has the format of the run's data; `name` is what an error calls it. Raises
+        The text has the format of the run's data; errors call it `name`. Raises
         DataError; ValueError if the data is not made of rows.
         """
         rows = self.built.data.parse_rows(file, name, self.built.tokenizers)
@@ -229,7 +237,7 @@ class TrainedRun:
         return evaluate.score_rows(self.built.model, rows, self.built.device, batch_size)
 
     def data_is_the_same(self) -> bool:
-        """Whether the data is what the run was trained on, byte for byte."""
+        """Whether the data is byte for byte that of the training."""
         return bool(self.directory.record().get("data") == self.built.data.fingerprint())
 
 

@@ -88,8 +88,8 @@ def verify_resume(
     """Run a recipe without a stop, and stopped after each step of `at`; compare what they leave.
 
     The budget is replaced by a few steps; without `at` the stops are where faults are likely.
-    `watch` is told what is being done; `launch` does a part in another process, by default a new
-    one. Raises what the run itself raises, and PluginError if it cannot go on.
+    `watch` is called with what is being done; `launch` does a part in another process, by default a
+    new one. Raises what the run itself raises, and PluginError if it cannot go on.
     """
     launch = launch or in_a_process
     with tempfile.TemporaryDirectory(prefix="seqgen-verify-") as folder:

@@ -2,7 +2,7 @@
 
 The YAML is small and strict: one document of at most 64 KiB without tags, anchors, tabs and
 duplicate keys, whose scalars mean what YAML 1.2's core schema says: `1e-3` is a number, `no` and
-`12:30` are strings. A feature is refused before more of the text is scanned, so a hostile file
+`12:30` are strings. Such features are refused before more of the text is scanned, so a hostile file
 costs no more than a wrong one.
 """
 
@@ -92,7 +92,7 @@ def load_document(content: bytes, name: str, *, mapping: bool = True) -> Documen
 def parse_value(text: str) -> object:
     """The value that an override gives: a scalar, or a list or mapping in flow style.
 
-    Raises ValueError if `text` is empty, is malformed, or a part of it (a comment) would get lost.
+    Raises ValueError if `text` is empty or malformed, or if part of it (a comment) would be lost.
     """
     if not text.strip():
         raise ValueError("the value is empty (write null, or '' for an empty string)")

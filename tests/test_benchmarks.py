@@ -1,9 +1,11 @@
 """The decoding benchmarks: what they assert, on comparisons written out, and what they publish."""
 
+import importlib
 import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from seqgen.comparison import PlanSource
 
@@ -95,11 +97,29 @@ def test_facts_hold_where_they_are_so(capsys):
         ("normalisation_keeps_the_length", of_answers(ratios=(1.0, 0.97, 0.96))),
     ],
 )
-def test_a_fact_that_does_not_hold_is_told_with_its_figures(name, document, capsys):
+def test_a_fact_that_does_not_hold_is_reported_with_its_figures(name, document, capsys):
     import decoding_facts as facts
 
     assert not facts.check(document, [getattr(facts, name)])
     assert capsys.readouterr().err.startswith("DOES NOT HOLD: ")
+
+
+TINY = {
+    "decode_speed": "--rounds 1 --tokens 3 --rows 1 2",
+    "beam_speed": "--peer none --rounds 1 --sources 4 --batch 2 --vocabularies 60 --threads 1",
+}
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_the_benchmarks_of_speed_print_a_table(name, monkeypatch, capsys):
+    module = importlib.import_module(name)
+    monkeypatch.setattr(sys, "argv", [name, *TINY[name].split()])
+    threads = torch.get_num_threads()
+    module.main()
+    torch.set_num_threads(threads)
+    title, line, *rows = capsys.readouterr().out.splitlines()
+    assert len({row.count("|") for row in (title, line, *rows)}) == 1
+    assert len(rows) >= 2
 
 
 @pytest.mark.parametrize("path", sorted(BENCHMARKS.glob("*.yaml")), ids=lambda path: path.stem)

@@ -1,5 +1,7 @@
 """Building: sizes from the tokenizer to the model, and what can be tried without data."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -82,6 +84,27 @@ def test_a_dry_run_refuses_options_that_do_not_go_together(override, path, place
     with pytest.raises(OptionError) as caught:
         dry_run(read_recipe(Path("tiny.yaml"), [override]))
     assert caught.value.path == path
+
+
+RECIPES = ("char_lstm", "lectures/names_rnn", "translate_fra_eng", "tag_upos")
+"""With weights that are drawn, an identity as embedding, and states that are put together."""
+
+
+def test_a_dry_run_imports_neither_a_compiler_nor_symbols():
+    code = f"""
+import sys, torch
+from seqgen.build import dry_run
+from seqgen.run import load_recipe
+
+before = torch.optim.Optimizer.add_param_group
+for name in {RECIPES!r}:
+    dry_run(load_recipe(name, [])[0])
+    assert torch.optim.Optimizer.add_param_group is before
+print({{"torch._dynamo", "sympy", "torchtext", "matplotlib"}} & {{*sys.modules}})
+"""
+    words = [sys.executable, "-c", code]
+    done = subprocess.run(words, check=False, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("set()\n", "")
 
 
 def test_a_dry_run_reads_and_makes_nothing(place):

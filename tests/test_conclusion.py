@@ -64,7 +64,7 @@ class TestSamples:
         place.recipe('prompts: ["the "]', "prompts: [日]")
         told = refusal(3, "run", "tiny.yaml", "tokenizer={unk: error}")
         where = "tiny.yaml:13:20: samples.prompts"
-        assert told.startswith(f"{where}: `text` must be of known characters")
+        assert told.startswith(f"{where}: `text` must be of characters in the vocabulary")
 
 
 class TestARunThatReadsSources:

@@ -213,10 +213,8 @@ class TestPretrained:
     def test_it_is_said_how_many_there_are(self, path):
         facts = self.facts("the", "dog", "cat", counts=[0, 0, 0, 3, 90, 5, 2])
         _, message = self.begun(path, facts)
-        text = (
-            "vectors for 2 of 3 tokens (66.7%), 92.0% of the training text; 1 that came again were"
-        )
-        assert message == f"{path}: {text} left out"
+        text = "vectors for 2 of 3 tokens (66.7%), 92.0% of the training text"
+        assert message == f"{path}: {text}; 1 duplicate rows left out"
         _, message = self.begun(path, self.facts("cat", "dog"))
         assert message == f"{path}: vectors for 1 of 2 tokens (50.0%)"
 

@@ -1,6 +1,7 @@
 """The errors that a person sees, and their exit codes."""
 
 import inspect
+import pickle
 import re
 import signal
 from pathlib import Path
@@ -24,5 +25,6 @@ def test_the_exit_codes_are_the_ones_that_the_docs_name():
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_has_the_exit_code_that_shells_give_it(number, code):
     error = errors.StoppedError("stopped", number)
-    assert error.exit_code == code
-    assert str(error) == "stopped"
+    for each in (error, pickle.loads(pickle.dumps(error))):
+        assert each.exit_code == code
+        assert str(each) == "stopped"

@@ -29,7 +29,7 @@ def test_the_device_is_a_gpu_where_there_is_one():
         assert choose_device("auto").type == choose_device("cuda").type == "cuda"
     else:
         assert choose_device("auto") == CPU
-        with pytest.raises(SetupError, match="cuda was asked for, but torch finds none"):
+        with pytest.raises(SetupError, match="cuda was requested, but torch finds no"):
             choose_device("cuda")
     for device in (CPU, choose_device("auto")):
         assert hardware(device).strip()
@@ -49,6 +49,13 @@ def test_much_work_takes_many_threads(wanted, work, cores, threads):
     found = [choose_threads("auto", 10**power, 8) for power in range(16)]
     assert found == sorted(found)
     assert 1 <= available_cores() <= (os.cpu_count() or 1)
+
+
+def test_processes_of_one_machine_share_its_cores(monkeypatch):
+    whole = available_cores()
+    for processes, cores in ((1, whole), (2, max(1, whole // 2)), (10 * whole, 1)):
+        monkeypatch.setenv("LOCAL_WORLD_SIZE", str(processes))
+        assert available_cores() == cores
 
 
 @pytest.mark.parametrize("wanted", [0, -1, 1025, 100_000, 10**30, 2.5, "many", True])

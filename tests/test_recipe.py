@@ -53,7 +53,7 @@ MISTAKES = {
         "8:3: train: `max_steps`, `max_epochs` or `max_seconds` must say when to stop"
     ),
     "batch_size: 4 -> split: [0, 0.5, 0.5]": (
-        "2:7: data: `split` must be shares of 1 with some for training, but is [0.0, 0.5, 0.5]"
+        "2:7: data: `split` must add up to at most 1 and have a share to train on, but is"
     ),
     "hidden_size: 16 -> dropout: 0.5": (
         "6:9: model.cell: `dropout` is between layers: `layers` must be at least 2, but is 1"

@@ -135,7 +135,7 @@ def wait_for_step(folder, step, running):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="forks a process in which torch is loaded")
-def test_signals_and_kills_at_any_moment_change_no_byte(place, train, spawn, fork):
+def test_signals_and_kills_at_any_time_change_no_byte(place, train, spawn, fork):
     """SIGINT, SIGTERM and three times SIGKILL, each as it happens to fall."""
     options = ["train.max_steps=240", "train.validate_every=40", "train.log_every=5"]
     options += ["model.dropout=0.2", "samples.length=2"]

@@ -14,11 +14,13 @@ from seqgen.state import (
     leaves,
     map_state,
     outline,
+    part,
     real,
     rebuild,
     reorder,
     repeat,
     select,
+    share,
 )
 
 BATCH = 3
@@ -54,7 +56,7 @@ def equal(one, other):
     return same_types(one, other) and all(map(torch.equal, leaves(one), leaves(other)))
 
 
-on_structures = settings(deadline=None, max_examples=30)
+on_structures = settings(max_examples=30)
 example = Pair((torch.arange(6.0).view(3, 2), None), ((), torch.tensor([True, False, True])))
 
 
@@ -154,3 +156,17 @@ def test_concatenating_fills_up_what_grows_with_the_steps():
     assert type(found) is Pair
     assert torch.equal(found.hidden, torch.ones(3, 2))
     assert found.memory.tolist() == [[1, 1, 1], [1, 0, 0], [1, 0, 0]]
+
+
+@pytest.mark.parametrize(("rows", "count"), [(6, 1), (6, 2), (7, 3), (2, 5), (0, 2)])
+def test_parts_are_of_about_one_size_and_together_the_whole(rows, count):
+    state = Pair(torch.rand(rows, 2), (torch.rand(rows, 3), None)) if rows else None
+    parts = [part(state, index, count) for index in range(count)]
+    sizes = [len(range(rows)[share(rows, index, count)]) for index in range(count)]
+    assert sum(sizes) == rows
+    assert max(sizes) - min(sizes) <= 1
+    if rows:
+        assert [batch_size_of(each) for each in parts] == sizes
+        assert all(map(torch.equal, leaves(concatenate(*parts)), leaves(state)))
+    else:
+        assert parts == [None] * count

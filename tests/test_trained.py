@@ -3,6 +3,7 @@
 import json
 import shutil
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -46,7 +47,7 @@ class TestLoading:
 
     @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
     def test_a_device_that_is_missing(self, finished_run):
-        with pytest.raises(SetupError, match="cuda was asked for, but torch finds none here"):
+        with pytest.raises(SetupError, match="cuda was requested, but torch finds no GPU here"):
             seqgen.load(finished_run, device="cuda")
 
     def test_it_reads_no_data(self, copied_run):
@@ -136,6 +137,12 @@ class TestGenerating:
         [[found]] = run.continuations(["the "])
         assert run.generate("the ") == f"the {found.text}"
 
+    def test_the_former_name_of_sequence_ids_warns(self, run):
+        draw = partial(run.continuations, ["the "], run.decoder("multinomial"), 8)
+        with pytest.warns(DeprecationWarning, match="is now called sequence_ids"):
+            former = draw(numbers=[3])
+        assert former == draw(sequence_ids=[3]) != draw()
+
     @pytest.mark.parametrize(
         ("options", "reason"),
         [
@@ -182,7 +189,7 @@ class TestEvaluating:
 
     def test_a_run_that_has_not_ended_has_no_result(self, copied_run):
         (copied_run / "result.json").unlink()
-        with pytest.raises(CheckpointError, match="has not come to its end"):
+        with pytest.raises(CheckpointError, match="the run is not finished"):
             seqgen.load(copied_run).result  # noqa: B018
 
 

@@ -239,7 +239,7 @@ SIGNS = st.text("-:#,[]{}&*!|>'\"%@`?=<~ \n\\ux019aé.", max_size=40).map(str.en
 
 
 @given(SIGNS | st.binary(max_size=20))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_any_file_is_read_or_refused(content):
     with suppress(RecipeError):
         assert isinstance(load(content).data, dict)
@@ -298,7 +298,7 @@ ENDLESS.append(ENDLESS)
 
 class TestDump:
     @given(st.dictionaries(STRINGS, DATA, max_size=4))
-    @settings(max_examples=200, deadline=None)
+    @settings(max_examples=200)
     def test_reads_back_the_same(self, data):
         # With equal types and signs of zero, and in the same order.
         assert repr(load(dump(data)).data) == repr(data)
@@ -309,7 +309,7 @@ class TestDump:
             assert load(dump(data)).data == data
 
     @given(LEAVES | st.lists(LEAVES, max_size=3))
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     def test_a_short_value_is_an_override_too(self, value):
         line = dump(value).rstrip("\n")
         if not line.startswith("-") or not isinstance(value, list):

@@ -34,7 +34,7 @@ RUNS = {
     "pieces": f"{WORDS} 'tokenizer={{name: sentencepiece, vocab_size: 2000}}'",
     "words": WORDS,
 }
-"""What stands behind `seqgen run` on the page, by the name of its run directory."""
+"""The arguments of `seqgen run` on the page, by the name of its run directory."""
 
 DATE = "Thursday, 3rd of May 1984"
 FED = "OCT. 2, 1988", "1988-10-02"

@@ -82,8 +82,8 @@ def attention(run: Path, source: str) -> Picture:
     return picture
 
 
-class Moment(NamedTuple):
-    """What a model reads at a moment, what it says then, and how sure it is."""
+class Step(NamedTuple):
+    """What a model reads at a step, what it predicts, and how sure it is."""
 
     reads: str
     says: str
@@ -104,12 +104,12 @@ def feeding(run: Path, source: str, target: str) -> Picture:
         "the next input; in generation it is read, and more follow.",
     )
     right_ones = [*target, "<eos>"]
-    for place, (title, moments) in enumerate(rows):
+    for place, (title, steps) in enumerate(rows):
         top = 34 + place * 136
         picture.text(24, top, title, "ink title")
         for name, below in (("reads", 94), ("says", 36)):
             picture.text(24, top + below, name, "muted small")
-        for step, each in enumerate(moments):
+        for step, each in enumerate(steps):
             x = 96 + step * 54
             right = step < len(right_ones) and each.says == right_ones[step]
             style = "green" if right else "orange"
@@ -130,13 +130,13 @@ def _validations(run: Path) -> list[tuple[int, float]]:
     return [(each["step"], each["nats_per_token"]) for each in events if each["event"] == "valid"]
 
 
-def _moments(trained: TrainedRun, source: str, target: str | None) -> list[Moment]:
+def _moments(trained: TrainedRun, source: str, target: str | None) -> list[Step]:
     """Step by step until EOS; without a target each token said is the next one read."""
     generator = trained.built.generator()
     batch = generator.batch([source])
     tokenizer = generator.tokenizer
     true = [] if target is None else [*tokenizer.encode(target), EOS]
-    moments: list[Moment] = []
+    steps: list[Step] = []
     with torch.inference_mode():
         stepper, start = generator.start(batch, generator.limits(batch))
         token, state = BOS, start.state
@@ -145,11 +145,11 @@ def _moments(trained: TrainedRun, source: str, target: str | None) -> list[Momen
             log_probs, state = stepper.step(read, state, start.context)
             said = int(log_probs.argmax(1))
             odds = float(log_probs[0, said].exp())
-            moments.append(Moment(tokenizer.shown(token), tokenizer.shown(said), odds))
+            steps.append(Step(tokenizer.shown(token), tokenizer.shown(said), odds))
             if not true and said == EOS:
                 break
             token = true[step] if true else said
-    return moments
+    return steps
 
 
 def _style(piece: str) -> str:

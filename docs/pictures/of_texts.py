@@ -53,7 +53,7 @@ def temperature(run: Path, prompt: str = "The s", shown: int = 10, k: int = 3) -
     picture = Picture(
         900,
         300,
-        f"The probabilities of the characters behind {prompt!r}: the lower the temperature, the "
+        f"The probabilities of the characters after {prompt!r}: the lower the temperature, the "
         "more falls to the first ones.",
     )
     for place, (value, every) in enumerate(zip(TEMPERATURES, odds, strict=True)):
@@ -70,7 +70,7 @@ def temperature(run: Path, prompt: str = "The s", shown: int = 10, k: int = 3) -
             picture.text(x + bar / 2, bottom + 18, readable(each["token"]), "ink mono", "middle")
         picture.line([(left, bottom), (left + shown * bar, bottom)], "muted-line")
     picture.text(
-        40, 288, f"behind {prompt!r}, in percent; blue: the {k} that top_k leaves", "muted small"
+        40, 288, f"after {prompt!r}, in percent; blue: the {k} that top_k leaves", "muted small"
     )
     return picture
 
@@ -87,7 +87,7 @@ def beam(run: Path, prompt: str = "to be ", size: int = 3, steps: int = 8) -> Pi
     picture = Picture(
         100 + steps * 82 + 60,
         90 + size * 70,
-        f"A beam of {size} behind {prompt!r}: the paths that are kept at each step, with their "
+        f"A beam of {size} after {prompt!r}: the paths that are kept at each step, with their "
         "log-probabilities. The best one at the end was not the best at first.",
     )
     places = [
@@ -111,7 +111,7 @@ def beam(run: Path, prompt: str = "to be ", size: int = 3, steps: int = 8) -> Pi
             )
             if text:
                 picture.text(x, y + 28, f"{layer[text]:.2f}", "muted small", "middle")
-    legend = f"behind {prompt!r}, log-probability below; blue: the best at the end, {best!r}"
+    legend = f"after {prompt!r}, log-probability below; blue: the best at the end, {best!r}"
     picture.text(24, 34, legend, "ink small")
     picture.text(24, 54, f"orange: greedy alone, {most.text!r}", "ink small")
     return picture

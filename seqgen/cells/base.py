@@ -1,8 +1,8 @@
 """The contract of a cell: one step of recurrence over a batch-first state.
 
-A *step* reads one input and the state, and returns an output and the next state. What of a step
-needs no state is its *projection*, done for all times at once. A *summary* is what of a state
-another network may read or set. `lengths` says where each row of a batch ends.
+A *step* reads one input and the state, and returns an output and the next state. The part of
+a step that needs no state is its *projection*, done for all times at once. A *summary* is the part
+of a state that another network may read or set. `lengths` says where each row of a batch ends.
 """
 
 from __future__ import annotations
@@ -46,6 +46,9 @@ cells: Registry[Cell] = Registry("cell", supplied={"input_size"}, finishing=smok
 Step = tuple[Tensor, State]
 """The output of a step, or the outputs of all, and the state after it."""
 
+Tabulated = tuple[Tensor, Callable[[Tensor, State], Step]]
+"""What `Cell.tabulated` returns: a table, and a step that reads rows of it."""
+
 
 class Cell(nn.Module, ABC):
     """One step of recurrence. A subclass sets `output_size` and defines two methods.
@@ -81,9 +84,9 @@ class Cell(nn.Module, ABC):
         return xs
 
     def resample_masks(self, state: State) -> State:
-        """`state`, but with what stays for a whole sequence drawn again, such as a dropout mask.
+        """`state`, with all that is drawn once a sequence drawn again, such as a dropout mask.
 
-        Training calls it where it carries a state from one window of a text to the next, so that
+        Training calls it when it carries a state from one window of a text to the next, so that
         each window has its own masks. The default returns `state`: most cells draw nothing. A
         cell that owns other cells passes it on to them.
         """
@@ -92,10 +95,10 @@ class Cell(nn.Module, ABC):
     renew = Renamed("resample_masks")
 
     def summary(self, state: State) -> Tensor:
-        """What of `state` another network may read, `[batch, n]` with a fixed n.
+        """The part of `state` that another network may read, `[batch, n]` with a fixed n.
 
-        The default has all its numbers, one tensor after the other. A cell whose state has what
-        means nothing to others (masks, a scale) leaves that out, here and in `state_from`.
+        The default has all its numbers, one tensor after the other. A cell whose state has parts
+        that mean nothing to others (masks, a scale) leaves them out, here and in `state_from`.
         """
         floats = [leaf.flatten(1) for leaf in leaves(state) if leaf.is_floating_point()]
         if not floats:
@@ -122,6 +125,14 @@ class Cell(nn.Module, ABC):
     def step_input(self, x: Tensor, state: State) -> Step:
         """`project` and `step` for a single input `x: [batch, input]`."""
         return self.step(self.project(x.unsqueeze(1)).squeeze(1), state)
+
+    def tabulated(self, inputs: Tensor) -> Tabulated:
+        """For generation, where the same `inputs: [n, input]` come again and again: what of a step
+        follows from each of them alone, `[n, ...]`, and a step that reads rows of that.
+
+        Good until the weights change, and without dropout. The default is what `project` makes.
+        """
+        return self.project(inputs.unsqueeze(1)).squeeze(1), self.step
 
     @property
     def is_derivable(self) -> bool:
@@ -163,8 +174,9 @@ def take_fast_routes(model: nn.Module) -> dict[str, Route]:
     """
     found = {}
     for name, module in model.named_modules():
-        if isinstance(module, Cell) and module.is_derivable:
-            found[name] = module.route = Route()
+        if getattr(module, "is_derivable", False):
+            cell = cast(Cell, module)
+            found[name] = cell.route = Route()
     return found
 
 

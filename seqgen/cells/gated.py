@@ -72,7 +72,7 @@ class LayerNormLSTM(LSTMVariant):
         c' = sigmoid(f) * c + sigmoid(i) * tanh(g)      h' = sigmoid(o) * tanh(LN(c'))
 
     LN subtracts the mean and divides by the deviation of a vector, here of all four gates together,
-    and multiplies by a gain; that of c' adds a bias as well. The paper gives the other two a bias,
+    and multiplies by a gain; that of c' also adds a bias. The paper gives the other two a bias,
     too, which is left out, since it would do nothing that b does not.
 
     The weights W begin uniform in +-1/sqrt(hidden) and R orthogonal for each gate, though their

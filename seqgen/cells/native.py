@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, Literal, NamedTuple, cast
 
 import torch
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
-from seqgen.cells.base import Cell, Step, cells, checked_parts, checked_tensor
+from seqgen.cells.base import Cell, Step, Tabulated, cells, checked_parts, checked_tensor
 from seqgen.options import Few, Share, Size
 from seqgen.state import State, map_state, reorder, select
 
@@ -55,10 +56,38 @@ class Kernel:
         found = self.step_of(x, state, *weights)
         return (found[0], LSTMState(*found)) if self.has_memory else (found, found)
 
+    def tabulated(self, inputs: Tensor, weights: Sequence[Tensor]) -> Tabulated:
+        """The products of `inputs: [n, input]` with the input weights, and a step that reads rows
+        of them. On CPUs: the kernels of other devices want one bias for all rows."""
+        weight, recurrent, bias, recurrent_bias = weights
+        if self.has_memory:
+            table = nn.functional.linear(inputs, weight, bias + recurrent_bias)
+            return table, partial(lstm_step, recurrent.t())
+        nothing = weight[:, :0]
+
+        def step(rows: Tensor, state: State) -> Step:
+            # Of an input of size 0 the kernel keeps the bias: here each row has its own.
+            own = (nothing, recurrent, rows, recurrent_bias)
+            return self.step(rows.new_empty(len(rows), 0), state, own)
+
+        return nn.functional.linear(inputs, weight, bias), step
+
     def read(self, *arguments: Any) -> Step:
         """Outputs and last state, each tensor of it `[layers, batch, hidden]`."""
         outputs, *last = self.sequence_of(*arguments)
         return outputs, LSTMState(*last) if self.has_memory else last[0]
+
+
+def lstm_step(recurrent: Tensor, rows: Tensor, state: LSTMState) -> Step:
+    """A step of an LSTM of which `rows: [batch, 4 * hidden]` have all but the recurrent product.
+
+    With `recurrent: [hidden, 4 * hidden]` it takes fewer operations than torch's own step.
+    """
+    hidden, memory = state
+    i, f, g, o = torch.addmm(rows, hidden, recurrent).chunk(4, 1)
+    memory = torch.addcmul(f.sigmoid() * memory, i.sigmoid(), g.tanh())
+    hidden = o.sigmoid() * memory.tanh()
+    return hidden, LSTMState(hidden, memory)
 
 
 RNNS = {
@@ -136,6 +165,23 @@ class NativeCell(Cell, ABC):
             x, new = self.kernel.step(x, past, weights)
             following.append(new)
         return x, tuple(following)
+
+    def tabulated(self, inputs: Tensor) -> Tabulated:
+        if inputs.device.type != "cpu":
+            return super().tabulated(inputs)
+        first, *others = self.native.all_weights
+        table, first_step = self.kernel.tabulated(inputs, first)
+
+        def step(x: Tensor, state: State) -> Step:
+            past, *pasts = cast(tuple[State, ...], state)
+            x, new = first_step(x, past)
+            following = [new]
+            for past, weights in zip(pasts, others, strict=True):
+                x, new = self.kernel.step(x, past, weights)
+                following.append(new)
+            return x, tuple(following)
+
+        return table, step
 
     @property
     def is_derivable(self) -> bool:
@@ -327,6 +373,11 @@ class SteppedCell(Cell, ABC):
         past = self.kernel.checked(state, x.shape[0], self.output_size)
         return self.kernel.step(x, past, self._weights())
 
+    def tabulated(self, inputs: Tensor) -> Tabulated:
+        if inputs.device.type != "cpu":
+            return super().tabulated(inputs)
+        return self.kernel.tabulated(inputs, self._weights())
+
     def _weights(self) -> tuple[Tensor, ...]:
         native = self.native
         return native.weight_ih, native.weight_hh, native.bias_ih, native.bias_hh
@@ -334,7 +385,7 @@ class SteppedCell(Cell, ABC):
 
 @cells.register("rnn_cell")
 class RNNCell(SteppedCell):
-    """One layer of `rnn`, the same mathematics by `nn.RNNCell` in a loop over time."""
+    """One layer of `rnn`, computed by `nn.RNNCell` in a loop over time."""
 
     network = nn.RNNCell
     kernel = RNNS["tanh"]
@@ -352,7 +403,7 @@ class RNNCell(SteppedCell):
 
 @cells.register("gru_cell")
 class GRUCell(SteppedCell):
-    """One layer of `gru`, the same mathematics by `nn.GRUCell` in a loop over time."""
+    """One layer of `gru`, computed by `nn.GRUCell` in a loop over time."""
 
     network = nn.GRUCell
     kernel = GRUS
@@ -360,7 +411,7 @@ class GRUCell(SteppedCell):
 
 @cells.register("lstm_cell")
 class LSTMCell(SteppedCell):
-    """One layer of `lstm`, the same mathematics by `nn.LSTMCell` in a loop over time."""
+    """One layer of `lstm`, computed by `nn.LSTMCell` in a loop over time."""
 
     network = nn.LSTMCell
     kernel = LSTMS

@@ -114,7 +114,7 @@ class Stack(Cell):
         return tuple(cell.resample_masks(part) for cell, part in self._with_parts(state))
 
     def summary(self, state: State) -> Tensor:
-        """Those of the cells, from the bottom up, one after the other."""
+        """The summaries of the cells, one after the other, from the bottom up."""
         return torch.cat([cell.summary(part) for cell, part in self._with_parts(state)], 1)
 
     def state_from(self, summary: Tensor) -> tuple[State, ...]:
@@ -158,9 +158,9 @@ class Stack(Cell):
 
 
 class Wrapper(Cell, ABC):
-    """A cell around another one, `cell`, with the state of that unless a subclass adds to it.
+    """A cell around another one, `cell`, whose state it has, unless a subclass adds to it.
 
-    A subclass defines `step`, and `forward` where the fast route of `cell` shall be taken.
+    A subclass defines `step`, and `forward` if it can use the fast `forward` of `cell`.
     """
 
     def __init__(self, input_size: int, cell: CellFactory) -> None:
@@ -191,7 +191,7 @@ class VariationalState(NamedTuple):
 
 @cells.register("variational_dropout")
 class VariationalDropout(Wrapper):
-    """Dropout whose mask is the same at all times of a sequence (Gal and Ghahramani 2016).
+    """Dropout with the same mask at all steps of a sequence (Gal and Ghahramani 2016).
 
     With f for the inner cell, m and n for the masks and p for the rates `input_dropout` and
     `dropout`::
@@ -275,7 +275,7 @@ class WeightDrop(Wrapper):
     In training each weight that is chosen is 0 with probability `rate`, else it is divided by
     1 - `rate`; in evaluation the weights are what they are. A call draws once, for all rows and all
     times that it reads: one mask for a whole `forward`, whatever the route the inner cell takes. A
-    `step` in training is a call as well, with weights drawn for that step alone.
+    `step` in training counts as a call, with weights drawn for that step alone.
 
     `weights` are patterns, as for file names, of the parameters of the inner cell that are chosen.
     A cell that this one is wrapped in should read by `forward` where one mask is wanted: put
@@ -327,7 +327,7 @@ class _SteppedOnce(nn.Module):
 
 @cells.register("zoneout")
 class Zoneout(Wrapper):
-    """Zoneout (Krueger et al. 2017): at each step, some numbers of the state stay what they were.
+    """Zoneout (Krueger et al. 2017): at each step, some numbers of the state stay as they were.
 
     For each tensor s of the inner cell's state, s' after its step, and the tensor's rate r::
 

@@ -5,9 +5,11 @@ All of it is read without torch.
 
 from __future__ import annotations
 
+import gc
 import os
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -59,7 +61,7 @@ def runs(incomplete: str) -> list[str]:
 
 
 def rooms(incomplete: str) -> list[str]:
-    """What can be listed."""
+    """The kinds of parts, `plans` and `recipes`."""
     return [name for name in (*ROOM_NAMES, "plans", "recipes") if name.startswith(incomplete)]
 
 
@@ -86,20 +88,37 @@ RecipeOverrides = Annotated[
     list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="e.g. train.lr=3e-3")
 ]
 Settings = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="An option of it.")
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="An option of the decoder. Repeatable."),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 PluginFiles = Annotated[
     list[Path] | None,
-    typer.Option("--plugin", metavar="FILE", help="A Python file to import first; repeatable."),
+    typer.Option("--plugin", metavar="FILE", help="A Python file to import first. Repeatable."),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@contextmanager
+def importing() -> Iterator[None]:
+    """Within it a verb imports what it needs, and with that torch: without looking for garbage,
+    of which there is none, and which would take a tenth of the time. What is there at the end is
+    never looked at again."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def load_plugins(files: list[Path] | None, *, installed: bool = True) -> None:
-    """Import the installed plugins, unless the verb does so by itself, and the files that a person
-    names. Raises PluginError if one cannot be imported."""
-    from seqgen import plugins
+    """Import the installed plugins (unless the verb does that itself) and the given files.
+
+    Raises PluginError if one cannot be imported.
+    """
+    with importing():
+        from seqgen import plugins
 
     if installed:
         plugins.load_installed()
@@ -238,8 +257,11 @@ def _near(word: str, choices: Sequence[str]) -> str:
 
 
 def _all_near(word: str, choices: Sequence[str]) -> Iterator[str]:
-    """The nearest of the choices, first what ends in the word: `epochs`, `max_epochs`."""
+    """The nearest choices; first those that end in the word or begin with it: `epochs` means
+    `max_epochs`, `gen` means `generate`."""
     import difflib
 
-    yield from (each for each in choices if len(word) > 2 and each.endswith(f"_{word}"))
+    if len(word) > 2:
+        yield from (each for each in choices if each.endswith(f"_{word}"))
+        yield from (each for each in choices if each.startswith(word))
     yield from difflib.get_close_matches(word, choices, n=3, cutoff=0.6)

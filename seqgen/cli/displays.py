@@ -21,6 +21,7 @@ from seqgen.reports import count, counted, duration, figure
 if TYPE_CHECKING:
     from seqgen.comparison import Document
     from seqgen.comparison import Progress as ComparisonProgress
+    from seqgen.sweeps import Trial
 
 LINES = 20
 """How many lines of progress a pipe gets over the whole of a work."""
@@ -33,7 +34,7 @@ NARROWEST = 16
 
 
 class Terminal(Console):
-    """A console that falls silent when nobody reads it any more: the work itself goes on."""
+    """A console that falls silent when its reader has gone; the work goes on."""
 
     def shown(self, text: str) -> str:
         """The text as the console will show it: nothing acts on the terminal, and its encoding has
@@ -104,7 +105,9 @@ class Display:
         for remark in plan["remarks"]:
             say(f"  note    {remark}")
         threads = f"{plan['threads']} thread{'s' if plan['threads'] > 1 else ''}"
-        say(f"  machine {plan['device']}, {threads}, {plan['precision']}")
+        processes = plan.get("processes", 1)
+        several = f"{processes} processes, each with " * (processes > 1)
+        say(f"  machine {plan['device']}, {several}{threads}, {plan['precision']}")
         for name, route in plan["fast"].items():
             say(f"  cell    {name}: {route}")
         say(f"  budget  {plan['budget']}")
@@ -154,6 +157,30 @@ class Display:
                 if "metrics" in figures:
                     self.console.say(f"        {_metrics(figures)} of {count(figures['examples'])}")
         self.console.say(f"report: {folder / 'report.html'}   samples: {folder / 'samples.txt'}")
+
+    def trial_began(self, trial: Trial) -> None:
+        """Say which trial of a sweep it is."""
+        self.console.say(f"{trial.name}  {trial.label}")
+        self.begin()
+
+    def trial_event(self, event: dict[str, Any]) -> None:
+        """Show in a terminal how far a trial is."""
+        if event["event"] == "train" and self._bar is not None:
+            text = f"step {count(event['step'])}  loss {figure(event['loss'])}"
+            self.advance(event["progress"], text)
+
+    def trial_ended(self, trial: Trial) -> None:
+        """Say what became of it."""
+        self.end()
+        found = trial.reason if trial.status == "failed" else figure(trial.figure)
+        self.console.say(f"  {trial.status}  {found}")
+
+    def conclude_sweep(
+        self, headers: Sequence[str], rows: Sequence[Sequence[str]], folder: Path
+    ) -> None:
+        """The table of trials, the best first, and where the chart is."""
+        show_table(self.console, headers, rows)
+        self.console.say(f"chart: {folder / 'sweep.png'}   trials: {folder / 'sweep.json'}")
 
     def compared(self, progress: ComparisonProgress) -> None:
         """Show what a comparison is doing."""

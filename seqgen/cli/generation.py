@@ -177,7 +177,7 @@ class LineGenerator:
 
 
 def _typed(lines: Iterator[tuple[int, str]], sources: SourceLines) -> Iterator[Source]:
-    """Sources as a person types them, who is asked for each and told what is wrong with one."""
+    """Sources as a person types them: prompts for each, and shows what is wrong with one."""
     what = "prompt" if sources.data.continues else "source"
     echo(f"a {what} a line; Ctrl-D ends", err=True)
     while True:
@@ -307,7 +307,7 @@ def answers_to(path: Path) -> Iterator[Callable[[Sequence[Answer]], None]]:
 
         def write_all(answers: Sequence[Answer]) -> None:
             if not answers:
-                message = "this data has no sources, of which outputs could be made"
+                message = "this data has no sources to generate outputs for"
                 raise DataError(f"--answers: {message}")
             as_table = path.suffix == ".tsv"
             lines = ["right\tscore\tsource\toutput\treferences\n"] if as_table else []

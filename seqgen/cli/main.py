@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import os
+import signal
 import sys
 import traceback
 import warnings
@@ -11,7 +13,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from seqgen.cli import parts, verbs
+from seqgen.cli import parts, sweeping, verbs
 from seqgen.cli.output import echo, let_go, prepare_streams
 from seqgen.errors import SeqgenError
 from seqgen.version import __version__
@@ -34,6 +36,7 @@ app.command("run")(verbs.run)
 app.command("generate")(verbs.generate)
 app.command("evaluate")(verbs.evaluate)
 app.command("compare")(verbs.compare)
+app.command("sweep")(sweeping.sweep)
 app.command("list")(parts.list_parts)
 app.command("validate")(parts.validate)
 app.command("schema")(parts.schema)
@@ -52,7 +55,8 @@ def _print_version(wanted: bool) -> None:
 @app.callback()
 def options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show it.")
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Show it and exit."),
     ] = False,
 ) -> None:
     """Train, sample and compare recurrent sequence models from YAML recipes."""
@@ -61,6 +65,8 @@ def options(
 def main() -> NoReturn:
     """Run a verb; every expected fault is one line on standard error and an exit code."""
     prepare_streams()
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _interrupt)
     warnings.showwarning = partial(_show_warning, set())
     try:
         code = app(prog_name="seqgen", standalone_mode=False)
@@ -70,7 +76,7 @@ def main() -> NoReturn:
     except (KeyboardInterrupt, typer.Abort):
         _end("interrupted", _INTERRUPTED)
     except (BrokenPipeError, SystemExit) as error:
-        # Typer and Rich make an exit of it when whoever read our output has gone: no fault.
+        # Typer and Rich turn a closed pipe into an exit. That the reader went away is no error.
         if isinstance(error, SystemExit) and not isinstance(error.__context__, BrokenPipeError):
             raise
         let_go(sys.stdout)
@@ -78,12 +84,27 @@ def main() -> NoReturn:
     except Exception as error:
         if isinstance(error, ClickError):
             _end_usage(error)
+        if isinstance(error, MemoryError):
+            _end("there is not enough memory for this", 7)
         if isinstance(error, OSError):
             _end_unwritten(error)
         _end_defect(error)
     if code == _INTERRUPTED:  # Typer makes an exit of Ctrl-C
         _end("interrupted", _INTERRUPTED)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _interrupt(number: int, frame: Any) -> None:
+    """Ctrl-C: a KeyboardInterrupt, but the end of the process if a module is being imported.
+
+    Libraries swallow the exception while they are imported, and torch's C++ code aborts on it.
+    """
+    while frame is not None:
+        if frame.f_code.co_filename == "<frozen importlib._bootstrap>":
+            _say("interrupted")
+            os._exit(_INTERRUPTED)
+        frame = frame.f_back
+    raise KeyboardInterrupt
 
 
 def _end(message: str, code: int) -> NoReturn:
@@ -114,7 +135,9 @@ def _end_usage(error: Any) -> NoReturn:
 
     near = suggestion(error, sys.argv[1:])
     if near:  # better than what Typer knows
-        message = message.partition(" (Possible options:")[0].rstrip(".") + near
+        for guess in (" (Possible options:", " Did you mean "):
+            message = message.partition(guess)[0]
+        message = message.rstrip(".") + near
     message = message.replace("Value error, ", "")  # pydantic's words, of which Typer makes use
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else "seqgen"
@@ -122,7 +145,8 @@ def _end_usage(error: Any) -> NoReturn:
 
 
 def _end_defect(error: Exception) -> NoReturn:
-    """What nobody expected: a plugin's fault where its code or its object is seen in it."""
+    """End after an unexpected error: a plugin's fault if its code or an object of it is involved,
+    else a defect of seqgen, with the traceback."""
     from seqgen.plugins import blamed, loaded_files
 
     place = blamed(error)
@@ -131,7 +155,7 @@ def _end_defect(error: Exception) -> NoReturn:
         _end(f"{place}: the plugin broke its contract: {reason} (seqgen check {file} says more)", 8)
     traceback.print_exc()
     files = "".join(f" seqgen check {file}" for file in loaded_files())
-    blame = f", or of a plugin, which{files} tells" if files else ""
+    blame = f", or of a plugin ({files.strip()} finds out)" if files else ""
     _end(f"this is a defect of seqgen{blame}; please report it with the lines above", 1)
 
 

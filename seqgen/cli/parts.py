@@ -20,10 +20,10 @@ from seqgen.cli.output import echo
 from seqgen.errors import PluginError, SetupError, UsageError, visible
 
 FILES = ("recipes", "plans")
-"""What can be listed besides parts."""
+"""What can be listed in addition to parts."""
 
 BUDGETS = {"max_steps": "{:,} steps", "max_epochs": "{} epochs", "max_seconds": "{:,} s"}
-"""How a recipe says for how long it trains."""
+"""How `seqgen list recipes` shows how long a recipe trains."""
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
 
@@ -32,24 +32,24 @@ def list_parts(
     kind: Annotated[
         str | None,
         typer.Argument(
-            help="e.g. cells; all kinds if not given. Or recipes, plans.",
+            help="A kind such as cells, or recipes or plans; by default all kinds.",
             autocompletion=arguments.rooms,
         ),
     ] = None,
     plugin_files: PluginFiles = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the parts that a recipe may name: options with defaults, one line, file:line.
+    """List the parts that a recipe may name: summary, options with defaults, file:line.
 
-    `recipes` and `plans` are the bundled ones.
+    `seqgen list recipes` and `seqgen list plans` list the bundled ones.
     """
     if kind is not None and kind in FILES:
         _list_files(kind, as_json)
         return
+    arguments.load_plugins(plugin_files)
     from seqgen.options import did_you_mean
     from seqgen.plugins import ROOMS
 
-    arguments.load_plugins(plugin_files)
     if kind is not None and kind not in ROOMS:
         every = [*ROOMS, *FILES]
         near = did_you_mean(kind, every)
@@ -132,7 +132,7 @@ def check(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Try the laws of its kind on a cell, head, tokenizer or decoder; exit code 8 if one breaks.
+    """Check a cell, head, tokenizer or decoder against the laws of its kind; code 8 if one breaks.
 
     It runs in a process of its own, so a crash or a hang is a finding, too.
     """
@@ -169,7 +169,7 @@ def check(
 
 
 def _show_report(report: Any) -> None:
-    """First what is broken and what to do, then what is kept: a table, or lines on a pipe."""
+    """Broken laws with advice first, then the kept ones: a table on a terminal, lines on a pipe."""
     from seqgen.cli.displays import Terminal, Text, plain_table
 
     styles = {"broken": "bold red", "kept": "green", "not tried": "dim"}
@@ -222,10 +222,10 @@ RECIPE_LINES = {
 
 
 def new(
-    kind: Annotated[Kind, typer.Argument(help="What to begin.")],
-    name: Annotated[str, typer.Argument(help="What recipes call it; a Python identifier.")],
+    kind: Annotated[Kind, typer.Argument(help="The kind of part.")],
+    name: Annotated[str, typer.Argument(help="The name for recipes, a Python identifier.")],
 ) -> None:
-    """Write NAME.py, a small part that works, NAME.yaml that trains it, and test_NAME.py."""
+    """Write NAME.py, a small working part, with NAME.yaml to train it and test_NAME.py."""
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name) or keyword.iskeyword(name):
         raise UsageError(f"NAME must be a Python identifier such as my_{kind}, but is {name!r}")
     from seqgen.plugins import ROOMS
@@ -240,7 +240,7 @@ def new(
     files = new_files(kind, name)
     for path in files:
         if path.exists() or path.is_symlink():
-            raise SetupError(f"{path}: is there already; choose another name, or move it away")
+            raise SetupError(f"{path}: already exists; choose another name, or move it away")
     for path, content in files.items():
         try:
             with path.open("x", encoding="utf-8") as file:
@@ -273,13 +273,14 @@ def new_files(kind: Kind, name: str) -> dict[Path, str]:
 
 def schema(
     plan: Annotated[
-        bool, typer.Option("--plan", help="That of the plans of seqgen compare instead.")
+        bool, typer.Option("--plan", help="Print the schema of plans for seqgen compare.")
     ] = False,
     plugin_files: PluginFiles = None,
 ) -> None:
     """Print the JSON Schema of recipes, for editors that check and complete YAML."""
-    from seqgen.comparison import plan_schema
-    from seqgen.recipe import recipe_schema
+    with arguments.importing():
+        from seqgen.comparison import plan_schema
+        from seqgen.recipe import recipe_schema
 
     arguments.load_plugins(plugin_files)
     echo(json.dumps(plan_schema() if plan else recipe_schema(), indent=2))
@@ -292,14 +293,14 @@ def validate(
     ],
     overrides: RecipeOverrides = None,
     plan: Annotated[
-        bool, typer.Option("--plan", help="It is a plan of seqgen compare and no recipe.")
+        bool, typer.Option("--plan", help="Check a plan for seqgen compare, not a recipe.")
     ] = False,
     plugin_files: PluginFiles = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print it with every option written out.")
+        bool, typer.Option("--json", help="Print it as JSON with every option written out.")
     ] = False,
 ) -> None:
-    """Check a recipe and its overrides, without reading data or training; with --plan, a plan."""
+    """Check a recipe (or a plan) and its overrides, without reading data or training."""
     arguments.load_plugins(plugin_files, installed=plan)
     if plan:
         from seqgen.comparison import PlanSource, dry_run_decoders
@@ -327,7 +328,7 @@ def validate(
         echo(f"{file.name}: a valid {'plan' if plan else 'recipe'}")
 
 
-data_app = typer.Typer(help="The named corpora.", invoke_without_command=True)
+data_app = typer.Typer(help="List the named corpora, or fetch one.", invoke_without_command=True)
 
 
 @data_app.callback()
@@ -356,7 +357,7 @@ def list_corpora(
 @data_app.command("get")
 def get(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(help="A corpus's name.")],
+    name: Annotated[str, typer.Argument(help="The name of a corpus.")],
     plugin_files: PluginFiles = None,
 ) -> None:
     """Fetch a corpus once, check its SHA-256 and keep it in the cache."""

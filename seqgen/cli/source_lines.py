@@ -140,10 +140,10 @@ def typed_lines() -> Iterator[str]:
 
 
 def _say_if_nothing_comes() -> None:
-    """Tell whoever started us with a pipe that nobody writes to what we wait for."""
+    """Say on standard error that we wait for standard input, if it is a pipe without data."""
     try:
         ready, _, _ = select.select([sys.stdin], [], [], WAITING)
-    except (OSError, ValueError):  # Windows cannot tell
+    except (OSError, ValueError):  # Windows does not say
         return
     if not ready:
         echo("reading standard input, a line each; --prompt TEXT or </dev/null if not", err=True)
@@ -218,7 +218,7 @@ def json_text(value: Any, indent: int | None = None) -> str:
 def one_line(text: str) -> str:
     r"""The text with `\n` for a line break, and the like for all that a reader may take for one.
 
-    A backslash of the text stays one: JSON tells them apart.
+    A backslash in the text is not escaped; JSON output distinguishes the two.
     """
     return _BREAKS.sub(lambda found: found.group().encode("unicode_escape").decode(), text)
 

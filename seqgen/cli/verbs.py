@@ -34,45 +34,50 @@ def run(
     recipe: Annotated[
         str,
         typer.Argument(
-            help="A recipe's path or bare name; with --resume, a run directory will do.",
+            help="A recipe's path or bare name; with --resume also a run directory.",
             autocompletion=arguments.recipes,
         ),
     ],
     overrides: RecipeOverrides = None,
     out: Annotated[
-        Path | None, typer.Option(help="The run directory; runs/<recipe name> if not given.")
+        Path | None, typer.Option(help="The run directory; by default runs/<recipe name>.")
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the run that is there.")
+        bool, typer.Option("--resume", help="Continue the run in the run directory.")
     ] = False,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Remove the run that is there.")
+        bool, typer.Option("--overwrite", help="Replace the run in the run directory.")
     ] = False,
     plugin_files: PluginFiles = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print result.json; progress goes to standard error.")
     ] = False,
 ) -> None:
-    """Train a recipe: checkpoints, figures, samples and a report go to the run directory."""
+    """Train a recipe. Checkpoints, metrics, samples and a report go to the run directory."""
     _exclude_one_another({"--resume": resume or None, "--overwrite": overwrite or None})
-    from seqgen.cli.displays import Display
-    from seqgen.machine import keep_freed_memory
+    with arguments.importing():
+        from seqgen.cli.displays import Display
+        from seqgen.conclusion import read_result
+        from seqgen.machine import keep_freed_memory
+        from seqgen.run import RunRequest, run_directory
+        from seqgen.run import run as run_recipe
+        from seqgen.training import joined
 
     keep_freed_memory()
-    from seqgen.conclusion import read_result
-    from seqgen.run import RunRequest, run_directory
-    from seqgen.run import run as run_recipe
-
     given = tuple(plugin_files or ())
     request = RunRequest(recipe, overrides or [], out, resume, overwrite, sys.argv, given)
     directory = run_directory(request)
-    with Display(to_stderr=as_json) as display:
+    with joined() as processes, Display(to_stderr=as_json) as display:
         try:
-            run_recipe(request, display.announce, [display.event])
+            run_recipe(request, display.announce, [display.event], processes=processes)
         except StoppedError as error:
             files = [f"--plugin={each}" for each in directory.record().get("plugins", ())]
             again = shlex.join(["seqgen", "run", str(directory.folder), "--resume", *files])
+            if processes.count > 1:
+                again = f"torchrun --nproc-per-node {processes.count} -m {again}"
             raise StoppedError(f"{error}; go on with: {again}", error.signal_number) from None
+    if processes.rank:
+        return
     result = read_result(directory)
     if as_json:
         echo(json.dumps(result, indent=2))
@@ -86,25 +91,26 @@ def verify_resume(
     ],
     overrides: RecipeOverrides = None,
     at: Annotated[
-        list[int] | None, arguments.number("Size", "Stop after it; repeatable.", metavar="STEP")
+        list[int] | None,
+        arguments.number("Size", "A step to stop after. Repeatable.", metavar="STEP"),
     ] = None,
 ) -> None:
-    """Prove that stopping a run and going on gives the run that never stopped, plugins included.
+    """Prove that a run that is stopped and resumed equals one that never stopped.
 
-    A few steps are trained twice: at one go, and stopped by a signal after some steps, each time
-    going on in another process. Log, weights, training state, samples and results must be the same
-    to the last bit; otherwise the exit code is 8. All is done in a temporary folder.
+    Trains a few steps twice: once without a stop, and once with stops by a signal, each resumed in
+    a new process. Log, weights, training state, samples and results must be identical to the last
+    bit; otherwise the exit code is 8. Everything happens in a temporary folder.
     """
     from seqgen.cli.displays import Terminal
     from seqgen.verify import verify_resume as prove
 
     console = Terminal(highlight=False, soft_wrap=True)
-    console.say(f"{recipe}: a few steps in place of its budget, twice")
+    console.say(f"{recipe}: trains a few steps twice")
     proof = prove(recipe, overrides or [], at or [], lambda doing: console.say(f"  {doing} ..."))
     stops = ", ".join(map(str, proof.stops))
     console.say(f"{proof.steps} steps, stopped after {stops}; an epoch has {proof.epoch} steps")
     if proof.epoch >= proof.steps:
-        console.say(f"  note: no epoch came to its end; --at {proof.epoch} goes there")
+        console.say(f"  note: no epoch was completed; --at {proof.epoch} would complete one")
     width = max(len(each.what) for each in proof.compared)
     for each in proof.compared:
         outcome = f"differs: {each.difference}" if each.difference else "the same"
@@ -120,46 +126,61 @@ def generate(
         typer.Argument(metavar="[KEY=VALUE]...", help="e.g. generation.replace_unknown=true"),
     ] = None,
     prompt: Annotated[
-        list[str] | None, typer.Option(help="What to continue, or a source; repeatable.")
+        list[str] | None, typer.Option(help="A text to continue, or a source. Repeatable.")
     ] = None,
     input_file: Annotated[
         Path | None,
         typer.Option(
-            "--input", metavar="FILE", help="A prompt or source a line; - is standard input."
+            "--input", metavar="FILE", help="Prompts or sources, one a line; - is standard input."
         ),
     ] = None,
     output_file: Annotated[
         Path | None,
-        typer.Option("--output", metavar="FILE", help="A line for each of them, in their order."),
+        typer.Option(
+            "--output",
+            metavar="FILE",
+            help="Write outputs here, one line for each input, in order.",
+        ),
     ] = None,
     trace: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="How each was found: JSON, or a page if called .html."),
+        typer.Option(
+            metavar="FILE",
+            help="Write how each output was found: a page if FILE ends in .html, else JSON.",
+        ),
     ] = None,
     score: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Score given rows, such as SOURCE<tab>TARGET, instead."),
+        typer.Option(
+            metavar="FILE", help="Instead of generating, score rows such as SOURCE<tab>TARGET."
+        ),
     ] = None,
     n_best: Annotated[
-        int | None, arguments.number("Size", "Lines of NUMBER, RANK, SCORE, TEXT; so many each.")
+        int | None,
+        arguments.number(
+            "Size", "Print the N best outputs, as lines of NUMBER, RANK, SCORE, TEXT."
+        ),
     ] = None,
     decoder: Annotated[
-        str | None, typer.Option(help="A registered decoder; the recipe's own if not given.")
+        str | None, typer.Option(help="A registered decoder; by default the recipe's.")
     ] = None,
     settings: Settings = None,
     max_length: Annotated[
-        int | None, arguments.number("Count", "Tokens to generate; the recipe's own if not given.")
+        int | None,
+        arguments.number("Count", "The most tokens to generate; by default the recipe's."),
     ] = None,
-    samples: Annotated[int, arguments.number("Size", "Outputs of each prompt or source.")] = 1,
-    seed: Annotated[int | None, arguments.number("Seed", "The recipe's own if not given.")] = None,
+    samples: Annotated[int, arguments.number("Size", "Outputs for each prompt or source.")] = 1,
+    seed: Annotated[int | None, arguments.number("Seed", "By default the recipe's.")] = None,
     device: Device = "auto",
     plugins: PluginFiles = None,
-    as_json: Annotated[bool, typer.Option("--json", help="With tokens and scores.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON, with tokens and scores.")
+    ] = False,
 ) -> None:
-    """Continue prompts or answer sources with a trained run. The same seed gives the same text.
+    """Continue prompts, or answer sources, with a trained run. The same seed gives the same text.
 
-    Where neither is given, a prompt or a source a line from standard input; where there is none,
-    the recipe's prompts.
+    Without --prompt and --input, prompts or sources are read from standard input, one a line. If
+    there are none, the recipe's prompts are used.
     """
     for word in overrides or []:
         if "=" not in word:
@@ -171,8 +192,9 @@ def generate(
     _exclude_one_another({"--prompt": prompt, "--input": input_file, "--score": score})
     _exclude_one_another({"--n-best": n_best, "--samples": many, "--score": score})
     _exclude_one_another({"--trace": trace, "--score": score})
-    from seqgen.cli import generation, source_lines
-    from seqgen.trained import TrainedRun
+    with arguments.importing():
+        from seqgen.cli import generation, source_lines
+        from seqgen.trained import TrainedRun
 
     trained = TrainedRun.load(run, device, overrides or [], plugins or [])
     if score is not None:
@@ -216,29 +238,36 @@ def evaluate(
     overrides: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[KEY=VALUE]...", help="e.g. data.path=FILE for other data, metrics=[bleu]."
+            metavar="[KEY=VALUE]...", help="e.g. data.path=FILE for other data, metrics=\\[bleu]."
         ),
     ] = None,
-    split: Annotated[SplitName, typer.Option(help="Which part of the data.")] = SplitName.test,
+    split: Annotated[
+        SplitName, typer.Option(help="The part of the data to evaluate on.")
+    ] = SplitName.test,
     decoder: Annotated[
-        str | None, typer.Option(help="Whose outputs are measured; the recipe's if not given.")
+        str | None, typer.Option(help="The decoder to measure; by default the recipe's.")
     ] = None,
     settings: Settings = None,
     answers_file: Annotated[
         Path | None,
-        typer.Option("--answers", metavar="FILE", help="All outputs, as JSON lines or .tsv."),
+        typer.Option(
+            "--answers",
+            metavar="FILE",
+            help="Write all outputs: TSV if FILE ends in .tsv, else JSON lines.",
+        ),
     ] = None,
     device: Device = "auto",
     plugins: PluginFiles = None,
-    as_json: Annotated[bool, typer.Option("--json", help="For programs, with details.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with details.")] = False,
 ) -> None:
-    """Score a held-out split with the best weights of a run: likelihood and the recipe's metrics.
+    """Evaluate the best checkpoint of a run on a held-out split: likelihood and metrics.
 
-    Each target counts once, from its true state. Metrics judge what the decoder makes of the
-    sources.
+    The likelihood counts each target once, with the state carried on from all text before it.
+    Metrics are measured on the decoder's outputs for the sources.
     """
-    from seqgen.cli.generation import DecoderOptions, answers_to
-    from seqgen.trained import TrainedRun
+    with arguments.importing():
+        from seqgen.cli.generation import DecoderOptions, answers_to
+        from seqgen.trained import TrainedRun
 
     trained = TrainedRun.load(run, device, overrides or [], plugins or [])
     if (decoder or settings) and not trained.built.recipe.metrics and answers_file is None:
@@ -253,15 +282,14 @@ def evaluate(
     if answers_file is None:
         figures, _ = trained.judged(split.value, chosen)
     else:
-        with answers_to(answers_file) as write:  # before the work, for it may not be writable
+        with answers_to(answers_file) as write:  # before the work, since it may not be writable
             figures, answers = trained.judged(split.value, chosen, answered=True)
             write(answers)
     echo(json.dumps(figures, indent=2) if as_json else _figures_table(figures))
 
 
 def _figures_table(figures: dict[str, Any]) -> str:
-    """A figure a line, metrics after the likelihood, each with the signature that says how it was
-    computed, if it has one."""
+    """One figure a line, likelihood before metrics, each with its signature if it has one."""
     details = figures.get("details", {})
     rows = [(name, value, "") for name, value in figures.items() if not isinstance(value, dict)]
     for name, value in figures.get("metrics", {}).items():
@@ -287,29 +315,35 @@ def compare(
         ),
     ] = None,
     decoder: Annotated[
-        list[str] | None, typer.Option(help="A registered decoder, instead of a plan; repeatable.")
+        list[str] | None, typer.Option(help="Compare this decoder instead of a plan's. Repeatable.")
     ] = None,
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=V1,V2", help="Values of an option, each in its turn."),
+        typer.Option(
+            "--set", metavar="KEY=V1,V2", help="Try each of these values of an option. Repeatable."
+        ),
     ] = None,
-    split: Annotated[SplitName | None, typer.Option(help="Decode this part of the data.")] = None,
+    split: Annotated[
+        SplitName | None, typer.Option(help="Decode this held-out part of the data.")
+    ] = None,
     input_file: Annotated[
-        Path | None, typer.Option("--input", metavar="FILE", help="Decode its lines.")
+        Path | None, typer.Option("--input", metavar="FILE", help="Decode the lines of FILE.")
     ] = None,
     prompt: Annotated[
-        list[str] | None, typer.Option(help="Decode this prompt or source; repeatable.")
+        list[str] | None, typer.Option(help="Decode this prompt or source. Repeatable.")
     ] = None,
     most: Annotated[
         int | None,
-        arguments.number("Count", "So many inputs, evenly spread; the plan's if not given."),
+        arguments.number(
+            "Count", "Decode at most N inputs, evenly spaced; by default as in the plan."
+        ),
     ] = None,
-    seed: Annotated[int | None, arguments.number("Seed", "The plan's own if not given.")] = None,
+    seed: Annotated[int | None, arguments.number("Seed", "By default the plan's.")] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Where to; runs/compare/<run> if not given.")
+        Path | None, typer.Option(help="The output folder; by default runs/compare/<run>.")
     ] = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace the comparison that is there.")
+        bool, typer.Option("--overwrite", help="Replace the comparison in the output folder.")
     ] = False,
     device: Device = "auto",
     plugin_files: PluginFiles = None,
@@ -317,15 +351,16 @@ def compare(
         bool, typer.Option("--json", help="Print compare.json; progress goes to standard error.")
     ] = False,
 ) -> None:
-    """Decode the same inputs with many decoders and settings; compare.html says what each gives.
+    """Decode the same inputs with many decoders and settings, and report how they compare.
 
-    Without --plan and --decoder, the bundled plan for models of its kind: language_model or
-    seq2seq. The same plan, runs and seed give the same compare.json but for its timings.
+    Without --plan and --decoder, uses the bundled plan for the kind of model: language_model or
+    seq2seq. Except for timings, compare.json depends only on the plan, the runs and the seed.
     """
-    from seqgen import comparison
-    from seqgen.cli.displays import Display
-    from seqgen.cli.plan_options import PlanOptions, flag_overrides, split_arguments
-    from seqgen.trained import TrainedRun
+    with arguments.importing():
+        from seqgen import comparison
+        from seqgen.cli.displays import Display
+        from seqgen.cli.plan_options import PlanOptions, flag_overrides, split_arguments
+        from seqgen.trained import TrainedRun
 
     found = split_arguments(words)
     names = _names_of(found.runs)
@@ -334,7 +369,7 @@ def compare(
     arguments.load_plugins(plugin_files)
     options = PlanOptions(plan, decoder or (), settings or (), of_plan)
     own = options.given_plan()
-    if own is not None:  # what is wrong with it is said before the runs are read
+    if own is not None:  # before the runs are read, so that a mistake in it costs no time
         own.expand(names)
     folder = out or Path("runs", "compare", names[0].split("/")[-1])
     comparison.check_free(folder, overwrite=overwrite)
@@ -357,9 +392,9 @@ def compare(
 
 
 def _names_of(folders: list[Path]) -> list[str]:
-    """What the runs are called: the last part of their paths, or as many as tell them apart.
+    """The names of the runs: the last part of their paths, or as many parts as distinguish them.
 
-    Raises UsageError if one is there twice.
+    Raises UsageError if a run is named twice.
     """
     paths = [Path(os.path.abspath(each)) for each in folders]  # noqa: PTH100  a link stays one
     for place, path in enumerate(paths):

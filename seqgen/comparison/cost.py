@@ -108,7 +108,7 @@ def take_times(
     is called, and returns when all of it is done.
 
     Each round times every system once, so whatever slows the machine for a while slows all of them
-    alike. Each begins with another one, since what is timed may suffer from what came before.
+    alike. Each begins with another one, since a decoder's time may depend on what ran before it.
     The first `warm_ups` rounds are not measured. `announce` is called with each label before its
     turn.
     """
@@ -155,7 +155,7 @@ def peak_bytes(work: Callable[[], object], device: torch.device) -> int:
         return int(torch.cuda.max_memory_allocated(device)) - before
     # That something is freed which was there before is not among the events: the peak is then too
     # high by its size. No decoding does so: it leaves alone what it did not make.
-    # The recorder behind the profiler announces its start and stop on stderr unless this says no;
+    # The profiler's recorder announces its start and stop on stderr unless this says no;
     # it asks once a process.
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")
     with profile(profile_memory=True) as profiler:

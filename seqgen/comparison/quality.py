@@ -317,7 +317,7 @@ def search_errors(
 
     **stored.Search error or model error**: an output that is no reference is a search error where a
     reference is more probable, for then the model would have preferred what is right; else it is a
-    model error, which no better search would mend. This distinction comes from statistical machine
+    model error, which no better search would fix. This distinction comes from statistical machine
     translation; it takes no exact search, so it is made on all inputs, not only certain ones.
 
     What is not defined is None: what is about certain inputs where there is none, and what is about

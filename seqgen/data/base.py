@@ -10,9 +10,9 @@ from typing import Annotated, Any, Generic, Literal, Protocol, TypeVar
 
 from torch import Tensor
 
-from seqgen.data.part_files import SplitName
+from seqgen.data.part_files import SPLIT_NAMES, SplitName
 from seqgen.data.text_files import TextFile
-from seqgen.registry import Registry, Renamed
+from seqgen.registry import Registry, Renamed, plugin_fault
 from seqgen.state import State
 from seqgen.tokenizers import REPLACEMENT, UNK, Counts, Tokenizer, Tokenizers
 
@@ -21,19 +21,24 @@ data: Registry[Data[Any]] = Registry("data kind", room="data", supplied={"seed"}
 R = TypeVar("R")
 B = TypeVar("B", bound="Batch")
 Visit = Callable[[B, State], tuple[R, State]]
-"""What reads a batch from a state: a result, and the state behind it."""
+"""What reads a batch from a state: a result, and the state after it."""
 Empty = Literal["error", "drop", "keep"]
 
 
 class Batch(Protocol):
-    """What training needs to know of a batch: whether its rows go on where the last batch's ended,
-    so that the state is carried over, its number of real targets, and how to move it."""
+    """What training needs of a batch: whether its rows continue those of the last one, so that the
+    state is carried over, its number of real targets, and how to move it to a device.
+
+    `cut(count)` gives its rows in `count` parts, divided as by `state.share`, none of them empty:
+    where there are fewer rows, each is a part. Only accumulation and several processes call it.
+    """
 
     @property
     def continues(self) -> bool: ...
     @property
     def tokens(self) -> int: ...
     def to(self, device: Any) -> Any: ...
+    def cut(self, count: int) -> Sequence[Any]: ...
 
 
 @dataclass(frozen=True)
@@ -88,7 +93,7 @@ class Split(ABC, Generic[B]):
     def walk(
         self, visit: Visit[B, R], initial_state: Callable[[int], State], batch_size: int
     ) -> list[R]:
-        """What `visit` makes of all batches.
+        """The results of `visit` for all batches.
 
         The results together do not depend on `batch_size` (within the accuracy of floats).
         """
@@ -118,7 +123,7 @@ class Data(ABC, Generic[B]):
     continues: bool = False
     """Whether an output goes on where its prompt ends; else it is made of it, as of a source."""
     empty: Empty = "keep"
-    """What becomes of rows without a source: an error, left out, or read as they are."""
+    """What happens to rows without a source: an error, left out, or read as they are."""
 
     roles = Renamed("fields")
     output_role = Renamed("output_field")
@@ -141,9 +146,17 @@ class Data(ABC, Generic[B]):
     def held_out(self, name: SplitName, tokenizers: Tokenizers) -> Split[B] | None:
         """A held-out part, without encoding the others; None where there is none."""
 
+    def checked_split(self, name: SplitName, tokenizers: Tokenizers) -> Split[B] | None:
+        """`held_out`. Raises PluginError if the part has no tokens, for figures divide by it."""
+        split = self.held_out(name, tokenizers)
+        if split is not None and not split.tokens:
+            fault = f"its {name} split has 0 tokens; `held_out` must return None for an empty part"
+            raise plugin_fault(self, fault, "data")
+        return split
+
     @abstractmethod
     def prompts(self, texts: Sequence[str], tokenizers: Tokenizers) -> Any:
-        """Texts given at generation, as the batch of a model's start; reads no data."""
+        """The batch of a model's start for texts given at generation; reads no data."""
 
     @abstractmethod
     def fingerprint(self) -> dict[str, str]:
@@ -171,24 +184,24 @@ class Data(ABC, Generic[B]):
         raise ValueError("this data has no rows of text that could be scored one by one")
 
     def unknown(self, prompt: str, tokenizers: Tokenizers) -> list[str]:
-        """The tokens of `prompt` that a model does not know, as the text has them if possible."""
+        """The tokens of `prompt` that are not in the vocabulary, as in the text if possible."""
         return unknown_pieces(prompt, tokenizers[self.output_field]) if self.continues else []
 
     def output_text(self, prompt: str, tokens: Sequence[int], tokenizers: Tokenizers) -> str:
-        """How the `tokens` that a model gave for `prompt` read."""
+        """The text of the `tokens` that a model generated for `prompt`."""
         return tokenizers[self.output_field].decode(tokens)
 
     def output_tokens(self, text: str, tokenizers: Tokenizers) -> list[int]:
-        """The tokens of an output that reads as `text`, such as a reference, without an end."""
+        """The tokens of the output `text`, such as a reference, without an end token."""
         return [*map(int, tokenizers[self.output_field].encode(text))]
 
     def source_pieces(self, prompt: str, tokenizers: Tokenizers) -> list[str]:
-        """The tokens that an encoder reads of `prompt`, as a person reads them; nothing for kinds
-        without sources."""
+        """The tokens that an encoder reads of `prompt`, as display text; nothing for kinds without
+        sources."""
         return []
 
     def output_lengths(self, batch: Any) -> Tensor | None:
-        """`[batch]`, how many tokens each row of what `prompts` returned is answered by; None if
+        """`[batch]`, the number of output tokens for each row of what `prompts` returned; None if
         the model decides."""
         return None
 
@@ -204,7 +217,7 @@ class Data(ABC, Generic[B]):
         return ()
 
     def encode(self, tokenizers: Tokenizers) -> Dataset[B]:
-        valid, test = self.held_out("valid", tokenizers), self.held_out("test", tokenizers)
+        valid, test = (self.checked_split(name, tokenizers) for name in SPLIT_NAMES)
         return Dataset(self.training(tokenizers), valid, test)
 
 
@@ -212,7 +225,7 @@ DataFactory = Annotated[Callable[..., Data[Any]], data]
 
 
 def pieces_of(text: str, tokenizer: Tokenizer) -> list[str]:
-    """The tokens of `text` as a person reads them, unknown ones as the text has them."""
+    """The tokens of `text` as display text, unknown ones as they are in the text."""
     tokens = tokenizer.encode(text).tolist()
     shown = [tokenizer.shown(token) for token in tokens]
     spans = tokenizer.spans(text) if UNK in tokens else None

@@ -5,7 +5,8 @@ from __future__ import annotations
 from abc import ABC
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from itertools import chain, compress
+from functools import cached_property
+from itertools import chain
 from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
@@ -15,25 +16,31 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from seqgen.data.base import Batch, Example, Split, TextSize, Training, Visit
+from seqgen.data.flat_rows import FlatRows
 from seqgen.registry import Renamed
-from seqgen.state import State, real
+from seqgen.state import State, real, share
 from seqgen.tokenizers import BOS, EOS, PAD, UNK, Counts, count_ids
 
 Rows = NDArray[np.int64]
-Columns = Mapping[str, Sequence[Any]]
-"""Rows as tensors, by what they are of: those of each field, and what batches need besides."""
+Column = Sequence[Any] | FlatRows
+Columns = Mapping[str, Any]
+"""A Column of rows as tensors, by what they are of: those of each field, and what batches need
+besides."""
 
 T = TypeVar("T", bound="_OnDevice")
+P = TypeVar("P", bound="_Predicted")
 E = TypeVar("E")
 B = TypeVar("B", bound=Batch)
 R = TypeVar("R")
 
 
-def padded(rows: Sequence[Tensor], least: int = 0) -> tuple[Tensor, Tensor]:
-    """Rows of tokens as `[batch, time]`, PAD behind the shorter ones, and `lengths: [batch]`.
+def padded(rows: Sequence[Tensor] | FlatRows, least: int = 0) -> tuple[Tensor, Tensor]:
+    """Rows of tokens as `[batch, time]`, padded with PAD, and `lengths: [batch]`.
 
     Without any token `time` is `least`.
     """
+    if isinstance(rows, FlatRows):
+        return rows.padded(least)
     lengths = torch.tensor([len(row) for row in rows], dtype=torch.long)
     if not any(map(len, rows)):
         return lengths.new_full((len(rows), least), PAD), lengths
@@ -41,11 +48,11 @@ def padded(rows: Sequence[Tensor], least: int = 0) -> tuple[Tensor, Tensor]:
 
 
 def append_eos(tokens: Tensor) -> Tensor:
-    """`tokens: [time]` with EOS behind."""
+    """`tokens: [time]`, then EOS."""
     return torch.cat([tokens, tokens.new_tensor([EOS])])
 
 
-def shift_right(rows: Sequence[Tensor]) -> Tensor:
+def shift_right(rows: Sequence[Tensor] | FlatRows) -> Tensor:
     """What is read to predict `rows`: BOS, then each row without its last token, `[batch, time]`,
     padded like the rows themselves."""
     targets, lengths = padded(rows)
@@ -54,7 +61,7 @@ def shift_right(rows: Sequence[Tensor]) -> Tensor:
 
 
 def _takes_numbers(kind: type[T]) -> type[T]:
-    """A batch whose constructor takes `row_ids` under its old name as well, with a warning."""
+    """A batch whose constructor also takes `row_ids` by its former name, with a warning."""
     create: Callable[..., None] = kind.__init__
 
     def renaming(self: T, *values: Any, **named: Any) -> None:
@@ -71,20 +78,59 @@ class _OnDevice(ABC):  # noqa: B024
     """A frozen dataclass of tensors, of other such dataclasses, and of plain values."""
 
     def to(self: T, device: Any, floats: torch.dtype | None = None) -> T:
-        """The same batch on `device`; floating-point numbers as `floats`."""
+        """The same batch on `device`; floating-point numbers as `floats`.
+
+        A GPU gets it from page-locked memory, so that nobody waits for the copy.
+        """
+        to_gpu = torch.device(device).type == "cuda"
 
         def moved(value: Any) -> Any:
             if isinstance(value, Tensor):
-                return value.to(device, floats if value.is_floating_point() else None)
+                pinned = value.pin_memory() if to_gpu and not value.is_cuda else value
+                kind = floats if value.is_floating_point() else None
+                return pinned.to(device, kind, non_blocking=to_gpu)
             return value.to(device, floats) if isinstance(value, _OnDevice) else value
 
+        return self._mapped(moved)
+
+    def _rows(self: T, here: slice) -> T:
+        def taken(value: Any) -> Any:
+            if isinstance(value, Tensor):
+                return value[here]
+            return value._rows(here) if isinstance(value, _OnDevice) else value
+
+        return self._mapped(taken)
+
+    def _mapped(self: T, change: Callable[[Any], Any]) -> T:
         names = [each.name for each in fields(self)]  # type: ignore[arg-type]
-        return type(self)(**{name: moved(getattr(self, name)) for name in names})
+        return type(self)(**{name: change(getattr(self, name)) for name in names})
+
+
+class _Predicted(_OnDevice, ABC):
+    """Rows with `targets: [batch, time]`, of which `lengths: [batch]` are real (None: all)."""
+
+    targets: Any
+    lengths: Any
+
+    @cached_property
+    def tokens(self) -> int:
+        """The number of real targets."""
+        return self.targets.numel() if self.lengths is None else int(self.lengths.sum())
+
+    def to(self: P, device: Any, floats: torch.dtype | None = None) -> P:
+        moved = super().to(device, floats)
+        vars(moved)["tokens"] = self.tokens  # counted here: nobody waits until a GPU has done it
+        return moved
+
+    def cut(self: P, count: int) -> list[P]:
+        rows = len(self.targets)
+        count = min(count, rows)
+        return [self._rows(share(rows, index, count)) for index in range(count)]
 
 
 @_takes_numbers
 @dataclass(frozen=True)
-class TokenBatch(_OnDevice):
+class TokenBatch(_Predicted):
     """Tokens to read and the tokens to predict from them.
 
     `inputs` and `targets: [batch, time]`; `lengths: [batch]` says how much of each row is real
@@ -100,10 +146,6 @@ class TokenBatch(_OnDevice):
     row_ids: Tensor | None = None
 
     numbers = Renamed("row_ids")
-
-    @property
-    def tokens(self) -> int:
-        return self.targets.numel() if self.lengths is None else int(self.lengths.sum())
 
 
 @dataclass(frozen=True)
@@ -131,7 +173,7 @@ class Sources(_OnDevice):
 
 @_takes_numbers
 @dataclass(frozen=True)
-class PairBatch(_OnDevice):
+class PairBatch(_Predicted):
     """Sources, and the targets that belong to them.
 
     `targets: [batch, time]` with `lengths: [batch]` of them real. For sequences that end by
@@ -149,10 +191,6 @@ class PairBatch(_OnDevice):
 
     continues: ClassVar[bool] = False  # each row is a whole
 
-    @property
-    def tokens(self) -> int:
-        return int(self.lengths.sum())
-
 
 class Buckets:
     """Batches of rows of about the same length, a pure function of the seed and the step.
@@ -167,7 +205,7 @@ class Buckets:
 
     def __init__(
         self,
-        lengths: Sequence[tuple[int, ...]],
+        lengths: Sequence[tuple[int, ...]] | Rows,
         batch_size: int,
         batch_tokens: int | None = None,
         seed: int = 0,
@@ -230,31 +268,51 @@ class EncodedRows(Generic[B]):
     """
 
     columns: Columns
-    lengths: Sequence[tuple[int, ...]]
+    lengths: Sequence[tuple[int, ...]] | Rows
     collate: Callable[[Columns, Tensor], B]
     fields: Sequence[str]
     output_field: str
 
     def batch(self, places: Sequence[int]) -> B:
-        rows = {name: [column[place] for place in places] for name, column in self.columns.items()}
+        rows = {name: _taken(column, places) for name, column in self.columns.items()}
         return self.collate(rows, torch.tensor(places, dtype=torch.long))
 
     def only(self, kept: Sequence[bool]) -> EncodedRows[B]:
         """The rows where `kept` is true."""
-        columns = {name: [*compress(column, kept)] for name, column in self.columns.items()}
-        return replace(self, columns=columns, lengths=[*compress(self.lengths, kept)])
+        places = np.flatnonzero(kept).tolist()
+        columns = {name: _taken(column, places) for name, column in self.columns.items()}
+        return replace(self, columns=columns, lengths=np.array(self.lengths)[places])
 
-    def targets(self) -> Sequence[Tensor]:
-        return self.columns[self.output_field]
+    def targets(self) -> Column:
+        column: Column = self.columns[self.output_field]
+        return column
 
     def counts(self) -> dict[str, Counts]:
         """For each field how often each id is one of its tokens."""
         none = torch.zeros(0, dtype=torch.long)
         found = {}
         for field in self.fields:
-            rows = [[row] if isinstance(row, Tensor) else row for row in self.columns[field]]
+            column = self.columns[field]
+            if isinstance(column, FlatRows):
+                found[field] = count_ids(column.ids)
+                continue
+            rows = [[row] if isinstance(row, Tensor) else row for row in column]
             found[field] = count_ids(torch.cat([*chain.from_iterable(rows), none]).numpy())
         return found
+
+
+def _taken(column: Column, places: Sequence[int]) -> Column:
+    """The rows of a column at some places."""
+    if isinstance(column, FlatRows):
+        return column.take(places)
+    return [column[place] for place in places]
+
+
+def lengths_of(column: Column) -> Rows:
+    """How long each row is, `[rows]`."""
+    if isinstance(column, FlatRows):
+        return column.lengths
+    return np.array([*map(len, column)], dtype=np.int64)
 
 
 class Epochs(Generic[E]):
@@ -288,10 +346,10 @@ class RowTraining(Training[B]):
         buckets: Buckets,
         draw: Callable[[int], EncodedRows[B]] | None = None,
     ) -> None:
-        self.tokens = sum(map(len, rows.targets()))
+        self.tokens = int(lengths_of(rows.targets()).sum())
         self.size = size
         self.steps_per_epoch = buckets.steps_per_epoch
-        self.longest = max(first for first, *_ in rows.lengths)
+        self.longest = int(np.array(rows.lengths)[:, 0].max())
         self._epochs = Epochs(rows, draw)
         self._buckets = buckets
 
@@ -309,7 +367,7 @@ class RowSplit(Split[B]):
     def __init__(
         self, rows: EncodedRows[B], size: TextSize, examples: Sequence[Example] = ()
     ) -> None:
-        self.tokens = sum(map(len, rows.targets()))
+        self.tokens = int(lengths_of(rows.targets()).sum())
         self.unknown = sum(int((row == UNK).sum()) for row in rows.targets())
         self.size = size
         self.examples = examples
@@ -319,7 +377,7 @@ class RowSplit(Split[B]):
         self, visit: Visit[B, R], initial_state: Callable[[int], State], batch_size: int
     ) -> list[R]:
         """Rows of about one length together, for little padding; no state: each row is a whole."""
-        lengths = self._rows.lengths
-        order = sorted(range(len(lengths)), key=lengths.__getitem__)
+        lengths = np.array(self._rows.lengths)
+        order = np.lexsort(lengths.T[::-1]).tolist()  # the last key matters most
         chunks = (order[i : i + batch_size] for i in range(0, len(order), batch_size))
         return [visit(self._rows.batch(chunk), None)[0] for chunk in chunks]

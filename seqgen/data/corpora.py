@@ -147,7 +147,7 @@ class UnicodeCategories(Corpus):
 
 @corpora.register("hangul")
 class Hangul(Corpus):
-    """Pairs: the 11,172 Hangul syllables, each as its jamo, and in Latin letters as in its name."""
+    """Pairs: the 11,172 Hangul syllables, each as its jamo and in the Latin letters of its name."""
 
     name = "hangul"
 
@@ -225,7 +225,7 @@ _FIRST, _LAST = date(1900, 1, 1).toordinal(), date(2099, 12, 31).toordinal()
 
 @corpora.register("dates")
 class Dates(Corpus):
-    """Pairs: 20,000 dates, written in many English ways, and in ISO form; drawn from a seed.
+    """Pairs: 20,000 dates drawn from a seed, written in many English ways and in ISO form.
 
     The dates lie between 1900 and 2099; `count` of them are drawn. The same seed gives the same
     rows in every Python, and no source comes twice, be it in another case. Years have four digits.

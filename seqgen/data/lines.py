@@ -68,9 +68,9 @@ def lines_in(
 @data.register("lines")
 @dataclass(eq=False)
 class LinesData(RowData[Line, TokenBatch]):
-    """Lines of a text, each of them a whole: names, titles, sentences.
+    """Lines of text, each a sequence of its own: names, titles, sentences.
 
-    A model reads BOS and the line, and predicts the line and EOS. `empty` says what becomes of
+    A model reads BOS and the line, and predicts the line and EOS. `empty` says what to do with
     lines of nothing but spaces: they are left out with a remark (`drop`), an `error`, or kept.
     Training leaves out lines of more than `max_length` tokens, EOS not counted; held-out ones stay.
     With `column`, its number or name, the texts are those of one column of a table, whose `format`
@@ -139,7 +139,7 @@ class LinesData(RowData[Line, TokenBatch]):
         return [passage(tokens, prompt_size or 0, tokenizer) for tokens in encoded]
 
     def output_text(self, prompt: str, tokens: Sequence[int], tokenizers: Tokenizers) -> str:
-        """What the tokens add behind the prompt."""
+        """What the tokens add after the prompt."""
         tokenizer = tokenizers["text"]
         return tokenizer.continuation(tokenizer.encode(prompt).tolist(), tokens)
 
@@ -188,7 +188,7 @@ def read_vectors(path: Path, vector_size: int) -> tuple[Tensor, str]:
 
 
 def written(vector: Tensor) -> str:
-    """The numbers with spaces between, as few digits as tell float32 numbers apart."""
+    """The numbers with spaces between, with the fewest digits that identify a float32."""
     return " ".join(map(str, vector.numpy()))
 
 
@@ -211,7 +211,7 @@ def vector_of(text: str, vector_size: int) -> Tensor:
 @data.register("vectors")
 @dataclass(eq=False)
 class VectorsData(RowData[VectorRow, PairBatch]):
-    """Texts, one a line, and for each a vector of `vector_size` numbers in a .npy file.
+    """Lines of text, each with a vector of `vector_size` numbers in a .npy file.
 
     Row i of `name.npy` belongs to line i of `name.txt`, in the same folder; `vectors` names another
     file if `path` is one text. Texts of equal vectors are in the same part, and each of them is
@@ -248,7 +248,7 @@ class VectorsData(RowData[VectorRow, PairBatch]):
         for name in ("path", "train", "valid", "test"):
             text: Path | None = getattr(self, name)
             if text is not None and text.suffix == ".npy":
-                wanted = "a file of texts, beside which its vectors are in a .npy file"
+                wanted = "a file of texts, with its vectors in a .npy file next to it"
                 raise ValueError(f"`{name}` must be {wanted}, but is {text}")
         super().__post_init__()
 

@@ -10,12 +10,14 @@ from itertools import chain
 from types import MappingProxyType
 from typing import Annotated, Any, Literal, NamedTuple
 
+import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor
 
 from seqgen.data.base import Empty, data, pieces_of, unknown_pieces
 from seqgen.data.batches import Columns, PairBatch, Sources, append_eos, padded, shift_right
+from seqgen.data.flat_rows import FlatRows, encoded_rows
 from seqgen.data.part_files import SplitName
 from seqgen.data.rows import Epoch, NamedFiles, Part, RowData, cut
 from seqgen.data.tables import Layout, Place, parse_parallel, parse_table, some_lines
@@ -31,7 +33,7 @@ PairColumns = tuple[Side | Literal["_"], ...] | dict[Side, Place]
 class PairRow(NamedTuple):
     """The number of a row's line, its source as a person would give it, and its texts.
 
-    `given` is the source without changes, with a tab and the features behind if it has some.
+    `given` is the source without changes, followed by a tab and the features, if it has any.
     """
 
     line: int
@@ -67,7 +69,7 @@ class PairedRows(RowData[PairRow, PairBatch], ABC):
     what theirs is, or their number from 1. A column `features` has symbols such as `N;DAT;PL`,
     which `feature_separator` divides: they are put in front of the source, each a token of its own.
     `source_changes` and `target_changes` are made to each text before anything reads it. `empty`
-    says what becomes of rows without a source or a target: an `error`, or they are left out with a
+    says what to do with rows without a source or a target: an `error`, or they are left out with a
     remark (`drop`), or kept. Training leaves out rows whose source has more than
     `max_source_length` tokens, EOS not counted; held-out rows stay. Batches are of `batch_size`
     rows, or of up to `batch_tokens` tokens of both sides.
@@ -114,34 +116,44 @@ class PairedRows(RowData[PairRow, PairBatch], ABC):
             table, note = parse_table(*files[0], self._layout)
         else:
             table, note = parse_parallel(files, self._layout), ""
-        rows = []
+        rows, sides = [], self._layout.read
+        source_at, target_at = sides.index("source"), sides.index("target")
+        features_at = sides.index("features") if self._has_features else None
         for line, texts in table:
-            row = dict(zip(self._layout.read, texts, strict=True))
-            source, features = row["source"], row.get("features", "")
+            source, features = texts[source_at], "" if features_at is None else texts[features_at]
             given = f"{source}\t{features}" if features else source
             read = changed(source, self.source_changes)
-            target = changed(row["target"], self.target_changes)
+            target = changed(texts[target_at], self.target_changes)
             rows.append(PairRow(line, given, read, features, target))
         kept, remark = without_empty(rows, ", ".join(name for _, name in files), empty)
         return kept, filter(None, [note, remark])
 
     def encode_rows(self, part: Part[PairRow], tokenizers: Tokenizers, epoch: Epoch) -> Columns:
-        """`joined` is what is read: features, with ids behind those of texts, then the text."""
-        columns: dict[str, list[Tensor]]
-        columns = {"source": [], "features": [], "joined": [], "target": []}
-        for row, seed in self.seeded(part, tokenizers, epoch):
-            side = "source"
-            try:
-                text = append_eos(cut(tokenizers["source"], row.source, seed))
-                features = self._encode_features(row.features, tokenizers)
-                side = "target"
-                columns["target"].append(self.target_tokens(row.target, tokenizers, seed))
-            except ValueError as error:
-                raise DataError(f"{part.name}:{row.line}: the {side}: {error}") from None
-            columns["source"].append(text)
-            columns["features"].append(features)
-            columns["joined"].append(_joined(features, text, tokenizers))
-        return columns
+        """`joined` is what is read: features, with ids after those of texts, then the text."""
+        rows, seeds = part.rows, self.seeds(part, tokenizers, epoch)
+        try:
+            source = encoded_rows(tokenizers["source"], [row.source for row in rows], seeds)
+            target = self.target_rows([row.target for row in rows], tokenizers, seeds)
+            if not self._has_features:
+                features = FlatRows(
+                    np.zeros(0, dtype=np.int64), np.zeros(len(rows), dtype=np.int64)
+                )
+                return {"source": source, "features": features, "joined": source, "target": target}
+            features = FlatRows.of(self._encode_features(row.features, tokenizers) for row in rows)
+        except ValueError:
+            for row, seed in zip(rows, seeds, strict=True):
+                self._refuse(row, part.name, tokenizers, seed)
+            raise
+        both = zip(features, source, strict=True)
+        joined = FlatRows.of(_joined(own, text, tokenizers) for own, text in both)
+        return {"source": source, "features": features, "joined": joined, "target": target}
+
+    def target_rows(
+        self, texts: Sequence[str], tokenizers: Tokenizers, seeds: Sequence[int | None]
+    ) -> FlatRows:
+        """The `target_tokens` of all targets. Raises ValueError."""
+        both = zip(texts, seeds, strict=True)
+        return FlatRows.of(self.target_tokens(text, tokenizers, seed) for text, seed in both)
 
     def collate(self, columns: Columns, places: Tensor) -> PairBatch:
         targets = columns["target"]
@@ -183,7 +195,7 @@ class PairedRows(RowData[PairRow, PairBatch], ABC):
         return texts
 
     def prompts(self, texts: Sequence[str], tokenizers: Tokenizers) -> Sources:
-        """Each text as a source, with a tab and its features behind if the data has features.
+        """Each text as a source, followed by a tab and its features if the data has features.
 
         The empty text is EOS alone. Raises ValueError if a text is no source line.
         """
@@ -211,6 +223,17 @@ class PairedRows(RowData[PairRow, PairBatch], ABC):
     def sizes(self, tokenizers: Tokenizers) -> dict[str, Any]:
         read = sum(len(tokenizers[field]) for field in self.fields if field != "target")
         return {**super().sizes(tokenizers), "source": {"vocab_size": read}}
+
+    def _refuse(self, row: PairRow, name: str, tokenizers: Tokenizers, seed: int | None) -> None:
+        """Raises DataError, with the line, if a tokenizer refuses what is in the row."""
+        side = "source"
+        try:
+            cut(tokenizers["source"], row.source, seed)
+            self._encode_features(row.features, tokenizers)
+            side = "target"
+            self.target_tokens(row.target, tokenizers, seed)
+        except ValueError as error:
+            raise DataError(f"{name}:{row.line}: the {side}: {error}") from None
 
     def _encode_features(self, features: str, tokenizers: Tokenizers) -> Tensor:
         names = self._split_features(features)
@@ -266,7 +289,7 @@ def without_empty(rows: list[PairRow], name: str, empty: Empty) -> tuple[list[Pa
 @data.register("pairs")
 @dataclass(eq=False)
 class PairsData(PairedRows):
-    """A source and a target on each line, a tab between; `path` is a directory or one file.
+    """Lines of a source, a tab and its target; `path` is a directory or one file.
 
     One source may have several right targets, each on a line of its own: training reads each of
     them, an answer is right if it equals any. Training leaves out rows whose target has more than
@@ -281,6 +304,11 @@ class PairsData(PairedRows):
     def target_tokens(self, text: str, tokenizers: Tokenizers, seed: int | None) -> Tensor:
         return append_eos(cut(tokenizers["target"], text, seed))
 
+    def target_rows(
+        self, texts: Sequence[str], tokenizers: Tokenizers, seeds: Sequence[int | None]
+    ) -> FlatRows:
+        return encoded_rows(tokenizers["target"], texts, seeds)
+
     def limits(self) -> Mapping[str, int | None]:
         own = {f"max_target_length {self.max_target_length}": self.max_target_length}
         return {**super().limits(), **own}
@@ -289,7 +317,7 @@ class PairsData(PairedRows):
 @data.register("labelled")
 @dataclass(eq=False)
 class LabelledData(PairedRows):
-    """A text and its class on each line, a tab between; `path` is a directory or one file.
+    """Lines of a text, a tab and its class; `path` is a directory or one file.
 
     The text is the source, the class the target, which is one token. A text that comes with several
     classes is right with any of them.

@@ -1,4 +1,4 @@
-"""Where the parts of data come from: a file or a corpus that is divided, or files for each part."""
+"""Where the parts of data come from: one file or corpus that is divided, or files for each part."""
 
 from __future__ import annotations
 
@@ -13,14 +13,23 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from seqgen.data.corpora import CorpusFactory
-from seqgen.data.text_files import PACKED_SUFFIXES, UTF_8, Reading, TextFile, read_text
+from seqgen.data.text_files import (
+    PACKED_SUFFIXES,
+    UTF_8,
+    Reading,
+    TextFile,
+    read_long,
+    read_text,
+)
 from seqgen.errors import DataError
 from seqgen.files import display_path
+from seqgen.tokenizers import LongText
 
 PartName = Literal["train", "valid", "test"]
 SplitName = Literal["valid", "test"]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Shares = tuple[Fraction, Fraction, Fraction]
+SPLIT_NAMES: tuple[SplitName, ...] = ("valid", "test")
 PART_NAMES: tuple[PartName, ...] = ("train", "valid", "test")
 TEXT_FILES = ("train.txt", "dev.txt", "test.txt")
 
@@ -31,10 +40,10 @@ class PartFiles(ABC):  # noqa: B024
 
     `path` is a directory with a file for each part, or one file that is divided. In a directory the
     files have the names of `usual_files`, unless `train`, `valid` and `test` name them. Without a
-    `path` these three stand for themselves, and without any of them the text of `corpus` is
-    divided. `split` says what shares are train, valid and test. Files may be packed (gzip, bzip2,
-    xz, zstd); if `a.txt` is not there, `a.txt.gz` is read. `encoding` is that of all of them, and
-    with `errors: replace` faults of it are read as U+FFFD.
+    `path` these three are paths of their own, and without any of them the text of `corpus` is
+    divided. `split` gives the shares of train, valid and test. Files may be compressed by gzip,
+    bzip2, xz or zstd; if `a.txt` does not exist, `a.txt.gz` is read. `encoding` is that of all
+    files; with `errors: replace`, invalid bytes are read as U+FFFD.
     """
 
     corpus: CorpusFactory | None = None
@@ -54,11 +63,15 @@ class PartFiles(ABC):  # noqa: B024
         if self.corpus is None and self.path is None and self.train is None:
             where = f"where the {self.contents} from"
             raise ValueError(f"`path`, `train` or `corpus` must say {where}")
+        if self.path is None and self.train == ():
+            raise ValueError("`train` must be one file or several, but is []")
         if self.path is None and self.train is None and (self.valid or self.test):
             raise ValueError("`train` must be a file where `valid` or `test` is one, but is null")
         if self.split[0] <= 0 or round(sum(self.split), 6) > 1:
             shares = list(self.split)
-            raise ValueError(f"`split` must be shares of 1 with some for training, but is {shares}")
+            raise ValueError(
+                f"`split` must add up to at most 1 and have a share to train on, but is {shares}"
+            )
         self._reading = Reading(self.encoding, self.errors)
         self._corpus = self.corpus() if self.corpus is not None else None
         self._hashes: dict[str, str] = {}
@@ -71,18 +84,37 @@ class PartFiles(ABC):  # noqa: B024
         path = _packed(path)
         return self._kept(read_text(path, self._reading), display_path(path))
 
+    def read_long(self, path: Path) -> tuple[LongText, str]:
+        """Like `read`, but a large text is not kept in memory. Raises DataError."""
+        path = _packed(path)
+        found, name = read_long(path, self._reading), display_path(path)
+        if found is None:
+            return LongText.of(self.read(path)[0].text), name
+        text, self._hashes[name] = found
+        self._replaced[name] = 0
+        if self.files is not None:  # else there is nothing to compare it with
+            self._texts[name] = text.sha256
+        return text, name
+
+    def undivided(self) -> list[Path]:
+        """The files that are divided, if no corpus is: one, or those of a pattern. Raises
+        DataError."""
+        return [] if self.path is None else _expanded(self.path)
+
+    def read_corpus(self) -> tuple[TextFile, str]:
+        """The corpus, which is divided if there is no file. Raises DataError."""
+        assert self._corpus is not None
+        return self._kept(self._corpus.read(), self._corpus.name)
+
     def read_undivided(self) -> list[tuple[TextFile, str]]:
         """What is divided: a corpus, a file, or the files of a pattern. Raises DataError."""
-        if self.path is not None:
-            return [*map(self.read, _expanded(self.path))]
-        assert self._corpus is not None
-        return [self._kept(self._corpus.read(), self._corpus.name)]
+        return [*map(self.read, self.undivided())] or [self.read_corpus()]
 
     def remarks(self) -> tuple[str, ...]:
         return (*self.file_remarks(), *self._remarks)
 
     def file_remarks(self) -> list[str]:
-        """Remarks on files that are missing or in two parts, and on replaced faults."""
+        """Remarks on files that are missing or in two parts, and on replaced bytes."""
         remarks = []
         if self.files is not None and self.path is not None:
             for usual, paths in zip(self.usual_files, self.files.values(), strict=True):
@@ -159,7 +191,7 @@ def _usual_file(folder: Path, part: PartName, usual: Path) -> tuple[Path, ...]:
 
 
 def _packed(path: Path) -> Path:
-    """The path, or that of the packed file beside it if only that is there."""
+    """The path, or that of the packed file next to it if only that exists."""
     if path.exists():
         return path
     packed = [path.with_name(path.name + suffix) for suffix in PACKED_SUFFIXES if path.name]

@@ -161,9 +161,9 @@ _SENTENCE_ENDS = (".", ":", "?")
 
 @corpora.register("punctuation")
 class Punctuation(Corpus):
-    """Tagged: words of the prose of a `corpus`, in lower case, with their case and punctuation.
+    """Tagged: the words of a `corpus` of prose in lower case, with case and punctuation as tags.
 
-    A tag is a case (`lower`, `Cap`, `UPPER`, `Mixed`) and the mark behind the word, if any: `Cap,`.
+    A tag is a case (`lower`, `Cap`, `UPPER`, `Mixed`) and the mark after the word, if any: `Cap,`.
     `restored` gives the sentences back, but for the words of `Mixed` case, less than 1 % of those
     of `python_docs`. A sequence is one sentence or several that follow one another. No sentence
     comes twice. What is no prose is left out, and so are quotation marks, asides in brackets and
@@ -190,7 +190,7 @@ class Punctuation(Corpus):
 def tagged(token: str) -> tuple[str, str] | None:
     """The bare word and the tag of a word with its mark: `("however", "Cap,")` for `However,`.
 
-    None if it is no word with at most one mark behind it.
+    None if it is no word with at most one mark after it.
     """
     found = _TOKEN.fullmatch(token)
     if not found:

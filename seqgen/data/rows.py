@@ -18,7 +18,8 @@ import torch
 from torch import Tensor
 
 from seqgen.data.base import Batch, Data, Empty, Example, TextSize
-from seqgen.data.batches import Buckets, Columns, EncodedRows, RowSplit, RowTraining, append_eos
+from seqgen.data.batches import Buckets, Columns, EncodedRows, RowSplit, RowTraining, lengths_of
+from seqgen.data.flat_rows import FlatRows, encoded_rows
 from seqgen.data.part_files import PART_NAMES, PartFiles, PartName, SplitName
 from seqgen.data.tables import Format, Header, some_lines
 from seqgen.data.text_files import TextFile
@@ -66,7 +67,7 @@ class RowData(PartFiles, Data[B], ABC, Generic[T, B]):
     split_seed: Seed = 1
     format: Format = "auto"
     header: Header = "auto"
-    _: KW_ONLY  # behind the options of a kind
+    _: KW_ONLY  # after the options of a kind
     batch_size: Size = 64
     batch_tokens: Size | None = None
     seed: int = 0
@@ -89,7 +90,7 @@ class RowData(PartFiles, Data[B], ABC, Generic[T, B]):
     def parse(self, files: NamedFiles, empty: Empty) -> tuple[list[T], Iterable[str]]:
         """The rows of one text, or of several in parallel, and remarks on how they were read.
 
-        `empty` says what becomes of rows without a text. Raises DataError with file:line.
+        `empty` says what to do with rows without a text. Raises DataError with file:line.
         """
 
     @abstractmethod
@@ -106,7 +107,7 @@ class RowData(PartFiles, Data[B], ABC, Generic[T, B]):
         """Rows that are equal in this are in the same part if a text is divided."""
 
     def question(self, row: T) -> object:
-        """What is asked of a model: a held-out row is known from training if its is."""
+        """What a model is asked; a held-out row was seen in training if its question was."""
         return self.identity(row)
 
     @abstractmethod
@@ -150,7 +151,7 @@ class RowData(PartFiles, Data[B], ABC, Generic[T, B]):
     # What follows from it.
 
     def training_texts(self) -> dict[str, Iterable[str]]:
-        """Those of all training rows, those beyond a limit of length included."""
+        """The texts of all training rows, those over a length limit included."""
         return {self.output_field: [self.target_of(row) for row in self.training_part.rows]}
 
     def training(self, tokenizers: Tokenizers) -> RowTraining[B]:
@@ -184,7 +185,7 @@ class RowData(PartFiles, Data[B], ABC, Generic[T, B]):
         return dict(self._hashes)
 
     def file_remarks(self) -> list[str]:
-        """Also on held-out parts that are empty, and on rows that training has, too."""
+        """Also on empty held-out parts, and on held-out rows that are also in training."""
         empty = (
             f"{where}: no rows for the {name} part, so there is none"
             for name, where in self._empty.items()
@@ -192,7 +193,7 @@ class RowData(PartFiles, Data[B], ABC, Generic[T, B]):
         return [*super().file_remarks(), *empty, *self._shared()]
 
     def part(self, name: PartName) -> Part[T] | None:
-        """The rows of a part; None if there are none. Raises DataError."""
+        """The rows of a part, or None. Raises DataError."""
         if name not in self._parts:
             if self.files is None:
                 self._parts = self._divided()
@@ -207,33 +208,33 @@ class RowData(PartFiles, Data[B], ABC, Generic[T, B]):
         assert part is not None  # reading it would have raised
         return part
 
-    def seeded(
-        self, part: Part[T], tokenizers: Tokenizers, epoch: Epoch
-    ) -> Iterator[tuple[T, int | None]]:
-        """The rows, each with the seed by which its texts are cut; None if nothing samples."""
-        seeds: list[int | None] = [None] * len(part.rows)
-        if epoch is not None and any(each.samples for each in tokenizers.values()):
-            sequence = np.random.SeedSequence([self.seed, epoch])
-            seeds = sequence.generate_state(len(part.rows), np.uint64).tolist()
-        return zip(part.rows, seeds, strict=True)
+    def seeds(self, part: Part[T], tokenizers: Tokenizers, epoch: Epoch) -> list[int | None]:
+        """The seed by which the texts of each row are cut; None if nothing samples."""
+        if epoch is None or not any(each.samples for each in tokenizers.values()):
+            return [None] * len(part.rows)
+        sequence = np.random.SeedSequence([self.seed, epoch])
+        return [*sequence.generate_state(len(part.rows), np.uint64).tolist()]
 
-    def encode_targets(self, part: Part[T], tokenizers: Tokenizers, epoch: Epoch) -> list[Tensor]:
+    def encode_targets(self, part: Part[T], tokenizers: Tokenizers, epoch: Epoch) -> FlatRows:
         """The tokens of the targets, then EOS. Raises DataError, with the line, if a tokenizer
         refuses one."""
-        tokenizer, made = tokenizers[self.output_field], []
-        for row, seed in self.seeded(part, tokenizers, epoch):
-            try:
-                made.append(append_eos(cut(tokenizer, self.target_of(row), seed)))
-            except ValueError as error:
-                raise DataError(f"{part.name}:{row.line}: {error}") from None
-        return made
+        tokenizer, seeds = tokenizers[self.output_field], self.seeds(part, tokenizers, epoch)
+        texts = [self.target_of(row) for row in part.rows]
+        try:
+            return encoded_rows(tokenizer, texts, seeds)
+        except ValueError:
+            for row, text, seed in zip(part.rows, texts, seeds, strict=True):
+                try:
+                    cut(tokenizer, text, seed)
+                except ValueError as error:
+                    raise DataError(f"{part.name}:{row.line}: {error}") from None
+            raise
 
     def _encoded(
         self, part: Part[T], tokenizers: Tokenizers, epoch: Epoch = None
     ) -> EncodedRows[B]:
         columns = self.encode_rows(part, tokenizers, epoch)
-        sides = (map(len, columns[name]) for name in self.sorted_by)
-        lengths = [*zip(*sides, strict=True)]
+        lengths = np.stack([lengths_of(columns[name]) for name in self.sorted_by], axis=1)
         return EncodedRows(columns, lengths, self.collate, self.fields, self.output_field)
 
     def _split(self, part: Part[T], rows: EncodedRows[B]) -> RowSplit[B]:
@@ -247,10 +248,9 @@ class RowData(PartFiles, Data[B], ABC, Generic[T, B]):
         if nothing is left."""
         limits = self.limits()
         bounds = [inf if most is None else most for most in limits.values()]
-        fits = [
-            all(length - 1 <= most for length, most in zip(lengths, bounds, strict=False))
-            for lengths in encoded.lengths
-        ]
+        lengths = np.array(encoded.lengths)[:, : len(bounds)]
+        within = (lengths - 1 <= np.array(bounds[: lengths.shape[1]])).tolist()
+        fits = [all(row) for row in within]
         if all(fits):
             return encoded, part.rows
         longer = f"longer than {' or '.join(said for said, most in limits.items() if most)}"
@@ -263,7 +263,7 @@ class RowData(PartFiles, Data[B], ABC, Generic[T, B]):
         return encoded.only(fits), kept
 
     def _shared(self) -> Iterator[str]:
-        """How much of each held-out part is in training, too, unless it is a whole file."""
+        """How much of each held-out part is also in training, unless a whole file is."""
         training = self._parts.get("train")
         if training is None or self.files is None:
             return
@@ -315,12 +315,16 @@ def divided(
     Rows with the same key stay together, and in their order. The draw depends on the keys in the
     order in which they first appear, and on nothing else.
     """
-    keys = list(dict.fromkeys(map(key, rows)))
-    drawn = np.random.default_rng(seed).permutation(len(keys))
-    ends = np.rint(np.cumsum(shares) * len(keys)).astype(int)
-    parts = np.searchsorted(ends, np.arange(len(keys)), side="right")
-    part_of = {keys[place]: int(part) for place, part in zip(drawn, parts, strict=True)}
-    return [[row for row in rows if part_of[key(row)] == part] for part in range(len(shares))]
+    places: dict[object, int] = {}
+    keys = [places.setdefault(key(row), len(places)) for row in rows]
+    drawn = np.random.default_rng(seed).permutation(len(places))
+    ends = np.rint(np.cumsum(shares) * len(places)).astype(int)
+    part_of = np.empty(len(places), dtype=int)
+    part_of[drawn] = np.searchsorted(ends, np.arange(len(places)), side="right")
+    made: list[list[K]] = [[] for _ in range(len(shares) + 1)]  # the last for what is in no share
+    for row, part in zip(rows, part_of[keys].tolist(), strict=True):
+        made[part].append(row)
+    return made[:-1]
 
 
 def cut(tokenizer: Tokenizer, text: str, seed: int | None) -> Tensor:

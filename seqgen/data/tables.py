@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -98,7 +99,7 @@ def format_of(name: str) -> Format:
 
 
 def lines_of(text: str) -> list[str]:
-    r"""The lines of `text`, which end at `\n`; there is none behind the last `\n`."""
+    r"""The lines of `text`, which end at `\n`; there is none after the last `\n`."""
     lines = text.split("\n")
     return lines if lines[-1] else lines[:-1]
 
@@ -121,17 +122,23 @@ def read_table(
         note = "" if layout.format == form else f"{name}: read as JSON lines"
         return [Row(*each) for each in json_rows(file, name, layout, str)], note
     if form == "csv":
-        whole = [*_csv_rows(file.text, name)]
+        whole = iter([*_csv_rows(file.text, name)])
     else:
         lines = enumerate(lines_of(file.text), 1)
-        whole = [Row(number, tuple(line.split("\t")) if line else ()) for number, line in lines]
-    first = next((row for row in whole if row.texts), None)
-    if first is None:
-        return whole, ""
+        whole = (Row(number, tuple(line.split("\t")) if line else ()) for number, line in lines)
+    rows, first = [], Row(0, ())
+    for first in whole:
+        if first.texts:
+            break
+        rows.append(first)
+    else:
+        return rows, ""
     header = layout.is_header(first.texts)
     places, count = _places(first, name, layout, header)
-    rows = []
-    for line, cells in whole[whole.index(first) + 1 :] if header else whole:
+    rows, whole = ([], whole) if header else (rows, chain([first], whole))
+    every = places == [*range(count)]
+    for row in whole:
+        line, cells = row
         blank = len(cells) == 1 and not cells[0].strip(" ") and len(layout.read) > 1
         if not cells or blank:
             rows.append(Row(line, ()))
@@ -140,7 +147,7 @@ def read_table(
             columns = first.texts if header else [*layout.columns]
             fault = miscounted(cells, count) or _miscounted(cells, count, columns, form)
             raise DataError(f"{name}:{line}: {fault}")
-        rows.append(Row(line, tuple(cells[place] for place in places)))
+        rows.append(row if every else Row(line, tuple(cells[place] for place in places)))
     kind = _SEPARATED[_delimiter(file.text)] if form == "csv" and layout.format == "auto" else ""
     return rows, _note(first, name, layout, header, kind)
 

@@ -130,7 +130,7 @@ def letters_of(
 
 
 def padded_letters(rows: Sequence[Sequence[Tensor]]) -> tuple[Tensor, Tensor]:
-    """The letters of the words of each row as `[batch, time, letter_time]` with PAD behind them,
+    """The letters of the words of each row as `[batch, time, letter_time]` with PAD after them,
     and their number as `[batch, time]`, which is 0 where a row has no more words.
 
     Neither `time` nor `letter_time` is less than 1.
@@ -156,7 +156,7 @@ def forgetting(words: Sequence[Tensor], rate: float, seed: Sequence[int]) -> lis
 @data.register("tagged")
 @dataclass(eq=False)
 class TaggedData(RowData[TaggedSequence, PairBatch]):
-    """Files with a word, a tab and its tag a line, and a blank line between two sequences.
+    """Lines of a word, a tab and its tag, with a blank line between sequences.
 
     Other tables are read as `columns` says, such as `{source: 2, target: 4}` of CoNLL-U, and in
     JSON lines each line has a list of words and one of tags. Each word is a token, and each tag.
@@ -239,7 +239,9 @@ class TaggedData(RowData[TaggedSequence, PairBatch]):
         tags = zip(part.rows, columns["target"], strict=True)
         lines = [row.line for row, own in tags if UNK in own]
         if lines:
-            what = f"{len(lines)} of {len(part.rows)} sequences have tags that training has not"
+            what = (
+                f"{len(lines)} of {len(part.rows)} sequences have tags that training does not have"
+            )
             yield f"{part.name}: {what} ({some_lines(lines)})"
 
     def file_remarks(self) -> list[str]:

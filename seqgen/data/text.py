@@ -15,11 +15,11 @@ from torch import Tensor
 from seqgen.data.base import Data, Example, Split, TextSize, Training, Visit, data, passage
 from seqgen.data.batches import Epochs, Prompts, TokenBatch, padded
 from seqgen.data.part_files import PART_NAMES, PartFiles, PartName, SplitName
-from seqgen.data.text_files import TextFile
+from seqgen.data.stored_ids import ids_of
 from seqgen.errors import DataError
 from seqgen.options import Size
 from seqgen.state import State, leaves, reorder, select
-from seqgen.tokenizers import BOS, UNK, Counts, Tokenizers, count_ids
+from seqgen.tokenizers import BOS, UNK, Counts, LongText, Tokenizers, count_ids
 
 WINDOW = 256
 """How many tokens of each lane a visit reads; it bounds the memory and changes no result."""
@@ -40,7 +40,7 @@ R = TypeVar("R")
 
 
 class _StreamTraining(Training[TokenBatch], ABC):
-    """Windows of a stream, as long in each epoch, whose first token is read, but not predicted."""
+    """Windows of a stream, as long in each epoch; its first token is read, not predicted."""
 
     def __init__(
         self, epochs: Epochs[Tensor], size: TextSize, *, rows: int, window: int, seed: int
@@ -79,7 +79,8 @@ class Lanes(_StreamTraining):
         inputs = stream[first : first + size].view(rows, self._length)
         targets = stream[first + 1 : first + 1 + size].view(rows, self._length)
         here = slice(index * window, (index + 1) * window)
-        return TokenBatch(inputs[:, here], targets[:, here], None, continues=index > 0)
+        batch = inputs[:, here].long(), targets[:, here].long()
+        return TokenBatch(*batch, None, continues=index > 0)
 
 
 class RandomWindows(_StreamTraining):
@@ -96,11 +97,11 @@ class RandomWindows(_StreamTraining):
         starts = draw.integers(self.tokens - self._window + 1, size=(self._rows, 1))
         places = torch.from_numpy(starts) + self._places
         stream = self._epochs.read(step // self.steps_per_epoch)
-        return TokenBatch(stream[places], stream[places + 1])
+        return TokenBatch(stream[places].long(), stream[places + 1].long())
 
 
 class StreamSplit(Split[TokenBatch]):
-    """A held-out stream; its first token is read, but not predicted."""
+    """A held-out stream; its first token is read, not predicted."""
 
     def __init__(self, tokens: Tensor, size: TextSize, unknown: int) -> None:
         self.tokens = len(tokens) - 1
@@ -111,7 +112,7 @@ class StreamSplit(Split[TokenBatch]):
     def walk(
         self, visit: Visit[TokenBatch, R], initial_state: Callable[[int], State], batch_size: int
     ) -> list[R]:
-        """Read the stream in up to `batch_size` lanes, each from the state that is true there.
+        """Read the stream in up to `batch_size` lanes, each from its true state.
 
         A lane's true first state is the last one of the lane before, which is not known before
         that one is read. So first states are guessed from the last 256 tokens of the lane before,
@@ -131,7 +132,8 @@ class StreamSplit(Split[TokenBatch]):
             results = []
             for begin in range(first, length, WINDOW):
                 here = slice(begin, begin + WINDOW)
-                batch = TokenBatch(inputs[:, here], targets[:, here], continues=True)
+                tokens = inputs[:, here].long(), targets[:, here].long()
+                batch = TokenBatch(*tokens, continues=True)
                 result, state = visit(batch, state)
                 results.append(result)
             return results, state
@@ -149,7 +151,7 @@ class StreamSplit(Split[TokenBatch]):
         if size < self.tokens:
             device = next((leaf.device for leaf in leaves(ends)), None)
             last = reorder(ends, torch.tensor([rows - 1], device=device))
-            rest = self.stream[size:].unsqueeze(0)
+            rest = self.stream[size:].long().unsqueeze(0)
             results.append(visit(TokenBatch(rest[:, :-1], rest[:, 1:], continues=True), last)[0])
         return results
 
@@ -174,13 +176,13 @@ def _same(one: State, other: State) -> bool:
 @data.register("text")
 @dataclass(eq=False)
 class TextData(PartFiles, Data[TokenBatch]):
-    """Running text: one that is cut into its parts where it stands, or a text for each part.
+    """Running text: one that is divided into its parts in order, or one for each part.
 
     A `path` that is one file, and a named `corpus` (which a path comes before), are cut into train,
     valid and test in the order of the text, as `split` says. `path` may also be a directory with
     a file for each part, or `train`, `valid` and `test` name them: then each part begins anew.
     A pattern such as `texts/*.txt` stands for all files that fit it, by name, and `train`, `valid`
-    and `test` may be lists; several files are read one behind the other.
+    and `test` may be lists; several files are read one after the other.
 
     Training reads `batch_size` rows of `window` tokens at a time: `windows: lanes` cuts the text
     into `batch_size` lanes that are read side by side with the state carried from batch to batch
@@ -202,7 +204,8 @@ class TextData(PartFiles, Data[TokenBatch]):
         self._names: dict[PartName, str] = {}
 
     def training_texts(self) -> dict[str, Iterable[str]]:
-        return {"text": [self._parts["train"]]}
+        train = self._parts["train"]
+        return {"text": train if train.large else [str(train)]}
 
     def training(self, tokenizers: Tokenizers) -> Training[TokenBatch]:
         """Lanes or random windows of the training part, which begins with BOS.
@@ -214,10 +217,10 @@ class TextData(PartFiles, Data[TokenBatch]):
 
         def draw(epoch: int) -> Tensor:
             seed = np.random.SeedSequence([self.seed, epoch]).generate_state(1, np.uint64)
-            tokens = torch.from_numpy(tokenizer.sample(train, int(seed[0])))
+            tokens = torch.from_numpy(tokenizer.sample(str(train), int(seed[0])))
             return torch.cat([tokens.new_tensor([BOS]), tokens])
 
-        first = draw(0)
+        first = draw(0) if tokenizer.samples else ids_of(train, tokenizer, BOS)
         found = len(first) - 1  # BOS is not predicted
         lanes = self.windows == "lanes"
         # A token to predict for each place; lanes may start up to `window - 1` later each epoch.
@@ -229,29 +232,29 @@ class TextData(PartFiles, Data[TokenBatch]):
             )
         later = (lambda epoch: resized(draw(epoch), len(first))) if tokenizer.samples else None
         kind = Lanes if lanes else RandomWindows
-        size, rows = TextSize.of([train]), self.batch_size
+        size, rows = TextSize(train.chars, train.bytes), self.batch_size
         return kind(Epochs(first, later), size, rows=rows, window=self.window, seed=self.seed)
 
     def held_out(self, name: SplitName, tokenizers: Tokenizers) -> StreamSplit | None:
-        """The part from its first token on, which is predicted from the last one before it; from
-        BOS if the part is a text of its own."""
+        """The part as a stream. Its first token is predicted from the token before it, or from BOS
+        if the part is a text of its own."""
         part = self._parts[name]
-        if not part:
+        if not part.chars:
             return None
-        tokens = _encoded(part, tokenizers)
-        before = ""
+        context = []
         if self.files is None:  # one text is divided
-            held = self._parts["valid"] if name == "test" else ""
-            before = held or self._parts["train"]
-        # A token takes in 100 characters at most but for odd cases, where BOS serves as well.
-        context = _encoded(before[-100:], tokenizers)[-1:]
-        if not len(context):
-            context = tokens.new_tensor([BOS])
-        if not len(tokens):
-            found = f"the {name} part has no tokens ({len(part)} characters)"
+            held = self._parts["valid"]
+            before = held if name == "test" and held.chars else self._parts["train"]
+            # A token takes in 100 characters at most but for odd cases, where BOS serves as well.
+            end = before.part(before.chars - 100, before.chars)
+            context = _encoded(str(end), tokenizers)[-1:].tolist()
+        stream = ids_of(part, tokenizers["text"], context[0] if context else BOS)
+        if len(stream) == 1:
+            found = f"the {name} part has no tokens ({part.chars} characters)"
             raise DataError(f"{self._names[name]}: {found}")
-        unknown = int((tokens == UNK).sum())
-        return StreamSplit(torch.cat([context, tokens]), TextSize.of([part]), unknown)
+        blocks = torch.split(stream[1:], 1 << 20)  # a large one is not compared at once
+        unknown = sum(int(tokens.eq(UNK).sum()) for tokens in blocks)
+        return StreamSplit(stream, TextSize(part.chars, part.bytes), unknown)
 
     def prompts(self, texts: Sequence[str], tokenizers: Tokenizers) -> Prompts:
         """Each text as it is; an empty one starts from BOS, as the stream does."""
@@ -266,17 +269,17 @@ class TextData(PartFiles, Data[TokenBatch]):
         if split is None:
             return ()
         prompt_size = USUAL_PROMPT_SIZE if prompt_size is None else prompt_size
-        size, tokens = max(1, prompt_size + length), split.stream[1:].tolist()
+        size, tokens = max(1, prompt_size + length), split.stream[1:]
         count = len(tokens) // size
         # Of 23 tokens, 2 passages of 10 begin at 0 and 11: what is left over goes between them.
         begins = [len(tokens) * place // count for place in range(count)]
         return [
-            passage(tokens[begin : begin + size], prompt_size, tokenizers["text"])
+            passage(tokens[begin : begin + size].tolist(), prompt_size, tokenizers["text"])
             for begin in begins
         ]
 
     def output_text(self, prompt: str, tokens: Sequence[int], tokenizers: Tokenizers) -> str:
-        """What the tokens add behind the prompt."""
+        """What the tokens add after the prompt."""
         tokenizer = tokenizers["text"]
         return tokenizer.continuation(tokenizer.encode(prompt).tolist(), tokens)
 
@@ -285,26 +288,35 @@ class TextData(PartFiles, Data[TokenBatch]):
         return dict(self._hashes)
 
     @cached_property
-    def _parts(self) -> dict[PartName, str]:
+    def _parts(self) -> dict[PartName, LongText]:
         """The text of each part, of held-out ones perhaps none. Raises DataError."""
         if self.files is None:
-            text, name = _joined(self.read_undivided())
-            ends = [int(round(len(text) * sum(self.split[: i + 1]), 6)) for i in range(3)]
-            parts = [(text[a:b], name) for a, b in zip([0, *ends], ends, strict=False)]
+            text, name = _joined(self._undivided())
+            ends = [int(round(text.chars * sum(self.split[: i + 1]), 6)) for i in range(3)]
+            parts = [(text.part(a, b), name) for a, b in zip([0, *ends], ends, strict=False)]
         else:
-            parts = [_joined(map(self.read, self.files[part])) for part in PART_NAMES]
+            parts = [_joined(map(self.read_long, self.files[part])) for part in PART_NAMES]
             text, name = parts[0]
-        if not text.strip():
-            raise DataError(f"{name}: no text in it ({len(text)} characters)")
-        found: dict[PartName, str] = {}
+        if text.blank:
+            raise DataError(f"{name}: no text in it ({text.chars} characters)")
+        found: dict[PartName, LongText] = {}
         for part, share, (text, name) in zip(PART_NAMES, self.split, parts, strict=True):
             found[part], self._names[part] = text, name
             # A file with nothing but white space has no text; a share of a text has what it has.
-            wanted, content = (self.files[part], text.strip()) if self.files else (share, text)
-            if wanted and not content:
-                found[part] = ""
+            wanted, empty = (
+                (self.files[part], text.blank) if self.files else (share, not text.chars)
+            )
+            if wanted and empty:
+                found[part] = LongText.of("")
                 self._remark(f"{name}: no text for the {part} part, so there is none")
         return found
+
+    def _undivided(self) -> Iterable[tuple[LongText, str]]:
+        files = self.undivided()
+        if files:
+            return map(self.read_long, files)
+        corpus, name = self.read_corpus()
+        return [(LongText.of(corpus.text), name)]
 
 
 def resized(stream: Tensor, size: int) -> Tensor:
@@ -312,13 +324,18 @@ def resized(stream: Tensor, size: int) -> Tensor:
     return stream.repeat(-(-size // len(stream)))[:size]
 
 
-def _joined(files: Iterable[tuple[TextFile, str]]) -> tuple[str, str]:
-    """The texts one behind the other, each at the begin of a line, and their names."""
+def _joined(files: Iterable[tuple[LongText, str]]) -> tuple[LongText, str]:
+    """The texts one after the other, each at the beginning of a line, and their names."""
     files = [*files]
-    texts, names = [file.text for file, _ in files], [name for _, name in files]
-    first = [text + "\n" * (not text.endswith("\n") and bool(text)) for text in texts[:-1]]
+    texts, names = [text for text, _ in files], [name for _, name in files]
     shown = ", ".join(names) if len(names) < 4 else f"{names[0]} and {len(names) - 1} more files"
-    return "".join([*first, *texts[-1:]]), shown
+    if len(texts) == 1:
+        return texts[0], shown
+    every: list[LongText] = []
+    for text in texts:
+        last = str(every[-1].part(every[-1].chars - 1, every[-1].chars)) if every else ""
+        every += [LongText.of("\n"), text] if last not in ("", "\n") else [text]
+    return LongText.joined(every), shown
 
 
 def _encoded(text: str, tokenizers: Tokenizers) -> Tensor:

@@ -1,4 +1,4 @@
-"""Files to text: bytes unpacked and decoded, and named texts fetched and kept."""
+"""Files to text: decompression, decoding, and the download of named texts."""
 
 from __future__ import annotations
 
@@ -11,16 +11,18 @@ import os
 import re
 import urllib.error
 import urllib.request
+from bisect import bisect_right
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE, BOM_UTF32_BE, BOM_UTF32_LE
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from io import BytesIO
+from io import BytesIO, IncrementalNewlineDecoder
 from pathlib import Path
-from typing import Literal, NoReturn
+from typing import Literal, NamedTuple, NoReturn
 
 from seqgen.errors import DataError, SetupError
 from seqgen.files import atomic_file, display_path, read_bytes
+from seqgen.tokenizers import LARGE, LongText
 
 UTF_8 = "utf-8"
 PACKED_SUFFIXES = (".gz", ".bz2", ".xz", ".zst")
@@ -35,7 +37,9 @@ TIMEOUT_SECONDS = 30.0
 """How long a server may be silent."""
 
 _REPLACEMENT = "\ufffd"
-_CHUNK = 1 << 20
+_CHUNK = 1 << 18
+_HEAD = 1 << 12
+"""The bytes at the begin of a file by which it is recognised."""
 _PACKED = {
     "gzip": rb"\x1f\x8b\x08",
     "bzip2": rb"BZh[1-9](?:1AY&SY|\x17rE8P\x90)",
@@ -61,7 +65,7 @@ _NOT_CP1252 = re.compile(rb"[\x81\x8d\x8f\x90\x9d]")
 
 @dataclass(frozen=True)
 class TextFile:
-    """A text, the SHA-256 of its file's bytes, and how many faults were replaced in it."""
+    """A text, the SHA-256 of its file's bytes, and how many invalid bytes were replaced in it."""
 
     text: str
     sha256: str
@@ -104,16 +108,72 @@ def read_text(path: Path, reading: Reading | None = None) -> TextFile:
     return as_text(read_bytes(path, DataError, wanted="a text file"), display_path(path), reading)
 
 
+def read_long(path: Path, reading: Reading) -> tuple[LongText, str] | None:
+    """The text of a large file as `read_text` has it, read anew for each use, and the SHA-256 of
+    the bytes.
+
+    None where `read_text` must read the whole, or says what is wrong: the file is not large, or
+    packed, or has faults, or those are replaced. Raises DataError if it is no text file.
+    """
+    found, chars, offset, marks = hashlib.sha256(), 0, 0, [_Mark(0, 0, None)]
+    try:
+        if reading.errors == "replace" or not path.is_file() or path.stat().st_size < LARGE:
+            return None
+        with path.open("rb") as file:
+            head = file.read(_HEAD)
+        if _packed_as(head) is not None:
+            return None
+        _refuse_other_kinds(head, display_path(path), reading)
+        for content, text, state in _decoded(path, reading.encoding, marks[0]):
+            found.update(content)
+            chars, offset = chars + len(text), offset + len(content)
+            if text:  # else a mark at the place is there
+                marks.append(_Mark(chars, offset, state))
+    except (OSError, UnicodeError, LookupError):
+        return None
+
+    def read(place: int) -> Iterator[str]:
+        mark = marks[bisect_right(marks, place, key=lambda each: each.place) - 1]
+        skipped = place - mark.place
+        for _, text, _ in _decoded(path, reading.encoding, mark):
+            yield text[skipped:]
+            skipped = max(0, skipped - len(text))
+
+    return LongText(read, chars), found.hexdigest()
+
+
+class _Mark(NamedTuple):
+    """A place in a text, how many bytes are before it, and the state of the decoder there, which is
+    new at the begin."""
+
+    place: int
+    offset: int
+    state: tuple[bytes, int] | None
+
+
+def _decoded(
+    path: Path, encoding: str, mark: _Mark
+) -> Iterator[tuple[bytes, str, tuple[bytes, int]]]:
+    """The bytes of a file from `mark` on, their text, and the state of the decoder behind them, a
+    bounded piece at a time. Raises UnicodeError."""
+    decoder = IncrementalNewlineDecoder(codecs.getincrementaldecoder(encoding)(), translate=True)
+    if mark.state is not None:
+        decoder.setstate(mark.state)
+    begins = mark.state is None
+    with path.open("rb") as file:
+        file.seek(mark.offset)
+        while content := file.read(_CHUNK):
+            text = decoder.decode(content)
+            text, begins = (text.removeprefix("\ufeff"), not text) if begins else (text, False)
+            yield content, text, decoder.getstate()
+        yield b"", decoder.decode(b"", final=True), (b"", 0)
+
+
 def as_text(content: bytes, name: str, reading: Reading | None = None) -> TextFile:
     """The bytes of a file as `read_text` reads them; `name` is what an error calls the file."""
     how, sha256 = reading or Reading(), hashlib.sha256(content).hexdigest()
     content = unpacked(content, name)
-    for what, pattern in _OTHER.items():
-        if re.match(pattern, content, re.DOTALL):
-            raise DataError(f"{name}: this is {what}, not a text file")
-    utf_8 = codecs.lookup(how.encoding).name == UTF_8
-    if utf_8:
-        _refuse_wide(content, name, reading)
+    utf_8 = _refuse_other_kinds(content, name, reading)
     try:
         text = content.decode(how.encoding, how.errors)
     except UnicodeError as error:
@@ -135,7 +195,7 @@ def unpacked(content: bytes, name: str) -> bytes:
 
     Raises DataError, in one line, if it is damaged or cut short, or would fill the memory.
     """
-    kind = next((kind for kind, magic in _PACKED.items() if re.match(magic, content)), None)
+    kind = _packed_as(content)
     if kind is None:
         return content
     most = max(BOMB_SIZE, BOMB_RATIO * len(content))
@@ -157,6 +217,10 @@ def unpacked(content: bytes, name: str) -> bytes:
         what = f"more than {most >> 20} MiB out of {len(content)} bytes"
         raise DataError(f"{name}: unpacks to {what}, which is no text")
     return b"".join(found)
+
+
+def _packed_as(content: bytes) -> str | None:
+    return next((kind for kind, magic in _PACKED.items() if re.match(magic, content)), None)
 
 
 def _chunks(kind: str, content: bytes, name: str) -> Iterator[bytes]:
@@ -186,9 +250,20 @@ def _zstd_chunks(content: bytes, name: str) -> Iterator[bytes]:
         content = frame.unused_data + content[start + 1024 :]
 
 
+def _refuse_other_kinds(content: bytes, name: str, reading: Reading | None) -> bool:
+    """Raise a DataError for what begins as no text does. Returns whether it is to be UTF-8."""
+    for what, pattern in _OTHER.items():
+        if re.match(pattern, content, re.DOTALL):
+            raise DataError(f"{name}: this is {what}, not a text file")
+    utf_8 = codecs.lookup((reading or Reading()).encoding).name == UTF_8
+    if utf_8:
+        _refuse_wide(content, name, reading)
+    return utf_8
+
+
 def _refuse_wide(content: bytes, name: str, reading: Reading | None) -> None:
     """Raise a DataError for UTF-16 and UTF-32, which may be valid UTF-8, and for binary files."""
-    first, seems, found = content[:4096], "is", ""
+    first, seems, found = content[:_HEAD], "is", ""
     if content.startswith((BOM_UTF32_BE, BOM_UTF32_LE)):
         found = "utf-32"
     elif content.startswith((BOM_UTF16_BE, BOM_UTF16_LE)):
@@ -203,7 +278,7 @@ def _refuse_wide(content: bytes, name: str, reading: Reading | None) -> None:
 
 
 def _advice(content: bytes, error: UnicodeError, reading: Reading | None) -> str:
-    """What may help with bytes that are no UTF-8: never what would spoil the text."""
+    """What may help with bytes that are not UTF-8, but never what would spoil the text."""
     if len(_CONTROLS.findall(content)) * 100 > len(content):
         return "; this looks like a binary file, not like text"
     replaced = content.decode(errors="replace")

@@ -22,7 +22,7 @@ from seqgen.state import State, repeat
 
 
 class Stepper(Protocol):
-    """All that a decoder knows of a model. What changes scores wraps one and is one again."""
+    """All that a decoder knows of a model. A constraint wraps one and is one itself."""
 
     def step(self, tokens: Tensor, state: State, context: State) -> tuple[Tensor, State]:
         """Read `tokens: [rows]`; return log-probabilities `[rows, vocab]` and the next state.
@@ -36,7 +36,7 @@ class Stepper(Protocol):
 
 
 class Start(NamedTuple):
-    """Where generation begins, for each source of a batch.
+    """Where generation begins, one row for each source of a batch.
 
     `tokens: [batch]` is what the first step reads, `state` has a row for each source, `context`
     never changes. `sequence_ids: [batch]` name the sequences for decoders that draw at random: what
@@ -70,7 +70,7 @@ class Start(NamedTuple):
 
 @dataclass(frozen=True)
 class Limits:
-    """When a sequence is over.
+    """When a sequence ends.
 
     `max_length` counts generated tokens, the end token included; one number for all sources or
     one for each. `ends` are the tokens that end a sequence (none: only the length ends it).
@@ -101,7 +101,7 @@ class Hypothesis(NamedTuple):
     `tokens` end with the end token if `finished`. `score` is the sum of `log_probs`, what the
     stepper gave to each of the tokens. `rank` is what a decoder sorts by where that is not the
     score (one normalised by length, say). `complete` is False where a search ran out of its budget
-    before it could tell that no better sequence is missing above this one. `satisfied` is False
+    before it was certain that no better sequence is missing above this one. `satisfied` is False
     where no sequence that the search has found satisfies all constraints; then the tokens lead to
     where no token was possible any more.
     """
@@ -132,14 +132,14 @@ Wrapped = tuple[Stepper, Start]
 
 
 class Constraint(ABC):
-    """Changes the scores of any stepper by wrapping it, and so the search around it stays small.
+    """Changes the scores of any stepper by wrapping it, which keeps the searches small.
 
     What must be remembered from step to step (a count, the tokens so far) goes into the wrapped
     state, a row for each path with batch on dimension 0, so a search reorders it with the rest;
     `intercept` does that.
 
-    A token that it forbids has -inf and keeps it, whatever else is around: of several constraints
-    all hold, in any order. Dead ends are dealt with in one place, `constrain`.
+    A forbidden token has -inf and keeps it, whatever other constraints do: all of them hold, in any
+    order. Dead ends are handled in one place, `constrain`.
     """
 
     def __post_init__(self) -> None:
@@ -187,7 +187,7 @@ class Decoder(ABC):
 def with_constraints(
     decoder: Decoder, constraints: Sequence[ConstraintFactory] = (), **supplied: Any
 ) -> Decoder:
-    """`decoder`, which carries `constraints`: an option that every decoder has."""
+    """`decoder` with its `constraints`, an option that every decoder has."""
     decoder.constraints = tuple(make(**supplied) for make in constraints)
     return decoder
 

@@ -16,13 +16,17 @@ from seqgen.decoders.search import Alpha, Expansion, Formula, Frontier, LengthNo
 from seqgen.options import NonNegativeFloat, Size
 from seqgen.state import repeat
 
+WORTH_A_LIST = 8
+"""How many times as many tokens as can be picked there must be to make a list of the best of each
+path first: it saves the sums of all others."""
+
 
 class BeamSearch(Decoder, ABC):
     """A beam of `beam_size` paths for each source, or several `groups` with an equal share each.
 
     A step looks at so many continuations that enough of them go on even if each path could end in
     each way. Those that end within the first `width` are over and leave the beam; the first
-    `width` that do not end go on. At the maximum length these are over as well, unfinished.
+    `width` that do not end go on. At the maximum length these end, too, unfinished.
 
     A source is done when none of its paths can reach a rank among its best any more. What is found
     does not depend on `n_best` but for its length.
@@ -50,9 +54,10 @@ class BeamSearch(Decoder, ABC):
         self.width = self.beam_size // self.groups  # the number of paths in a group
 
     @abstractmethod
-    def pick(self, totals: Tensor, vocab: int, count: int) -> Tensor:
-        """The `count` continuations to look at, as places in `totals: [beams, paths * vocab]`, best
-        first. Their scores do not have to fall: a pick may have reasons."""
+    def pick(self, totals: Tensor, tokens: Tensor, count: int) -> Tensor:
+        """The `count` continuations to look at, as places in `totals: [beams, places]`, best first;
+        `tokens: [beams, places]` has the token of each. Their scores do not have to fall: a pick
+        may have reasons."""
 
     def decode(self, stepper: Stepper, start: Start, limits: Limits) -> list[list[Hypothesis]]:
         """At most `n_best` hypotheses for each source; fewer where there are no more."""
@@ -68,10 +73,12 @@ class BeamSearch(Decoder, ABC):
                 for source in frontier.sources.tolist()
                 for group in range(self.groups)
             ]
+            if self._all_go_on(frontier, expansion, ends, beams):
+                first = Expansion(*(each[:, : self.width] for each in expansion))
+                frontier = self._moved(frontier, first)
+                continue
             live = self._harvest(frontier, expansion, ends, beams)
-            frontier = self._advance(
-                frontier, expansion, live, search.thresholds(beams, ends.device)
-            )
+            frontier = self._advance(frontier, expansion, live, beams)
         nothing = Hypothesis((), 0.0, False)
         return [
             search.merge(found[i * self.groups : (i + 1) * self.groups], self.n_best)
@@ -81,49 +88,86 @@ class BeamSearch(Decoder, ABC):
 
     def _expand(self, frontier: Frontier, log_probs: Tensor, ends: int) -> Expansion:
         """The continuations to look at, `[beams, count]`."""
-        vocab = log_probs.shape[1]
+        rows, vocab = log_probs.shape
         beams = len(frontier.sources) * self.groups
-        scores = frontier.paths.scores.unsqueeze(1) + log_probs  # in float64
-        totals = scores.view(beams, -1)
-        columns = self.pick(totals, vocab, min(self.width * (1 + ends), totals.shape[1]))
-        first_rows = torch.arange(beams, device=columns.device) * (len(scores) // beams)
+        paths = rows // beams
+        count = min(self.width * (1 + ends), paths * vocab)
+        # Of a path no more can be picked than this, even if other groups have picked what is best.
+        most = count + self.beam_size - self.width
+        if vocab > WORTH_A_LIST * most:
+            tokens = search.best(log_probs, most).sort(1).values
+            log_probs, vocab = log_probs.gather(1, tokens), most
+        else:
+            tokens = torch.arange(vocab, device=log_probs.device).repeat(rows, 1)
+        tokens, log_probs = tokens.view(beams, -1), log_probs.reshape(beams, -1)
+        scores = frontier.paths.scores.repeat_interleave(vocab).view(beams, -1)
+        totals = scores + log_probs  # in float64
+        columns = self.pick(totals, tokens, count)
+        first_rows = torch.arange(0, rows, paths, device=columns.device)
         return Expansion(
             rows=first_rows.unsqueeze(1) + columns // vocab,
-            tokens=columns % vocab,
-            log_probs=log_probs.reshape(beams, -1).gather(1, columns),
+            tokens=tokens.gather(1, columns),
+            log_probs=log_probs.gather(1, columns),
             scores=totals.gather(1, columns),
         )
+
+    def _all_go_on(
+        self, frontier: Frontier, expansion: Expansion, ends: Tensor, beams: list[NBest]
+    ) -> bool:
+        """Whether the first `width` of each beam go on and nothing else is to be done, as in most
+        steps."""
+        if frontier.paths.length + 1 in frontier.room.tolist():
+            return False
+        if any(each.hypotheses for each in beams):  # a rank may be needed to enter them
+            return False
+        if len(ends) and bool(torch.isin(expansion.tokens, ends).any()):
+            return False
+        return not bool((expansion.scores == IMPOSSIBLE).any())
 
     def _harvest(
         self, frontier: Frontier, expansion: Expansion, ends: Tensor, beams: list[NBest]
     ) -> Tensor:
-        """Enter what is over, because the end token came or because there is no room; returns
-        which of the expansion go on, `[beams, count]`."""
+        """Enter the paths that end, by the end token or at the maximum length; returns which of
+        the expansion go on, `[beams, count]`."""
         possible = expansion.scores > IMPOSSIBLE
         finished = torch.isin(expansion.tokens, ends) & possible
-        live = ~finished & possible
-        live &= live.cumsum(1) <= self.width
-        last = repeat(frontier.room == frontier.paths.length + 1, self.groups).unsqueeze(1)
-        over = live & last
-        over[:, : self.width] |= finished[:, : self.width]
-        ranks = expansion.scores / self.normalisation.divisor(frontier.paths.length + 1)
-        over &= ranks > search.thresholds(beams, ends.device).unsqueeze(1)
-        for beam, hypothesis in frontier.paths.hypotheses(expansion, over, finished):
-            beams[beam].add(self.normalisation.ranked(hypothesis))
-        return live & ~last
+        live = possible ^ finished
+        if len(ends):  # else no more are looked at than go on
+            live &= live.cumsum(1) <= self.width
+        length = frontier.paths.length + 1
+        over = finished.clone()
+        over[:, self.width :] = False
+        last = None
+        if length in frontier.room.tolist():
+            last = repeat(frontier.room == length, self.groups).unsqueeze(1)
+            over |= live & last
+        if bool(over.any()):
+            ranks = expansion.scores / self.normalisation.divisor(length)
+            over &= ranks > search.thresholds(beams, ends.device).unsqueeze(1)
+            for beam, hypothesis in frontier.paths.hypotheses(expansion, over, finished):
+                beams[beam].add(self.normalisation.ranked(hypothesis))
+        return live if last is None else live & ~last
 
     def _advance(
-        self, frontier: Frontier, expansion: Expansion, live: Tensor, needed: Tensor
+        self, frontier: Frontier, expansion: Expansion, live: Tensor, beams: list[NBest]
     ) -> Frontier:
-        """Go on with the live paths of those sources that are not done: a rank above `needed:
-        [beams]` is within their reach."""
-        scores = expansion.scores.masked_fill(~live, IMPOSSIBLE)
-        room = repeat(frontier.room, self.groups)
-        reach = self.normalisation.bound(scores.amax(1), frontier.paths.length + 1, room)
-        staying = (reach > needed).view(-1, self.groups).any(1)
+        """Go on with the live paths of those sources that are not done: a rank that enters their
+        `beams` is within their reach."""
+        scores = torch.where(live, expansion.scores, IMPOSSIBLE)
+        reach = scores.amax(1)
+        length, room = frontier.paths.length + 1, repeat(frontier.room, self.groups)
+        if self.normalisation.formula != "none":
+            reach = self.normalisation.bound(reach, length, room)
+        staying = reach > search.thresholds(beams, reach.device)
+        staying = staying.view(-1, self.groups).any(1)
         columns = search.live_first(live, repeat(staying, self.groups))
-        kept = expansion._replace(scores=scores).at(columns)
-        rows = (each.reshape(len(staying), -1) for each in kept)
+        return self._moved(frontier, expansion._replace(scores=scores).at(columns), staying)
+
+    def _moved(
+        self, frontier: Frontier, expansion: Expansion, staying: Tensor | None = None
+    ) -> Frontier:
+        """Go on with `expansion: [beams, count]`."""
+        rows = (each.reshape(len(frontier.sources), -1) for each in expansion)
         return frontier.advance(Expansion(*rows), staying)
 
 
@@ -144,8 +188,8 @@ class Beam(BeamSearch):
     length_normalisation: Formula = "none"
     alpha: Alpha = 1.0
 
-    def pick(self, totals: Tensor, vocab: int, count: int) -> Tensor:
-        """The highest; ties go to the earliest path, then to the lowest id."""
+    def pick(self, totals: Tensor, tokens: Tensor, count: int) -> Tensor:
+        """The highest totals; ties go to the earliest path, then to the lowest id."""
         return search.best(totals, count)
 
 
@@ -168,25 +212,28 @@ class DiverseBeam(BeamSearch):
     length_normalisation: Formula = "none"
     alpha: Alpha = 1.0
 
-    def pick(self, totals: Tensor, vocab: int, count: int) -> Tensor:
+    def pick(self, totals: Tensor, tokens: Tensor, count: int) -> Tensor:
         """The picks of all groups, `[sources * groups, count]`."""
-        groups = totals.view(-1, self.groups, totals.shape[1]).unbind(1)
-        times = totals.new_zeros(len(groups[0]), vocab)  # how often each token was picked so far
+        groups, ids = (
+            each.view(-1, self.groups, each.shape[1]).unbind(1) for each in (totals, tokens)
+        )
+        # How often each token was picked so far.
+        times = totals.new_zeros(len(groups[0]), int(tokens.amax()) + 1)
         picks = []
-        for group in groups:
-            penalties = (self.diversity_strength * times).repeat(1, group.shape[1] // vocab)
+        for group, own in zip(groups, ids, strict=True):
+            penalties = self.diversity_strength * times.gather(1, own)
             columns = search.best(group - penalties, count)
             picks.append(columns)
             first = columns[:, : self.width]
             possible = group.gather(1, first) > IMPOSSIBLE
-            times = times.scatter_add(1, first % vocab, possible.to(times.dtype))
+            times = times.scatter_add(1, own.gather(1, first), possible.to(times.dtype))
         return torch.stack(picks, 1).flatten(0, 1)
 
 
 @decoders.register("stochastic_beam")
 @dataclass
 class StochasticBeam(Decoder):
-    """`beam_size` sequences of each source, as if drawn one by one, no sequence twice.
+    """`beam_size` different sequences for each source, sampled without replacement.
 
     Kool, van Hoof and Welling 2019. Each sequence has the rank `log p(sequence) + Gumbel noise`,
     and those with the highest ranks are a sample without replacement in the order of drawing. A
@@ -242,7 +289,7 @@ class StochasticBeam(Decoder):
 def _harvest(
     frontier: Frontier, expansion: Expansion, ranks: Tensor, ends: Tensor, beams: list[NBest]
 ) -> Tensor:
-    """Enter what is over; returns which go on, `[sources, count]`."""
+    """Enter the paths that end; returns which go on, `[sources, count]`."""
     possible = ranks > IMPOSSIBLE
     finished = torch.isin(expansion.tokens, ends) & possible
     last = (frontier.room == frontier.paths.length + 1).unsqueeze(1)

@@ -74,7 +74,7 @@ class _JointStepper:
 @constraints.register("ensemble")
 @dataclass
 class Ensemble(Constraint):
-    """The run's own model and those of the directories `runs`, averaged at each token.
+    """The run's own model and those of the run directories `runs`, averaged at each token.
 
     `average: mean` is `log sum_i w_i p_i(token)`, the mean of the probabilities; `product` is
     `sum_i w_i log p_i(token)`, their geometric mean, not normalised again. `weights` are one for
@@ -119,7 +119,7 @@ class Ensemble(Constraint):
 @constraints.register("language_model")
 @dataclass
 class LanguageModelFusion(Constraint):
-    """`log p(token) + weight * log p_lm(token)`, where p_lm is the model of the directory `run`.
+    """`log p(token) + weight * log p_lm(token)`, with p_lm the model of the run directory `run`.
 
     Shallow fusion (Gulcehre et al. 2015). The sum is not normalised again. Both runs must have the
     same tokens.

@@ -1,4 +1,4 @@
-"""What stands around a search: constraints, and the checks of its scores and of its results."""
+"""What surrounds a search: its constraints, and the checks of its scores and results."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ that it belongs to ends there and does not satisfy them. Finite, so that a decod
 need not know of it, and so low that any other path is better."""
 
 Change = Callable[..., tuple[Any, ...]]
-"""`change(log_probs, tokens, *memory)` returns the scores `[rows, vocab]` as the search shall see
+"""`change(log_probs, tokens, *memory)` returns the scores `[rows, vocab]` as the search is to see
 them, and the memory after this step, which has read `tokens: [rows]`, if there is one."""
 
 
@@ -99,6 +99,12 @@ def unmet(chosen: Sequence[Constraint], start: Start, limits: Limits, batch: Any
             warnings.warn(f"the constraint {what}", stacklevel=3)
         found |= short
     return found
+
+
+def can_go_on(log_probs: Tensor) -> bool:
+    """Whether no row of `log_probs: [rows, vocab]` is at a dead end or faulty: nothing that
+    `check_scores` would tell."""
+    return all(DEAD_END < best < math.inf for best in log_probs.amax(-1).tolist())
 
 
 def check_scores(log_probs: Tensor, sources: Tensor, step: int | Tensor) -> Tensor:

@@ -70,7 +70,7 @@ class PastConstraint(Constraint, ABC):
 
     @abstractmethod
     def change(self, log_probs: Tensor, past: Past, ends: Sequence[int]) -> Tensor:
-        """`log_probs: [rows, vocab]` as the search shall see them; a new tensor or the same.
+        """`log_probs: [rows, vocab]` as the search is to see them; a new tensor or the same.
 
         `ends` are the tokens that end a sequence. What may not come has IMPOSSIBLE, in all of a row
         where nothing may.
@@ -103,7 +103,7 @@ def columns_mask(columns: Tensor, log_probs: Tensor) -> Tensor:
 @constraints.register("forced_prefix")
 @dataclass
 class ForcedPrefix(PastConstraint):
-    """The first tokens are those of `text`, or `tokens`; after them the sequence is free.
+    """A sequence begins with `text`, or with `tokens`; after that it is free.
 
     Unlike a prompt it is part of what is generated: its tokens count, and have the scores that
     the stepper gives them.
@@ -123,7 +123,7 @@ class ForcedPrefix(PastConstraint):
         check_known(self.tokens, self.vocab_size, what)
 
     def change(self, log_probs: Tensor, past: Past, ends: Sequence[int]) -> Tensor:
-        """IMPOSSIBLE but at the token whose turn it is."""
+        """IMPOSSIBLE except for the next token of the prefix."""
         lacking = len(self.tokens) - past.lengths
         if not bool((lacking > 0).any()):
             return log_probs
@@ -179,7 +179,7 @@ class MinimumLength(Constraint):
 @constraints.register("no_repeat_ngram")
 @dataclass
 class NoRepeatNgram(PastConstraint):
-    """No n-gram, `size` tokens in a row, comes twice; the scores of what is possible stay.
+    """No n-gram of `size` tokens occurs twice; the scores of possible tokens stay the same.
 
     Paulus, Xiong and Socher 2018. The prompt is not looked at. Where all tokens are banned the
     sequence ends there.
@@ -203,7 +203,7 @@ class NoRepeatNgram(PastConstraint):
 @constraints.register("repetition_penalty")
 @dataclass
 class RepetitionPenalty(PastConstraint):
-    """`penalty * log p(token)` for each token that the sequence has already, else `log p(token)`.
+    """`penalty * log p(token)` for tokens that the sequence already has, else `log p(token)`.
 
     The penalty of CTRL (Keskar et al. 2019) on log-probabilities. These are never positive, so
     above 1 a repetition always loses; CTRL divides logits, which for negative ones is a reward.

@@ -1,4 +1,4 @@
-"""Random numbers that are a function of (seed, sequence, step), so neighbours cannot matter.
+"""Random numbers that are a function of (seed, sequence, step), whatever else is in the batch.
 
 A generator hands out numbers in the order in which rows ask, so what a row gets depends on the
 other rows. Here each number is computed from its address by the finaliser of SplitMix64 (Steele,
@@ -14,10 +14,34 @@ from torch import Tensor
 
 from seqgen.decoders.guards import IMPOSSIBLE
 
+MOST_AHEAD, MOST_NUMBERS = 64, 1024
+"""For how many steps `StepNoise` draws at once, and how many numbers. That takes about as long as
+to draw a single number."""
 
-def uniform(seed: int, sequence_ids: Tensor, step: int) -> Tensor:
-    """A float64 in (0, 1) for each of `sequence_ids: [rows]`, at step `step`."""
+
+def uniform(seed: int, sequence_ids: Tensor, step: int | Tensor) -> Tensor:
+    """A float64 in (0, 1) for each of `sequence_ids: [rows]`, at step `step`; `[steps, rows]` where
+    `step` is `[steps, 1]`."""
     return _fraction(_mix(_mix(_mix(torch.zeros_like(sequence_ids), seed), sequence_ids), step))
+
+
+class StepNoise:
+    """`uniform` for a search that asks for one step after the other with the same tensor of ids: it
+    draws for steps ahead, since forty operations on small tensors cost more than the step of a
+    small model."""
+
+    def __init__(self) -> None:
+        self._drawn: tuple[int, Tensor | None, int, tuple[Tensor, ...]] = (0, None, 0, ())
+
+    def __call__(self, seed: int, sequence_ids: Tensor, step: int) -> Tensor:
+        """As `uniform`, but `[rows, 1]`."""
+        of_seed, ids, first, numbers = self._drawn
+        if ids is not sequence_ids or of_seed != seed or not 0 <= step - first < len(numbers):
+            ahead = max(1, min(MOST_AHEAD, MOST_NUMBERS // max(1, len(sequence_ids))))
+            steps = torch.arange(step, step + ahead, device=sequence_ids.device).unsqueeze(1)
+            numbers, first = uniform(seed, sequence_ids, steps).unsqueeze(2).unbind(), step
+            self._drawn = seed, sequence_ids, first, numbers
+        return numbers[step - first]
 
 
 def uniform_each(seed: int, keys: Tensor, count: int) -> Tensor:

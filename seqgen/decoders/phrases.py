@@ -1,4 +1,4 @@
-"""Lists of texts as constraints: only these may come (`allowed`), or none of them (`forbid`).
+"""Lists of texts as constraints: only these may be generated (`allowed`), or none (`forbid`).
 
 Many texts are one tree of tokens in arrays (a trie), in which all rows take a step at once.
 """
@@ -113,7 +113,7 @@ def texts_and_file(texts: Sequence[str], file: Path | None) -> list[str]:
 @constraints.register("allowed")
 @dataclass
 class AllowedTexts(Constraint):
-    """A sequence is one of `texts`, and then it ends; the scores of what is possible stay.
+    """A sequence is one of `texts` and then ends; the scores of possible tokens stay the same.
 
     Without an end token, anything may follow a whole text. More texts may be in `file`, UTF-8, one
     in each line. Beginnings are kept in a trie over tokens, so a step costs about the same for many
@@ -205,18 +205,20 @@ class WithoutTokens:
     def __init__(self, stepper: Stepper, tokens: Sequence[int]) -> None:
         self.stepper = stepper
         self.tokens = list(tokens)
+        self._mask: Tensor | None = None
 
     def step(self, tokens: Tensor, state: State, context: State) -> tuple[Tensor, State]:
         log_probs, state = self.stepper.step(tokens, state, context)
-        log_probs = log_probs.clone()
-        log_probs[:, self.tokens] = IMPOSSIBLE
-        return log_probs, state
+        if self._mask is None:
+            self._mask = log_probs.new_zeros(log_probs.shape[1])
+            self._mask[self.tokens] = IMPOSSIBLE
+        return log_probs + self._mask, state  # an addition is faster than a copy and a fill
 
 
 @constraints.register("forbid")
 @dataclass
 class ForbiddenTexts(Constraint):
-    """None of `texts` ever comes: the last of its tokens is impossible after the others.
+    """None of `texts` is generated: its last token is impossible after the others.
 
     More texts may be in `file`, UTF-8, one in each line. The other scores stay as they are. A text
     is what the tokenizer makes of it: where it can be cut into tokens in other ways, those stay

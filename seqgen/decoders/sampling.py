@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
+from itertools import islice
 from operator import add
 from typing import Annotated, Literal, NamedTuple, final
 
@@ -22,8 +23,8 @@ from torch import Tensor
 
 from seqgen.decoders import base
 from seqgen.decoders.base import Decoder, Hypothesis, Limits, Start, Stepper
-from seqgen.decoders.guards import IMPOSSIBLE, check_scores, check_steps, checked
-from seqgen.decoders.noise import child_keys, uniform
+from seqgen.decoders.guards import IMPOSSIBLE, can_go_on, check_scores, check_steps, checked
+from seqgen.decoders.noise import StepNoise, child_keys
 from seqgen.decoders.search import best
 from seqgen.options import Size, Temperature
 from seqgen.registry import check_bounds
@@ -55,7 +56,7 @@ class PathDecoder(Decoder, ABC):
         """
 
     def walk(self, stepper: Stepper, start: Start, limits: Limits) -> Iterator[Extension]:
-        """Yield one Extension a step until every row has ended.
+        """Yield one Extension for each step until every row has ended.
 
         A row at a dead end leaves without another token: it is neither finished nor at its limit.
         """
@@ -63,52 +64,62 @@ class PathDecoder(Decoder, ABC):
         sources = torch.arange(tokens.shape[0], device=tokens.device)
         # Of each row its source, its sequence, and how many tokens it may have.
         own = (sources, start.ids, limits.lengths(start))
+        ending = set(limits.ends)
         ends = torch.tensor(limits.ends, dtype=tokens.dtype, device=tokens.device)
         keep = own[2] > 0
-        step = 0
+        step, until = 0, 0  # at step `until`, at the latest, a row is at its limit
         while True:
-            if not bool(keep.all()):
-                rows = keep.nonzero().squeeze(1)
-                tokens, state, context, own = reorder((tokens, state, context, own), rows)
-            if not len(tokens):
-                return
+            if step == until:
+                if not bool(keep.all()):
+                    rows = keep.nonzero().squeeze(1)
+                    tokens, state, context, own = reorder((tokens, state, context, own), rows)
+                if not len(tokens):
+                    return
+                until = int(own[2].amin())
+                none_finished = torch.zeros_like(tokens, dtype=torch.bool)
+                places = None
             log_probs, state = stepper.step(tokens, state, context)
-            going = check_scores(log_probs, own[0], step)
-            if not bool(going.all()):
-                rows = going.nonzero().squeeze(1)
+            if not can_go_on(log_probs):
+                rows = check_scores(log_probs, own[0], step).nonzero().squeeze(1)
                 log_probs, state, context, own = reorder((log_probs, state, context, own), rows)
                 if not len(rows):
                     return
+                none_finished, places = none_finished[: len(rows)], None
             sources, sequence_ids, room = own
             tokens = self.choose(log_probs, sequence_ids, step)
-            chosen = log_probs.gather(1, tokens.unsqueeze(1)).squeeze(1)
-            finished = torch.isin(tokens, ends)
+            if places is None:  # where each row begins in the flattened scores
+                places = torch.arange(0, log_probs.numel(), log_probs.shape[1], device=ends.device)
+            chosen = log_probs.take(places + tokens)
+            finished = none_finished
             step += 1
-            keep = ~finished & (room > step)
+            if step == until or not ending.isdisjoint(tokens.tolist()):
+                finished, until = torch.isin(tokens, ends), step
+                keep = ~finished & (room > step)
             yield Extension(sources, tokens, chosen, finished)
 
     def decode(self, stepper: Stepper, start: Start, limits: Limits) -> list[list[Hypothesis]]:
         lengths = limits.lengths(start).tolist()
-        tokens: list[list[int]] = [[] for _ in lengths]
-        log_probs: list[list[float]] = [[] for _ in lengths]
-        for extension in self.walk(stepper, start, limits):
-            columns = (column.tolist() for column in extension)
-            for source, token, log_prob, _ in zip(*columns, strict=True):
-                tokens[source].append(token)
-                log_probs[source].append(log_prob)
+        steps = [*self.walk(stepper, start, limits)]
+        if not steps:  # no row has room for a token
+            steps = [Extension(*[start.tokens.new_empty(0)] * 4)]
+        sources, tokens, log_probs, _ = map(torch.cat, zip(*steps, strict=True))
+        order = sources.argsort(stable=True)  # by source, then by time
+        counts = sources.bincount(minlength=len(lengths)).tolist()
+        chosen, shares = iter(tokens[order].tolist()), iter(log_probs[order].tolist())
         found = []
-        for own, given, length in zip(tokens, log_probs, lengths, strict=True):
+        for count, length in zip(counts, lengths, strict=True):
+            own, given = tuple(islice(chosen, count)), tuple(islice(shares, count))
             score = reduce(add, given, 0.0)  # `sum` would be more exact than the sums of a beam
             finished = bool(own) and own[-1] in limits.ends
             satisfied = finished or len(own) == length
-            one = Hypothesis(tuple(own), score, finished, tuple(given), satisfied=satisfied)
+            one = Hypothesis(own, score, finished, given, satisfied=satisfied)
             found.append([one])
         return found
 
 
 @base.decoders.register("greedy")
 class Greedy(PathDecoder):
-    """The token with the highest probability at each step; ties go to the lowest id."""
+    """The most probable token at each step; ties go to the lowest id."""
 
     draws = False
 
@@ -168,7 +179,7 @@ class Sampler(PathDecoder, ABC):
 
     @abstractmethod
     def truncate(self, log_probs: Tensor) -> Tensor:
-        """`log_probs: [rows, vocab]` in float64, IMPOSSIBLE for the tokens that may not come.
+        """`log_probs: [rows, vocab]` in float64, IMPOSSIBLE for tokens that may not be drawn.
 
         At least one must stay. What a row keeps must not depend on the other rows.
         """
@@ -177,12 +188,18 @@ class Sampler(PathDecoder, ABC):
         """The first token at which the cumulative probability exceeds a uniform number."""
         if self.temperature == 0:
             return log_probs.argmax(-1)
-        kept = self.truncate(at_temperature(log_probs, self.temperature))
-        cumulative = kept.exp().cumsum(-1)
+        cumulative = self.weights(log_probs).cumsum(-1)
         # Scaled by the last sum (all that was kept), the number falls before the last possible
         # token's end; `right` steps over tokens of probability zero.
-        points = uniform(self.seed, sequence_ids, step) * cumulative[:, -1]
-        return torch.searchsorted(cumulative, points.unsqueeze(1), right=True).squeeze(1)
+        noise: StepNoise | None = vars(self).get("_noise")
+        if noise is None:
+            noise = vars(self)["_noise"] = StepNoise()
+        points = noise(self.seed, sequence_ids, step) * cumulative[:, -1:]
+        return torch.searchsorted(cumulative, points, right=True).squeeze(1)
+
+    def weights(self, log_probs: Tensor) -> Tensor:
+        """How likely each token is, `[rows, vocab]` in float64, but for a factor of its row."""
+        return self.truncate(at_temperature(log_probs, self.temperature)).exp()
 
 
 def at_temperature(log_probs: Tensor, temperature: float) -> Tensor:
@@ -191,25 +208,40 @@ def at_temperature(log_probs: Tensor, temperature: float) -> Tensor:
     return ((log_probs - top).double() / temperature).log_softmax(-1)
 
 
-def keep_mass(log_probs: Tensor, order: Tensor, mass: float) -> Tensor:
-    """`log_probs: [rows, vocab]`, cut to the first tokens in `order` that have `mass` together.
+class ShareSampler(Sampler, ABC):
+    """A sampler that truncates by probabilities: fewer operations than by their logarithms."""
 
-    `order: [rows, vocab]` holds ids. The token that reaches the mass, within ROUNDING, stays and is
-    the last one, so one always does.
+    @abstractmethod
+    def keep(self, shares: Tensor) -> Tensor:
+        """The probabilities `shares: [rows, vocab]` in float64, 0 for tokens that may not come. A
+        new tensor or the same, which may be overwritten."""
+
+    def truncate(self, log_probs: Tensor) -> Tensor:
+        return log_probs.masked_fill(self.keep(log_probs.exp()) == 0, IMPOSSIBLE)
+
+    def weights(self, log_probs: Tensor) -> Tensor:
+        if self.temperature == 1:
+            return self.keep(log_probs.softmax(-1, dtype=torch.float64))
+        if 1e-3 <= self.temperature <= 1e3:  # beyond, a quotient could lose what it has of digits
+            return self.keep((log_probs.double() / self.temperature).softmax(-1))
+        return self.keep(at_temperature(log_probs, self.temperature).exp())
+
+
+def keep_mass(ordered: Tensor, order: Tensor, mass: float) -> Tensor:
+    """The probabilities `ordered: [rows, vocab]`, cut to the first ones that have `mass` together,
+    in the order of ids.
+
+    `order: [rows, vocab]` holds the id of each; `ordered` is overwritten. The token that reaches
+    the mass, within ROUNDING, stays and is the last one, so one always does.
     """
-    if mass == 1:  # a case of its own, since rounding could reach 1 before the last token
-        return log_probs
-    ordered = log_probs.gather(1, order)
-    up_to_here = ordered.exp().cumsum(1)
-    before = torch.cat([torch.zeros_like(up_to_here[:, :1]), up_to_here[:, :-1]], 1)
-    cut = ordered.masked_fill(before >= mass * (1 - ROUNDING), IMPOSSIBLE)
-    return torch.empty_like(cut).scatter(1, order, cut)
+    ordered[:, 1:].mul_(ordered.cumsum(1)[:, :-1] < mass * (1 - ROUNDING))
+    return torch.empty_like(ordered).scatter_(1, order, ordered)
 
 
 @base.decoders.register("multinomial")
 @dataclass
-class Multinomial(Sampler):
-    """Draw from `p(token) ** (1 / temperature)`, normalised: any token may come.
+class Multinomial(ShareSampler):
+    """Draw from `p(token) ** (1 / temperature)`, normalised over all tokens.
 
     1 is the model's own distribution, below 1 is bolder, above 1 wilder; 0 is greedy.
     """
@@ -217,13 +249,13 @@ class Multinomial(Sampler):
     seed: int = 0
     temperature: Temperature = 1.0
 
-    def truncate(self, log_probs: Tensor) -> Tensor:
-        return log_probs
+    def keep(self, shares: Tensor) -> Tensor:
+        return shares
 
 
 @base.decoders.register("top_k")
 @dataclass
-class TopK(Sampler):
+class TopK(ShareSampler):
     """Draw from the `k` most probable tokens (Fan et al. 2018); ties go to the lowest ids.
 
     1 is greedy, the number of tokens is `multinomial`; there cannot be more.
@@ -242,16 +274,20 @@ class TopK(Sampler):
             )
         self.draws &= self.k > 1
 
-    def truncate(self, log_probs: Tensor) -> Tensor:
-        columns = best(log_probs, self.k)
-        kept = torch.full_like(log_probs, IMPOSSIBLE)
-        return kept.scatter(1, columns, log_probs.gather(1, columns))
+    def keep(self, shares: Tensor) -> Tensor:
+        if self.k >= shares.shape[1]:
+            return shares
+        edge = shares.topk(self.k + 1).values[:, -2:]
+        if all(last > after or not last for last, after in edge.tolist()):
+            return shares * (shares >= edge[:, :1])
+        columns = best(shares, self.k)  # where there are ties, the lowest ids
+        return torch.zeros_like(shares).scatter(1, columns, shares.gather(1, columns))
 
 
 @base.decoders.register("top_p")
 @dataclass
-class TopP(Sampler):
-    """Draw from the nucleus (Holtzman et al. 2020): the fewest tokens that have probability `p`.
+class TopP(ShareSampler):
+    """Draw from the nucleus (Holtzman et al. 2020): the fewest tokens with total probability `p`.
 
     They are the most probable ones, ties going to the lowest ids, up to and with the token that
     reaches `p`, within rounding (a millionth of it): 0.5 of ten equal tokens are the first five. 1
@@ -262,15 +298,16 @@ class TopP(Sampler):
     seed: int = 0
     temperature: Temperature = 1.0
 
-    def truncate(self, log_probs: Tensor) -> Tensor:
-        order = log_probs.sort(stable=True, dim=1, descending=True).indices
-        return keep_mass(log_probs, order, self.p)
+    def keep(self, shares: Tensor) -> Tensor:
+        if self.p == 1:  # rounding could reach 1 before the last token
+            return shares
+        return keep_mass(*shares.sort(stable=True, dim=1, descending=True), self.p)
 
 
 @base.decoders.register("min_p")
 @dataclass
-class MinP(Sampler):
-    """Draw from tokens that have at least `p` times the probability of the best one.
+class MinP(ShareSampler):
+    """Draw from the tokens with at least `p` times the probability of the best one.
 
     By Nguyen et al. (2024): the surer the model is, the fewer tokens stay. 0 is
     `multinomial`, 1 is greedy (but for ties, among which it draws). A token that reaches the
@@ -281,15 +318,14 @@ class MinP(Sampler):
     seed: int = 0
     temperature: Temperature = 1.0
 
-    def truncate(self, log_probs: Tensor) -> Tensor:
-        below = torch.tensor(self.p, dtype=log_probs.dtype).log().to(log_probs.device)
-        threshold = log_probs.amax(1, keepdim=True) + below
-        return log_probs.masked_fill(log_probs < threshold - ROUNDING, IMPOSSIBLE)
+    def keep(self, shares: Tensor) -> Tensor:
+        threshold = shares.amax(1, keepdim=True) * (self.p * (1 - ROUNDING))
+        return shares * (shares >= threshold)
 
 
 @base.decoders.register("typical")
 @dataclass
-class Typical(Sampler):
+class Typical(ShareSampler):
     """Locally typical sampling (Meister et al. 2022).
 
     Tokens come in the order of `|-log p(token) - H|`, where H is the entropy of the distribution:
@@ -302,11 +338,14 @@ class Typical(Sampler):
     seed: int = 0
     temperature: Temperature = 1.0
 
-    def truncate(self, log_probs: Tensor) -> Tensor:
+    def keep(self, shares: Tensor) -> Tensor:
+        if self.p == 1:  # as in top_p
+            return shares
         # The last of the running sums, since `sum` may add up a single row in another order.
-        entropy = torch.special.entr(log_probs.exp()).cumsum(1)[:, -1:]
-        deviation = (-log_probs - entropy).abs()
-        return keep_mass(log_probs, deviation.sort(stable=True, dim=1).indices, self.p)
+        entropy = torch.special.entr(shares).cumsum(1)[:, -1:]
+        deviation = shares.log().add_(entropy).abs_()
+        order = deviation.sort(stable=True, dim=1).indices
+        return keep_mass(shares.gather(1, order), order, self.p)
 
 
 Similarity = Callable[[Sequence[int], Sequence[int]], float]
@@ -351,7 +390,7 @@ SIMILARITIES: dict[str, Similarity] = {"edit": edit, "ngram_f": ngram_f}
 @base.decoders.register("minimum_bayes_risk")
 @dataclass
 class MinimumBayesRisk(Decoder):
-    """The `n_best` of `samples` sequences with the highest mean utility towards all of them.
+    """Of `samples` sequences, the `n_best` with the highest mean utility against all of them.
 
     `rank(c) = 1 / samples * sum_s utility(c, s)`, by sampling (Eikema and Aziz 2020): candidates
     and the sequences that they are compared with are the same samples, drawn by `sampler`. The

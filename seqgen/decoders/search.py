@@ -1,4 +1,4 @@
-"""What searches of many paths share: the paths themselves, their next step, and the best so far."""
+"""What beam-like searches share: paths, their next step, and the best hypotheses so far."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pydantic import Field
 from torch import Tensor
 
 from seqgen.decoders.base import Hypothesis, Limits, Start, Stepper
-from seqgen.decoders.guards import IMPOSSIBLE, check_scores
+from seqgen.decoders.guards import IMPOSSIBLE, can_go_on, check_scores
 from seqgen.registry import check_fields
 from seqgen.state import State, reorder, repeat
 
@@ -40,12 +40,13 @@ class Paths(NamedTuple):
     def length(self) -> int:
         return self.tokens.shape[1]
 
-    def extend(self, expansion: Expansion) -> Paths:
+    def extend(self, expansion: Expansion, in_order: bool = False) -> Paths:
+        """The paths that go on; `in_order` says that these are all of them in their order."""
         rows, tokens, log_probs, scores = (each.flatten() for each in expansion)
-        old = reorder(self, rows)
+        past = self[:2] if in_order else reorder(self[:2], rows)
         return Paths(
-            torch.cat([old.tokens, tokens.unsqueeze(1)], 1),
-            torch.cat([old.log_probs, log_probs.unsqueeze(1).double()], 1),
+            torch.cat([past[0], tokens.unsqueeze(1)], 1),
+            torch.cat([past[1], log_probs.unsqueeze(1).double()], 1),
             scores,
         )
 
@@ -90,6 +91,8 @@ def best(scores: Tensor, count: int) -> Tensor:
     """
     count = min(count, scores.shape[1])
     values, columns = scores.topk(min(count + 1, scores.shape[1]))
+    if bool((values[:, :-1] > values[:, 1:]).all()):  # no ties
+        return columns[:, :count]
     edge = values[:, count - 1 : count]
     if bool((edge == values[:, count:]).any()):  # a tie at the edge: the first ones make up `count`
         above, level = scores > edge, scores == edge
@@ -120,7 +123,7 @@ def longest_dead_end(known: Hypothesis | None, other: Hypothesis) -> Hypothesis:
 
 
 class Frontier(NamedTuple):
-    """Where a search of several paths a source stands: what the next step will read.
+    """The current paths of a search, several for each source: what the next step will read.
 
     `sources: [sources]` are the places in the start of those still in the batch, `room: [sources]`
     their maximum lengths. Each has as many `paths` as any other, its `width`, in adjacent rows;
@@ -162,8 +165,10 @@ class Frontier(NamedTuple):
         real = self.paths.scores != IMPOSSIBLE
         if bool(real.all()):
             log_probs, state = stepper.step(self.tokens, self.state, self.context)
-            going = check_scores(log_probs, sources, self.paths.length)
-            return self._without_dead_ends(log_probs, going), self._replace(state=state)
+            if not can_go_on(log_probs):
+                going = check_scores(log_probs, sources, self.paths.length)
+                log_probs = self._without_dead_ends(log_probs, going)
+            return log_probs, self._replace(state=state)
         rows = real.nonzero().squeeze(1)
         # Sources have different numbers of paths now, so each path gets a context of its own.
         tokens, state = reorder((self.tokens, self.state), rows)
@@ -176,15 +181,19 @@ class Frontier(NamedTuple):
         places = (real.cumsum(0) - 1).clamp(min=0)
         return log_probs, self._replace(state=reorder(state, places))
 
-    def advance(self, expansion: Expansion, staying: Tensor) -> Frontier:
-        """Go on with the paths of `expansion: [sources, new width]`, where `staying: [sources]`."""
+    def advance(self, expansion: Expansion, staying: Tensor | None = None) -> Frontier:
+        """Go on with the paths of `expansion: [sources, new width]`, where `staying: [sources]`;
+        everywhere if that is None."""
         sources, room, context = self.sources, self.room, self.context
-        if not bool(staying.all()):
+        if staying is not None and not bool(staying.all()):
             kept = staying.nonzero().squeeze(1)
             sources, room, context = reorder((sources, room, context), kept)
             expansion = reorder(expansion, kept)
         rows, tokens = expansion.rows.flatten(), expansion.tokens.flatten()
-        paths, state = self.paths.extend(expansion), reorder(self.state, rows)
+        # Where each path goes on once, in its place, nothing needs to be copied.
+        in_order = torch.equal(rows, torch.arange(len(self.tokens), device=rows.device))
+        paths = self.paths.extend(expansion, in_order)
+        state = self.state if in_order else reorder(self.state, rows)
         return Frontier(sources, room, tokens, paths, state, context, self.dead_ends)
 
     def _without_dead_ends(self, log_probs: Tensor, going: Tensor) -> Tensor:

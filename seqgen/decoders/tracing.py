@@ -85,7 +85,7 @@ class SearchTrace:
                 if (source, node, token) not in self._places:
                     raise PluginError(
                         f"a decoder found a sequence with the token {token} at place {place}, but "
-                        "took no step from there, or was told that it is impossible (seqgen check "
+                        "took no step from there, or saw it as impossible (seqgen check "
                         "says more)"
                     )
                 node = self._places[source, node, token]

@@ -16,7 +16,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from seqgen.heads.losses import float32_at_least, linear_token_losses, smoothed_losses
+from seqgen.heads.losses import float32_at_least, linear_token_losses, smoothed_losses, sum_dtype
 from seqgen.options import Share, Size
 from seqgen.registry import Registry
 from seqgen.tokenizers import Facts
@@ -25,7 +25,7 @@ heads: Registry[Head] = Registry("head", supplied={"input_size", "vocab_size", "
 
 
 class Head(nn.Module, ABC):
-    """What a hidden vector says about the next token."""
+    """Maps a hidden vector to a distribution over the next token."""
 
     @abstractmethod
     def log_probs(self, hidden: Tensor) -> Tensor:
@@ -33,9 +33,9 @@ class Head(nn.Module, ABC):
 
     @abstractmethod
     def loss(self, hidden: Tensor, targets: Tensor) -> Tensor:
-        """Nats of each target: `[..., input]` and `[...]` to `[...]`.
+        """The nats of each target: `[..., input]` and `[...]` to `[...]`.
 
-        Need not hold the log-probabilities of all targets at once.
+        An implementation need not hold the log-probabilities of all targets at once.
         """
 
     def initialise(self, facts: Facts) -> None:
@@ -52,7 +52,7 @@ HeadFactory = Annotated[Callable[..., Head], heads]
 def unigram_log_probs(facts: Facts) -> Tensor:
     """`log((count + 1) / total)`, `[vocab]`: a softmax over it gives these shares.
 
-    One is added to each count, so that a token never seen is rare and not impossible.
+    One is added to each count, so that an unseen token is rare, not impossible.
     """
     if facts.counts is None:
         raise ValueError("`unigram_bias` needs counts of tokens, which this kind of data lacks")
@@ -88,7 +88,9 @@ class LinearHead(Head):
             self.project.bias.data.copy_(unigram_log_probs(facts))
 
     def log_probs(self, hidden: Tensor) -> Tensor:
-        return float32_at_least(self.project(hidden)).log_softmax(-1)
+        weight, bias = self.project.weight, self.project.bias
+        logits = functional.linear(hidden, weight, bias)
+        return logits.log_softmax(-1, dtype=sum_dtype(logits))
 
     def loss(self, hidden: Tensor, targets: Tensor) -> Tensor:
         smoothing = self.label_smoothing if self.training else 0.0

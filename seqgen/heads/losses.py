@@ -1,4 +1,4 @@
-"""Cross-entropy of each target, in chunks of rows: the logits of all rows are never there at once.
+"""Cross-entropy of each target, in chunks of rows: never are the logits of all rows in memory.
 
 A *row* is one hidden vector with its target. A row's *count* is how much its loss counts in the
 total, which the backward pass learns.
@@ -89,12 +89,12 @@ class ChunkedCrossEntropy(torch.autograd.Function):
 
 
 def sum_dtype(tensor: Tensor) -> torch.dtype:
-    """In which many small numbers are added up: float32 at least."""
+    """The dtype in which to add up many small numbers: float32 at least."""
     return torch.float32 if tensor.dtype.itemsize < 4 else tensor.dtype
 
 
 def float32_at_least(logits: Tensor) -> Tensor:
-    """`logits` in the type in which log-probabilities are added up."""
+    """`logits` in the dtype in which log-probabilities are added up."""
     return logits.to(sum_dtype(logits))
 
 
@@ -223,7 +223,7 @@ def smoothed_losses(
 
     For heads that are no plain softmax: every token counts, so all log-probabilities are needed.
     Where they are many they are computed for one chunk of rows after the other, and again in the
-    backward pass: those of all rows are never there at once.
+    backward pass: those of all rows are never in memory at once.
     """
 
     def losses(rows: Tensor, tokens: Tensor) -> Tensor:

@@ -22,10 +22,10 @@ Numbers = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Answer:
-    """A model's output for a source, and all that would have been right.
+    """A model's output for a source, and all right outputs.
 
-    `score` is its log-probability, `finished` whether it ended by itself. Where the output has a
-    token for each token of the source (tags), all texts have them with a space between.
+    `score` is its log-probability, `finished` whether it ended with an end token. If the output has
+    a token for each token of the source (tags), texts are tokens with a space between.
     """
 
     source: str
@@ -43,7 +43,7 @@ class Measured(NamedTuple):
 
 
 class Metric(ABC):
-    """A number that says how good answers are. The constructor takes its options.
+    """A measure of how good answers are. The constructor takes its options.
 
     `unit` is how a table shows its values: a `share` in percent, anything else as the number that
     it is. The first paragraph of the docstring says there what it measures; code in backticks at
@@ -77,18 +77,18 @@ class Metric(ABC):
 class MetricOfSums(Metric, ABC):
     """A metric whose value follows from sums over answers: `value` of the sum of `statistics`.
 
-    Then answers can be drawn many times over without looking at them again, as
-    `confidence_interval` and `paired_test` do. They rely on this:
+    So answers can be resampled without being measured again, as `confidence_interval` and
+    `paired_test` do. They rely on this:
 
-    - `value(weights @ statistics(answers))`, for whole `weights`, is what `measure` says of answers
-      among which each comes as often as its weight. So a value is defined for whatever is drawn.
+    - `value(weights @ statistics(answers))`, for integer `weights`, is the measure of answers among
+      which each occurs as often as its weight. So the value is defined for any sample.
     - Columns may depend on the answers (a class may have its own), but one that adds up to 0 does
       not matter. So the answers of several systems, put together, get columns that all share.
     """
 
     @abstractmethod
     def statistics(self, answers: Sequence[Answer]) -> Numbers:
-        """What each answer adds to the sums, `[answers, columns]`.
+        """The statistics of each answer, `[answers, columns]`, which are summed over answers.
 
         Whole numbers wherever possible: their sums are exact, in any order and on any machine.
         """
@@ -98,7 +98,7 @@ class MetricOfSums(Metric, ABC):
         """The finite value `[...]` of sums `[..., columns]`, each over at least one answer."""
 
     def details(self, answers: Sequence[Answer], totals: Numbers) -> Mapping[str, Any]:
-        """What explains the value of these answers, whose sums are `totals: [columns]`."""
+        """Details of the value of these answers, whose sums are `totals: [columns]`."""
         return {}
 
     def measure_all(self, answers: Sequence[Answer]) -> Measured:
@@ -107,7 +107,7 @@ class MetricOfSums(Metric, ABC):
 
 
 class Proportion(MetricOfSums, ABC):
-    """`part / whole`, each counted in every answer and summed over all: a share."""
+    """`part / whole`, each summed over all answers: a share."""
 
     better: ClassVar[Literal["lower", "higher"]] = "higher"
     unit = "share"
@@ -118,7 +118,7 @@ class Proportion(MetricOfSums, ABC):
 
     @abstractmethod
     def count(self, answer: Answer) -> tuple[int, int]:
-        """What an answer adds to the part and to the whole."""
+        """The part and the whole of one answer."""
 
     def statistics(self, answers: Sequence[Answer]) -> Numbers:
         return np.array([self.count(answer) for answer in answers], dtype=float)
@@ -170,7 +170,7 @@ def measure(metrics: Mapping[str, Metric], answers: Sequence[Answer]) -> dict[st
 
 @dataclass(frozen=True)
 class Tally:
-    """Sums over predicted tokens, which add up over batches: nats, hits, and how many tokens."""
+    """Sums over predicted tokens, additive over batches: nats, hits, and the number of tokens."""
 
     nats: float
     correct: int

@@ -118,7 +118,7 @@ class MeanOverLabels(MetricOfSums, ABC):
 @metrics.register("accuracy")
 @dataclass(eq=False)
 class Accuracy(Proportion):
-    """The share of outputs that are right, where outputs are classes; with the confusion matrix.
+    """The share of right outputs, if outputs are classes; with the confusion matrix.
 
     `correct / answers`, from 0 to 1. Details: precision, recall, F1 and count of each class, and
     `confusion`, how often each output came for each class.
@@ -142,7 +142,7 @@ class Accuracy(Proportion):
 @metrics.register("macro_recall")
 @dataclass(eq=False)
 class MacroRecall(MeanOverLabels):
-    """The mean over classes of the share of each that is right, so rare classes count as much.
+    """The mean recall over classes, so that rare classes count as much as frequent ones.
 
     `1 / classes * sum over c of correct(c) / count(c)`, from 0 to 1, over the classes that occur in
     references; also called balanced accuracy (Brodersen et al. 2010). Details, several classes of a
@@ -162,7 +162,7 @@ class MacroRecall(MeanOverLabels):
 
 @metrics.register("tag_accuracy")
 class TagAccuracy(Proportion):
-    """The share of tags that are right, over the tokens of all answers together.
+    """The share of right tags over the tokens of all answers together.
 
     `correct / tags`, from 0 to 1; tags stand between spaces, and the i-th of an output belongs to
     the i-th of its reference. What is missing or too many at the end is an error. Where there are

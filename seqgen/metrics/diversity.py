@@ -1,4 +1,4 @@
-"""What outputs say by themselves, without references: how diverse and how degenerate they are."""
+"""Measures of outputs without references: how diverse and how degenerate they are."""
 
 from __future__ import annotations
 
@@ -273,7 +273,7 @@ class _Common(NamedTuple):
         return bool((self.outputs != NONE).any())
 
     def longer(self, by: int) -> _Common:
-        """Those that have `by` tokens more, at most `size`: two that overlap or touch."""
+        """N-grams with `by` tokens more, at most `size`, from two that overlap or touch."""
         kinds = int(self.outputs.max(initial=0)) + 1
         sides = []
         for ids in (self.outputs, self.training):
@@ -337,7 +337,7 @@ diverse. More diverse is not better: noise is the most diverse of all."""
 
 
 def diversity(outputs: Outputs, training: TrainingText | None = None) -> dict[str, float]:
-    """What can be said of outputs without any reference.
+    """All measures of outputs that need no reference.
 
     `distinct_1` to `distinct_4`, `entropy_1` to `entropy_4` (bits), `repeated_1` to `repeated_4`,
     `self_bleu` (0 to 100), `looping`, and with the training data `copied` (8 tokens and more) and
@@ -345,7 +345,7 @@ def diversity(outputs: Outputs, training: TrainingText | None = None) -> dict[st
     defined; see the functions of this module.
 
     No value depends on the order of the outputs, but all depend on what a token is: compare outputs
-    that are split alike. Words tell more than characters, where any two texts share most n-grams.
+    that are split alike. Words say more than characters, of which any two texts share most n-grams.
     EOS is no token of an output.
     """
     sized = {"distinct": distinct, "entropy": entropy, "repeated": repeated}

@@ -1,4 +1,4 @@
-"""Resampling: what becomes of a function of sums if the answers are drawn anew, many times."""
+"""Resampling: how a function of sums varies if the answers are drawn again, many times."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def resampled(statistics: Numbers, value: Value, draw: Draw, samples: int, seed:
 
 
 class Interval(NamedTuple):
-    """The least and the largest of the values that may well be the true one."""
+    """A confidence interval: its lower and upper end."""
 
     low: float
     high: float
@@ -93,8 +93,8 @@ def confidence_interval(
 
 
 class Difference(NamedTuple):
-    """How much more the value of one system is than the other's, the interval about that, and how
-    often chance alone would set them as far apart."""
+    """The difference between the values of two systems, its interval, and the probability of a
+    difference at least as large by chance."""
 
     delta: float
     low: float

@@ -45,7 +45,7 @@ class ErrorRate(Proportion, ABC):
 
 @metrics.register("character_error_rate")
 class CharacterErrorRate(ErrorRate):
-    """Edits to the nearest reference over its length, in characters.
+    """Edits to the nearest reference, divided by its length, in characters.
 
     `sum of distance(output, nearest) / sum of length(nearest)`, see `ErrorRate`; a share, which
     exceeds 1 where outputs are much too long. Characters are Unicode code points, spaces among
@@ -58,7 +58,7 @@ class CharacterErrorRate(ErrorRate):
 
 @metrics.register("phoneme_error_rate")
 class PhonemeErrorRate(ErrorRate):
-    """Edits to the nearest reference over its length, in phonemes (or words) between spaces.
+    """Edits to the nearest reference, divided by its length, in phonemes (or words) between spaces.
 
     `sum of distance(output, nearest) / sum of length(nearest)`, see `ErrorRate`; a share, which
     exceeds 1 where outputs are much too long. As in grapheme-to-phoneme conversion (Bisani and Ney
@@ -71,7 +71,7 @@ class PhonemeErrorRate(ErrorRate):
 
 @metrics.register("word_error_rate")
 class WordErrorRate(Proportion):
-    """The share of words whose output equals none of their references; each answer is one word.
+    """The share of words whose output equals no reference; each answer is one word.
 
     `wrong / words`, from 0 to 1, as in grapheme-to-phoneme conversion (Bisani and Ney 2008), where
     an answer is the pronunciation of a word; details: both. In sentences this is the sentence error
@@ -135,7 +135,7 @@ class SacrebleuMetric(MetricOfSums, ABC):
     def signature(self, answers: Sequence[Answer]) -> str:
         """How these answers are measured: the options, and how many references there are.
 
-        One answer for each number of references tells as much of that as all of them.
+        One answer for each number of references is enough for that.
         """
         scorer = self.scorer()
         few = {len(answer.references): answer for answer in answers}

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from seqgen.cells import CellFactory, Dropout, cells
 from seqgen.data import Prompts, TokenBatch
-from seqgen.decoders import Start
+from seqgen.decoders import Start, Stepper
 from seqgen.embeddings import EmbeddingFactory, LearnedEmbedding, embeddings
 from seqgen.heads import Head, HeadFactory, LinearHead, heads
 from seqgen.options import Share
@@ -94,6 +94,13 @@ class Generative(Model, ABC):
         `rows` is k times the sources of `context`: rows i*k to i*k + k - 1 belong to source i.
         """
 
+    def stepper(self, tokens: int) -> Stepper:
+        """What takes the steps of a search that reads about so many `tokens`: the model itself, or
+        the same with what all steps share computed first. It is good until the weights change, and
+        without dropout.
+        """
+        return self
+
     def attention_weights(self, batch: Any) -> Tensor | None:
         """How much each target of `batch` attends to each token of its source, `[batch, time,
         source_time]`, teacher-forced and zero after the ends of rows; None without attention."""
@@ -139,6 +146,18 @@ def scored(
     found = (torch.cat(nats, 1), predicted == targets, predicted)
     total, correct, predicted = (mask_padding(each, lengths) for each in found)
     return Score(total, correct, predicted, state)
+
+
+class _TableStepper(NamedTuple):
+    """A language model whose cell reads rows of `table: [vocab, ...]`."""
+
+    table: Tensor
+    read: Callable[[Tensor, State], tuple[Tensor, State]]
+    log_probs: Callable[[Tensor], Tensor]
+
+    def step(self, tokens: Tensor, state: State, context: State) -> tuple[Tensor, State]:
+        output, state = self.read(self.table.index_select(0, tokens), state)
+        return self.log_probs(output), state
 
 
 @models.register("language_model")
@@ -194,6 +213,15 @@ class LanguageModel(Generative):
     def step(self, tokens: Tensor, state: State, context: State) -> tuple[Tensor, State]:
         output, state = self.cell.step_input(self.input_dropout(self.embedding(tokens)), state)
         return self.head.log_probs(self.dropout(output)), state
+
+    def stepper(self, tokens: int) -> Stepper:
+        """Where more tokens are read than there are in the vocabulary, one with a table of what the
+        cell makes of each."""
+        vocab = len(self.embedding.table())
+        if tokens < vocab:
+            return self
+        every = torch.arange(vocab, device=self.embedding.table().device)
+        return _TableStepper(*self.cell.tabulated(self.embedding(every)), self.head.log_probs)
 
     def _read(self, tokens: Tensor, state: State, lengths: Tensor | None) -> tuple[Tensor, State]:
         """`[batch, time]` to what the head reads, `[batch, time, hidden]`, and the state."""

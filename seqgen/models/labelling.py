@@ -41,7 +41,7 @@ class Labelling(Generative, ABC):
 
     @abstractmethod
     def positions(self, sources: Sources) -> Tensor:
-        """What there is to read, `[batch, time, input]`, with zeros after the end of a row."""
+        """What the head reads at each position, `[batch, time, input]`; zeros after a row's end."""
 
     def weighted(self, losses: Tensor, targets: Tensor) -> Tensor:
         """The losses as they count in training, `[batch, time]`; by default as they are."""

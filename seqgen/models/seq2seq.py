@@ -169,7 +169,7 @@ class Seq2Seq(Generative):
         return weights.masked_fill(~real(batch.lengths, weights.shape[1]).unsqueeze(2), 0)
 
     def start(self, batch: Sources) -> Start:
-        """Read each source; the first step reads BOS."""
+        """Encode each source; the first step reads BOS."""
         state, context = self._encode(batch)
         return Start(torch.full_like(batch.lengths, BOS), state, context)
 

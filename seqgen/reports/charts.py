@@ -179,7 +179,7 @@ def svg(
 
 
 def _attribute(value: str) -> str:
-    """An attribute with the colours and fonts of the page, and no digits that nobody sees."""
+    """An attribute with the colours and fonts of the page, and without needless digits."""
     # Older matplotlibs write size and family as one `font`.
     value = re.sub(r"font: ([\d.]+px) [^;]*", r"font-size: \1", value)
     value = re.sub(r" ?font-family: [^;]*;?", "", value)

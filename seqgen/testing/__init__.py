@@ -26,7 +26,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Each at its first use: whoever only reads a report waits for no torch."""
+    """Each at its first use: reading a report does not import torch."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module = name.removeprefix("check_") if name.startswith("check_") else "laws"

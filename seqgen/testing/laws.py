@@ -34,7 +34,7 @@ class BreachError(Exception):
 
 
 class NotTriedError(Exception):
-    """A law has nothing to say about this part; the message says why."""
+    """A law does not apply to this part; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def unwatched(name: str, finding: Finding | None) -> None:
 
 
 def try_laws(part: str, laws: Sequence[Law[C]], case: C, watch: Watch) -> Report:
-    """Try each of `laws`; none keeps the others from being tried, unless they need it."""
+    """Try each of `laws`; a broken one does not stop the others, unless they need it."""
     found: list[Finding] = []
     roots: dict[str, str] = {}
     """For each law that is broken, or blocked by a broken one, the law to fix first."""
@@ -162,7 +162,7 @@ def describe(error: BaseException) -> str:
 STARTING = 120
 """How many seconds a process may take until it begins: it imports torch."""
 
-ALONE = "nothing goes on behind it"
+ALONE = "nothing goes on after it has ended"
 """The law that a part leaves no thread, and no copy of the process, that goes on."""
 
 LAST_WORDS = 2**20
@@ -216,7 +216,7 @@ def split_file(wanted: str) -> tuple[Path | None, str]:
 
 
 def _wait(process: subprocess.Popen[bytes], events: Path, seconds: float) -> bool:
-    """Whether the process came to its end, with no part taking more than `seconds`."""
+    """Whether the process ended, with no part taking more than `seconds`."""
     begun, since = 0, time.monotonic()
     while process.poll() is None:
         # The parts that have been begun, the import of a file among them.

@@ -1,7 +1,7 @@
 """A SentencePiece model: its file, its pieces by our ids, and ways to cut a text, drawn at random.
 
 The file is checked before it is loaded: nothing that is cut short or foreign gets to the library.
-It does not tell the algorithm and the kinds of pieces, which sampling needs, so the fields of the
+It does not expose the algorithm and the kinds of pieces, which sampling needs, so fields of the
 file are read here, too. SentencePiece itself draws the same pieces for the same seed only within
 one process. What is drawn here depends on the numbers of `uniform` alone, with the distributions
 that SentencePiece documents.

@@ -66,6 +66,10 @@ class SentencePieceTokenizer(Tokenizer):
                 base.check_text(text)
             self._set(pieces.read_model(self.model_file), ours=False)
 
+    def last_cut(self, text: str) -> int:
+        # Only within a line do the ids of a word depend on what stands before it.
+        return max(0, text.rfind("\n")) if self.model_file is None else 0
+
     def encode(self, text: str) -> Tokens:
         tokens = self._encoded(text, lambda parts: self._model.encode(parts, num_threads=1))
         return tokens if self._ours else self._pieces.from_theirs[tokens]

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain
+from itertools import chain, repeat
 from typing import Annotated, Literal, cast
 
 import numpy as np
@@ -44,16 +44,26 @@ _PACKAGES = {
 @dataclass(frozen=True)
 class Splitter:
     """How a text is cut into words: by `split`, whose words are the matches of `pattern` if it has
-    one. With `line_ends` each end of a line but the last is a word, too."""
+    one. With `line_ends` each end of a line but the last is a word, too. A text may be cut before
+    each character of `between`, unless there is white space before it."""
 
     split: Split
     pattern: re.Pattern[str] | None
     line_ends: bool = False
+    between: str = ""
 
     def words(self, text: str) -> list[str]:
         """The words of `text` in their order."""
         lines = text.split(LINE_END) if self.line_ends else [text]
         return list(chain.from_iterable([*self.split(line), LINE_END] for line in lines))[:-1]
+
+    def last_cut(self, text: str) -> int:
+        """The last place at which no word begins earlier or ends later, whatever follows."""
+        signs = self.between or LINE_END * self.line_ends
+        place = max((text.rfind(sign) for sign in signs), default=0)
+        while place > 0 and text[place - 1].isspace():
+            place = max(text.rfind(sign, 0, place) for sign in signs)
+        return max(0, place)
 
     def spans(self, text: str) -> Spans | None:
         """The places of the words in `text`; None where `split` has changed them."""
@@ -93,13 +103,14 @@ def make_splitter(name: SplitName, pattern: str | None, line_ends: bool = False)
             raise ValueError(message) from None
         return Splitter(partial(_matches, compiled), compiled, line_ends)
     if name == "whitespace":
-        return Splitter(str.split, _WHITESPACE, line_ends)
+        return Splitter(str.split, _WHITESPACE, line_ends, " \n")
     if name == "exact":
-        return Splitter(_EXACT.findall, _EXACT, line_ends)
+        return Splitter(_EXACT.findall, _EXACT, line_ends, " \n")
     package = _PACKAGES.get(name)
     if package is not None and importlib.util.find_spec(package) is None:
         raise ValueError(f"`split: {name}` needs the package {package}, which is not installed")
-    return Splitter(partial(_split_by_torchtext, name), None, line_ends)
+    between = LINE_END if name == "basic_english" else ""  # the others look further
+    return Splitter(partial(_split_by_torchtext, name), None, line_ends, between)
 
 
 def _matches(pattern: re.Pattern[str], text: str) -> list[str]:
@@ -123,7 +134,7 @@ def most_frequent(counts: Mapping[str, int], min_count: int, vocab_size: int | N
     """
     frequent = [piece for piece, count in counts.items() if count >= min_count]
     if counts and not frequent:
-        most = f"at most {max(counts.values())}, as often as the most frequent is there"
+        most = f"at most {max(counts.values())}, as often as the most frequent one occurs"
         raise ValueError(f"`min_count` must be {most}, but is {min_count}")
     frequent.sort(key=lambda piece: (-counts[piece], piece))
     return frequent if vocab_size is None else frequent[: vocab_size - len(SPECIALS)]
@@ -132,7 +143,7 @@ def most_frequent(counts: Mapping[str, int], min_count: int, vocab_size: int | N
 @base.tokenizers.register("word")
 @dataclass(eq=False)
 class WordTokenizer(PieceTokenizer):
-    """One token for each word, the most frequent first; words that are as frequent by code point.
+    """One token for each word, the most frequent first; ties go by code point.
 
     `split` says what a word is: `whitespace`, `exact` (words and marks with the space before
     them, so that no space is lost), `basic_english` or another kind that torchtext has. A regular
@@ -175,12 +186,16 @@ class WordTokenizer(PieceTokenizer):
             raise ValueError(f"{what} must find words in the training text, but finds none")
         self.set_pieces(most_frequent(counts, self.min_count, self.vocab_size))
 
+    def last_cut(self, text: str) -> int:
+        return self._splitter.last_cut(text)
+
     def encode(self, text: str) -> Tokens:
         words = self._words(text)
-        tokens = np.array([self._ids.get(word, UNK) for word in words], dtype=np.int64)
+        found = map(self._ids.get, words, repeat(UNK))
+        tokens = np.fromiter(found, dtype=np.int64, count=len(words))
         if self.unk == "error" and (tokens == UNK).any():
             word = words[int((tokens == UNK).argmax())]
-            raise ValueError(f"`text` must be of known words, but has {word!r}")
+            raise ValueError(f"`text` must be of words in the vocabulary, but has {word!r}")
         return tokens
 
     def spans(self, text: str) -> Spans | None:
@@ -213,7 +228,7 @@ class WordTokenizer(PieceTokenizer):
 @base.tokenizers.register("whole")
 @dataclass(eq=False)
 class WholeTokenizer(PieceTokenizer):
-    """One token for each text as it is, the most frequent first; equals go by code point.
+    """One token for each whole text, the most frequent first; ties go by code point.
 
     It is for labels, tags, and words that are split already. The vocabulary is the texts that occur
     `min_count` times, at most as many as make `vocab_size` ids, all in lower case where `lower` is

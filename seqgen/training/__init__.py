@@ -9,6 +9,7 @@ from seqgen.training.checkpoint import (
     load_state,
     load_weights,
 )
+from seqgen.training.distributed import ALONE, Processes, joined
 from seqgen.training.log import Event, MetricsLog, Signals, cut_back
 from seqgen.training.loop import Outcome, Sink, Trainer, Validation
 from seqgen.training.optimization import (

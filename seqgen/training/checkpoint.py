@@ -28,8 +28,9 @@ from torch import Tensor, nn
 from seqgen import files
 from seqgen.errors import CheckpointError, SetupError
 from seqgen.models import Model
-from seqgen.options import Count, NonNegativeFloat, check_value, shown
+from seqgen.options import Count, NonNegativeFloat, Size, check_value, shown
 from seqgen.state import State, batch_size_of, leaves, rebuild
+from seqgen.training.distributed import ALONE, Processes
 from seqgen.training.optimization import Average, Optimizer, Schedule
 
 FORMAT = 1
@@ -98,20 +99,34 @@ class _Saved:
     schedule: Mapping[str, Any]
     optimizer: _OptimizerState
     average: _AverageState = _AverageState()
+    processes: Size = 1
+
+
+def own_tensors(carried: State) -> dict[str, Tensor]:
+    """What each process has of its own, on the CPU: its random state and the state it carries."""
+    tensors = {"random.cpu": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        tensors["random.cuda"] = torch.cuda.get_rng_state()
+    return tensors | {f"carried.{index}": each.cpu() for index, each in enumerate(leaves(carried))}
 
 
 def training_state(
-    counters: Counters, carried: State, moving: Moving, trained: Sequence[Tensor] = ()
+    counters: Counters,
+    carried: State,
+    moving: Moving,
+    trained: Sequence[Tensor] = (),
+    *,
+    others: Sequence[Mapping[str, Tensor]] = (),
 ) -> dict[str, Any]:
     """All that training must remember besides the weights: plain data, its tensors under `tensors`.
 
-    `trained` are the weights where an average stands in their place.
+    `trained` are the weights where an average stands in their place, `others` the `own_tensors` of
+    the processes after this one.
     """
-    tensors: dict[str, Tensor] = {"random.cpu": torch.get_rng_state()}
-    if torch.cuda.is_available():
-        tensors["random.cuda"] = torch.cuda.get_rng_state()
-    for name, group in (("carried", leaves(carried)), ("trained", trained)):
-        tensors |= {f"{name}.{index}": each for index, each in enumerate(group)}
+    tensors = own_tensors(carried)
+    tensors |= {f"trained.{index}": each for index, each in enumerate(trained)}
+    for rank, own in enumerate(others, 1):
+        tensors |= {f"{_prefix(rank)}{name}": each for name, each in own.items()}
     numbers: dict[str, Any] = {}
     optimizer = moving.optimizer.state_dict()
     for index, entries in optimizer["state"].items():
@@ -127,8 +142,14 @@ def training_state(
         "schedule": moving.schedule.memory(),
         "average": {"kind": type(moving.average).__name__, "count": moving.average.count},
         "optimizer": {"numbers": numbers, "groups": groups},
+        **({"processes": 1 + len(others)} if others else {}),
         "tensors": tensors,
     }
+
+
+def _prefix(rank: int) -> str:
+    """What the names of the tensors of a process begin with."""
+    return f"rank{rank}." if rank else ""
 
 
 def restore_training(
@@ -136,16 +157,19 @@ def restore_training(
     model: Model,
     moving: Moving,
     place: str = "checkpoint",
+    *,
+    processes: Processes = ALONE,
 ) -> tuple[Counters, State]:
     """Go on from a training state: restore what moves the weights, the random streams, and the
     weights where an average stood in their place; return counters and carried state.
 
-    Raises CheckpointError, which begins with `place`, unless everything is of its type and fits.
+    Raises CheckpointError, which begins with `place`, unless everything is of its type and fits,
+    the number of `processes` included.
     """
     state, tensors = saved
-    average = moving.average
+    average, own = moving.average, _prefix(processes.rank)
     try:
-        counters, typed = _checked(state, tensors)
+        counters, typed = _checked(state, tensors, processes.count)
         memory = dict(typed.schedule)
         _check_like(memory, moving.schedule.memory(), "schedule")
         moving.schedule.restore(memory)
@@ -157,10 +181,11 @@ def restore_training(
         if typed.rows:
             like = model.initial_state(typed.rows)
             device = next(model.parameters()).device
-            carried = rebuild(like, [each.to(device) for each in _numbered("carried", tensors)])
-        torch.set_rng_state(tensors["random.cpu"])
-        if "random.cuda" in tensors and torch.cuda.is_available():
-            torch.cuda.set_rng_state(tensors["random.cuda"])
+            found = _numbered(f"{own}carried", tensors)
+            carried = rebuild(like, [each.to(device) for each in found])
+        torch.set_rng_state(tensors[f"{own}random.cpu"])
+        if f"{own}random.cuda" in tensors and torch.cuda.is_available():
+            torch.cuda.set_rng_state(tensors[f"{own}random.cuda"])
     except (KeyError, ValueError, TypeError, RuntimeError, OverflowError) as error:
         reason = " ".join(str(error).split())
         message = f"{place}: the training state does not fit this recipe: {reason}"
@@ -168,7 +193,9 @@ def restore_training(
     return counters, carried
 
 
-def _checked(state: dict[str, Any], tensors: dict[str, Tensor]) -> tuple[Counters, _Saved]:
+def _checked(
+    state: dict[str, Any], tensors: dict[str, Tensor], count: int
+) -> tuple[Counters, _Saved]:
     names = {each.name for each in fields(Counters)}
     own = {name: value for name, value in state.items() if name in names and name != "best"}
     counters: Counters = check_value(Counters, own, ())
@@ -178,6 +205,9 @@ def _checked(state: dict[str, Any], tensors: dict[str, Tensor]) -> tuple[Counter
     counters.best = float(best)  # which is infinite before there is one
     rest = {name: value for name, value in state.items() if name not in names or name == "step"}
     saved: _Saved = check_value(_Saved, rest, ())
+    if saved.processes != count:
+        found = f"that is {saved.processes}, but there are {count} (torchrun --nproc-per-node)"
+        raise ValueError(f"it needs as many processes as wrote it: {found}")
     if saved.rows and tensors["carried.0"].shape[:1] != (saved.rows,):  # before so many are made
         raise ValueError(f"`rows` must be those of the carried state, but is {saved.rows}")
     return counters, saved

@@ -7,10 +7,12 @@ import time
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 import torch
+from torch import Tensor
 from torch.nn.utils import clip_grad_norm_, get_total_norm
 
 from seqgen.cells import take_fast_routes
@@ -18,9 +20,10 @@ from seqgen.data import Training
 from seqgen.errors import DecodeError, DivergedError, StoppedError
 from seqgen.machine import choose_precision, memory_for
 from seqgen.models import Loss, Model
-from seqgen.state import State, detach
+from seqgen.state import State, concatenate, detach, part
 from seqgen.training import checkpoint
 from seqgen.training.checkpoint import Checkpoints, Counters, Moving
+from seqgen.training.distributed import ALONE, Processes
 from seqgen.training.log import Event, Signals
 from seqgen.training.optimization import Budget, TrainOptions
 
@@ -50,7 +53,9 @@ class Outcome:
 class Trainer:
     """One training run, from wherever it stands to the end of its budget.
 
-    `validate` looks at held-out data; `sinks` are called with each event.
+    `validate` looks at held-out data; `sinks` are called with each event. With several `processes`
+    each has a trainer, made and run alike; only that of rank 0 validates and writes, and only it
+    should have sinks.
     """
 
     model: Model
@@ -61,6 +66,7 @@ class Trainer:
     validate: Callable[[], Validation] | None = None
     sinks: Sequence[Sink] = ()
     counters: Counters = field(default_factory=Counters)
+    processes: Processes = ALONE
 
     def __post_init__(self) -> None:
         options = self.options
@@ -77,6 +83,7 @@ class Trainer:
         self._norm = 0.0
         self._warned = False
         self._saved_step: int | None = None  # None: nothing has been saved or resumed yet
+        self.processes.begin(self.model)
         if self.precision == "bfloat16":
             self._try_bfloat16()
 
@@ -84,7 +91,8 @@ class Trainer:
         """Fall back to float32 where this machine lacks a kernel for something the model does."""
         try:
             with torch.random.fork_rng():
-                self._loss(self.data.batch(0).to(self.device), None).total.backward()  # type: ignore[no-untyped-call]
+                for batch in self._parts(self.data.batch(0)):
+                    self._loss(batch.to(self.device), None).total.backward()  # type: ignore[no-untyped-call]
         except RuntimeError as error:
             if "allocate" not in str(error):  # else it is about memory, which training will say
                 reason = " ".join(str(error).split()).split(". ")[0]
@@ -109,7 +117,8 @@ class Trainer:
             training = self.model.training
             self.model.train()
             with torch.random.fork_rng():
-                self._loss(self.data.batch(0).to(self.device), None).total.backward()  # type: ignore[no-untyped-call]
+                for batch in self._parts(self.data.batch(0))[:1]:
+                    self._loss(batch.to(self.device), None).total.backward()  # type: ignore[no-untyped-call]
             self._optimizer.zero_grad(set_to_none=True)
             self.model.train(training)
         return {name: "; ".join(route.describe()) for name, route in routes.items()}
@@ -119,7 +128,7 @@ class Trainer:
         checkpoint.load_weights(folder, self.model)
         saved = checkpoint.load_state(folder)
         self.counters, self._carried = checkpoint.restore_training(
-            saved, self.model, self._moving, str(folder)
+            saved, self.model, self._moving, str(folder), processes=self.processes
         )
         self._saved_step = self.counters.step
 
@@ -141,8 +150,8 @@ class Trainer:
                 self._log()
                 counters.due = self._budget.validation_due(counters.step, before, self._progress())
                 self._validate_if_due(signals)
-                if signals.received is not None:
-                    self._stop(signals.received)
+                if number := self.processes.largest(signals.received or 0):
+                    self._stop(int(number))
         self._average.finalize()
         why = counters.stopped or "the budget was spent"
         if counters.diverged:
@@ -154,33 +163,31 @@ class Trainer:
         began = time.perf_counter()
         counters = self.counters
         self._set_learning_rate()
-        batch = self.data.batch(counters.step).to(self.device)
+        batch = self.data.batch(counters.step)
         self.model.advance(self._progress())
-        loss = self._loss(batch, self._carried if batch.continues else None)
-        fault = ""
-        if loss.tokens:
-            self._optimizer.zero_grad(set_to_none=True)
-            (loss.total / loss.tokens).backward()  # type: ignore[no-untyped-call]
-            self._norm = self._clip()
-            total = float(loss.total.detach())
-            if not math.isfinite(total):
-                fault = f"the loss is {total} at step {counters.step + 1}"
+        self._optimizer.zero_grad(set_to_none=True)
+        total, state = self._read(batch)
+        fault, nats = "", 0.0
+        if batch.tokens:
+            nats, self._norm = self._gather_gradients(total)
+            if not math.isfinite(nats):
+                fault = f"the loss is {nats} at step {counters.step + 1}"
             elif not math.isfinite(self._norm):
                 fault = f"the gradient norm is {self._norm} at step {counters.step + 1}"
         if fault:
             self._diverge(fault, counters.step + 1, "the batch is left out")
-        elif loss.tokens:
+        elif batch.tokens:
             self._optimizer.step()
-        seconds = time.perf_counter() - began
+        seconds = self.processes.first(time.perf_counter() - began)
         counters.step += 1
         counters.seconds += seconds
         counters.recent_seconds += seconds
         if fault:
             return
-        self._carried = detach(loss.state)
-        counters.tokens += loss.tokens
-        counters.recent_nats += float(loss.total.detach())
-        counters.recent_tokens += loss.tokens
+        self._carried = state
+        counters.tokens += batch.tokens
+        counters.recent_nats += nats
+        counters.recent_tokens += batch.tokens
         self._average.update(self._progress())
 
     def _set_learning_rate(self) -> None:
@@ -193,15 +200,45 @@ class Trainer:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=lower):
             return self.model.loss(batch, state)
 
-    def _clip(self) -> float:
-        """The norm of all gradients, before clipping."""
-        limit = self.options.clip_norm
+    def _parts(self, batch: Any) -> list[Any]:
+        """What this process reads of a batch, part by part."""
+        count = self.options.accumulate
+        own = self.processes.share(batch)
+        return [each for share in own for each in (share.cut(count) if count > 1 else [share])]
+
+    def _read(self, batch: Any) -> tuple[Tensor, State]:
+        """Add the gradients of the mean loss over the tokens of `batch` from this process's rows.
+        Returns their loss in nats, a scalar on the device, and the state after them."""
+        parts, carried = self._parts(batch), self._carried if batch.continues else None
+        total, states = torch.zeros((), device=self.device), []
+        for index, each in enumerate(parts):
+            loss = self._loss(each.to(self.device), part(carried, index, len(parts)))
+            if batch.tokens:
+                (loss.total / batch.tokens).backward()
+            total = total + loss.total.detach()
+            states.append(detach(loss.state))
+        return total, concatenate(*states) if states[1:] else next(iter(states), None)
+
+    def _gather_gradients(self, total: Tensor) -> tuple[float, float]:
+        """Add up over all processes, and clip. Returns the loss of all in nats, and the norm of all
+        gradients before clipping.
+
+        Here, once a step, the loop waits for the device: a step that is not finite is not taken.
+        """
+        limit, weights = self.options.clip_norm, self._parameters
+        sums = self.processes.add_up(weights, total)
         if limit is not None:
-            return float(clip_grad_norm_(self._parameters, limit))
-        return float(get_total_norm([p.grad for p in self._parameters if p.grad is not None]))
+            norm = clip_grad_norm_(weights, limit)
+        else:
+            norm = get_total_norm([each.grad for each in weights if each.grad is not None])
+        nats, *counts, found = torch.cat([sums, norm.view(1).to(sums.device)]).tolist()
+        for weight, count in zip(weights, counts, strict=bool(counts)):
+            if not count:  # what no process had a gradient for is left alone by the optimizer
+                weight.grad = None
+        return nats, found
 
     def _diverge(self, fault: str, step: int, done: str) -> None:
-        """Go on after a `fault` that came with `step`; `done` says what becomes of it by `skip`.
+        """Go on after a `fault` that came with `step`; `done` says what `skip` does with it.
 
         Raises DivergedError if that is not wanted, or was done too often.
         """
@@ -241,7 +278,7 @@ class Trainer:
         memory = self._schedule.memory()
         with torch.random.fork_rng():  # random numbers go on, and so does the schedule
             checkpoint.load_weights(folder, self.model)
-            checkpoint.restore_training(saved, self.model, self._moving)
+            checkpoint.restore_training(saved, self.model, self._moving, processes=self.processes)
         self._schedule.restore(memory)
         self._set_learning_rate()
         return counters.best_step
@@ -264,8 +301,8 @@ class Trainer:
             return
         figures: Event | None = None
         try:
-            with self._average.applied(), signals.interrupting():
-                figures, criterion = self.validate()
+            validate = partial(self._found_by, self.validate, signals)
+            figures, criterion = self.processes.by_first(validate)
         except DecodeError as error:  # the weights are finite, and what they make of a text is not
             fault = f"validating after step {counters.step}: {error}"
             if self.options.on_divergence == "stop":
@@ -289,6 +326,10 @@ class Trainer:
             self._emit({"event": "valid", **figures, **where, **about})
         self._save(*(["best"] if better else []), "last")
 
+    def _found_by(self, validate: Callable[[], Validation], signals: Signals) -> Validation:
+        with self._average.applied(), signals.interrupting():
+            return validate()
+
     def finished(self) -> bool:
         """Whether there is nothing left to do."""
         return bool(self.counters.stopped) or self._progress() >= 1
@@ -305,9 +346,14 @@ class Trainer:
         if self.checkpoints is None or is_saved:
             return
         carried = self._carried if self.data.batch(self.counters.step).continues else None
-        with self._average.applied() as trained:
-            state = checkpoint.training_state(self.counters, carried, self._moving, trained)
-            self.checkpoints.save(self.model, state, names)
+        _, *others = self.processes.gathered(checkpoint.own_tensors(carried))
+        if self.processes.rank == 0:
+            with self._average.applied() as trained:
+                state = checkpoint.training_state(
+                    self.counters, carried, self._moving, trained=trained, others=others
+                )
+                self.checkpoints.save(self.model, state, names)
+        self.processes.largest(0)  # nobody goes on, or ends, before it is written
         self._saved_step = self.counters.step
 
     def _log(self) -> None:

@@ -62,7 +62,7 @@ Floor = Annotated[float, Field(ge=0, le=1)]
 
 @schedules.register("constant")
 class Constant(Schedule):
-    """The learning rate stays as it is."""
+    """A constant learning rate."""
 
     def factor(self, progress: float) -> float:
         return 1.0
@@ -71,7 +71,7 @@ class Constant(Schedule):
 @schedules.register("cosine")
 @dataclass(eq=False)
 class Cosine(Schedule):
-    """Half a cosine from 1 down to `floor` over the budget, be it steps, epochs or seconds."""
+    """Half a cosine from 1 down to `floor` over the budget (steps, epochs or seconds)."""
 
     floor: Floor = 0.0
 
@@ -95,7 +95,7 @@ class Linear(Schedule):
 @schedules.register("plateau")
 @dataclass(eq=False)
 class Plateau(Schedule):
-    """Multiply by `decay` whenever `patience` validations in a row bring no better loss.
+    """Multiply by `decay` whenever `patience` validations in a row do not improve the loss.
 
     Better is better by more than `threshold`; NaN never is.
     """
@@ -132,7 +132,7 @@ class Average(ABC):
     """What stands in the place of `weights` where a model is validated, saved and generated with.
 
     Training itself goes on with the weights as they are, which a checkpoint keeps for a resumed run
-    beside what `applied` puts in their place. Buffers are not averaged.
+    and what `applied` puts in their place. Buffers are not averaged.
     """
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -170,7 +170,7 @@ class Average(ABC):
 
 @averages.register("none")
 class NoAverage(Average):
-    """The weights themselves, as the last step left them."""
+    """No average: the weights as the last step left them."""
 
     def update(self, progress: float) -> None:
         pass
@@ -214,7 +214,7 @@ class Mean(Average, ABC):
 
 @averages.register("exponential")
 class Exponential(Mean):
-    """A moving average that forgets: after each step d mean + (1 - d) weights, `decay` being d.
+    """An exponential moving average: after each step, decay * mean + (1 - decay) * weights.
 
     In the first steps d is n / (9 + n) at step n, where that is less, so that the untrained weights
     are soon forgotten (as in TensorFlow's ExponentialMovingAverage). A decay of 0.999 looks back
@@ -232,7 +232,7 @@ class Exponential(Mean):
 
 @averages.register("tail")
 class Tail(Mean):
-    """The plain mean of the weights since the share `begin` of the budget was spent.
+    """The mean of the weights over all steps after the share `begin` of the budget.
 
     Until then it is the weights themselves (Polyak and Juditsky 1992; with a rate that stays up,
     Izmailov et al. 2018 and, for language models, the ASGD of Merity et al. 2018).
@@ -273,6 +273,9 @@ class TrainOptions:
     warmup_steps: Count = 0
     average: AverageFactory = NoAverage
     """Of the weights over the steps: what is validated, saved and generated with."""
+    accumulate: Steps = 1
+    """In how many parts each batch is read, one after the other, for less memory. Gradients are
+    added up over the parts, so the update is that of the whole batch."""
     clip_norm: PositiveFloat | None = 1.0
     max_steps: Steps | None = None
     max_epochs: PositiveFloat | None = None
@@ -284,7 +287,7 @@ class TrainOptions:
     """Stop when this many validations in a row bring no better loss."""
     log_every: Steps = 50
     on_divergence: Literal["stop", "skip", "rollback"] = "stop"
-    """What becomes of a batch whose loss or gradient is not finite; neither ever reaches weights,
+    """What happens to a batch whose loss or gradient is not finite; neither ever reaches weights,
     optimizer or average. `skip` leaves the batch out, and `rollback` goes back to the weights and
     the optimizer of the best checkpoint besides, and on with the next batches. The batch counts as
     a step of the budget, and a carried state begins anew."""

@@ -34,7 +34,7 @@ def drawn(batch, time, hidden, seed=1, dtype=torch.float64):
 sizes = st.integers(1, 5)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(sizes, st.integers(1, 20), sizes, st.integers(0, 99))
 def test_values_and_gradients_are_those_of_the_loop(batch, time, hidden, seed):
     weights = torch.randn(batch, time, hidden, dtype=torch.float64)
@@ -110,7 +110,7 @@ def drawn_elementwise(batch, time, hidden, seed):
 
 
 @pytest.mark.parametrize("name", FOLLOWING)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(1, 4), st.integers(1, 12), st.integers(1, 4), st.integers(0, 99), st.booleans())
 def test_elementwise_values_and_gradients_are_those_of_the_loop(
     name, batch, time, hidden, seed, last_only

@@ -70,6 +70,9 @@ def test_rooms():
 MEANT = [
     ("fit tiny.yaml", "seqgen run"),
     ("evalute RUN", "seqgen evaluate"),
+    ("evaluat RUN", "seqgen evaluate"),
+    ("gen RUN", "seqgen generate"),
+    ("generate RUN --max 3", "--max-length"),
     ("translate RUN", "seqgen generate"),
     ("char_lstm", "seqgen run char_lstm"),
     ("tiny.yaml train.lr=1", "seqgen run tiny.yaml"),
@@ -96,18 +99,21 @@ MEANT = [
 
 
 @pytest.mark.parametrize(("words", "meant"), MEANT, ids=[words for words, _ in MEANT])
-def test_the_nearest_thing_is_said_as_it_is_typed(words, meant, command, place, finished_run):
+def test_the_most_similar_thing_is_suggested_as_it_is_typed(
+    words, meant, command, place, finished_run
+):
     place.recipe()
     typed = [each.replace("RUN", str(finished_run)) for each in shlex.split(words)]
     ended = command(*typed)
     assert ended.code == 2
     assert f"; did you mean {meant}? (see seqgen" in ended.err
     assert ended.err.count("\n") == 1
+    assert ended.err.lower().count("did you mean") == 1
     assert "value error" not in ended.err.lower()
 
 
 @pytest.mark.parametrize("words", ["nonsense", "--nonsense", "run tiny.yaml --xyzzy", "schema x"])
-def test_nothing_is_said_where_nothing_is_near(words, command, place):
+def test_nothing_is_suggested_if_nothing_is_similar(words, command, place):
     place.recipe()
     ended = command(*words.split())
     assert ended.code == 2
@@ -132,6 +138,6 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("code", "words", "said"), WRONG, ids=[words for _, words, _ in WRONG])
-def test_so_is_what_was_meant_by_a_word(code, words, said, refusal, place, finished_run):
+def test_a_misplaced_word_gets_a_suggestion(code, words, said, refusal, place, finished_run):
     place.recipe()
     assert said in refusal(code, *(x.replace("RUN", str(finished_run)) for x in shlex.split(words)))

@@ -49,6 +49,7 @@ PLAN = {
     "threads": 2,
     "precision": "float32",
     "budget": "3 steps",
+    "fast": {},
     "resumed_at": None,
 }
 
@@ -171,7 +172,7 @@ def test_a_terminal_without_the_letters(at_terminal):
     assert len(line.split("the ")[1].split("\x1b")[0]) == 52
 
 
-def test_nobody_reads_and_the_work_goes_on():
+def test_work_goes_on_when_the_reader_goes_away():
     code = (
         "import sys, time; sys.path.insert(0, '.')\n"
         "from seqgen.cli.displays import Display\n"

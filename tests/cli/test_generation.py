@@ -104,7 +104,7 @@ def test_ten_thousand_lines_in_their_order(answers, few_words, place):
 
 
 @pytest.mark.parametrize("decoder", ["greedy", "beam", "multinomial"])
-def test_lines_do_not_depend_on_those_beside_them(answers, few_words, decoder, monkeypatch):
+def test_a_line_does_not_depend_on_other_lines(answers, few_words, decoder, monkeypatch):
     words = few_words(40)
     sizes = [f"evaluation.batch_size={size}" for size in (1, 7, 64)]
     found = [answers(words, "--decoder", decoder, size) for size in sizes]
@@ -144,7 +144,7 @@ NO_WAY = "constraints=[{name: forbid, texts: [A, B, C]}, {name: allowed, texts: 
         ),
         (
             *("abc b", ["--set", NO_WAY], 0),
-            "2 of 2 texts do not satisfy all constraints; they end where nothing else was possible",
+            "2 of 2 texts do not satisfy all constraints; they end where no token was possible",
         ),
         (  # training has words of up to 5 letters
             *("abcde abcdea abcdeabcde", [], 3),
@@ -378,7 +378,7 @@ def test_what_is_given_comes_before_a_pipe(prompted, pipe_in, place):
     assert sys.stdin.read() == "cat \n"
 
 
-def test_a_pipe_that_nobody_writes_to_is_waited_for_aloud(prompted, monkeypatch):
+def test_waiting_for_a_silent_pipe_is_announced(prompted, monkeypatch):
     class Late(io.TextIOWrapper):
         """Nothing there at first, and then a line."""
 
@@ -600,7 +600,7 @@ def test_a_page_has_the_first_traces(command, pairs_run, place, monkeypatch):
     assert command("generate", pairs_run, *words).code == 0
     page = (place.folder / "trace.html").read_text(encoding="utf-8")
     assert page.count("<section") == 2
-    assert "1 more input had no room here." in page
+    assert "There was no room for 1 more input." in page
 
 
 @pytest.mark.skipif(os.name != "posix", reason="there is no /dev/full")

@@ -33,7 +33,7 @@ def parts_of(annotation):
 
 
 class TestHelp:
-    def test_all_verbs_are_there(self, command):
+    def test_help_lists_all_verbs(self, command):
         told = command("--help").out
         assert all(f" {verb} " in told for verb in VERBS)
         assert "--version" in told
@@ -73,7 +73,7 @@ class TestAWrongCommandLine:
             (["data", "gte"], "gte"),
         ],
     )
-    def test_it_is_said_and_the_code_is_2(self, words, told, command):
+    def test_a_wrong_command_line_is_one_line_and_code_2(self, words, told, command):
         ended = command(*words)
         assert ended.code == 2
         assert told in ended.err.lower()
@@ -103,7 +103,7 @@ class TestAWrongCommandLine:
 
 
 class TestHowItEnds:
-    def test_a_defect_is_told_from_a_mistake(self, command, monkeypatch, place):
+    def test_a_defect_ends_with_a_traceback_and_code_1(self, command, monkeypatch, place):
         monkeypatch.setattr("seqgen.config.check_options", lambda *any: 1 / 0)
         ended = command("validate", "tiny.yaml")
         assert ended.code == 1
@@ -112,7 +112,7 @@ class TestHowItEnds:
             "this is a defect of seqgen; please report it with the lines above\n"
         )
 
-    def test_a_warning_is_said_once_and_control_c_is_no_defect(self, command, monkeypatch, place):
+    def test_a_warning_is_shown_once_and_control_c_is_no_defect(self, command, monkeypatch, place):
         def warn(*any):
             for text in ("one", "two", "one"):
                 warnings.warn(text, stacklevel=1)
@@ -123,7 +123,28 @@ class TestHowItEnds:
         assert command("validate", "tiny.yaml") == (130, "", said)
         assert command("validate", "tiny.yaml") == (130, "", said)
 
-    def test_a_reader_that_has_gone(self, monkeypatch, tmp_path):
+    def test_too_little_memory_is_no_defect(self, command, monkeypatch, place):
+        def need(*any):
+            raise MemoryError
+
+        monkeypatch.setattr("seqgen.config.check_options", need)
+        said = "there is not enough memory for this\n"
+        assert command("validate", "tiny.yaml") == (7, "", said)
+
+    def test_control_c_during_an_import_ends_at_once(self, spawn, place):
+        """A library that swallows every exception while it is imported."""
+        place.write(
+            "swallows.py",
+            "import signal\n"
+            "try:\n    signal.raise_signal(signal.SIGINT)\n    open('on', 'w')\n"
+            "except BaseException:\n    pass\n",
+        )
+        process = spawn("list", "--plugin", "swallows.py")
+        assert process.communicate() == ("", "interrupted\n")
+        assert process.returncode == 130
+        assert not (place.folder / "on").exists()
+
+    def test_a_closed_pipe_is_no_error(self, monkeypatch, tmp_path):
         """`seqgen --version | true`, in this process."""
         with (tmp_path / "out").open("w") as out:
             monkeypatch.setattr(sys, "argv", ["seqgen", "--version"])

@@ -46,7 +46,7 @@ def test_nothing_is_written_through_a_link(tmp_path):
     assert (tmp_path / "out.txt").read_text() == "a\n"
 
 
-def test_what_was_done_stays_beside_it(tmp_path):
+def test_finished_lines_stay_in_a_part_file(tmp_path):
     path = tmp_path / "out.txt"
     with pytest.raises(KeyboardInterrupt):
         interrupted(path, "")
@@ -250,7 +250,7 @@ def test_json_is_json_in_any_encoding(encoding, in_encoding):
     assert found[0][0]["prompt"] == prompt
 
 
-def test_a_pipe_gets_utf_8_where_nobody_says_otherwise(in_encoding, monkeypatch):
+def test_a_pipe_gets_utf_8_unless_the_environment_says_otherwise(in_encoding, monkeypatch):
     monkeypatch.delenv("PYTHONIOENCODING", raising=False)
     words = ("generate", "lm", "--prompt", "caf\u00e9 \u65e5")
     ended = in_encoding("cp1252", *words, named=False)

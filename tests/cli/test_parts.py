@@ -61,7 +61,7 @@ def test_for_reading(output, monkeypatch):
 
 
 @pytest.mark.parametrize("kind", ["recipes", "plans"])
-def test_what_comes_along(kind, command):
+def test_the_bundled_files_are_there(kind, command):
     known = {"recipes": bundled_recipes, "plans": bundled_plans}[kind]()
     found = json.loads(command("list", kind, "--json").out)[kind]
     assert [each["name"] for each in found] == list(known)
@@ -72,7 +72,7 @@ def test_what_comes_along(kind, command):
     assert all(name in table for name in known)
 
 
-def test_a_recipe_is_told_with_its_time_and_without_torch(output, monkeypatch):
+def test_a_recipe_is_listed_with_its_budget_and_without_torch(output, monkeypatch):
     monkeypatch.setitem(sys.modules, "seqgen.plugins", None)
     told = " ".join(output("list", "recipes").split())
     assert "char_rnn 120 s A character RNN, two minutes of training" in told
@@ -99,7 +99,7 @@ NO_SUCH_FILE = "plugin @here/none.py: no such file"
         (2, "new cell json", "…would hide the Python module 'json'…"),
         (2, "new model mine", "…'cell', 'head', 'tokenizer', 'decoder'…"),
         *(
-            (7, f"new cell {part}", f"{name}: is there already; choose another name, or move it…")
+            (7, f"new cell {part}", f"{name}: already exists; choose another name, or move it…")
             for part, name in (("one", "one.py"), ("two", "two.yaml"), ("three", "test_three.py"))
         ),
         *(

@@ -23,7 +23,11 @@ NO_RUN = "no run here (there is no recipe.yaml in it)"
     [
         (3, "tiny.yaml threads=x", "override threads=x: …threads: must be an integer or 'auto'…"),
         (4, "tiny.yaml 'data={name: text, corpus: tiny_shakespeare}'", "…seqgen data get tiny_s…"),
-        (4, "tiny.yaml 'tokenizer={alphabet: printable, unk: error}'", "…characters, but has 'é'…"),
+        (
+            4,
+            "tiny.yaml 'tokenizer={alphabet: printable, unk: error}'",
+            "…characters in the vocabulary, but has 'é'…",
+        ),
         (7, "tiny.yaml --out mine --overwrite", f"mine: {HELD}"),
         # A thesis in the current folder, and a recipe of one's own.
         (7, "recipe.yaml --out .", f".: {HELD}"),

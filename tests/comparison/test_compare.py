@@ -133,7 +133,9 @@ class TestCompare:
             compare(Comparison(runs, names, systems, plan, announced.append))
         assert announced == []
 
-    def test_two_runs_are_told_apart_and_certain_inputs_are_so_for_both(self, pairs_run, plan_of):
+    def test_two_runs_are_distinguished_and_certain_inputs_are_certain_for_both(
+        self, pairs_run, plan_of
+    ):
         names = ["one", "two"]
         plan = plan_of(GREEDY, **NO_MORE | {"search": {"inputs": 4}}, inputs={"most": 8})
         runs = [seqgen.load(pairs_run) for _ in names]

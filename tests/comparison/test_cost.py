@@ -191,7 +191,7 @@ class TestPeakBytes:
         call.allocate = allocate
         return call
 
-    def test_the_most_at_once_and_not_the_sum_but_of_what_is_held_together(self, peak):
+    def test_peak_memory_is_the_most_at_once_not_the_sum(self, peak):
         def one_by_one(allocate):
             large = allocate(10)
             del large
@@ -211,7 +211,7 @@ class TestPeakBytes:
         assert peak(lambda allocate: (before.add_(1), allocate(10))) == 10
         assert peak(lambda allocate: None) == 0
 
-    def test_a_failure_passes_and_leaves_nothing_behind(self, peak):
+    def test_a_failure_is_raised_and_leaves_no_file(self, peak):
         def work(allocate):
             raise OSError("lost")
 

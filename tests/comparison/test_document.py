@@ -32,7 +32,7 @@ ERROR_RATE = Measure("error_rate", "error rate", "quality", "lower", "share", "W
         (Value(value=1 / 3, by_seed=[math.nan]), Value(value=0.333333333, by_seed=[None])),
     ],
 )
-def test_the_last_bits_are_gone_and_so_is_what_json_has_no_number_for(value, wanted):
+def test_numbers_are_rounded_and_made_fit_for_json(value, wanted):
     assert rounded(value) == wanted
 
 

@@ -56,7 +56,7 @@ class TestColumns:
         rate, plain, *_ = all_measures({"word_error_rate": WordErrorRate(), "mine": Plain()})
         assert rate.title == "word error rate"
         assert rate.about == (
-            "The share of words whose output equals none of their references; each answer is one "
+            "The share of words whose output equals no reference; each answer is one "
             "word. Formula: wrong / words."
         )
         assert (plain.about, plain.unit) == ("", "")
@@ -117,7 +117,7 @@ def test_the_log_probabilities_of_outputs(outputs, wanted, output):
     assert output("a b", [-1.0, -1.5, -0.5]).log_prob == pytest.approx(-3)
 
 
-def test_lengths_are_without_end_tokens_beside_references(output):
+def test_lengths_are_without_end_tokens_and_relative_to_references(output):
     for text, tokens in (("a b", 2), ("", 0)):
         assert output(text).length == output(text, finished=False).length == tokens
     # 2 + 4 + 0 + 1 = 7 tokens, where references have 2 * (3 + 1) = 8.

@@ -147,7 +147,7 @@ def test_the_method_says_what_holds(read, prose):
         each["seeds"] = [1]
     assert sentences(read(prose), "method") == [
         "All strategies decoded 100 of 2,100 prompts of the test part.",
-        "Each gave 4 outputs per input; quality is that of the best of them, diversity that of all "
+        "Each gave 4 outputs per input; quality is measured on the best of them, diversity on all "
         "of them.",
         "The 95 % intervals come from 1,000 bootstrap samples of the inputs.",
         "Nothing was timed.",

@@ -301,7 +301,7 @@ def test_without_references_only_the_search_is_spoken_of(searched, output, produ
     )
 
 
-def test_where_nothing_is_certain_only_references_tell(output, produced):
+def test_without_a_certain_search_only_references_decide(output, produced):
     searched = Searched("run", [output("a", -1.0, complete=False)], [-2.0], [[-1.0]])
     system = produced("s", [output("x", -2.0)])
     errors = {"outputs": 1, "wrong": 1, "search_errors": 1, "model_errors": 0}

@@ -273,7 +273,7 @@ class TestTake:
         drawing = [replace(document.systems[0], draws=True), document.systems[1]]
         assert verdict(replace(document, systems=drawing), lambda best: {}).take == "b"
 
-    def test_where_nothing_tells_none_is_taken_and_a_person_is_to_look(self, found):
+    def test_without_a_quality_measure_nothing_is_recommended(self, found):
         given = verdict(replace(found(GREEDY_AND_BEAMS), quality=None), lambda label: {})
         assert given.take is None
         assert "no references, or no metric" in given.why[0]
@@ -308,11 +308,11 @@ def beams(*sizes):
 
 
 class TestReasons:
-    def test_quality_what_cannot_be_told_from_it_and_the_cost(self, said):
+    def test_the_reasons_are_quality_what_is_near_and_cost(self, said):
         assert said() == [
             "beam 9 is best by word error rate: 21.00 % (95 % interval 19.00 % to 23.00 %).",
-            "Within one standard error of it is beam 2; of all these beam 2 takes the least work; "
-            "a paired test tells it from 1 of 2 others (p by Holm below 0.05).",
+            "Within one standard error of it is beam 2; of all these, beam 2 takes the least work; "
+            "a paired test distinguishes it from 1 of 2 others (p by Holm below 0.05).",
             "beam 2, at 22.00 %, reads 20.00 rows per input, 2 times those of greedy, the "
             "baseline, whose word error rate is 25.00 % (p by Holm 0.012).",
         ]
@@ -321,21 +321,21 @@ class TestReasons:
         ("changes", "place", "sentence"),
         [
             # The baseline is compared with the best.
-            ({"taken": 0, "near": [1, 0]}, 1, "are beam 2 and greedy; of all these greedy takes"),
+            ({"taken": 0, "near": [1, 0]}, 1, "are beam 2 and greedy; of all these, greedy takes"),
             ({"taken": 0, "near": [1, 0]}, 2, "greedy, at 25.00 %, reads 10.00 rows per input, "
              "0.111 times those of beam 9, the best."),
-            ({"best": 0, "taken": 0, "near": [1, 2]}, 1, "; of all these it takes the least work"),
+            ({"best": 0, "taken": 0, "near": [1, 2]}, 1, "; of all these, it takes the least work"),
             ({"best": 0, "taken": 0, "near": [1, 2]}, 2,
-             "It is the baseline as well, with 10.00 rows of work per input."),
+             "The recommended strategy is the baseline; it reads 10.00 rows per input."),
             # Work that is not quite the least is not called so.
-            ({"near": [1, *beams(19.9)]}, 1, "; of all these beam 2 takes hardly more than the l"),
-            ({"near": [1, *beams(25)]}, 1, "; of all these beam 2 takes the least work; "),
-            ({"near": [1, *beams(25)], "taken": 0}, 1, " these greedy takes the least work; "),
+            ({"near": [1, *beams(19.9)]}, 1, "; of all these, beam 2 takes hardly more than the"),
+            ({"near": [1, *beams(25)]}, 1, "; of all these, beam 2 takes the least work; "),
+            ({"near": [1, *beams(25)], "taken": 0}, 1, " these, greedy takes the least work; "),
             # Many are counted.
             ({"near": beams(3, 4, 5, 6, 7)}, 1, "it are beam 3, beam 4, beam 5 and 2 more; of all"),
             ({"taken": 2, "near": [], "tests": dict.fromkeys("ab", difference(p_holm=0.01))}, 1,
-             "No other is within one standard error of it; a paired test tells it from 2 of 2 "
-             "others (p by Holm below 0.05)."),
+             "No other is within one standard error of it; a paired test distinguishes it "
+             "from 2 of 2 others (p by Holm below 0.05)."),
         ],
     )  # fmt: skip
     def test_what_is_near_and_what_it_costs(self, changes, place, sentence, said):
@@ -351,24 +351,24 @@ class TestReasons:
         ("own", "whole", "sentences"),
         [
             ({}, {}, [
-                "It missed the most probable output for 5.00 % of 80 inputs; by word error rate "
-                "the most probable ones have 27.00 % and its own 26.00 %, so searching harder "
-                "would not help.",
-                "Of its 100 outputs there, 30 are no reference: 28 by an error of the model, which "
-                "finds them at least as probable as what is right, and 2 by an error of the "
-                "search.",
+                "It missed the most probable output for 5.00 % of 80 inputs; the word error rate "
+                "of the most probable outputs is 27.00 % and that of its own 26.00 %, so searching "
+                "harder would not help.",
+                "Of its 100 outputs there, 30 match no reference: 28 are model errors, at least as "
+                "probable to the model as every reference, and 2 are search errors.",
             ]),
             ({"wrong": 0}, {"empty": EmptyOutput(best=0.2),
                             "quality_of_best": {"word_error_rate": 0.1}}, [
-                "It missed the most probable output for 5.00 % of 80 inputs, where that is the "
-                "empty one for 20.00 %; by word error rate the most probable ones have 10.00 % and "
-                "its own 26.00 %, so a better search could help.",
+                "It missed the most probable output for 5.00 % of 80 inputs, which is the empty "
+                "output for 20.00 %; the word error rate of the most probable outputs is 10.00 % "
+                "and that of its own 26.00 %, so a better search could help.",
             ]),
             ({"wrong": None, "quality": {}}, {}, [
                 "It missed the most probable output for 5.00 % of 80 inputs."
             ]),
             ({"wrong": 0, "missed": 0.0}, {}, [
-                "It found the most probable output for each of 80 inputs where that is certain."
+                "It found the most probable output for all 80 inputs where that output is known "
+                "for certain."
             ]),
         ],
     )  # fmt: skip
@@ -387,7 +387,7 @@ class TestReasons:
         search = Search(inputs=80, certain=80, max_nodes=9, by_run=runs)
         assert said(search=search)[3:] == sentences
 
-    def test_of_unlikeness_the_statistics_are_told(self, document_of):
+    def test_unlikeness_comes_with_its_statistics(self, document_of):
         values = {"log_prob_per_token": -1.0, "distinct_1": 0.35, "distinct_2": 0.8}
         sampled = system("sampled", 1, unlikeness=0.1, distinct_3=0.9, **values)
         by_seed = Value(value=0.1, by_seed=[0.08, 0.12])
@@ -404,10 +404,10 @@ class TestReasons:
             "sampled is best by unlikeness: 0.1000 (by seed 0.08 to 0.1200).",
             "sampled reads 1.000 rows per input, as many as greedy, the baseline, whose "
             "unlikeness is 2.000.",
-            "Its statistics, and in brackets those of held-out text: near are distinct-1 35.00 % "
-            "(36.00 %), distinct-2 80.00 % (80.00 %); further off log-probability per token -1.000 "
-            "(-1.400).",
-            "25.00 % of the outputs of greedy end in a loop, and 0.00 % of its own.",
+            "Its statistics, with those of held-out text in brackets; close: distinct-1 35.00 % "
+            "(36.00 %), distinct-2 80.00 % (80.00 %); further off: log-probability per token "
+            "-1.000 (-1.400).",
+            "25.00 % of the outputs of greedy end in a loop, but only 0.00 % of its own.",
         ]
         others = reasons(document, greedy, greedy, [], {})
         assert not any("end in a loop" in each for each in others)

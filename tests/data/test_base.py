@@ -105,7 +105,7 @@ def test_where_unknown_is_shown_otherwise_it_stays():
 @pytest.mark.parametrize(
     ("size", "prompt", "rest"), [(1, "a", "bcd"), (0, "", "abcd"), (9, "abcd", "")]
 )
-def test_a_passage_is_cut_behind_the_prompt(size, prompt, rest):
+def test_a_passage_is_cut_after_the_prompt(size, prompt, rest):
     tokenizer = CharTokenizer(alphabet="abcd")
     assert passage([*tokenizer.encode("abcd")], size, tokenizer) == Example(prompt, (rest,))
 

@@ -5,7 +5,7 @@ from itertools import chain
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from seqgen.data import Example, PairBatch, Prompts, Sources, TextSize, TokenBatch
@@ -37,7 +37,7 @@ TWO = torch.tensor([[6, 2], [2, 0]])
         ([], 1, [], []),
     ],
 )
-def test_shorter_rows_are_padded_behind(rows, least, tokens, lengths):
+def test_shorter_rows_are_padded_at_the_end(rows, least, tokens, lengths):
     found = padded(rows, least)
     assert [each.tolist() for each in found] == [tokens, lengths]
     assert {each.dtype for each in found} == {torch.long}
@@ -89,6 +89,20 @@ def test_a_batch_moves_as_a_whole(batch):
                 assert moved == value
 
     check(batch, batch.to("meta"))
+
+
+@pytest.mark.parametrize(("count", "rows"), [(1, [2]), (2, [1, 1]), (5, [1, 1])])
+def test_a_batch_is_cut_into_parts_of_its_rows(count, rows):
+    texts = TokenBatch(TWO, TWO + 1, torch.tensor([1, 2]), continues=True)
+    parts = texts.cut(count)
+    assert [len(each.targets) for each in parts] == rows
+    assert sum(each.tokens for each in parts) == texts.tokens
+    assert all(each.continues for each in parts)
+    assert torch.cat([each.inputs for each in parts]).equal(TWO)
+    pairs = pair_batch().cut(count)
+    assert torch.cat([each.sources.values for each in pairs]).tolist() == [[4, 5, 2], [2, 0, 0]]
+    assert [each.row_ids.tolist() for each in pairs] == ([[0, 1]] if count == 1 else [[0], [1]])
+    assert TokenBatch(TWO[:0], TWO[:0]).cut(2) == []
 
 
 def test_only_floats_become_another_type():
@@ -148,7 +162,6 @@ def test_the_second_length_orders_rows_but_ends_no_batch():
     assert rows == [1, 3, 2, 0]
 
 
-@settings(deadline=None)
 @given(LENGTHS, st.integers(1, 9), st.integers(0, 5), st.integers(0, 3))
 def test_batches_have_every_row_once_by_length_and_all_but_one_are_half_full(
     lengths, size, seed, epoch
@@ -160,7 +173,6 @@ def test_batches_have_every_row_once_by_length_and_all_but_one_are_half_full(
     assert sum(2 * len(rows) < size for rows in batches) <= 1
 
 
-@settings(deadline=None)
 @given(LENGTHS, st.integers(1, 200), st.integers(0, 3))
 def test_batches_by_tokens_stay_below_the_limit(lengths, batch_tokens, epoch):
     batches = epoch_of(Buckets(lengths, 1, batch_tokens), epoch)
@@ -243,7 +255,6 @@ class TestRowSplit:
         assert counts == [batch.tokens for batch in batches]
         return batches
 
-    @settings(deadline=None)
     @given(st.lists(st.integers(1, 6), min_size=1, max_size=30), st.integers(1, 40))
     def test_each_row_is_read_once_with_rows_of_about_its_length(self, lengths, batch_size):
         rows = [[number + 4] * length for number, length in enumerate(lengths)]

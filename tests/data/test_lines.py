@@ -172,7 +172,7 @@ def test_faults_are_named_with_their_line(make, said):
     assert "lines must be in one file, not in 2" in said(parallel.held_out, "valid", AB)
     strict = {"text": CharTokenizer(alphabet="ab", unk="error")}
     message = said(make("a\n\naxb\n").training, strict)
-    assert "train.txt:3: `text` must be of known characters, but has" in message
+    assert "train.txt:3: `text` must be of characters in the vocabulary, but has" in message
 
 
 @pytest.fixture

@@ -134,7 +134,7 @@ def test_a_batch_as_it_is_written(few):
     assert batch.lengths.tolist() == [5, 3, 1]
     assert batch.row_ids.tolist() == [2, 0, 1]
     assert split._rows.batch([3]).sources.values.tolist() == [[6 + UNK, 4, UNK, EOS]]
-    assert split._rows.lengths == [(4, 3), (1, 1), (4, 5), (4, 2)]
+    assert split._rows.lengths.tolist() == [[4, 3], [1, 1], [4, 5], [4, 2]]
     assert (split.size.chars, split.size.bytes) == (7, 7)
     assert {field: own.tolist() for field, own in split._rows.counts().items()} == {
         "source": [0, 0, 4, 1, 2, 2],
@@ -148,7 +148,7 @@ def test_what_a_tokenizer_refuses_is_an_error_with_the_line(few, said, row, fiel
     strict = {"source": CharTokenizer("ab", "error"), "target": CharTokenizer("xy", "error")}
     kind, file = PairsData(train=Path("t.tsv")), TextFile.of(f"a\tx\n{row}\n")
     message = said(kind.parse_rows, file, "t.tsv", {**few, **strict})
-    assert message.startswith(f"t.tsv:2: the {field}: `text` must be of known char")
+    assert message.startswith(f"t.tsv:2: the {field}: `text` must be of char")
 
 
 @pytest.fixture
@@ -286,7 +286,7 @@ class TestFeatures:
         other = PairsData(train=kind.train, columns=kind.columns, feature_separator=",")
         assert list(other.training_texts()["features"]) == ["V;PST", "V;PRS", "N", "GEN"]
 
-    def test_they_stand_in_front_with_ids_behind_those_of_texts(self, kind, words):
+    def test_features_come_first_with_ids_after_those_of_texts(self, kind, words):
         tokenizers = words(kind)
         source, features = len(tokenizers["source"]), len(tokenizers["features"])
         assert kind.sizes(tokenizers) == {
@@ -299,7 +299,7 @@ class TestFeatures:
         assert prompts.values.max() < source + features
         assert (prompts.values[0, 2:] < source).all()
 
-    def test_examples_and_prompts_have_them_behind_a_tab(self, kind, words):
+    def test_examples_and_prompts_have_them_after_a_tab(self, kind, words):
         """The same source with other features is another example."""
         tokenizers = words(kind)
         test = kind.held_out("test", tokenizers)

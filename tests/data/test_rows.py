@@ -250,8 +250,8 @@ def test_rows_of_a_given_text_are_read_as_they_are(name, make, fit):
 
 
 FIELDS = "`columns` must name source and target once each"
-TEXTS = "must be a file of texts, beside which its vectors"
-SHARES = "`split` must be shares of 1 with some for training"
+TEXTS = "must be a file of texts, with its vectors"
+SHARES = "`split` must add up to at most 1 and have a share to train on"
 WRONG = [
     ("lines", {"max_length": 0}, "max_length: "),
     ("lines", {"empty": "skip"}, "empty: "),

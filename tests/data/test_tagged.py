@@ -126,7 +126,7 @@ def test_a_word_that_is_cut_up_is_refused(said, word, count):
 
 def test_what_a_tokenizer_refuses_is_one_line(said):
     message = said(one_each, [["a"]], WordTokenizer(unk="error"), "target")
-    assert message.startswith("the tokenizer of `target`: `text` must be of known")
+    assert message.startswith("the tokenizer of `target`: `text` must be of words")
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,7 @@ def test_a_batch_as_it_is_written():
     assert batch.inputs.tolist() == [[BOS, 4, UNK], [BOS, 0, 0]]
     assert batch.row_ids.tolist() == [2, 1]
     assert (batch.tokens, batch.continues) == (4, False)
-    assert made.lengths == [(2,), (1,), (3,)]
+    assert made.lengths.tolist() == [[2], [1], [3]]
 
 
 def test_words_are_spelt():
@@ -294,7 +294,9 @@ def test_what_was_left_out_or_changed_is_remarked(make, fit):
     assert cut.endswith(
         "train.tsv: 5 of 6 different words have more than 2 letters, of which the first 2 are read"
     )
-    assert unknown.endswith("test.tsv: 1 of 3 sequences have tags that training has not (line 4)")
+    assert unknown.endswith(
+        "test.tsv: 1 of 3 sequences have tags that training does not have (line 4)"
+    )
     assert "A" in made.training_texts()["target"]
     made = make(path="train.tsv", split=[1, 0, 0], letters=True, max_letters=4, max_length=4)
     made.encode(fit(made))

@@ -5,7 +5,7 @@ from fractions import Fraction
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from seqgen.data import TextSize, data
@@ -44,7 +44,6 @@ class TestLanes:
             assert (letters(batch.inputs), letters(batch.targets)) == expected
             assert batch.lengths is None
 
-    @settings(deadline=None)
     @given(sizes, st.integers(0, 3))
     def test_lanes_adjoin_windows_are_full_and_the_state_is_carried(self, size, epoch):
         rows, window, more, seed = size
@@ -76,7 +75,6 @@ class TestLanes:
 
 
 class TestRandomWindows:
-    @settings(deadline=None)
     @given(sizes)
     def test_windows_lie_inside_and_targets_follow(self, size):
         rows, window, more, seed = size
@@ -270,7 +268,7 @@ def training_text(made):
 class TestSplit:
     @pytest.mark.parametrize("count", [30, 31, 99, 190, 1000, 1003, 2990])
     @pytest.mark.parametrize("split", [[0.9, 0.05, 0.05], [0.7, 0.2, 0.1], [0.8, 0.1, 0.1]])
-    def test_parts_lie_one_behind_the_other_at_exact_places(self, make, count, split):
+    def test_parts_follow_one_another_at_exact_places(self, make, count, split):
         made = make(LETTERS[:count], split=split)
         shares = [Fraction(str(share)) for share in split]
         ends = [0, *(int(count * sum(shares[: i + 1])) for i in range(3))]
@@ -290,7 +288,7 @@ class TestSplit:
             (LETTERS[:100], [0.5, 0.25, 0], range(4 + 49, 4 + 75), None),
         ],
     )
-    def test_held_out_parts_begin_behind_the_last_token_before(
+    def test_held_out_parts_begin_after_the_last_token_before_them(
         self, make, text, split, valid, test
     ):
         made = make(text, split=split)
@@ -371,7 +369,7 @@ class TestPartsOfTheirOwn:
         assert made.remarks() == ()
         assert made.held_out("test", of("\nabc")).stream[0] == BOS
 
-    def test_several_are_read_one_behind_the_other(self, place):
+    def test_several_are_read_one_after_the_other(self, place):
         for number, text in (("10", "c" * 9), ("2", "\ufeffb\n"), ("1", "a")):
             place.write(f"more/sub/{number}.txt", text)
         options = {"split": [1, 0, 0], "batch_size": 1, "window": 2}

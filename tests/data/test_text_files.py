@@ -11,10 +11,14 @@ import resource
 import socket
 import threading
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from seqgen.data.text_files import Reading, TextFile, cache_folder, fetch, read_text
+from seqgen.data import text_files
+from seqgen.data.text_files import Reading, TextFile, cache_folder, fetch, read_long, read_text
 from seqgen.errors import SetupError
 
 CAN_ZSTD = any(map(importlib.util.find_spec, ("compression", "zstandard")))
@@ -372,3 +376,51 @@ def test_the_cache_folder_is_chosen_by_the_environment(monkeypatch, general, own
     monkeypatch.setenv("XDG_CACHE_HOME", general)
     monkeypatch.setenv("SEQGEN_CACHE", own)
     assert cache_folder() == Path(folder)
+
+
+@given(
+    st.text(st.sampled_from("ab é你😀\n\r\t\x85\u2028\ufeff"), max_size=40),
+    st.sampled_from(["utf-8", "utf-16", "utf-16-be", "utf-8-sig", "latin-1", "shift_jis"]),
+    st.integers(1, 9),
+    st.integers(0, 45),
+)
+def test_a_large_file_is_read_in_parts_as_a_small_one_whole(text, encoding, chunk, place):
+    with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(text_files, "LARGE", 1)
+        patch.setattr(text_files, "_CHUNK", chunk)
+        path = Path(folder, "text.txt")
+        path.write_bytes(text.encode(encoding, "ignore"))
+        reading = Reading(encoding)
+        found = read_long(path, reading)
+        if found is None:
+            assert not path.stat().st_size
+            return
+        whole, (long, sha256) = read_text(path, reading), found
+        assert (str(long), long.chars, sha256) == (whole.text, len(whole.text), whole.sha256)
+        assert "".join(long.read(place)) == whole.text[place:]
+
+
+@pytest.mark.parametrize(
+    ("content", "reading"),
+    [
+        (b"ab", Reading()),
+        (gzip.compress(b"abcd" * 9), Reading()),
+        (b"abc\xff", Reading()),
+        (b"abcd", REPLACE),
+        (None, Reading()),
+    ],
+    ids=["small", "packed", "faulty", "faults are replaced", "not there"],
+)
+def test_what_is_read_whole_however_large(content, reading, tmp_path, monkeypatch):
+    monkeypatch.setattr(text_files, "LARGE", 3)
+    path = tmp_path / "text.txt"
+    if content is not None:
+        path.write_bytes(content)
+    assert read_long(path, reading) is None
+
+
+def test_a_large_file_that_is_no_text_is_refused(tmp_path, monkeypatch, said):
+    monkeypatch.setattr(text_files, "LARGE", 3)
+    path = tmp_path / "text.txt"
+    path.write_bytes(b"%PDF-1.7 and so on")
+    assert said(read_long, path, Reading()) == said(read_text, path, Reading())

@@ -54,14 +54,27 @@ def test_each_group_sees_enough_to_go_on_whatever_ends(deep, ends, count):
         def __init__(self):
             self.normalisation = Beam().normalisation
 
-        def pick(self, totals, vocab, count):
-            asked.append((tuple(totals.shape), vocab, count))
+        def pick(self, totals, tokens, count):
+            asked.append((tuple(totals.shape), tokens[0].tolist(), count))
             return best(totals, count)
 
     Noting().decode(deep, deep.start(3), Limits(2, ends))
-    assert asked[0] == ((6, 5), 5, min(count, 5))
-    places = 5 * min(3, 5 - len(set(ends)))
-    assert asked[1] == ((6, places), 5, min(count, places))
+    assert asked[0] == ((6, 5), [0, 1, 2, 3, 4], min(count, 5))
+    paths = min(3, 5 - len(set(ends)))
+    assert asked[1] == ((6, 5 * paths), [0, 1, 2, 3, 4] * paths, min(count, 5 * paths))
+
+
+@pytest.mark.parametrize("decoder", [Beam(1), Beam(3, 3), DiverseBeam(6, 3, 2.0, 2)], ids=repr)
+@pytest.mark.parametrize("ends", [(), (2,)])
+def test_a_list_of_the_best_of_each_path_loses_nothing(decoder, ends, monkeypatch):
+    for seed in range(5):
+        wide = Deep(logits(200, seed).mul(4).round())  # with ties
+        start, limits = wide.start(3), Limits(6, ends)
+        found = {}
+        for worth in (0, 1000):
+            monkeypatch.setattr("seqgen.decoders.beam.WORTH_A_LIST", worth)
+            found[worth] = decoder.decode(wide, start, limits)
+        assert found[0] == found[1000]
 
 
 def rank(normalisation, log_probs):

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from seqgen.decoders.noise import child_keys, uniform, uniform_each
+from seqgen.decoders.noise import MOST_NUMBERS, StepNoise, child_keys, uniform, uniform_each
 
 from .conftest import chi_square_limit
 
@@ -48,6 +48,16 @@ def test_is_split_mix():
         for step in (0, 1, 1000, 2**40):
             wanted = [expected(seed, number, step) for number in EXTREMES]
             assert uniform(seed, numbers, step).tolist() == wanted
+
+
+@pytest.mark.parametrize("rows", [1, 3, MOST_NUMBERS + 1])
+def test_ahead_it_is_the_same(rows):
+    noise = StepNoise()
+    ids, others = torch.arange(rows) + 2**40, torch.arange(rows)
+    asked = [(7, ids, step) for step in (*range(70), 5, 1000, 1001)]
+    asked += [(8, ids, 1001), (8, others, 1002), (8, others[: rows // 2], 1003), (8, others, 1003)]
+    for seed, own, step in asked:
+        assert torch.equal(noise(seed, own, step).squeeze(1), uniform(seed, own, step))
 
 
 def test_a_number_does_not_depend_on_the_other_rows():

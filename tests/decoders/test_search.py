@@ -83,7 +83,7 @@ class TestRowsWithoutAPath:
         assert log_probs[[0, 2, 3]].isfinite().all()
         assert table.seen == [2, 3]
 
-    def test_the_others_are_complained_of(self, table):
+    def test_the_others_are_errors(self, table):
         frontier = self.begun(table)
         table.log_probs[1] = float("nan")
         with pytest.raises(DecodeError, match="row 1 at step 2 have NaN"):

@@ -149,7 +149,7 @@ NEEDED += ["model.safetensors", "training.safetensors", "training.json", "checks
 
 
 @pytest.mark.parametrize("make", [os.mkfifo, endless, huge, os.mkdir])
-def test_what_is_no_file_of_sane_size_keeps_nobody_waiting(make, copied_run):
+def test_what_is_no_file_of_sane_size_blocks_nothing(make, copied_run):
     """Whichever it is, and whoever reads it: one line, or it is not needed."""
     data = f"data.path={data_of(copied_run)}"
     files = [path for path in copied_run.rglob("*") if path.is_file() and path.name != ".lock"]

@@ -76,5 +76,28 @@ def test_where_only_our_code_is_seen_the_plugins_in_use_are_named(place, command
     assert any(file.endswith("short.py") for file in loaded_files())
 
 
+EMPTY = """
+from dataclasses import dataclass
+from seqgen.data import TextData, data
+from seqgen.data.text import StreamSplit
+
+
+@data.register("empty")
+@dataclass(eq=False)
+class Empty(TextData):
+    def held_out(self, name, tokenizers):
+        split = super().held_out(name, tokenizers)
+        return StreamSplit(split.stream[:1], split.size, 0) if name == "{name}" else split
+"""
+
+
+@pytest.mark.parametrize("name", ["valid", "test"])
+def test_a_split_without_tokens_is_named_before_training(name, place, refused, own_registries):
+    place.write("empty.py", EMPTY.replace("{name}", name))
+    says = f"its {name} split has 0 tokens"
+    line = refused(8, says, "run", "tiny.yaml", "plugins=[empty.py]", "data.name=empty")
+    assert "empty.py:" in line
+
+
 def test_too_little_memory_is_said_before_any_file(refused):
     refused(7, "not enough memory", "run", "tiny.yaml", "model.cell.hidden_size=1000000")

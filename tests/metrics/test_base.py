@@ -74,7 +74,7 @@ def test_it_says_what_it_is(name, metric):
 
 
 @given(ANSWERS, st.randoms(use_true_random=False))
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_a_value_is_within_its_bounds_and_details_are_plain_data(name, metric, answers, random):
     found = metric.measure(answers)
     assert 0 <= found.value <= LARGEST.get(name, 1)
@@ -87,7 +87,7 @@ def test_a_value_is_within_its_bounds_and_details_are_plain_data(name, metric, a
 
 
 @given(st.lists(st.lists(SENTENCES, min_size=1, max_size=3), min_size=1, max_size=4), st.data())
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_right_outputs_have_the_best_value(name, metric, references, data):
     answers = [Answer("", data.draw(st.sampled_from(each)), tuple(each)) for each in references]
     assert metric.measure(answers).value == best(metric, name)
@@ -120,7 +120,7 @@ def test_texts_are_compared_as_they_are(metric):
 
 
 @given(ANSWERS, WEIGHTS, ANSWERS)
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_weights_on_answers_are_answers_that_come_more_than_once(of_sums, answers, weights, others):
     """So what is drawn has a value, whatever it lacks: the one that `measure` gives. And columns
     of other answers do not matter, so that several systems can have them in common."""
@@ -165,7 +165,7 @@ class TestAMetricFromOutside:
         assert self.measured(lambda self, answers: found) is found
         assert dict(found.details) == {}
 
-    def test_what_it_raises_is_told_in_one_line(self):
+    def test_what_it_raises_is_shown_in_one_line(self):
         with pytest.raises(PluginError) as caught:
             self.measured(lambda self, answers: {}["a\nb"])
         assert str(caught.value).startswith("the metric Odd (")

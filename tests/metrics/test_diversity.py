@@ -147,7 +147,7 @@ def test_self_bleu_of_twins_strangers_and_none(outputs, wanted):
 
 @given(OUTPUTS, st.randoms())
 @example(["aaab", "aac", "ad"], random.Random(0))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_self_bleu_is_what_sacrebleu_says_of_each(outputs, random):
     """A match counts as often as one other has it: in `aaab`, `a` counts twice."""
     found, wanted = bleu(outputs), by_sacrebleu(outputs)
@@ -262,7 +262,6 @@ LONG = st.lists(st.text("ab", min_size=1, max_size=60), min_size=1, max_size=1)
 
 
 @given(TEXTS.filter(any) | LONG, TEXTS | LONG, st.integers(1, 9))
-@settings(deadline=None)
 def test_copies_are_what_the_definition_says(outputs, texts, size):
     assert copies(outputs, TrainingText(texts), size) == copies_by_definition(outputs, texts, size)
 
@@ -333,7 +332,7 @@ def test_what_is_not_defined_is_left_out(outputs, wanted):
 
 
 @given(st.lists(st.text("abc", min_size=4, max_size=16), min_size=1, max_size=5), st.randoms())
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_the_order_changes_nothing_and_saying_all_twice_is_less_diverse(outputs, random):
     training = TrainingText(["abcabcabcab", "ccccbbbbaaaa"])
     found = diversity(outputs, training)

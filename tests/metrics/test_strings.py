@@ -64,7 +64,7 @@ WORDS = st.lists(st.sampled_from(["a", "bb", "a" * 70, "é"]), max_size=5)
 
 
 @given(WORDS, WORDS)
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_a_distance_is_the_least_number_of_edits(one, other):
     assert nearest(one, [other]) == (recursive(one, other), len(other))
 

@@ -281,6 +281,20 @@ def test_start_and_step_are_teacher_forcing(of_each_cell):
         assert torch.equal(log_probs.argmax(1) == current, wanted.correct[:, time])
 
 
+def test_a_stepper_for_many_tokens_takes_the_same_steps(of_each_cell):
+    prompts = Prompts(tokens(BATCH, TIME), torch.full((BATCH,), TIME))
+    current, state, context, _ = of_each_cell.start(prompts)
+    assert of_each_cell.stepper(VOCAB - 1) is of_each_cell
+    stepper, other = of_each_cell.stepper(VOCAB), state
+    for _ in range(3):
+        wanted, state = of_each_cell.step(current, state, context)
+        found, other = stepper.step(current, other, context)
+        torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-5)
+        for one, two in zip(leaves(other), leaves(state), strict=True):
+            torch.testing.assert_close(one, two, rtol=1e-5, atol=1e-5)
+        current = found.argmax(1)
+
+
 def test_prompts_of_different_length_are_as_alone(of_each_cell):
     lengths = torch.tensor([1, 3, TIME, 2])
     prompts = Prompts(tokens(BATCH, TIME), lengths)

@@ -101,7 +101,9 @@ def test_targets_that_do_not_fit_are_wrong_data(simple, kind, sources, pairs):
             read(batch)
 
 
-def test_a_new_run_tells_each_part_of_its_own_vocabulary(label_build, kind, tmp_path):
+def test_a_new_run_gives_each_part_the_statistics_of_its_own_vocabulary(
+    label_build, kind, tmp_path
+):
     path = tmp_path / "vectors.txt"
     path.write_text("cat 1 2 3\n", encoding="utf-8")
     embedding = {"name": "pretrained", "path": str(path)}

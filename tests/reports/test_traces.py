@@ -162,7 +162,7 @@ def test_tints_follow_the_probability(well_made):
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"complete": False}, "the search gave up, so a better output may be missing"),
+        ({"complete": False}, "the search gave up, so there may be a better output"),
         ({"satisfied": False}, "it does not satisfy all constraints"),
         ({"rank": -0.25}, "ranked by \u22120.25"),
         ({"text": "\n", "last": "\n"}, '<span class="code">\u21b5</span>\n'),

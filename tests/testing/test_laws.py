@@ -164,7 +164,7 @@ def test_whatever_it_does_to_the_process_is_one_finding(does, law, says, place):
     assert says in found.says
 
 
-def test_whoever_reads_a_report_waits_for_no_torch():
+def test_reading_a_report_does_not_import_torch():
     code = "import sys, seqgen.testing.laws, seqgen.cli.parts; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 

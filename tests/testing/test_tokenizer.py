@@ -152,7 +152,7 @@ def test_a_class_will_do_and_is_fitted_seldom():
     assert Plain.fits == 4
 
 
-def test_who_does_not_claim_to_be_lossless_is_not_tried():
+def test_a_tokenizer_that_is_not_lossless_is_not_tried():
     report = check_tokenizer(type("Honest", (Plain,), {**LOWER, "lossless": False}))
     report.require()
     [law] = [each for each in report.findings if each.outcome == "not tried"]
@@ -177,7 +177,7 @@ def test_what_is_unknown_is_not_broken(options):
     assert found["text that looks special stays plain"].outcome == "kept"
 
 
-def test_who_knows_no_text_in_full_is_not_tried():
+def test_a_tokenizer_that_knows_no_whole_text_is_not_tried():
     found = outcomes("char", alphabet="ꙮ")["what was learned comes back"]
     says = "its vocabulary is so small that no text is known in full"
     assert (found.outcome, found.says) == ("not tried", says)

@@ -169,7 +169,7 @@ def test_pieces_that_look_special_are_plain(kind):
 def test_unknown_words_can_be_refused():
     made = fitted("a b", unk="error")
     assert made.encode("b a").tolist() == [5, 4]
-    with pytest.raises(ValueError, match="`text` must be of known words, but has 'ab'"):
+    with pytest.raises(ValueError, match="`text` must be of words in the vocabulary, but has 'ab'"):
         made.encode("a ab b")
 
 
@@ -213,7 +213,10 @@ def test_the_file_does_not_depend_on_the_order_of_texts(kind, file, texts):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"min_count": 3}, "`min_count` must be at most 2, as often as the most frequent is there"),
+        (
+            {"min_count": 3},
+            "`min_count` must be at most 2, as often as the most frequent one occurs",
+        ),
         ({"pattern": "[0-9]+"}, r"`pattern` '\[0-9\]\+' must find words in the training text, but"),
         ({"pattern": "[0-9]+", "line_ends": True}, "must find words in the training text"),
         ({"pattern": "x*?"}, "must find words in the training text"),

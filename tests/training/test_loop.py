@@ -514,6 +514,41 @@ class TestPrecision:
         assert (trainer.precision, trainer.remark) == ("bfloat16", "")
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+class TestOnAGpu:
+    OPTIONS = ("device=cuda", "train.max_steps=6", EACH_STEP)
+
+    def test_it_learns_as_on_a_cpu(self, make_trainer):
+        found = []
+        for options in (self.OPTIONS, ("device=cpu", *self.OPTIONS[1:])):
+            make_trainer(*options, sinks=[events := Recorder()]).run()
+            found.append(events.values("loss"))
+        assert found[0] == pytest.approx(found[1], rel=1e-3)
+
+    @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+    @pytest.mark.parametrize("parts", [1, 2])
+    def test_reading_a_batch_does_not_wait(self, parts, precision, make_trainer):
+        options = [f"train.precision={precision}", f"train.accumulate={parts}"]
+        trainer = make_trainer(*self.OPTIONS, *options)
+        assert trainer.run().steps == 6
+        torch.cuda.set_sync_debug_mode("error")
+        try:
+            total, _ = trainer._read(trainer.data.batch(6))
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+        assert math.isfinite(float(total))
+
+    def test_stopping_changes_no_byte(self, make_trainer, memory_folder):
+        def make(name, **how):
+            options = (*self.OPTIONS, "model.dropout=0.3")
+            return make_trainer(*options, folder=memory_folder / name, **how)
+
+        make("whole", sinks=[wanted := Recorder()]).run()
+        stopped_at([2, 3], lambda: make("a"), found := Recorder())
+        assert contents(memory_folder / "a") == contents(memory_folder / "whole")
+        assert found.timeless() == wanted.timeless()
+
+
 class TestAnAverageOfTheWeights:
     OPTIONS = ("train.average={name: exponential, decay: 0.6}", "train.validate_every=4", EACH_STEP)
 
@@ -698,9 +733,7 @@ class Outage:
         self.count += 1
 
 
-def test_a_power_cut_at_any_moment_of_saving_costs_no_byte(
-    make_trainer, memory_folder, monkeypatch
-):
+def test_a_power_cut_at_any_write_costs_no_byte(make_trainer, memory_folder, monkeypatch):
     """Some validations are better, some not, so that `best` and `last` part and meet again."""
     criteria = {0: 5, 1: 5.5, 2: 4, 3: 3, 4: 3.5}
     template = make_trainer("train.max_steps=4", "train.validate_every=1")
