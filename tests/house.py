@@ -15,14 +15,16 @@ PACKAGE = ROOT / "seqgen"
 CORE = ("state", "cells", "heads", "attentions", "embeddings", "encoders", "models", "decoders")
 CORE += ("tokenizers", "training", "metrics")
 
-LIMITS = {  # they only go down; a capability that raises a total says so in the commit that adds it
-    "files": 131,
-    "median lines of a file": 213,
-    "imports per 1,000 lines": 77,
-    "lines": 27_210,
-    "lines of the core": 10_032,
-    "lines of reports and comparison": 5_164,
-    "lines of tests": 31_945,
+# They only go down; a capability that raises a total says so in the commit that adds it. Last: fast
+# routes, several processes, sweeps, texts larger than memory, tables for generation.
+LIMITS = {
+    "files": 134,
+    "median lines of a file": 233,
+    "imports per 1,000 lines": 67,
+    "lines": 30_832,
+    "lines of the core": 10_747,
+    "lines of reports and comparison": 4_881,
+    "lines of tests": 32_599,
     "shared module names": 0,
 }
 AT_LEAST = {"median lines of a file"}

@@ -339,7 +339,7 @@ def test_a_device_of_shapes_alone_is_no_breach():
         (DEVICE, "not tried"), ("the fast route gives what the loop gives", "not tried")
     ]  # fmt: skip
     assert "it needs numbers, not only shapes" in others[0].says
-    assert "its step cannot be traced" in others[1].says
+    assert "a `forward` of its own" in others[1].says
 
 
 def test_outside_of_torch_there_is_no_gradient():
