@@ -59,7 +59,7 @@ class TestInputs:
         assert len(found.examples) == 4
         for each in found.examples:
             assert len(each.source) == 10
-            assert each.source + each.references[0] in text.built.data._parts["test"]
+            assert each.source + each.references[0] in str(text.built.data._parts["test"])
 
     @pytest.mark.parametrize(
         ("run", "options", "error", "message"),
