@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import importlib.util
 import os
 import stat
 import sys
-from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -81,35 +79,32 @@ def written_loops(derived: Derived) -> dict[int, Written]:
 
 
 def share_rows(function: Any, time: int, batch: int, arrays: list[Any]) -> None:
-    """Call `function` for all rows, a share of them on each of torch's threads."""
-    threads = min(torch.get_num_threads(), batch) if kernels.set_threads is not None else 1
-    bounds = [batch * index // threads for index in range(threads + 1)]
+    """Call `function` for all rows, a share of them on each of torch's threads.
+
+    These are torch's own: others would meet them on the same processors, where they wait for its
+    next operation by spinning.
+    """
+    threads = min(torch.get_num_threads(), batch) if kernels.openmp is not None else 1
     if threads == 1:
-        _alone(function, time, batch, 0, batch, arrays)
+        function(time, batch, 0, batch, *arrays)
         return
-    waiting = [
-        pool().submit(_alone, function, time, batch, begin, end, arrays)
-        for begin, end in pairwise(bounds[1:])
-    ]
-    _alone(function, time, batch, 0, bounds[1], arrays)
-    for each in waiting:
-        each.result()
+    failed: list[BaseException] = []
+
+    def share(_: Any) -> None:
+        number, count = openmp.omp_get_thread_num(), openmp.omp_get_num_threads()
+        try:
+            begin, end = batch * number // count, batch * (number + 1) // count
+            function(time, batch, begin, end, *arrays)
+        except BaseException as error:  # raised here, it would be lost
+            failed.append(error)
+
+    openmp: Any = kernels.openmp
+    openmp.GOMP_parallel(SHARE(share), None, threads, 0)
+    if failed:
+        raise failed[0]
 
 
-def _alone(function: Any, time: int, batch: int, begin: int, end: int, arrays: list[Any]) -> None:
-    """One share of rows, whose products do not start threads of their own."""
-    if kernels.set_threads is None:
-        function(time, batch, begin, end, *arrays)
-        return
-    before = kernels.set_threads(1)
-    function(time, batch, begin, end, *arrays)
-    kernels.set_threads(before)
-
-
-@lru_cache(maxsize=1)
-def pool() -> ThreadPoolExecutor:
-    """The threads beside the caller's own."""
-    return ThreadPoolExecutor(max_workers=os.cpu_count() or 1)
+SHARE = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 
 
 def load(source: str) -> Any:

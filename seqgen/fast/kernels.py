@@ -129,8 +129,11 @@ FOUND = getattr(LIBRARY, "sgemm_", None)
 HAS_PRODUCT = FOUND is not None
 if FOUND is not None:
     binding.add_symbol(SYMBOL, ctypes.cast(FOUND, ctypes.c_void_p).value)
-# MKL's own threads would work against those that share the rows.
-set_threads = getattr(LIBRARY, "MKL_Set_Num_Threads_Local", None) if HAS_PRODUCT else None
+
+
+_THREADS = sorted((Path(torch.__file__).parent / "lib").glob("libgomp*.so*"))
+openmp: Any = ctypes.CDLL(str(_THREADS[0])) if _THREADS else None
+"""The library of torch's threads, where that is GNU's; within its threads MKL starts no others."""
 
 sgemm = types.ExternalFunction(SYMBOL, types.void(*[types.intp] * 13))
 
