@@ -29,7 +29,7 @@ class FlatRows:
 
     @classmethod
     def joined(cls, blocks: Iterable[tuple[NDArray[Any], Numbers]]) -> FlatRows:
-        """The ids of some rows one behind the other, with their lengths, then those of more."""
+        """The ids of some rows one after the other, with their lengths, then those of more."""
         none = np.zeros(0, dtype=np.uint8), np.zeros(0, dtype=np.int64)
         ids, lengths = zip(none, *((_small(ids), sizes) for ids, sizes in blocks), strict=True)
         return cls(np.concatenate(ids), np.concatenate(lengths))
@@ -58,14 +58,14 @@ class FlatRows:
     def take(self, places: NDArray[np.integer] | Sequence[int]) -> FlatRows:
         """The rows at some places, in their order."""
         lengths = self.lengths[places]
-        # Each id's place among all: that of its row's begin, and how far it is behind that.
+        # Each id's place among all: that of its row's begin, and how far it is after that.
         begins = self._ends[places] - lengths
         within = np.cumsum(lengths) - lengths
         every = np.repeat(begins - within, lengths) + np.arange(lengths.sum())
         return FlatRows(self.ids[every], lengths)
 
     def padded(self, least: int = 0) -> tuple[Tensor, Tensor]:
-        """`[rows, time]` with PAD behind shorter rows, and their lengths; see `batches.padded`."""
+        """`[rows, time]` with PAD after shorter rows, and their lengths; see `batches.padded`."""
         longest = int(self.lengths.max(initial=0)) or least
         rows = np.full((len(self), longest), PAD, dtype=np.int64)
         rows[np.arange(longest) < self.lengths[:, None]] = self.ids

@@ -30,7 +30,7 @@ class LongText:
 
     @classmethod
     def joined(cls, texts: Sequence[LongText]) -> LongText:
-        """One behind the other."""
+        """One after the other."""
 
         def read(place: int) -> Iterator[str]:
             for text in texts:

@@ -90,15 +90,21 @@ class Trainer:
     def _try_bfloat16(self) -> None:
         """Fall back to float32 where this machine lacks a kernel for something the model does."""
         try:
-            with torch.random.fork_rng():
-                for batch in self._parts(self.data.batch(0)):
-                    self._loss(batch.to(self.device), None).total.backward()  # type: ignore[no-untyped-call]
+            self._read_and_forget()
         except RuntimeError as error:
             if "allocate" not in str(error):  # else it is about memory, which training will say
                 reason = " ".join(str(error).split()).split(". ")[0]
                 what = "float32 in place of bfloat16, which this machine cannot do"
                 self.precision, self.remark = "float32", f"{what}: {reason}"
-        self._optimizer.zero_grad(set_to_none=True)
+
+    def _read_and_forget(self) -> None:
+        """Read one batch, forward and backward, of which nothing stays."""
+        try:
+            with torch.random.fork_rng():
+                for batch in self._parts(self.data.batch(0)):
+                    self._loss(batch.to(self.device), None).total.backward()  # type: ignore[no-untyped-call]
+        finally:
+            self._optimizer.zero_grad(set_to_none=True)
 
     @property
     def wants_fast(self) -> bool:
@@ -110,17 +116,10 @@ class Trainer:
 
         One batch is read and forgotten, so that all is derived and compiled before the first step.
         """
-        if self.precision != "float32":
-            return {}
-        routes = take_fast_routes(self.model)
+        routes = take_fast_routes(self.model) if self.precision == "float32" else {}
         if routes:
-            training = self.model.training
             self.model.train()
-            with torch.random.fork_rng():
-                for batch in self._parts(self.data.batch(0))[:1]:
-                    self._loss(batch.to(self.device), None).total.backward()  # type: ignore[no-untyped-call]
-            self._optimizer.zero_grad(set_to_none=True)
-            self.model.train(training)
+            self._read_and_forget()
         return {name: "; ".join(route.describe()) for name, route in routes.items()}
 
     def resume(self, folder: Path) -> None:
