@@ -169,6 +169,19 @@ def temporary_name(path: Path) -> Path:
     return path.with_name(f".{path.name}.{os.getpid()}.tmp")
 
 
+def cache_folder() -> Path:
+    """Where files are kept that can be made or fetched again: $SEQGEN_CACHE, or `seqgen` in the
+    user's cache folder. Raises SetupError if there is none."""
+    if own := os.environ.get("SEQGEN_CACHE"):
+        return Path(own)
+    if general := os.environ.get("XDG_CACHE_HOME"):
+        return Path(general) / "seqgen"
+    try:
+        return Path.home() / ".cache" / "seqgen"
+    except RuntimeError:
+        raise SetupError("no home folder to keep files in; set SEQGEN_CACHE=FOLDER") from None
+
+
 def written_as(name: str) -> str:
     """The final name of a file whose temporary name is `name`; any other name unchanged."""
     match = TEMPORARY.fullmatch(name)

@@ -68,3 +68,10 @@ def require_same(got, wanted, tolerance):
         assert (one is None) == (other is None)
         if one is not None:
             torch.testing.assert_close(one, other, atol=tolerance, rtol=tolerance)
+
+
+def require_the_loop(cell, route, tolerance=1e-5, **reading):
+    """The values of the loop come by `route`, too; returns what that says of how it reads."""
+    cell.route = route
+    require_same(trained(cell, cell, **reading), trained(cell, cell.loop, **reading), tolerance)
+    return route.describe()

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Annotated, ClassVar, TypeVar
 from unicodedata import ucd_3_2_0 as unicode
 
-from seqgen.data.text_files import TextFile, cache_folder, fetch, read_text
+from seqgen.data.text_files import TextFile, fetch, read_text
 from seqgen.errors import DataError
-from seqgen.files import sha256
+from seqgen.files import cache_folder, sha256
 from seqgen.options import Seed, Size
 from seqgen.registry import Registry
 

@@ -13,9 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from seqgen.data.text_files import cache_folder
 from seqgen.errors import SetupError
-from seqgen.files import atomic_file
+from seqgen.files import atomic_file, cache_folder
 from seqgen.tokenizers import LongText, Tokenizer
 from seqgen.version import __version__
 

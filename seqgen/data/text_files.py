@@ -7,7 +7,6 @@ import hashlib
 import http.client
 import importlib
 import importlib.util
-import os
 import re
 import urllib.error
 import urllib.request
@@ -359,15 +358,3 @@ def _reason(error: Exception) -> str:
     inner = error.reason if isinstance(error, urllib.error.URLError) else error
     text = inner.strerror if isinstance(inner, OSError) and inner.strerror else str(inner)
     return " ".join(text.split()) or type(inner).__name__
-
-
-def cache_folder() -> Path:
-    """Where fetched files are kept: $SEQGEN_CACHE, or `seqgen` in the user's cache folder."""
-    if own := os.environ.get("SEQGEN_CACHE"):
-        return Path(own)
-    if general := os.environ.get("XDG_CACHE_HOME"):
-        return Path(general) / "seqgen"
-    try:
-        return Path.home() / ".cache" / "seqgen"
-    except RuntimeError:
-        raise SetupError("no home folder to keep files in; set SEQGEN_CACHE=FOLDER") from None

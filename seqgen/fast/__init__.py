@@ -1,3 +1,3 @@
 """Fast routes: what a cell's step alone says, run over a sequence without a recording."""
 
-from seqgen.fast.route import Route
+from seqgen.fast.route import Call, Route, outcome

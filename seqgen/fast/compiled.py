@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import numba
-import platformdirs
 import torch
-from torch import Tensor, fx
+from torch import Tensor
 
 from seqgen.fast import kernels
-from seqgen.fast.derive import Derived, Level, TimeLoop
+from seqgen.fast.derive import Derived, Level, TimeLoop, Values
 from seqgen.fast.elements import UnwritableError
 from seqgen.fast.write import Writer, Written
+from seqgen.files import atomic_file, cache_folder
 
 HEADER = """\
 import math
@@ -29,13 +29,12 @@ from numba import njit
 
 from seqgen.fast.kernels import FAST, Apart, exp, f, log, log1p, product, sigmoid, sizes, tanh
 """
-Values = dict[fx.Node, Tensor]
 
 
 class CompiledLoops:
     """As `EagerLoops`, in a compiled function for each loop.
 
-    Raises UnwritableError if one cannot be written, OSError if there is no place for it.
+    Raises UnwritableError if one cannot be written, OSError or SetupError if there is no place.
     """
 
     def __init__(self, derived: Derived) -> None:
@@ -84,7 +83,8 @@ def share_rows(function: Any, time: int, batch: int, arrays: list[Any]) -> None:
     These are torch's own: others would meet them on the same processors, where they wait for its
     next operation by spinning.
     """
-    threads = min(torch.get_num_threads(), batch) if kernels.openmp is not None else 1
+    openmp = kernels.openmp
+    threads = min(torch.get_num_threads(), batch) if openmp is not None else 1
     if threads == 1:
         function(time, batch, 0, batch, *arrays)
         return
@@ -98,7 +98,6 @@ def share_rows(function: Any, time: int, batch: int, arrays: list[Any]) -> None:
         except BaseException as error:  # raised here, it would be lost
             failed.append(error)
 
-    openmp: Any = kernels.openmp
     openmp.GOMP_parallel(SHARE(share), None, threads, 0)
     if failed:
         raise failed[0]
@@ -117,9 +116,8 @@ def load(source: str) -> Any:
     name = hashlib.sha256(f"{numba.__version__}{own}{text}".encode()).hexdigest()[:24]
     path = folder() / f"loop_{name}.py"
     if not path.exists():
-        temporary = path.with_suffix(f".{os.getpid()}")
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
+        with atomic_file(path) as file:
+            file.write(text.encode())
     module_name = f"seqgen_loops.{path.stem}"
     if module_name not in sys.modules:
         spec = importlib.util.spec_from_file_location(module_name, path)
@@ -134,9 +132,9 @@ def load(source: str) -> Any:
 def folder() -> Path:
     """Where loops are kept: for nobody else to write to, since what lies there is run.
 
-    Raises OSError if that cannot be had.
+    Raises OSError or SetupError if that cannot be had.
     """
-    path = Path(platformdirs.user_cache_dir("seqgen")) / "loops"
+    path = cache_folder() / "loops"
     path.mkdir(parents=True, exist_ok=True, mode=0o700)
     if os.name == "posix":
         found = path.stat()

@@ -26,6 +26,7 @@ from seqgen.fast.trace import (
     asking,
     bases,
     batch_first,
+    first_line,
     has_batch,
     insert,
     is_node,
@@ -34,6 +35,9 @@ from seqgen.fast.trace import (
     trace,
 )
 from seqgen.state import leaves
+
+Values = dict[fx.Node, Tensor]
+"""By node; what has times is `[time * batch, ...]`, time after time."""
 
 
 class Level(IntEnum):
@@ -136,9 +140,13 @@ def derive(call: Call) -> Derived:
     try:
         graph = trace(call)
     except Exception as error:
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        raise RefusedError(f"its step cannot be traced: {lines[0]}") from error
-    return _Splitter(graph, call).derived()
+        raise RefusedError(f"its step cannot be traced: {first_line(error)}") from error
+    try:
+        return _Splitter(graph, call).derived()
+    except RefusedError:
+        raise
+    except Exception as error:
+        raise RefusedError(f"its step cannot be taken apart: {first_line(error)}") from error
 
 
 X, STATE, OUT, NEXT, PARAM = 1, 2, 4, 8, 16  # what a node depends on; OUT and NEXT are cotangents

@@ -150,9 +150,9 @@ def literal(value: Any) -> str:
     if isinstance(value, bool):
         return str(value)
     number = float(value)
-    return (
-        f"f({number!r})" if math.isfinite(number) else f"f(np.{str(number).replace('-', '-np.')})"
-    )
+    if math.isfinite(number):
+        return f"f({number!r})"
+    return f"f({'-' * (number < 0)}np.{abs(number)!s})"
 
 
 def expression(node: fx.Node, operands: list[str]) -> str:

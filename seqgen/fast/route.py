@@ -18,7 +18,9 @@ from seqgen.fast.derive import (
     Level,
     RefusedError,
     TimeLoop,
+    Values,
     derive,
+    first_line,
     has_batch,
     is_node,
 )
@@ -26,9 +28,6 @@ from seqgen.state import State, leaves, rebuild
 
 if TYPE_CHECKING:  # numba may be missing, and takes a while to load
     from seqgen.fast.compiled import CompiledLoops
-
-Values = dict[fx.Node, Tensor]
-"""By node; what has times is `[time * batch, ...]`, time after time."""
 
 RECORDED_FROM = 17
 """From so many rows on a loop recorded by autograd is as fast as one of small operations."""
@@ -99,11 +98,11 @@ def _fault(reader: Reader, call: Call) -> str:
         ends = None if lengths is None else torch.tensor([4, 0, 2], device=lengths.device)
         first = cast(Any, call.cell).initial_state(3)
         trial = replace(call, xs=rows, state=first, lengths=ends)
-        expected = _trained(reader, trial, fast=False)
+        expected = outcome(trial, trial.loop, backward=reader.backward)
         try:
-            found = _trained(reader, trial, fast=True)
+            found = outcome(trial, lambda *_: reader.read(trial), backward=reader.backward)
         except Exception as error:
-            return f"its fast route failed: {str(error).splitlines()[0]}"
+            return f"its fast route failed: {first_line(error)}"
     tolerance = 1e-4 if xs.dtype == torch.float32 else 1e-8
     for wanted, got in zip(expected, found, strict=True):
         known = torch.zeros(()) if wanted is None else wanted.detach()
@@ -113,13 +112,14 @@ def _fault(reader: Reader, call: Call) -> str:
     return ""
 
 
-def _trained(reader: Reader, call: Call, *, fast: bool) -> list[Tensor | None]:
-    """Outputs, last state and gradients; random numbers are always the same ones."""
+def outcome(call: Call, read: Any, *, backward: bool) -> list[Tensor | None]:
+    """What `read`, as `call.loop`, gives: outputs, last state and, with `backward`, all gradients
+    of a random sum of them. Random numbers are always the same ones."""
     torch.manual_seed(1)
-    read = reader.read(call) if fast else call.loop(call.xs, call.state, call.lengths)
-    results = [read[0], *leaves(read[1])]
+    outputs, last = read(call.xs, call.state, call.lengths)
+    results = [outputs, *leaves(last)]
     ends = [each for each in results if each.requires_grad]
-    if not (ends and reader.backward):
+    if not (ends and backward):
         return [*results]
     asked = [each for each in (call.xs, *call.tensors.values()) if each.requires_grad]
     seeds = [torch.randn_like(each) for each in ends]
@@ -159,14 +159,10 @@ class Reader:
     def _compile(self) -> None:
         try:
             from seqgen.fast.compiled import CompiledLoops
-            from seqgen.fast.elements import UnwritableError
-        except ImportError as error:
-            self.reason = f"not compiled: {error}"
-            return
-        try:
+
             self.loops, self.reason = CompiledLoops(self.derived), ""
-        except (UnwritableError, OSError) as error:
-            self.reason = f"not compiled: {error}"
+        except Exception as error:  # numba is missing, an operation has no loop, no place for it
+            self.reason = f"not compiled: {first_line(error)}"
 
     def use_small_operations(self, reason: str) -> None:
         """Take the loops that need no compiler."""

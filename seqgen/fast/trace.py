@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -24,6 +24,11 @@ class RefusedError(Exception):
     """The step cannot be derived; its message says why."""
 
 
+def first_line(error: Exception) -> str:
+    """What an error says, on one line."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
 @dataclass(frozen=True)
 class Call:
     """What a cell is to read: `xs: [batch, time, input]` from `state`, as `Cell.forward`.
@@ -37,7 +42,7 @@ class Call:
     xs: Tensor
     state: State
     lengths: Tensor | None
-    tensors: dict[str, Tensor]
+    tensors: Mapping[str, Tensor]
 
     @property
     def given(self) -> list[Tensor]:
@@ -108,7 +113,8 @@ def trace(call: Call) -> fx.Graph:
             torch.empty_strided(each.shape, each.stride(), dtype=each.dtype)
             for each in call.tensors.values()
         ]
-        x, states = rows(call.xs[:, 0]), [rows(leaf) for leaf in leaves(call.state)]
+        x = torch.empty(BATCH, call.xs.shape[2], dtype=call.xs.dtype)
+        states = [rows(leaf) for leaf in leaves(call.state)]
         live = [] if call.lengths is None else [torch.empty(BATCH, dtype=torch.bool)]
         output = torch.empty(BATCH, cast(Any, call.cell).output_size, dtype=x.dtype)
         seeds = [rows(each) for each in (output, *states)] if call.backward else []

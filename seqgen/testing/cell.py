@@ -15,7 +15,7 @@ from torch import Tensor
 
 from seqgen.cells import Cell, cells
 from seqgen.cells import base as contract
-from seqgen.fast import Route
+from seqgen.fast import Call, Route, outcome
 from seqgen.state import State, detach, leaves, map_state, real, reorder, select
 from seqgen.testing import require
 from seqgen.testing.laws import BreachError, Law, NotTriedError, Report, Watch, try_laws, unwatched
@@ -82,7 +82,7 @@ def fast_source(cell: object, *, input_size: int = 3, **options: Any) -> str:
         from seqgen.fast.compiled import written_loops
         from seqgen.fast.derive import derive
         from seqgen.fast.elements import UnwritableError
-        from seqgen.fast.trace import Call, RefusedError
+        from seqgen.fast.trace import RefusedError
     except ImportError as error:
         return f"# {name}: {error}"
     try:
@@ -318,29 +318,20 @@ def _require_fast(
         raise NotTriedError("it reads sequences by a `forward` of its own")
     route = Route(compiling=False, checking=False)
 
-    def read(xs: Tensor, state: State, lengths: Tensor | None) -> Any:
-        found = route.read(cell, cell.loop, xs, state, lengths)
+    def read(*given: Any) -> Any:
+        found = route.read(cell, cell.loop, *given)
         if found is None:
             raise NotTriedError(f"it has no fast route: {route.describe()[0]}")
         return found
 
-    xs = case.inputs(dtype).requires_grad_()
-    wanted, got = (_trained(cell, each, xs, lengths) for each in (cell.loop, read))
+    xs, tensors = case.inputs(dtype).requires_grad_(), dict(cell.named_parameters())
+    call = Call(cell, cell.loop, xs, cell.initial_state(BATCH), lengths, tensors)
+    wanted, got = (
+        tuple(each.detach() for each in outcome(call, way, backward=True) if each is not None)
+        for way in (cell.loop, read)
+    )
     says = "the fast route gives other values or gradients than `step` in a loop"
     require.same(got, wanted, says, tolerance)
-
-
-def _trained(
-    cell: Cell, read: Callable[..., Any], xs: Tensor, lengths: Tensor | None
-) -> tuple[State, ...]:
-    """Outputs, last state and all gradients of a reading."""
-    torch.manual_seed(4)
-    outputs, last = read(xs, cell.initial_state(BATCH), lengths)
-    ends = [each for each in (outputs, *leaves(last)) if each.requires_grad]
-    asked = [xs, *(each for each in cell.parameters() if each.requires_grad)]
-    seeds = [torch.randn_like(each) for each in ends]
-    found = torch.autograd.grad(ends, asked, seeds, allow_unused=True)
-    return detach((outputs, last)), *(each for each in found if each is not None)
 
 
 def _as_by_differences(read: Callable[[], tuple[Tensor, ...]], given: Sequence[Tensor]) -> bool:

@@ -18,8 +18,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seqgen.data import text_files
-from seqgen.data.text_files import Reading, TextFile, cache_folder, fetch, read_long, read_text
+from seqgen.data.text_files import Reading, TextFile, fetch, read_long, read_text
 from seqgen.errors import SetupError
+from seqgen.files import cache_folder
 
 CAN_ZSTD = any(map(importlib.util.find_spec, ("compression", "zstandard")))
 REPLACE = Reading(errors="replace")

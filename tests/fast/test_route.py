@@ -8,11 +8,12 @@ from functools import partial
 
 import pytest
 import torch
-from written_cells import CHANGES, INPUT, Plain, require_same, trained
+from written_cells import CHANGES, INPUT, Plain, require_same, require_the_loop, trained
 
 from seqgen.cells import cells, take_fast_routes
 from seqgen.fast import Route
 
+DERIVED = "derived up to 16 rows, else step by step (not compiled)"
 LENGTHS = (None, [6, 0, 2, 5])
 REFUSED = {
     "rows meet": (lambda cell, y: y - y.mean(0), "rows of the batch meet"),
@@ -30,26 +31,30 @@ REFUSED = {
 @pytest.mark.parametrize("change", CHANGES)
 def test_small_operations_are_the_loop(change, lengths):
     cell = Plain(CHANGES[change]).double().train()
-    cell.route = Route(compiling=False)
-    got = trained(cell, cell, torch.float64, lengths)
-    assert cell.route.describe() == ["derived up to 16 rows, else step by step (not compiled)"]
-    require_same(got, trained(cell, cell.loop, torch.float64, lengths), 1e-10)
+    route, reading = Route(compiling=False), {"dtype": torch.float64, "lengths": lengths}
+    assert require_the_loop(cell, route, 1e-10, **reading) == [DERIVED]
 
 
 @pytest.mark.parametrize("refused", REFUSED)
 def test_what_cannot_be_derived_is_read_step_by_step_and_says_why(refused):
     change, why = REFUSED[refused]
     cell = Plain(change).train()
-    cell.route = Route(compiling=False)
-    got = trained(cell, cell)
-    assert why in cell.route.describe()[0]
-    require_same(got, trained(cell, cell.loop), 0.0)
+    assert why in require_the_loop(cell, Route(compiling=False), 0.0)[0]
 
 
 def test_many_rows_without_a_compiler_are_read_step_by_step():
-    cell = Plain().train()
+    require_the_loop(Plain().train(), Route(compiling=False), 0.0, batch=17)
+
+
+def test_inputs_that_another_layer_has_made_are_read_as_others():
+    below, cell = torch.nn.Linear(INPUT, INPUT), Plain().train()
     cell.route = Route(compiling=False)
-    require_same(trained(cell, cell, batch=17), trained(cell, cell.loop, batch=17), 0.0)
+    require_same(
+        trained(cell, lambda xs, *rest: cell(below(xs), *rest)),
+        trained(cell, lambda xs, *rest: cell.loop(below(xs), *rest)),
+        1e-5,
+    )
+    assert cell.route.describe() == [DERIVED]
 
 
 def test_masks_of_a_sequence_count_as_inputs():
