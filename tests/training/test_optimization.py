@@ -365,6 +365,10 @@ def test_there_are_as_many_validations_as_asked_for(steps, validations):
     assert len(found) == min(steps, validations)
 
 
+def test_what_a_recipe_leaves_out(defaults):
+    assert defaults("train", TrainOptions)["max_steps"] is None
+
+
 def checked(**options):
     return check_value(TrainOptions, options, ("train",))
 
