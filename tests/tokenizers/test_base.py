@@ -65,6 +65,12 @@ def test_special_tokens_vanish_and_each_id_is_shown_in_its_own_way(make):
     assert len({made.shown(token) for token in range(len(made))}) == len(made)
 
 
+def test_it_is_itself_alone_and_samples_only_where_it_says_so(make):
+    made = make()
+    assert not made.samples
+    assert len({made, make()}) == 2
+
+
 @settings(max_examples=50)
 @given(text=RANDOM)
 def test_training_text_decodes_to_itself(text, small):

@@ -302,6 +302,24 @@ def budget(steps_per_epoch=10, **options):
 
 
 @pytest.mark.parametrize(
+    ("options", "wanted"),
+    [
+        *(
+            ({"max_steps": 200, **more}, True)
+            for more in ({}, {"max_seconds": 20, "max_epochs": 20})
+        ),
+        *(
+            ({"max_steps": 200, **more}, False)
+            for more in ({"max_seconds": 19}, {"max_epochs": 19})
+        ),
+        ({"max_steps": 199}, False),
+    ],
+)
+def test_a_run_of_200_steps_or_20_seconds_is_long(options, wanted):
+    assert budget(**options).is_long() is wanted
+
+
+@pytest.mark.parametrize(
     ("options", "places", "shares"),
     [
         ({"max_steps": 8}, [(0, 99), (2, 99), (8, 99), (9, 99)], [0, 0.25, 1, 1]),
