@@ -424,6 +424,7 @@ def test_its_constraints_are_those_of_the_decoder():
     foreign, tracing = Foreign([[RIGHT], [RIGHT]]), Tracing()
     foreign.constraints = (MinimumLength(1),)
     safe = checked(watched(foreign, tracing), 5)
+    assert safe.draws is foreign.draws is RIGHT.complete is True  # where it does not say so
     model = TableModel()
     assert constrained(safe, safe.constraints, model, model.start(2), SHORT) == foreign.found
     [trace] = tracing.traces

@@ -68,6 +68,8 @@ def nearly(value):
 def test_it_says_what_it_is(name, metric):
     """`seqgen list metrics` shows the first line alone."""
     assert metric.better in {"lower", "higher"}
+    assert metric in {metric}, "it has a hash"
+    assert Answer("a", "b", ()).finished
     summary = metrics.entry(name).summary
     assert summary.endswith(".")
     assert len(summary) > 30

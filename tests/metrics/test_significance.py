@@ -94,7 +94,8 @@ def test_sums_are_of_what_is_drawn_by_the_seed():
     one = resampled(ROWS, total, with_replacement, 30, 7)
     assert (one == resampled(ROWS, total, with_replacement, 30, 7)).all()
     assert (one != resampled(ROWS, total, with_replacement, 30, 8)).any()
-    assert (one[:10] == resampled(ROWS, total, with_replacement, 10, 7)).all()
+    for count in (1, 10):
+        assert (one[:count] == resampled(ROWS, total, with_replacement, count, 7)).all()
 
 
 @pytest.mark.parametrize("draw", [with_replacement, each_or_not])
@@ -259,6 +260,8 @@ def test_what_holds_of_every_metric(name):
 def test_what_is_equal_or_as_large_but_for_rounding_is_no_difference():
     constant = paired_test(rows([1, 2]), rows([3, 4]), lambda totals: totals[..., 1], seed=0)
     assert constant == (0.0, 0.0, 0.0, 1.0)
+    every = np.array([[3.0, 4.0]] * 9), np.array([[1.0, 5.0]] * 9)  # no number is the same
+    assert paired_test(*every, mean, seed=0).p_value < 0.05
     # All that a coin can do here is to change the sign.
     one, other = rows([0.6, 0.6, 0.2]), rows([0.6, 0.6, 0.9])
     assert paired_test(one, other, mean, seed=0, samples=500).p_value == 1.0

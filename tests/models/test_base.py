@@ -41,6 +41,7 @@ def test_what_a_model_need_not_write():
 def test_every_model_is_made_for_the_sizes_of_its_data(name, small):
     made = models.build(small(models, name), vocab_size=7, source={"vocab_size": 9})
     assert 7 in {each.shape[0] for each in made.head.parameters()}
+    assert made.looks_back is (name == "seq2seq")
 
 
 def gradients(model, batch):

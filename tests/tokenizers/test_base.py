@@ -65,9 +65,10 @@ def test_special_tokens_vanish_and_each_id_is_shown_in_its_own_way(make):
     assert len({made.shown(token) for token in range(len(made))}) == len(made)
 
 
-def test_it_is_itself_alone_and_samples_only_where_it_says_so(make):
+def test_it_is_itself_alone_and_says_what_it_loses_and_samples(make):
     made = make()
-    assert not made.samples
+    assert made.lossless is (type(made).__name__ != "WordTokenizer")
+    assert made.samples is False
     assert len({made, make()}) == 2
 
 

@@ -124,6 +124,7 @@ class TestEverySchedule:
     def test_it_begins_at_one_and_depends_on_the_progress_alone(self, name, small):
         made = schedules.build(small(schedules, name))
         assert isinstance(made, Schedule)
+        assert made in {made}, "it has a hash"
         factors = [made.factor(step / 100) for step in range(101)]
         assert factors[0] == 1.0
         assert all(0 <= factor <= 1 for factor in factors)
