@@ -49,6 +49,12 @@ def test_shapes(attention):
         assert weights.shape == (4, time, 5)
 
 
+def test_every_parameter_matters(attention, scene):
+    parameters, (read, _) = [*attention.parameters()], scene.read(attention)
+    for each in torch.autograd.grad(read.square().sum(), parameters) if parameters else ():
+        assert each.abs().amax() > 1e-4
+
+
 def test_weights_are_shares_of_the_real_tokens(attention, scene):
     _, weights = scene.read(attention)
     assert (weights >= 0).all()

@@ -108,9 +108,7 @@ class CompiledText:
             if len(found) < len(steps) or token in ends:
                 return
 
-    def run(
-        self, token: int, state: State, *, points: Tensor, ends: Sequence[int]
-    ) -> Block:
+    def run(self, token: int, state: State, *, points: Tensor, ends: Sequence[int]) -> Block:
         """The tokens after `token`, at most as many as `points: [time]`, in (0, 1) in float64."""
         time = len(points)
         tokens = torch.full((time + 1,), token)

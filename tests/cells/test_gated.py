@@ -161,6 +161,12 @@ class TestSLSTM:
         outputs.sum().backward()
         assert all(each.grad.isfinite().all() for each in (xs, *cell.parameters()))
 
+    def test_recurrent_weights_of_each_head_and_gate_keep_lengths(self):
+        cell = SLSTM(input_size=2, hidden_size=10, heads=2)
+        for block in cell.recurrent_weight.detach():
+            for gate in block.split(5, 1):
+                torch.testing.assert_close(gate @ gate.T, torch.eye(5))
+
     def test_the_first_step_forgets_what_was_never_there(self):
         cell = SLSTM(input_size=2, hidden_size=6)
         _, state = cell.step_input(torch.randn(4, 2), cell.initial_state(4))
