@@ -20,7 +20,7 @@ from seqgen.errors import SeqgenError
 ROOM_NAMES = (
     *("attentions", "averages", "bridges", "cells", "constraints", "corpora", "data", "decoders"),
     *("embeddings", "encoders", "heads", "metrics", "models", "optimizers", "schedules"),
-    "tokenizers",
+    *("tokenizers", "truncations"),
 )
 
 
