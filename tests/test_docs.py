@@ -48,7 +48,9 @@ def anchors_of(page):
     return {re.sub(r"[^\w -]", "", each).replace(" ", "-") for each in titles}
 
 
-@pytest.mark.parametrize("registry", [cells, decoders, constraints, truncations], ids=lambda each: each.kind)
+@pytest.mark.parametrize(
+    "registry", [cells, decoders, constraints, truncations], ids=lambda each: each.kind
+)
 def test_the_readme_counts_the_parts(registry):
     assert f"{len(registry.names())} {registry.kind}s" in README
 

@@ -244,8 +244,8 @@ class ShareSampler(Sampler, ABC):
         return kept if self.temperature <= HOTTEST else kept.sign()
 
 
-@final
 @base.decoders.register("multinomial")
+@final
 @dataclass
 class Multinomial(ShareSampler):
     """Draw from `p(token) ** (1 / temperature)`, normalised over the tokens that may come.
@@ -303,8 +303,9 @@ def shorthand(name: str) -> Callable[..., Multinomial]:
         return Multinomial(truncations=(cut,), **given)
 
     make.__doc__ = f"Draw from {entry.summary[0].lower()}{entry.summary[1:]}"
+    make.__module__ = entry.factory.__module__  # where it is written, see `__wrapped__`
     make.__annotations__ = {each.name: each.annotation for each in (own | rest).values()}
-    vars(make).update(__signature__=signature, __wrapped__=entry.factory)  # where it is written
+    vars(make).update(__signature__=signature, __wrapped__=entry.factory)
     return base.decoders.register(name)(make)
 
 
