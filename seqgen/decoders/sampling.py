@@ -16,7 +16,7 @@ from functools import partial, reduce
 from inspect import Parameter, Signature
 from itertools import islice
 from operator import add
-from typing import Any, Literal, NamedTuple, final
+from typing import Any, ClassVar, Literal, NamedTuple, final
 
 import torch
 from rapidfuzz.distance import Levenshtein
@@ -25,17 +25,18 @@ from torch import Tensor
 from seqgen.decoders import base
 from seqgen.decoders.base import Decoder, Hypothesis, Limits, Start, Stepper
 from seqgen.decoders.guards import IMPOSSIBLE, can_go_on, check_scores, check_steps, checked
-from seqgen.decoders.noise import StepNoise, child_keys
+from seqgen.decoders.noise import StepNoise, child_keys, uniform
 from seqgen.decoders.truncating import (
-    Truncation,
     TruncationFactory,
     checked_keep,
+    compiled_form,
     row_sum,
     truncations,
 )
+from seqgen.fast import Block, Choice, compiled_text
 from seqgen.options import Size, Temperature, options_of
 from seqgen.registry import check_bounds
-from seqgen.state import reorder, repeat
+from seqgen.state import State, reorder, repeat
 
 
 class Extension(NamedTuple):
@@ -51,8 +52,17 @@ class Extension(NamedTuple):
 class PathDecoder(Decoder, ABC):
     """A decoder that picks one token for each row and never looks back, so it can stream.
 
-    A subclass says which token. A row that ends leaves the batch at once.
+    A subclass says which token. A row that ends leaves the batch at once. A text of a single row
+    that may have `compiled_from` tokens is made by a compiled function, where there can be one.
     """
+
+    seed: int = 0
+    compiled_from: ClassVar[int] = 50_000
+
+    @property
+    def choice(self) -> Choice | None:
+        """How it finds a token, if that is such as a compiled function can."""
+        return None
 
     @abstractmethod
     def choose(self, log_probs: Tensor, sequence_ids: Tensor, step: int) -> Tensor:
@@ -67,6 +77,14 @@ class PathDecoder(Decoder, ABC):
 
         A row at a dead end leaves without another token: it is neither finished nor at its limit.
         """
+        for each in self._extensions(stepper, start, limits):
+            if len(start.tokens) == 1:
+                yield from map(Extension, *(part.split(1) for part in each))
+            else:
+                yield each
+
+    def _extensions(self, stepper: Stepper, start: Start, limits: Limits) -> Iterator[Extension]:
+        """As `walk`, but several steps of a single row may be one Extension."""
         tokens, state, context = start[:3]
         sources = torch.arange(tokens.shape[0], device=tokens.device)
         # Of each row its source, its sequence, and how many tokens it may have.
@@ -74,7 +92,13 @@ class PathDecoder(Decoder, ABC):
         ending = set(limits.ends)
         ends = torch.tensor(limits.ends, dtype=tokens.dtype, device=tokens.device)
         keep = own[2] > 0
-        step, until = 0, 0  # at step `until`, at the latest, a row is at its limit
+        step = 0
+        for found, given, following in self._compiled(stepper, start, limits):
+            over = torch.isin(found, ends)
+            yield Extension(sources.expand(len(found)), found, given, over)
+            tokens, state, step = found[-1:], following, step + len(found)
+            keep = ~over[-1:] & (own[2] > step)
+        until = step  # at that step, at the latest, a row is at its limit
         while True:
             if step == until:
                 if not bool(keep.all()):
@@ -104,9 +128,26 @@ class PathDecoder(Decoder, ABC):
                 keep = ~finished & (room > step)
             yield Extension(sources, tokens, chosen, finished)
 
+    def _compiled(self, stepper: Stepper, start: Start, limits: Limits) -> Iterator[Block]:
+        """The beginning of a long text of a single row, as far as a compiled function goes."""
+        most, choice = limits.lengths(start).tolist(), self.choice
+        if choice is None or self.constraints or len(most) != 1 or most[0] < self.compiled_from:
+            return
+
+        def step(tokens: Tensor, state: State) -> tuple[Tensor, State]:
+            return stepper.step(tokens, state, start.context)
+
+        def points(steps: Tensor) -> Tensor:
+            return uniform(self.seed, start.ids, steps.unsqueeze(1)).squeeze(1)
+
+        text = compiled_text(step, start.tokens, start.state, choice)
+        if text is not None:
+            token = int(start.tokens)
+            yield from text.blocks(token, start.state, points, most=most[0], ends=limits.ends)
+
     def decode(self, stepper: Stepper, start: Start, limits: Limits) -> list[list[Hypothesis]]:
         lengths = limits.lengths(start).tolist()
-        steps = [*self.walk(stepper, start, limits)]
+        steps = [*self._extensions(stepper, start, limits)]
         if not steps:  # no row has room for a token
             steps = [Extension(*[start.tokens.new_empty(0)] * 4)]
         sources, tokens, log_probs, _ = map(torch.cat, zip(*steps, strict=True))
@@ -129,6 +170,10 @@ class Greedy(PathDecoder):
     """The most probable token at each step; ties go to the lowest id."""
 
     draws = False
+
+    @property
+    def choice(self) -> Choice:
+        return Choice(temperature=0)
 
     def choose(self, log_probs: Tensor, sequence_ids: Tensor, step: int) -> Tensor:
         return log_probs.argmax(-1)
@@ -179,12 +224,6 @@ class Sampler(PathDecoder, ABC):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.draws = self.temperature > 0
-
-    @property
-    def parts(self) -> tuple[Truncation, ...] | None:
-        """The truncations in their order, if these, `temperature` and `temperature_last` say all
-        about how a token is drawn; None where a subclass has rules of its own."""
-        return None
 
     @abstractmethod
     def truncate(self, log_probs: Tensor) -> Tensor:
@@ -269,8 +308,12 @@ class Multinomial(ShareSampler):
         self.draws &= all(each.draws for each in self._parts)
 
     @property
-    def parts(self) -> tuple[Truncation, ...] | None:
-        return self._parts if type(self) is Multinomial else None
+    def choice(self) -> Choice | None:
+        cuts = [compiled_form(each) for each in self._parts]
+        known = tuple(each for each in cuts if each is not None)
+        if type(self) is not Multinomial or len(known) < len(cuts):
+            return None
+        return Choice(self.temperature, known, self.temperature_last)
 
     def keep(self, shares: Tensor) -> Tensor:
         for place, cut in enumerate(self._cuts):

@@ -6,9 +6,10 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import partial
 from typing import Annotated, Any
 
@@ -17,6 +18,7 @@ from pydantic import Field
 from torch import Tensor
 
 from seqgen.decoders.search import best
+from seqgen.fast import TRUNCATIONS
 from seqgen.options import NonNegativeFloat, Size
 from seqgen.registry import Registry, blamed_on, check_fields, is_ours, plugin_fault
 
@@ -51,6 +53,16 @@ def checked_keep(part: Truncation) -> Callable[[Tensor], Tensor]:
     """`part.keep`; if it comes from a plugin, one that raises PluginError where that raises or
     returns what no truncation may."""
     return part.keep if is_ours(part) else partial(_checked, part)
+
+
+def compiled_form(part: Truncation) -> tuple[str, tuple[float, ...]] | None:
+    """The name and the numbers by which a compiled text knows a part; None for what it does not."""
+    for name in TRUNCATIONS:
+        if truncations.entry(name).factory is type(part):
+            options = (each for each in fields(part) if not each.kw_only)  # type: ignore[arg-type]
+            values = (getattr(part, each.name) for each in options)
+            return name, tuple(math.nan if each is None else each for each in values)
+    return None
 
 
 def _checked(part: Truncation, shares: Tensor) -> Tensor:

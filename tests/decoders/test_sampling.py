@@ -256,20 +256,19 @@ def test_a_sampler_may_have_a_rule_of_its_own(deep, temperature):
     assert Half(3, temperature).decode(deep, start, limits) == wanted
 
 
-def test_who_is_drawn_from_by_truncations_says_by_which():
+def test_what_a_compiled_text_knows_of_a_sampler():
     listed = decoders.build(
         {"name": "multinomial", "truncations": [{"name": "top_k", "k": 3}, "eta"]},
         vocab_size=5,
     )
-    assert [type(each) for each in listed.parts] == [
-        truncations.entry(each).factory for each in ("top_k", "eta")
-    ]
-    assert (listed.parts[0].k, listed.temperature, listed.temperature_last) == (3, 1.0, False)
-    [nucleus] = TopP(0.8, temperature_last=True).parts
-    assert (nucleus.p, TopP(0.8, temperature_last=True).temperature_last) == (0.8, True)
-    assert Multinomial().parts == ()
+    (top_k, eta), listed = listed.choice.truncations, listed.choice
+    assert (top_k, eta[0], eta[1][0]) == (("top_k", (3,)), "eta", 3e-4)
+    assert (listed.temperature, listed.temperature_last) == (1.0, False)
+    assert TopP(0.8, temperature_last=True).choice == (1.0, (("top_p", (0.8,)),), True)
+    assert Multinomial(temperature=0.5).choice == (0.5, (), False)
     own = type("Own", (Multinomial,), {"keep": Half.keep})  # final, but a plugin may not care
-    assert (Plain().parts, Half().parts, own().parts) == (None, None, None)
+    with_own = Multinomial(truncations=(lambda **supplied: Broken(lambda shares: shares),))
+    assert [each.choice for each in (Plain(), Half(), own(), with_own)] == [None] * 4
     assert (TopK(1).draws, TopK(2).draws, TopK(2, temperature=0.0).draws) == (False, True, False)
 
 
