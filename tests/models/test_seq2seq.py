@@ -76,7 +76,10 @@ class TestSchedule:
             ({"end": 2}, "s.end: must be at least 0 and at most 1, but is 2"),
             ({"begin": 0.5, "end": 0.4}, "s: `end` must be at least `begin` (0.5), but is 0.4"),
             ({"temperature": -1}, "temperature: must be at least 0 and at most 1000000000, but is"),
-            ({"temperature": math.inf}, "s.temperature: must be at least 0 and at most 1000000000"),
+            (
+                {"temperature": math.inf},
+                "s: `temperature` must be at least 0 and finite, but is inf",
+            ),
             ({"temperature": math.nan}, "temperature"),
             ({"curve": "steep"}, "s.curve: must be"),
         ],
