@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import torch
 from pydantic import Field
@@ -15,8 +15,10 @@ from torch import Tensor
 from seqgen import decoders
 from seqgen.data import Data, PairBatch, padded, shift_right
 from seqgen.data.base import with_pieces
+from seqgen.machine import STEP_WORK_PER_THREAD, Threads, choose_threads, computing
 from seqgen.models import Generative, evaluating
 from seqgen.options import Count, PositiveFloat, Temperature
+from seqgen.state import State
 from seqgen.tokenizers import BOS, EOS, PAD, UNK, Tokenizer, Tokenizers
 
 SAMPLES_APART = 1 << 32
@@ -63,6 +65,31 @@ class Generated:
     pieces: tuple[str, ...]
 
 
+class _Worth(NamedTuple):
+    """How many threads a step of a model is worth: `wanted` ones, or up to `most`."""
+
+    wanted: Threads
+    parameters: int
+    most: int
+
+    def set_threads(self, rows: int) -> None:
+        work = self.parameters * rows
+        threads = choose_threads(self.wanted, work, self.most, per_thread=STEP_WORK_PER_THREAD)
+        if threads != torch.get_num_threads():
+            torch.set_num_threads(threads)
+
+
+class _Threaded(NamedTuple):
+    """A stepper whose steps are taken by as many threads as their rows are worth."""
+
+    stepper: decoders.Stepper
+    worth: _Worth
+
+    def step(self, tokens: Tensor, state: State, context: State) -> tuple[Tensor, State]:
+        self.worth.set_threads(len(tokens))
+        return self.stepper.step(tokens, state, context)
+
+
 @dataclass(frozen=True)
 class Generator:
     """A model with the tokenizers and the kind of data that belong to it."""
@@ -72,6 +99,7 @@ class Generator:
     data: Data[Any]
     device: torch.device
     options: GenerationOptions = GenerationOptions()
+    threads: Threads = "auto"
 
     @property
     def tokenizer(self) -> Tokenizer:
@@ -95,7 +123,7 @@ class Generator:
         """
         if not texts:
             return []
-        with evaluating(self.model):
+        with evaluating(self.model), computing():
             batch = self.batch(texts)
             limits = self.limits(batch, max_length)
             stepper, start = self.start(batch, limits, decoder.constraints)
@@ -122,7 +150,7 @@ class Generator:
         """Yield the text of one output as its tokens come."""
         tokens: list[int] = []
         shown = ""
-        with evaluating(self.model):
+        with evaluating(self.model), computing():
             batch = self.batch([text])
             limits = self.limits(batch, max_length)
             stepper, start = self.start(batch, limits, decoder.constraints)
@@ -130,7 +158,7 @@ class Generator:
         walk = decoder.walk(stepper, start, limits)
         while True:
             # Not around the yield: the caller's own code would run without gradients.
-            with evaluating(self.model):
+            with evaluating(self.model), computing():
                 extension = next(walk, None)
             if extension is not None:
                 tokens.append(int(extension.tokens[0]))
@@ -145,7 +173,7 @@ class Generator:
 
     def first_tokens(self, text: str, temperature: float, top: int = 8) -> list[dict[str, Any]]:
         """The most probable tokens after `text` at `temperature`, with their probabilities."""
-        with evaluating(self.model):
+        with evaluating(self.model), computing():
             batch = self.batch([text])
             stepper, start = self.start(batch, self.limits(batch, 1))
             log_probs, _ = stepper.step(start.tokens, start.state, start.context)
@@ -168,12 +196,18 @@ class Generator:
         self, batch: Any, limits: decoders.Limits, constraints: Sequence[decoders.Constraint] = ()
     ) -> tuple[decoders.Stepper, decoders.Start]:
         """The model's start for `batch` and what takes the steps from there: the model without the
-        tokens that no text has, in the `constraints`."""
+        tokens that no text has, in the `constraints`.
+
+        Each step sets torch's number of threads, for use in `machine.computing`.
+        """
+        parameters = sum(each.numel() for each in self.model.parameters())
+        worth = _Worth(self.threads, parameters, torch.get_num_threads())
+        worth.set_threads(len(batch.lengths))
         never = [PAD, BOS] if self.options.replace_unknown else [PAD, BOS, UNK]
         begin = self.model.start(batch)
         read = int(limits.lengths(begin).sum())
         stepper = decoders.WithoutTokens(
-            self.model.stepper(read), never if self.data.ends else [*never, EOS]
+            _Threaded(self.model.stepper(read), worth), never if self.data.ends else [*never, EOS]
         )
         return decoders.constrain(constraints, stepper, begin, limits, batch)
 
