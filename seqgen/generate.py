@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from itertools import chain
 from typing import Annotated, Any, NamedTuple
 
@@ -65,28 +65,16 @@ class Generated:
     pieces: tuple[str, ...]
 
 
-class _Worth(NamedTuple):
-    """How many threads a step of a model is worth: `wanted` ones, or up to `most`."""
-
-    wanted: Threads
-    parameters: int
-    most: int
-
-    def set_threads(self, rows: int) -> None:
-        work = self.parameters * rows
-        threads = choose_threads(self.wanted, work, self.most, per_thread=STEP_WORK_PER_THREAD)
-        if threads != torch.get_num_threads():
-            torch.set_num_threads(threads)
-
-
 class _Threaded(NamedTuple):
-    """A stepper whose steps are taken by as many threads as their rows are worth."""
+    """A stepper whose steps are taken by as many threads as `threads(rows)` says."""
 
     stepper: decoders.Stepper
-    worth: _Worth
+    threads: Callable[[int], int]
 
     def step(self, tokens: Tensor, state: State, context: State) -> tuple[Tensor, State]:
-        self.worth.set_threads(len(tokens))
+        threads = self.threads(tokens.shape[0])
+        if threads != torch.get_num_threads():
+            torch.set_num_threads(threads)
         return self.stepper.step(tokens, state, context)
 
 
@@ -201,13 +189,19 @@ class Generator:
         Each step sets torch's number of threads, for use in `machine.computing`.
         """
         parameters = sum(each.numel() for each in self.model.parameters())
-        worth = _Worth(self.threads, parameters, torch.get_num_threads())
-        worth.set_threads(len(batch.lengths))
+        most = torch.get_num_threads()
+
+        @cache
+        def threads(rows: int) -> int:
+            work = parameters * rows
+            return choose_threads(self.threads, work, most, per_thread=STEP_WORK_PER_THREAD)
+
+        torch.set_num_threads(threads(len(batch.lengths)))
         never = [PAD, BOS] if self.options.replace_unknown else [PAD, BOS, UNK]
         begin = self.model.start(batch)
         read = int(limits.lengths(begin).sum())
         stepper = decoders.WithoutTokens(
-            _Threaded(self.model.stepper(read), worth), never if self.data.ends else [*never, EOS]
+            _Threaded(self.model.stepper(read), threads), never if self.data.ends else [*never, EOS]
         )
         return decoders.constrain(constraints, stepper, begin, limits, batch)
 
