@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import pickle
 from functools import partial
 
@@ -11,7 +12,8 @@ import torch
 from written_cells import CHANGES, INPUT, Plain, require_same, require_the_loop, trained
 
 from seqgen.cells import cells, take_fast_routes
-from seqgen.fast import Route
+from seqgen.fast import Call, Route
+from seqgen.fast.route import Reader
 
 DERIVED = "derived up to 16 rows, else step by step (not compiled)"
 LENGTHS = (None, [6, 0, 2, 5])
@@ -105,6 +107,22 @@ def test_autocast_is_left_to_the_loop():
     with torch.autocast("cpu", torch.bfloat16):
         cell(torch.randn(2, 3, INPUT))
     assert not cell.route.readers
+
+
+@pytest.mark.parametrize("lengths", LENGTHS, ids=["whole", "lengths"])
+@pytest.mark.parametrize("change", CHANGES)
+def test_all_is_made_where_the_weights_are(change, lengths):
+    """`meta` stands for a GPU: it has shapes without numbers, and no tensor of it meets others."""
+    cell = Plain(CHANGES[change]).to("meta").train()
+    xs, ends = torch.randn(20, 6, INPUT, device="meta"), lengths and torch.tensor(lengths * 5)
+    call = Call(cell, cell.loop, xs, cell.initial_state(20), ends, dict(cell.named_parameters()))
+    reader = Reader(call)
+    outputs, last = reader.read(call)
+    outputs.sum().backward()
+    made = (outputs, *last, *(each.grad for each in cell.of_hidden.parameters()))
+    assert all(each.is_meta for each in made)
+    assert reader.describe() == "in small operations (not compiled)"
+    assert reader.most_rows == math.inf  # a GPU has fewer operations to wait for than in the loop
 
 
 def test_an_option_that_changes_is_seen():
