@@ -69,13 +69,14 @@ class EagerLoops:
 
 def capture(work: Callable[[], list[Tensor]]) -> Recorded:
     """`work` as a CUDA graph."""
-    side = torch.cuda.Stream()
+    side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
     side.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(side):  # libraries prepare themselves in a first run
         work()
     torch.cuda.current_stream().wait_stream(side)
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+    here = torch.cuda.stream(torch.cuda.current_stream())  # to come back to, also from a failure
+    with here, torch.cuda.graph(graph, capture_error_mode="thread_local"):
         results = work()
     return results, graph.replay
 
