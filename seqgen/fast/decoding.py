@@ -111,9 +111,7 @@ class CompiledText:
             if len(found) < len(steps) or token in ends:
                 return
 
-    def run(
-        self, token: int, state: State, *, points: Tensor, ends: Sequence[int]
-    ) -> Block:
+    def run(self, token: int, state: State, *, points: Tensor, ends: Sequence[int]) -> Block:
         """The tokens after `token`, at most as many as `points: [time]`, in (0, 1) in float64."""
         time = len(points)
         tokens = torch.full((time + 1,), token)
@@ -171,7 +169,7 @@ def _time_loop(module: fx.GraphModule) -> tuple[TimeLoop, dict[fx.Node, Tensor]]
         given[held] = value
         node.replace_all_uses_with(held)
 
-    for node in list(graph.nodes):
+    for node in list(graph.nodes)[:-1]:
         needed = node.all_input_nodes
         if node.op == "get_attr":
             known[node] = getattr(module, cast(str, node.target))
@@ -180,10 +178,9 @@ def _time_loop(module: fx.GraphModule) -> tuple[TimeLoop, dict[fx.Node, Tensor]]
             if rows not in (numbers, [numbers]) or table not in known:
                 raise UnwritableError(f"a token in {node.target}")
             hold(node, known[cast(fx.Node, table)])
-        elif needed and node.op == "call_function" and not has_batch(node):
-            if all(each in known for each in needed):
-                args, kwargs = fx.map_arg((node.args, node.kwargs), known.__getitem__)
-                known[node] = cast(Any, node.target)(*args, **kwargs)
+        elif needed and known.keys() >= {*needed} and not has_batch(node):
+            args, kwargs = fx.map_arg((node.args, node.kwargs), known.__getitem__)
+            known[node] = cast(Any, node.target)(*args, **kwargs)
     for node, value in known.items():
         if not is_view(node) and any(each not in known or is_view(each) for each in node.users):
             hold(node, value)

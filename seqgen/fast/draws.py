@@ -40,7 +40,8 @@ def choose(scores, shares, point, temperature, truncations, last):
     for number in range(len(truncations)):
         if number:
             shares /= running_sum(shares)
-        truncate(shares, *truncations[number])
+        kind, value, other = truncations[number]
+        truncate(shares, kind, value, other)
     if last:
         heat_up(scores, shares, temperature)
     elif temperature > HOTTEST:
@@ -103,7 +104,8 @@ def truncate(shares, kind, value, other):
     elif kind == 4:
         keep_above(shares, value)
     elif kind == 5:
-        keep_above(shares, min(value, other * np.exp(-entropy(shares))))
+        alpha = np.sqrt(value) if np.isnan(other) else other
+        keep_above(shares, min(value, alpha * np.exp(-entropy(shares))))
     elif kind == 6:
         keep_near(shares, value)
 

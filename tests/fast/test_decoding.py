@@ -6,14 +6,15 @@ import pytest
 import torch
 
 from seqgen.data import Prompts
-from seqgen.decoders import Limits, Start, WithoutTokens, decoders
+from seqgen.decoders import Limits, Start, WithoutTokens, decoders, truncations
 from seqgen.decoders.sampling import PathDecoder
+from seqgen.decoders.truncating import compiled_form
 from seqgen.errors import DecodeError
-from seqgen.fast import Choice, compiled_text
+from seqgen.fast import TRUNCATIONS, Choice, compiled_text
 from seqgen.models import evaluating, models
 
 pytest.importorskip("numba", reason="texts are compiled by numba")
-from seqgen.fast import kernels
+from seqgen.fast import draws, kernels
 
 pytestmark = pytest.mark.skipif(not kernels.HAS_PRODUCT, reason="torch has no sgemm to call")
 
@@ -55,46 +56,57 @@ def both(spec, stepper, start, limits, monkeypatch):
     return found
 
 
-@pytest.mark.parametrize("temperature", [0.0, 1e-4, 0.6, 1.0, 50.0])
+CUTS = [
+    *({"name": "top_k", "k": k} for k in (1, 3, VOCAB)),
+    *({"name": "top_p", "p": p} for p in (0.01, 0.7, 1.0)),
+    *({"name": "min_p", "p": p} for p in (0.0, 0.3, 1.0)),
+    *({"name": "typical", "p": p} for p in (0.01, 0.5, 1.0)),
+    *({"name": "epsilon", "epsilon": each} for each in (0.0, 0.1, 1.0)),
+    *({"name": "eta", "epsilon": each} for each in (0.0, 0.1, 1.0)),
+    {"name": "eta", "epsilon": 0.3, "alpha": 0.5},
+    *({"name": "top_n_sigma", "n": n} for n in (0.0, 0.7, 2.0)),
+]
+
+
+def test_every_truncation_is_tried():
+    assert {each["name"] for each in CUTS} == {*TRUNCATIONS} == {*truncations.names()}
+
+
+@pytest.mark.parametrize("cut", CUTS, ids=lambda cut: " ".join(map(str, cut.values())))
+def test_a_compiled_truncation_keeps_what_the_part_keeps(cut):
+    part = truncations.build(cut, vocab_size=VOCAB)
+    torch.manual_seed(1)
+    scores = torch.randn(60, VOCAB, dtype=torch.float64) * torch.linspace(0, 5, 60).unsqueeze(1)
+    scores[::2] = scores[::2].round()  # ties
+    scores[::3, [0, 4]] = -torch.inf
+    shares = scores.softmax(1)
+    wanted = part.keep(shares.clone())
+    name, numbers = compiled_form(part)
+    for row in shares:
+        draws.truncate(row.numpy(), TRUNCATIONS.index(name), *(*numbers, 0.0, 0.0)[:2])
+    assert torch.equal(shares, wanted)
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1e-4, 0.6, 1.0, 50.0, torch.inf])
 @pytest.mark.parametrize(
-    "spec",
+    ("names", "last"),
     [
-        {"name": "multinomial"},
-        {"name": "top_k", "k": 1},
-        {"name": "top_k", "k": 3},
-        {"name": "top_k", "k": VOCAB},
-        {"name": "top_p", "p": 0.01},
-        {"name": "top_p", "p": 0.7},
-        {"name": "top_p", "p": 1.0},
-        {"name": "min_p", "p": 0.0},
-        {"name": "min_p", "p": 0.3},
-        {"name": "min_p", "p": 1.0},
-        {"name": "typical", "p": 0.5},
-        {"name": "typical", "p": 1.0},
+        ([], False),
+        (["top_k"], False),
+        (["top_p", "top_k", "min_p"], False),
+        ([], True),
+        (["typical", "epsilon"], True),
     ],
     ids=str,
 )
-def test_samplers(spec, temperature, table, monkeypatch):
+def test_samplers(names, last, temperature, table, monkeypatch):
+    cuts = [next(each for each in CUTS[1:] if each["name"] == name) for name in names]
+    spec = {"name": "multinomial", "truncations": cuts}
+    spec |= {"temperature": temperature, "temperature_last": last}
     start, limits = Start(torch.tensor([0]), None), Limits(300)
-    (slow, steps), (fast, asked) = both(
-        {**spec, "temperature": temperature}, table, start, limits, monkeypatch
-    )
+    (slow, steps), (fast, asked) = both(spec, table, start, limits, monkeypatch)
     assert steps == 300
     assert asked < 10
-    assert fast.tokens == slow.tokens
-    assert fast == slow
-
-
-@pytest.mark.parametrize(
-    "scores",
-    [[0.0] * VOCAB, [-9.0, -1, -1, -1, -1, -9, -9], [-torch.inf, 0, -torch.inf, 0, 0, 0, 0]],
-    ids=["equal", "ties", "impossible"],
-)
-@pytest.mark.parametrize("name", ["top_k", "top_p", "min_p", "typical"])
-def test_ties_go_to_the_lowest_ids(name, scores, monkeypatch):
-    table = Counting(torch.tensor(scores).expand(VOCAB, VOCAB).contiguous())
-    spec = {"name": name, **({"k": 2} if name == "top_k" else {"p": 0.5})}
-    (slow, _), (fast, _) = both(spec, table, Start(torch.tensor([0]), None), Limits(200), monkeypatch)
     assert fast == slow
 
 
@@ -144,7 +156,7 @@ def test_models(cell, monkeypatch):
         (slow, _), (fast, _) = both("multinomial", stepper, start, Limits(100), monkeypatch)
         text = compiled_text(
             lambda tokens, state: stepper.step(tokens, state, None),
-            start.tokens, start.state, Choice(1.0, seed=5),
+            start.tokens, start.state, Choice(1.0),
         )  # fmt: skip
     assert text is not None
     assert fast.tokens == slow.tokens
