@@ -7,7 +7,7 @@ import os
 import platform
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -119,6 +119,12 @@ def double_precision() -> Iterator[None]:
         yield
     finally:
         torch.set_default_dtype(before)
+
+
+def keep_random_state(device: torch.device) -> AbstractContextManager[None]:
+    """A context after which random numbers go on, on the CPU and on `device`, as if none had been
+    drawn in it."""
+    return torch.random.fork_rng([device] if device.type == "cuda" else [])
 
 
 def finish_work(device: torch.device) -> None:

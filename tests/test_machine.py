@@ -17,6 +17,7 @@ from seqgen.machine import (
     computing,
     finish_work,
     hardware,
+    keep_random_state,
     memory_for,
 )
 from seqgen.options import OptionError, check_value
@@ -35,6 +36,20 @@ def test_the_device_is_a_gpu_where_there_is_one():
     for device in (CPU, choose_device("auto")):
         assert hardware(device).strip()
         finish_work(device)
+
+
+@pytest.mark.parametrize("device", dict.fromkeys([CPU, choose_device("auto")]), ids=str)
+def test_random_numbers_go_on_as_if_none_had_been_drawn(device):
+    def draw():
+        return torch.rand(3, device=device).tolist() + torch.rand(3).tolist()
+
+    torch.manual_seed(1)
+    wanted = draw()
+    torch.manual_seed(1)
+    with keep_random_state(device):
+        torch.manual_seed(2)
+        assert draw() != wanted
+    assert draw() == wanted
 
 
 @pytest.mark.parametrize(

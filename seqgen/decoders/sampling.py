@@ -123,7 +123,7 @@ class PathDecoder(Decoder, ABC):
             chosen = log_probs.take(places + tokens)
             finished = none_finished
             step += 1
-            if step == until or not ending.isdisjoint(tokens.tolist()):
+            if step == until or (ending and not ending.isdisjoint(tokens.tolist())):
                 finished, until = torch.isin(tokens, ends), step
                 keep = ~finished & (room > step)
             yield Extension(sources, tokens, chosen, finished)
