@@ -37,6 +37,12 @@ def test_what_a_model_need_not_write():
     torch.testing.assert_close(model.loss(batch).total, model.score(batch).nats.sum())
 
 
+@pytest.mark.parametrize("name", models.names())
+def test_every_model_is_made_for_the_sizes_of_its_data(name, small):
+    made = models.build(small(models, name), vocab_size=7, source={"vocab_size": 9})
+    assert 7 in {each.shape[0] for each in made.head.parameters()}
+
+
 def gradients(model, batch):
     model.zero_grad()
     model.loss(batch).total.backward()

@@ -238,6 +238,8 @@ class TestABudget:
         outcome = make_trainer(*options, sinks=[events := Recorder()]).run()
         assert outcome.seconds >= 0.2
         assert outcome.steps == len(events.steps()) > 1
+        tokens, seconds = (np.diff([0, *events.values(key)]) for key in ("tokens", "seconds"))
+        assert events.values("tokens_per_second") == pytest.approx(tokens / seconds)
         before = events.values("seconds")[-2]
         assert before < 0.2, "the step that passes the limit is the last"
         # The schedule follows the clock: the last step began in the last part of the cosine.
@@ -249,6 +251,14 @@ class TestABudget:
     )
     def test_the_first_that_is_spent_ends_it(self, limit, steps, make_trainer):
         assert make_trainer(f"train.max_{limit}", "train.max_steps=2").run().steps == steps
+
+
+@pytest.mark.parametrize(
+    ("fast", "steps", "wanted"), [("auto", 9, False), ("auto", 200, True), ("never", 200, False)]
+)
+def test_fast_routes_are_for_long_runs_unless_they_are_refused(fast, steps, wanted, make_trainer):
+    trainer = make_trainer(f"train.fast={fast}", f"train.max_steps={steps}")
+    assert trainer.wants_fast is wanted
 
 
 class TestValidation:
