@@ -79,7 +79,7 @@ class PathDecoder(Decoder, ABC):
         """
         for each in self._extensions(stepper, start, limits):
             if len(start.tokens) == 1:
-                yield from map(Extension, *(part.split(1) for part in each))
+                yield from map(Extension, *(torch.split(part, 1) for part in each))
             else:
                 yield each
 
