@@ -90,7 +90,7 @@ def best(scores: Tensor, count: int) -> Tensor:
     size.
     """
     count = min(count, scores.shape[1])
-    values, columns = scores.topk(min(count + 1, scores.shape[1]))
+    values, columns = _highest(scores, min(count + 1, scores.shape[1]))
     if bool((values[:, :-1] > values[:, 1:]).all()):  # no ties
         return columns[:, :count]
     edge = values[:, count - 1 : count]
@@ -103,6 +103,24 @@ def best(scores: Tensor, count: int) -> Tensor:
         columns = columns[:, :count].sort(1).values
     order = scores.gather(1, columns).sort(stable=True, dim=1, descending=True).indices
     return columns.gather(1, order)
+
+
+BLOCK = 64
+"""How many columns `_highest` looks at by their maximum alone."""
+
+
+def _highest(scores: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """What `scores.topk(count)` returns, in half the time where the rows are long: the `count`
+    highest are in the `count` blocks with the highest maxima."""
+    rows, size = scores.shape
+    blocks = size // BLOCK
+    if blocks * BLOCK != size or blocks < 4 * count or not scores.is_contiguous():
+        return scores.topk(count)
+    cut = scores.view(-1, BLOCK)
+    first = torch.arange(0, len(cut), blocks, device=scores.device).unsqueeze(1)
+    chosen = cut.amax(1).view(rows, blocks).topk(count).indices
+    values, places = cut.index_select(0, (first + chosen).flatten()).view(rows, -1).topk(count)
+    return values, chosen.gather(1, places // BLOCK) * BLOCK + places % BLOCK
 
 
 def live_first(live: Tensor, staying: Tensor) -> Tensor:
