@@ -117,7 +117,7 @@ def _highest(scores: Tensor, count: int) -> tuple[Tensor, Tensor]:
     blocks = scores.shape[1] // BLOCK
     if blocks < 4 * count or scores.numel() < WORTH_BLOCKS:
         return scores.topk(count)
-    cut = scores[:, : blocks * BLOCK].unflatten(1, (blocks, BLOCK))
+    cut = scores[:, : blocks * BLOCK].view(len(scores), blocks, BLOCK)
     chosen = cut.amax(2).topk(count).indices
     inside = cut.gather(1, chosen.unsqueeze(2).expand(-1, -1, BLOCK)).flatten(1)
     rest = scores[:, blocks * BLOCK :]

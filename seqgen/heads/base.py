@@ -78,7 +78,8 @@ def prepared_softmax(
     the time where `weight: [vocab, input]` is in the order that its loops read.
     """
     packable = weight.device.type == "cpu" and weight.dtype == torch.float32
-    if not packable or weight.numel() < WORTH_PACKING or not torch.backends.mkldnn.is_available():
+    available = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    if not packable or weight.numel() < WORTH_PACKING or not available:
         return log_probs
     onednn = torch.ops.mkldnn
     packed = onednn._reorder_linear_weight(weight.detach(), 32)

@@ -217,8 +217,8 @@ class Seq2Seq(Generative):
 
         def read(tokens: Tensor, state: WriterState, context: Context) -> Read:
             rest = () if state.fed is None else (state.fed.to(table.dtype),)
-            stepped = step(table.index_select(0, tokens), state.cell, *rest)
-            return self._look_back(*stepped, context, look)
+            output, following = step(table.index_select(0, tokens), state.cell, *rest)
+            return self._look_back(output, following, context, look)
 
         return _PreparedStepper(read, log_probs)
 
@@ -283,7 +283,8 @@ class Seq2Seq(Generative):
         x = self.input_dropout(self.embedding(tokens))
         if state.fed is not None:
             x = torch.cat([x, state.fed.to(x.dtype)], -1)
-        return self._look_back(*self.cell.step_input(x, state.cell), context, look)
+        output, following = self.cell.step_input(x, state.cell)
+        return self._look_back(output, following, context, look)
 
     def _look_back(self, output: Tensor, following: State, context: Context, look: Look) -> Read:
         """As `_read`, from what a step of the cell returned."""

@@ -349,7 +349,8 @@ LARGE = 1100  # times 256 weights are enough to pack
 @pytest.mark.parametrize("name", heads.names())
 def test_what_is_prepared_for_a_search_has_the_same_log_probs(name, dtype, vocab, small):
     torch.manual_seed(1)
-    sizes = {"input_size": 256, "vocab_size": vocab, "table": LearnedEmbedding(vocab, 256).table}
+    table = LearnedEmbedding(vocab, 256).to(dtype).table
+    sizes = {"input_size": 256, "vocab_size": vocab, "table": table}
     head = heads.build(small(heads, name), **sizes).to(dtype).eval()
     with torch.inference_mode():
         log_probs = head.prepared()
