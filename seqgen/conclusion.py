@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
@@ -90,7 +91,8 @@ def final_samples(
                 "finished": generated.hypothesis.finished,
                 "first": generator.first_tokens(prompt, temperature),
                 "continues": generator.data.continues,
-                "temperature": temperature,
+                # In words where it is infinite, which JSON has no number for.
+                "temperature": temperature if math.isfinite(temperature) else str(temperature),
             }
             for prompt, [generated] in zip(prompts, found, strict=True)
         ]
@@ -102,7 +104,7 @@ def samples_as_text(samples: list[Sample]) -> str:
     parts = []
     for sample in samples:
         temperature = sample["temperature"]
-        name = f"temperature {temperature:g}" if temperature else "greedy"
+        name = f"temperature {float(temperature):g}" if temperature else "greedy"
         between = "" if sample["continues"] else "\n"
         parts.append(f"=== {name} ===\n{sample['prompt']}{between}{sample['text']}\n")
     return "\n".join(parts)

@@ -149,11 +149,7 @@ class Generator:
             batch = self.batch([text])
             stepper, start = self.start(batch, self.limits(batch, 1))
             log_probs, _ = stepper.step(start.tokens, start.state, start.context)
-        if temperature:
-            probabilities = decoders.at_temperature(log_probs, temperature).exp()[0]
-        else:
-            probabilities = torch.zeros_like(log_probs[0])
-            probabilities[log_probs[0].argmax()] = 1.0
+        probabilities = decoders.at_temperature(log_probs, temperature).exp()[0]
         values, tokens = probabilities.topk(min(top, len(probabilities)))
         return [
             {"token": self.tokenizer.shown(token), "probability": value}

@@ -105,7 +105,7 @@ def test_a_fact_that_does_not_hold_is_reported_with_its_figures(name, document, 
 
 
 TINY = {
-    "decode_speed": "--rounds 1 --tokens 3 --rows 1 2",
+    "decode_speed": "--rounds 1 --tokens 3 --rows 1 2 --long 0",
     "beam_speed": "--peer none --rounds 1 --sources 4 --batch 2 --vocabularies 60 --threads 1",
 }
 

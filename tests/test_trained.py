@@ -1,6 +1,7 @@
 """A trained run as an object: the three lines of a notebook, and the runs that it may use."""
 
 import json
+import math
 import shutil
 from dataclasses import replace
 from functools import partial
@@ -108,6 +109,7 @@ class TestGenerating:
             (("--prompt", "cat ", "--seed", 5), {"prompt": "cat ", "seed": 5}),
             (("--set", "temperature=0.3"), {"temperature": 0.3}),
             (("--set", "temperature=0"), {"temperature": 0}),
+            (("--set", "temperature=inf"), {"temperature": math.inf}),
             (("--decoder", "greedy", "--max-length", 9), {"decoder": "greedy", "max_length": 9}),
             (("--decoder", "top_k", "--set", "k=2"), {"decoder": "top_k", "k": 2}),
             (

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import product
-from math import prod
+from math import isfinite, prod
 from typing import Any
 
 from seqgen import config, options
@@ -321,7 +321,8 @@ def curves(systems: Sequence[System], names: Sequence[str]) -> list[Curve]:
     for system in systems:
         leaves = dict(_leaves(plain(system.spec)))
         for option, value in leaves.items():
-            if isinstance(value, int | float) and not isinstance(value, bool):
+            number = isinstance(value, int | float) and not isinstance(value, bool)
+            if number and isfinite(value):
                 rest = json.dumps({**leaves, option: None}, sort_keys=True)
                 families.setdefault((system.run, option, rest), []).append((value, system))
     found = []

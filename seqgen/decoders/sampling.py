@@ -2,7 +2,8 @@
 
 `minimum_bayes_risk` draws many and takes the one that is most like the others.
 
-To add a sampler: subclass `Sampler` and say in `truncate` which tokens stay.
+What may be drawn is said by truncations, see `truncating`. To add a sampler that these cannot say:
+subclass `Sampler`.
 """
 
 from __future__ import annotations
@@ -11,24 +12,31 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import partial, reduce
+from inspect import Parameter, Signature
 from itertools import islice
 from operator import add
-from typing import Annotated, Literal, NamedTuple, final
+from typing import Any, ClassVar, Literal, NamedTuple, final
 
 import torch
-from pydantic import Field
 from rapidfuzz.distance import Levenshtein
 from torch import Tensor
 
 from seqgen.decoders import base
 from seqgen.decoders.base import Decoder, Hypothesis, Limits, Start, Stepper
 from seqgen.decoders.guards import IMPOSSIBLE, can_go_on, check_scores, check_steps, checked
-from seqgen.decoders.noise import StepNoise, child_keys
-from seqgen.decoders.search import best
-from seqgen.options import Size, Temperature
+from seqgen.decoders.noise import StepNoise, child_keys, uniform
+from seqgen.decoders.truncating import (
+    TruncationFactory,
+    checked_keep,
+    compiled_form,
+    row_sum,
+    truncations,
+)
+from seqgen.fast import Block, Choice, compiled_text
+from seqgen.options import Size, Temperature, options_of
 from seqgen.registry import check_bounds
-from seqgen.state import reorder, repeat
+from seqgen.state import State, reorder, repeat
 
 
 class Extension(NamedTuple):
@@ -44,8 +52,17 @@ class Extension(NamedTuple):
 class PathDecoder(Decoder, ABC):
     """A decoder that picks one token for each row and never looks back, so it can stream.
 
-    A subclass says which token. A row that ends leaves the batch at once.
+    A subclass says which token. A row that ends leaves the batch at once. A text of a single row
+    that may have `compiled_from` tokens is made by a compiled function, where there can be one.
     """
+
+    seed: int = 0
+    compiled_from: ClassVar[int] = 50_000
+
+    @property
+    def choice(self) -> Choice | None:
+        """How it finds a token, if that is such as a compiled function can."""
+        return None
 
     @abstractmethod
     def choose(self, log_probs: Tensor, sequence_ids: Tensor, step: int) -> Tensor:
@@ -60,6 +77,14 @@ class PathDecoder(Decoder, ABC):
 
         A row at a dead end leaves without another token: it is neither finished nor at its limit.
         """
+        for each in self._extensions(stepper, start, limits):
+            if len(start.tokens) == 1:
+                yield from map(Extension, *(part.split(1) for part in each))
+            else:
+                yield each
+
+    def _extensions(self, stepper: Stepper, start: Start, limits: Limits) -> Iterator[Extension]:
+        """As `walk`, but several steps of a single row may be one Extension."""
         tokens, state, context = start[:3]
         sources = torch.arange(tokens.shape[0], device=tokens.device)
         # Of each row its source, its sequence, and how many tokens it may have.
@@ -67,7 +92,13 @@ class PathDecoder(Decoder, ABC):
         ending = set(limits.ends)
         ends = torch.tensor(limits.ends, dtype=tokens.dtype, device=tokens.device)
         keep = own[2] > 0
-        step, until = 0, 0  # at step `until`, at the latest, a row is at its limit
+        step = 0
+        for found, given, following in self._compiled(stepper, start, limits):
+            over = torch.isin(found, ends)
+            yield Extension(sources.expand(len(found)), found, given, over)
+            tokens, state, step = found[-1:], following, step + len(found)
+            keep = ~over[-1:] & (own[2] > step)
+        until = step  # at that step, at the latest, a row is at its limit
         while True:
             if step == until:
                 if not bool(keep.all()):
@@ -97,9 +128,26 @@ class PathDecoder(Decoder, ABC):
                 keep = ~finished & (room > step)
             yield Extension(sources, tokens, chosen, finished)
 
+    def _compiled(self, stepper: Stepper, start: Start, limits: Limits) -> Iterator[Block]:
+        """The beginning of a long text of a single row, as far as a compiled function goes."""
+        most, choice = limits.lengths(start).tolist(), self.choice
+        if choice is None or self.constraints or len(most) != 1 or most[0] < self.compiled_from:
+            return
+
+        def step(tokens: Tensor, state: State) -> tuple[Tensor, State]:
+            return stepper.step(tokens, state, start.context)
+
+        def points(steps: Tensor) -> Tensor:
+            return uniform(self.seed, start.ids, steps.unsqueeze(1)).squeeze(1)
+
+        text = compiled_text(step, start.tokens, start.state, choice)
+        if text is not None:
+            token = int(start.tokens)
+            yield from text.blocks(token, start.state, points, most=most[0], ends=limits.ends)
+
     def decode(self, stepper: Stepper, start: Start, limits: Limits) -> list[list[Hypothesis]]:
         lengths = limits.lengths(start).tolist()
-        steps = [*self.walk(stepper, start, limits)]
+        steps = [*self._extensions(stepper, start, limits)]
         if not steps:  # no row has room for a token
             steps = [Extension(*[start.tokens.new_empty(0)] * 4)]
         sources, tokens, log_probs, _ = map(torch.cat, zip(*steps, strict=True))
@@ -123,6 +171,10 @@ class Greedy(PathDecoder):
 
     draws = False
 
+    @property
+    def choice(self) -> Choice:
+        return Choice(temperature=0)
+
     def choose(self, log_probs: Tensor, sequence_ids: Tensor, step: int) -> Tensor:
         return log_probs.argmax(-1)
 
@@ -145,26 +197,22 @@ class Forced(PathDecoder):
         return sequence_ids.new_tensor(tokens)
 
 
-# Samplers: what stays of a distribution before a token is drawn from it.
-
-
-ROUNDING = 2.0**-20
-"""Probabilities that differ by no more than this share of them, 8 units in the last place of a
-float32, are the same to a threshold: rounding must not decide whether a token reaches it."""
-
-Mass = Annotated[float, Field(gt=0, le=1)]
+HOTTEST = 1e9
+"""The highest finite temperature. At `inf`, truncations see what they would see at this one, where
+tokens still differ enough to have an order, and the draw from what they leave is even."""
 
 
 class Sampler(PathDecoder, ABC):
     """Draw from `p(token) ** (1 / temperature)`, normalised over the tokens that `truncate` keeps.
 
-    Temperature 1 is the model's own distribution, below 1 is bolder, above 1 wilder; 0 is greedy.
-    The temperature comes first, the truncation sees its result. Each sequence draws from its own
-    stream, see `noise`.
+    Temperature 1 is the model's own distribution, below 1 is bolder, above 1 wilder; 0 is greedy,
+    and inf draws evenly from what is allowed. The temperature comes first, the truncation sees its
+    result. Each sequence draws from its own stream, see `noise`.
     """
 
     seed: int
     temperature: float
+    temperature_last: bool = False
 
     def __init__(self, seed: int, temperature: float) -> None:
         # For a subclass that is no dataclass.
@@ -186,7 +234,7 @@ class Sampler(PathDecoder, ABC):
 
     def choose(self, log_probs: Tensor, sequence_ids: Tensor, step: int) -> Tensor:
         """The first token at which the cumulative probability exceeds a uniform number."""
-        if self.temperature == 0:
+        if self.temperature == 0 and not self.temperature_last:
             return log_probs.argmax(-1)
         cumulative = self.weights(log_probs).cumsum(-1)
         # Scaled by the last sum (all that was kept), the number falls before the last possible
@@ -199,13 +247,20 @@ class Sampler(PathDecoder, ABC):
 
     def weights(self, log_probs: Tensor) -> Tensor:
         """How likely each token is, `[rows, vocab]` in float64, but for a factor of its row."""
-        return self.truncate(at_temperature(log_probs, self.temperature)).exp()
+        kept = self.truncate(at_temperature(log_probs, min(self.temperature, HOTTEST))).exp()
+        return kept if self.temperature <= HOTTEST else kept.sign()
 
 
 def at_temperature(log_probs: Tensor, temperature: float) -> Tensor:
-    """`log softmax(log_probs / temperature)` in float64, stable from 1e-4 to 100 and beyond."""
+    """`log softmax(log_probs / temperature)` in float64, stable from 1e-4 to 100 and beyond.
+
+    0 and inf are the limits: the first of the most probable tokens alone; all possible ones evenly.
+    """
+    if temperature == 0:
+        first = log_probs.argmax(-1, keepdim=True)
+        return torch.full_like(log_probs, IMPOSSIBLE).double().scatter_(-1, first, 0.0)
     top = log_probs.amax(-1, keepdim=True)  # taken off first: tiny temperatures cannot overflow
-    return ((log_probs - top).double() / temperature).log_softmax(-1)
+    return ((log_probs - top).double() / min(temperature, 1e300)).log_softmax(-1)
 
 
 class ShareSampler(Sampler, ABC):
@@ -224,128 +279,83 @@ class ShareSampler(Sampler, ABC):
             return self.keep(log_probs.softmax(-1, dtype=torch.float64))
         if 1e-3 <= self.temperature <= 1e3:  # beyond, a quotient could lose what it has of digits
             return self.keep((log_probs.double() / self.temperature).softmax(-1))
-        return self.keep(at_temperature(log_probs, self.temperature).exp())
-
-
-def keep_mass(ordered: Tensor, order: Tensor, mass: float) -> Tensor:
-    """The probabilities `ordered: [rows, vocab]`, cut to the first ones that have `mass` together,
-    in the order of ids.
-
-    `order: [rows, vocab]` holds the id of each; `ordered` is overwritten. The token that reaches
-    the mass, within ROUNDING, stays and is the last one, so one always does.
-    """
-    ordered[:, 1:].mul_(ordered.cumsum(1)[:, :-1] < mass * (1 - ROUNDING))
-    return torch.empty_like(ordered).scatter_(1, order, ordered)
+        kept = self.keep(at_temperature(log_probs, min(self.temperature, HOTTEST)).exp())
+        return kept if self.temperature <= HOTTEST else kept.sign()
 
 
 @base.decoders.register("multinomial")
+@final
 @dataclass
 class Multinomial(ShareSampler):
-    """Draw from `p(token) ** (1 / temperature)`, normalised over all tokens.
+    """Draw from `p(token) ** (1 / temperature)`, normalised over the tokens that may come.
 
-    1 is the model's own distribution, below 1 is bolder, above 1 wilder; 0 is greedy.
+    1 is the model's own distribution, below 1 is bolder, above 1 wilder; 0 is greedy, .inf is even.
+    The `truncations` come one after the other, each sees what the one before has left, normalised.
+    They come after the temperature, or before it if it is `temperature_last`.
     """
 
     seed: int = 0
     temperature: Temperature = 1.0
-
-    def keep(self, shares: Tensor) -> Tensor:
-        return shares
-
-
-@base.decoders.register("top_k")
-@dataclass
-class TopK(ShareSampler):
-    """Draw from the `k` most probable tokens (Fan et al. 2018); ties go to the lowest ids.
-
-    1 is greedy, the number of tokens is `multinomial`; there cannot be more.
-    """
-
-    k: Size
-    seed: int = 0
-    temperature: Temperature = 1.0
+    truncations: tuple[TruncationFactory, ...] = ()
+    temperature_last: bool = False
     vocab_size: int | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.vocab_size is not None and self.k > self.vocab_size:
-            raise ValueError(
-                f"`k` must be from 1 to {self.vocab_size}, the number of tokens, but is {self.k}"
-            )
-        self.draws &= self.k > 1
+        supplied = {"vocab_size": self.vocab_size}
+        self._parts = tuple(truncations.build(each, **supplied) for each in self.truncations)
+        self._cuts = tuple(map(checked_keep, self._parts))
+        self.draws &= all(each.draws for each in self._parts)
+
+    @property
+    def choice(self) -> Choice | None:
+        cuts = [compiled_form(each) for each in self._parts]
+        known = tuple(each for each in cuts if each is not None)
+        if type(self) is not Multinomial or len(known) < len(cuts):
+            return None
+        return Choice(self.temperature, known, self.temperature_last)
 
     def keep(self, shares: Tensor) -> Tensor:
-        if self.k >= shares.shape[1]:
-            return shares
-        edge = shares.topk(self.k + 1).values[:, -2:]
-        if all(last > after or not last for last, after in edge.tolist()):
-            return shares * (shares >= edge[:, :1])
-        columns = best(shares, self.k)  # where there are ties, the lowest ids
-        return torch.zeros_like(shares).scatter(1, columns, shares.gather(1, columns))
+        for place, cut in enumerate(self._cuts):
+            shares = cut(shares / row_sum(shares) if place else shares)
+        return shares
+
+    def weights(self, log_probs: Tensor) -> Tensor:
+        if not self.temperature_last:
+            return super().weights(log_probs)
+        dropped = self.keep(log_probs.softmax(-1, dtype=torch.float64)) == 0
+        return at_temperature(log_probs.masked_fill(dropped, IMPOSSIBLE), self.temperature).exp()
 
 
-@base.decoders.register("top_p")
-@dataclass
-class TopP(ShareSampler):
-    """Draw from the nucleus (Holtzman et al. 2020): the fewest tokens with total probability `p`.
+def shorthand(name: str) -> Callable[..., Multinomial]:
+    """The decoder `name`, registered: `multinomial` with the truncation of that name alone.
 
-    They are the most probable ones, ties going to the lowest ids, up to and with the token that
-    reaches `p`, within rounding (a millionth of it): 0.5 of ten equal tokens are the first five. 1
-    is `multinomial`, towards 0 it becomes greedy.
+    Its options are those of the truncation, and after them those of `multinomial`.
     """
+    entry = truncations.entry(name)
+    own, rest = dict(entry.options), options_of(Multinomial)
+    del rest["truncations"]
+    kind = Parameter.POSITIONAL_OR_KEYWORD
+    signature = Signature(
+        [Parameter(each.name, kind, default=each.default) for each in (own | rest).values()]
+    )
 
-    p: Mass = 0.9
-    seed: int = 0
-    temperature: Temperature = 1.0
+    def make(*positional: Any, **named: Any) -> Multinomial:
+        given = signature.bind(*positional, **named).arguments
+        cut = partial(entry.factory, **{key: given.pop(key) for key in own if key in given})
+        return Multinomial(truncations=(cut,), **given)
 
-    def keep(self, shares: Tensor) -> Tensor:
-        if self.p == 1:  # rounding could reach 1 before the last token
-            return shares
-        return keep_mass(*shares.sort(stable=True, dim=1, descending=True), self.p)
-
-
-@base.decoders.register("min_p")
-@dataclass
-class MinP(ShareSampler):
-    """Draw from the tokens with at least `p` times the probability of the best one.
-
-    By Nguyen et al. (2024): the surer the model is, the fewer tokens stay. 0 is
-    `multinomial`, 1 is greedy (but for ties, among which it draws). A token that reaches the
-    threshold within rounding (a millionth of it) stays: 0.5 of (0.6, 0.3, 0.1) leaves two.
-    """
-
-    p: Annotated[float, Field(ge=0, le=1)] = 0.1
-    seed: int = 0
-    temperature: Temperature = 1.0
-
-    def keep(self, shares: Tensor) -> Tensor:
-        threshold = shares.amax(1, keepdim=True) * (self.p * (1 - ROUNDING))
-        return shares * (shares >= threshold)
+    make.__doc__ = f"Draw from {entry.summary[0].lower()}{entry.summary[1:]}"
+    make.__module__ = entry.factory.__module__  # where it is written, see `__wrapped__`
+    make.__annotations__ = {each.name: each.annotation for each in (own | rest).values()}
+    vars(make).update(__signature__=signature, __wrapped__=entry.factory)
+    return base.decoders.register(name)(make)
 
 
-@base.decoders.register("typical")
-@dataclass
-class Typical(ShareSampler):
-    """Locally typical sampling (Meister et al. 2022).
-
-    Tokens come in the order of `|-log p(token) - H|`, where H is the entropy of the distribution:
-    first those whose surprise is the expected one. The fewest of these that have probability `p`
-    stay, `p` being reached within rounding (a millionth of it); ties go to the lowest ids. 1 is
-    `multinomial`.
-    """
-
-    p: Mass = 0.95
-    seed: int = 0
-    temperature: Temperature = 1.0
-
-    def keep(self, shares: Tensor) -> Tensor:
-        if self.p == 1:  # as in top_p
-            return shares
-        # The last of the running sums, since `sum` may add up a single row in another order.
-        entropy = torch.special.entr(shares).cumsum(1)[:, -1:]
-        deviation = shares.log().add_(entropy).abs_()
-        order = deviation.sort(stable=True, dim=1).indices
-        return keep_mass(shares.gather(1, order), order, self.p)
+TopK, TopP = shorthand("top_k"), shorthand("top_p")
+MinP, Typical = shorthand("min_p"), shorthand("typical")
+for _name in ("epsilon", "eta", "top_n_sigma"):
+    shorthand(_name)
 
 
 Similarity = Callable[[Sequence[int], Sequence[int]], float]

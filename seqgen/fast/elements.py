@@ -71,6 +71,8 @@ def add_product(
     start: Tensor, left: Tensor, right: Tensor, *, beta: Any = 1, alpha: Any = 1
 ) -> Any:
     """As `addmm` and `baddbmm`; the usual factors of 1 are not multiplied by."""
+    if left.shape[-1] == 0:  # nothing is added
+        return beta * start
     found = left @ right if alpha == 1 else alpha * (left @ right)
     return found + (start if beta == 1 else beta * start)
 

@@ -6,7 +6,7 @@ Nodes that go over the same axes, element by element, stand in one loop.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -23,6 +23,17 @@ from seqgen.fast.trace import BATCH, batch_first, has_batch, is_view, merged
 aten = torch.ops.aten
 
 
+CHOOSING = """\
+token = choose(o0_now, shares, points[t], temperature, truncations, last)
+if token < 0:
+    return t
+tokens[t + 1] = token
+if token in ends:
+    return t + 1
+"""
+CHOICE = ["tokens", "points", "ends", "shares", "temperature", "truncations", "last"]
+
+
 @dataclass
 class Written:
     """A written loop: its source, and which arrays its function takes."""
@@ -34,9 +45,9 @@ class Written:
 
 
 class Writer:
-    """Writes a loop."""
+    """Writes a loop. Of the inputs `looked_up` each step reads the row of a token alone."""
 
-    def __init__(self, loop: TimeLoop) -> None:
+    def __init__(self, loop: TimeLoop, looked_up: Collection[fx.Node] = ()) -> None:
         part, holders, self.backward = loop.part, loop.holders, loop.level == Level.BACKWARD
         with torch._subclasses.FakeTensorMode():
             fakes = [
@@ -61,7 +72,10 @@ class Writer:
         self.body: list[str] = []
         self.setup: list[str] = []
         for number, (node, given) in enumerate(zip(inputs, part.inputs, strict=True)):
-            self._input(node, given, number, holders)
+            if given in looked_up and has_batch(given):
+                self._row_of_token(node, f"i{number}")
+            else:
+                self._input(node, given, number, holders)
         self.results: dict[fx.Node, tuple[str, list[int]]] = {}
         self.copies: list[tuple[fx.Node | None, Place]] = []
         for number, end in enumerate(loop.following):
@@ -71,19 +85,22 @@ class Writer:
                 self._output(leaver, f"o{number}", None)
         self._join()
 
-    def write(self) -> Written:
-        """The source of the function `loop` and of those that it calls."""
+    def write(self, *, choosing: bool = False) -> Written:
+        """The source of the function `loop` and of those that it calls; with `choosing` a step ends
+        with the choice of a token, from what leaves the loop, and the next one reads that."""
         self._schedule()
         for node, place in self.copies:
             self._copy(node, place)
-        names = list(dict.fromkeys([*self.arguments, *self.made]))
+        names = list(dict.fromkeys([*self.arguments, *self.made, *(CHOICE if choosing else [])]))
+        choice = CHOOSING.splitlines() if choosing else []
         times = "range(time - 1, -1, -1)" if self.backward else "range(time)"
         lines = [f"def loop(time, batch, begin, end, {', '.join(names)}):", "    n = end - begin"]
         lines += [f"    {line}" for line in self.setup]
         for name, (row, dtype) in self.scratch.items():
             lines.append(f"    {name} = np.empty(n * {row}, {_numpy(dtype)})")
         lines.append(f"    for t in {times}:")
-        lines += [f"        {line}" for line in [*self.slices.values(), *self.body]]
+        lines += [f"        {line}" for line in [*self.slices.values(), *self.body, *choice]]
+        lines += ["    return time"] if choosing else []
         source = "\n\n\n".join([*self.functions, "@njit(**FAST)\n" + "\n".join(lines)])
         return Written(source + "\n", names, self.made, self.results)
 
@@ -102,6 +119,15 @@ class Writer:
             array = self._at(name, "t", value)
         else:
             name = array = f"i{number}"
+        self.arguments.append(name)
+        self.places[node] = place_of(node, array)
+
+    def _row_of_token(self, node: fx.Node, name: str) -> None:
+        """Let `node` be the row of this step's token in a table."""
+        value = node.meta["val"]
+        _check_kind(value)
+        array = f"{name}_now"
+        self.slices[array] = f"{array} = {name}[tokens[t] * {value.numel() // BATCH} :]"
         self.arguments.append(name)
         self.places[node] = place_of(node, array)
 

@@ -391,6 +391,7 @@ class TestCurves:
         ("decoder", "grid"),
         [
             ("beam", {"beam_size": [1, 5]}),  # two points are no curve
+            ("multinomial", {"temperature": [0.5, 1, "inf"]}),  # nor is one without an end
             ({"name": "beam", "alpha": 0.5}, {"length_normalisation": ["none", "power", "gnmt"]}),
         ],
     )

@@ -1,7 +1,7 @@
 """Decoders of one path: walking, rows that leave as they end, and what samplers draw from."""
 
 import itertools
-import math
+import re
 from collections import Counter
 
 import pytest
@@ -19,27 +19,28 @@ from seqgen.decoders import (
     Start,
     TopK,
     TopP,
+    Truncation,
     Typical,
     at_temperature,
     decoders,
+    truncations,
 )
 from seqgen.decoders.noise import child_keys
-from seqgen.decoders.sampling import edit, keep_mass, ngram_f
-from seqgen.errors import DecodeError
+from seqgen.decoders.sampling import ShareSampler, edit, ngram_f
+from seqgen.errors import DecodeError, PluginError
 from seqgen.options import OptionError
 from seqgen.state import reorder
 
-from .conftest import BATCH, Table, build, kept_tokens, tokens_of
+from .conftest import BATCH, Table, build, tokens_of
 
 NAN, INF = float("nan"), float("inf")
 END = 2
 
 
-def names_of(kind):
-    return [name for name in decoders.names() if issubclass(decoders.entry(name).factory, kind)]
+SAMPLERS = ("multinomial", *truncations.names())
 
 
-@pytest.fixture(params=names_of(PathDecoder))
+@pytest.fixture(params=("greedy", *SAMPLERS))
 def decoder(request, small):
     return build(small(decoders, request.param))
 
@@ -121,73 +122,20 @@ def test_a_fault_in_a_row_that_has_ended_does_not_matter(counting):
 
 
 # The laws of samplers: what they draw from, and where they become one another.
-@pytest.fixture(params=names_of(Sampler))
+@pytest.fixture(params=SAMPLERS)
 def make(request, small):
     """A function from a temperature to a sampler."""
     spec = small(decoders, request.param)
     return lambda temperature: decoders.build({**spec, "temperature": temperature}, seed=3)
 
 
-def most_probable(k):
-    return lambda shares: sorted(range(len(shares)), key=lambda token: (-shares[token], token))[:k]
-
-
-def until(mass, shares, order):
-    kept, total = [], 0.0
-    for token in order:
-        if total >= mass:
-            break
-        kept.append(token)
-        total += shares[token]
-    return kept
-
-
-def nucleus(mass):
-    return lambda shares: until(mass, shares, most_probable(None)(shares))
-
-
-def near_the_best(share):
-    return lambda shares: [i for i, each in enumerate(shares) if each >= share * max(shares)]
-
-
-def expected_surprise(mass):
-    def keep(shares):
-        surprises = [-math.log(each) for each in shares]
-        entropy = sum(share * each for share, each in zip(shares, surprises, strict=True))
-        order = sorted(range(len(shares)), key=lambda token: abs(surprises[token] - entropy))
-        return until(mass, shares, order)
-
-    return keep
-
-
-CASES = [
-    *(
-        (Multinomial(seed, each), most_probable(None))
-        for seed in (0, 1)
-        for each in (0.5, 1.0, 2.0)
-    ),
-    (TopK(2), most_probable(2)),
-    (TopK(4, seed=1, temperature=2.0), most_probable(4)),
-    (TopP(0.8), nucleus(0.8)),
-    (TopP(0.9, seed=1, temperature=0.5), nucleus(0.9)),
-    (MinP(0.2), near_the_best(0.2)),
-    (MinP(0.4, seed=1, temperature=3.0), near_the_best(0.4)),
-    (Typical(0.5), expected_surprise(0.5)),
-    (Typical(0.9, seed=1, temperature=2.0), expected_surprise(0.9)),
-]
-
-
-@pytest.mark.parametrize(("sampler", "kept"), CASES)
-def test_draws_follow_the_truncated_distribution(table, follow, sampler, kept):
-    limits, draws = Limits(3, (END,)), 20_000 if isinstance(sampler, Multinomial) else 10_000
-    steps = []
-    for row in table.log_probs.double():
-        powers = [math.exp(each / sampler.temperature) for each in row.tolist()]
-        shares = [each / sum(powers) for each in powers]
-        tokens = kept(shares)
-        total = sum(shares[token] for token in tokens)
-        steps.append([(i in tokens) * share / total for i, share in enumerate(shares)])
-    found = sampler.decode(table, Start(torch.zeros(draws, dtype=torch.long), None), limits)
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_sequences_follow_the_tempered_distribution(table, follow, seed, temperature):
+    limits, start = Limits(3, (END,)), Start(torch.zeros(20_000, dtype=torch.long), None)
+    powers = (table.log_probs.double() / temperature).exp()
+    steps = (powers / powers.sum(1, keepdim=True)).tolist()
+    found = Multinomial(seed, temperature).decode(table, start, limits)
     follow([each.tokens for [each] in found], steps, limits)
 
 
@@ -205,11 +153,14 @@ def test_without_truncation_the_draws_are_those_of_multinomial(deep, seed, tempe
     start, limits = deep.start(200), Limits(9, (END,))
     wanted = Multinomial(seed, temperature).decode(deep, start, limits)
     same = (seed, temperature)
-    for sampler in (TopK(5, *same), TopP(1.0, *same), MinP(0.0, *same), Typical(1.0, *same)):
+    alone = decoders.build(
+        {"name": "epsilon", "epsilon": 0.0, "temperature": temperature}, seed=seed
+    )
+    for sampler in (TopK(5, *same), TopP(1.0, *same), MinP(0.0, *same), Typical(1.0, *same), alone):
         assert sampler.decode(deep, start, limits) == wanted
 
 
-@pytest.mark.parametrize("temperature", [1e-300, 1e-4, 1.0, 100.0, 1e9])
+@pytest.mark.parametrize("temperature", [1e-300, 1e-4, 1.0, 100.0, 1e9, INF])
 @pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6, 1e30])
 def test_one_possible_token_stays_at_least(make, temperature, scale):
     sampler = make(temperature)
@@ -218,17 +169,17 @@ def test_one_possible_token_stays_at_least(make, temperature, scale):
     scores[1, 1:] = -INF
     tempered = at_temperature(scores, temperature)
     torch.testing.assert_close(tempered.exp().sum(-1), torch.ones(200, dtype=torch.float64))
-    kept = sampler.truncate(tempered)
-    assert not kept.isnan().any()
-    assert (kept.exp().sum(1) > 0).all()
-    assert torch.isneginf(kept[:, 3]).all()
+    weights = sampler.weights(scores)
+    assert weights.isfinite().all()
+    assert (weights.sum(1) > 0).all()
+    assert not weights[:, 3].any()
     chosen = sampler.choose(scores, torch.arange(200), 0)
-    assert kept.gather(1, chosen.unsqueeze(1)).isfinite().all()
+    assert weights.gather(1, chosen.unsqueeze(1)).all()
 
 
 def test_a_high_temperature_is_almost_even():
     scores = torch.tensor([[0.0, -5.0, -9.0]])
-    for temperature, near in ((1e6, 1e-5), (1e300, 1e-12)):
+    for temperature, near in ((1e6, 1e-5), (1e300, 1e-12), (INF, 1e-15)):
         assert (at_temperature(scores, temperature).exp() - 1 / 3).abs().max() < near
 
 
@@ -248,7 +199,7 @@ def test_what_a_row_draws_does_not_depend_on_the_other_rows(make, temperature):
 def test_impossible_tokens_are_never_drawn(possible):
     scores = torch.full((5000, 10), -INF)
     scores[:, possible] = 0.0
-    for temperature in (0.5, 1.0, 100.0):
+    for temperature in (0.5, 1.0, 100.0, INF):
         chosen = Multinomial(2, temperature).choose(scores, torch.arange(5000), 0)
         assert sorted(set(chosen.tolist())) == possible
 
@@ -270,78 +221,6 @@ def test_scores_are_the_steppers_own_at_any_temperature(table, temperature):
         assert each.log_probs == pytest.approx(table.rescore(start, i, each.tokens))
 
 
-# What each truncation keeps.
-def kept_by(sampler, probabilities):
-    """Which tokens stay, of probabilities in single precision as models give them."""
-    scores = torch.tensor([probabilities, probabilities[::-1]]).log().log_softmax(-1)
-    kept = sampler.truncate(at_temperature(scores, 1.0))
-    alone = sampler.truncate(at_temperature(scores[:1], 1.0))
-    assert kept_tokens(kept[0]) == kept_tokens(alone[0])
-    return kept_tokens(kept[0])
-
-
-@pytest.mark.parametrize("kind", [TopP, Typical])
-@pytest.mark.parametrize("count", [3, 7, 10, 49, 100])
-def test_a_mass_is_reached_whatever_rounding_says(kind, count):
-    for size in range(1, count):
-        assert kept_by(kind(size / count), [1 / count] * count) == list(range(size))
-
-
-@pytest.mark.parametrize("best", [0.9, 0.6, 0.35, 1e-3])
-@pytest.mark.parametrize("share", [0.5, 0.1, 1 / 3, 0.7, 1.0])
-def test_so_is_a_share_of_the_best(best, share):
-    rest = [best * share, best * share * 0.999]
-    assert kept_by(MinP(share), [best, *rest]) == [0, 1]
-
-
-def test_the_token_that_reaches_the_mass_stays():
-    shares = torch.tensor([[0.5, 0.25, 0.25], [0.25, 0.25, 0.5]]).double()
-    order = torch.tensor([[0, 1, 2], [2, 1, 0]])
-    for mass, wanted in [(0.4, [[0], [2]]), (0.5, [[0], [2]]), (0.51, [[0, 1], [1, 2]])]:
-        assert [
-            kept_tokens(row.log()) for row in keep_mass(shares.gather(1, order), order, mass)
-        ] == wanted
-
-
-NUCLEUS = [0.25, 0.4375, 0.0625, 0.25, 0.0]
-FALLING = [0.5, 0.3, 0.18, 0.02, 0.0]
-# The entropy is 1.45 nats; the surprises are 0.69, 1.61, 1.90 and 3.28 (four times).
-UNTYPICAL = [0.5, 0.2, 0.15, 0.0375, 0.0375, 0.0375, 0.0375, 0.0]
-
-
-@pytest.mark.parametrize(
-    ("sampler", "shares", "wanted"),
-    [
-        (TopK(1), NUCLEUS, [1]),
-        (TopK(2), NUCLEUS, [0, 1]),
-        (TopK(4), NUCLEUS, [0, 1, 2, 3]),
-        (TopK(9), NUCLEUS, [0, 1, 2, 3]),
-        (TopP(1e-9), NUCLEUS, [1]),
-        (TopP(0.4), NUCLEUS, [1]),
-        (TopP(0.5), NUCLEUS, [0, 1]),
-        (TopP(0.7), NUCLEUS, [0, 1, 3]),
-        (TopP(1.0), NUCLEUS, [0, 1, 2, 3]),
-        (TopP(0.5), [0.1] * 10, [0, 1, 2, 3, 4]),
-        (TopP(0.5), [0.4999, 0.5001], [1]),
-        (TopP(0.5), [0.499] * 2, [0]),
-        (MinP(0.0), FALLING, [0, 1, 2, 3]),
-        (MinP(0.1), FALLING, [0, 1, 2]),
-        (MinP(0.5), FALLING, [0, 1]),
-        (MinP(1.0), FALLING, [0]),
-        (MinP(1.0), [0.4, 0.2, 0.4], [0, 2]),
-        (MinP(0.5), [0.6, 0.3, 0.1], [0, 1]),
-        (Typical(1e-9), UNTYPICAL, [1]),
-        (Typical(0.2), UNTYPICAL, [1]),
-        (Typical(0.3), UNTYPICAL, [1, 2]),
-        (Typical(0.7), UNTYPICAL, [0, 1, 2]),
-        (Typical(0.5), [1 / 8] * 8, [0, 1, 2, 3]),
-    ],
-)
-def test_which_tokens_stay(sampler, shares, wanted):
-    """Of ties, those with the lowest ids."""
-    assert kept_by(sampler, shares) == wanted
-
-
 class Plain(Sampler):
     """A sampler that is no dataclass, as one from a plugin may be."""
 
@@ -359,6 +238,64 @@ def test_a_sampler_need_not_be_a_dataclass(deep):
     assert (Plain().draws, Plain(temperature=0.0).draws) == (True, False)
     with pytest.raises(ValueError, match="`temperature` must be at least 0"):
         Plain(temperature=-1.0)
+
+
+class Half(ShareSampler, Plain):
+    """A sampler by probabilities with a rule of its own, as one from a plugin may be."""
+
+    def keep(self, shares):
+        return shares * (shares >= shares.amax(1, keepdim=True) / 2)
+
+    truncate = ShareSampler.truncate
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.5, 1.0, 1e6, INF])
+def test_a_sampler_may_have_a_rule_of_its_own(deep, temperature):
+    start, limits = deep.start(50), Limits(9, (END,))
+    wanted = MinP(0.5, 3, temperature).decode(deep, start, limits)
+    assert Half(3, temperature).decode(deep, start, limits) == wanted
+
+
+def test_what_a_compiled_text_knows_of_a_sampler():
+    listed = decoders.build(
+        {"name": "multinomial", "truncations": [{"name": "top_k", "k": 3}, "eta"]},
+        vocab_size=5,
+    )
+    (top_k, eta), listed = listed.choice.truncations, listed.choice
+    assert (top_k, eta[0], eta[1][0]) == (("top_k", (3,)), "eta", 3e-4)
+    assert (listed.temperature, listed.temperature_last) == (1.0, False)
+    assert TopP(0.8, temperature_last=True).choice == (1.0, (("top_p", (0.8,)),), True)
+    assert Multinomial(temperature=0.5).choice == (0.5, (), False)
+    own = type("Own", (Multinomial,), {"keep": Half.keep})  # final, but a plugin may not care
+    with_own = Multinomial(truncations=(lambda **supplied: Broken(lambda shares: shares),))
+    assert [each.choice for each in (Plain(), Half(), own(), with_own)] == [None] * 4
+    assert (TopK(1).draws, TopK(2).draws, TopK(2, temperature=0.0).draws) == (False, True, False)
+
+
+class Broken(Truncation):
+    def __init__(self, cut):
+        self.cut = cut
+
+    def keep(self, shares):
+        return self.cut(shares)
+
+
+@pytest.mark.parametrize(
+    ("cut", "says"),
+    [
+        (lambda shares: shares * 0, "the truncation Broken (…): `keep` leaves a row no token; let"),
+        (lambda shares: shares * (shares > 0.5), "`keep` leaves a row no token"),
+        (lambda shares: shares / 2, "`keep` must return each probability as it is, or 0"),
+        (lambda shares: shares * NAN, "`keep` must return each probability as it is, or 0"),
+        (lambda shares: shares.float(), "`keep` must return float64 [12, 5], as it gets"),
+        (lambda shares: shares.nonzero(), "`keep` must return float64 [12, 5], as it gets"),
+        (lambda shares: {}["x"], "`keep` raised KeyError: 'x'"),
+    ],
+)
+def test_a_truncation_of_a_plugin_that_breaks_its_contract_is_named(even, cut, says):
+    decoder = Multinomial(truncations=(lambda: Broken(cut),))
+    with pytest.raises(PluginError, match=re.escape(says).replace("…", ".*")):
+        decoder.decode(even, even.start(12), Limits(5))
 
 
 # The decoders `greedy` and `Forced`.
