@@ -94,8 +94,9 @@ def by_seqgen(model: Seq2Seq, batches: Sequence[Batch], beam: int) -> Found:
     for batch in batches:
         began = clock()
         with evaluating(model):
-            stepper = WithoutTokens(model, SPECIALS)
-            hypotheses = decoder.decode(stepper, model.start(batch.sources), Limits(batch.steps))
+            start = model.start(batch.sources)
+            stepper = WithoutTokens(model.stepper(len(start.tokens) * batch.steps), SPECIALS)
+            hypotheses = decoder.decode(stepper, start, Limits(batch.steps))
         seconds = clock() - began
         found.append((seconds, [[*own[0].tokens] for own in hypotheses]))
     return found

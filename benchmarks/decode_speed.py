@@ -1,12 +1,13 @@
 """How fast text is generated token by token, against a loop written by hand.
 
-    .venv/bin/python benchmarks/decode_speed.py [--rounds 9] [--tokens 300]
+    .venv/bin/python benchmarks/decode_speed.py [--rounds 9] [--tokens 300] [--long 60000]
 
 A language model with embeddings of 64, an LSTM of 128 and 100 tokens, on one thread. *By hand* is
 LSTMCell, linear, softmax and multinomial; *by hand, table* has embedding and input product of each
-token in one table. All take turns; of each the fastest round counts, in processor time, so other
-programs on the machine matter little. A figure is the microseconds of a step of all rows; the
-ratio is the hand-written loop's time over seqgen's.
+token in one table. A *long* text of one row is made by a compiled function. All take turns; of each
+the fastest round counts, in processor time, so other programs on the machine matter little. A
+figure is the microseconds of a step of all rows; the ratio is the hand-written loop's time over
+seqgen's.
 """
 
 from __future__ import annotations
@@ -143,18 +144,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--tokens", type=int, default=300)
+    parser.add_argument("--long", type=int, default=60_000)
     parser.add_argument("--rows", type=int, nargs="+", default=[1, 64])
     parser.add_argument("--cell", default="lstm")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(1)
     hand, model = ByHand(), model_of(arguments.cell)
-    columns = []
-    for rows in arguments.rows:
+    columns, sizes = [], [(rows, arguments.tokens, arguments.rounds) for rows in arguments.rows]
+    if arguments.long:
+        sizes.append((1, arguments.long, 3))
+    for rows, tokens, rounds in sizes:
         loops = {"by hand": hand.loop(rows), "by hand, table": hand.table_loop(rows)}
         loops |= {name: loop_of(model, decoder, rows) for name, decoder in DECODERS.items()}
-        columns.append(fastest(loops, arguments.tokens, arguments.rounds))
-    titles = [f"batch {rows}, us | ratio" for rows in arguments.rows]
+        columns.append(fastest(loops, tokens, rounds))
+    titles = [f"batch {rows}, {tokens:,} tokens, us | ratio" for rows, tokens, _ in sizes]
     print(f"| | {' | '.join(titles)} |\n|---|{'---|---|' * len(columns)}")
     for name in columns[0]:
         cells = [f"{each[name]:.0f} | {each['by hand'] / each[name]:.2f} x" for each in columns]

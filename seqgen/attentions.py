@@ -41,9 +41,26 @@ class Attention(nn.Module, ABC):
         source_time]`, which are zero where `mask: [batch, source_time]` is false.
         """
 
+    def values(self, memory: Tensor) -> Tensor:
+        """What `look` reads in place of the memory, computed once a source, `[batch, source_time,
+        ...]`; by default the memory itself."""
+        return memory
+
+    def look(
+        self, queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """As `forward`, for generation: a source is read there at many steps, so that what does not
+        depend on the step is worth computing first."""
+        found: tuple[Tensor, Tensor] = self(queries, keys, values, mask)
+        return found
+
 
 AttentionFactory = Annotated[Callable[..., Attention], attentions]
 """Called with `query_size=` and `memory_size=`, it returns the attention."""
+
+
+WORTH_VALUES = 2**15
+"""The number of weights from which it saves time to apply them once to the memory."""
 
 
 class ScoredAttention(Attention, ABC):
@@ -74,14 +91,37 @@ class ScoredAttention(Attention, ABC):
     def forward(
         self, queries: Tensor, keys: Tensor, memory: Tensor, mask: Tensor
     ) -> tuple[Tensor, Tensor]:
+        weights = self._weights(queries, keys, mask)
+        read = torch.bmm(weights.to(memory.dtype), memory)
+        joined = torch.cat([read.to(queries.dtype), queries], -1)
+        return torch.tanh(self.combine(joined)), weights
+
+    def values(self, memory: Tensor) -> Tensor:
+        """W m, with the columns of W for c, `[batch, source_time, output_size]`: W c is then the
+        sum of a_j W m_j. The memory where W is small."""
+        if self.combine.weight.numel() < WORTH_VALUES:
+            return memory
+        return nn.functional.linear(memory, self.combine.weight[:, : memory.shape[-1]])
+
+    def look(
+        self, queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        if self.combine.weight.numel() < WORTH_VALUES:
+            return super().look(queries, keys, values, mask)
+        weights = self._weights(queries, keys, mask)
+        read = torch.bmm(weights.to(values.dtype), values)
+        of_queries = self.combine.weight[:, -queries.shape[-1] :]
+        return torch.tanh(
+            nn.functional.linear(queries, of_queries, self.combine.bias) + read
+        ), weights
+
+    def _weights(self, queries: Tensor, keys: Tensor, mask: Tensor) -> Tensor:
+        """The a_j of each query, `[batch, time, source_time]`."""
         hidden = ~mask.unsqueeze(1)
         scores = self.scores(queries, keys)
         # Not -inf: a row without a real token would be NaN. Its equal weights are undone below.
         scores = scores.masked_fill(hidden, torch.finfo(scores.dtype).min)
-        weights = torch.softmax(scores, -1).masked_fill(hidden, 0)
-        read = torch.bmm(weights.to(memory.dtype), memory)
-        joined = torch.cat([read.to(queries.dtype), queries], -1)
-        return torch.tanh(self.combine(joined)), weights
+        return torch.softmax(scores, -1).masked_fill(hidden, 0)
 
 
 @attentions.register("additive")

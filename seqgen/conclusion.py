@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
@@ -15,6 +16,7 @@ from seqgen.evaluate import evenly_spaced
 from seqgen.explain import alignments
 from seqgen.files import write_file
 from seqgen.generate import Generator, SampleOptions
+from seqgen.machine import computing
 from seqgen.metrics import Answer
 from seqgen.models import Generative
 from seqgen.options import OptionError
@@ -56,7 +58,8 @@ def check_samples(built: Built, prompts: Sequence[str], load: Load | None = None
         generator = built.generator()
         batch = generator.batch(prompts[:1])
         limits = generator.limits(batch, recipe.samples.length)
-        generator.start(batch, limits, decoder.constraints)
+        with computing():
+            generator.start(batch, limits, decoder.constraints)
 
 
 def samples_at_validation(
@@ -90,7 +93,8 @@ def final_samples(
                 "finished": generated.hypothesis.finished,
                 "first": generator.first_tokens(prompt, temperature),
                 "continues": generator.data.continues,
-                "temperature": temperature,
+                # In words where it is infinite, which JSON has no number for.
+                "temperature": temperature if math.isfinite(temperature) else str(temperature),
             }
             for prompt, [generated] in zip(prompts, found, strict=True)
         ]
@@ -102,7 +106,7 @@ def samples_as_text(samples: list[Sample]) -> str:
     parts = []
     for sample in samples:
         temperature = sample["temperature"]
-        name = f"temperature {temperature:g}" if temperature else "greedy"
+        name = f"temperature {float(temperature):g}" if temperature else "greedy"
         between = "" if sample["continues"] else "\n"
         parts.append(f"=== {name} ===\n{sample['prompt']}{between}{sample['text']}\n")
     return "\n".join(parts)

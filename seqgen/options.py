@@ -228,6 +228,7 @@ def _number(kind: type, extras: Iterable[Any]) -> Any:
     }
     if {"gt", "ge"} <= bounds.keys() and bounds["ge"] <= bounds["gt"]:
         del bounds["ge"]
+    infinite = any(getattr(limit, "allow_inf_nan", False) for limit in limits)
     least, most = RANGES[kind]
     own: dict[str, Any] = {} if bounds.keys() & {"gt", "ge"} else {"ge": least}
     own |= {} if bounds.keys() & {"lt", "le"} else {"le": most}
@@ -237,6 +238,8 @@ def _number(kind: type, extras: Iterable[Any]) -> Any:
     )
 
     def check(value: Any, handler: Callable[[Any], Any]) -> Any:
+        if infinite and value in ("inf", math.inf):  # beyond the range, but a limit of its own
+            return math.inf
         try:
             return handler(value)
         except ValidationError as error:
@@ -273,7 +276,8 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 PositiveFloat = Annotated[float, Field(gt=0, le=1e30)]
 NonNegativeFloat = Annotated[float, Field(ge=0, le=1e30)]
 Seconds = Annotated[float, Field(ge=0.1, le=10**6)]
-Temperature = Annotated[float, Field(ge=0, le=1e9)]
+Temperature = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=True)]
+"""Also `.inf`, or `inf` where that is easier to type."""
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 
 

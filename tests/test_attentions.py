@@ -161,6 +161,17 @@ def test_it_is_what_the_formulas_say(name, scene):
             torch.testing.assert_close(weights[row, step, :length], shares, **CLOSE)
 
 
+@pytest.mark.parametrize("size", [4, 128])
+@pytest.mark.parametrize("name", attentions.names())
+def test_in_generation_it_reads_the_same(name, size):
+    scene, attention = Scene(), build(name, size, size)
+    queries, memory = scene.queries.repeat(1, 1, size // 4), scene.memory.repeat(1, 1, size // 4)
+    keys = attention.keys(memory)
+    wanted = attention(queries, keys, memory, scene.mask)
+    found = attention.look(queries, keys, attention.values(memory), scene.mask)
+    torch.testing.assert_close(found, wanted, **CLOSE)
+
+
 @pytest.mark.parametrize(
     ("spec", "width"),
     [({"name": "additive"}, 3), ({"name": "additive", "size": 7}, 7), ({"name": "general"}, 3)],

@@ -1,12 +1,14 @@
 """The conclusion of a run: its samples, and what it leaves for the report."""
 
 import json
+import math
 from functools import partial
 
 import pytest
 
 import seqgen
 from seqgen.conclusion import final_samples, samples_as_text, samples_at_validation
+from seqgen.generate import SampleOptions
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +50,14 @@ class TestSamples:
         assert text == samples_as_text(samples)
         greedy, warm = (f"the {each['text']}" for each in samples)
         assert text == f"=== greedy ===\n{greedy}\n\n=== temperature 0.8 ===\n{warm}\n"
+
+    def test_an_infinite_temperature_is_even_and_is_written_in_words(self, built):
+        options = SampleOptions(("the ",), 5, (math.inf, 0.0))
+        endless, greedy = final_samples(built.generator(), options, options.prompts, seed=1)
+        assert (endless["temperature"], greedy["temperature"]) == ("inf", 0.0)
+        shares = {each["probability"] for each in endless["first"]}
+        assert len(shares) == 1  # of those that may come
+        assert samples_as_text([endless]).startswith("=== temperature inf ===\n")
 
     def test_each_validation_draws_the_same_random_numbers(self, built):
         one, two = (

@@ -13,7 +13,7 @@ from seqgen.cells import cells
 from seqgen.cli.main import app
 from seqgen.comparison import Plan, PlanSource
 from seqgen.config import bundled_recipes
-from seqgen.decoders import constraints, decoders
+from seqgen.decoders import constraints, decoders, truncations
 from seqgen.options import options_of
 from seqgen.plugins import load_installed
 from seqgen.recipe import read_recipe
@@ -48,7 +48,9 @@ def anchors_of(page):
     return {re.sub(r"[^\w -]", "", each).replace(" ", "-") for each in titles}
 
 
-@pytest.mark.parametrize("registry", [cells, decoders, constraints], ids=lambda each: each.kind)
+@pytest.mark.parametrize(
+    "registry", [cells, decoders, constraints, truncations], ids=lambda each: each.kind
+)
 def test_the_readme_counts_the_parts(registry):
     assert f"{len(registry.names())} {registry.kind}s" in README
 
@@ -87,9 +89,9 @@ def test_what_is_generated_comes_from_a_run_of_the_page(page):
     assert read <= trained
 
 
-def test_the_page_on_decoding_has_every_decoder_and_constraint():
+def test_the_page_on_decoding_has_every_part():
     named = set(re.findall(r"`(\w+)`", DECODING))
-    assert {*decoders.names(), *constraints.names()} <= named
+    assert {*decoders.names(), *constraints.names(), *truncations.names()} <= named
 
 
 def test_what_to_choose_leads_to_a_section():

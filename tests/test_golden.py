@@ -279,10 +279,12 @@ def test_every_kind_of_data_has_its_hashes():
 
 
 def test_every_decoder_and_constraint_has_its_samples():
-    from seqgen.decoders import constraints, decoders
+    from seqgen.decoders import constraints, decoders, truncations
 
     specs = dump([each["decoder"] for each in DECODING.values()])
-    assert {*decoders.names(), *constraints.names()} <= set(re.findall(r"\w+", specs))
+    assert {*decoders.names(), *constraints.names(), *truncations.names()} <= set(
+        re.findall(r"\w+", specs)
+    )
 
 
 @pytest.fixture(scope="module")

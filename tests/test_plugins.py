@@ -493,6 +493,7 @@ STANDS = {
     "optimizers": (TEXT, "train.optimizer"),
     "schedules": (TEXT, "train.schedule"),
     "tokenizers": (TEXT, "tokenizer"),
+    "truncations": ({**TEXT, "decoder": {"name": "multinomial"}}, "decoder.truncations.0"),
 }
 
 

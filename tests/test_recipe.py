@@ -90,7 +90,7 @@ RANGES = [
     ("model.dropout", "1.5 1 -0.1", "must be at least 0 and less than 1, but is"),
     ("model.dropout", ".nan", "must be at least 0 and less than 1, but is"),
     ("decoder.temperature", "-1 -1e-9 1e300", f"{NOT_NEGATIVE}, but is"),
-    ("decoder.temperature", ".inf .nan", f"{NOT_NEGATIVE}, but is"),
+    ("decoder.temperature", "-.inf .nan", f"{NOT_NEGATIVE}, but is"),
     ("samples.temperatures", "[-1] [1e300]", f"{NOT_NEGATIVE}, but is"),
     ("samples.length", "-1 1000000001", f"{NOT_NEGATIVE}, but is"),
     ("samples.prompts", "[]", "must be at least 1 long, but is"),

@@ -46,7 +46,7 @@ cells: Registry[Cell] = Registry("cell", supplied={"input_size"}, finishing=smok
 Step = tuple[Tensor, State]
 """The output of a step, or the outputs of all, and the state after it."""
 
-Tabulated = tuple[Tensor, Callable[[Tensor, State], Step]]
+Tabulated = tuple[Tensor, Callable[..., Step]]
 """What `Cell.tabulated` returns: a table, and a step that reads rows of it."""
 
 
@@ -126,12 +126,17 @@ class Cell(nn.Module, ABC):
         """`project` and `step` for a single input `x: [batch, input]`."""
         return self.step(self.project(x.unsqueeze(1)).squeeze(1), state)
 
-    def tabulated(self, inputs: Tensor) -> Tabulated:
-        """For generation, where the same `inputs: [n, input]` come again and again: what of a step
+    def tabulated(self, inputs: Tensor, rest_size: int = 0) -> Tabulated:
+        """For generation, where the same `inputs: [n, size]` come again and again: what of a step
         follows from each of them alone, `[n, ...]`, and a step that reads rows of that.
 
-        Good until the weights change, and without dropout. The default is what `project` makes.
+        The step is called with rows and state. If `rest_size` is not 0, the cell's inputs go on
+        with so many numbers that are new at each step, and it is called with rows, state and these,
+        `[batch, rest_size]`. Good until the weights change, and without dropout. The default is
+        what `project` makes; where there is a rest, the inputs themselves.
         """
+        if rest_size:
+            return inputs, lambda x, state, rest: self.step_input(torch.cat([x, rest], 1), state)
         return self.project(inputs.unsqueeze(1)).squeeze(1), self.step
 
     @property
@@ -143,7 +148,8 @@ class Cell(nn.Module, ABC):
         """Read `xs: [batch, time, input]`, from the initial state where `state` is None.
 
         With `lengths: [batch]`, row i keeps the state that it has after `lengths[i]` inputs and
-        its later outputs are zero. Returns outputs `[batch, time, output_size]` and the state.
+        its later outputs are zero. They may be on the CPU while `xs` are not: then no cell waits
+        for a GPU to know them. Returns outputs `[batch, time, output_size]` and the state.
         """
         batch, time, _ = xs.shape
         if state is None:
@@ -155,6 +161,8 @@ class Cell(nn.Module, ABC):
 
     def loop(self, xs: Tensor, state: State, lengths: Tensor | None = None) -> Step:
         """As `forward`, one step after the other; `xs` have one time at least."""
+        if lengths is not None:
+            lengths = lengths.to(xs.device, non_blocking=True)
         outputs = []
         for t, x in enumerate(self.project(xs).unbind(1)):
             output, following = self.step(x, state)
@@ -218,7 +226,7 @@ def require_inner(cell: Cell, state: State, place: str) -> None:
 
 def masked(outputs: Tensor, lengths: Tensor) -> Tensor:
     """`outputs: [batch, time, output]`, zero after each row's length."""
-    after = ~real(lengths.to(outputs.device), outputs.shape[1])
+    after = ~real(lengths.to(outputs.device, non_blocking=True), outputs.shape[1])
     return outputs.masked_fill(after.unsqueeze(2), 0)
 
 

@@ -57,20 +57,23 @@ class Kernel:
         return (found[0], LSTMState(*found)) if self.has_memory else (found, found)
 
     def tabulated(self, inputs: Tensor, weights: Sequence[Tensor]) -> Tabulated:
-        """The products of `inputs: [n, input]` with the input weights, and a step that reads rows
-        of them. On CPUs: the kernels of other devices want one bias for all rows."""
+        """The products of `inputs: [n, size]` with the input weights, as `Cell.tabulated` wants
+        them. On CPUs: the kernels of other devices want one bias for all rows."""
         weight, recurrent, bias, recurrent_bias = weights
+        size = inputs.shape[1]
+        of_inputs, of_rest = weight[:, :size], weight[:, size:].t()
         if self.has_memory:
-            table = nn.functional.linear(inputs, weight, bias + recurrent_bias)
-            return table, partial(lstm_step, recurrent.t())
+            table = nn.functional.linear(inputs, of_inputs, bias + recurrent_bias)
+            return table, partial(lstm_step, recurrent.t(), of_rest)
         nothing = weight[:, :0]
 
-        def step(rows: Tensor, state: State) -> Step:
+        def step(rows: Tensor, state: State, rest: Tensor | None = None) -> Step:
+            rows = rows if rest is None else torch.addmm(rows, rest, of_rest)
             # Of an input of size 0 the kernel keeps the bias: here each row has its own.
             own = (nothing, recurrent, rows, recurrent_bias)
             return self.step(rows.new_empty(len(rows), 0), state, own)
 
-        return nn.functional.linear(inputs, weight, bias), step
+        return nn.functional.linear(inputs, of_inputs, bias), step
 
     def read(self, *arguments: Any) -> Step:
         """Outputs and last state, each tensor of it `[layers, batch, hidden]`."""
@@ -78,12 +81,16 @@ class Kernel:
         return outputs, LSTMState(*last) if self.has_memory else last[0]
 
 
-def lstm_step(recurrent: Tensor, rows: Tensor, state: LSTMState) -> Step:
-    """A step of an LSTM of which `rows: [batch, 4 * hidden]` have all but the recurrent product.
+def lstm_step(
+    recurrent: Tensor, of_rest: Tensor, rows: Tensor, state: LSTMState, rest: Tensor | None = None
+) -> Step:
+    """A step of an LSTM of which `rows: [batch, 4 * hidden]` have all but the products of the state
+    with `recurrent: [hidden, 4 * hidden]` and of the `rest` of the input with `of_rest`.
 
-    With `recurrent: [hidden, 4 * hidden]` it takes fewer operations than torch's own step.
+    It takes fewer operations than torch's own step.
     """
     hidden, memory = state
+    rows = rows if rest is None else torch.addmm(rows, rest, of_rest)
     i, f, g, o = torch.addmm(rows, hidden, recurrent).chunk(4, 1)
     memory = torch.addcmul(f.sigmoid() * memory, i.sigmoid(), g.tanh())
     hidden = o.sigmoid() * memory.tanh()
@@ -166,15 +173,15 @@ class NativeCell(Cell, ABC):
             following.append(new)
         return x, tuple(following)
 
-    def tabulated(self, inputs: Tensor) -> Tabulated:
+    def tabulated(self, inputs: Tensor, rest_size: int = 0) -> Tabulated:
         if inputs.device.type != "cpu":
-            return super().tabulated(inputs)
+            return super().tabulated(inputs, rest_size)
         first, *others = self.native.all_weights
         table, first_step = self.kernel.tabulated(inputs, first)
 
-        def step(x: Tensor, state: State) -> Step:
+        def step(x: Tensor, state: State, *rest: Tensor) -> Step:
             past, *pasts = cast(tuple[State, ...], state)
-            x, new = first_step(x, past)
+            x, new = first_step(x, past, *rest)
             following = [new]
             for past, weights in zip(pasts, others, strict=True):
                 x, new = self.kernel.step(x, past, weights)
@@ -185,8 +192,10 @@ class NativeCell(Cell, ABC):
 
     @property
     def is_derivable(self) -> bool:
-        """Torch's GRU and RNN are slower than one layer by a fast route; its LSTM is not."""
-        return self.layers == 1 and not self.kernel.has_memory
+        """On a CPU torch's GRU and RNN are slower than one layer by a fast route; its LSTM is
+        not."""
+        on_cpu = self.native.all_weights[0][0].device.type == "cpu"
+        return on_cpu and self.layers == 1 and not self.kernel.has_memory
 
     def forward(self, xs: Tensor, state: State = None, lengths: Tensor | None = None) -> Step:
         batch, time, size = xs.shape
@@ -212,19 +221,17 @@ class NativeCell(Cell, ABC):
     def _read_packed(self, xs: Tensor, past: State, lengths: Tensor) -> Step:
         """Rows of different length, in one call of the kernel."""
         # A packed sequence has no empty rows: read one input there, then undo it.
-        some = (lengths > 0).to(xs.device)
-        packed = pack_padded_sequence(
-            xs, lengths.clamp(min=1).cpu(), batch_first=True, enforce_sorted=False
-        )
-        data, sizes, order, back = packed
-        # The kernel wants the rows sorted by length; the states go back to the batch's order.
-        first = map_state(lambda tensor: tensor.index_select(1, order), _stacked(past))
-        read, last = self.kernel.read(data, sizes, first, *self._settings())
-        last = map_state(lambda tensor: tensor.index_select(1, back), last)
-        packed = PackedSequence(read, sizes, order, back)
+        some = (lengths > 0).to(xs.device, non_blocking=True)
+        # The kernel wants rows sorted by length. Torch would sort them too, and wait for the GPU.
+        counts, order = lengths.cpu().clamp(min=1).sort(descending=True, stable=True)
+        order = order.to(xs.device, non_blocking=True)
+        xs, first = reorder((xs, past), order)
+        data, sizes, *_ = pack_padded_sequence(xs, counts, batch_first=True)
+        read, last = self.kernel.read(data, sizes, _stacked(first), *self._settings())
+        packed = PackedSequence(read, sizes)
         outputs, _ = pad_packed_sequence(packed, batch_first=True, total_length=xs.shape[1])
-        outputs = outputs.masked_fill(~some.view(-1, 1, 1), 0)
-        return outputs, select(some, self._by_layer(last), past)
+        outputs, last = reorder((outputs, self._by_layer(last)), order.argsort())
+        return outputs.masked_fill(~some.view(-1, 1, 1), 0), select(some, last, past)
 
     def _settings(self) -> tuple[list[Tensor], bool, int, float, bool, bool]:
         """Weights, has biases, layers, dropout, training, reads in both directions."""
@@ -373,9 +380,9 @@ class SteppedCell(Cell, ABC):
         past = self.kernel.checked(state, x.shape[0], self.output_size)
         return self.kernel.step(x, past, self._weights())
 
-    def tabulated(self, inputs: Tensor) -> Tabulated:
+    def tabulated(self, inputs: Tensor, rest_size: int = 0) -> Tabulated:
         if inputs.device.type != "cpu":
-            return super().tabulated(inputs)
+            return super().tabulated(inputs, rest_size)
         return self.kernel.tabulated(inputs, self._weights())
 
     def _weights(self) -> tuple[Tensor, ...]:

@@ -20,7 +20,7 @@ from seqgen.errors import SeqgenError
 ROOM_NAMES = (
     *("attentions", "averages", "bridges", "cells", "constraints", "corpora", "data", "decoders"),
     *("embeddings", "encoders", "heads", "metrics", "models", "optimizers", "schedules"),
-    "tokenizers",
+    *("tokenizers", "truncations"),
 )
 
 
@@ -263,5 +263,5 @@ def _all_near(word: str, choices: Sequence[str]) -> Iterator[str]:
 
     if len(word) > 2:
         yield from (each for each in choices if each.endswith(f"_{word}"))
-        yield from (each for each in choices if each.startswith(word))
+        yield from sorted((each for each in choices if each.startswith(word)), key=len)
     yield from difflib.get_close_matches(word, choices, n=3, cutoff=0.6)

@@ -132,7 +132,7 @@ def check(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Check a cell, head, tokenizer or decoder against the laws of its kind; code 8 if one breaks.
+    """Check parts of a file, or a registered one, by the laws of their kind; code 8 if one breaks.
 
     It runs in a process of its own, so a crash or a hang is a finding, too.
     """
@@ -207,6 +207,7 @@ class Kind(StrEnum):
     head = "head"
     tokenizer = "tokenizer"
     decoder = "decoder"
+    truncation = "truncation"
 
 
 RECIPE_LINES = {
@@ -216,6 +217,10 @@ RECIPE_LINES = {
     Kind.decoder: (
         "decoder: {name: multinomial, temperature: 0.8}",
         "decoder: {name: my_part, sure: 0.5}",
+    ),
+    Kind.truncation: (
+        "decoder: {name: multinomial, temperature: 0.8}",
+        "decoder: {name: multinomial, truncations: [{name: my_part, times: 1.5}]}",
     ),
 }
 """The line of the recipe in which a part of each kind replaces another."""

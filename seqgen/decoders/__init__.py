@@ -1,6 +1,7 @@
 """Decoders, search strategies. To add one: subclass `Decoder`, `@decoders.register("name")`.
 
-What changes scores is a constraint: subclass `Constraint`, `@constraints.register("name")`.
+What changes scores is a constraint: subclass `Constraint`, `@constraints.register("name")`. What
+says which tokens `multinomial` may draw: subclass `Truncation`, `@truncations.register("name")`.
 """
 
 from seqgen.decoders.base import (
@@ -37,12 +38,12 @@ from seqgen.decoders.history import (
     PastConstraint,
     RepetitionPenalty,
 )
+from seqgen.decoders.minimum_bayes_risk import MinimumBayesRisk
 from seqgen.decoders.phrases import AllowedByFunction, AllowedTexts, ForbiddenTexts, WithoutTokens
 from seqgen.decoders.sampling import (
     Extension,
     Forced,
     Greedy,
-    MinimumBayesRisk,
     MinP,
     Multinomial,
     PathDecoder,
@@ -53,6 +54,7 @@ from seqgen.decoders.sampling import (
     at_temperature,
 )
 from seqgen.decoders.tracing import ROOT_PARENT, Counting, SearchTrace, TraceNode, Tracing
+from seqgen.decoders.truncating import Truncation, TruncationFactory, keep_fault, truncations
 
 # The names of an earlier release, for plugins.
 held = checked

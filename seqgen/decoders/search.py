@@ -90,7 +90,7 @@ def best(scores: Tensor, count: int) -> Tensor:
     size.
     """
     count = min(count, scores.shape[1])
-    values, columns = scores.topk(min(count + 1, scores.shape[1]))
+    values, columns = _highest(scores, min(count + 1, scores.shape[1]))
     if bool((values[:, :-1] > values[:, 1:]).all()):  # no ties
         return columns[:, :count]
     edge = values[:, count - 1 : count]
@@ -103,6 +103,28 @@ def best(scores: Tensor, count: int) -> Tensor:
         columns = columns[:, :count].sort(1).values
     order = scores.gather(1, columns).sort(stable=True, dim=1, descending=True).indices
     return columns.gather(1, order)
+
+
+BLOCK = 64
+"""How many columns `_highest` looks at by their maximum alone."""
+WORTH_BLOCKS = 2**17
+"""The number of scores from which that saves time."""
+
+
+def _highest(scores: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """What `scores.topk(count)` returns, in half the time where the rows are long: the `count`
+    highest are in the `count` blocks with the highest maxima."""
+    blocks = scores.shape[1] // BLOCK
+    if blocks < 4 * count or scores.numel() < WORTH_BLOCKS:
+        return scores.topk(count)
+    cut = scores[:, : blocks * BLOCK].view(len(scores), blocks, BLOCK)
+    chosen = cut.amax(2).topk(count).indices
+    inside = cut.gather(1, chosen.unsqueeze(2).expand(-1, -1, BLOCK)).flatten(1)
+    rest = scores[:, blocks * BLOCK :]
+    values, places = torch.cat([inside, rest], 1).topk(count)
+    columns = chosen.gather(1, (places // BLOCK).clamp(max=count - 1)) * BLOCK + places % BLOCK
+    of_rest = places + (blocks - count) * BLOCK
+    return values, torch.where(places < count * BLOCK, columns, of_rest)
 
 
 def live_first(live: Tensor, staying: Tensor) -> Tensor:

@@ -22,10 +22,12 @@ from seqgen.fast.write import Writer
 from seqgen.state import State, leaves, rebuild
 
 aten = torch.ops.aten
-LOOKED_UP = {aten.index_select.default: (0, 2), aten.embedding.default: (0, 1)}
-"""Operations that take rows of a table, and the places of the table and of the row numbers."""
-TRUNCATIONS = ("top_k", "top_p", "min_p", "typical")
-"""What a compiled text can do to a distribution, by the numbers that `draws` has for them."""
+LOOKED_UP = {
+    aten.index_select.default: 2, aten.embedding.default: 1, aten.index.Tensor: 1
+}  # fmt: skip
+"""Operations that take rows of a table, and where they have the row numbers."""
+TRUNCATIONS = ("top_k", "top_p", "min_p", "typical", "epsilon", "eta", "top_n_sigma")
+"""What a compiled text can do to a distribution, by their places in `draws.truncate`."""
 HEADER = "from seqgen.fast.draws import choose\n\n\n"
 BLOCK = 64
 """How many tokens a call makes: what is streamed comes in such pieces."""
@@ -38,18 +40,19 @@ Block = tuple[Tensor, Tensor, State]
 
 class Choice(NamedTuple):
     """How a token is chosen: from the softmax of the scores over `temperature` (0 takes the best),
-    cut by each of `truncations`, one of TRUNCATIONS with its number; with `temperature_last` these
-    see the softmax at 1. Draws are keyed by `seed`."""
+    cut by each of `truncations`, one of TRUNCATIONS with its numbers; with `temperature_last` these
+    see the softmax at 1."""
 
     temperature: float
-    truncations: tuple[tuple[str, float], ...] = ()
+    truncations: tuple[tuple[str, tuple[float, ...]], ...] = ()
     temperature_last: bool = False
-    seed: int = 0
 
 
 def compiled_text(step: Step, tokens: Tensor, state: State, choice: Choice) -> CompiledText | None:
     """What generates as `step` and `choice` say, from a single row; None where nothing can be
     compiled, or where that would give other scores than three steps do."""
+    if tokens.device.type != "cpu":
+        return None
     step(tokens, state)  # what is prepared at the first step must not be a part of the trace
     try:
         text = CompiledText(step, tokens, state, choice)
@@ -77,11 +80,13 @@ class CompiledText:
         written = Writer(loop, looked_up=given.keys()).write(choosing=True)
         self.function, self.arguments = load(HEADER + written.source), written.arguments
         self.made, self.vocab = written.made, loop.leaving[0].meta["val"].shape[1]
-        numbers = [(TRUNCATIONS.index(name), value) for name, value in choice.truncations]
+        cuts = np.zeros((len(choice.truncations), 3))
+        for row, (name, numbers) in zip(cuts, choice.truncations, strict=True):
+            row[: 1 + len(numbers)] = TRUNCATIONS.index(name), *numbers
         self.arrays: dict[str, Any] = {
             "shares": np.empty(self.vocab),
             "temperature": float(choice.temperature),
-            "truncations": np.array(numbers, float).reshape(-1, 2),
+            "truncations": cuts,
             "last": choice.temperature_last,
         }
         for number, node in enumerate(loop.part.inputs):
@@ -166,19 +171,18 @@ def _time_loop(module: fx.GraphModule) -> tuple[TimeLoop, dict[fx.Node, Tensor]]
         given[held] = value
         node.replace_all_uses_with(held)
 
-    for node in list(graph.nodes):
+    for node in list(graph.nodes)[:-1]:
         needed = node.all_input_nodes
         if node.op == "get_attr":
             known[node] = getattr(module, cast(str, node.target))
         elif node.op == "call_function" and numbers in needed:
-            table, rows = (node.args[at] for at in LOOKED_UP.get(node.target, (0, 0)))
-            if rows is not numbers or table not in known:
+            table, rows = node.args[0], node.args[LOOKED_UP.get(node.target, 0)]
+            if rows not in (numbers, [numbers]) or table not in known:
                 raise UnwritableError(f"a token in {node.target}")
             hold(node, known[cast(fx.Node, table)])
-        elif needed and node.op == "call_function" and not has_batch(node):
-            if all(each in known for each in needed):
-                args, kwargs = fx.map_arg((node.args, node.kwargs), known.__getitem__)
-                known[node] = cast(Any, node.target)(*args, **kwargs)
+        elif needed and known.keys() >= {*needed} and not has_batch(node):
+            args, kwargs = fx.map_arg((node.args, node.kwargs), known.__getitem__)
+            known[node] = cast(Any, node.target)(*args, **kwargs)
     for node, value in known.items():
         if not is_view(node) and any(each not in known or is_view(each) for each in node.users):
             hold(node, value)

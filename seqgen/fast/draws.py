@@ -15,6 +15,7 @@ EXACT: dict[str, Any] = {"error_model": "numpy", "nogil": True, "cache": True}
 
 DEAD_END = -(2.0**100)
 ROUNDING = 2.0**-20
+HOTTEST = 1e9
 """As in the samplers."""
 
 
@@ -23,86 +24,61 @@ def choose(scores, shares, point, temperature, truncations, last):
     """The next token from `scores: [vocab]`; -1 where they are not such that a search goes on.
 
     From the softmax of `scores / temperature` (0 takes the best), of which `shares: [vocab]` keeps
-    what the `truncations: [n, 2]` leave, a place in `decoding.TRUNCATIONS` and a number each. With
-    `last` they see the softmax at 1, and the temperature comes after them.
+    what the `truncations: [n, 3]` leave: a place in `decoding.TRUNCATIONS` and up to two numbers
+    each. With `last` they see the softmax at 1, and the temperature comes after them.
     """
-    best = most_probable(scores, len(shares))
+    best = 0
+    for token in range(len(shares)):
+        if scores[token] > scores[best] or np.isnan(scores[token]):
+            best = token
     if not DEAD_END < scores[best] < np.inf:
         return -1
-    if temperature == 0.0:
+    if temperature == 0.0 and not last:
         return best
-    share_out(scores, shares, 1.0 if last else temperature, scores[best])
+    shares[:] = 1.0
+    heat_up(scores, shares, 1.0 if last else min(temperature, HOTTEST))
     for number in range(len(truncations)):
         if number:
-            normalise(shares)
-        truncate(shares, truncations[number, 0], truncations[number, 1])
+            shares /= running_sum(shares)
+        kind, value, other = truncations[number]
+        truncate(shares, kind, value, other)
     if last:
-        soften(shares, temperature)
+        heat_up(scores, shares, temperature)
+    elif temperature > HOTTEST:
+        shares[:] = np.sign(shares)
     return draw(shares, point)
 
 
 @njit(**EXACT)
-def truncate(shares, kind, value):
-    """Leave of `shares` what the truncation of a number leaves."""
-    if kind == 0:
-        top_k(shares, int(value))
-    elif kind == 1:
-        top_p(shares, value)
-    elif kind == 2:
-        min_p(shares, value)
-    elif kind == 3:
-        typical(shares, value)
+def heat_up(scores, shares, temperature):
+    """Let `shares` be the softmax of `scores / temperature` over the tokens that have a share."""
+    first, highest = -1, -np.inf
+    for token in range(len(shares)):
+        if shares[token] > 0.0 and scores[token] > highest:
+            first, highest = token, scores[token]
+    for token in range(len(shares)):
+        if temperature == 0.0:
+            shares[token] = 1.0 if token == first else 0.0
+        elif shares[token] > 0.0:
+            below = np.float64(scores[token]) - np.float64(highest)
+            hot = below > -np.inf
+            shares[token] = np.exp(below / min(temperature, 1e300)) if hot else 0.0
+    shares /= running_sum(shares)
 
 
 @njit(**EXACT)
-def most_probable(scores, n):
-    """The first token with the highest of `scores: [n]`; NaN is above all."""
-    best = 0
-    for token in range(1, n):
-        if not scores[token] <= scores[best] and scores[best] == scores[best]:
-            best = token
-    return best
-
-
-@njit(**EXACT)
-def share_out(scores, shares, temperature, highest):
-    """`shares: [vocab]`, the softmax of `scores / temperature`; `highest` is the largest score."""
+def running_sum(values):
+    """Their sum, in order."""
     total = 0.0
-    for token in range(len(shares)):
-        below = np.float64(scores[token]) - highest
-        shares[token] = np.exp(below / temperature) if below > -np.inf else 0.0
-        total += shares[token]
-    for token in range(len(shares)):
-        shares[token] /= total
-
-
-@njit(**EXACT)
-def soften(shares, temperature):
-    """`shares ** (1 / temperature)`, normalised; what is 0 stays so."""
-    highest = shares.max()
-    for token in range(len(shares)):
-        if shares[token] > 0.0:
-            shares[token] = np.exp(np.log(shares[token] / highest) / temperature)
-    normalise(shares)
-
-
-@njit(**EXACT)
-def normalise(shares):
-    """Let `shares` sum to one."""
-    total = 0.0
-    for share in shares:
-        total += share
-    for token in range(len(shares)):
-        shares[token] /= total
+    for each in values:
+        total += each
+    return total
 
 
 @njit(**EXACT)
 def draw(shares, point):
-    """The first token at which the sum of `shares` exceeds `point`, a share of the whole sum."""
-    total = 0.0
-    for share in shares:
-        total += share
-    wanted, total, last = point * total, 0.0, 0
+    """The first token at which the sum of `shares` exceeds `point`, a part of the whole sum."""
+    wanted, total, last = point * running_sum(shares), 0.0, 0
     for token in range(len(shares)):
         total += shares[token]
         if total > wanted:
@@ -113,46 +89,69 @@ def draw(shares, point):
 
 
 @njit(**EXACT)
+def truncate(shares, kind, value, other):
+    """What the truncation at place `kind` does, with its numbers."""
+    if kind == 0:
+        for token in np.argsort(-shares, kind="mergesort")[int(value) :]:
+            shares[token] = 0.0
+    elif kind == 1 and value < 1.0:
+        keep_first(shares, np.argsort(-shares, kind="mergesort"), value)
+    elif kind == 2:
+        keep_above(shares, shares.max() * value)
+    elif kind == 3 and value < 1.0:
+        unlike = np.abs(np.log(shares) + entropy(shares))
+        keep_first(shares, np.argsort(unlike, kind="mergesort"), value)
+    elif kind == 4:
+        keep_above(shares, value)
+    elif kind == 5:
+        alpha = np.sqrt(value) if np.isnan(other) else other
+        keep_above(shares, min(value, alpha * np.exp(-entropy(shares))))
+    elif kind == 6:
+        keep_near(shares, value)
+
+
+@njit(**EXACT)
+def entropy(shares):
+    """In nats."""
+    total = 0.0
+    for share in shares:
+        if share > 0.0:
+            total -= share * np.log(share)
+    return total
+
+
+@njit(**EXACT)
 def keep_first(shares, order, mass):
-    """Of the tokens in `order` the first ones that have `mass` together."""
+    """Leave of the tokens in `order` the first ones that have `mass` together."""
     total, wanted = 0.0, mass * (1.0 - ROUNDING)
     for token in order:
-        if total >= wanted and total > 0.0:
-            shares[token] = 0.0
-        else:
+        if total < wanted:
             total += shares[token]
-
-
-@njit(**EXACT)
-def top_k(shares, k):
-    """As the part of that name."""
-    for token in np.argsort(-shares, kind="mergesort")[k:]:
-        shares[token] = 0.0
-
-
-@njit(**EXACT)
-def top_p(shares, p):
-    """As the part of that name."""
-    if p < 1.0:
-        keep_first(shares, np.argsort(-shares, kind="mergesort"), p)
-
-
-@njit(**EXACT)
-def min_p(shares, p):
-    """As the part of that name."""
-    edge = shares.max() * (p * (1.0 - ROUNDING))
-    for token in range(len(shares)):
-        if shares[token] < edge:
+        else:
             shares[token] = 0.0
 
 
 @njit(**EXACT)
-def typical(shares, p):
-    """As the part of that name."""
-    if p < 1.0:
-        entropy = 0.0
-        for share in shares:
-            if share > 0.0:
-                entropy -= share * np.log(share)
-        apart = np.abs(np.log(shares) + entropy)
-        keep_first(shares, np.argsort(apart, kind="mergesort"), p)
+def keep_above(shares, threshold):
+    """Leave the shares that reach `threshold`; where none does, the largest."""
+    least = min(shares.max(), threshold * (1.0 - ROUNDING))
+    for token in range(len(shares)):
+        if shares[token] < least:
+            shares[token] = 0.0
+
+
+@njit(**EXACT)
+def keep_near(shares, count):
+    """Leave those whose logarithm is at most `count` standard deviations below the largest."""
+    gaps = np.log(shares.max()) - np.log(shares)
+    possible = 0
+    for token in range(len(shares)):
+        if shares[token] > 0.0:
+            possible += 1
+        else:
+            gaps[token] = 0.0
+    mean = running_sum(gaps) / possible
+    variance = max(running_sum(gaps * gaps) / possible - mean * mean, 0.0)
+    for token in range(len(shares)):
+        if gaps[token] > np.sqrt(variance) * (count * (1.0 + ROUNDING)):
+            shares[token] = 0.0

@@ -31,6 +31,11 @@ class Head(nn.Module, ABC):
     def log_probs(self, hidden: Tensor) -> Tensor:
         """`[..., input] -> [..., vocab]`, natural logarithms that sum to one in probability."""
 
+    def prepared(self) -> Callable[[Tensor], Tensor]:
+        """`log_probs` for the many steps of a search, with what all of them share computed first.
+        Good until the weights change. The default prepares nothing."""
+        return self.log_probs
+
     @abstractmethod
     def loss(self, hidden: Tensor, targets: Tensor) -> Tensor:
         """The nats of each target: `[..., input]` and `[...]` to `[...]`.
@@ -58,6 +63,32 @@ def unigram_log_probs(facts: Facts) -> Tensor:
         raise ValueError("`unigram_bias` needs counts of tokens, which this kind of data lacks")
     counts = torch.from_numpy(facts.counts).double() + 1
     return (counts / counts.sum()).log()
+
+
+WORTH_PACKING = 2**18
+"""The number of weights from which the products of a few rows are faster when they are packed."""
+
+
+def prepared_softmax(
+    log_probs: Callable[[Tensor], Tensor], weight: Tensor, bias: Tensor | None
+) -> Callable[[Tensor], Tensor]:
+    """`log_probs`, which are those of `softmax(W h + b)`, for `Head.prepared`.
+
+    On CPUs oneDNN, which torch carries, computes the product of 32 rows with 8,000 tokens in half
+    the time where `weight: [vocab, input]` is in the order that its loops read.
+    """
+    packable = weight.device.type == "cpu" and weight.dtype == torch.float32
+    available = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    if not packable or weight.numel() < WORTH_PACKING or not available:
+        return log_probs
+    onednn = torch.ops.mkldnn
+    packed = onednn._reorder_linear_weight(weight.detach(), 32)
+
+    def from_packed(hidden: Tensor) -> Tensor:
+        logits: Tensor = onednn._linear_pointwise(hidden, packed, bias, "none", [], "")
+        return logits.log_softmax(-1)
+
+    return from_packed
 
 
 @heads.register("linear")
@@ -91,6 +122,9 @@ class LinearHead(Head):
         weight, bias = self.project.weight, self.project.bias
         logits = functional.linear(hidden, weight, bias)
         return logits.log_softmax(-1, dtype=sum_dtype(logits))
+
+    def prepared(self) -> Callable[[Tensor], Tensor]:
+        return prepared_softmax(self.log_probs, self.project.weight, self.project.bias)
 
     def loss(self, hidden: Tensor, targets: Tensor) -> Tensor:
         smoothing = self.label_smoothing if self.training else 0.0

@@ -7,8 +7,9 @@ sampling* is how often a model in training reads its own tokens, not the true on
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any, Literal, NamedTuple, cast
 
 import torch
@@ -18,7 +19,7 @@ from torch import Tensor
 from seqgen.attentions import AttentionFactory, NoAttention, attentions
 from seqgen.cells import CellFactory, Dropout, cells
 from seqgen.data import PairBatch, Sources
-from seqgen.decoders import Start, at_temperature
+from seqgen.decoders import Start, Stepper, at_temperature
 from seqgen.embeddings import EmbeddingFactory, LearnedEmbedding, embeddings
 from seqgen.encoders import BridgeFactory, EncoderFactory, LinearBridge, bridges, encoders
 from seqgen.heads import HeadFactory, LinearHead, heads
@@ -28,6 +29,9 @@ from seqgen.state import State, real
 from seqgen.tokenizers import BOS, Facts
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
+
+WORTH_PREPARING = 64
+"""How many tokens must be read at least for the head's weights to be prepared."""
 
 STEEPNESS = 10.0
 """Of the curve `sigmoid`: between `begin` and `end` it goes from 0.007 to 0.993 of its height."""
@@ -89,7 +93,8 @@ def mixed(tokens: Tensor, log_probs: Tensor, rate: float, temperature: float) ->
 
 
 class Context(NamedTuple):
-    """What an encoder left for each source: attention's keys, the memory, and the mask of it."""
+    """What an encoder left for each source: attention's keys, the memory (in generation attention's
+    values of it), and its mask."""
 
     keys: Tensor
     memory: Tensor
@@ -101,6 +106,24 @@ class WriterState(NamedTuple):
 
     cell: State
     fed: Tensor | None
+
+
+Look = Callable[..., tuple[Tensor, Tensor]]
+"""An attention, or its `look` in generation."""
+
+Read = tuple[Tensor, Tensor, WriterState]
+"""What the head reads, `[rows, size]`, attention's weights, and the state after that."""
+
+
+class _PreparedStepper(NamedTuple):
+    """A Seq2Seq as a search takes its steps, with what all steps share computed first."""
+
+    read: Callable[[Tensor, WriterState, Context], Read]
+    log_probs: Callable[[Tensor], Tensor]
+
+    def step(self, tokens: Tensor, state: State, context: State) -> tuple[Tensor, State]:
+        read, _, following = self.read(tokens, cast(WriterState, state), cast(Context, context))
+        return self.log_probs(read), following
 
 
 @models.register("seq2seq")
@@ -171,11 +194,33 @@ class Seq2Seq(Generative):
     def start(self, batch: Sources) -> Start:
         """Encode each source; the first step reads BOS."""
         state, context = self._encode(batch)
+        context = context._replace(memory=self.attention.values(context.memory))
         return Start(torch.full_like(batch.lengths, BOS), state, context)
 
     def step(self, tokens: Tensor, state: State, context: State) -> tuple[Tensor, State]:
-        read, _, following = self._read(tokens, cast(WriterState, state), cast(Context, context))
+        start, source = cast(WriterState, state), cast(Context, context)
+        read, _, following = self._read(tokens, start, source, self.attention.look)
         return self.head.log_probs(read), following
+
+    def stepper(self, tokens: int) -> Stepper:
+        """Where more tokens are read than there are in the vocabulary, one with a table of what the
+        cell makes of each; the head's weights are prepared for fewer, too."""
+        if tokens < WORTH_PREPARING:
+            return self
+        look, log_probs = self.attention.look, self.head.prepared()
+        vocab = len(self.embedding.table())
+        if tokens < vocab:
+            return _PreparedStepper(partial(self._read, look=look), log_probs)
+        every = torch.arange(vocab, device=self.embedding.table().device)
+        rest_size = self.attention.output_size if self.input_feeding else 0
+        table, step = self.cell.tabulated(self.embedding(every), rest_size)
+
+        def read(tokens: Tensor, state: WriterState, context: Context) -> Read:
+            rest = () if state.fed is None else (state.fed.to(table.dtype),)
+            output, following = step(table.index_select(0, tokens), state.cell, *rest)
+            return self._look_back(output, following, context, look)
+
+        return _PreparedStepper(read, log_probs)
 
     def _writer(
         self, cell: CellFactory, attention: AttentionFactory, input_feeding: bool
@@ -228,23 +273,25 @@ class Seq2Seq(Generative):
                 with torch.no_grad():
                     log_probs = self.head.log_probs(reads[-1])
                 tokens = mixed(true, log_probs, rate, self.sampling.temperature)
-            read, weight, state = self._read(tokens, state, context)
+            read, weight, state = self._read(tokens, state, context, self.attention)
             reads.append(read)
             weights.append(weight)
         return torch.stack(reads, 1), torch.stack(weights, 1)
 
-    def _read(
-        self, tokens: Tensor, state: WriterState, context: Context
-    ) -> tuple[Tensor, Tensor, WriterState]:
-        """Read `tokens: [rows]`: what the head reads, `[rows, size]`, weights and state."""
+    def _read(self, tokens: Tensor, state: WriterState, context: Context, look: Look) -> Read:
+        """Read `tokens: [rows]`."""
         x = self.input_dropout(self.embedding(tokens))
         if state.fed is not None:
             x = torch.cat([x, state.fed.to(x.dtype)], -1)
         output, following = self.cell.step_input(x, state.cell)
+        return self._look_back(output, following, context, look)
+
+    def _look_back(self, output: Tensor, following: State, context: Context, look: Look) -> Read:
+        """As `_read`, from what a step of the cell returned."""
         # The k rows of a source, side by side, are k queries to attention: [sources, k, query].
         sources = len(context.mask)
         queries = output.view(sources, len(output) // max(1, sources), output.shape[-1])
-        read, weights = self.attention(queries, *context)
+        read, weights = look(queries, *context)
         read = self.dropout(read.flatten(0, 1))
         fed = read if self.input_feeding else None
         return read, weights.flatten(0, 1), WriterState(following, fed)

@@ -126,9 +126,11 @@ def _samples(run: RunFiles, continues: bool) -> Part:
     return {"groups": groups, "ends": ends} if samples else {}
 
 
-def _temperature(sample: Sample) -> float:
-    known = sample.temperature is not None and math.isfinite(sample.temperature)
-    return sample.temperature or 0.0 if known else math.inf
+def _temperature(sample: Sample) -> tuple[bool, float]:
+    """Whether it is unknown, and what it is."""
+    if sample.temperature is None or math.isnan(sample.temperature):
+        return True, 0.0
+    return False, sample.temperature
 
 
 def align_tokens(sample: Sample) -> list[tuple[str, float | None]]:
@@ -147,7 +149,7 @@ def first_candidates(sample: Sample) -> list[Candidate]:
     """The candidates for the first token that are worth showing."""
     if sample.continues:
         return sample.first[:10]
-    if _temperature(sample) == 0:  # nothing but the likeliest could have been taken
+    if sample.temperature == 0:  # nothing but the likeliest could have been taken
         return []
     # Many of these stand one below the other.
     likely = [each for each in sample.first[:10] if (each.probability or 0.0) >= FAINT]

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from seqgen.testing.head import check_head
     from seqgen.testing.laws import Finding, Law, Report
     from seqgen.testing.tokenizer import check_tokenizer
+    from seqgen.testing.truncation import check_truncation
 
 __all__ = [
     "Finding",
@@ -22,6 +23,7 @@ __all__ = [
     "check_decoder",
     "check_head",
     "check_tokenizer",
+    "check_truncation",
 ]
 
 

@@ -23,6 +23,7 @@ from seqgen.testing.decoder import DECODER_LAWS, check_decoder
 from seqgen.testing.head import HEAD_LAWS, check_head
 from seqgen.testing.laws import ALONE, Finding, Law, Report, split_file
 from seqgen.testing.tokenizer import TOKENIZER_LAWS, check_tokenizer
+from seqgen.testing.truncation import TRUNCATION_LAWS, check_truncation
 
 
 class Check(NamedTuple):
@@ -37,6 +38,7 @@ CHECKS = {
     "heads": Check(check_head, HEAD_LAWS),
     "tokenizers": Check(check_tokenizer, TOKENIZER_LAWS),
     "decoders": Check(check_decoder, DECODER_LAWS),
+    "truncations": Check(check_truncation, TRUNCATION_LAWS),
 }
 
 NO_CHECK = f"there are checks for {', '.join(CHECKS)}, not for this kind"
@@ -70,7 +72,7 @@ def find_targets(wanted: str) -> list[Target]:
     if not new:
         raise PluginError(
             f'{path}: registers no part; put `@cells.register("my_name")` (or heads, tokenizers, '
-            "decoders) before the class"
+            "decoders, truncations) before the class"
         )
     chosen = [each for each in new if not name or each.name == name]
     if not chosen:

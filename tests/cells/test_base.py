@@ -324,3 +324,23 @@ class TestCellsFromOutside:
         assert not torch.equal(found.of_outputs, state.of_outputs)
         with warnings.catch_warnings(action="ignore"):
             assert Projecting(INPUT).renew(3) == 3
+
+
+@pytest.mark.parametrize("rest_size", [0, 2])
+def test_a_table_of_inputs_leads_to_the_same_steps(case, rest_size):
+    """Of each cell, also where an input goes on with numbers that are in no table."""
+    cell = case.make().eval()
+    state = cell.initial_state(BATCH)
+    xs = torch.randn(BATCH, TIME, INPUT)
+    whole = xs.flatten(0, 1)
+    with torch.no_grad():
+        table, step = cell.tabulated(whole[:, : INPUT - rest_size], rest_size)
+        other = state
+        for time in range(TIME):
+            rows = table.view(BATCH, TIME, -1)[:, time]
+            rest = (xs[:, time, INPUT - rest_size :],) if rest_size else ()
+            found, other = step(rows, other, *rest)
+            wanted, state = cell.step_input(xs[:, time], state)
+            torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-5)
+            for one, two in zip(leaves(other), leaves(state), strict=True):
+                torch.testing.assert_close(one, two, atol=1e-5, rtol=1e-5)

@@ -97,7 +97,7 @@ NO_SUCH_FILE = "plugin @here/none.py: no such file"
             for name in ("1a", "my-cell", "class", "a b", "../x", "_x", "", "é")
         ),
         (2, "new cell json", "…would hide the Python module 'json'…"),
-        (2, "new model mine", "…'cell', 'head', 'tokenizer', 'decoder'…"),
+        (2, "new model mine", "…'cell', 'head', 'tokenizer', 'decoder', 'trunc…"),
         *(
             (7, f"new cell {part}", f"{name}: already exists; choose another name, or move it…")
             for part, name in (("one", "one.py"), ("two", "two.yaml"), ("three", "test_three.py"))
@@ -208,7 +208,8 @@ def test_the_recipe_uses_the_part(kind, output, place):
     assert output("new", kind, "a_part").splitlines()[:3] == [f"wrote {each}" for each in files]
     recipe = json.loads(output("validate", "a_part.yaml", "--json"))
     owner = recipe["model"] if kind in ("cell", "head") else recipe
-    assert owner[kind]["name"] == "a_part"
+    part = recipe["decoder"]["truncations"][0] if kind == "truncation" else owner[kind]
+    assert part["name"] == "a_part"
     assert recipe["plugins"] == [str(place.folder / "a_part.py")]
     entry = ROOMS[f"{kind}s"].entry("a_part")
     assert entry.factory.__name__ == "APart"

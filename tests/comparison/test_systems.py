@@ -276,6 +276,9 @@ class TestLabels:
             ({"name": "greedy", "constraints": [{"name": "no_repeat_ngram", "size": 3}]},
              ["constraints.0.size"],
              " constraints=[no_repeat_ngram size=3] constraints.0.size=3"),
+            ({"name": "top_k", "k": 3, "temperature": "inf"}, [], " k=3 temperature=inf"),
+            ({"name": "multinomial", "truncations": [{"name": "top_k", "k": 3}, "top_p"]}, [],
+             " truncations=[top_k k=3, top_p]"),
             ("greedy", ["constraints"], " constraints=[]"),
             ("greedy", ["name"], " name=greedy"),
             ("minimum_bayes_risk", ["sampler.name"], " sampler.name=multinomial"),
@@ -391,6 +394,7 @@ class TestCurves:
         ("decoder", "grid"),
         [
             ("beam", {"beam_size": [1, 5]}),  # two points are no curve
+            ("multinomial", {"temperature": [0.5, 1, "inf"]}),  # nor is one without an end
             ({"name": "beam", "alpha": 0.5}, {"length_normalisation": ["none", "power", "gnmt"]}),
         ],
     )

@@ -136,14 +136,17 @@ OUT_OF_RANGE = [
        "`temperature` must be at least 0 and at most 1000000000, but is")
       for name, more in (("multinomial", {}), ("top_k", {"k": 3}), ("top_p", {}), ("min_p", {}),
                          ("typical", {}))
-      for each in (-0.5, INF, -INF, NAN)),
+      for each in (-0.5, 1.1e9, -INF, NAN)),
     ("top_k", {"k": 6}, "`k` must be from 1 to 5, the number of tokens, but is 6"),
     *(("top_k", {"k": each}, "`k` must be at least 1 and at most 1000000, but is")
       for each in (0, -1)),
     *((name, {"p": each}, "`p` must be greater than 0 and at most 1, but is")
       for name in ("top_p", "typical") for each in (0.0, -0.1, 1.1, NAN)),
-    *(("min_p", {"p": each}, "`p` must be at least 0 and at most 1, but is")
+    *((name, {key: each}, f"`{key}` must be at least 0 and at most 1, but is")
+      for name, key in (("min_p", "p"), ("epsilon", "epsilon"), ("eta", "epsilon"))
       for each in (-0.1, 1.1, NAN)),
+    ("eta", {"alpha": -1.0}, "`alpha` must be at least 0 and at most 1e"),
+    ("top_n_sigma", {"n": -1.0}, "`n` must be at least 0 and at most 1e"),
     ("forced_prefix", {"text": "1", "tokens": [1]}, "give one of them"),
     ("forced_prefix", {"tokens": [1, 5]}, "`tokens` must have tokens from 0 to 4, but has 5"),
     ("forced_prefix", {"tokens": [-1]}, "`tokens` must have tokens from 0 to 4, but has -1"),

@@ -1,8 +1,6 @@
 """Decoders of one path: walking, rows that leave as they end, and what samplers draw from."""
 
-import itertools
-import math
-from collections import Counter
+import re
 
 import pytest
 import torch
@@ -11,7 +9,6 @@ from seqgen.decoders import (
     Forced,
     Greedy,
     Limits,
-    MinimumBayesRisk,
     MinP,
     Multinomial,
     PathDecoder,
@@ -19,27 +16,25 @@ from seqgen.decoders import (
     Start,
     TopK,
     TopP,
+    Truncation,
     Typical,
     at_temperature,
     decoders,
+    truncations,
 )
-from seqgen.decoders.noise import child_keys
-from seqgen.decoders.sampling import edit, keep_mass, ngram_f
-from seqgen.errors import DecodeError
-from seqgen.options import OptionError
-from seqgen.state import reorder
+from seqgen.decoders.sampling import ShareSampler
+from seqgen.errors import DecodeError, PluginError
 
-from .conftest import BATCH, Table, build, kept_tokens, tokens_of
+from .conftest import BATCH, build
 
 NAN, INF = float("nan"), float("inf")
 END = 2
 
 
-def names_of(kind):
-    return [name for name in decoders.names() if issubclass(decoders.entry(name).factory, kind)]
+SAMPLERS = ("multinomial", *truncations.names())
 
 
-@pytest.fixture(params=names_of(PathDecoder))
+@pytest.fixture(params=("greedy", *SAMPLERS))
 def decoder(request, small):
     return build(small(decoders, request.param))
 
@@ -121,73 +116,20 @@ def test_a_fault_in_a_row_that_has_ended_does_not_matter(counting):
 
 
 # The laws of samplers: what they draw from, and where they become one another.
-@pytest.fixture(params=names_of(Sampler))
+@pytest.fixture(params=SAMPLERS)
 def make(request, small):
     """A function from a temperature to a sampler."""
     spec = small(decoders, request.param)
     return lambda temperature: decoders.build({**spec, "temperature": temperature}, seed=3)
 
 
-def most_probable(k):
-    return lambda shares: sorted(range(len(shares)), key=lambda token: (-shares[token], token))[:k]
-
-
-def until(mass, shares, order):
-    kept, total = [], 0.0
-    for token in order:
-        if total >= mass:
-            break
-        kept.append(token)
-        total += shares[token]
-    return kept
-
-
-def nucleus(mass):
-    return lambda shares: until(mass, shares, most_probable(None)(shares))
-
-
-def near_the_best(share):
-    return lambda shares: [i for i, each in enumerate(shares) if each >= share * max(shares)]
-
-
-def expected_surprise(mass):
-    def keep(shares):
-        surprises = [-math.log(each) for each in shares]
-        entropy = sum(share * each for share, each in zip(shares, surprises, strict=True))
-        order = sorted(range(len(shares)), key=lambda token: abs(surprises[token] - entropy))
-        return until(mass, shares, order)
-
-    return keep
-
-
-CASES = [
-    *(
-        (Multinomial(seed, each), most_probable(None))
-        for seed in (0, 1)
-        for each in (0.5, 1.0, 2.0)
-    ),
-    (TopK(2), most_probable(2)),
-    (TopK(4, seed=1, temperature=2.0), most_probable(4)),
-    (TopP(0.8), nucleus(0.8)),
-    (TopP(0.9, seed=1, temperature=0.5), nucleus(0.9)),
-    (MinP(0.2), near_the_best(0.2)),
-    (MinP(0.4, seed=1, temperature=3.0), near_the_best(0.4)),
-    (Typical(0.5), expected_surprise(0.5)),
-    (Typical(0.9, seed=1, temperature=2.0), expected_surprise(0.9)),
-]
-
-
-@pytest.mark.parametrize(("sampler", "kept"), CASES)
-def test_draws_follow_the_truncated_distribution(table, follow, sampler, kept):
-    limits, draws = Limits(3, (END,)), 20_000 if isinstance(sampler, Multinomial) else 10_000
-    steps = []
-    for row in table.log_probs.double():
-        powers = [math.exp(each / sampler.temperature) for each in row.tolist()]
-        shares = [each / sum(powers) for each in powers]
-        tokens = kept(shares)
-        total = sum(shares[token] for token in tokens)
-        steps.append([(i in tokens) * share / total for i, share in enumerate(shares)])
-    found = sampler.decode(table, Start(torch.zeros(draws, dtype=torch.long), None), limits)
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_sequences_follow_the_tempered_distribution(table, follow, seed, temperature):
+    limits, start = Limits(3, (END,)), Start(torch.zeros(20_000, dtype=torch.long), None)
+    powers = (table.log_probs.double() / temperature).exp()
+    steps = (powers / powers.sum(1, keepdim=True)).tolist()
+    found = Multinomial(seed, temperature).decode(table, start, limits)
     follow([each.tokens for [each] in found], steps, limits)
 
 
@@ -205,11 +147,14 @@ def test_without_truncation_the_draws_are_those_of_multinomial(deep, seed, tempe
     start, limits = deep.start(200), Limits(9, (END,))
     wanted = Multinomial(seed, temperature).decode(deep, start, limits)
     same = (seed, temperature)
-    for sampler in (TopK(5, *same), TopP(1.0, *same), MinP(0.0, *same), Typical(1.0, *same)):
+    alone = decoders.build(
+        {"name": "epsilon", "epsilon": 0.0, "temperature": temperature}, seed=seed
+    )
+    for sampler in (TopK(5, *same), TopP(1.0, *same), MinP(0.0, *same), Typical(1.0, *same), alone):
         assert sampler.decode(deep, start, limits) == wanted
 
 
-@pytest.mark.parametrize("temperature", [1e-300, 1e-4, 1.0, 100.0, 1e9])
+@pytest.mark.parametrize("temperature", [1e-300, 1e-4, 1.0, 100.0, 1e9, INF])
 @pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6, 1e30])
 def test_one_possible_token_stays_at_least(make, temperature, scale):
     sampler = make(temperature)
@@ -218,17 +163,17 @@ def test_one_possible_token_stays_at_least(make, temperature, scale):
     scores[1, 1:] = -INF
     tempered = at_temperature(scores, temperature)
     torch.testing.assert_close(tempered.exp().sum(-1), torch.ones(200, dtype=torch.float64))
-    kept = sampler.truncate(tempered)
-    assert not kept.isnan().any()
-    assert (kept.exp().sum(1) > 0).all()
-    assert torch.isneginf(kept[:, 3]).all()
+    weights = sampler.weights(scores)
+    assert weights.isfinite().all()
+    assert (weights.sum(1) > 0).all()
+    assert not weights[:, 3].any()
     chosen = sampler.choose(scores, torch.arange(200), 0)
-    assert kept.gather(1, chosen.unsqueeze(1)).isfinite().all()
+    assert weights.gather(1, chosen.unsqueeze(1)).all()
 
 
 def test_a_high_temperature_is_almost_even():
     scores = torch.tensor([[0.0, -5.0, -9.0]])
-    for temperature, near in ((1e6, 1e-5), (1e300, 1e-12)):
+    for temperature, near in ((1e6, 1e-5), (1e300, 1e-12), (INF, 1e-15)):
         assert (at_temperature(scores, temperature).exp() - 1 / 3).abs().max() < near
 
 
@@ -248,7 +193,7 @@ def test_what_a_row_draws_does_not_depend_on_the_other_rows(make, temperature):
 def test_impossible_tokens_are_never_drawn(possible):
     scores = torch.full((5000, 10), -INF)
     scores[:, possible] = 0.0
-    for temperature in (0.5, 1.0, 100.0):
+    for temperature in (0.5, 1.0, 100.0, INF):
         chosen = Multinomial(2, temperature).choose(scores, torch.arange(5000), 0)
         assert sorted(set(chosen.tolist())) == possible
 
@@ -270,78 +215,6 @@ def test_scores_are_the_steppers_own_at_any_temperature(table, temperature):
         assert each.log_probs == pytest.approx(table.rescore(start, i, each.tokens))
 
 
-# What each truncation keeps.
-def kept_by(sampler, probabilities):
-    """Which tokens stay, of probabilities in single precision as models give them."""
-    scores = torch.tensor([probabilities, probabilities[::-1]]).log().log_softmax(-1)
-    kept = sampler.truncate(at_temperature(scores, 1.0))
-    alone = sampler.truncate(at_temperature(scores[:1], 1.0))
-    assert kept_tokens(kept[0]) == kept_tokens(alone[0])
-    return kept_tokens(kept[0])
-
-
-@pytest.mark.parametrize("kind", [TopP, Typical])
-@pytest.mark.parametrize("count", [3, 7, 10, 49, 100])
-def test_a_mass_is_reached_whatever_rounding_says(kind, count):
-    for size in range(1, count):
-        assert kept_by(kind(size / count), [1 / count] * count) == list(range(size))
-
-
-@pytest.mark.parametrize("best", [0.9, 0.6, 0.35, 1e-3])
-@pytest.mark.parametrize("share", [0.5, 0.1, 1 / 3, 0.7, 1.0])
-def test_so_is_a_share_of_the_best(best, share):
-    rest = [best * share, best * share * 0.999]
-    assert kept_by(MinP(share), [best, *rest]) == [0, 1]
-
-
-def test_the_token_that_reaches_the_mass_stays():
-    shares = torch.tensor([[0.5, 0.25, 0.25], [0.25, 0.25, 0.5]]).double()
-    order = torch.tensor([[0, 1, 2], [2, 1, 0]])
-    for mass, wanted in [(0.4, [[0], [2]]), (0.5, [[0], [2]]), (0.51, [[0, 1], [1, 2]])]:
-        assert [
-            kept_tokens(row.log()) for row in keep_mass(shares.gather(1, order), order, mass)
-        ] == wanted
-
-
-NUCLEUS = [0.25, 0.4375, 0.0625, 0.25, 0.0]
-FALLING = [0.5, 0.3, 0.18, 0.02, 0.0]
-# The entropy is 1.45 nats; the surprises are 0.69, 1.61, 1.90 and 3.28 (four times).
-UNTYPICAL = [0.5, 0.2, 0.15, 0.0375, 0.0375, 0.0375, 0.0375, 0.0]
-
-
-@pytest.mark.parametrize(
-    ("sampler", "shares", "wanted"),
-    [
-        (TopK(1), NUCLEUS, [1]),
-        (TopK(2), NUCLEUS, [0, 1]),
-        (TopK(4), NUCLEUS, [0, 1, 2, 3]),
-        (TopK(9), NUCLEUS, [0, 1, 2, 3]),
-        (TopP(1e-9), NUCLEUS, [1]),
-        (TopP(0.4), NUCLEUS, [1]),
-        (TopP(0.5), NUCLEUS, [0, 1]),
-        (TopP(0.7), NUCLEUS, [0, 1, 3]),
-        (TopP(1.0), NUCLEUS, [0, 1, 2, 3]),
-        (TopP(0.5), [0.1] * 10, [0, 1, 2, 3, 4]),
-        (TopP(0.5), [0.4999, 0.5001], [1]),
-        (TopP(0.5), [0.499] * 2, [0]),
-        (MinP(0.0), FALLING, [0, 1, 2, 3]),
-        (MinP(0.1), FALLING, [0, 1, 2]),
-        (MinP(0.5), FALLING, [0, 1]),
-        (MinP(1.0), FALLING, [0]),
-        (MinP(1.0), [0.4, 0.2, 0.4], [0, 2]),
-        (MinP(0.5), [0.6, 0.3, 0.1], [0, 1]),
-        (Typical(1e-9), UNTYPICAL, [1]),
-        (Typical(0.2), UNTYPICAL, [1]),
-        (Typical(0.3), UNTYPICAL, [1, 2]),
-        (Typical(0.7), UNTYPICAL, [0, 1, 2]),
-        (Typical(0.5), [1 / 8] * 8, [0, 1, 2, 3]),
-    ],
-)
-def test_which_tokens_stay(sampler, shares, wanted):
-    """Of ties, those with the lowest ids."""
-    assert kept_by(sampler, shares) == wanted
-
-
 class Plain(Sampler):
     """A sampler that is no dataclass, as one from a plugin may be."""
 
@@ -359,6 +232,64 @@ def test_a_sampler_need_not_be_a_dataclass(deep):
     assert (Plain().draws, Plain(temperature=0.0).draws) == (True, False)
     with pytest.raises(ValueError, match="`temperature` must be at least 0"):
         Plain(temperature=-1.0)
+
+
+class Half(ShareSampler, Plain):
+    """A sampler by probabilities with a rule of its own, as one from a plugin may be."""
+
+    def keep(self, shares):
+        return shares * (shares >= shares.amax(1, keepdim=True) / 2)
+
+    truncate = ShareSampler.truncate
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.5, 1.0, 1e6, INF])
+def test_a_sampler_may_have_a_rule_of_its_own(deep, temperature):
+    start, limits = deep.start(50), Limits(9, (END,))
+    wanted = MinP(0.5, 3, temperature).decode(deep, start, limits)
+    assert Half(3, temperature).decode(deep, start, limits) == wanted
+
+
+def test_what_a_compiled_text_knows_of_a_sampler():
+    listed = decoders.build(
+        {"name": "multinomial", "truncations": [{"name": "top_k", "k": 3}, "eta"]},
+        vocab_size=5,
+    )
+    (top_k, eta), listed = listed.choice.truncations, listed.choice
+    assert (top_k, eta[0], eta[1][0]) == (("top_k", (3,)), "eta", 3e-4)
+    assert (listed.temperature, listed.temperature_last) == (1.0, False)
+    assert TopP(0.8, temperature_last=True).choice == (1.0, (("top_p", (0.8,)),), True)
+    assert Multinomial(temperature=0.5).choice == (0.5, (), False)
+    own = type("Own", (Multinomial,), {"keep": Half.keep})  # final, but a plugin may not care
+    with_own = Multinomial(truncations=(lambda **supplied: Broken(lambda shares: shares),))
+    assert [each.choice for each in (Plain(), Half(), own(), with_own)] == [None] * 4
+    assert (TopK(1).draws, TopK(2).draws, TopK(2, temperature=0.0).draws) == (False, True, False)
+
+
+class Broken(Truncation):
+    def __init__(self, cut):
+        self.cut = cut
+
+    def keep(self, shares):
+        return self.cut(shares)
+
+
+@pytest.mark.parametrize(
+    ("cut", "says"),
+    [
+        (lambda shares: shares * 0, "the truncation Broken (…): `keep` leaves a row no token; let"),
+        (lambda shares: shares * (shares > 0.5), "`keep` leaves a row no token"),
+        (lambda shares: shares / 2, "`keep` must return each probability as it is, or 0"),
+        (lambda shares: shares * NAN, "`keep` must return each probability as it is, or 0"),
+        (lambda shares: shares.float(), "`keep` must return float64 [12, 5], as it gets"),
+        (lambda shares: shares.nonzero(), "`keep` must return float64 [12, 5], as it gets"),
+        (lambda shares: {}["x"], "`keep` raised KeyError: 'x'"),
+    ],
+)
+def test_a_truncation_of_a_plugin_that_breaks_its_contract_is_named(even, cut, says):
+    decoder = Multinomial(truncations=(lambda: Broken(cut),))
+    with pytest.raises(PluginError, match=re.escape(says).replace("…", ".*")):
+        decoder.decode(even, even.start(12), Limits(5))
 
 
 # The decoders `greedy` and `Forced`.
@@ -389,108 +320,3 @@ def test_forced_gives_what_the_stepper_gives_to_each_token(table, ids):
     for source, [hypothesis] in enumerate(found):
         assert hypothesis.tokens == own[source]
         assert hypothesis.log_probs == pytest.approx(table.rescore(start, source, own[source]))
-
-
-SEQUENCES = [
-    tuple(each) for length in range(4) for each in itertools.product((0, 1, 7), repeat=length)
-]
-
-
-def distance(one, other):
-    """Levenshtein's, by its recursion."""
-    if not one or not other:
-        return len(one) + len(other)
-    replaced = distance(one[1:], other[1:]) + (one[0] != other[0])
-    return min(replaced, distance(one[1:], other) + 1, distance(one, other[1:]) + 1)
-
-
-def test_edit_is_levenshteins():
-    for one, other in itertools.product(SEQUENCES[::2], SEQUENCES[::3]):
-        wanted = 1 - distance(one, other) / max(len(one), len(other), 1)
-        assert edit(one, other) == pytest.approx(wanted)
-
-
-@pytest.mark.parametrize("similarity", [edit, ngram_f])
-def test_it_is_symmetric_from_0_to_1_and_1_for_equals_alone(similarity):
-    for one, other in itertools.product(SEQUENCES, repeat=2):
-        value = similarity(one, other)
-        assert 0 <= value <= 1
-        assert value == pytest.approx(similarity(other, one))
-        assert (value > 1 - 1e-12) == (one == other)
-
-
-def test_ngram_f_by_hand():
-    # 1-grams: 3 of 4 and 3 of 3; 2-grams: 1 of 3 and 1 of 2; 3-grams: 0 of 2 and 0 of 1; 4: 0 of 1
-    precision, recall = (3 / 4 + 1 / 3) / 4, (3 / 3 + 1 / 2) / 4
-    wanted = 2 * precision * recall / (precision + recall)
-    assert ngram_f((5, 6, 9, 7), (7, 5, 6)) == pytest.approx(wanted)
-
-
-def test_large_tokens_are_themselves():
-    assert edit((100_000, 5), (100_001, 5)) == 0.5
-    assert ngram_f((2**40,), (2**41,)) == 0
-
-
-# The decoder `minimum_bayes_risk`.
-
-
-LIMITS = Limits(6, (2,))
-
-
-def content(hypothesis):
-    return hypothesis.tokens[:-1] if hypothesis.finished else hypothesis.tokens
-
-
-@pytest.mark.parametrize(("utility", "similarity"), [("edit", edit), ("ngram_f", ngram_f)])
-def test_the_rank_is_the_mean_utility_towards_all_samples(deep, utility, similarity):
-    start = deep.start(4, torch.tensor([7, 1, 2**40, 0]))
-    decoder = MinimumBayesRisk(5, seed=3, samples=20, n_best=20, utility=utility)
-    for source, found in enumerate(decoder.decode(deep, start, LIMITS)):
-        rows = torch.full((20,), source)
-        alone = reorder(start, rows)
-        alone = alone._replace(sequence_ids=child_keys(alone.ids, torch.arange(20)))
-        samples = [each for [each] in Multinomial(seed=3).decode(deep, alone, LIMITS)]
-        assert {each.tokens for each in found} == {each.tokens for each in samples}
-        for each in found:
-            towards = [similarity(content(each), content(sample)) for sample in samples]
-            assert each.rank == pytest.approx(sum(towards) / 20)
-
-
-def test_more_samples_change_none_of_those_before(deep):
-    def drawn(samples):
-        decoder = MinimumBayesRisk(5, seed=3, samples=samples, n_best=samples)
-        return [
-            {each.tokens for each in found} for found in decoder.decode(deep, deep.start(5), LIMITS)
-        ]
-
-    assert all(few <= many for few, many in zip(drawn(4), drawn(16), strict=True))
-
-
-def test_the_middle_of_many_is_found():
-    """Of one certain beginning and random ends, a sample with the most common end is best."""
-    logits = 20 * torch.eye(5).roll(1, 1)
-    logits[3] = torch.tensor([0.0, 0.0, -30.0, -30.0, 1.5])
-    table = Table(logits)
-    decoder = MinimumBayesRisk(5, samples=200, n_best=3)
-    [found] = decoder.decode(table, Start(torch.tensor([2]), None), Limits(2))
-    assert found[0].tokens == (3, 4)
-    assert Counter(each.tokens[0] for each in found) == {3: 3}
-
-
-def test_another_sampler(deep):
-    greedy = Greedy().decode(deep, deep.start(5), LIMITS)
-    found = MinimumBayesRisk(5, sampler="greedy").decode(deep, deep.start(5), LIMITS)
-    assert tokens_of(found) == tokens_of(greedy)
-    assert all(each.rank == 1 for [each] in found)
-
-
-def test_a_fault_is_named_by_its_source_and_step(counting):
-    counting.log_probs[4] = float("nan")
-    with pytest.raises(DecodeError, match="row 2 at step 3"):
-        MinimumBayesRisk(5).decode(counting, counting.start(3), Limits(9))
-
-
-def test_a_wrong_sampler_is_named_with_its_place():
-    with pytest.raises(OptionError) as caught:
-        decoders.check({"name": "minimum_bayes_risk", "sampler": {"name": "greedy", "k": 1}})
-    assert caught.value.path == ("sampler", "k")

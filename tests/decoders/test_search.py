@@ -23,7 +23,9 @@ INF = float("inf")
 
 
 @pytest.mark.parametrize("kinds", [1, 2, 5, 1000])
-@pytest.mark.parametrize(("rows", "columns"), [(1, 7), (3, 64), (50, 1000), (2, 30_000)])
+@pytest.mark.parametrize(
+    ("rows", "columns"), [(1, 7), (3, 64), (50, 1000), (2, 30_000), (20, 8000), (5, 30_011)]
+)
 def test_the_best_are_those_of_a_stable_sort(kinds, rows, columns):
     draw = torch.Generator().manual_seed(rows)
     scores = -torch.randint(kinds, (rows, columns), generator=draw).double()

@@ -339,3 +339,32 @@ class TestSmoothing:
         assert losses.dtype == torch.float32
         torch.testing.assert_close(losses, wanted, atol=0.05, rtol=0.05)
         assert all(each.grad.any() for each in head.parameters())
+
+
+LARGE = 1100  # times 256 weights are enough to pack
+
+
+@pytest.mark.parametrize("vocab", [VOCAB, LARGE])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("name", heads.names())
+def test_what_is_prepared_for_a_search_has_the_same_log_probs(name, dtype, vocab, small):
+    torch.manual_seed(1)
+    table = LearnedEmbedding(vocab, 256).to(dtype).table
+    sizes = {"input_size": 256, "vocab_size": vocab, "table": table}
+    head = heads.build(small(heads, name), **sizes).to(dtype).eval()
+    with torch.inference_mode():
+        log_probs = head.prepared()
+        for shape in ((0,), (1,), (40,), (2, 3)):
+            hidden = torch.randn(*shape, 256, dtype=dtype)
+            found, wanted = log_probs(hidden), head.log_probs(hidden)
+            torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_prepared_with_and_without_a_bias(bias):
+    torch.manual_seed(1)
+    head, hidden = LinearHead(256, LARGE, bias), torch.randn(3, 256)
+    with torch.inference_mode():
+        found = head.prepared()(hidden)
+        torch.testing.assert_close(found, head.log_probs(hidden), atol=1e-5, rtol=1e-5)
+        assert head.prepared()(hidden * torch.nan).isnan().all()

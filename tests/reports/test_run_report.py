@@ -1,5 +1,6 @@
 import math
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -143,6 +144,13 @@ def test_nothing_in_a_run_can_act_on_its_page(write_run, kind, read_page):
     text, _, sections = read_page(run_page(read_run(folder)))
     assert set(PARTS) - {"learning", "lengths"} <= set(sections)
     assert text.count("\\x1b[31m\\u202e<script>alert(1)</script>") > 20
+
+
+def test_samples_stand_under_their_temperatures(write_run):
+    own = [{"text": "a", "temperature": each} for each in (None, "inf", 0.5, math.nan, 0)]
+    page = run_page(read_run(write_run(samples=own)))
+    titles = re.findall(r"<h3>\s*(Greedy|Temperature [\w. ]+?)\s*<", page)
+    assert titles == ["Greedy", "Temperature 0.5", "Temperature inf", "Temperature not recorded"]
 
 
 def test_a_run_that_has_only_begun(tmp_path, read_page):
