@@ -32,6 +32,17 @@ def test_dead_ends_are_given_up_and_the_longest_one_is_the_output():
     assert not search.results()[0].complete
 
 
+def test_what_is_as_good_as_all_that_is_open_is_complete():
+    search = BestFirst(Node((), (), 0.0, 1, None), 3, 1, LengthNormalisation(), max_nodes=4)
+    is_end = np.array([False, False, True])
+    for scores in ([-0.5, -1.0, float("-inf")], [float("-inf"), float("-inf"), -0.5]):
+        [node] = search.pick(1)
+        order = np.argsort(scores)[::-1]
+        search.expand(node, Scores(order, np.array(scores)[order]), is_end, None)
+    assert search.pick(1) == []  # (1,) has no more than (0, 2)
+    assert search.results() == [Hypothesis((0, 2), -1.0, True, (-0.5, -0.5), None, True)]
+
+
 BATCH = 6
 FORMULAS = [("none", 1.0), ("power", 1.0), ("power", 0.4), ("power", -0.5), ("gnmt", 1.5)]
 

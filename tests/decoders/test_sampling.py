@@ -39,6 +39,26 @@ def decoder(request, small):
     return build(small(decoders, request.param))
 
 
+@pytest.mark.parametrize(
+    ("spec", "draws"),
+    [
+        ("greedy", False),
+        ("multinomial", True),
+        ({"name": "multinomial", "temperature": 0.0}, False),
+        ({"name": "top_k", "k": 2}, True),
+        ({"name": "top_k", "k": 1}, False),
+        ({"name": "top_k", "k": 2, "temperature": 0.0}, False),
+        ({"name": "minimum_bayes_risk", "sampler": {"name": "top_k", "k": 1}}, False),
+    ],
+    ids=str,
+)
+def test_another_seed_is_another_text_where_it_says_that_it_draws(spec, draws, deep):
+    assert build(spec).draws is draws
+    every = (decoders.build(spec, seed=seed, vocab_size=5) for seed in range(5))
+    texts = {each.decode(deep, deep.start(1), Limits(6))[0][0].tokens for each in every}
+    assert (len(texts) > 1) is draws
+
+
 class Noting(PathDecoder):
     """Chooses the most probable token, and notes what it was asked."""
 
