@@ -1,6 +1,6 @@
 """How long the verbs take to start, and in how much memory, against `import torch` alone.
 
-    .venv/bin/python benchmarks/startup.py [--rounds 7]
+    .venv/bin/python benchmarks/startup.py [--rounds 7] [--only schema generate]
 
 Each is a process of its own, in turn, after a first round that only fills the caches of Python and
 of the disk. Seconds are the fewest of all rounds, by the clock and of the processor; the bars are
@@ -88,9 +88,12 @@ def main() -> None:
     """Print a row for each command, and whether the bars are held."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=7)
-    rounds = parser.parse_args().rounds
+    parser.add_argument("--only", nargs="+", choices=BARS, default=[*BARS])
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
-        found = measure(commands(Path(name)), Path(name), rounds)
+        every = commands(Path(name))
+        some = {each: every[each] for each in ("import torch", *options.only)}
+        found = measure(some, Path(name), options.rounds)
     base, held = found["import torch"], True
     print("                            clock s  ratio  processor s  ratio  peak MB   bar")
     for name, costs in found.items():

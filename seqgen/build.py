@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -19,7 +19,13 @@ from seqgen.decoders import Decoder, SecondaryModel
 from seqgen.errors import CheckpointError
 from seqgen.evaluate import Judge
 from seqgen.generate import Generator
-from seqgen.machine import available_cores, choose_device, choose_threads, memory_for
+from seqgen.machine import (
+    available_cores,
+    choose_device,
+    choose_threads,
+    computing,
+    memory_for,
+)
 from seqgen.metrics import Metric, by_name
 from seqgen.models import Generative, Model
 from seqgen.options import OptionError
@@ -60,7 +66,19 @@ class Built:
         """The parts that generation needs."""
         model = cast(Generative, self.model)
         options = self.recipe.generation
-        return Generator(model, self.tokenizers, self.data, self.device, options)
+        return Generator(
+            model, self.tokenizers, self.data, self.device, options, self.recipe.threads
+        )
+
+    @property
+    def most_threads(self) -> int:
+        """The most threads that evaluation and generation take: the recipe's, or the program's."""
+        wanted = self.recipe.threads
+        return torch.get_num_threads() if wanted == "auto" else wanted
+
+    def computing(self) -> AbstractContextManager[None]:
+        """A context with the threads to read batches of texts with."""
+        return computing(min(self.threads, self.most_threads))
 
     def judge(self) -> Judge:
         """What evaluates a split. Raises OptionError if a metric is listed twice."""
@@ -128,9 +146,9 @@ def build(
 ) -> Built:
     """The model with weights drawn from the recipe's seed, on its device.
 
-    The size of the model and `batch_tokens`, the tokens of a batch, decide the number of threads.
-    Also sets torch's seed and number of threads, which belong to the process. Raises OptionError
-    if options do not go together, SetupError if the device is missing or too small.
+    The size of the model and `batch_tokens`, the tokens of a batch, decide the number of threads,
+    which whoever computes sets. Also sets torch's seed, which belongs to the process. Raises
+    OptionError if options do not go together, SetupError if the device is missing or too small.
     """
     device = choose_device(recipe.device)
     torch.manual_seed(recipe.seed)
@@ -145,9 +163,7 @@ def build(
     _check_replacing(recipe, model)
     built = Built(recipe, data, tokenizers, model, device, threads=1)
     work = built.parameters * batch_tokens
-    threads = choose_threads(recipe.threads, work, available_cores())
-    torch.set_num_threads(threads)
-    return replace(built, threads=threads)
+    return replace(built, threads=choose_threads(recipe.threads, work, available_cores()))
 
 
 def build_decoder(part: Any, tokenizer: Tokenizer, seed: int, load: Load | None = None) -> Decoder:

@@ -16,6 +16,7 @@ from seqgen.evaluate import evenly_spaced
 from seqgen.explain import alignments
 from seqgen.files import write_file
 from seqgen.generate import Generator, SampleOptions
+from seqgen.machine import computing
 from seqgen.metrics import Answer
 from seqgen.models import Generative
 from seqgen.options import OptionError
@@ -57,7 +58,8 @@ def check_samples(built: Built, prompts: Sequence[str], load: Load | None = None
         generator = built.generator()
         batch = generator.batch(prompts[:1])
         limits = generator.limits(batch, recipe.samples.length)
-        generator.start(batch, limits, decoder.constraints)
+        with computing():
+            generator.start(batch, limits, decoder.constraints)
 
 
 def samples_at_validation(

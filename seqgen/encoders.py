@@ -148,7 +148,8 @@ class Recurrent(Encoder):
     def forward(self, sources: Sources) -> Encoded:
         """A row without tokens has the cell's initial state for its summary."""
         time = sources.values.shape[1]
-        outputs, state = self.cell(self.vectors(sources), None, unless_full(sources.lengths, time))
+        lengths = unless_full(sources.on_host.lengths, time)
+        outputs, state = self.cell(self.vectors(sources), None, lengths)
         mask = real(sources.lengths, time)
         return Encoded(self.cell.summary(state), self.dropout(outputs), mask)
 
@@ -200,7 +201,7 @@ class Bidirectional(Encoder):
     def forward(self, sources: Sources) -> Encoded:
         """A row without tokens has the cells' initial states for its summary."""
         time = sources.values.shape[1]
-        lengths = unless_full(sources.lengths, time)
+        lengths = unless_full(sources.on_host.lengths, time)
         xs: Tensor = self.vectors(sources)
         summaries = []
         for forwards, backwards in zip(self.forwards, self.backwards, strict=True):
@@ -250,14 +251,17 @@ class TokenVectors(nn.Module):
         """Also after the ends of rows, where the vectors mean nothing."""
         vectors: Tensor = self.embedding(sources.values)
         if self.letters is not None:
-            if sources.letters is None or sources.letter_lengths is None:
+            here = sources.on_host
+            if here.letters is None or here.letter_lengths is None:
                 raise ValueError("`sources` must have the letters of each token, but has none")
             # Only the real tokens, as rows of a batch of their own; zeros stand in padding.
-            mask = real(sources.lengths, sources.values.shape[1])
-            spelt = Sources(sources.letters[mask], sources.letter_lengths[mask])
+            mask = real(here.lengths, here.values.shape[1])
+            spelt = Sources(here.letters[mask], here.letter_lengths[mask]).to(vectors.device)
+            places = mask.flatten().nonzero().squeeze(1).to(vectors.device, non_blocking=True)
             summary: Tensor = self.letters(spelt).summary
-            zeros = summary.new_zeros(*mask.shape, summary.shape[1])
-            vectors = torch.cat([vectors, zeros.index_put((mask,), summary)], 2)
+            zeros = summary.new_zeros(mask.numel(), summary.shape[1])
+            spelt_as = zeros.index_copy(0, places, summary).view(*mask.shape, summary.shape[1])
+            vectors = torch.cat([vectors, spelt_as], 2)
         return cast(Tensor, self.dropout(vectors))
 
 
@@ -285,7 +289,7 @@ def reverse(xs: Tensor, lengths: Tensor | None) -> Tensor:
         return xs.flip(1)
     batch, time, size = xs.shape
     places = torch.arange(time, device=xs.device)
-    mirrored = lengths.to(xs.device).unsqueeze(1) - 1 - places
+    mirrored = lengths.to(xs.device, non_blocking=True).unsqueeze(1) - 1 - places
     taken = torch.where(mirrored >= 0, mirrored, places)
     # One long list of all tokens of the batch: whole vectors are copied then, not single numbers.
     taken = taken + time * torch.arange(batch, device=xs.device).unsqueeze(1)

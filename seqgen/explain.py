@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from seqgen.decoders import ROOT_PARENT, Decoder, Forced, Limits, SearchTrace, Tracing, watched
 from seqgen.evaluate import DecodingOptions, batches_by_length
 from seqgen.generate import Generated, Generator
+from seqgen.machine import computing
 from seqgen.models import evaluating
 from seqgen.tokenizers import EOS, Tokenizer
 
@@ -56,7 +57,7 @@ def rescored(
     for places in batches_by_length([len(each) for each in outputs], batch_size):
         limits = Limits([len(outputs[place]) for place in places])
         forced = Forced({row: outputs[place] for row, place in enumerate(places)})
-        with evaluating(generator.model):
+        with evaluating(generator.model), computing():
             batch = generator.batch([texts[place] for place in places])
             stepper, start = generator.start(batch, limits)
             hypotheses = forced.decode(stepper, start._replace(sequence_ids=None), limits)

@@ -14,8 +14,9 @@ import json
 import os
 import re
 import stat
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -180,6 +181,30 @@ def cache_folder() -> Path:
         return Path.home() / ".cache" / "seqgen"
     except RuntimeError:
         raise SetupError("no home folder to keep files in; set SEQGEN_CACHE=FOLDER") from None
+
+
+CACHE_LIMIT, CACHE_DAYS = 4 << 30, 30
+"""How many bytes, and for how many days after it was used last, a folder of the cache keeps."""
+
+
+@contextmanager
+def cache_file(path: Path) -> Iterator[BinaryIO]:
+    """As `atomic_file`, for a file in a folder of the cache, which is swept afterwards.
+
+    While the folder has more than CACHE_LIMIT bytes, those files go that nobody has read or written
+    for CACHE_DAYS, the oldest first. Who has one open keeps it.
+    """
+    with atomic_file(path) as file:
+        yield file
+    with suppress(OSError):  # other processes sweep, too, and nothing depends on it
+        every = [(each, each.lstat()) for each in path.parent.rglob("*") if each.is_file()]
+        total = sum(status.st_size for _, status in every)
+        used = {each: max(status.st_atime, status.st_mtime) for each, status in every}
+        for each, status in sorted(every, key=lambda pair: used[pair[0]]):
+            if total <= CACHE_LIMIT or used[each] > time.time() - CACHE_DAYS * 86_400:
+                break
+            each.unlink()
+            total -= status.st_size
 
 
 def written_as(name: str) -> str:

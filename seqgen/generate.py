@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from itertools import chain
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import torch
 from pydantic import Field
@@ -15,8 +15,10 @@ from torch import Tensor
 from seqgen import decoders
 from seqgen.data import Data, PairBatch, padded, shift_right
 from seqgen.data.base import with_pieces
+from seqgen.machine import STEP_WORK_PER_THREAD, Threads, choose_threads, computing
 from seqgen.models import Generative, evaluating
 from seqgen.options import Count, PositiveFloat, Temperature
+from seqgen.state import State
 from seqgen.tokenizers import BOS, EOS, PAD, UNK, Tokenizer, Tokenizers
 
 SAMPLES_APART = 1 << 32
@@ -63,6 +65,19 @@ class Generated:
     pieces: tuple[str, ...]
 
 
+class _Threaded(NamedTuple):
+    """A stepper whose steps are taken by as many threads as `threads(rows)` says."""
+
+    stepper: decoders.Stepper
+    threads: Callable[[int], int]
+
+    def step(self, tokens: Tensor, state: State, context: State) -> tuple[Tensor, State]:
+        threads = self.threads(tokens.shape[0])
+        if threads != torch.get_num_threads():
+            torch.set_num_threads(threads)
+        return self.stepper.step(tokens, state, context)
+
+
 @dataclass(frozen=True)
 class Generator:
     """A model with the tokenizers and the kind of data that belong to it."""
@@ -72,6 +87,7 @@ class Generator:
     data: Data[Any]
     device: torch.device
     options: GenerationOptions = GenerationOptions()
+    threads: Threads = "auto"
 
     @property
     def tokenizer(self) -> Tokenizer:
@@ -95,7 +111,7 @@ class Generator:
         """
         if not texts:
             return []
-        with evaluating(self.model):
+        with evaluating(self.model), computing():
             batch = self.batch(texts)
             limits = self.limits(batch, max_length)
             stepper, start = self.start(batch, limits, decoder.constraints)
@@ -122,7 +138,7 @@ class Generator:
         """Yield the text of one output as its tokens come."""
         tokens: list[int] = []
         shown = ""
-        with evaluating(self.model):
+        with evaluating(self.model), computing():
             batch = self.batch([text])
             limits = self.limits(batch, max_length)
             stepper, start = self.start(batch, limits, decoder.constraints)
@@ -130,7 +146,7 @@ class Generator:
         walk = decoder.walk(stepper, start, limits)
         while True:
             # Not around the yield: the caller's own code would run without gradients.
-            with evaluating(self.model):
+            with evaluating(self.model), computing():
                 extension = next(walk, None)
             if extension is not None:
                 tokens.append(int(extension.tokens[0]))
@@ -145,7 +161,7 @@ class Generator:
 
     def first_tokens(self, text: str, temperature: float, top: int = 8) -> list[dict[str, Any]]:
         """The most probable tokens after `text` at `temperature`, with their probabilities."""
-        with evaluating(self.model):
+        with evaluating(self.model), computing():
             batch = self.batch([text])
             stepper, start = self.start(batch, self.limits(batch, 1))
             log_probs, _ = stepper.step(start.tokens, start.state, start.context)
@@ -164,12 +180,24 @@ class Generator:
         self, batch: Any, limits: decoders.Limits, constraints: Sequence[decoders.Constraint] = ()
     ) -> tuple[decoders.Stepper, decoders.Start]:
         """The model's start for `batch` and what takes the steps from there: the model without the
-        tokens that no text has, in the `constraints`."""
+        tokens that no text has, in the `constraints`.
+
+        Each step sets torch's number of threads, for use in `machine.computing`.
+        """
+        parameters = sum(each.numel() for each in self.model.parameters())
+        most = torch.get_num_threads()
+
+        @cache
+        def threads(rows: int) -> int:
+            work = parameters * rows
+            return choose_threads(self.threads, work, most, per_thread=STEP_WORK_PER_THREAD)
+
+        torch.set_num_threads(threads(len(batch.lengths)))
         never = [PAD, BOS] if self.options.replace_unknown else [PAD, BOS, UNK]
         begin = self.model.start(batch)
         read = int(limits.lengths(begin).sum())
         stepper = decoders.WithoutTokens(
-            self.model.stepper(read), never if self.data.ends else [*never, EOS]
+            _Threaded(self.model.stepper(read), threads), never if self.data.ends else [*never, EOS]
         )
         return decoders.constrain(constraints, stepper, begin, limits, batch)
 

@@ -7,7 +7,7 @@ import os
 import platform
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -34,19 +34,30 @@ def choose_device(wanted: Device) -> torch.device:
 
 
 def available_cores() -> int:
-    """The cores that this process may use: its share, if torchrun has started several here."""
+    """The cores that this process may use: its share, if torchrun has started several here, else
+    at most OMP_NUM_THREADS (which torchrun sets to 1 by itself)."""
     cores = os.cpu_count() or 1
     if hasattr(os, "sched_getaffinity"):
         cores = len(os.sched_getaffinity(0))
-    return max(1, cores // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+    processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    wanted = os.environ.get("OMP_NUM_THREADS", "")
+    if processes == 1 and wanted.isdigit():
+        cores = min(cores, int(wanted))
+    return max(1, cores // processes)
 
 
 WORK_PER_THREAD = 200_000_000
 """Products of a batch (parameters times tokens) that make one more thread worthwhile."""
 
+STEP_WORK_PER_THREAD = 50_000_000
+"""The same of one step of generation (parameters times rows)."""
 
-def choose_threads(wanted: int | Literal["auto"], work: int, cores: int) -> int:
-    """How many threads to compute with, for batches of `work` products.
+
+def choose_threads(
+    wanted: Threads, work: int, most: int, *, per_thread: int = WORK_PER_THREAD
+) -> int:
+    """How many threads to compute with, for batches or steps of `work` products; `auto` takes up to
+    `most`, and up to 8.
 
     If a recurrent step is little work, threads wait for one another longer than they compute. The
     rule uses nothing that varies from run to run, since the last bits of results depend on the
@@ -54,7 +65,20 @@ def choose_threads(wanted: int | Literal["auto"], work: int, cores: int) -> int:
     """
     if wanted != "auto":
         return wanted
-    return max(1, min(cores, 8, work // WORK_PER_THREAD))
+    return max(1, min(most, 8, work // per_thread))
+
+
+@contextmanager
+def computing(threads: int | None = None) -> Iterator[None]:
+    """A context in which torch computes with so many threads (None: with as many as before), after
+    which it has as many as before, whoever changed them."""
+    before = torch.get_num_threads()
+    try:
+        if threads is not None:
+            torch.set_num_threads(threads)
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def choose_precision(wanted: Precision, device: torch.device) -> Literal["float32", "bfloat16"]:
@@ -95,6 +119,12 @@ def double_precision() -> Iterator[None]:
         yield
     finally:
         torch.set_default_dtype(before)
+
+
+def keep_random_state(device: torch.device) -> AbstractContextManager[None]:
+    """A context after which random numbers go on, on the CPU and on `device`, as if none had been
+    drawn in it."""
+    return torch.random.fork_rng([device] if device.type == "cuda" else [])
 
 
 def finish_work(device: torch.device) -> None:

@@ -10,12 +10,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from seqgen import build, conclusion, plugins, training
 from seqgen.build import Built, Load
 from seqgen.config import ConfigFile, Override, bundled_recipes, find_file
 from seqgen.data import Dataset, Split
 from seqgen.errors import DataError, SeqgenError, UsageError
 from seqgen.files import write_file
+from seqgen.machine import available_cores, computing
 from seqgen.options import OptionError
 from seqgen.recipe import Recipe, check_recipe, named_plugins
 from seqgen.reports import try_drawing, write_report
@@ -55,6 +58,7 @@ def load_recipe(
     return replace(check_recipe(file), plugins=tuple(files)), file
 
 
+@computing()
 def run(
     request: RunRequest,
     announce: training.Sink,
@@ -137,6 +141,10 @@ def _prepare(
     _check_batch_size(recipe, processes)
     batch_tokens = dataset.train.batch(0).tokens // processes.count
     built = build.build(recipe, data, tokenizers, batch_tokens)
+    begun_with = directory.record().get("threads") if resumed and recipe.threads == "auto" else None
+    if isinstance(begun_with, int):  # what `auto` finds changes with the machine and the release
+        built = replace(built, threads=max(1, min(begun_with, available_cores())))
+    torch.set_num_threads(built.threads)
     checkpoints = training.Checkpoints(directory.checkpoints)
     if not (resumed and checkpoints.find("last")):
         built.model.initialise(vocabulary_statistics(tokenizers, dataset.train.counts()))

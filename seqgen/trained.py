@@ -197,7 +197,8 @@ class TrainedRun:
     def alignments(self, found: Sequence[Generated]) -> list[Alignment]:
         """The attention of each token of each output to each token of its source; nothing if the
         model has no attention."""
-        return alignments(self.built.generator(), found)
+        with self.built.computing():
+            return alignments(self.built.generator(), found)
 
     def evaluate(self, split: SplitName = "test", decoder: Decoder | None = None) -> dict[str, Any]:
         """The figures of a held-out split (`valid` or `test`), with those of the recipe's metrics
@@ -221,9 +222,10 @@ class TrainedRun:
         if part is None:
             raise DataError(f"{self.directory.folder}: the data has no split '{split}'")
         judge = self.built.judge()
-        figures, answers = judge.figures(part, decoder)
-        if answered and not answers:
-            answers = evaluate.answer(judge.generator, decoder, part.examples, judge.batch_size)
+        with self.built.computing():
+            figures, answers = judge.figures(part, decoder)
+            if answered and not answers:
+                answers = evaluate.answer(judge.generator, decoder, part.examples, judge.batch_size)
         return figures, answers
 
     def score(self, file: TextFile, name: str) -> list[RowScore]:
@@ -234,7 +236,8 @@ class TrainedRun:
         """
         rows = self.built.data.parse_rows(file, name, self.built.tokenizers)
         batch_size = self.built.recipe.evaluation.batch_size
-        return evaluate.score_rows(self.built.model, rows, self.built.device, batch_size)
+        with self.built.computing():
+            return evaluate.score_rows(self.built.model, rows, self.built.device, batch_size)
 
     def data_is_the_same(self) -> bool:
         """Whether the data is byte for byte that of the training."""
@@ -298,11 +301,9 @@ def load_auxiliary_runs(built: Built, given: Sequence[str | Path] = ()) -> Load:
 
     @cache
     def load(folder: str) -> SecondaryModel:
-        threads = torch.get_num_threads()
-        # Building seeds torch and sets its threads; both are those of the run that generates.
+        # Building seeds torch, which is for the run that generates.
         with torch.random.fork_rng(range(torch.cuda.device_count())):
             other = TrainedRun.load(folder, str(built.device), plugins=given).built
-        torch.set_num_threads(threads)
         fields = built.tokenizers.keys() & other.tokenizers.keys()
         vocabulary, its_vocabulary = (
             [

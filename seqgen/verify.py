@@ -24,7 +24,7 @@ from seqgen.errors import PluginError, SeqgenError
 from seqgen.files import read_json
 from seqgen.machine import keep_freed_memory
 from seqgen.run import RunRequest, run
-from seqgen.training import STATE, TENSORS, WEIGHTS, Checkpoints
+from seqgen.training import STATE, TENSORS, WEIGHTS, Checkpoints, read_events
 
 TIMES = {"seconds", "recent_seconds", "tokens_per_second"}
 """What the clock decides."""
@@ -178,10 +178,7 @@ def work(part: Part) -> None:
 
 def compare(whole: Path, stopped: Path) -> Iterator[Comparison]:
     """Compare what two run directories hold, timings left out."""
-    logs: list[list[Any]] = []
-    for folder in (whole, stopped):
-        lines = (folder / "metrics.jsonl").read_text(encoding="utf-8").split("\n")[:-1]
-        logs.append([_timeless(json.loads(line)) for line in lines])
+    logs = [_timeless(read_events(folder / "metrics.jsonl")) for folder in (whole, stopped)]
     difference = ""
     for a, b in zip_longest(*logs, fillvalue={}):
         if difference := _difference(a, b):

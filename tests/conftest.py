@@ -1,6 +1,7 @@
 """What tests of several rooms share: small parts by name, a tiny recipe and ways to run it."""
 
 import hashlib
+import json
 import os
 import random
 import re
@@ -111,10 +112,32 @@ SMALL = {
 
 
 @pytest.fixture(scope="session")
-def small():
-    """A function from a registry and a name to the spec of a small part."""
+def defaults():
+    """A function that returns the defaults of a factory; at `key`, tests/golden has the same."""
+    from seqgen.options import default_of, options_of
+    from seqgen.registry import Part, plain
+
+    path = Path(__file__).parent / "golden" / "defaults.json"
+    golden = {} if os.environ.get("GOLDEN") == "write" else json.loads(path.read_text("utf-8"))
+
+    def check(key, factory):
+        options = options_of(factory).values()
+        given = {each.name: default_of(each) for each in options if each.default is not REQUIRED}
+        written = {key: o.name if isinstance(o, Part) else plain(o) for key, o in given.items()}
+        found = json.loads(json.dumps(written, default=str))
+        assert found == golden.get(key, found), f"defaults of {key}"
+        return found
+
+    return check
+
+
+@pytest.fixture(scope="session")
+def small(defaults):
+    """A function from a registry and a name to the spec of a small part, whose defaults it checks:
+    whatever is tried on every part of a kind asks for it."""
 
     def spec(registry, name):
+        defaults(f"{registry.room}.{name}", registry.entry(name).factory)
         options = SMALL.get(registry.room, {}).get(name, {})
         required = [
             key

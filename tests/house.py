@@ -18,13 +18,13 @@ CORE += ("tokenizers", "training", "metrics")
 # They only go down; a capability that raises a total says so in the commit that adds it. Last: fast
 # routes, several processes, sweeps, texts larger than memory, tables for generation.
 LIMITS = {
-    "files": 134,
+    "files": 140,
     "median lines of a file": 233,
     "imports per 1,000 lines": 67,
-    "lines": 30_832,
-    "lines of the core": 10_747,
-    "lines of reports and comparison": 4_881,
-    "lines of tests": 32_599,
+    "lines": 32_064,
+    "lines of the core": 11_207,
+    "lines of reports and comparison": 4886,
+    "lines of tests": 33_923,
     "shared module names": 0,
 }
 AT_LEAST = {"median lines of a file"}

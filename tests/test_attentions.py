@@ -37,8 +37,8 @@ def build(name, query_size=4, memory_size=4, **options):
 
 
 @pytest.fixture(params=attentions.names())
-def attention(request):
-    return build(request.param)
+def attention(request, small):
+    return build(**small(attentions, request.param))
 
 
 def test_shapes(attention):

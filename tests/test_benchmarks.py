@@ -1,6 +1,7 @@
 """The decoding benchmarks: what they assert, on comparisons written out, and what they publish."""
 
 import importlib
+import re
 import sys
 from pathlib import Path
 
@@ -120,6 +121,30 @@ def test_the_benchmarks_of_speed_print_a_table(name, monkeypatch, capsys):
     title, line, *rows = capsys.readouterr().out.splitlines()
     assert len({row.count("|") for row in (title, line, *rows)}) == 1
     assert len(rows) >= 2
+
+
+PROCESSES = {
+    "startup": ("--rounds 1 --only generate", ["import torch", "generate"]),
+    "memory": (
+        "--megabytes 1 --rows 30 --minutes 0.02 --tokenizers word",
+        ["word", "word", "   slope", "   slope"],
+    ),
+}
+"""The rows among what they print."""
+
+
+@pytest.mark.parametrize("name", PROCESSES)
+def test_the_benchmarks_of_whole_processes_print_figures(name, monkeypatch, capsys):
+    module = importlib.import_module(name)
+    words, rows = PROCESSES[name]
+    monkeypatch.setattr(sys, "argv", [name, *words.split()])
+    with pytest.raises(SystemExit) as ended:
+        module.main()
+    assert ended.value.code in (False, True)  # whether a bar is missed is the machine's
+    found = [line for line in capsys.readouterr().out.splitlines() if line.startswith((*rows,))]
+    for row, line in zip(rows, found, strict=True):
+        assert line.startswith(row)
+        assert len(re.findall(r" -?[0-9.]+(?= |$)", line)) >= 1
 
 
 @pytest.mark.parametrize("path", sorted(BENCHMARKS.glob("*.yaml")), ids=lambda path: path.stem)

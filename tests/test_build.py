@@ -51,13 +51,14 @@ def test_the_vocabulary_is_that_of_the_training_text(build_from, place):
     assert len(build_from("data.window=4").tokenizer) == 4 + 2
 
 
-def test_threads_are_the_recipes(build_from):
+def test_threads_are_the_recipes_while_it_computes(build_from):
     before = torch.get_num_threads()
-    try:
-        for threads in (2, 1):
-            assert build_from(f"threads={threads}").threads == torch.get_num_threads() == threads
-    finally:
-        torch.set_num_threads(before)
+    for threads in (2, 1):
+        built = build_from(f"threads={threads}")
+        assert torch.get_num_threads() == before
+        with built.computing():
+            assert built.threads == built.most_threads == torch.get_num_threads() == threads
+    assert torch.get_num_threads() == before == build_from("threads=auto").most_threads
 
 
 def test_a_decoder_draws_from_its_seed(build_from):

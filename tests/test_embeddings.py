@@ -102,6 +102,7 @@ class TestReadingVectors:
             ("the 1 2\nof 4 5\n", 2),
             ("5 3 2\nthe 1 2\nof 4 5\n", 2),
             (". . . 7 8\nthe 1 2\nof 4 5\n", 2),
+            (". . 7 8\nthe 1 2\nof 4 5\n", 2),
         ],
     )
     def test_headers_and_sizes(self, write, text, size):

@@ -135,8 +135,8 @@ def test_a_summary_alone_has_one_empty_place_to_look_at():
 
 class TestBridges:
     @pytest.mark.parametrize("name", bridges.names())
-    def test_every_bridge_gives_a_state_its_numbers(self, name):
-        bridge = bridges.build(name, summary_size=5, state_size=5)
+    def test_every_bridge_gives_a_state_its_numbers(self, name, small):
+        bridge = bridges.build(small(bridges, name), summary_size=5, state_size=5)
         assert isinstance(bridge, Bridge)
         for rows in (3, 0):
             assert bridge(torch.randn(rows, 5)).shape == (rows, 5)

@@ -3,12 +3,13 @@
 import os
 import re
 import stat
+import time
 from pathlib import Path
 
 import pytest
 
 from seqgen.errors import CheckpointError, DataError, SetupError
-from seqgen.files import new_file, read_bytes, read_mapping, write_file
+from seqgen.files import cache_file, new_file, read_bytes, read_mapping, write_file
 
 
 @pytest.mark.parametrize(
@@ -27,6 +28,30 @@ def test_a_file_that_cannot_be_written_leaves_no_temporary_one(tmp_path):
     with pytest.raises(SetupError, match=r"taken: cannot be written: Is a directory"):
         write_file(tmp_path / "taken", "text")
     assert [each.name for each in tmp_path.iterdir()] == ["taken"]
+
+
+@pytest.mark.parametrize(
+    ("ages", "limit", "left"),
+    [
+        ((90, 60, 31, 29, 0), 60, "abcde"),  # there is room for all, the new one included
+        ((90, 60, 31, 29, 0), 45, "cde"),  # the oldest go, and no more of them than must
+        ((31, 90, 60, 29, 0), 45, "ade"),
+        ((90, 60, 31, 29, 0), 1, "de"),  # what was used lately stays, however much it is
+        ((5, 4, 3, 2, 1), 1, "abcde"),
+    ],
+)
+def test_a_folder_of_the_cache_forgets_what_is_old(ages, limit, left, tmp_path, monkeypatch):
+    monkeypatch.setattr("seqgen.files.CACHE_LIMIT", limit)
+    (tmp_path / "below").mkdir()
+    paths = [tmp_path / "below" / "a", *(tmp_path / name for name in "bcde")]
+    for path, days in zip(paths, ages, strict=True):
+        path.write_bytes(bytes(10))
+        at = time.time() - days * 86_400
+        os.utime(path, (at, at - 86_400 * days))  # to have been read is enough
+    with cache_file(tmp_path / "new") as file:
+        file.write(bytes(10))
+    assert [path.name for path in paths if path.exists()] == [*left]
+    assert (tmp_path / "new").exists()
 
 
 def test_nothing_is_written_through_a_link(tmp_path):

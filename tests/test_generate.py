@@ -22,6 +22,7 @@ from seqgen.decoders import (
 )
 from seqgen.errors import PluginError
 from seqgen.generate import SAMPLES_APART, GenerationOptions, Generator
+from seqgen.machine import computing
 from seqgen.models import Generative, models
 from seqgen.tokenizers import BOS, EOS, PAD, UNK, CharTokenizer, WholeTokenizer, WordTokenizer
 
@@ -91,6 +92,32 @@ def test_each_prompt_has_its_continuation(generator, decoder):
         assert len(each.text) == len(each.hypothesis.tokens) == len(each.pieces) == 30
         assert "".join(each.pieces) == each.text
         assert not each.hypothesis.finished
+
+
+class Watching(Greedy):
+    """Keeps how many threads have taken the first step."""
+
+    def decode(self, stepper, start, limits):
+        stepper.step(start.tokens, start.state, start.context)
+        self.threads = torch.get_num_threads()
+        return super().decode(stepper, start, limits)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "most", "rows", "threads"),
+    [("auto", 3, 1, 1), ("auto", 3, 2, 2), ("auto", 3, 5, 3), ("auto", 1, 5, 1), (2, 1, 1, 2)],
+)
+def test_the_rows_of_a_step_decide_its_threads(wanted, most, rows, threads, generator, monkeypatch):
+    parameters = sum(each.numel() for each in generator.model.parameters())
+    monkeypatch.setattr("seqgen.generate.STEP_WORK_PER_THREAD", parameters)
+    asked, decoder = replace(generator, threads=wanted), Watching()
+    with computing(most):
+        asked.generate(["a"] * rows, decoder, 3)
+        assert decoder.threads == threads
+        for _ in asked.stream("a", Greedy(), 3):
+            assert torch.get_num_threads() == most
+        asked.first_tokens("a", 1.0)
+        assert torch.get_num_threads() == most
 
 
 def test_scores_are_those_of_the_model_that_reads_the_whole(generator, decoder):

@@ -33,7 +33,10 @@ import seqgen
 import seqgen.testing
 from seqgen.build import build_data, fit_tokenizers
 from seqgen.files import sha256
+from seqgen.models.seq2seq import ScheduledSampling
+from seqgen.plugins import ROOMS
 from seqgen.recipe import read_recipe
+from seqgen.training import TrainOptions
 
 GOLDEN = Path(__file__).parent / "golden"
 WRITE = os.environ.get("GOLDEN") == "write"
@@ -54,8 +57,9 @@ def stored(name):
     return json.loads((GOLDEN / name).read_text(encoding="utf-8"))
 
 
-TABLES = {name: stored(f"{name}.json") for name in ("batches", "decoding", "faults", "ends")}
-BATCHES, DECODING, FAULTS, ENDS = TABLES.values()
+KINDS = ("batches", "decoding", "faults", "ends", "defaults")
+TABLES = {name: stored(f"{name}.json") for name in KINDS}
+BATCHES, DECODING, FAULTS, ENDS, DEFAULTS = TABLES.values()
 FACES = stored("faces.json")
 
 
@@ -251,6 +255,17 @@ def test_batches_are_what_they_were(name, place, monkeypatch):
             walk(visit, lambda rows: torch.zeros(rows, 1), 16)
             found[part] = [split.tokens, split.unknown, digest.hexdigest()]
     check(BATCHES, name, found)
+
+
+def test_what_a_recipe_leaves_out_is_what_it_was(defaults):
+    parts = {"train": TrainOptions, "models.seq2seq.sampling": ScheduledSampling}
+    for room, registry in ROOMS.items():
+        entries = {f"{room}.{name}": registry.entry(name) for name in registry.names()}
+        # Others are torch's optimizers, and what tests have registered.
+        own = {key: each for key, each in entries.items() if each.where.startswith("seqgen/")}
+        parts |= {key: each.factory for key, each in own.items()}
+    for key, factory in parts.items():
+        check(DEFAULTS, key, defaults(key, factory))
 
 
 def test_every_kind_of_data_has_its_hashes():

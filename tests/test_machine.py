@@ -14,8 +14,10 @@ from seqgen.machine import (
     choose_device,
     choose_precision,
     choose_threads,
+    computing,
     finish_work,
     hardware,
+    keep_random_state,
     memory_for,
 )
 from seqgen.options import OptionError, check_value
@@ -36,6 +38,20 @@ def test_the_device_is_a_gpu_where_there_is_one():
         finish_work(device)
 
 
+@pytest.mark.parametrize("device", dict.fromkeys([CPU, choose_device("auto")]), ids=str)
+def test_random_numbers_go_on_as_if_none_had_been_drawn(device):
+    def draw():
+        return torch.rand(3, device=device).tolist() + torch.rand(3).tolist()
+
+    torch.manual_seed(1)
+    wanted = draw()
+    torch.manual_seed(1)
+    with keep_random_state(device):
+        torch.manual_seed(2)
+        assert draw() != wanted
+    assert draw() == wanted
+
+
 @pytest.mark.parametrize(
     ("wanted", "work", "cores", "threads"),
     [
@@ -51,7 +67,31 @@ def test_much_work_takes_many_threads(wanted, work, cores, threads):
     assert 1 <= available_cores() <= (os.cpu_count() or 1)
 
 
+def test_less_work_makes_a_thread_of_a_step_worthwhile():
+    threads = [choose_threads("auto", work, 3, per_thread=10) for work in (0, 19, 20, 29, 10**9)]
+    assert threads == [1, 1, 2, 2, 3]
+
+
+def test_threads_are_put_back_after_an_error_too():
+    before = torch.get_num_threads()
+    with pytest.raises(RuntimeError), computing(2):
+        torch.ones(torch.get_num_threads() + 1) @ torch.ones(2)
+    with computing():
+        assert torch.get_num_threads() == before
+        torch.set_num_threads(2)
+    assert torch.get_num_threads() == before
+
+
+@pytest.mark.parametrize(("said", "most"), [("1", 1), ("1000", 1000), ("0", 1), ("2,1", 1000)])
+def test_a_user_says_how_many_cores_there_are(said, most, monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    every = available_cores()
+    monkeypatch.setenv("OMP_NUM_THREADS", said)
+    assert available_cores() == min(every, most)
+
+
 def test_processes_of_one_machine_share_its_cores(monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     whole = available_cores()
     for processes, cores in ((1, whole), (2, max(1, whole // 2)), (10 * whole, 1)):
         monkeypatch.setenv("LOCAL_WORLD_SIZE", str(processes))

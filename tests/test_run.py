@@ -11,10 +11,12 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 from disk import contents
 
 from seqgen.cli.main import main
 from seqgen.errors import CheckpointError, DataError, StoppedError
+from seqgen.machine import available_cores
 from seqgen.recipe import read_recipe
 from seqgen.run import RunRequest, run, run_directory
 from seqgen.training.checkpoint import Checkpoints, load_state
@@ -232,6 +234,17 @@ class TestResuming:
             pytest.warns(UserWarning, match="threads was 1 and is 2: results will not be bitwise"),
         ):
             resume("threads=2")
+
+    def test_threads_stay_those_that_it_began_with(self, train, monkeypatch):
+        monkeypatch.delenv("OMP_NUM_THREADS")
+        before, seen = torch.get_num_threads(), []
+        with pytest.raises(StoppedError):
+            train("threads=auto", watch=[stop_at(6)])
+        record, began_with = read_json(Path("run"), "manifest.json"), min(2, available_cores())
+        Path("run/manifest.json").write_text(json.dumps({**record, "threads": began_with}))
+        train("threads=auto", resume=True, watch=[lambda _: seen.append(torch.get_num_threads())])
+        assert set(seen) == {began_with}
+        assert torch.get_num_threads() == before
 
     @pytest.mark.parametrize(
         ("override", "difference"),

@@ -46,6 +46,14 @@ class TestLoading:
         with pytest.raises(RecipeError, match=message):
             TrainedRun.load(finished_run, overrides=[override])
 
+    @pytest.mark.parametrize("threads", ["auto", 2])
+    def test_the_number_of_threads_stays_that_of_the_program(self, threads, copied_run):
+        before = torch.get_num_threads()
+        loaded = TrainedRun.load(copied_run, overrides=[f"threads={threads}"])
+        loaded.generate("the ", max_length=3)
+        loaded.evaluate("valid")
+        assert torch.get_num_threads() == before
+
     @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
     def test_a_device_that_is_missing(self, finished_run):
         with pytest.raises(SetupError, match="cuda was requested, but torch finds no GPU here"):
@@ -204,10 +212,9 @@ class TestAuxiliaryRuns:
 
     def test_reading_one_leaves_the_state_of_torch_alone(self, run, finished_run):
         torch.manual_seed(7)
-        before, threads = torch.get_rng_state(), torch.get_num_threads()
+        before = torch.get_rng_state()
         load_auxiliary_runs(run.built)(str(finished_run))
         assert torch.equal(torch.get_rng_state(), before)
-        assert torch.get_num_threads() == threads
 
     def test_another_vocabulary_is_refused(self, run, finished_run):
         other = CharTokenizer()

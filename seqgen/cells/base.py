@@ -148,7 +148,8 @@ class Cell(nn.Module, ABC):
         """Read `xs: [batch, time, input]`, from the initial state where `state` is None.
 
         With `lengths: [batch]`, row i keeps the state that it has after `lengths[i]` inputs and
-        its later outputs are zero. Returns outputs `[batch, time, output_size]` and the state.
+        its later outputs are zero. They may be on the CPU while `xs` are not: then no cell waits
+        for a GPU to know them. Returns outputs `[batch, time, output_size]` and the state.
         """
         batch, time, _ = xs.shape
         if state is None:
@@ -160,6 +161,8 @@ class Cell(nn.Module, ABC):
 
     def loop(self, xs: Tensor, state: State, lengths: Tensor | None = None) -> Step:
         """As `forward`, one step after the other; `xs` have one time at least."""
+        if lengths is not None:
+            lengths = lengths.to(xs.device, non_blocking=True)
         outputs = []
         for t, x in enumerate(self.project(xs).unbind(1)):
             output, following = self.step(x, state)
@@ -223,7 +226,7 @@ def require_inner(cell: Cell, state: State, place: str) -> None:
 
 def masked(outputs: Tensor, lengths: Tensor) -> Tensor:
     """`outputs: [batch, time, output]`, zero after each row's length."""
-    after = ~real(lengths.to(outputs.device), outputs.shape[1])
+    after = ~real(lengths.to(outputs.device, non_blocking=True), outputs.shape[1])
     return outputs.masked_fill(after.unsqueeze(2), 0)
 
 

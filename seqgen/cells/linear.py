@@ -154,7 +154,7 @@ class ScannedCell(Cell, ABC):
         outputs, states = self.scan(self.project(xs), first)
         if lengths is None:
             return outputs, states[:, -1]
-        lengths = lengths.to(states.device)
+        lengths = lengths.to(states.device, non_blocking=True)
         last = states[torch.arange(batch, device=states.device), (lengths - 1).clamp(min=0)]
         # A row of length 0 is still in its first state.
         return masked(outputs, lengths), torch.where((lengths > 0).unsqueeze(1), last, first)

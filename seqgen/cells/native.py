@@ -192,8 +192,10 @@ class NativeCell(Cell, ABC):
 
     @property
     def is_derivable(self) -> bool:
-        """Torch's GRU and RNN are slower than one layer by a fast route; its LSTM is not."""
-        return self.layers == 1 and not self.kernel.has_memory
+        """On a CPU torch's GRU and RNN are slower than one layer by a fast route; its LSTM is
+        not."""
+        on_cpu = self.native.all_weights[0][0].device.type == "cpu"
+        return on_cpu and self.layers == 1 and not self.kernel.has_memory
 
     def forward(self, xs: Tensor, state: State = None, lengths: Tensor | None = None) -> Step:
         batch, time, size = xs.shape
@@ -219,19 +221,17 @@ class NativeCell(Cell, ABC):
     def _read_packed(self, xs: Tensor, past: State, lengths: Tensor) -> Step:
         """Rows of different length, in one call of the kernel."""
         # A packed sequence has no empty rows: read one input there, then undo it.
-        some = (lengths > 0).to(xs.device)
-        packed = pack_padded_sequence(
-            xs, lengths.clamp(min=1).cpu(), batch_first=True, enforce_sorted=False
-        )
-        data, sizes, order, back = packed
-        # The kernel wants the rows sorted by length; the states go back to the batch's order.
-        first = map_state(lambda tensor: tensor.index_select(1, order), _stacked(past))
-        read, last = self.kernel.read(data, sizes, first, *self._settings())
-        last = map_state(lambda tensor: tensor.index_select(1, back), last)
-        packed = PackedSequence(read, sizes, order, back)
+        some = (lengths > 0).to(xs.device, non_blocking=True)
+        # The kernel wants rows sorted by length. Torch would sort them too, and wait for the GPU.
+        counts, order = lengths.cpu().clamp(min=1).sort(descending=True, stable=True)
+        order = order.to(xs.device, non_blocking=True)
+        xs, first = reorder((xs, past), order)
+        data, sizes, *_ = pack_padded_sequence(xs, counts, batch_first=True)
+        read, last = self.kernel.read(data, sizes, _stacked(first), *self._settings())
+        packed = PackedSequence(read, sizes)
         outputs, _ = pad_packed_sequence(packed, batch_first=True, total_length=xs.shape[1])
-        outputs = outputs.masked_fill(~some.view(-1, 1, 1), 0)
-        return outputs, select(some, self._by_layer(last), past)
+        outputs, last = reorder((outputs, self._by_layer(last)), order.argsort())
+        return outputs.masked_fill(~some.view(-1, 1, 1), 0), select(some, last, past)
 
     def _settings(self) -> tuple[list[Tensor], bool, int, float, bool, bool]:
         """Weights, has biases, layers, dropout, training, reads in both directions."""

@@ -56,7 +56,7 @@ def measure_cost(
     return Timings(
         device=device.type,
         hardware=hardware(device),
-        threads=torch.get_num_threads(),
+        threads=max(run.built.most_threads for run in runs),
         torch=str(torch.__version__),
         precision=", ".join(each.removeprefix("torch.") for each in precisions),
         inputs=len(texts),

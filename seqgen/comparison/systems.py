@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import product
-from math import isfinite, prod
+from math import inf, isfinite, prod
 from typing import Any
 
 from seqgen import config, options
@@ -310,6 +310,8 @@ def _text(value: Any) -> str:
     if isinstance(value, list | tuple):
         return f"[{', '.join(_text(each) for each in value)}]"
     value = plain(value)
+    if value == inf:
+        return "inf"
     plain_word = isinstance(value, str) and re.fullmatch(r"[^\s,=\[\]]+", value)
     return value if plain_word else json.dumps(value, ensure_ascii=False)
 

@@ -77,21 +77,31 @@ def _takes_numbers(kind: type[T]) -> type[T]:
 class _OnDevice(ABC):  # noqa: B024
     """A frozen dataclass of tensors, of other such dataclasses, and of plain values."""
 
+    @property
+    def on_host(self: T) -> T:
+        """What this was moved from, for Python to look at: values on a GPU make it wait. Itself
+        where it was not moved."""
+        origin: T = vars(self).get("_origin", self)
+        return origin
+
     def to(self: T, device: Any, floats: torch.dtype | None = None) -> T:
         """The same batch on `device`; floating-point numbers as `floats`.
 
         A GPU gets it from page-locked memory, so that nobody waits for the copy.
         """
-        to_gpu = torch.device(device).type == "cuda"
+        away = torch.device(device).type != "cpu"
+        pinning = torch.device(device).type == "cuda"
 
         def moved(value: Any) -> Any:
             if isinstance(value, Tensor):
-                pinned = value.pin_memory() if to_gpu and not value.is_cuda else value
+                pinned = value.pin_memory() if pinning and not value.is_cuda else value
                 kind = floats if value.is_floating_point() else None
-                return pinned.to(device, kind, non_blocking=to_gpu)
+                return pinned.to(device, kind, non_blocking=away)
             return value.to(device, floats) if isinstance(value, _OnDevice) else value
 
-        return self._mapped(moved)
+        there = self._mapped(moved)
+        vars(there)["_origin"] = self.on_host
+        return there
 
     def _rows(self: T, here: slice) -> T:
         def taken(value: Any) -> Any:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from seqgen.errors import SetupError
-from seqgen.files import atomic_file, cache_folder
+from seqgen.files import cache_file, cache_folder
 from seqgen.tokenizers import LongText, Tokenizer
 from seqgen.version import __version__
 
@@ -68,7 +68,7 @@ def _blocks(
 
 def _store(path: Path, blocks: Iterator[Ids]) -> None:
     seal = hashlib.sha256()
-    with atomic_file(path) as file:
+    with cache_file(path) as file:
         for block in blocks:
             content = block.tobytes()
             seal.update(content)

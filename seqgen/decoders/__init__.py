@@ -38,12 +38,12 @@ from seqgen.decoders.history import (
     PastConstraint,
     RepetitionPenalty,
 )
+from seqgen.decoders.minimum_bayes_risk import MinimumBayesRisk
 from seqgen.decoders.phrases import AllowedByFunction, AllowedTexts, ForbiddenTexts, WithoutTokens
 from seqgen.decoders.sampling import (
     Extension,
     Forced,
     Greedy,
-    MinimumBayesRisk,
     MinP,
     Multinomial,
     PathDecoder,

@@ -19,7 +19,7 @@ from seqgen.fast import kernels
 from seqgen.fast.derive import Derived, Level, TimeLoop, Values
 from seqgen.fast.elements import UnwritableError
 from seqgen.fast.write import Writer, Written
-from seqgen.files import atomic_file, cache_folder
+from seqgen.files import cache_file, cache_folder
 
 HEADER = """\
 import math
@@ -116,7 +116,7 @@ def load(source: str) -> Any:
     name = hashlib.sha256(f"{numba.__version__}{own}{text}".encode()).hexdigest()[:24]
     path = folder() / f"loop_{name}.py"
     if not path.exists():
-        with atomic_file(path) as file:
+        with cache_file(path) as file:
             file.write(text.encode())
     module_name = f"seqgen_loops.{path.stem}"
     if module_name not in sys.modules:

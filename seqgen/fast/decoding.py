@@ -51,6 +51,8 @@ class Choice(NamedTuple):
 def compiled_text(step: Step, tokens: Tensor, state: State, choice: Choice) -> CompiledText | None:
     """What generates as `step` and `choice` say, from a single row; None where nothing can be
     compiled, or where that would give other scores than three steps do."""
+    if tokens.device.type != "cpu":
+        return None
     step(tokens, state)  # what is prepared at the first step must not be a part of the trace
     try:
         text = CompiledText(step, tokens, state, choice)

@@ -219,7 +219,8 @@ class _Splitter:
         value, target = cast(Tensor, node.meta["val"]), cast(Any, node.target)
         fill = (FILLS[target],) if target in FILLS else ()
         node.args = (list(value.shape), *fill)
-        node.kwargs = {"dtype": value.dtype}
+        there = {} if value.device.type == "cpu" else {"device": value.device}
+        node.kwargs = {"dtype": value.dtype, **there}
         node.target = aten.full.default if fill else DRAWS[target]
 
     def _check(self, node: fx.Node, on: int) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
@@ -17,20 +19,21 @@ from seqgen.fast.derive import (
     Derived,
     Level,
     RefusedError,
-    TimeLoop,
     Values,
     derive,
     first_line,
-    has_batch,
     is_node,
 )
+from seqgen.fast.loops import CapturedLoops, EagerLoops, by_time
+from seqgen.machine import keep_random_state
 from seqgen.state import State, leaves, rebuild
 
 if TYPE_CHECKING:  # numba may be missing, and takes a while to load
     from seqgen.fast.compiled import CompiledLoops
 
 RECORDED_FROM = 17
-"""From so many rows on a loop recorded by autograd is as fast as one of small operations."""
+"""From so many rows on a loop recorded by autograd is as fast as one of small operations, on a CPU:
+a GPU waits for its next operation, of which the recorded loop has more, whatever the rows."""
 
 
 class Route:
@@ -64,7 +67,7 @@ class Route:
         if key not in self.readers:
             self.readers[key] = self._reader(call)
         reader = self.readers[key]
-        if isinstance(reader, str) or (reader.reason and len(xs) >= RECORDED_FROM):
+        if isinstance(reader, str) or len(xs) > reader.most_rows:
             return None
         return reader.read(call)
 
@@ -91,7 +94,7 @@ class Route:
 def _fault(reader: Reader, call: Call) -> str:
     """How reading three random rows differs from the loop; nothing where it does not."""
     xs, lengths = call.xs, call.lengths
-    with torch.random.fork_rng(devices=[]), torch.enable_grad():
+    with keep_random_state(xs.device), torch.enable_grad():
         torch.manual_seed(0)
         rows = torch.randn(3, 4, xs.shape[2], dtype=xs.dtype, device=xs.device)
         rows.requires_grad_(reader.backward and xs.requires_grad)
@@ -146,14 +149,17 @@ class Reader:
 
     def __init__(self, call: Call, *, compiling: bool = True) -> None:
         self.backward = call.backward
-        self.derived = derive(call)
+        self.device = call.xs.device
+        on_cpu = self.device.type == "cpu"
+        with nullcontext() if on_cpu else self.device:  # where the trace makes its tensors
+            self.derived = derive(call)
         self.saved = self.derived.saved
-        self.loops: EagerLoops | CompiledLoops = EagerLoops()
+        self.loops: EagerLoops | CapturedLoops | CompiledLoops = EagerLoops()
         self.reason = "not compiled"
-        """Why the loops are not compiled; nothing where they are."""
-        if compiling and any(each.device.type != "cpu" for each in call.given):
-            self.reason = "not compiled: not on a CPU"
-        elif compiling:
+        """Why the loops are not compiled or captured; nothing where they are."""
+        if compiling and self.device.type == "cuda":
+            self.loops, self.reason = CapturedLoops(), ""
+        elif compiling and on_cpu:
             self._compile()
 
     def _compile(self) -> None:
@@ -170,9 +176,17 @@ class Reader:
 
     def describe(self) -> str:
         """How sequences are read, and why not faster."""
+        if self.device.type != "cpu":
+            return f"in small operations ({self.reason})" if self.reason else "captured"
         if not self.reason:
             return "compiled"
         return f"derived up to {RECORDED_FROM - 1} rows, else step by step ({self.reason})"
+
+    @property
+    def most_rows(self) -> float:
+        """Up to how many rows this is faster than the loop."""
+        limited = self.reason and self.device.type == "cpu"
+        return RECORDED_FROM - 1 if limited else math.inf
 
     def read(self, call: Call) -> tuple[Tensor, State]:
         """As `Cell.forward`."""
@@ -219,9 +233,13 @@ class Reader:
         self, level: Level, values: Values, state: Sequence[Tensor], *, time: int, batch: int
     ) -> list[Tensor]:
         loop = self.derived.loops.get(level)
-        if loop is not None:
+        if loop is None:
+            return [torch.zeros_like(each) for each in state]  # gradients: nothing depends on it
+        try:
             return self.loops.run(loop, values, list(state), time=time, batch=batch)
-        return [torch.zeros_like(each) for each in state]  # its gradients: nothing depends on it
+        except RefusedError as error:
+            self.use_small_operations(str(error))
+            return self.loops.run(loop, values, list(state), time=time, batch=batch)
 
     def gradients(
         self, values: Values, shape: Sequence[int], of_outputs: Tensor, of_last: Sequence[Tensor]
@@ -243,56 +261,9 @@ class Reader:
         for place in derived.kept:
             node = derived.of_states[place]
             if node is not None:
-                of_first[place] = _by_time(values[node], time).sum(0)
+                of_first[place] = by_time(values[node], time).sum(0)
         of_params = [None if node is None else values[node] for node in derived.of_params]
         return [of_xs, *of_first, *of_params]
-
-
-def _by_time(value: Tensor, time: int) -> Tensor:
-    return value.view(time, -1, *value.shape[1:])
-
-
-class EagerLoops:
-    """Loops over time, node by node."""
-
-    def run(
-        self, loop: TimeLoop, values: Values, state: list[Tensor], *, time: int, batch: int
-    ) -> list[Tensor]:
-        """All steps from `state`: puts what crosses into `values`, returns the last state."""
-        once = loop.once.run(batch, *(values[node] for node in loop.once.inputs))
-        known = {**values, **dict(zip(loop.once.outputs, once, strict=True))}
-        columns = [
-            () if node in loop.holders
-            else _by_time(known[node], time).unbind(0) if has_batch(node)
-            else [known[node]] * time
-            for node in loop.step.inputs
-        ]  # fmt: skip
-        places = [
-            (place, loop.holders.index(node))
-            for place, node in enumerate(loop.step.inputs)
-            if node in loop.holders
-        ]
-        outputs = loop.step.outputs
-        kept = [outputs.index(node) for node in loop.leaving]
-        ends = [None if node is None else outputs.index(node) for node in loop.following]
-        rows: list[list[Tensor]] = []
-        for t in range(time)[:: -1 if loop.level == Level.BACKWARD else 1]:
-            arguments = [column[t] if column else None for column in columns]
-            for place, holder in places:
-                arguments[place] = state[holder]
-            results = loop.step.run(batch, *arguments)
-            rows.append([*state, *(results[index] for index in kept)])
-            state = [
-                torch.zeros_like(old) if end is None else results[end]
-                for end, old in zip(ends, state, strict=True)
-            ]
-        if loop.level == Level.BACKWARD:
-            rows.reverse()
-        for node, every in zip(
-            [*loop.holders, *loop.leaving], zip(*rows, strict=True), strict=True
-        ):
-            values[node] = torch.cat(every)
-        return state
 
 
 class _Reading(torch.autograd.Function):

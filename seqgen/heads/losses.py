@@ -137,7 +137,7 @@ class _Chunks:
         errors = self._log_probs[: len(targets)].exp_()
         if self.smoothing:
             errors.sub_(self.smoothing / len(self.weight))
-        rest = errors.new_tensor(self.smoothing - 1).expand_as(targets)
+        rest = errors.new_full((1, 1), self.smoothing - 1).expand_as(targets)
         errors.scatter_add_(1, targets, rest)
         # Products are taken in the precision of the logits, whose buffer is free by now.
         same = errors.dtype == self._logits.dtype

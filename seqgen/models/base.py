@@ -195,12 +195,12 @@ class LanguageModel(Generative):
         """In training, a state that was carried gets new masks first."""
         if self.training and state is not None:
             state = self.cell.resample_masks(state)
-        hidden, state = self._read(batch.inputs, state, batch.lengths)
+        hidden, state = self._read(batch.inputs, state, batch.on_host.lengths)
         losses = self.head.loss(hidden, batch.targets)
         return Loss(mask_padding(losses, batch.lengths).sum(), batch.tokens, state)
 
     def score(self, batch: TokenBatch, state: State = None) -> Score:
-        hidden, state = self._read(batch.inputs, state, batch.lengths)
+        hidden, state = self._read(batch.inputs, state, batch.on_host.lengths)
         return scored(self.head, hidden, batch.targets, batch.lengths, state)
 
     def start(self, batch: Prompts) -> Start:

@@ -28,7 +28,7 @@ from seqgen.run import RunRequest, load_recipe, run
 from seqgen.run_directory import RunDirectory
 from seqgen.sweeps.optuna_search import Prune, load_optuna, suggested
 from seqgen.sweeps.trials import Axis, Outcome, Range, Status, Trial, shown
-from seqgen.training import Event, Sink
+from seqgen.training import Event, Sink, read_events
 
 Search = Literal["grid", "optuna"]
 
@@ -262,8 +262,6 @@ def _never(validations: Sequence[float | None]) -> bool:
 
 def _validations(folder: Path, name: str) -> tuple[list[float | None], list[float | None]]:
     """The criteria of the validations of a run, and the figures or metrics `name` in them."""
-    path = folder / "metrics.jsonl"
-    lines = path.read_text(encoding="utf-8").split("\n")[:-1] if path.exists() else []
-    events = [event for event in map(json.loads, lines) if event["event"] == "valid"]
+    events = [each for each in read_events(folder / "metrics.jsonl") if each["event"] == "valid"]
     figures = [{**each, **each.get("metrics", {})}.get(name) for each in events]
     return [each["criterion"] for each in events], figures

@@ -220,6 +220,28 @@ def _rows_move(case: CellCase) -> None:
     require.same(moved, reorder(cell.step_input(x, state), rows), says)
 
 
+def _a_row_of_the_table_is_an_input(case: CellCase) -> None:
+    cell, rows = case.make(), torch.tensor([3, 0, 0, 2])
+    inputs, state = case.inputs()[:, 0], case.some_state(cell)
+    table, step = cell.tabulated(inputs)
+    says = "the step of `tabulated` makes of a row of the table what `step` does not make of the "
+    says += "input in that row"
+    found = step(table.index_select(0, rows), state)
+    require.same(found, cell.step_input(inputs[rows], state), says)
+
+
+def _a_summary_makes_a_state(case: CellCase) -> None:
+    cell = case.make()
+    try:
+        summary = cell.summary(case.some_state(cell))
+    except ValueError as error:
+        raise NotTriedError(str(error)) from None
+    state = cell.state_from(summary)
+    says = "the `summary` of what `state_from` made is not what that was given"
+    require.same(cell.summary(state), summary, says)
+    cell.step_input(case.inputs()[:, 0], state)
+
+
 def _state_is_not_written_into(case: CellCase) -> None:
     cell = case.make()
     state = case.some_state(cell)
@@ -367,6 +389,7 @@ _STEP = (
     "`initial_state(batch_size)` and `step(x, state)` must work for any batch, with "
     f"`x: [batch, input]`, here [{BATCH}, input_size]"
 )
+_STATE_FROM = "`state_from(summary)` must make a state of as many rows as `summary: [batch, n]` has"
 _FORWARD = "`forward` must take a state, and lengths, and any number of inputs"
 
 _BUILT = ("is a cell",)
@@ -405,6 +428,8 @@ CELL_LAWS: tuple[Law[CellCase], ...] = (
     Law("no inputs change nothing", _no_inputs_change_nothing, _FORWARD, _SAME),
     Law(_ALONE, _rows_alone, _FORWARD, _STABLE),
     Law("rows may be moved about", _rows_move, _STEP, (*_STABLE, _ALONE)),
+    Law("a row of its table is an input", _a_row_of_the_table_is_an_input, _STEP, _STABLE),
+    Law("a summary makes a state", _a_summary_makes_a_state, _STATE_FROM, _STABLE),
     Law(_DEVICE, _device, _ELSEWHERE, _STABLE),
     Law(_FLOAT64, _double, _DOUBLE, (*_STABLE, _DEVICE)),
     Law(_REACH, _reach_all, _GRADIENTS, _STABLE),

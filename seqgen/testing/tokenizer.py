@@ -228,6 +228,26 @@ def _spans(case: TokenizerCase) -> None:
         raise NotTriedError("it does not say where its tokens stand")
 
 
+def _cuts(case: TokenizerCase) -> None:
+    made, tried = case.fitted, False
+    for text in ("a the\n  word\n\n b\n", TEXT, *prose(1).splitlines()[:5], *random_texts(40)):
+        tokens = made.encode(text)
+        for end in range(1, len(text) + 1):
+            cut = made.last_cut(text[:end])
+            says = f"`last_cut` is no place in the text {text[:end]!r}"
+            require.that(isinstance(cut, int) and 0 <= cut <= end, f"{says}, but {cut!r}")
+            if not cut:
+                continue
+            tried = True
+            parts = [made.encode(part) for part in (text[:cut], text[cut:])]
+            says = (
+                f"{text!r} has other ids than {text[:cut]!r} and {text[cut:]!r}, where `last_cut`"
+            )
+            require.that(np.array_equal(np.concatenate(parts), tokens), f"{says} lets it be cut")
+    if not tried:
+        raise NotTriedError("it does not say where a text may be cut")
+
+
 _BUILT = ("is a tokenizer",)
 _BUILDING = (
     "it must be built from options that have defaults, and learn from `fit(texts)`; this check has "
@@ -243,6 +263,7 @@ TOKENIZER_LAWS: tuple[Law[TokenizerCase], ...] = (
     Law("what was learned comes back", _lossless, _CALLING, _BUILT),
     Law("every id is shown and decoded", _shown, _CALLING, _BUILT),
     Law("spans are where tokens stand", _spans, _CALLING, _BUILT),
+    Law("text cut at last_cut has the ids of the whole", _cuts, _CALLING, _BUILT),
     Law("lone surrogates are refused", _surrogates, _CALLING, _BUILT),
     Law("files and restore", _saved, "`restore` must take what `files` returned", _BUILT),
     Law("the same files twice", _same_bytes, "`files` must work after `fit`", _BUILT),

@@ -74,7 +74,7 @@ def _only_cuts(case: TruncationCase) -> None:
 
 def _row_alone(case: TruncationCase) -> None:
     made, shares, kept = case.make(), tables(), case.kept()
-    alone = torch.cat([made.keep(each.clone()) for each in shares.split(1)])
+    alone = torch.cat([made.keep(each.unsqueeze(0)) for each in tables().unbind()])
     backwards = made.keep(shares.flip(0)).flip(0)
     for other in (alone, backwards):
         says = "what a row keeps depends on the rows around it; reduce over the last dimension"

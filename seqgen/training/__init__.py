@@ -10,7 +10,7 @@ from seqgen.training.checkpoint import (
     load_weights,
 )
 from seqgen.training.distributed import ALONE, Processes, joined
-from seqgen.training.log import Event, MetricsLog, Signals, cut_back
+from seqgen.training.log import Event, MetricsLog, Signals, cut_back, read_events
 from seqgen.training.loop import Outcome, Sink, Trainer, Validation
 from seqgen.training.optimization import (
     Average,

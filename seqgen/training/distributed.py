@@ -80,7 +80,13 @@ class Processes:
             return total.view(1)
         had = torch.tensor([float(each.grad is not None) for each in weights])
         gradients = (torch.zeros_like(p) if p.grad is None else p.grad for p in weights)
-        flat = torch.cat([*(each.flatten() for each in gradients), total.view(1), had.to(total)])
+        flat = torch.cat(
+            [
+                *(each.flatten() for each in gradients),
+                total.view(1),
+                had.to(total, non_blocking=True),
+            ]
+        )
         with _company():
             distributed.all_reduce(flat)
         sizes = [each.numel() for each in weights]

@@ -54,6 +54,18 @@ class MetricsLog:
             self._file = None
 
 
+def read_events(path: Path) -> list[Event]:
+    """The events of a log in their order, without a last line that is cut short; none where there
+    is no log yet. Raises CheckpointError if it is damaged, no regular file or too large."""
+    if not os.path.lexists(path):
+        return []
+    lines = read_bytes(path, CheckpointError, limit=RECORD_LIMIT).decode(errors="replace")
+    try:  # Not splitlines: a sample may hold other signs that end a line, such as U+2028.
+        return [json.loads(line) for line in lines.split("\n")[:-1]]
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path}: damaged: {error}") from None
+
+
 def cut_back(path: Path, step: int) -> None:
     """Drop the events after `step`, and a last line that was cut short: they will come again.
 

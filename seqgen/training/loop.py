@@ -18,7 +18,7 @@ from torch.nn.utils import clip_grad_norm_, get_total_norm
 from seqgen.cells import take_fast_routes
 from seqgen.data import Training
 from seqgen.errors import DecodeError, DivergedError, StoppedError
-from seqgen.machine import choose_precision, memory_for
+from seqgen.machine import choose_precision, keep_random_state, memory_for
 from seqgen.models import Loss, Model
 from seqgen.state import State, concatenate, detach, part
 from seqgen.training import checkpoint
@@ -100,7 +100,7 @@ class Trainer:
     def _read_and_forget(self) -> None:
         """Read one batch, forward and backward, of which nothing stays."""
         try:
-            with torch.random.fork_rng():
+            with keep_random_state(self.device):
                 for batch in self._parts(self.data.batch(0)):
                     self._loss(batch.to(self.device), None).total.backward()  # type: ignore[no-untyped-call]
         finally:
@@ -275,7 +275,7 @@ class Trainer:
                 f"{fault}, and there is no checkpoint of a good validation to go back to"
             )
         memory = self._schedule.memory()
-        with torch.random.fork_rng():  # random numbers go on, and so does the schedule
+        with keep_random_state(self.device):  # they go on, and so does the schedule
             checkpoint.load_weights(folder, self.model)
             checkpoint.restore_training(saved, self.model, self._moving, processes=self.processes)
         self._schedule.restore(memory)

@@ -12,7 +12,7 @@ from seqgen.cells.base import checked_parts, checked_tensor, require_inner
 from seqgen.errors import PluginError
 from seqgen.state import leaves, map_state, rebuild, reorder
 from seqgen.testing import check_cell
-from seqgen.testing.cell import BATCH, TIME, CellCase, repeated_step
+from seqgen.testing.cell import BATCH, CELL_LAWS, TIME, CellCase, repeated_step
 
 INPUT = 3
 
@@ -86,6 +86,11 @@ def assert_same(one, other, tolerance=1e-5):
 @pytest.mark.parametrize("cell", [*COMPOUND.values(), Projecting], ids=[*COMPOUND, "projecting"])
 def test_cells_made_of_others_keep_the_laws_too(cell):
     check_cell(cell, input_size=INPUT).require()
+
+
+@pytest.mark.parametrize("law", ["a row of its table is an input", "a summary makes a state"])
+def test_ways_in_that_only_some_cells_have_of_their_own(case, law):
+    next(each for each in CELL_LAWS if each.name == law).test(case)
 
 
 class TestReading:

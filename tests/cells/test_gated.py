@@ -13,6 +13,7 @@ from seqgen.cells import (
     SLSTMState,
 )
 from seqgen.cells.gated import input_weights, recurrent_weights
+from seqgen.state import detach
 
 
 def sigmoid(x):
@@ -63,9 +64,10 @@ def test_is_the_lstm_of_the_equations(kind):
         for each in cell.parameters():
             each.add_(torch.randn_like(each))  # no bias or gain that does nothing
     xs, first = (torch.randn(*shape, dtype=torch.float64) for shape in ((3, 4, 2), (2, 3, 3)))
-    with torch.no_grad():
-        outputs, state = cell(xs, LSTMState(*first))
+    outputs, state = cell(xs, LSTMState(*first))
     assert type(state) is LSTMState
+    assert all(each.all() for each in torch.autograd.grad(outputs.sum(), cell.parameters()))
+    outputs, state = outputs.detach(), detach(state)
     weights = {name: each.detach().numpy() for name, each in cell.named_parameters()}
     hidden, memory = first.numpy().copy()
     for row, time in np.ndindex(3, 4):

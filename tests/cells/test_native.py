@@ -87,6 +87,12 @@ def test_is_the_cell_of_the_equations(kind, layers, lengths):
     np.testing.assert_allclose(last, wanted[1], atol=1e-12)
 
 
+def test_torch_has_the_fastest_kernel_but_for_some_on_a_cpu(name):
+    assert build(name).is_derivable == (name != "lstm")
+    assert not build(name, layers=2).is_derivable
+    assert not build(name).to("meta").is_derivable
+
+
 @pytest.mark.parametrize("lengths", [[5, 0, 2], [1, 1, 1], [0, 0, 4]])
 def test_packed_rows_are_the_same_as_segments_of_rows(name, lengths):
     """Only without a CPU are rows packed, which no other test would notice here."""

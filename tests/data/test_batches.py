@@ -91,6 +91,28 @@ def test_a_batch_moves_as_a_whole(batch):
     check(batch, batch.to("meta"))
 
 
+def test_what_was_moved_can_be_looked_at_where_it_was():
+    batch = pair_batch()
+    assert batch.on_host is batch
+    moved = batch.to("meta").to("meta")
+    assert moved.on_host is batch
+    assert moved.sources.on_host is batch.sources
+    assert moved.cut(2)[0].on_host.targets.is_meta  # which is another batch
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+def test_a_gpu_gets_a_batch_while_it_works():
+    batch = pair_batch()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        moved = batch.to("cuda")
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert moved.sources.values.is_cuda
+    assert moved.sources.values.cpu().equal(batch.sources.values)
+    assert moved.tokens == batch.tokens
+
+
 @pytest.mark.parametrize(("count", "rows"), [(1, [2]), (2, [1, 1]), (5, [1, 1])])
 def test_a_batch_is_cut_into_parts_of_its_rows(count, rows):
     texts = TokenBatch(TWO, TWO + 1, torch.tensor([1, 2]), continues=True)

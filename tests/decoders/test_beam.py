@@ -302,6 +302,14 @@ def test_a_path_without_children_has_none_and_no_nan():
     assert perturbed[1].tolist() == [float(paths.perturbed[1]), -INF]
 
 
+def test_only_differences_of_scores_matter():
+    paths, scores = Perturbed.empty(1, torch.arange(2)), logits().double()[:2]
+    for found, wanted in zip(
+        paths.children(1, scores - 1e4), paths.children(1, scores), strict=True
+    ):
+        torch.testing.assert_close(found, wanted)
+
+
 LIMITS = Limits(2, (2,))
 DRAWS = 4000
 

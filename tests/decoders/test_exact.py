@@ -12,18 +12,18 @@ from .conftest import Table
 
 
 def test_dead_ends_are_given_up_and_the_longest_one_is_the_output():
-    """A search of one source, fed by hand: its root goes on with 0 or with 1."""
+    """A search of one source, fed by hand: its root goes on with 0, 1 or 3."""
     search = BestFirst(Node((), (), 0.0, 1, None), 3, 1, LengthNormalisation(), max_nodes=4)
-    both = Scores(np.array([0, 1, 2]), np.array([-1.0, -2.0, float("-inf")]))
-    is_end = np.array([False, False, True])
+    three = Scores(np.array([0, 1, 3, 2]), np.array([-1.0, -2.0, -2.5, float("-inf")]))
+    is_end = np.array([False, False, True, False])
     [root] = search.pick(1)
-    search.expand(root, both, is_end, None)
+    search.expand(root, three, is_end, None)
     [first] = search.pick(1)
     assert first.tokens == (0,)
     search.give_up(first)
     assert search.results() == [Hypothesis((0,), -1.0, False, (-1.0,), None, False, False)]
-    [second] = search.pick(1)  # and from there the best child comes next, as after the root
-    search.expand(second, both, is_end, None)
+    [second] = search.pick(1)  # and its best child comes next, though (3,) has a better score
+    search.expand(second, three, is_end, None)
     [third] = search.pick(1)
     assert third.tokens == (1, 0)
     search.give_up(third)

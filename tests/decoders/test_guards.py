@@ -1,6 +1,7 @@
 """The laws of constraints, for every registered one, and the checks of scores and of results."""
 
 import re
+import warnings
 from itertools import combinations, pairwise, permutations
 
 import pytest
@@ -23,7 +24,7 @@ from seqgen.decoders import (
     decoders,
     watched,
 )
-from seqgen.decoders.guards import DEAD_END
+from seqgen.decoders.guards import DEAD_END, unmet
 from seqgen.errors import DecodeError, PluginError
 from seqgen.state import leaves, reorder, repeat
 from seqgen.testing.decoder import TableModel
@@ -312,6 +313,20 @@ def test_of_several_all_hold_in_any_order(deep, small, supplied, satisfying, end
     assert satisfied == {True, False}
 
 
+@pytest.mark.parametrize(
+    ("most", "wanted", "says"),
+    [
+        (3, [False, False], ""),
+        (2, [True, True], "minimum_length needs at least 3 tokens, but max_length is 2"),
+        ((3, 2), [False, True], "minimum_length needs more tokens than some outputs may have"),
+    ],
+)
+def test_too_little_room_for_a_constraint_is_said(deep, most, wanted, says):
+    with warnings.catch_warnings(action="always", record=True) as caught:
+        assert unmet([MinimumLength(3)], deep.start(2), Limits(most), None).tolist() == wanted
+    assert [str(each.message) for each in caught] == [f"the constraint {says}"] * bool(says)
+
+
 # The check that a token can be chosen from scores.
 @pytest.mark.parametrize(
     "row", [[0.0, -1.0, -2.0], [-INF, -3.0, -INF], [1e30, 0.0, -1e30], [-1e-30, -INF, -INF]]
@@ -370,6 +385,8 @@ def test_ours_are_left_alone_and_right_ones_find_the_same():
     assert checked(greedy, 5) is greedy
     for found in ([[RIGHT], [RIGHT, RIGHT]], [[Hypothesis((), 0, False)]] * 2):
         assert search(found) == found
+    lost = RIGHT._replace(satisfied=False)
+    assert search([[lost, lost], [lost, RIGHT, RIGHT]]) == [[lost], [RIGHT, RIGHT]]
 
 
 @pytest.mark.parametrize(

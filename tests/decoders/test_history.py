@@ -90,9 +90,9 @@ def test_every_sequence_begins_so_and_is_free_after_that(deep, search, prefix):
 
 def test_it_may_be_longer_than_there_is_room(deep):
     forced = ForcedPrefix(5, digits, "1401")
-    found = constrained("greedy", [forced], deep, deep.start(3), Limits([1, 0, 2], (2,)))
-    assert [each.tokens for [each] in found] == [(), (), (1,)]
-    assert [each.satisfied for [each] in found] == [False, True, False]
+    found = constrained("greedy", [forced], deep, deep.start(5), Limits([1, 0, 2, 3, 4], (2,)))
+    assert [each.tokens for [each] in found] == [(), (), (1,), (1, 4), (1, 4, 0, 1)]
+    assert [each.satisfied for [each] in found] == [False, True, False, False, True]
 
 
 def test_what_the_stepper_cannot_generate_is_not_forced(deep):
@@ -110,6 +110,13 @@ def test_the_other_scores_stay(deep):
     others = [0, 1, 3, 4]
     assert torch.equal(found[:, others], plain[:, others])
     assert (found[:, 2] == float("-inf")).all()
+
+
+def test_it_may_be_more_than_there_is_room_for(deep):
+    limits, least = Limits([0, 1, 2, 3], (2,)), MinimumLength(3)
+    found = constrained("greedy", [least], deep, deep.start(4), limits)
+    assert [len(each.tokens) for [each] in found] == [0, 0, 1, 3]
+    assert [each.satisfied for [each] in found] == [True, False, False, True]
 
 
 class Batch:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import copy
+import math
 import pickle
 from functools import partial
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 from written_cells import CHANGES, INPUT, Plain, require_same, require_the_loop, trained
 
 from seqgen.cells import cells, take_fast_routes
-from seqgen.fast import Route
+from seqgen.fast import Call, Route
+from seqgen.fast.route import Reader
 
 DERIVED = "derived up to 16 rows, else step by step (not compiled)"
 LENGTHS = (None, [6, 0, 2, 5])
@@ -105,6 +108,53 @@ def test_autocast_is_left_to_the_loop():
     with torch.autocast("cpu", torch.bfloat16):
         cell(torch.randn(2, 3, INPUT))
     assert not cell.route.readers
+
+
+@pytest.mark.parametrize("lengths", LENGTHS, ids=["whole", "lengths"])
+@pytest.mark.parametrize("change", CHANGES)
+def test_all_is_made_where_the_weights_are(change, lengths):
+    """`meta` stands for a GPU: it has shapes without numbers, and no tensor of it meets others."""
+    cell = Plain(CHANGES[change]).to("meta").train()
+    xs, ends = torch.randn(20, 6, INPUT, device="meta"), lengths and torch.tensor(lengths * 5)
+    call = Call(cell, cell.loop, xs, cell.initial_state(20), ends, dict(cell.named_parameters()))
+    reader = Reader(call)
+    outputs, last = reader.read(call)
+    outputs.sum().backward()
+    made = (outputs, *last, *(each.grad for each in cell.of_hidden.parameters()))
+    assert all(each.is_meta for each in made)
+    assert reader.describe() == "in small operations (not compiled)"
+    assert reader.most_rows == math.inf  # a GPU has fewer operations to wait for than in the loop
+
+
+class Launches(TorchDispatchMode):
+    """Counts the operations that compute something, each of which a GPU must be told."""
+
+    def __init__(self):
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.count += not (
+            func.is_view or func.overloadpacket.__name__ in ("_unsafe_view", "empty")
+        )
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize(
+    ("name", "share"),
+    [("written", 0.77), ("gru_cell", 0.79), ("layer_norm_lstm", 0.88), ("slstm", 0.91)],
+)
+def test_small_operations_are_fewer_than_those_of_the_loop(name, share):
+    """Which is why a GPU takes them for any number of rows."""
+    spec = {"name": name, "hidden_size": 8}
+    cell = Plain() if name == "written" else cells.build(spec, input_size=INPUT)
+    cell.train().route = Route(compiling=False)
+    xs, state, counts = torch.randn(4, 50, INPUT), cell.initial_state(4), []
+    for read in (cell, cell, cell.loop):  # the first derives and checks
+        with Launches() as launches:
+            read(xs, state)[0].sum().backward()
+        counts.append(launches.count)
+    assert counts[1] <= share * counts[2]
 
 
 def test_an_option_that_changes_is_seen():

@@ -1,10 +1,13 @@
 """Models of every kind that read sources, and batches for them whose rows differ in length."""
 
 import itertools
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
 import torch
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from seqgen.attentions import attentions
 from seqgen.cells import cells
@@ -191,3 +194,45 @@ def other_padding(other_padding):
         return replace(batch, sources=here, inputs=inputs, targets=targets)
 
     return change
+
+
+class _Copies(TorchDispatchMode):
+    """Refuses what a GPU is waited for, with `meta` in its place, but for what has no numbers
+    there and fails by itself."""
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        given = [each for each in args if isinstance(each, torch.Tensor)]
+        result = func(*args, **kwargs)
+        name = func.overloadpacket.__name__
+        if name in ("_to_copy", "copy_") and result.is_meta and given[-1].device.type == "cpu":
+            free = kwargs.get("non_blocking") or args[2:3] == (True,)
+            assert free, f"{given[-1].shape} is copied while Python waits"
+        if name.startswith("index"):
+            places = [each for part in args[1:] if isinstance(part, list) for each in part]
+            kinds = {each.dtype for each in places if each is not None and each.is_meta}
+            assert not kinds & {torch.bool, torch.uint8}, "a mask is counted while Python waits"
+        return result
+
+
+class _Made(TorchFunctionMode):
+    """Refuses tensors on `meta` of Python's numbers, which are made elsewhere and copied."""
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        if func in (torch.tensor, torch.as_tensor, torch.Tensor.new_tensor):
+            assert not result.is_meta, "numbers are copied while Python waits"
+        return result
+
+
+@pytest.fixture
+def without_waiting():
+    """A context in which a GPU, for which `meta` stands, is never waited for: `meta` has no numbers
+    that could be asked for."""
+
+    @contextmanager
+    def watching():
+        with _Copies(), _Made():
+            yield
+
+    return watching

@@ -37,6 +37,12 @@ def test_what_a_model_need_not_write():
     torch.testing.assert_close(model.loss(batch).total, model.score(batch).nats.sum())
 
 
+@pytest.mark.parametrize("name", models.names())
+def test_every_model_is_made_for_the_sizes_of_its_data(name, small):
+    made = models.build(small(models, name), vocab_size=7, source={"vocab_size": 9})
+    assert 7 in {each.shape[0] for each in made.head.parameters()}
+
+
 def gradients(model, batch):
     model.zero_grad()
     model.loss(batch).total.backward()
@@ -112,6 +118,31 @@ class TestModelsOfPairs:
         if loss.tokens:
             found += torch.autograd.grad(loss.total, pair_model.parameters(), allow_unused=True)
         assert all(each.isfinite().all() for each in found if each is not None)
+
+    def test_learning_waits_for_no_gpu(self, pair_model, batch_for, without_waiting):
+        model, batch = pair_model.train().to("meta"), batch_for(pair_model).to("meta")
+        with without_waiting():
+            model.loss(batch).total.backward()
+
+    @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+    @pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+    def test_a_gpu_learns_the_same_without_waiting(self, pair_model, batch_for, precision):
+        batch = batch_for(pair_model)
+        wanted, there = float(pair_model.loss(batch).total), pair_model.cuda()
+
+        def loss():
+            with torch.autocast("cuda", precision, enabled=precision == torch.bfloat16):
+                return there.loss(batch.to("cuda")).total
+
+        close = 1e-3 if precision == torch.float32 else 0.1
+        assert float(loss()) == pytest.approx(wanted, rel=close)
+        there.train()
+        loss().backward()  # libraries prepare themselves
+        torch.cuda.set_sync_debug_mode("error")
+        try:
+            loss().backward()
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
 
 
 SHORT_LENGTHS = torch.tensor([0, 2, 3])
@@ -216,6 +247,15 @@ def test_the_loss_is_the_sum_of_scored_nats(of_each_cell, lengths):
     assert loss.total.requires_grad
     for a, b in zip(leaves(loss.state), leaves(score.state), strict=True):
         torch.testing.assert_close(a, b)
+
+
+@pytest.mark.parametrize("lengths", [None, LENGTHS])
+def test_learning_waits_for_no_gpu(of_each_cell, lengths, without_waiting):
+    model, given = of_each_cell.train().to("meta"), batch(lengths).to("meta")
+
+    with without_waiting():
+        loss = model.loss(given)
+        model.loss(given, loss.state).total.backward()
 
 
 def test_heads_and_embeddings_go_together(of_each_head):

@@ -237,8 +237,11 @@ class TestClassifier:
         batch = pairs(sources(), True)
         batch = replace(batch, targets=torch.full_like(batch.targets, 4))
         both = [build(balance=balance) for balance in (0.0, 0.5)]
+        both[1].initialise({**facts, "target": Facts(("",) * LABELS)})  # no counts, no weights
+        assert both[1].weights.eq(1).all()
         for model in both:
             model.initialise(facts)
+        assert both[0].weights.eq(1).all()
         plain, weighted = (model.train().loss(batch).total for model in both)
         torch.testing.assert_close(weighted / plain, torch.tensor(20 / (4 * 2 + 16) * 2))
         torch.testing.assert_close(*(model.eval().score(batch).nats for model in both))

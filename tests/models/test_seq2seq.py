@@ -49,8 +49,9 @@ class TestSchedule:
         sampling = ScheduledSampling(rate=0.5, **{"begin": 0.2, "end": 0.6, **options})
         assert {share: sampling.at(share) for share in at} == pytest.approx(at)
 
-    def test_the_default_is_a_line_over_the_whole_run(self):
+    def test_the_default_is_a_line_over_the_whole_run(self, defaults):
         sampling = ScheduledSampling()
+        assert plain(sampling) == defaults("models.seq2seq.sampling", ScheduledSampling)
         assert [sampling.at(share) for share in (0, 0.5, 1)] == [0, 0.125, 0.25]
 
     @pytest.mark.parametrize("curve", ["constant", "linear", "sigmoid"])
@@ -76,7 +77,10 @@ class TestSchedule:
             ({"end": 2}, "s.end: must be at least 0 and at most 1, but is 2"),
             ({"begin": 0.5, "end": 0.4}, "s: `end` must be at least `begin` (0.5), but is 0.4"),
             ({"temperature": -1}, "temperature: must be at least 0 and at most 1000000000, but is"),
-            ({"temperature": math.inf}, "s.temperature: must be at least 0 and at most 1000000000"),
+            (
+                {"temperature": math.inf},
+                "s: `temperature` must be at least 0 and finite, but is inf",
+            ),
             ({"temperature": math.nan}, "temperature"),
             ({"curve": "steep"}, "s.curve: must be"),
         ],

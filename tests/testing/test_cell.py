@@ -227,6 +227,27 @@ class KeepsItElsewhere(Elman):
         return output + self.seen, state
 
 
+@breaks("a row of its table is an input", "the step of `tabulated` makes of a row of the table")
+class OtherTable(Elman):
+    def tabulated(self, inputs):
+        return 2 * inputs, self.step
+
+
+SUMMARY = "a summary makes a state"
+
+
+@breaks(SUMMARY, "the `summary` of what `state_from` made is not")
+class OtherState(Elman):
+    def state_from(self, summary):
+        return self.initial_state(len(summary))
+
+
+@breaks(SUMMARY, "of as many rows as `summary: [batch, n]` has")
+class OneRowOfState(Elman):
+    def state_from(self, summary):
+        return super().state_from(summary)[:, 0]
+
+
 @breaks(RETURNS_TWO, "RuntimeError: not today (")
 class Raises(Elman):
     def step(self, x, state):

@@ -54,6 +54,9 @@ class Plain(Tokenizer):
         ids = {char: number for number, char in enumerate(self.chars, 4)}
         return np.array([ids.get(char, 3) for char in text], dtype=np.int64)
 
+    def last_cut(self, text):
+        return len(text)
+
     def decode(self, tokens):
         pieces = ["", "", "", "?", *self.chars]
         return "".join(pieces[token] for token in tokens)
@@ -134,6 +137,16 @@ LOWER = encoding(str.lower)
             {"spans": lambda self, text: [(i + 1, i + 2) for i in range(len(text))]},
             "spans are where tokens stand",
             "are not in order, or leave the text",
+        ),
+        (
+            {"last_cut": lambda self, text: len(text) + 1},
+            "text cut at last_cut has the ids of the whole",
+            "`last_cut` is no place in the text 'a', but 2",
+        ),
+        (
+            {"last_cut": lambda self, text: len(text), **encoding(str.capitalize)},
+            "text cut at last_cut has the ids of the whole",
+            "has other ids than 'a ' and 'the\\n  word",
         ),
         (Nothing, "is a tokenizer", "AttributeError"),
     ],

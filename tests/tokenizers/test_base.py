@@ -65,6 +65,12 @@ def test_special_tokens_vanish_and_each_id_is_shown_in_its_own_way(make):
     assert len({made.shown(token) for token in range(len(made))}) == len(made)
 
 
+def test_it_is_itself_alone_and_samples_only_where_it_says_so(make):
+    made = make()
+    assert not made.samples
+    assert len({made, make()}) == 2
+
+
 @settings(max_examples=50)
 @given(text=RANDOM)
 def test_training_text_decodes_to_itself(text, small):
@@ -232,8 +238,10 @@ def test_statistics_have_one_piece_and_one_count_for_each_id():
     assert found["source"].counts is None
     assert found["target"].counts.tolist() == [0, 0, 0, 0, 7, 0]  # the last was never seen
     one, counts = {"text": CharTokenizer(alphabet="a")}, {"text": np.zeros(6, dtype=np.int64)}
-    with pytest.raises(ValueError, match="of 'text' gave the id 5, but has 5 ids"):
+    with pytest.raises(ValueError, match=r"of 'text' gave the id 5, but has 5 ids \(0 to 4\)"):
         vocabulary_statistics(one, counts)
+    found = vocabulary_statistics(one, {"text": np.arange(5)})
+    assert found["text"].counts.tolist() == [0, 1, 2, 3, 4]
     assert (room.Facts, room.gather_facts) == (room.VocabularyStatistics, vocabulary_statistics)
 
 

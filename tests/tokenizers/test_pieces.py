@@ -3,6 +3,7 @@
 import itertools
 import math
 import os
+import struct
 from collections import Counter
 from pathlib import Path
 from random import Random
@@ -18,6 +19,7 @@ from seqgen.tokenizers.pieces import (
     PieceIds,
     Pieces,
     load_model,
+    model_record,
     read_model,
     sampler_of,
 )
@@ -77,8 +79,20 @@ def test_what_is_no_file_is_not_waited_for(tmp_path):
             read_model(path)
 
 
+@pytest.mark.parametrize(
+    ("trainer", "algorithm"),
+    [(b"", "unigram"), (b"\x12\x00", "unigram"), (b"\x12\x02\x18\x02", "bpe")],
+)
+def test_what_a_model_leaves_out_is_the_default_of_its_format(trainer, algorithm):
+    """Of two pieces one has nothing but its text; a field of 8 bytes is passed over."""
+    pieces = b"\x0a\x03\x0a\x01a" + b"\x0a\x0a\x0a\x01b\x15" + struct.pack("<f", -2) + b"\x18\x06"
+    wanted = [ModelPiece("a", 0.0, Kind.NORMAL), ModelPiece("b", -2.0, Kind.BYTE)]
+    assert model_record(pieces + b"\x79" + bytes(8) + trainer) == ModelRecord(algorithm, wanted)
+
+
 SCORES = {"a": -2.0, "b": -3.0, "ab": -2.5, "ba": -4.0, "aba": -3.5, "▁": -1.0, "▁a": -1.5}
-WORDS = ["a", "ab", "aba", "abab", "▁aba", "▁▁ab", "acb", "ca", "cc"]
+SCORES["xa"] = -4.0  # though x is none
+WORDS = ["a", "ab", "aba", "abab", "▁aba", "▁▁ab", "acb", "ca", "cc", "bxa"]
 DRAWS = 4000
 
 

@@ -155,6 +155,8 @@ def test_a_pattern_takes_the_place_of_the_split():
     assert words_of(made) == ["a", "b"]
     assert made.decode(made.encode("b-a")) == "b a"
     assert not made.lossless
+    made = fitted("a\nb", pattern=r"\n|\w")  # without `line_ends` it is a word as any other
+    assert made.decode(made.encode("b\na")) == "b \n a"
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -163,6 +163,17 @@ class TestTrainingState:
         with pytest.raises(CheckpointError, match="here: the training state does not fit this rec"):
             restore_training(saved, *fresh(), "here")
 
+    def test_what_an_optimizer_counts_may_be_a_pair(self):
+        (model, moving), (_, other) = fresh(), fresh()
+        for each, pair in ((moving, (1, 2)), (other, (0, 0))):
+            each.optimizer.param_groups[0]["pair"] = pair
+        saved = through_json(moving)
+        restore_training(saved, model, other)
+        assert other.optimizer.param_groups[0]["pair"] == (1, 2)
+        saved[0]["optimizer"]["groups"][0]["pair"].append(3)
+        with pytest.raises(CheckpointError, match="pair` must be 2 long, but is 3"):
+            restore_training(saved, model, other)
+
     def test_a_state_of_another_model_is_refused(self):
         class Other(nn.Linear):
             def initial_state(self, rows):

@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from seqgen.errors import CheckpointError, SetupError, StoppedError
-from seqgen.training import MetricsLog, Signals, cut_back
+from seqgen.training import MetricsLog, Signals, cut_back, read_events
 
 SIGNS = 'a\u2028b\u0085c\x1cd\re\nf"é😀'
 BOTH = (signal.SIGINT, signal.SIGTERM)
@@ -72,6 +72,14 @@ class TestCuttingBack:
             cut_back(path, step)
             assert written(path) == events[:left]
         assert [each.name for each in path.parent.iterdir()] == ["metrics.jsonl"]
+
+    def test_what_was_written_is_read_again(self, path):
+        assert read_events(path) == []
+        path.write_text('{"step": 1, "text": "a\u2028b"}\n{"step": 2}\n{"st', encoding="utf-8")
+        assert read_events(path) == [{"step": 1, "text": "a\u2028b"}, {"step": 2}]
+        path.write_text('{"step\n{"step": 2}\n', encoding="utf-8")
+        with pytest.raises(CheckpointError, match=r"metrics\.jsonl: damaged: "):
+            read_events(path)
 
     def test_what_is_no_event_goes(self, path):
         lines = (b"\xff\xfe", b"[1]", b"null", b"", b"[" * 100_000, b'{"step": "2"}', b"1" * 5000)

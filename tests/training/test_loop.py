@@ -15,8 +15,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
-from seqgen.cells import Cell, cells
+from seqgen.cells import Cell, cells, take_fast_routes
 from seqgen.data import TokenBatch
 from seqgen.errors import DecodeError, DivergedError, SetupError, StoppedError
 from seqgen.state import leaves, rebuild
@@ -237,6 +238,8 @@ class TestABudget:
         outcome = make_trainer(*options, sinks=[events := Recorder()]).run()
         assert outcome.seconds >= 0.2
         assert outcome.steps == len(events.steps()) > 1
+        tokens, seconds = (np.diff([0, *events.values(key)]) for key in ("tokens", "seconds"))
+        assert events.values("tokens_per_second") == pytest.approx(tokens / seconds)
         before = events.values("seconds")[-2]
         assert before < 0.2, "the step that passes the limit is the last"
         # The schedule follows the clock: the last step began in the last part of the cosine.
@@ -248,6 +251,14 @@ class TestABudget:
     )
     def test_the_first_that_is_spent_ends_it(self, limit, steps, make_trainer):
         assert make_trainer(f"train.max_{limit}", "train.max_steps=2").run().steps == steps
+
+
+@pytest.mark.parametrize(
+    ("fast", "steps", "wanted"), [("auto", 9, False), ("auto", 200, True), ("never", 200, False)]
+)
+def test_fast_routes_are_for_long_runs_unless_they_are_refused(fast, steps, wanted, make_trainer):
+    trainer = make_trainer(f"train.fast={fast}", f"train.max_steps={steps}")
+    assert trainer.wants_fast is wanted
 
 
 class TestValidation:
@@ -514,6 +525,39 @@ class TestPrecision:
         assert (trainer.precision, trainer.remark) == ("bfloat16", "")
 
 
+class Asked(TorchFunctionMode):
+    """Counts how often Python asks a tensor for its values, for which a GPU makes it wait."""
+
+    ASKING = ("tolist", "item", "cpu", "numpy", "nonzero", "__bool__", "__int__", "__float__")
+
+    def __init__(self):
+        super().__init__()
+        self.count = 0
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        self.count += func in [getattr(torch.Tensor, name) for name in self.ASKING]
+        return func(*args, **(kwargs or {}))
+
+
+class TestWaiting:
+    @pytest.mark.parametrize("options", ["train.accumulate=2", "model.dropout=0.2", "fast"])
+    def test_only_whether_all_is_finite_is_asked_and_once_a_step(self, options, make_trainer):
+        fast = options == "fast"
+        cell = {True: "layer_norm_lstm", False: "lstm"}[fast]
+        given = [] if fast else [options]
+        trainer = make_trainer(f"model.cell={{name: {cell}, hidden_size: 8}}", *given)
+        if fast:
+            for route in take_fast_routes(trainer.model).values():
+                route.compiling = False
+            trainer._read(trainer.data.batch(0))  # which derives and checks it
+        with Asked() as asked:
+            total, _ = trainer._read(trainer.data.batch(1))
+        assert asked.count == 0
+        with Asked() as asked:
+            trainer._gather_gradients(total)
+        assert asked.count == 1
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
 class TestOnAGpu:
     OPTIONS = ("device=cuda", "train.max_steps=6", EACH_STEP)
@@ -537,6 +581,17 @@ class TestOnAGpu:
         finally:
             torch.cuda.set_sync_debug_mode("default")
         assert math.isfinite(float(total))
+
+    def test_it_learns_the_same_by_a_captured_loop(self, make_trainer):
+        found = []
+        for fast in (True, False):
+            cell = "model.cell={name: layer_norm_lstm, hidden_size: 8}"
+            trainer = make_trainer(*self.OPTIONS, cell, sinks=[events := Recorder()])
+            if fast:
+                assert trainer.take_fast_routes() == {"cell": "captured"}
+            trainer.run()
+            found.append(events.values("loss"))
+        assert found[0] == pytest.approx(found[1], rel=1e-3)
 
     def test_stopping_changes_no_byte(self, make_trainer, memory_folder):
         def make(name, **how):

@@ -302,6 +302,24 @@ def budget(steps_per_epoch=10, **options):
 
 
 @pytest.mark.parametrize(
+    ("options", "wanted"),
+    [
+        *(
+            ({"max_steps": 200, **more}, True)
+            for more in ({}, {"max_seconds": 20, "max_epochs": 20})
+        ),
+        *(
+            ({"max_steps": 200, **more}, False)
+            for more in ({"max_seconds": 19}, {"max_epochs": 19})
+        ),
+        ({"max_steps": 199}, False),
+    ],
+)
+def test_a_run_of_200_steps_or_20_seconds_is_long(options, wanted):
+    assert budget(**options).is_long() is wanted
+
+
+@pytest.mark.parametrize(
     ("options", "places", "shares"),
     [
         ({"max_steps": 8}, [(0, 99), (2, 99), (8, 99), (9, 99)], [0, 0.25, 1, 1]),
@@ -363,6 +381,10 @@ def test_validations_lie_evenly_over_the_budget(options, steps, wanted):
 def test_there_are_as_many_validations_as_asked_for(steps, validations):
     found = due(budget(max_steps=steps, validations=validations), steps)
     assert len(found) == min(steps, validations)
+
+
+def test_what_a_recipe_leaves_out(defaults):
+    assert defaults("train", TrainOptions)["max_steps"] is None
 
 
 def checked(**options):
