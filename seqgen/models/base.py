@@ -221,7 +221,7 @@ class LanguageModel(Generative):
         if tokens < vocab:
             return self
         every = torch.arange(vocab, device=self.embedding.table().device)
-        return _TableStepper(*self.cell.tabulated(self.embedding(every)), self.head.prepared())
+        return _TableStepper(*self.cell.tabulated(self.embedding(every)), self.head.log_probs)
 
     def _read(self, tokens: Tensor, state: State, lengths: Tensor | None) -> tuple[Tensor, State]:
         """`[batch, time]` to what the head reads, `[batch, time, hidden]`, and the state."""
