@@ -24,7 +24,7 @@ LIMITS = {
     "lines": 32_064,
     "lines of the core": 11_207,
     "lines of reports and comparison": 4886,
-    "lines of tests": 33_923,
+    "lines of tests": 33_975,
     "shared module names": 0,
 }
 AT_LEAST = {"median lines of a file"}

@@ -190,7 +190,7 @@ def test_what_a_model_generates_does_not_act_either(output, place):
 @pytest.mark.parametrize(
     ("code", "words", "said"),
     [
-        (3, "--set temperature=.inf", "…: temperature: must be at least 0 and at most…"),
+        (3, "--set temperature=.nan", "…: temperature: must be at least 0 and at most…"),
         (
             *(3, "--decoder greedy --set temperature=1"),
             "--set temperature=1: temperature: not an option of decoder 'greedy'…",
