@@ -52,6 +52,7 @@ class PathDecoder(Decoder, ABC):
     that may have `compiled_from` tokens is made by a compiled function, where there can be one.
     """
 
+    streams = True
     seed: int = 0
     compiled_from: ClassVar[int] = 50_000
 

@@ -128,6 +128,7 @@ class Tracing(Constraint):
     of the tokens considered at each step are recorded.
     """
 
+    watches = True
     most: Annotated[int, Field(ge=1)] = 10
     traces: list[SearchTrace] = field(default_factory=list, init=False)
 
@@ -150,6 +151,7 @@ class Counting(Constraint):
     batch share their calls.
     """
 
+    watches = True
     calls: int = 0
     rows: int = 0
 
