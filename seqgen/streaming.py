@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import Any, Generic, TypeVar
 
 from seqgen.decoders import StopStrings
@@ -94,7 +95,7 @@ class TextStream(Generic[T]):
 
     def _ipython_display_(self) -> None:
         """Called by IPython alone, so it is there."""
-        from IPython.display import display
+        display: Any = import_module("IPython.display").display
 
         def shown() -> dict[str, Any]:
             return {"text/plain": "".join(every)}
