@@ -199,10 +199,12 @@ class TrainedRun:
     def generating(self, **options: Any) -> TrainedRun:
         """The same run with other options of the section `generation`; `stop` and `stop_tokens` may
         be a single string. Raises ValueError if a name or a value is wrong."""
-        lists = [key for key in ("stop", "stop_tokens") if key in options]
-        given = {key: [each] if isinstance(each := options[key], str) else [*each] for key in lists}
+        given: dict[str, Any] = {}
+        for key, value in options.items():
+            single = isinstance(value, str) and key.startswith("stop")
+            given[key] = [value] if single else list(value) if isinstance(value, tuple) else value
         own: Any = plain(self.built.recipe.generation)
-        checked = check_value(GenerationOptions, {**own, **options, **given}, ())
+        checked = check_value(GenerationOptions, {**own, **given}, ())
         try:
             stop_token_ids(checked.stop_tokens, self.built.tokenizer)
         except ValueError as error:

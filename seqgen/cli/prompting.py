@@ -5,6 +5,7 @@ Who types gets a prompt, where a line is a text, or a command such as `/temperat
 
 from __future__ import annotations
 
+import re
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
@@ -248,15 +249,14 @@ class Conversation:
         if word in own:
             own[word](value)
         elif word in options_of(GenerationOptions):
-            given = () if value == "off" and word.startswith("stop") else _parsed(word, value)
-            given = None if value == "off" and word == "max_seconds" else given
+            off = {"stop": (), "stop_tokens": (), "keep_stop": False}.get(word)
+            given = off if value == "off" else _parsed(word, value)
             self.trained = self.trained.generating(**{word: given})
         elif word in truncations.names():
             self._truncate(word, value)
         elif word:
-            self._change(
-                self.options._replace(settings=[*self.options.settings, f"{word}={value}"])
-            )
+            _parsed(word, value)
+            self._set(word, value, f"{word}={value}")
         else:
             raise ValueError("/: no command (/help lists them)")
 
@@ -295,7 +295,10 @@ class Conversation:
 
     def _decoder(self, value: str) -> None:
         """Another one, with its own defaults, or the recipe's."""
-        self._change(self.options._replace(name=value or None, settings=(), n_best=None))
+        try:
+            self._change(self.options._replace(name=value or None, settings=(), n_best=None))
+        except RecipeError as error:
+            raise ValueError(str(error).replace("--decoder", "/decoder")) from None
 
     def _truncate(self, word: str, value: str) -> None:
         """A truncation among those of the decoder; the option of a decoder that is short for it."""
@@ -310,15 +313,20 @@ class Conversation:
             if value != "off":
                 kept.append({"name": word, key: _parsed(word, value)})
             change = f"truncations={json_text(kept).strip()}"
-        self._change(self.options._replace(settings=[*self.options.settings, change]))
+        self._set(word, value, change)
+
+    def _set(self, word: str, value: str, setting: str) -> None:
+        """Change an option of the decoder, as `--set` does. Raises ValueError."""
+        try:
+            self._change(self.options._replace(settings=[*self.options.settings, setting]))
+        except RecipeError as error:
+            said = str(error).rpartition(f"{setting}: ")[2].replace("--decoder", "/decoder NAME")
+            said = re.sub(rf"^({word}|truncations(\.\d+)*)[:.] ?", "", said)
+            raise ValueError(f"/{word} {value}: {said}") from None
 
     def _change(self, options: DecoderOptions) -> None:
-        """Take other options, unless no decoder can be built from them."""
-        try:
-            self.decoder = options.build(self.trained)
-        except RecipeError as error:
-            said = str(error).replace("--set ", "/").replace("--decoder", "/decoder")
-            raise ValueError(said) from None
+        """Take other options. Raises RecipeError, and keeps those before, if they are wrong."""
+        self.decoder = options.build(self.trained)
         self.options = options
 
 
@@ -331,6 +339,8 @@ def _noted(pieces: Iterator[str], into: list[str]) -> Iterator[str]:
 def _parsed(word: str, value: str) -> Any:
     if not value:
         raise ValueError(f"/{word}: no value (/help shows some)")
+    if word.startswith("stop") and value[0] not in "\"'[":  # YAML would read 5 or # otherwise
+        return value
     try:
         return parse_value(value)
     except ValueError as error:
