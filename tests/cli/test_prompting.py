@@ -3,6 +3,7 @@
 import io
 import os
 import pty
+import select
 import signal
 import subprocess
 import sys
@@ -206,11 +207,14 @@ def test_control_c_stops_a_text_and_not_the_program(spawn, finished_run):
     process = spawn("generate", finished_run, "--decoder", "multinomial", **how)
     os.close(slave)
 
+    seen = b""
+
     def read_until(wanted):
-        seen = b""
+        nonlocal seen
         while wanted not in seen:
+            assert select.select([master], [], [], 60)[0], seen
             seen += os.read(master, 4096)
-        return seen
+        seen = seen.partition(wanted)[2]
 
     read_until(b"> ")
     os.write(master, b"/length 1000000\n")
