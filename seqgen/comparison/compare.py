@@ -16,7 +16,7 @@ from seqgen.comparison import document as stored
 from seqgen.comparison.cost import measure_cost
 from seqgen.comparison.decode import Comparison, Produced
 from seqgen.comparison.document import Document, SystemResult, Verdict
-from seqgen.comparison.measures import Measurer, all_measures, columns
+from seqgen.comparison.measures import Measurer, all_measures, columns, drawn_by_position
 from seqgen.comparison.page import write_comparison
 from seqgen.comparison.plan import Plan
 from seqgen.comparison.quality import Quality, best_of, judge, search
@@ -121,6 +121,11 @@ def _document(
         outputs=_shown_outputs(comparison, produced, quality),
         traces=_shown_traces(comparison),
         timings=None,
+        drawn=[
+            stored.DrawnSystem(label=each.system.label, points=points)
+            for each in produced
+            if (points := drawn_by_position(each))
+        ],
     )
 
 

@@ -53,7 +53,14 @@ from seqgen.decoders.sampling import (
     Typical,
     at_temperature,
 )
-from seqgen.decoders.tracing import ROOT_PARENT, Counting, SearchTrace, TraceNode, Tracing
+from seqgen.decoders.tracing import (
+    ROOT_PARENT,
+    Counting,
+    Drawing,
+    SearchTrace,
+    TraceNode,
+    Tracing,
+)
 from seqgen.decoders.truncating import Truncation, TruncationFactory, keep_fault, truncations
 
 # The names of an earlier release, for plugins.

@@ -241,6 +241,10 @@ class Sampler(PathDecoder, ABC):
         points = noise(self.seed, sequence_ids, step) * cumulative[:, -1:]
         return torch.searchsorted(cumulative, points, right=True).squeeze(1)
 
+    def drawn_from(self, log_probs: Tensor) -> Tensor:
+        weights = self.weights(log_probs)
+        return weights / row_sum(weights)
+
     def weights(self, log_probs: Tensor) -> Tensor:
         """How likely each token is, `[rows, vocab]` in float64, but for a factor of its row."""
         kept = self.truncate(at_temperature(log_probs, min(self.temperature, HOTTEST))).exp()
