@@ -53,6 +53,7 @@ from seqgen.decoders.sampling import (
     Typical,
     at_temperature,
 )
+from seqgen.decoders.stopping import MARGIN, Match, Stopping, StopStrings, with_stop
 from seqgen.decoders.tracing import (
     ROOT_PARENT,
     Counting,

@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass
-from typing import Annotated, Any, NamedTuple, Protocol
+from typing import Annotated, Any, ClassVar, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -104,6 +104,11 @@ class Hypothesis(NamedTuple):
     before it was certain that no better sequence is missing above this one. `satisfied` is False
     where no sequence that the search has found satisfies all constraints; then the tokens lead to
     where no token was possible any more.
+
+    Decoders leave the last two as they are; whoever knows the text says in `finish_reason` why the
+    sequence ended (one of FINISH_REASONS), and in `stop` which stop string or stop token it was.
+    One that a stop string ended is `finished`, with no end token: its tokens lead to the one in
+    which the string is complete.
     """
 
     tokens: tuple[int, ...]
@@ -113,12 +118,18 @@ class Hypothesis(NamedTuple):
     rank: float | None = None
     complete: bool = True
     satisfied: bool = True
+    finish_reason: str = ""
+    stop: str = ""
 
     @property
     def ranking_score(self) -> float:
         """What hypotheses are sorted by: the rank, or the score where there is none."""
         return self.score if self.rank is None else self.rank
 
+
+FINISH_REASONS = ("end", "stop", "length", "time", "constraints")
+"""The end token; a stop string or stop token; the maximum length; `max_seconds`; constraints that
+left no token."""
 
 constraints: Registry[Constraint] = Registry(
     "constraint", supplied={"vocab_size", "encode", "load"}
@@ -139,8 +150,11 @@ class Constraint(ABC):
     `intercept` does that.
 
     A forbidden token has -inf and keeps it, whatever other constraints do: all of them hold, in any
-    order. Dead ends are handled in one place, `constrain`.
+    order. Dead ends are handled in one place, `constrain`. One that only `watches` stands around
+    all others.
     """
+
+    watches: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -175,6 +189,8 @@ class Decoder(ABC):
     constraints: tuple[Constraint, ...] = ()
     draws: bool = True
     """Whether another sample of a source may be another sequence."""
+    streams: ClassVar[bool] = False
+    """Whether it is a `PathDecoder`, whose tokens are known one by one."""
 
     def __post_init__(self) -> None:
         check_fields(self)
