@@ -41,10 +41,10 @@ class TableModel:
     """A Stepper made of tables: the next token depends on all before it (the state) and on the
     source (the context), so scores are wrong as soon as a row of either goes astray."""
 
-    def __init__(self, seed: int = 1) -> None:
+    def __init__(self, seed: int = 1, vocab: int = VOCAB) -> None:
         generator = torch.Generator().manual_seed(seed)
-        self.table = 1.5 * torch.randn(VOCAB, VOCAB, generator=generator)
-        self.context = torch.randn(64, VOCAB, generator=generator)
+        self.table = 1.5 * torch.randn(vocab, vocab, generator=generator)
+        self.context = torch.randn(64, vocab, generator=generator)
         self.fault: float | None = None
         self.steps = 0
 
@@ -53,7 +53,7 @@ class TableModel:
         assert isinstance(state, Tensor)
         assert isinstance(context, Tensor)
         self.steps += 1
-        history = (3 * state + tokens + 1) % VOCAB
+        history = (3 * state + tokens + 1) % len(self.table)
         context = context.repeat_interleave(len(tokens) // len(context), 0)
         logits = 2 * self.table[tokens] + 2 * self.table.T[history] + context
         log_probs = logits.log_softmax(-1)
