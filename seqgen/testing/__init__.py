@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from seqgen.testing.embedding import check_embedding
     from seqgen.testing.encoder import check_encoder
     from seqgen.testing.head import check_head
+    from seqgen.testing.laws import Finding, Law, Report
     from seqgen.testing.metric import check_metric
     from seqgen.testing.model import check_model
     from seqgen.testing.tokenizer import check_tokenizer
     from seqgen.testing.truncation import check_truncation
-    from seqgen.testing.laws import Finding, Law, Report
 
 __all__ = [
     "Finding",

@@ -1,4 +1,4 @@
-"""The laws of constraints, and `check_constraint`, which tries them around a model made of tables."""
+"""The laws of constraints, and `check_constraint`, which tries them around a model of tables."""
 
 from __future__ import annotations
 
@@ -117,7 +117,9 @@ class ConstraintCase:
                 return
             log_probs, state = wrapped.step(*now)
             yield Walk(live, now, log_probs)
-            tokens = torch.stack([_drawn(*each, step) for each in zip(log_probs, live, strict=True)])
+            tokens = torch.stack(
+                [_drawn(*each, step) for each in zip(log_probs, live, strict=True)]
+            )
             going = log_probs.gather(1, tokens.unsqueeze(1)).squeeze(1) > IMPOSSIBLE
             going &= (tokens != EOS) & (torch.tensor([LENGTHS[each] for each in live]) > step)
             rows = going.nonzero().squeeze(1)
@@ -164,7 +166,7 @@ def _is_a_constraint(case: ConstraintCase) -> None:
 
 
 def _form(case: ConstraintCase) -> None:
-    wrapped, start = case.begin(EVERY)
+    _, start = case.begin(EVERY)
     rows = len(EVERY)
     require.that(isinstance(start, Start), f"`wrap` must return a Start, not {type(start)}")
     require.shape(start.tokens, (rows,), "`tokens` of the start", "")
