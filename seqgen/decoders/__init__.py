@@ -5,6 +5,8 @@ says which tokens `multinomial` may draw: subclass `Truncation`, `@truncations.r
 """
 
 from seqgen.decoders.base import (
+    CLAIMS,
+    Claim,
     Constraint,
     ConstraintFactory,
     Decoder,

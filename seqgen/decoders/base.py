@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from copy import copy
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, NamedTuple, Protocol
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Protocol, get_args
 
 import torch
 from torch import Tensor
@@ -177,6 +177,22 @@ ConstraintFactory = Annotated[Callable[..., Constraint], constraints]
 """Called with what the registry supplies, it returns the constraint."""
 
 
+Claim = Literal["greedy", "beam", "best", "sample", "temperature"]
+"""What a decoder may promise besides what all of them keep; `seqgen check` tries what is claimed.
+
+- `greedy`: it finds what greedy search finds.
+- `beam`: with the option `beam_size`, a beam of 1 is greedy, and one as wide as the space finds the
+  best of all sequences, in their order.
+- `best`: what it finds are the best of all sequences, in their order.
+- `sample`: its first hypothesis is drawn token by token as `weights` says.
+- `temperature`: with the option `temperature`, it is greedy at 0.
+
+Where it has the options `length_normalisation` and `groups`, these are meant at `none` and 1.
+"""
+
+CLAIMS: tuple[Claim, ...] = get_args(Claim)
+
+
 class Decoder(ABC):
     """A search strategy: which sequences to follow, given the scores of the next token.
 
@@ -191,9 +207,16 @@ class Decoder(ABC):
     """Whether another sample of a source may be another sequence."""
     streams: ClassVar[bool] = False
     """Whether it is a `PathDecoder`, whose tokens are known one by one."""
+    claims: ClassVar[Set[Claim]] = frozenset()
+    """What it promises besides, see `Claim`."""
 
     def __post_init__(self) -> None:
         check_fields(self)
+
+    def weights(self, log_probs: Tensor) -> Tensor:
+        """How likely a decoder that claims `sample` is to draw each token, `[rows, vocab]` in
+        float64, but for a factor of each row; by default as likely as the model says."""
+        return log_probs.softmax(-1, dtype=torch.float64)
 
     @abstractmethod
     def decode(self, stepper: Stepper, start: Start, limits: Limits) -> list[list[Hypothesis]]:
