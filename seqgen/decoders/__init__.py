@@ -39,6 +39,7 @@ from seqgen.decoders.history import (
     RepetitionPenalty,
 )
 from seqgen.decoders.minimum_bayes_risk import MinimumBayesRisk
+from seqgen.decoders.patterns import Pattern
 from seqgen.decoders.phrases import AllowedByFunction, AllowedTexts, ForbiddenTexts, WithoutTokens
 from seqgen.decoders.sampling import (
     Extension,

@@ -3,12 +3,14 @@
 import itertools
 import math
 from collections import Counter
+from importlib.util import find_spec
 
 import pytest
 import torch
 
 from seqgen.decoders import Start, constrain, constraints, decoders
 from seqgen.state import reorder
+from seqgen.tokenizers import Contents
 
 VOCAB = 5
 BATCH = 12
@@ -109,6 +111,18 @@ def digits(text):
     return list(map(int, text))
 
 
+def spelled():
+    """What the tokens of `digits` add to a text."""
+    return Contents(
+        [b"%d" % each for each in range(VOCAB)], [b"%d" % each for each in range(VOCAB)]
+    )
+
+
+def installed(names):
+    """Those of the constraints of these `names` whose packages are installed."""
+    return [name for name in names if name != "pattern" or find_spec("outlines_core")]
+
+
 def rows_of(start, rows):
     return reorder(start, torch.tensor(rows))
 
@@ -194,7 +208,12 @@ def other():
 @pytest.fixture
 def supplied(other):
     """What constraints are given: digits are their own tokens, and each run is `other`."""
-    return {"vocab_size": VOCAB, "encode": digits, "load": {"other": other}.get}
+    return {
+        "vocab_size": VOCAB,
+        "encode": digits,
+        "contents": spelled,
+        "load": {"other": other}.get,
+    }
 
 
 @pytest.fixture(params=decoders.names())
@@ -204,4 +223,6 @@ def decoder(request, small):
 
 @pytest.fixture(params=constraints.names())
 def constraint(request, small, supplied):
+    if not installed([request.param]):
+        pytest.skip("outlines-core, of the extra structured, is not installed")
     return constraints.build(small(constraints, request.param), **supplied)
