@@ -88,6 +88,7 @@ SMALL = {
         "forbid": {"texts": ["01", "4"]},
         "forced_prefix": {"text": "10"},
         "allowed": {"texts": ["0140", "0", "44"]},
+        "must_contain": {"texts": ["10", "04", "1"]},
         "pattern": {"regex": "[01]*(4|14)"},
         "language_model": {"run": "other"},
         "ensemble": {"runs": ["other"]},

@@ -322,6 +322,10 @@ class TestAuxiliaryRunsOfAModelThatReadsSources:
         ("[{name: no_repeat_ngram}]", "constraints.0: `size` is missing"),
         ("no_repeat_ngram", "constraints: must be a list, but is"),
         ("[{name: forced_prefix, text: Z}]", "constraints.0: `text` 'Z' contains a token that is"),
+        (
+            "[{name: must_contain, texts: ['']}]",
+            "constraints.0: `texts` must have tokens, but '' h",
+        ),
         ("[{name: pattern, regex: (}]", "constraints.0: `regex` must be a regular expression"),
         ("[{name: pattern, regex: Z}]", "constraints.0: no output of this tokenizer can match"),
     ],

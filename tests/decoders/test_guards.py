@@ -35,7 +35,7 @@ SOURCES = 8
 LIMITS = Limits(9, (2,))
 NAN, INF = float("nan"), float("inf")
 # Settings with which a constraint changes nothing (`allowed`: where there is no end token), if
-# there are any: `pattern` never lets <unk> through.
+# there are any: `pattern` never lets <unk> through, and `must_contain` always wants something.
 NEUTRAL = {
     "minimum_length": {"length": 0},
     "no_repeat_ngram": {"size": 20},
@@ -213,6 +213,7 @@ SETTINGS = {
     "forbid": {"texts": ["101", "14", "3"]},
     "forced_prefix": {"text": "10"},
     "allowed": {"texts": ["0140", "0", "44", "101", "1010"]},
+    "must_contain": {"texts": ["01", "4"]},
     "pattern": {"regex": "(10|1*4)*0?"},
     "language_model": {"run": "other"},
     "ensemble": {"runs": ["other"]},
@@ -231,6 +232,7 @@ HOLDS = {
     "forbid": lambda text, ended: not any(each in text for each in ("101", "14", "3")),
     "forced_prefix": lambda text, ended: text.startswith("10"),
     "allowed": allowed,
+    "must_contain": lambda text, ended: "01" in text and "4" in text,
     "pattern": lambda text, ended: re.fullmatch(SETTINGS["pattern"]["regex"], text) is not None,
 }
 THAT_MISS_NOTHING = [{"name": "beam", "beam_size": VOCAB**3}, {"name": "exact", "max_nodes": 10**5}]
