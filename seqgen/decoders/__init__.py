@@ -33,15 +33,23 @@ from seqgen.decoders.guards import (
 )
 from seqgen.decoders.history import (
     ForcedPrefix,
+    FrequencyPenalty,
     MinimumLength,
     NoRepeatNgram,
     Past,
     PastConstraint,
+    PresencePenalty,
     RepetitionPenalty,
 )
 from seqgen.decoders.minimum_bayes_risk import MinimumBayesRisk
 from seqgen.decoders.patterns import Pattern
-from seqgen.decoders.phrases import AllowedByFunction, AllowedTexts, ForbiddenTexts, WithoutTokens
+from seqgen.decoders.phrases import (
+    AllowedByFunction,
+    AllowedTexts,
+    ForbiddenTexts,
+    SequenceBias,
+    WithoutTokens,
+)
 from seqgen.decoders.sampling import (
     Extension,
     Forced,

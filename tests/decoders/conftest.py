@@ -8,12 +8,31 @@ from importlib.util import find_spec
 import pytest
 import torch
 
+from seqgen.data import data
 from seqgen.decoders import Start, constrain, constraints, decoders
+from seqgen.generate import Generator
+from seqgen.models import models
 from seqgen.state import reorder
-from seqgen.tokenizers import Contents
+from seqgen.tokenizers import (
+    ByteTokenizer,
+    CharTokenizer,
+    Contents,
+    SentencePieceTokenizer,
+    WordTokenizer,
+)
 
 VOCAB = 5
 BATCH = 12
+WORDS = "the cat sat on a mat and the dög ate 12 figs in 1999 for 5 € \n"
+TOKENIZERS = {
+    "char": CharTokenizer,
+    "byte": ByteTokenizer,
+    "sentencepiece": lambda: SentencePieceTokenizer(vocab_size=285),
+    "bpe": lambda: SentencePieceTokenizer("bpe", vocab_size=300),
+    "word": WordTokenizer,
+    "lines": lambda: WordTokenizer(line_ends=True),
+    "exact": lambda: WordTokenizer(split="exact"),
+}
 
 
 def enumerated(stepper, start, limits):
@@ -121,6 +140,24 @@ def spelled():
 def installed(names):
     """Those of the constraints of these `names` whose packages are installed."""
     return [name for name in names if name != "pattern" or find_spec("outlines_core")]
+
+
+def fitted(name):
+    tokenizer = TOKENIZERS[name]()
+    tokenizer.fit([WORDS * 20])
+    return tokenizer
+
+
+def model_of(tokenizer, kind="lines", corpus="unicode_names"):
+    """A model with random weights, which finds much of what it may say improbable."""
+    torch.manual_seed(1)
+    made = data.build({"name": kind, "corpus": corpus}, seed=1)
+    spec = {"name": "language_model", "cell": {"name": "gru", "hidden_size": 8}}
+    model = models.build(spec, vocab_size=len(tokenizer))
+    with torch.no_grad():
+        for each in model.parameters():
+            each.mul_(3)
+    return Generator(model, {"text": tokenizer}, made, torch.device("cpu"))
 
 
 def rows_of(start, rows):

@@ -10,8 +10,7 @@ from seqgen.decoders import Beam, Limits, MustContain, constrain
 from seqgen.decoders.containing import Goals
 from seqgen.decoders.search import best_in_turn, lacking
 
-from .conftest import BATCH, build, constrained, digits
-from .test_patterns import TOKENIZERS, fitted, model_of
+from .conftest import BATCH, TOKENIZERS, build, constrained, digits, fitted, model_of
 
 INF = float("inf")
 

@@ -40,6 +40,9 @@ NEUTRAL = {
     "minimum_length": {"length": 0},
     "no_repeat_ngram": {"size": 20},
     "repetition_penalty": {"penalty": 1.0},
+    "presence_penalty": {"penalty": 0},
+    "frequency_penalty": {"penalty": 0.0},
+    "sequence_bias": {},
     "forbid": {"texts": []},
     "forced_prefix": {},
     "allowed": {"texts": [""]},
@@ -210,6 +213,9 @@ SETTINGS = {
     "minimum_length": {"length": 3},
     "no_repeat_ngram": {"size": 2},
     "repetition_penalty": {"penalty": 2.0},
+    "presence_penalty": {"penalty": 0.7, "window": 2},
+    "frequency_penalty": {"penalty": 0.4},
+    "sequence_bias": {"texts": {"10": -2.0, "4": -0.3}, "tokens": {1: -0.5}},
     "forbid": {"texts": ["101", "14", "3"]},
     "forced_prefix": {"text": "10"},
     "allowed": {"texts": ["0140", "0", "44", "101", "1010"]},
@@ -287,8 +293,8 @@ def require_satisfying(found, wanted, best):
 
 @pytest.mark.parametrize("ends", [(), (2,)])
 def test_of_several_all_hold_in_any_order(deep, small, supplied, satisfying, ends):
-    """Pairs in both orders, and by five decoders in turn and two searches that miss nothing; threes
-    by greedy and by a wide beam."""
+    """Pairs in both orders, and by five decoders in turn and two searches that miss nothing; some
+    threes by greedy and by a wide beam."""
     limits, sources = Limits(4, ends), torch.arange(2)
     greedy, *rest = (build(small(decoders, n)) for n in ("greedy", *decoders.names()))
     wide, exact = map(build, THAT_MISS_NOTHING)
@@ -312,7 +318,7 @@ def test_of_several_all_hold_in_any_order(deep, small, supplied, satisfying, end
     for place, names in enumerate(combinations(built, 2)):
         some = (rest * 2)[place % len(rest) :][:5]
         require(names, *some, wide, exact)
-    for place, names in enumerate(combinations(built, 3)):
+    for place, names in enumerate([*combinations(built, 3)][::5]):
         turned = names[place % 3 :] + names[: place % 3]
         require(turned, greedy, wide)
     assert satisfied == {True, False}

@@ -7,58 +7,19 @@ from itertools import product
 import pytest
 import torch
 
-from seqgen.data import data
 from seqgen.decoders import Limits, Pattern, decoders
-from seqgen.generate import Generator
-from seqgen.models import models
-from seqgen.tokenizers import (
-    EOS,
-    ByteTokenizer,
-    CharTokenizer,
-    SentencePieceTokenizer,
-    Tokenizer,
-    WordTokenizer,
-)
+from seqgen.tokenizers import EOS, ByteTokenizer, CharTokenizer, Tokenizer
 
-from .conftest import BATCH, build, constrained, spelled
+from .conftest import BATCH, TOKENIZERS, build, constrained, fitted, model_of, spelled
 
 pytest.importorskip("outlines_core", reason="outlines-core, of the extra structured, is missing")
 
-CPU = torch.device("cpu")
-WORDS = "the cat sat on a mat and the dög ate 12 figs in 1999 for 5 € \n"
-TOKENIZERS = {
-    "char": CharTokenizer,
-    "byte": ByteTokenizer,
-    "sentencepiece": lambda: SentencePieceTokenizer(vocab_size=285),
-    "bpe": lambda: SentencePieceTokenizer("bpe", vocab_size=300),
-    "word": WordTokenizer,
-    "lines": lambda: WordTokenizer(line_ends=True),
-    "exact": lambda: WordTokenizer(split="exact"),
-}
 REGEXES = [
     r"(a|the) (cat|d.g|mat)( (sat|ate))*",
     r"the( [^ \n]+){1,3}",
     r"[^x]{3,9}(5|2|t)",
     r"(?s:.)*(cat|1999)",
 ]
-
-
-def fitted(name):
-    tokenizer = TOKENIZERS[name]()
-    tokenizer.fit([WORDS * 20])
-    return tokenizer
-
-
-def model_of(tokenizer, kind="lines", corpus="unicode_names"):
-    """A model with random weights, which finds much of what it may say improbable."""
-    torch.manual_seed(1)
-    made = data.build({"name": kind, "corpus": corpus}, seed=1)
-    spec = {"name": "language_model", "cell": {"name": "gru", "hidden_size": 8}}
-    model = models.build(spec, vocab_size=len(tokenizer))
-    with torch.no_grad():
-        for each in model.parameters():
-            each.mul_(3)
-    return Generator(model, {"text": tokenizer}, made, CPU)
 
 
 @pytest.mark.parametrize("search", ["greedy", "multinomial", {"name": "beam", "beam_size": 4}])
