@@ -31,7 +31,7 @@ from seqgen.models import Generative, Model
 from seqgen.options import OptionError
 from seqgen.recipe import Recipe
 from seqgen.registry import Part, is_ours
-from seqgen.tokenizers import SPECIALS, LongText, Tokenizer, Tokenizers
+from seqgen.tokenizers import SPECIALS, ByteTokenizer, LongText, Tokenizer, Tokenizers
 from seqgen.tokenizers import tokenizers as registry
 
 ANY_VOCABULARY = 1_000_000
@@ -178,7 +178,13 @@ def build_decoder(part: Any, tokenizer: Tokenizer, seed: int, load: Load | None 
         return tokens
 
     auxiliary = {} if load is None else {"load": load}
-    decoder: Decoder = part(seed=seed, vocab_size=len(tokenizer), encode=encode, **auxiliary)
+    decoder: Decoder = part(
+        seed=seed,
+        vocab_size=len(tokenizer),
+        encode=encode,
+        contents=tokenizer.contents,
+        **auxiliary,
+    )
     return decoder
 
 
@@ -256,7 +262,13 @@ def dry_run_decoder(part: Any, seed: int) -> None:
     def load(run: str) -> SecondaryModel:
         raise AssertionError(f"{run} was read before a search began")
 
-    part(seed=seed, vocab_size=ANY_VOCABULARY, encode=encode, load=load)
+    part(
+        seed=seed,
+        vocab_size=ANY_VOCABULARY,
+        encode=encode,
+        contents=ByteTokenizer().contents,  # which any text can be made of
+        load=load,
+    )
 
 
 def _check_replacing(recipe: Recipe, model: Model) -> None:

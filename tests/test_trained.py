@@ -322,11 +322,19 @@ class TestAuxiliaryRunsOfAModelThatReadsSources:
         ("[{name: no_repeat_ngram}]", "constraints.0: `size` is missing"),
         ("no_repeat_ngram", "constraints: must be a list, but is"),
         ("[{name: forced_prefix, text: Z}]", "constraints.0: `text` 'Z' contains a token that is"),
+        (
+            "[{name: must_contain, texts: ['']}]",
+            "constraints.0: `texts` must have tokens, but '' h",
+        ),
+        ("[{name: pattern, regex: (}]", "constraints.0: `regex` must be a regular expression"),
+        ("[{name: pattern, regex: Z}]", "constraints.0: no output of this tokenizer can match"),
     ],
 )
 def test_a_constraint_that_is_wrong_is_named_with_its_setting(
     refusal, finished_run, constraints, message
 ):
+    if "pattern" in constraints:
+        pytest.importorskip("outlines_core", reason="outlines-core is not installed")
     said = refusal(3, "generate", finished_run, "--set", f"constraints={constraints}")
     assert said.startswith(f"--set constraints={constraints}: ")
     assert message in said

@@ -21,6 +21,7 @@ from seqgen.decoders.base import (
     watched,
 )
 from seqgen.decoders.beam import Beam, DiverseBeam, StochasticBeam
+from seqgen.decoders.containing import MustContain
 from seqgen.decoders.ensemble import Ensemble, LanguageModelFusion, SecondaryModel
 from seqgen.decoders.exact import Exact
 from seqgen.decoders.guards import (
@@ -34,14 +35,23 @@ from seqgen.decoders.guards import (
 )
 from seqgen.decoders.history import (
     ForcedPrefix,
+    FrequencyPenalty,
     MinimumLength,
     NoRepeatNgram,
     Past,
     PastConstraint,
+    PresencePenalty,
     RepetitionPenalty,
 )
 from seqgen.decoders.minimum_bayes_risk import MinimumBayesRisk
-from seqgen.decoders.phrases import AllowedByFunction, AllowedTexts, ForbiddenTexts, WithoutTokens
+from seqgen.decoders.patterns import Pattern
+from seqgen.decoders.phrases import (
+    AllowedByFunction,
+    AllowedTexts,
+    ForbiddenTexts,
+    SequenceBias,
+    WithoutTokens,
+)
 from seqgen.decoders.sampling import (
     Extension,
     Forced,

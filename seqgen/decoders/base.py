@@ -132,9 +132,10 @@ FINISH_REASONS = ("end", "stop", "length", "time", "constraints")
 left no token."""
 
 constraints: Registry[Constraint] = Registry(
-    "constraint", supplied={"vocab_size", "encode", "load"}
+    "constraint", supplied={"vocab_size", "encode", "contents", "load"}
 )
-"""Supplied: the number of tokens; `encode(text)`, its tokens as a list; `load(run)`, the model of
+"""Supplied: the number of tokens; `encode(text)`, its tokens as a list; `contents()`, what tokens
+add to a text (`Tokenizer.contents`); `load(run)`, the model of
 a run directory that has the same tokens (a `SecondaryModel`), to be called no sooner than in
 `wrap`."""
 
@@ -244,9 +245,11 @@ def watched(decoder: Decoder, constraint: Constraint) -> Decoder:
 
 
 decoders: Registry[Decoder] = Registry(
-    "decoder", supplied={"seed", "vocab_size", "encode", "load"}, finishing=with_constraints
+    "decoder",
+    supplied={"seed", "vocab_size", "encode", "contents", "load"},
+    finishing=with_constraints,
 )
 
 DecoderFactory = Annotated[Callable[..., Decoder], decoders]
-"""Called with `seed=` and `vocab_size=`, it returns the decoder; `encode=` and `load=` are for its
-constraints."""
+"""Called with `seed=` and `vocab_size=`, it returns the decoder; `encode=`, `contents=` and `load=`
+are for its constraints."""

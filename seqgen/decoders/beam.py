@@ -60,6 +60,11 @@ class BeamSearch(Decoder, ABC):
         `tokens: [beams, places]` has the token of each. Their scores do not have to fall: a pick
         may have reasons."""
 
+    def allot(self, totals: Tensor, tokens: Tensor, count: int, lacking: Tensor) -> Tensor:
+        """As `pick`, where constraints count what a continuation lacks: `lacking: [beams,
+        places]`."""
+        return self.pick(totals, tokens, count)
+
     def decode(self, stepper: Stepper, start: Start, limits: Limits) -> list[list[Hypothesis]]:
         """At most `n_best` hypotheses for each source; fewer where there are no more."""
         batch = start.tokens.shape[0]
@@ -95,7 +100,8 @@ class BeamSearch(Decoder, ABC):
         count = min(self.width * (1 + ends), paths * vocab)
         # Of a path no more can be picked than this, even if other groups have picked what is best.
         most = count + self.beam_size - self.width
-        if vocab > WORTH_A_LIST * most:
+        lacking = search.lacking(frontier.state)
+        if vocab > WORTH_A_LIST * most and lacking is None:
             tokens = search.best(log_probs, most).sort(1).values
             log_probs, vocab = log_probs.gather(1, tokens), most
         else:
@@ -103,7 +109,10 @@ class BeamSearch(Decoder, ABC):
         tokens, log_probs = tokens.view(beams, -1), log_probs.reshape(beams, -1)
         scores = frontier.paths.scores.repeat_interleave(vocab).view(beams, -1)
         totals = scores + log_probs  # in float64
-        columns = self.pick(totals, tokens, count)
+        if lacking is None:
+            columns = self.pick(totals, tokens, count)
+        else:
+            columns = self.allot(totals, tokens, count, lacking.view(beams, -1))
         first_rows = torch.arange(0, rows, paths, device=columns.device)
         return Expansion(
             rows=first_rows.unsqueeze(1) + columns // vocab,
@@ -192,6 +201,11 @@ class Beam(BeamSearch):
     def pick(self, totals: Tensor, tokens: Tensor, count: int) -> Tensor:
         """The highest totals; ties go to the earliest path, then to the lowest id."""
         return search.best(totals, count)
+
+    def allot(self, totals: Tensor, tokens: Tensor, count: int, lacking: Tensor) -> Tensor:
+        """The highest of those that lack least, of those that lack one more, and so on; then the
+        second of each: dynamic beam allocation (Post and Vilar 2018)."""
+        return search.best_in_turn(totals, lacking, count)
 
 
 @decoders.register("diverse_beam")

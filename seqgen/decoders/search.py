@@ -105,6 +105,43 @@ def best(scores: Tensor, count: int) -> Tensor:
     return columns.gather(1, order)
 
 
+class Lacking(NamedTuple):
+    """A part of a state: how many tokens each token would leave lacking, `[rows, vocab]`.
+
+    A constraint that paths satisfy little by little puts it there, for searches that keep paths of
+    each number.
+    """
+
+    tokens: Tensor
+
+
+def lacking(state: State) -> Tensor | None:
+    """The sum of all `Lacking` in `state`; None if there is none."""
+    if isinstance(state, Lacking):
+        return state.tokens
+    if not isinstance(state, tuple):
+        return None
+    every = [each for each in map(lacking, state) if each is not None]
+    return torch.stack(every).sum(0) if every else None
+
+
+def best_in_turn(scores: Tensor, kinds: Tensor, count: int) -> Tensor:
+    """The places of the best of each kind, then of the second best, and so on, `count` in all; the
+    lowest of `kinds: [rows, columns]` comes first. What is IMPOSSIBLE comes last."""
+    places, possible = [], []
+    for kind in kinds[scores > IMPOSSIBLE].unique().tolist():
+        own = scores.masked_fill(kinds != kind, IMPOSSIBLE)
+        places.append(best(own, count))
+        possible.append(own.gather(1, places[-1]) > IMPOSSIBLE)
+    if not places:
+        return best(scores, count)
+    columns, real = (torch.stack(each, 2).flatten(1) for each in (places, possible))
+    first = live_first(real, torch.ones_like(real[:, 0]))
+    # Where a row has fewer than `count` real ones, it has all there are, and another is none.
+    columns = torch.where(real, columns, scores.argmin(1, keepdim=True)).gather(1, first)
+    return columns[:, :count]
+
+
 BLOCK = 64
 """How many columns `_highest` looks at by their maximum alone."""
 WORTH_BLOCKS = 2**17
