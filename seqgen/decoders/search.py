@@ -129,7 +129,7 @@ def best_in_turn(scores: Tensor, kinds: Tensor, count: int) -> Tensor:
     """The places of the best of each kind, then of the second best, and so on, `count` in all; the
     lowest of `kinds: [rows, columns]` comes first. What is IMPOSSIBLE comes last."""
     places, possible = [], []
-    for kind in kinds[scores > IMPOSSIBLE].unique().tolist():
+    for kind in torch.unique(kinds[scores > IMPOSSIBLE]).tolist():
         own = scores.masked_fill(kinds != kind, IMPOSSIBLE)
         places.append(best(own, count))
         possible.append(own.gather(1, places[-1]) > IMPOSSIBLE)
