@@ -142,10 +142,11 @@ class LanguageModelFusion(Constraint):
 class Guidance(Constraint):
     """`log p0(token) + scale * (log p(token) - log p0(token))`, with p0 for an empty source.
 
-    The result is normalised again. Classifier-free guidance (Ho and Salimans 2022; for language models Sanchez et al. 2023): above
-    1, `scale` favours what the source makes more probable than it is anyway; at 1 it changes
-    nothing, at 0 the source does not matter. The model is stepped twice. It need not have read an
-    empty source in training, but knows more of it then. What is impossible to the stepper stays so.
+    The result is normalised again. This is classifier-free guidance (Ho and Salimans 2022; for
+    language models Sanchez et al. 2023): above 1, `scale` favours what the source makes more
+    probable than it is anyway; at 1 it changes nothing, at 0 the source does not matter. The model
+    takes two steps for each. It need not have read an empty source in training, but knows more of
+    it then. What is impossible to the stepper stays so.
     """
 
     load: Callable[[str | None], SecondaryModel]
