@@ -5,6 +5,8 @@ says which tokens `multinomial` may draw: subclass `Truncation`, `@truncations.r
 """
 
 from seqgen.decoders.base import (
+    CLAIMS,
+    Claim,
     Constraint,
     ConstraintFactory,
     Decoder,
@@ -63,7 +65,15 @@ from seqgen.decoders.sampling import (
     Typical,
     at_temperature,
 )
-from seqgen.decoders.tracing import ROOT_PARENT, Counting, SearchTrace, TraceNode, Tracing
+from seqgen.decoders.stopping import MARGIN, Match, Stopping, StopStrings, with_stop
+from seqgen.decoders.tracing import (
+    ROOT_PARENT,
+    Counting,
+    Drawing,
+    SearchTrace,
+    TraceNode,
+    Tracing,
+)
 from seqgen.decoders.truncating import Truncation, TruncationFactory, keep_fault, truncations
 
 # The names of an earlier release, for plugins.

@@ -41,6 +41,7 @@ class BeamSearch(Decoder, ABC):
     """
 
     draws = False
+    claims = frozenset({"beam"})
     beam_size: int
     n_best: int
     length_normalisation: Formula
@@ -268,6 +269,8 @@ class StochasticBeam(Decoder):
     alike is known before they are. Where the stepper's scores do not sum to 1, p is normalised at
     each token. The noise of a sequence follows from the seed, the sequence's id and its tokens.
     """
+
+    claims = frozenset({"sample"})
 
     seed: int = 0
     beam_size: Size = 5

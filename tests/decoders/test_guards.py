@@ -478,4 +478,5 @@ def test_where_constraints_leave_nothing_one_from_a_plugin_ends_as_ours_do(lengt
         assert one.tokens == ours.tokens
         assert one.score == pytest.approx(ours.score)
         assert len(one.tokens) == length
-        assert (one.finished, one.satisfied) == (False, length == 4) == ours[2:3] + ours[-1:]
+        assert (one.finished, one.satisfied) == (False, length == 4)
+        assert (ours.finished, ours.satisfied) == (False, length == 4)
