@@ -37,8 +37,9 @@ from seqgen.tokenizers import tokenizers as registry
 ANY_VOCABULARY = 1_000_000
 """The vocabulary size of a dry run: no option is refused that a real vocabulary may allow."""
 
-Load = Callable[[str], SecondaryModel]
-"""From a run directory to its model, as an auxiliary one for the model that generates."""
+Load = Callable[[str | None], SecondaryModel]
+"""From a run directory to its model, as an auxiliary one for the model that generates; from None to
+that model itself, with an empty source for each one."""
 
 
 @dataclass(frozen=True)
@@ -259,7 +260,7 @@ def dry_run_decoder(part: Any, seed: int) -> None:
         """A token for each character, in place of a tokenizer that is not fitted yet."""
         return list(range(len(SPECIALS), len(SPECIALS) + len(text)))
 
-    def load(run: str) -> SecondaryModel:
+    def load(run: str | None) -> SecondaryModel:
         raise AssertionError(f"{run} was read before a search began")
 
     part(

@@ -19,7 +19,7 @@ from seqgen.conclusion import read_result
 from seqgen.config import ConfigFile, Override, lay_over
 from seqgen.data import SplitName, TextFile
 from seqgen.decoders import Decoder, PathDecoder, SecondaryModel, Start, decoders
-from seqgen.errors import CheckpointError, DataError
+from seqgen.errors import CheckpointError, DataError, RecipeError
 from seqgen.evaluate import RowScore
 from seqgen.explain import Alignment, alignments
 from seqgen.generate import Generated, GenerationOptions, stop_token_ids
@@ -367,7 +367,17 @@ def load_auxiliary_runs(built: Built, given: Sequence[str | Path] = ()) -> Load:
     """
 
     @cache
-    def load(folder: str) -> SecondaryModel:
+    def load(folder: str | None) -> SecondaryModel:
+        if folder is None:
+            try:
+                built.data.prompts([""], built.tokenizers)
+                reads_sources = "source" in built.data.sizes(built.tokenizers)
+            except ValueError:  # sources that are never empty, such as labels
+                reads_sources = False
+            if not reads_sources:
+                what = "guidance needs a model of sources that may be empty, such as texts"
+                raise RecipeError(f"decoder.constraints: {what}")
+            return _Unconditional(built)
         # Building seeds torch, which is for the run that generates.
         with torch.random.fork_rng(range(torch.cuda.device_count())):
             other = TrainedRun.load(folder, str(built.device), plugins=given).built
@@ -401,13 +411,14 @@ def load_auxiliary_runs(built: Built, given: Sequence[str | Path] = ()) -> Load:
 
 
 class _Unconditional:
-    """A model without sources, next to one that reads them: each output is a text of its own."""
+    """A model without sources, next to one that reads them: each output is a text of its own. Or
+    one that reads them, with empty ones."""
 
     def __init__(self, built: Built) -> None:
         self.built = built
         self.step = cast(Generative, built.model).step
 
     def start(self, batch: Any) -> Start:
-        """From an empty prefix, for each row of `batch`."""
+        """From an empty prefix or source, for each row of `batch`."""
         nothing = [""] * len(batch.lengths)
         return cast(Generative, self.built.model).start(self.built.generator().batch(nothing))

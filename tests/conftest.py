@@ -93,6 +93,7 @@ SMALL = {
         "sequence_bias": {"texts": {"10": 2.0, "0": -1.5, "4": 3.0}, "tokens": {1: 0.5}},
         "must_contain": {"texts": ["10", "04", "1"]},
         "pattern": {"regex": "[01]*(4|14)"},
+        "guidance": {"scale": 1.7},
         "language_model": {"run": "other"},
         "ensemble": {"runs": ["other"]},
     },

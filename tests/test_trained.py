@@ -287,6 +287,19 @@ class TestAuxiliaryRunsOfAModelThatReadsSources:
             scores = [score for _, score in wanted]
             assert [score for _, score in own] == pytest.approx(scores, abs=1e-5)
 
+    def test_guidance_is_against_the_same_model_with_an_empty_source(self, pairs_and_language):
+        run, language = pairs_and_language
+        plain, guided = (
+            self.found(run, {"name": "guidance", "scale": scale}) for scale in (1, 2.5)
+        )
+        assert plain == self.found(run)
+        assert guided != plain
+        # Where the source is empty there is nothing to be guided by.
+        assert [text for text, _ in guided[1]] == [text for text, _ in plain[1]]
+        alone = language.decoder({"name": "greedy", "constraints": [{"name": "guidance"}]})
+        with pytest.raises(RecipeError, match=r"decoder\.constraints: guidance needs a model of"):
+            language.continuations([""], alone, 5)
+
     def test_a_language_model_reads_each_output_from_its_begin(self, pairs_and_language):
         """So the best are those with the highest sum of both, of all that can be said."""
         run, language = pairs_and_language

@@ -136,8 +136,8 @@ constraints: Registry[Constraint] = Registry(
 )
 """Supplied: the number of tokens; `encode(text)`, its tokens as a list; `contents()`, what tokens
 add to a text (`Tokenizer.contents`); `load(run)`, the model of
-a run directory that has the same tokens (a `SecondaryModel`), to be called no sooner than in
-`wrap`."""
+a run directory that has the same tokens (a `SecondaryModel`), and `load(None)`, the run's own model
+as it reads empty sources, to be called no sooner than in `wrap`."""
 
 Wrapped = tuple[Stepper, Start]
 """A stepper around a stepper, and the start that belongs to it."""

@@ -6,7 +6,7 @@ Many texts are one tree of tokens in arrays (a trie), in which all rows take a s
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -267,8 +267,8 @@ class SequenceBias(Constraint):
     they are normalised. A text is what the tokenizer makes of it. The prompt is not looked at.
     """
 
-    texts: Mapping[str, Bonus] = field(default_factory=dict)
-    tokens: Mapping[int, Bonus] = field(default_factory=dict)
+    texts: Mapping[str, Bonus] | None = None
+    tokens: Mapping[str, Bonus] | None = None
     _: KW_ONLY
     vocab_size: int
     encode: Callable[[str], list[int]]
@@ -276,27 +276,29 @@ class SequenceBias(Constraint):
     def __post_init__(self) -> None:
         super().__post_init__()
         biases: dict[tuple[int, ...], float] = {}
-        texts = [
-            (f"`texts` {text!r}", self.encode(text), bias) for text, bias in self.texts.items()
-        ]
-        ids = [("`tokens`", [int(token)], bias) for token, bias in self.tokens.items()]
-        for what, sequence, bias in (*texts, *ids):
+        for text, bias in (self.texts or {}).items():
+            sequence = tuple(self.encode(text))
             if not sequence:
-                raise ValueError(f"{what} must have tokens, but has none")
-            check_known(sequence, self.vocab_size, what)
-            biases[*sequence] = biases.get((*sequence,), 0.0) + bias
-        self.automaton = _Automaton.of(tree_of([*biases])) if biases else None
-        self.biases = torch.zeros(len(self.automaton.shorter) if self.automaton else 0)
+                raise ValueError(f"`texts` must have tokens, but {text!r} has none")
+            check_known(sequence, self.vocab_size, f"`texts` {text!r}")
+            biases[sequence] = biases.get(sequence, 0.0) + bias
+        for key, bias in (self.tokens or {}).items():
+            if not str(key).isdecimal():
+                raise ValueError(f"`tokens` must have token ids as keys, but has {key!r}")
+            check_known([int(key)], self.vocab_size, "`tokens`")
+            biases[int(key),] = biases.get((int(key),), 0.0) + bias
+        self.automaton = automaton = _Automaton.of(tree_of([*biases]))
+        self.biases = torch.zeros(len(automaton.shorter))
         for sequence, bias in biases.items():
             node = torch.tensor([ROOT])
             for token in sequence:
-                node = self.automaton.tree.child(node, torch.tensor([token]))
+                node = automaton.tree.child(node, torch.tensor([token]))
             self.biases[node] = bias
 
     def wrap(self, stepper: Stepper, start: Start, limits: Limits, batch: Any) -> Wrapped:
         """The memory is the longest beginning of a text with which each row ends (-1 before the
         first step)."""
-        if self.automaton is None:
+        if len(self.biases) == 1:  # the root alone
             return stepper, start
         automaton, biases = map_state(
             lambda each: each.to(start.tokens.device), (self.automaton, self.biases)

@@ -249,7 +249,7 @@ def supplied(other):
         "vocab_size": VOCAB,
         "encode": digits,
         "contents": spelled,
-        "load": {"other": other}.get,
+        "load": {"other": other, None: other}.get,
     }
 
 

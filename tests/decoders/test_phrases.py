@@ -204,7 +204,8 @@ def test_what_completes_a_text_gets_the_sum_of_the_biases(deep, seed):
 @pytest.mark.parametrize(
     ("texts", "tokens", "message"),
     [
-        ({"": 1.0}, {}, "`texts` '' must have tokens, but has none"),
+        ({"": 1.0}, {}, "`texts` must have tokens, but '' has none"),
+        ({}, {"a": 1.0}, "`tokens` must have token ids as keys, but has 'a'"),
         ({"13": 1.0}, {}, "`texts` '13' contains a token that is not in the vocabulary"),
         ({}, {9: 1.0}, "`tokens` must have tokens from 0 to 4, but has 9"),
     ],
