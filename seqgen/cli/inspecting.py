@@ -9,8 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from seqgen.cli import arguments
-from seqgen.cli.arguments import Device, PluginFiles, RunFolder
-from seqgen.cli.output import echo
+from seqgen.cli.arguments import AsJson, Device, PluginFiles, RunFolder
+from seqgen.cli.output import echo, line_file
 from seqgen.errors import UsageError
 
 
@@ -24,9 +24,7 @@ def inspect(
     ] = None,
     device: Device = "auto",
     plugins: PluginFiles = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the figures as JSON, and write --out only.")
-    ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show what each unit of a language model's state does while it reads a text.
 
@@ -35,23 +33,25 @@ def inspect(
     """
     with arguments.importing():
         from seqgen.cli.source_lines import read_lines
-        from seqgen.files import write_file
         from seqgen.reports import unit_page
         from seqgen.trained import TrainedRun
 
     trained = TrainedRun.load(run, device, plugins=plugins or [])
-    file, name = read_lines(text)
-    try:
-        found = trained.inspect(file.text, name)
-    except ValueError as error:
-        raise UsageError(f"inspect: {error}") from None
     title = trained.directory.folder.resolve().name
-    page = out or (None if as_json else Path(f"{title}-units.html"))
-    if page is not None:
-        write_file(page, unit_page(title, found))
-    echo(json.dumps(found.figures(), indent=2) if as_json else _units_table(found.figures()))
-    if not as_json:
-        echo(f"{page}: the text, tinted by each of them")
+    page = out or Path(f"{title}-units.html")
+    if str(page) == "-":
+        raise UsageError("--out must be a file: standard output has the figures")
+    if page == text:
+        raise UsageError("--text and --out must be two files")
+    file, name = read_lines(text)
+    with line_file(page) as write:  # before the work, since it may not be writable
+        try:
+            found = trained.inspect(file.text, name)
+        except ValueError as error:
+            raise UsageError(f"inspect: {error}") from None
+        write(unit_page(title, found))
+    figures = found.figures()
+    echo(json.dumps(figures, indent=2) if as_json else f"{_units_table(figures)}\npage: {page}")
 
 
 def _units_table(figures: dict[str, Any]) -> str:

@@ -16,7 +16,7 @@ SHOWN: Final = 8000
 """How many pieces of the text are tinted."""
 TINTS: Final = 5
 """How many tints there are to either side of the mean."""
-WIDEST: Final = 3
+WIDEST: Final = 2
 """At so many standard deviations from the mean is the strongest tint."""
 
 

@@ -20,7 +20,7 @@ from seqgen.tokenizers import BOS, Tokenizer
 from seqgen.units.properties import PROPERTIES, Numbers, Property
 
 SHIFTS = 4096
-"""At most so many circular shifts of a text are compared with it; the smallest p is 1 in so many."""
+"""At most so many circular shifts of a text are tried; the smallest p is 1 in so many."""
 BEST = 2
 """How many units are shown for each property."""
 ABLATED = 5000
@@ -225,15 +225,16 @@ def associations(activations: Tensor, properties: Numbers) -> tuple[Tensor, Tens
 
     def spectrum(values: Tensor) -> Tensor:
         """Of each column, standardised, and of every `apart`-th token: `[frequency, apart, n]`."""
-        centred = values[: shifts * apart] - values[: shifts * apart].mean(0)
+        used = values[: shifts * apart].double()
+        centred = used - used.mean(0)
         norms = centred.norm(dim=0)
-        varies = norms > 1e-5 * max(tokens, 1) ** 0.5 * values.abs().amax(0)
-        scaled = torch.where(varies, centred / norms, 0)
+        varies = norms > 1e-6 * used.norm(dim=0)  # else it is rounding
+        scaled = torch.where(varies, centred / norms, 0).float()
         return torch.fft.rfft(scaled.view(shifts, apart, -1), dim=0)
 
     if not tokens or not properties.shape[1]:
         return torch.zeros(units, properties.shape[1]), torch.ones(units, properties.shape[1])
-    of_text = spectrum(torch.from_numpy(properties).float())
+    of_text = spectrum(torch.from_numpy(properties))
     found, largest = [], torch.zeros(shifts, properties.shape[1])
     for some in torch.split(activations, UNITS_AT_ONCE, 1):
         # The correlation at all shifts at once: a product of spectra, summed over the offsets.
@@ -245,7 +246,7 @@ def associations(activations: Tensor, properties: Numbers) -> tuple[Tensor, Tens
     scale = largest.square().mean(0).sqrt().clamp(min=1e-12)
     chance = (largest / scale).amax(1).sort().values
     reached = torch.searchsorted(chance, (observed.abs() / scale * (1 - 1e-6)).contiguous())
-    return observed, (shifts - reached).clamp(min=1) / shifts
+    return observed.clamp(-1, 1), (shifts - reached).clamp(min=1) / shifts
 
 
 def ablate(
