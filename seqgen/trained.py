@@ -24,7 +24,7 @@ from seqgen.evaluate import RowScore
 from seqgen.explain import Alignment, alignments
 from seqgen.generate import Generated, GenerationOptions, stop_token_ids
 from seqgen.metrics import Answer
-from seqgen.models import Generative
+from seqgen.models import Generative, LanguageModel
 from seqgen.options import (
     Count,
     OptionError,
@@ -34,8 +34,6 @@ from seqgen.options import (
     options_of,
     shown,
 )
-from seqgen.models import Generative, LanguageModel
-from seqgen.options import Count, OptionError, Seed, check_value, did_you_mean, shown
 from seqgen.recipe import Recipe, check_recipe, named_plugins
 from seqgen.registry import Part, plain
 from seqgen.run_directory import RunDirectory, check_tokenizers, fingerprints
