@@ -31,14 +31,15 @@ from seqgen.models import Generative, Model
 from seqgen.options import OptionError
 from seqgen.recipe import Recipe
 from seqgen.registry import Part, is_ours
-from seqgen.tokenizers import SPECIALS, LongText, Tokenizer, Tokenizers
+from seqgen.tokenizers import SPECIALS, ByteTokenizer, LongText, Tokenizer, Tokenizers
 from seqgen.tokenizers import tokenizers as registry
 
 ANY_VOCABULARY = 1_000_000
 """The vocabulary size of a dry run: no option is refused that a real vocabulary may allow."""
 
-Load = Callable[[str], SecondaryModel]
-"""From a run directory to its model, as an auxiliary one for the model that generates."""
+Load = Callable[[str | None], SecondaryModel]
+"""From a run directory to its model, as an auxiliary one for the model that generates; from None to
+that model itself, with an empty source for each one."""
 
 
 @dataclass(frozen=True)
@@ -178,7 +179,13 @@ def build_decoder(part: Any, tokenizer: Tokenizer, seed: int, load: Load | None 
         return tokens
 
     auxiliary = {} if load is None else {"load": load}
-    decoder: Decoder = part(seed=seed, vocab_size=len(tokenizer), encode=encode, **auxiliary)
+    decoder: Decoder = part(
+        seed=seed,
+        vocab_size=len(tokenizer),
+        encode=encode,
+        contents=tokenizer.contents,
+        **auxiliary,
+    )
     return decoder
 
 
@@ -253,10 +260,16 @@ def dry_run_decoder(part: Any, seed: int) -> None:
         """A token for each character, in place of a tokenizer that is not fitted yet."""
         return list(range(len(SPECIALS), len(SPECIALS) + len(text)))
 
-    def load(run: str) -> SecondaryModel:
+    def load(run: str | None) -> SecondaryModel:
         raise AssertionError(f"{run} was read before a search began")
 
-    part(seed=seed, vocab_size=ANY_VOCABULARY, encode=encode, load=load)
+    part(
+        seed=seed,
+        vocab_size=ANY_VOCABULARY,
+        encode=encode,
+        contents=ByteTokenizer().contents,  # which any text can be made of
+        load=load,
+    )
 
 
 def _check_replacing(recipe: Recipe, model: Model) -> None:

@@ -19,12 +19,12 @@ from seqgen.conclusion import read_result
 from seqgen.config import ConfigFile, Override, lay_over
 from seqgen.data import SplitName, TextFile
 from seqgen.decoders import Decoder, PathDecoder, SecondaryModel, Start, decoders
-from seqgen.errors import CheckpointError, DataError
+from seqgen.errors import CheckpointError, DataError, RecipeError
 from seqgen.evaluate import RowScore
 from seqgen.explain import Alignment, alignments
 from seqgen.generate import Generated, GenerationOptions, stop_token_ids
 from seqgen.metrics import Answer
-from seqgen.models import Generative
+from seqgen.models import Generative, LanguageModel
 from seqgen.options import (
     Count,
     OptionError,
@@ -40,12 +40,17 @@ from seqgen.run_directory import RunDirectory, check_tokenizers, fingerprints
 from seqgen.streaming import TextStream
 from seqgen.tokenizers import SPECIALS, UNK
 from seqgen.training import Checkpoints, load_weights
+from seqgen.units import PROPERTIES, Inspection, Property, inspect
+from seqgen.units.inspection import Passage
 
 NO_STREAM = "compares whole texts, so it has none to show before its end"
 """Said of decoders that do not go token by token."""
 
 SHOWN = 8
 """How many different unknown tokens a warning shows."""
+
+INSPECTED = 100_000
+"""How many tokens of a text `TrainedRun.inspect` reads: each leaves a state."""
 
 
 @dataclass(frozen=True)
@@ -306,6 +311,34 @@ class TrainedRun:
         with self.built.computing():
             return evaluate.score_rows(self.built.model, rows, self.built.device, batch_size)
 
+    def inspect(
+        self, text: str, name: str = "text", properties: Mapping[str, Property] = PROPERTIES
+    ) -> Inspection:
+        """What each unit of the state did at each token of `text`, the units that follow some of
+        `properties`, and what the model loses without them.
+
+        Warns of unknown tokens, and where only the first INSPECTED ones are read. Errors call the
+        text `name`. Raises ValueError if the model is no language model or its state has no
+        numbers, DataError if the text is too short or the tokenizer refuses it.
+        """
+        built = self.built
+        if (kind := cast(Part[Any], built.recipe.model).name) != "language_model":
+            raise ValueError(f"needs a language model, but the model of this run is a '{kind}'")
+        if len(text.splitlines()) < 2 or not text.strip():
+            found = "only one line" if text.strip() else "nothing" if not text else "white space"
+            raise DataError(f"{name}: must be a text of two lines at least, but has {found}")
+        try:
+            passage = Passage.of(text, built.tokenizer, built.data.ends, INSPECTED)
+        except ValueError as error:
+            raise DataError(f"{name}: {error}") from None
+        remarks = [unknown_remark(Counter(built.data.unknown(text, built.tokenizers)), "text")]
+        if len(passage.ends) == INSPECTED and len(text) > len(passage.text):
+            remarks.append(f"{name}: only the first {len(passage.text)} characters are read")
+        for remark in filter(None, remarks):
+            warnings.warn(remark, stacklevel=2)
+        with built.computing():
+            return inspect(cast(LanguageModel, built.model), passage, properties)
+
     def data_is_the_same(self) -> bool:
         """Whether the data is byte for byte that of the training."""
         return bool(self.directory.record().get("data") == self.built.data.fingerprint())
@@ -367,7 +400,17 @@ def load_auxiliary_runs(built: Built, given: Sequence[str | Path] = ()) -> Load:
     """
 
     @cache
-    def load(folder: str) -> SecondaryModel:
+    def load(folder: str | None) -> SecondaryModel:
+        if folder is None:
+            try:
+                built.data.prompts([""], built.tokenizers)
+                reads_sources = "source" in built.data.sizes(built.tokenizers)
+            except ValueError:  # sources that are never empty, such as labels
+                reads_sources = False
+            if not reads_sources:
+                what = "guidance needs a model of sources that may be empty, such as texts"
+                raise RecipeError(f"decoder.constraints: {what}")
+            return _Unconditional(built)
         # Building seeds torch, which is for the run that generates.
         with torch.random.fork_rng(range(torch.cuda.device_count())):
             other = TrainedRun.load(folder, str(built.device), plugins=given).built
@@ -401,13 +444,14 @@ def load_auxiliary_runs(built: Built, given: Sequence[str | Path] = ()) -> Load:
 
 
 class _Unconditional:
-    """A model without sources, next to one that reads them: each output is a text of its own."""
+    """A model without sources, next to one that reads them: each output is a text of its own. Or
+    one that reads them, with empty ones."""
 
     def __init__(self, built: Built) -> None:
         self.built = built
         self.step = cast(Generative, built.model).step
 
     def start(self, batch: Any) -> Start:
-        """From an empty prefix, for each row of `batch`."""
+        """From an empty prefix or source, for each row of `batch`."""
         nothing = [""] * len(batch.lengths)
         return cast(Generative, self.built.model).start(self.built.generator().batch(nothing))

@@ -168,6 +168,7 @@ class Greedy(PathDecoder):
     """The most probable token at each step; ties go to the lowest id."""
 
     draws = False
+    claims = frozenset({"greedy"})
 
     @property
     def choice(self) -> Choice:
@@ -208,6 +209,7 @@ class Sampler(PathDecoder, ABC):
     result. Each sequence draws from its own stream, see `noise`.
     """
 
+    claims = frozenset({"sample"})
     seed: int
     temperature: float
     temperature_last: bool = False
@@ -243,8 +245,11 @@ class Sampler(PathDecoder, ABC):
         points = noise(self.seed, sequence_ids, step) * cumulative[:, -1:]
         return torch.searchsorted(cumulative, points, right=True).squeeze(1)
 
+    def drawn_from(self, log_probs: Tensor) -> Tensor:
+        weights = self.weights(log_probs)
+        return weights / row_sum(weights)
+
     def weights(self, log_probs: Tensor) -> Tensor:
-        """How likely each token is, `[rows, vocab]` in float64, but for a factor of its row."""
         kept = self.truncate(at_temperature(log_probs, min(self.temperature, HOTTEST))).exp()
         return kept if self.temperature <= HOTTEST else kept.sign()
 
@@ -291,6 +296,8 @@ class Multinomial(ShareSampler):
     The `truncations` come one after the other, each sees what the one before has left, normalised.
     They come after the temperature, or before it if it is `temperature_last`.
     """
+
+    claims = frozenset({"sample", "temperature"})
 
     seed: int = 0
     temperature: Temperature = 1.0
