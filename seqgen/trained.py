@@ -24,7 +24,7 @@ from seqgen.evaluate import RowScore
 from seqgen.explain import Alignment, alignments
 from seqgen.generate import Generated, GenerationOptions, stop_token_ids
 from seqgen.metrics import Answer
-from seqgen.models import Generative
+from seqgen.models import Generative, LanguageModel
 from seqgen.options import (
     Count,
     OptionError,
@@ -40,12 +40,17 @@ from seqgen.run_directory import RunDirectory, check_tokenizers, fingerprints
 from seqgen.streaming import TextStream
 from seqgen.tokenizers import SPECIALS, UNK
 from seqgen.training import Checkpoints, load_weights
+from seqgen.units import PROPERTIES, Inspection, Property, inspect
+from seqgen.units.inspection import Passage
 
 NO_STREAM = "compares whole texts, so it has none to show before its end"
 """Said of decoders that do not go token by token."""
 
 SHOWN = 8
 """How many different unknown tokens a warning shows."""
+
+INSPECTED = 100_000
+"""How many tokens of a text `TrainedRun.inspect` reads: each leaves a state."""
 
 
 @dataclass(frozen=True)
@@ -305,6 +310,34 @@ class TrainedRun:
         batch_size = self.built.recipe.evaluation.batch_size
         with self.built.computing():
             return evaluate.score_rows(self.built.model, rows, self.built.device, batch_size)
+
+    def inspect(
+        self, text: str, name: str = "text", properties: Mapping[str, Property] = PROPERTIES
+    ) -> Inspection:
+        """What each unit of the state did at each token of `text`, the units that follow some of
+        `properties`, and what the model loses without them.
+
+        Warns of unknown tokens, and where only the first INSPECTED ones are read. Errors call the
+        text `name`. Raises ValueError if the model is no language model or its state has no
+        numbers, DataError if the text is too short or the tokenizer refuses it.
+        """
+        built = self.built
+        if (kind := cast(Part[Any], built.recipe.model).name) != "language_model":
+            raise ValueError(f"needs a language model, but the model of this run is a '{kind}'")
+        if len(text.splitlines()) < 2 or not text.strip():
+            found = "only one line" if text.strip() else "nothing" if not text else "white space"
+            raise DataError(f"{name}: must be a text of two lines at least, but has {found}")
+        try:
+            passage = Passage.of(text, built.tokenizer, built.data.ends, INSPECTED)
+        except ValueError as error:
+            raise DataError(f"{name}: {error}") from None
+        remarks = [unknown_remark(Counter(built.data.unknown(text, built.tokenizers)), "text")]
+        if len(passage.ends) == INSPECTED and len(text) > len(passage.text):
+            remarks.append(f"{name}: only the first {len(passage.text)} characters are read")
+        for remark in filter(None, remarks):
+            warnings.warn(remark, stacklevel=2)
+        with built.computing():
+            return inspect(cast(LanguageModel, built.model), passage, properties)
 
     def data_is_the_same(self) -> bool:
         """Whether the data is byte for byte that of the training."""

@@ -6,6 +6,7 @@ import shutil
 from dataclasses import replace
 from functools import partial
 
+import numpy as np
 import pytest
 import torch
 
@@ -360,3 +361,37 @@ def test_constraints_work_from_the_command_line(finished_run, command):
     [found] = json.loads(ended.out)
     assert found["text"].startswith("dogs")
     assert len({found["text"][i : i + 2] for i in range(60)}) == 60
+
+
+class TestInspecting:
+    TEXT = "the cat sat on a mat and\nsaw dogs run far café the cat\n"
+
+    def test_a_property_of_ones_own(self, run):
+        properties = {"c": lambda text: np.array([float(each == "c") for each in text])}
+        with pytest.warns(UserWarning, match="2 tokens of the text are unknown"):
+            found = run.inspect(self.TEXT, properties=properties)
+        assert found.properties == ("c",)
+        assert {each.property for each in found.followers} == {"c"}
+        assert found.activations.shape == (len(self.TEXT), 32)
+
+    def test_the_loss_is_that_of_the_model(self, run):
+        with pytest.warns(UserWarning, match="unknown"):
+            found = run.inspect(self.TEXT)
+        tokens = torch.tensor([[BOS, *run.built.tokenizer.encode(self.TEXT)]])
+        with torch.inference_mode():
+            score = run.built.model.score(TokenBatch(tokens[:, :-1], tokens[:, 1:]))
+        assert found.nats_per_token == pytest.approx(float(score.nats.mean()), abs=1e-5)
+        assert found.ablated_nats_per_token == pytest.approx(found.nats_per_token, abs=1e-5)
+
+    def test_of_a_long_text_the_beginning(self, run, monkeypatch):
+        monkeypatch.setattr("seqgen.trained.INSPECTED", 30)
+        with (
+            pytest.warns(UserWarning, match="unknown"),
+            pytest.warns(UserWarning, match="novel: only the first 30 characters are read"),
+        ):
+            found = run.inspect(self.TEXT, "novel")
+        assert found.passage.text == self.TEXT[:30]
+
+    def test_what_a_tokenizer_refuses(self, run):
+        with pytest.raises(DataError, match="novel: `text` must be Unicode characters"):
+            run.inspect("a\n\ud800", "novel")

@@ -243,10 +243,10 @@ def _row_alone(case: ConstraintCase) -> None:
 
 def _least(case: ConstraintCase) -> None:
     made = case.make()
-    least = made.least_tokens(batch_of(EVERY))
+    least, rows = made.least_tokens(batch_of(EVERY)), len(EVERY)
+    needed: list[int] = [least] * rows if isinstance(least, int) else []
     if not isinstance(least, int):
-        least = require.shape(least, (len(EVERY),), "`least_tokens`", "").tolist()
-    needed = [least] * len(EVERY) if isinstance(least, int) else least
+        needed = require.shape(least, (rows,), "`least_tokens`", "").tolist()
     for source, each in _found(made, EVERY):
         if each.satisfied and each.finished:
             says = f"`least_tokens` says {needed[source]}, but {len(each.tokens) - 1} tokens and "

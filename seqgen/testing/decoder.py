@@ -363,7 +363,8 @@ def _chi_square(
 ) -> tuple[Tokens, float, int]:
     """The sequence whose count is farthest from its share, the statistic of Pearson 1900, and its
     degrees of freedom; the rare ones count as one."""
-    rest, statistic, worst, cells = [0.0, 0.0], 0.0, ((), -1.0), 0
+    worst: tuple[Tokens, float] = ((), -1.0)
+    rest, statistic, cells = [0.0, 0.0], 0.0, 0
     for tokens, share in wanted.items():
         expected = DRAWS * share
         if expected < RAREST:
