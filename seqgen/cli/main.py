@@ -13,7 +13,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from seqgen.cli import parts, sweeping, verbs
+from seqgen.cli import inspecting, parts, sweeping, verbs
 from seqgen.cli.output import echo, let_go, prepare_streams
 from seqgen.errors import SeqgenError
 from seqgen.version import __version__
@@ -36,6 +36,7 @@ app.command("run")(verbs.run)
 app.command("generate")(verbs.generate)
 app.command("evaluate")(verbs.evaluate)
 app.command("compare")(verbs.compare)
+app.command("inspect")(inspecting.inspect)
 app.command("sweep")(sweeping.sweep)
 app.command("list")(parts.list_parts)
 app.command("validate")(parts.validate)

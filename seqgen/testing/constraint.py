@@ -87,11 +87,14 @@ class ConstraintCase:
     def make(self) -> Constraint:
         """The constraint, for bytes; whatever run it loads is another model of tables."""
 
-        def load(run: str) -> SecondaryModel:
+        def load(run: str | None) -> SecondaryModel:
             return Tables.make(seed=4)
 
         made: Constraint = self.factory(
-            vocab_size=VOCAB, encode=lambda text: TOKENIZER.encode(text).tolist(), load=load
+            vocab_size=VOCAB,
+            encode=lambda text: TOKENIZER.encode(text).tolist(),
+            contents=TOKENIZER.contents,
+            load=load,
         )
         return made
 
@@ -269,6 +272,7 @@ def _found(made: Constraint, sources: Sequence[int]) -> Iterator[tuple[int, Any]
         yield from ((source, each) for each in own)
 
 
+_SUPPLIED = "`vocab_size=`, `encode=`, `contents=`, `load=`, if asked,"
 _SOUND = (
     "is a constraint",
     "a stepper and a start come back",
@@ -278,7 +282,7 @@ _STABLE = (*_SOUND, "the same twice", "what it remembers is in the state")
 _CALLING = "`wrap(stepper, start, limits, batch)` must work for any batch, and so must its steps"
 
 CONSTRAINT_LAWS: tuple[Law[ConstraintCase], ...] = (
-    Law(_SOUND[0], _is_a_constraint, BUILT.format("`vocab_size=`, `encode=`, `load=`, if asked,")),
+    Law(_SOUND[0], _is_a_constraint, BUILT.format(_SUPPLIED)),
     Law(_SOUND[1], _form, _CALLING, _SOUND[:1]),
     Law(_SOUND[2], _numbers, _CALLING, _SOUND[:2]),
     Law("what it is given is left as it is", _left_alone, _CALLING, _SOUND),

@@ -12,6 +12,8 @@ INF = float("inf")
 
 @pytest.mark.parametrize("name", constraints.names())
 def test_every_registered_constraint_keeps_them(name, small):
+    if name == "pattern":
+        pytest.importorskip("outlines_core", reason="outlines-core is not installed")
     report = check_constraint(small(constraints, name))
     report.require()
     assert [each.outcome for each in report.findings] == ["kept"] * len(CONSTRAINT_LAWS)
