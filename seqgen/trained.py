@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Any, cast
 
@@ -264,7 +265,9 @@ class TrainedRun:
             passage = Passage.of(text, built.tokenizer, built.data.ends, INSPECTED)
         except ValueError as error:
             raise DataError(f"{name}: {error}") from None
-        remarks = [unknown_remark(Counter(built.data.unknown(text, built.tokenizers)), "text")]
+        read = passage.text.split("\n") if built.data.ends else [passage.text]
+        unknown = (built.data.unknown(each, built.tokenizers) for each in read)
+        remarks = [unknown_remark(Counter(chain.from_iterable(unknown)), "text")]
         if len(passage.ends) == INSPECTED and len(text) > len(passage.text):
             remarks.append(f"{name}: only the first {len(passage.text)} characters are read")
         for remark in filter(None, remarks):
