@@ -32,8 +32,7 @@ from seqgen.registry import Part
 from seqgen.run_directory import RunDirectory, check_tokenizers, fingerprints
 from seqgen.tokenizers import SPECIALS, UNK
 from seqgen.training import Checkpoints, load_weights
-from seqgen.units import PROPERTIES, Inspection, Property, inspect
-from seqgen.units.inspection import Passage
+from seqgen.units import PROPERTIES, Inspection, Passage, Property, inspect
 
 SHOWN = 8
 """How many different unknown tokens a warning shows."""
@@ -265,6 +264,8 @@ class TrainedRun:
             passage = Passage.of(text, built.tokenizer, built.data.ends, INSPECTED)
         except ValueError as error:
             raise DataError(f"{name}: {error}") from None
+        if not passage.ends:
+            raise DataError(f"{name}: the tokenizer finds no tokens in it")
         read = passage.text.split("\n") if built.data.ends else [passage.text]
         unknown = (built.data.unknown(each, built.tokenizers) for each in read)
         remarks = [unknown_remark(Counter(chain.from_iterable(unknown)), "text")]
