@@ -288,6 +288,19 @@ class TestAuxiliaryRunsOfAModelThatReadsSources:
             scores = [score for _, score in wanted]
             assert [score for _, score in own] == pytest.approx(scores, abs=1e-5)
 
+    def test_guidance_is_against_the_same_model_with_an_empty_source(self, pairs_and_language):
+        run, language = pairs_and_language
+        plain, guided = (
+            self.found(run, {"name": "guidance", "scale": scale}) for scale in (1, 2.5)
+        )
+        assert plain == self.found(run)
+        assert guided != plain
+        # Where the source is empty there is nothing to be guided by.
+        assert [text for text, _ in guided[1]] == [text for text, _ in plain[1]]
+        alone = language.decoder({"name": "greedy", "constraints": [{"name": "guidance"}]})
+        with pytest.raises(RecipeError, match=r"decoder\.constraints: guidance needs a model of"):
+            language.continuations([""], alone, 5)
+
     def test_a_language_model_reads_each_output_from_its_begin(self, pairs_and_language):
         """So the best are those with the highest sum of both, of all that can be said."""
         run, language = pairs_and_language
@@ -323,11 +336,19 @@ class TestAuxiliaryRunsOfAModelThatReadsSources:
         ("[{name: no_repeat_ngram}]", "constraints.0: `size` is missing"),
         ("no_repeat_ngram", "constraints: must be a list, but is"),
         ("[{name: forced_prefix, text: Z}]", "constraints.0: `text` 'Z' contains a token that is"),
+        (
+            "[{name: must_contain, texts: ['']}]",
+            "constraints.0: `texts` must have tokens, but '' h",
+        ),
+        ("[{name: pattern, regex: (}]", "constraints.0: `regex` must be a regular expression"),
+        ("[{name: pattern, regex: Z}]", "constraints.0: no output of this tokenizer can match"),
     ],
 )
 def test_a_constraint_that_is_wrong_is_named_with_its_setting(
     refusal, finished_run, constraints, message
 ):
+    if "pattern" in constraints:
+        pytest.importorskip("outlines_core", reason="outlines-core is not installed")
     said = refusal(3, "generate", finished_run, "--set", f"constraints={constraints}")
     assert said.startswith(f"--set constraints={constraints}: ")
     assert message in said

@@ -121,12 +121,14 @@ def _document(
         outputs=_shown_outputs(comparison, produced, quality),
         traces=_shown_traces(comparison),
         timings=None,
-        drawn=[
-            stored.DrawnSystem(label=each.system.label, points=points)
-            for each in produced
-            if (points := drawn_by_position(each))
-        ],
+        drawn=_drawn(produced),
     )
+
+
+def _drawn(produced: Sequence[Produced]) -> list[stored.DrawnSystem]:
+    """What the systems that draw do draw from."""
+    found = [(each.system.label, drawn_by_position(each)) for each in produced]
+    return [stored.DrawnSystem(label=label, points=points) for label, points in found if points]
 
 
 def _run_info(run: TrainedRun, name: str) -> stored.RunInfo:

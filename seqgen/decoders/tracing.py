@@ -129,6 +129,7 @@ class Tracing(Constraint):
     of the tokens considered at each step are recorded.
     """
 
+    watches = True
     most: Annotated[int, Field(ge=1)] = 10
     traces: list[SearchTrace] = field(default_factory=list, init=False)
 
@@ -151,6 +152,7 @@ class Counting(Constraint):
     batch share their calls.
     """
 
+    watches = True
     calls: int = 0
     rows: int = 0
 
@@ -172,6 +174,7 @@ class Drawing(Constraint):
     of the entropy of what is drawn from, in nats. It stays empty for decoders that do not draw.
     """
 
+    watches = True
     decoder: Decoder
     sums: list[Tensor] = field(default_factory=list, init=False)
 
