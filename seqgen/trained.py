@@ -26,15 +26,7 @@ from seqgen.explain import Alignment, alignments
 from seqgen.generate import Generated, GenerationOptions, stop_token_ids
 from seqgen.metrics import Answer
 from seqgen.models import Generative, LanguageModel
-from seqgen.options import (
-    Count,
-    OptionError,
-    Seed,
-    check_value,
-    did_you_mean,
-    options_of,
-    shown,
-)
+from seqgen.options import Count, OptionError, Seed, check_value, did_you_mean, options_of, shown
 from seqgen.recipe import Recipe, check_recipe, named_plugins
 from seqgen.registry import Part, plain
 from seqgen.run_directory import RunDirectory, check_tokenizers, fingerprints
