@@ -296,7 +296,8 @@ class Conversation:
 
     def _decoder(self, value: str) -> None:
         """Another one, with its own defaults but for what is given, or the recipe's."""
-        name, *settings = [*shlex.split(value)] or [None]
+        words: list[str | None] = [*shlex.split(value)]
+        name, *settings = words or [None]
         options = self.options._replace(name=name, n_best=None)
         try:
             self._change(options._replace(settings=[each for each in settings if each]))
