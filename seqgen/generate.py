@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Generator as Yielding
 from dataclasses import dataclass, replace
 from functools import cache, partial, reduce
@@ -20,7 +20,8 @@ from seqgen.data import Data, PairBatch, padded, shift_right
 from seqgen.data.base import with_pieces
 from seqgen.machine import STEP_WORK_PER_THREAD, Threads, choose_threads, computing
 from seqgen.models import Generative, evaluating
-from seqgen.options import Count, PositiveFloat, Temperature
+from seqgen.options import Count, OptionError, PositiveFloat, Temperature, check_value
+from seqgen.registry import plain
 from seqgen.state import State
 from seqgen.streaming import GrowingText, end_of
 from seqgen.tokenizers import BOS, EOS, PAD, UNK, Tokenizer, Tokenizers
@@ -70,6 +71,21 @@ class GenerationOptions:
     stop_tokens: tuple[NonEmpty, ...] = ()
     keep_stop: bool = False
     max_seconds: PositiveFloat | None = None
+
+    def changed(self, tokenizer: Tokenizer, options: Mapping[str, Any]) -> GenerationOptions:
+        """With other `options`, of which `stop` and `stop_tokens` may be a single string. Raises
+        OptionError."""
+        given: dict[str, Any] = {}
+        for key, value in options.items():
+            single = isinstance(value, str) and key.startswith("stop")
+            given[key] = [value] if single else list(value) if isinstance(value, tuple) else value
+        own: Any = plain(self)
+        checked: GenerationOptions = check_value(GenerationOptions, {**own, **given}, ())
+        try:
+            stop_token_ids(checked.stop_tokens, tokenizer)
+        except ValueError as error:
+            raise OptionError(("stop_tokens",), str(error)) from None
+        return checked
 
 
 def stop_token_ids(texts: Sequence[str], tokenizer: Tokenizer) -> dict[int, str]:

@@ -12,6 +12,9 @@ from seqgen.decoders import StopStrings
 
 T = TypeVar("T")
 
+NO_STREAM = "compares whole texts, so it has none to show before its end"
+"""Said of decoders that do not go token by token."""
+
 TAIL = 32
 """Tokens at the end of a text on which that of the next one may depend."""
 LONG_PROMPT = 1000

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Any, cast
 
@@ -22,29 +23,17 @@ from seqgen.decoders import Decoder, PathDecoder, SecondaryModel, Start, decoder
 from seqgen.errors import CheckpointError, DataError, RecipeError
 from seqgen.evaluate import RowScore
 from seqgen.explain import Alignment, alignments
-from seqgen.generate import Generated, GenerationOptions, stop_token_ids
+from seqgen.generate import Generated, GenerationOptions
 from seqgen.metrics import Answer
 from seqgen.models import Generative, LanguageModel
-from seqgen.options import (
-    Count,
-    OptionError,
-    Seed,
-    check_value,
-    did_you_mean,
-    options_of,
-    shown,
-)
+from seqgen.options import Count, OptionError, Seed, check_value, did_you_mean, options_of, shown
 from seqgen.recipe import Recipe, check_recipe, named_plugins
-from seqgen.registry import Part, plain
+from seqgen.registry import Part
 from seqgen.run_directory import RunDirectory, check_tokenizers, fingerprints
-from seqgen.streaming import TextStream
+from seqgen.streaming import NO_STREAM, TextStream
 from seqgen.tokenizers import SPECIALS, UNK
 from seqgen.training import Checkpoints, load_weights
-from seqgen.units import PROPERTIES, Inspection, Property, inspect
-from seqgen.units.inspection import Passage
-
-NO_STREAM = "compares whole texts, so it has none to show before its end"
-"""Said of decoders that do not go token by token."""
+from seqgen.units import PROPERTIES, Inspection, Passage, Property, inspect
 
 SHOWN = 8
 """How many different unknown tokens a warning shows."""
@@ -204,16 +193,8 @@ class TrainedRun:
     def generating(self, **options: Any) -> TrainedRun:
         """The same run with other options of the section `generation`; `stop` and `stop_tokens` may
         be a single string. Raises ValueError if a name or a value is wrong."""
-        given: dict[str, Any] = {}
-        for key, value in options.items():
-            single = isinstance(value, str) and key.startswith("stop")
-            given[key] = [value] if single else list(value) if isinstance(value, tuple) else value
-        own: Any = plain(self.built.recipe.generation)
-        checked = check_value(GenerationOptions, {**own, **given}, ())
-        try:
-            stop_token_ids(checked.stop_tokens, self.built.tokenizer)
-        except ValueError as error:
-            raise OptionError(("stop_tokens",), str(error)) from None
+        generation = self.built.recipe.generation
+        checked = generation.changed(self.built.tokenizer, options)
         recipe = replace(self.built.recipe, generation=checked)
         return replace(self, built=replace(self.built, recipe=recipe))
 
@@ -331,7 +312,11 @@ class TrainedRun:
             passage = Passage.of(text, built.tokenizer, built.data.ends, INSPECTED)
         except ValueError as error:
             raise DataError(f"{name}: {error}") from None
-        remarks = [unknown_remark(Counter(built.data.unknown(text, built.tokenizers)), "text")]
+        if not passage.ends:
+            raise DataError(f"{name}: the tokenizer finds no tokens in it")
+        read = passage.text.split("\n") if built.data.ends else [passage.text]
+        unknown = (built.data.unknown(each, built.tokenizers) for each in read)
+        remarks = [unknown_remark(Counter(chain.from_iterable(unknown)), "text")]
         if len(passage.ends) == INSPECTED and len(text) > len(passage.text):
             remarks.append(f"{name}: only the first {len(passage.text)} characters are read")
         for remark in filter(None, remarks):

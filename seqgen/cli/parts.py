@@ -214,6 +214,7 @@ class Kind(StrEnum):
     constraint = "constraint"
     truncation = "truncation"
     metric = "metric"
+    data = "data"
 
 
 OF_SOURCES = {Kind.encoder, Kind.attention, Kind.metric}
@@ -246,6 +247,10 @@ RECIPE_LINES = {
         "decoder: {name: multinomial, constraints: [{name: my_part, times: 4}]}",
     ),
     Kind.metric: ("metrics: [exact_match]", "metrics: [exact_match, {name: my_part, length: 2}]"),
+    Kind.data: (
+        "data: {name: text, corpus: python_docs, batch_size: 32, window: 32}",
+        "data: {name: my_part, corpus: python_docs, batch_size: 32, least: 4}",
+    ),
     Kind.truncation: (
         "decoder: {name: multinomial, temperature: 0.8}",
         "decoder: {name: multinomial, truncations: [{name: my_part, times: 1.5}]}",
@@ -263,7 +268,7 @@ def new(
         raise UsageError(f"NAME must be a Python identifier such as my_{kind}, but is {name!r}")
     from seqgen.plugins import ROOMS
 
-    registry = ROOMS[f"{kind}s"]
+    registry = ROOMS.get(kind) or ROOMS[f"{kind}s"]
     if name in registry.names():
         place = registry.where(name)
         raise UsageError(f"the {kind} name '{name}' is taken by {place}; choose another")

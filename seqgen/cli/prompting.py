@@ -33,8 +33,8 @@ from seqgen.generate import Generated, GenerationOptions
 from seqgen.machine import memory_for
 from seqgen.options import Count, Seed, check_plain, options_of
 from seqgen.registry import plain
-from seqgen.streaming import TextStream
-from seqgen.trained import NO_STREAM, TrainedRun
+from seqgen.streaming import NO_STREAM, TextStream
+from seqgen.trained import TrainedRun
 from seqgen.yaml_io import parse_value
 
 HELP = """\
@@ -296,7 +296,8 @@ class Conversation:
 
     def _decoder(self, value: str) -> None:
         """Another one, with its own defaults but for what is given, or the recipe's."""
-        name, *settings = shlex.split(value) or [None]
+        words: list[str | None] = [*shlex.split(value)]
+        name, *settings = words or [None]
         options = self.options._replace(name=name, n_best=None)
         try:
             self._change(options._replace(settings=[each for each in settings if each]))

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from seqgen.testing.attention import check_attention
     from seqgen.testing.cell import check_cell
     from seqgen.testing.constraint import check_constraint
+    from seqgen.testing.dataset import check_data
     from seqgen.testing.decoder import check_decoder
     from seqgen.testing.embedding import check_embedding
     from seqgen.testing.encoder import check_encoder
@@ -28,6 +29,7 @@ __all__ = [
     "check_attention",
     "check_cell",
     "check_constraint",
+    "check_data",
     "check_decoder",
     "check_embedding",
     "check_encoder",
@@ -44,4 +46,5 @@ def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module = name.removeprefix("check_") if name.startswith("check_") else "laws"
+    module = {"data": "dataset"}.get(module, module)  # no two modules share a name
     return getattr(import_module(f"{__name__}.{module}"), name)

@@ -21,6 +21,7 @@ from seqgen.plugins import ROOMS
 from seqgen.testing.attention import ATTENTION_LAWS, check_attention
 from seqgen.testing.cell import CELL_LAWS, check_cell
 from seqgen.testing.constraint import CONSTRAINT_LAWS, check_constraint
+from seqgen.testing.dataset import DATASET_LAWS, check_data
 from seqgen.testing.decoder import DECODER_LAWS, check_decoder
 from seqgen.testing.embedding import EMBEDDING_LAWS, check_embedding
 from seqgen.testing.encoder import ENCODER_LAWS, check_encoder
@@ -51,6 +52,7 @@ CHECKS = {
     "constraints": Check(check_constraint, CONSTRAINT_LAWS),
     "truncations": Check(check_truncation, TRUNCATION_LAWS),
     "metrics": Check(check_metric, METRIC_LAWS),
+    "data": Check(check_data, DATASET_LAWS),
 }
 
 NO_CHECK = f"there are checks for {', '.join(CHECKS)}, not for this kind"
