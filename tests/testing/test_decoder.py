@@ -1,8 +1,7 @@
 """The laws of decoders: every registered one keeps them, and broken ones are found out."""
 
-from functools import partial
-
 import re
+from functools import partial
 from pathlib import Path
 
 import pytest
