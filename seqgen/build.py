@@ -19,13 +19,7 @@ from seqgen.decoders import Decoder, SecondaryModel
 from seqgen.errors import CheckpointError
 from seqgen.evaluate import Judge
 from seqgen.generate import Generator, stop_token_ids
-from seqgen.machine import (
-    available_cores,
-    choose_device,
-    choose_threads,
-    computing,
-    memory_for,
-)
+from seqgen.machine import available_cores, choose_device, choose_threads, computing, memory_for
 from seqgen.metrics import Metric, by_name
 from seqgen.models import Generative, Model
 from seqgen.options import OptionError

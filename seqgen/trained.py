@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Any, cast
 
@@ -25,23 +26,14 @@ from seqgen.explain import Alignment, alignments
 from seqgen.generate import Generated, GenerationOptions, stop_token_ids
 from seqgen.metrics import Answer
 from seqgen.models import Generative, LanguageModel
-from seqgen.options import (
-    Count,
-    OptionError,
-    Seed,
-    check_value,
-    did_you_mean,
-    options_of,
-    shown,
-)
+from seqgen.options import Count, OptionError, Seed, check_value, did_you_mean, options_of, shown
 from seqgen.recipe import Recipe, check_recipe, named_plugins
 from seqgen.registry import Part, plain
 from seqgen.run_directory import RunDirectory, check_tokenizers, fingerprints
 from seqgen.streaming import TextStream
 from seqgen.tokenizers import SPECIALS, UNK
 from seqgen.training import Checkpoints, load_weights
-from seqgen.units import PROPERTIES, Inspection, Property, inspect
-from seqgen.units.inspection import Passage
+from seqgen.units import PROPERTIES, Inspection, Passage, Property, inspect
 
 NO_STREAM = "compares whole texts, so it has none to show before its end"
 """Said of decoders that do not go token by token."""
@@ -331,7 +323,11 @@ class TrainedRun:
             passage = Passage.of(text, built.tokenizer, built.data.ends, INSPECTED)
         except ValueError as error:
             raise DataError(f"{name}: {error}") from None
-        remarks = [unknown_remark(Counter(built.data.unknown(text, built.tokenizers)), "text")]
+        if not passage.ends:
+            raise DataError(f"{name}: the tokenizer finds no tokens in it")
+        read = passage.text.split("\n") if built.data.ends else [passage.text]
+        unknown = (built.data.unknown(each, built.tokenizers) for each in read)
+        remarks = [unknown_remark(Counter(chain.from_iterable(unknown)), "text")]
         if len(passage.ends) == INSPECTED and len(text) > len(passage.text):
             remarks.append(f"{name}: only the first {len(passage.text)} characters are read")
         for remark in filter(None, remarks):

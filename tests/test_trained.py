@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import shutil
 from dataclasses import replace
 from functools import partial
@@ -361,6 +362,60 @@ def test_constraints_work_from_the_command_line(finished_run, command):
     [found] = json.loads(ended.out)
     assert found["text"].startswith("dogs")
     assert len({found["text"][i : i + 2] for i in range(60)}) == 60
+
+
+class TestStopsAndStreams:
+    @pytest.mark.parametrize(
+        "options",
+        [{}, {"stop": "a"}, {"stop": ["~", "a"], "keep_stop": True}, {"stop_tokens": (" ",)}],
+    )
+    def test_a_stream_is_the_text_in_pieces(self, run, options):
+        for decoder in ("greedy", "multinomial"):
+            stream = run.stream("the ", decoder, 30, 3, **options)
+            pieces = [*stream]
+            assert pieces[0] == "the "
+            assert "".join(pieces) == run.generate("the ", decoder, 30, 3, **options)
+            assert stream.output.hypothesis.finish_reason == ("stop" if options else "length")
+
+    def test_sources_stream_too(self, pairs_run):
+        pairs = seqgen.load(pairs_run)
+        assert "".join(pairs.stream("abc")) == pairs.generate("abc")
+
+    def test_the_run_itself_stays_as_it_is(self, run):
+        whole = run.generate("the ", "greedy", 30)
+        ended = run.generating(stop="e")
+        assert ended.built.recipe.generation.stop == ("e",)
+        assert run.built.recipe.generation.stop == ()
+        assert ended.built.model is run.built.model
+        assert run.generate("the ", "greedy", 30) == whole
+        assert ended.generating(stop=()).generate("the ", "greedy", 30) == whole
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            ({"stop": ""}, r'stop: must be at least 1 long, but is \[""\]'),
+            ({"stop": ["a", ""]}, r'stop: must be at least 1 long, but is \["a", ""\]'),
+            ({"stop": 5}, "stop: must be a list, but is 5"),
+            ({"stop_tokens": "at"}, "stop_tokens: 'at' must be one token, but is 2 tokens"),
+            ({"max_seconds": 0}, "max_seconds: must be greater than 0"),
+            ({"keep_stops": True}, "keep_stops: not an option .*did you mean 'keep_stop'"),
+            ({"decoder": "beam"}, "the decoder 'beam' compares whole texts"),
+        ],
+    )
+    def test_what_is_wrong_is_said_before_the_first_piece(self, run, options, message):
+        with pytest.raises(ValueError, match=message):
+            run.stream("the ", **options)
+
+    @pytest.mark.parametrize(
+        ("override", "message"),
+        [
+            ('generation.stop=[a, ""]', r'generation.stop: must be at least 1 long, but is \["a"'),
+            ("generation.stop_tokens=[ab]", "generation.stop_tokens: 'ab' must be one token"),
+        ],
+    )
+    def test_a_recipe_is_refused_in_one_line(self, override, message, finished_run):
+        with pytest.raises(RecipeError, match=rf"override {re.escape(override)}: {message}"):
+            TrainedRun.load(finished_run, overrides=[override])
 
 
 class TestInspecting:

@@ -6,6 +6,7 @@ Who types gets a prompt, where a line is a text, or a command such as `/temperat
 from __future__ import annotations
 
 import re
+import shlex
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
@@ -40,7 +41,7 @@ HELP = """\
 a line is {what}{again}
 /temperature 0.5    an option of the decoder; any other as well
 /top_p 0.9          a truncation of the draws, also /top_k 40 ...; off takes it away
-/decoder NAME       another decoder (seqgen list decoders)
+/decoder NAME       another decoder (seqgen list decoders), also NAME KEY=VALUE
 /seed 3             the draws begin anew, from this seed
 /length 200         the most tokens of a text
 /stop "\\n"          a text ends before this string; /stop off, /max_seconds 5, /keep_stop true
@@ -294,11 +295,15 @@ class Conversation:
         self.carries = value != "off"
 
     def _decoder(self, value: str) -> None:
-        """Another one, with its own defaults, or the recipe's."""
+        """Another one, with its own defaults but for what is given, or the recipe's."""
+        words: list[str | None] = [*shlex.split(value)]
+        name, *settings = words or [None]
+        options = self.options._replace(name=name, n_best=None)
         try:
-            self._change(self.options._replace(name=value or None, settings=(), n_best=None))
+            self._change(options._replace(settings=[each for each in settings if each]))
         except RecipeError as error:
-            raise ValueError(str(error).replace("--decoder", "/decoder")) from None
+            said = re.sub(r"^(--decoder [^ :]*|--set [^:]*): ", "", str(error))
+            raise ValueError(f"/decoder {value}: {said}") from None
 
     def _truncate(self, word: str, value: str) -> None:
         """A truncation among those of the decoder; the option of a decoder that is short for it."""

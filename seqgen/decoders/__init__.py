@@ -66,14 +66,7 @@ from seqgen.decoders.sampling import (
     at_temperature,
 )
 from seqgen.decoders.stopping import MARGIN, Match, Stopping, StopStrings, with_stop
-from seqgen.decoders.tracing import (
-    ROOT_PARENT,
-    Counting,
-    Drawing,
-    SearchTrace,
-    TraceNode,
-    Tracing,
-)
+from seqgen.decoders.tracing import ROOT_PARENT, Counting, Drawing, SearchTrace, TraceNode, Tracing
 from seqgen.decoders.truncating import Truncation, TruncationFactory, keep_fault, truncations
 
 # The names of an earlier release, for plugins.

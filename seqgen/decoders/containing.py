@@ -24,6 +24,9 @@ from seqgen.state import map_state
 FAR = 1 << 30
 """More tokens than any texts have."""
 
+LARGEST = torch.iinfo(torch.int16).max
+"""Paths that lack more than this share their part of a beam."""
+
 MOST_TEXTS = 12
 """Each further one doubles the table of what is needed after each set of them."""
 
@@ -143,15 +146,16 @@ class MustContain(Constraint):
             met = torch.where(
                 before < 0, 0, goals.follow(before.clamp(min=0), goals.letters[tokens])
             )
-            lacking = goals.lacking(goals.following(met))[:, goals.letters]
-            banned = lacking >= left.unsqueeze(1)
+            lacking = goals.lacking(goals.following(met))
+            banned = (lacking >= left.unsqueeze(1))[:, goals.letters]
             banned[:, ends] = (met < goals.lengths).any(1, keepdim=True)
             banned |= hopeless
-            memory = (met, left - 1, Lacking(lacking))
+            small = lacking.clamp(max=LARGEST).to(torch.int16)[:, goals.letters]
+            memory = (met, left - 1, Lacking(small))
             return log_probs.masked_fill(banned, IMPOSSIBLE), *memory
 
         met = start.tokens.new_full((len(start.tokens), count), -1)
-        nothing = Lacking(met.new_zeros(len(met), self.vocab_size))
+        nothing = Lacking(met.new_zeros(len(met), self.vocab_size, dtype=torch.int16))
         return intercept(stepper, start, change, met, limits.lengths(start), nothing)
 
     def least_tokens(self, batch: Any) -> int:

@@ -258,23 +258,24 @@ class Pattern(Constraint):
         graph = map_state(lambda each: each.to(device), self.graph.without(ends))
         longest = int(room.amax()) if len(room) else 0
         exactly = None if ends else graph.exactly(longest)
+        reachable = graph.lacking[graph.lacking < NEVER]
+        farthest = int(reachable.max()) if exactly is None else len(exactly) - 1
 
         def change(
             log_probs: Tensor, tokens: Tensor, before: Tensor, left: Tensor
         ) -> tuple[Tensor, ...]:
             nodes = torch.where(before < 0, 0, graph.follow(before.clamp(min=0), tokens))
-            rows, edges = graph.edges(nodes)
-            after, spare = graph.leads[edges], left[rows] - 1
-            if exactly is None:
-                fitting = graph.lacking[after] <= spare
-            else:
-                fitting = exactly[spare.clamp(0, len(exactly) - 1), after]
-            places = (rows[fitting], graph.tokens[edges[fitting]])
-            allowed = torch.full_like(log_probs, IMPOSSIBLE)
-            allowed[places] = log_probs[places]
-            matches = (graph.lacking[nodes] == 0).unsqueeze(1)
-            allowed[:, ends] = torch.where(matches, log_probs[:, ends], IMPOSSIBLE)
-            return allowed, nodes, left - 1
+            # Many rows are at one node, with more room than they can need.
+            spare = (left - 1).clamp(0, farthest)
+            distinct, own = torch.unique(nodes * (farthest + 1) + spare, return_inverse=True)
+            here, spare = distinct // (farthest + 1), distinct % (farthest + 1)
+            rows, edges = graph.edges(here)
+            after, spare = graph.leads[edges], spare[rows]
+            fits = graph.lacking[after] <= spare if exactly is None else exactly[spare, after]
+            banned = torch.ones(len(here), log_probs.shape[1], dtype=torch.bool, device=device)
+            banned[rows[fits], graph.tokens[edges[fits]]] = False
+            banned[:, ends] = (graph.lacking[here] > 0).unsqueeze(1)
+            return log_probs.masked_fill(banned[own], IMPOSSIBLE), nodes, left - 1
 
         return intercept(stepper, start, change, torch.full_like(start.tokens, -1), room)
 

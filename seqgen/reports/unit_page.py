@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,10 +57,11 @@ def unit_page(run: str, found: Inspection) -> str:
 def _bytes(values: NDArray[np.float32], tokens: Sequence[int]) -> NDArray[np.int8]:
     """How far the values of these tokens are from the mean of all, 127 for WIDEST deviations."""
     scaled = (values - values.mean()) / max(float(values.std()), 1e-12) / WIDEST
-    return np.rint(scaled[[*tokens]].clip(-1, 1) * 127).astype(np.int8)
+    found: NDArray[np.int8] = np.rint(scaled[[*tokens]].clip(-1, 1) * 127).astype(np.int8)
+    return found
 
 
-def _classes(tints: NDArray[np.int8]) -> list[Any]:
+def _classes(tints: NDArray[np.int8]) -> list[str]:
     """The class of each piece, as the script has it: n5 to n1 below the mean, p1 to p5 above."""
     levels = np.floor(tints / 127 * TINTS + 0.5).astype(int).tolist()
     return [f"{'n' if level < 0 else 'p'}{abs(level)}" if level else "" for level in levels]

@@ -18,17 +18,7 @@ from pydantic import Field
 
 from seqgen.options import Size
 from seqgen.tokenizers import base, pieces
-from seqgen.tokenizers.base import (
-    BOS,
-    EOS,
-    PAD,
-    SPECIALS,
-    UNK,
-    Contents,
-    Spans,
-    Tokenizer,
-    Tokens,
-)
+from seqgen.tokenizers.base import BOS, EOS, PAD, SPECIALS, UNK, Contents, Spans, Tokenizer, Tokens
 from seqgen.tokenizers.pieces import SPACE, PieceIds, Pieces, SubwordSampler, sampler_of
 
 Algorithm = Literal["unigram", "bpe"]

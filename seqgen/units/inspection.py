@@ -230,7 +230,8 @@ def associations(activations: Tensor, properties: Numbers) -> tuple[Tensor, Tens
         norms = centred.norm(dim=0)
         varies = norms > 1e-6 * used.norm(dim=0)  # else it is rounding
         scaled = torch.where(varies, centred / norms, 0).float()
-        return torch.fft.rfft(scaled.view(shifts, apart, -1), dim=0)
+        found: Tensor = torch.fft.rfft(scaled.view(shifts, apart, -1), dim=0)
+        return found
 
     if not tokens or not properties.shape[1]:
         return torch.zeros(units, properties.shape[1]), torch.ones(units, properties.shape[1])

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from seqgen.reports import unit_page
-from seqgen.units import Follower, Inspection
-from seqgen.units.inspection import Passage
+from seqgen.units import Follower, Inspection, Passage
 
 HOSTILE = "</div><script>alert(1)</script>\"' onmouseover=x \u202e\x1b[31m\x00&lt;"
 

@@ -11,8 +11,8 @@ from torch import nn
 from seqgen.cells import Cell, cells
 from seqgen.models import models
 from seqgen.tokenizers import BOS, ByteTokenizer, CharTokenizer, tokenizers
-from seqgen.units import PROPERTIES, inspect
-from seqgen.units.inspection import Passage, ablate, associations, read_states, unit_names
+from seqgen.units import PROPERTIES, Passage, inspect
+from seqgen.units.inspection import ablate, associations, read_states, unit_names
 
 MOST = 10_000
 

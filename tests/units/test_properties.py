@@ -1,5 +1,7 @@
 """Each property of a text, on texts made by hand."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -47,8 +49,10 @@ def test_a_property_of_each_character(name, text, digits):
     assert "".join(str(int(each)) for each in found) == digits
 
 
-def test_each_is_in_the_table():
+def test_each_is_in_the_table_and_in_the_docs():
     assert {each for each, *_ in TABLE} == set(PROPERTIES)
+    page = (Path(__file__).parents[2] / "docs/inspect.md").read_text(encoding="utf-8")
+    assert [each for each in PROPERTIES if f"`{each}`" not in page] == []
 
 
 @pytest.mark.parametrize("name", PROPERTIES)
