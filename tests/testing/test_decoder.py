@@ -1,6 +1,8 @@
 """The laws of decoders: every registered one keeps them, and broken ones are found out."""
 
+import re
 from functools import partial
+from pathlib import Path
 
 import pytest
 import torch
@@ -40,7 +42,9 @@ LAWS_OF = {claim: [law.name for law in DECODER_LAWS if law.name.startswith(f"cla
            for claim in CLAIMS}  # fmt: skip
 
 
-def test_each_claim_has_a_law():
+def test_each_claim_has_a_law_and_a_line_in_the_docs():
+    page = (Path(__file__).parents[2] / "docs" / "plugins" / "decoder.md").read_text("utf-8")
+    assert re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE) == list(CLAIMS)
     assert {claim: len(laws) for claim, laws in LAWS_OF.items()} == {
         "greedy": 1, "beam": 2, "best": 1, "sample": 1, "temperature": 1,
     }  # fmt: skip
