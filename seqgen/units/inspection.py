@@ -149,7 +149,7 @@ def inspect(
         rows = list(_beginning(passage.rows, ABLATED))
         ablated = ablate(model, rows, units, activations[:, units].mean(0))
     tokens = sum(map(len, rows))
-    characters = passage.ends[tokens - 1] + 1 if tokens else 0
+    characters = passage.ends[tokens - 1] + 1
     losses = [_per(each, tokens, characters) for each in ablated.sum(0).tolist()]
     (base_nats, base_bits), found = losses[0], dict(zip(units, losses[1:], strict=True))
     followers = [
@@ -181,7 +181,7 @@ def inspect(
 
 def _per(nats: float, tokens: int, characters: int) -> tuple[float, float]:
     """Nats per token and bits per character."""
-    return nats / max(tokens, 1), nats / math.log(2) / max(characters, 1)
+    return nats / tokens, nats / math.log(2) / characters
 
 
 def _beginning(rows: Sequence[list[int]], most: int) -> Iterator[list[int]]:
