@@ -33,13 +33,10 @@ from seqgen.run_directory import RunDirectory, check_tokenizers, fingerprints
 from seqgen.streaming import NO_STREAM, TextStream
 from seqgen.tokenizers import SPECIALS, UNK
 from seqgen.training import Checkpoints, load_weights
-from seqgen.units import PROPERTIES, Inspection, Passage, Property, inspect
+from seqgen.units import INSPECTED, PROPERTIES, Inspection, Passage, Property, inspect
 
 SHOWN = 8
 """How many different unknown tokens a warning shows."""
-
-INSPECTED = 100_000
-"""How many tokens of a text `TrainedRun.inspect` reads: each leaves a state."""
 
 
 @dataclass(frozen=True)
@@ -312,8 +309,6 @@ class TrainedRun:
             passage = Passage.of(text, built.tokenizer, built.data.ends, INSPECTED)
         except ValueError as error:
             raise DataError(f"{name}: {error}") from None
-        if not passage.ends:
-            raise DataError(f"{name}: the tokenizer finds no tokens in it")
         read = passage.text.split("\n") if built.data.ends else [passage.text]
         unknown = (built.data.unknown(each, built.tokenizers) for each in read)
         remarks = [unknown_remark(Counter(chain.from_iterable(unknown)), "text")]

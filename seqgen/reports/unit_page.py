@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
-from typing import Final, NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from seqgen.reports.format import render
-from seqgen.units import Follower, Inspection
+
+if TYPE_CHECKING:  # reports wait for no torch
+    from seqgen.units import Follower, Inspection
 
 SHOWN: Final = 8000
 """How many pieces of the text are tinted."""
@@ -41,27 +40,27 @@ def unit_page(run: str, found: Inspection) -> str:
         Row(each, base64.b64encode(bytes_of[each.unit].tobytes()).decode())
         for each in found.followers
     ]
-    first = bytes_of[rows[0].follower.unit] if rows else np.zeros(len(pieces), np.int8)
+    tints = _classes(bytes_of[rows[0].follower.unit]) if rows else [""] * len(pieces)
     return render(
         "units.html",
         heading=run,
         found=found,
         rows=rows,
-        pieces=[(text, tint) for (text, _), tint in zip(pieces, _classes(first), strict=True)],
+        pieces=[(text, tint) for (text, _), tint in zip(pieces, tints, strict=True)],
         left_out=len(found.passage.text) - sum(len(text) for text, _ in pieces),
         tints=TINTS,
         widest=WIDEST,
     )
 
 
-def _bytes(values: NDArray[np.float32], tokens: Sequence[int]) -> NDArray[np.int8]:
-    """How far the values of these tokens are from the mean of all, 127 for WIDEST deviations."""
+def _bytes(values: Any, tokens: Sequence[int]) -> Any:
+    """How far the values of these tokens, of an array, are from the mean of all: 127 for WIDEST
+    deviations, as an array of signed bytes."""
     scaled = (values - values.mean()) / max(float(values.std()), 1e-12) / WIDEST
-    found: NDArray[np.int8] = np.rint(scaled[[*tokens]].clip(-1, 1) * 127).astype(np.int8)
-    return found
+    return (scaled[[*tokens]].clip(-1, 1) * 127).round().astype("int8")
 
 
-def _classes(tints: NDArray[np.int8]) -> list[str]:
+def _classes(tints: Any) -> list[str]:
     """The class of each piece, as the script has it: n5 to n1 below the mean, p1 to p5 above."""
-    levels = np.floor(tints / 127 * TINTS + 0.5).astype(int).tolist()
+    levels = ((tints / 127 * TINTS + 0.5) // 1).astype(int).tolist()
     return [f"{'n' if level < 0 else 'p'}{abs(level)}" if level else "" for level in levels]

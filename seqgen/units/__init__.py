@@ -4,5 +4,5 @@ they are worth.
 A *unit* is one number of `Cell.summary`, a *property* a number for each character of a text.
 """
 
-from seqgen.units.inspection import Follower, Inspection, Passage, inspect
+from seqgen.units.inspection import INSPECTED, Follower, Inspection, Passage, inspect
 from seqgen.units.properties import PROPERTIES, Property

@@ -19,6 +19,8 @@ from seqgen.state import State, leaves, rebuild
 from seqgen.tokenizers import BOS, Tokenizer
 from seqgen.units.properties import PROPERTIES, Numbers, Property
 
+INSPECTED = 100_000
+"""How many tokens of a text are read at most: each leaves a state."""
 SHIFTS = 4096
 """At most so many circular shifts of a text are tried; the smallest p is 1 in so many."""
 BEST = 2
@@ -40,7 +42,8 @@ class Passage(NamedTuple):
     def of(cls, text: str, tokenizer: Tokenizer, by_lines: bool, most: int) -> Passage:
         """The first `most` tokens of `text`, which is one row, or one for each line `by_lines`.
 
-        Raises ValueError if the tokenizer refuses the text, or does not know where its tokens are.
+        Raises ValueError if the tokenizer refuses the text, finds no tokens in it, or does not know
+        where they are.
         """
         rows: list[list[int]] = []
         ends: list[int] = []
@@ -56,7 +59,9 @@ class Passage(NamedTuple):
                 rows.append(tokenizer.encode(line).tolist()[:room])
                 ends += [begin + end - 1 for _, end in spans[:room]]
             begin += len(line) + 1
-        return cls(text[: ends[-1] + 1] if ends else "", rows, ends)
+        if not ends:
+            raise ValueError("the tokenizer finds no tokens in it")
+        return cls(text[: ends[-1] + 1], rows, ends)
 
     @property
     def pieces(self) -> Iterator[tuple[str, int]]:
@@ -144,7 +149,7 @@ def inspect(
         rows = list(_beginning(passage.rows, ABLATED))
         ablated = ablate(model, rows, units, activations[:, units].mean(0))
     tokens = sum(map(len, rows))
-    characters = passage.ends[tokens - 1] + 1 if tokens else 0
+    characters = passage.ends[tokens - 1] + 1
     losses = [_per(each, tokens, characters) for each in ablated.sum(0).tolist()]
     (base_nats, base_bits), found = losses[0], dict(zip(units, losses[1:], strict=True))
     followers = [
@@ -176,7 +181,7 @@ def inspect(
 
 def _per(nats: float, tokens: int, characters: int) -> tuple[float, float]:
     """Nats per token and bits per character."""
-    return nats / max(tokens, 1), nats / math.log(2) / max(characters, 1)
+    return nats / tokens, nats / math.log(2) / characters
 
 
 def _beginning(rows: Sequence[list[int]], most: int) -> Iterator[list[int]]:

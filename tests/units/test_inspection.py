@@ -222,7 +222,8 @@ def test_lines_are_texts_of_their_own():
     assert passage.ends == [0, 1, 4]
     assert pieces_of(passage) == ["a", "b", "\n\nc"]
     assert passage_of("ab\ncd", by_lines=True, most=3).text == "ab\nc"
-    assert passage_of("", by_lines=True) == ("", [], [])
+    with pytest.raises(ValueError, match="finds no tokens"):
+        passage_of("\n", by_lines=True)
 
 
 def test_a_tokenizer_that_does_not_know_its_places():
