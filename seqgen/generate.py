@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
@@ -19,7 +20,8 @@ from seqgen.machine import STEP_WORK_PER_THREAD, Threads, choose_threads, comput
 from seqgen.models import Generative, evaluating
 from seqgen.options import Count, PositiveFloat, Temperature
 from seqgen.state import State
-from seqgen.tokenizers import BOS, EOS, PAD, UNK, Tokenizer, Tokenizers
+from seqgen.text_state import TextState, read_text
+from seqgen.tokenizers import BOS, EOS, PAD, UNK, LongText, Tokenizer, Tokenizers
 
 SAMPLES_APART = 1 << 32
 """Sample s of prompt p has the id p + s * 2**32: more samples or prompts change none of them."""
@@ -88,6 +90,8 @@ class Generator:
     device: torch.device
     options: GenerationOptions = GenerationOptions()
     threads: Threads = "auto"
+    begun: TextState | None = None
+    """The text that all prompts go on from, if they do not begin anew."""
 
     @property
     def tokenizer(self) -> Tokenizer:
@@ -126,7 +130,7 @@ class Generator:
             own = []
             for each in chain.from_iterable(found[place * samples : (place + 1) * samples]):
                 made = each._replace(satisfied=each.satisfied and not short[place])
-                output = self.data.output_text(text, made.tokens, self.tokenizers)
+                output = self._text(text, made.tokens)
                 pieces = tuple(map(self.tokenizer.shown, made.tokens))
                 own.append(Generated(text, output, made, pieces))
             generated.append(own)
@@ -150,7 +154,7 @@ class Generator:
                 extension = next(walk, None)
             if extension is not None:
                 tokens.append(int(extension.tokens[0]))
-            whole = self.data.output_text(text, tokens, self.tokenizers)
+            whole = self._text(text, tokens)
             # A character may take several tokens; until it is whole, it ends in U+FFFD.
             ready = whole.rstrip("\ufffd") if extension is not None else whole
             if len(ready) > len(shown):
@@ -174,7 +178,24 @@ class Generator:
 
     def batch(self, texts: Sequence[str]) -> Any:
         """The batch of the texts from which the model starts."""
-        return self.data.prompts(texts, self.tokenizers).to(self.device, self.model.floats)
+        if self.begun is None:
+            batch = self.data.prompts(texts, self.tokenizers)
+        else:
+            batch = self.begun.prompts(texts, self.data, self.tokenizers)
+        return batch.to(self.device, self.model.floats)
+
+    def _text(self, prompt: str, tokens: Sequence[int]) -> str:
+        before = prompt if self.begun is None else self.begun.context + prompt
+        return self.data.output_text(before, tokens, self.tokenizers)
+
+    def read(self, text: LongText, run: str) -> tuple[TextState, Counter[str]]:
+        """The state after a text, for the run that has the fingerprint `run`, and what of the text
+        is unknown. Raises ValueError if outputs do not continue texts."""
+        if not self.data.continues:
+            raise ValueError("its outputs answer sources, and so there is no text to go on from")
+        with evaluating(self.model), computing():
+            torch.set_num_threads(self._threads()(1))
+            return read_text(text, self.model, self.data, tokenizers=self.tokenizers, run=run)
 
     def start(
         self, batch: Any, limits: decoders.Limits, constraints: Sequence[decoders.Constraint] = ()
@@ -184,14 +205,7 @@ class Generator:
 
         Each step sets torch's number of threads, for use in `machine.computing`.
         """
-        parameters = sum(each.numel() for each in self.model.parameters())
-        most = torch.get_num_threads()
-
-        @cache
-        def threads(rows: int) -> int:
-            work = parameters * rows
-            return choose_threads(self.threads, work, most, per_thread=STEP_WORK_PER_THREAD)
-
+        threads = self._threads()
         torch.set_num_threads(threads(len(batch.lengths)))
         never = [PAD, BOS] if self.options.replace_unknown else [PAD, BOS, UNK]
         begin = self.model.start(batch)
@@ -200,6 +214,18 @@ class Generator:
             _Threaded(self.model.stepper(read), threads), never if self.data.ends else [*never, EOS]
         )
         return decoders.constrain(constraints, stepper, begin, limits, batch)
+
+    def _threads(self) -> Callable[[int], int]:
+        """How many threads a step of so many rows is worth."""
+        parameters = sum(each.numel() for each in self.model.parameters())
+        most = torch.get_num_threads()
+
+        @cache
+        def threads(rows: int) -> int:
+            work = parameters * rows
+            return choose_threads(self.threads, work, most, per_thread=STEP_WORK_PER_THREAD)
+
+        return threads
 
     def limits(self, batch: Any, max_length: int | None = None) -> decoders.Limits:
         """How many tokens each row may have, and the end token if the data has one."""
@@ -251,5 +277,5 @@ class Generator:
             for place, looked in enumerate(weights[: len(tokens), : len(pieces)])
             if tokens[place] == UNK and looked.any()
         }
-        text_of = partial(self.data.output_text, found.prompt, tokenizers=self.tokenizers)
+        text_of = partial(self._text, found.prompt)
         return replace(found, text=with_pieces(text_of, tokens, chosen))

@@ -1,4 +1,4 @@
-"""The verbs about runs: run, verify-resume, generate, evaluate, compare.
+"""The verbs about runs: run, verify-resume, generate, state, evaluate, compare.
 
 What imports torch is imported inside them, so that help and completion wait for nothing.
 """
@@ -134,6 +134,12 @@ def generate(
             "--input", metavar="FILE", help="Prompts or sources, one a line; - is standard input."
         ),
     ] = None,
+    state_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--state", metavar="FILE", help="Go on from a text that was read by seqgen state."
+        ),
+    ] = None,
     output_file: Annotated[
         Path | None,
         typer.Option(
@@ -192,6 +198,7 @@ def generate(
     _exclude_one_another({"--prompt": prompt, "--input": input_file, "--score": score})
     _exclude_one_another({"--n-best": n_best, "--samples": many, "--score": score})
     _exclude_one_another({"--trace": trace, "--score": score})
+    _exclude_one_another({"--state": state_file, "--score": score})
     with arguments.importing():
         from seqgen.cli import generation, source_lines
         from seqgen.trained import TrainedRun
@@ -200,6 +207,8 @@ def generate(
     if score is not None:
         generation.score_lines(trained, score, output_file, as_json)
         return
+    if state_file is not None:
+        trained = trained.after(trained.load_state(state_file))
     options = generation.DecoderOptions(decoder, settings or (), seed, n_best)
     chosen, continues = options.build(trained), trained.built.data.continues
     if samples > 1 and not chosen.draws:
@@ -224,6 +233,28 @@ def generate(
             answers.standard_input(lines, output_file)
         elif input_file is not None:
             answers.file(input_file, output_file)
+
+
+def state(
+    run: RunFolder,
+    prompt_file: Annotated[
+        Path,
+        typer.Option(metavar="FILE", help="The text to read, as it is; - is standard input."),
+    ],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="Write the state here.")],
+    device: Device = "auto",
+    plugins: PluginFiles = None,
+) -> None:
+    """Read a long prompt once, for generate --state to go on from.
+
+    The file has what the model remembers of the text, and belongs to this run. What is generated
+    from it is what would be generated after the whole text.
+    """
+    with arguments.importing():
+        from seqgen.cli.generation import keep_state
+        from seqgen.trained import TrainedRun
+
+    keep_state(TrainedRun.load(run, device, plugins=plugins or []), prompt_file, out)
 
 
 def _exclude_one_another(options: dict[str, object]) -> None:

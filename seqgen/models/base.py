@@ -87,6 +87,16 @@ class Generative(Model, ABC):
     def start(self, batch: Any) -> Start:
         """Read prompts or sources; what comes back begins a search."""
 
+    def read_on(self, tokens: Tensor, state: State = None, lengths: Tensor | None = None) -> State:
+        """The state after `tokens: [batch, time]`, `lengths: [batch]` of them real (None: all),
+        read from `state` (None: the initial one).
+
+        For models that continue texts, whose `start` must begin with the state of its batch, and
+        come to the same. Raises ValueError for others.
+        """
+        what = f"a {type(self).__name__} keeps no state of a text that it could go on from"
+        raise ValueError(f"{what} (it has no `read_on`)")
+
     @abstractmethod
     def step(self, tokens: Tensor, state: State, context: State) -> tuple[Tensor, State]:
         """`tokens: [rows]` to log-probabilities `[rows, vocab]` and the next state.
@@ -127,6 +137,9 @@ def mask_padding(values: Tensor, lengths: Tensor | None) -> Tensor:
     """`values: [batch, time]` with zeros after each row's length; as they are where it is None."""
     return values if lengths is None else values.masked_fill(~real(lengths, values.shape[1]), 0)
 
+
+READ_AT_ONCE = 64
+"""How many tokens of a prompt are read at once."""
 
 SCORED_AT_ONCE = 32
 """For how many steps all log-probabilities are there at once."""
@@ -207,8 +220,18 @@ class LanguageModel(Generative):
         """Read each prompt but for its last token, which the first step reads."""
         before = batch.lengths - 1
         last = batch.tokens.gather(1, before.unsqueeze(1)).squeeze(1)
-        _, state = self._read(batch.tokens[:, :-1], None, before)
-        return Start(last, state)
+        return Start(last, self.read_on(batch.tokens[:, :-1], batch.state, before))
+
+    def read_on(self, tokens: Tensor, state: State = None, lengths: Tensor | None = None) -> State:
+        """In parts of READ_AT_ONCE tokens, counted from `state` on: that bounds the memory."""
+        batch, time = tokens.shape
+        state = self.initial_state(batch) if state is None else state
+        lengths = torch.full((batch,), time) if lengths is None else lengths
+        for begin in range(0, time, READ_AT_ONCE):
+            part = tokens[:, begin : begin + READ_AT_ONCE]
+            own = (lengths - begin).clamp(0, READ_AT_ONCE)
+            _, state = self._read(part, state, own)
+        return state
 
     def step(self, tokens: Tensor, state: State, context: State) -> tuple[Tensor, State]:
         output, state = self.cell.step_input(self.input_dropout(self.embedding(tokens)), state)
