@@ -79,6 +79,12 @@ class _Threaded(NamedTuple):
             torch.set_num_threads(threads)
         return self.stepper.step(tokens, state, context)
 
+    def read_ahead(
+        self, tokens: Tensor, state: State, context: State
+    ) -> tuple[Tensor, list[State]]:
+        torch.set_num_threads(self.threads(1))
+        return decoders.read_ahead(self.stepper, tokens, state, context)
+
 
 @dataclass(frozen=True)
 class Generator:

@@ -172,6 +172,17 @@ class _TableStepper(NamedTuple):
         output, state = self.read(self.table.index_select(0, tokens), state)
         return self.log_probs(output), state
 
+    def read_ahead(
+        self, tokens: Tensor, state: State, context: State
+    ) -> tuple[Tensor, list[State]]:
+        """`tokens: [time]` of a row: steps of the cell, and the head for all of them at once."""
+        outputs, states = [], []
+        for row in self.table.index_select(0, tokens).split(1):
+            output, state = self.read(row, state)
+            outputs.append(output)
+            states.append(state)
+        return self.log_probs(torch.cat(outputs)), states
+
 
 @models.register("language_model")
 class LanguageModel(Generative):
@@ -236,6 +247,13 @@ class LanguageModel(Generative):
     def step(self, tokens: Tensor, state: State, context: State) -> tuple[Tensor, State]:
         output, state = self.cell.step_input(self.input_dropout(self.embedding(tokens)), state)
         return self.head.log_probs(self.dropout(output)), state
+
+    def read_ahead(
+        self, tokens: Tensor, state: State, context: State
+    ) -> tuple[Tensor, list[State]]:
+        """As `decoders.read_ahead`: steps of the cell, and the head for all of them at once."""
+        stepper = _TableStepper(self.embedding(tokens), self.cell.step_input, self.head.log_probs)
+        return stepper.read_ahead(torch.arange(len(tokens), device=tokens.device), state, context)
 
     def stepper(self, tokens: int) -> Stepper:
         """Where more tokens are read than there are in the vocabulary, one with a table of what the
