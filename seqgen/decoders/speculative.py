@@ -67,7 +67,7 @@ class Lookup(Draft):
     """What came after the last tokens where they stood before, in the prompt or the text so far.
 
     Prompt look-up (Saxena 2023): of the last `longest` tokens, or fewer, down to `shortest`, the
-    latest place counts.
+    latest place counts. What came since then is repeated if it is too short.
     """
 
     longest: Size = 4
@@ -96,7 +96,8 @@ class _LookupDrafter(Drafter):
         for size in self.sizes:
             place = self.places.get(tuple(self.tokens[-size:]))
             if place is not None:
-                return self.tokens[place : place + count]
+                since = self.tokens[place:]
+                return [since[index % len(since)] for index in range(count)]
         return []
 
 

@@ -166,22 +166,24 @@ class _TableStepper(NamedTuple):
 
     table: Tensor
     read: Callable[[Tensor, State], tuple[Tensor, State]]
-    log_probs: Callable[[Tensor], Tensor]
+    head: Head
 
     def step(self, tokens: Tensor, state: State, context: State) -> tuple[Tensor, State]:
         output, state = self.read(self.table.index_select(0, tokens), state)
-        return self.log_probs(output), state
+        return self.head.log_probs(output), state
 
     def read_ahead(
         self, tokens: Tensor, state: State, context: State
     ) -> tuple[Tensor, list[State]]:
-        """`tokens: [time]` of a row: steps of the cell, and the head for all of them at once."""
+        """As `decoders.read_ahead`: steps of the cell, and the head for all of them at once."""
         outputs, states = [], []
         for row in self.table.index_select(0, tokens).split(1):
             output, state = self.read(row, state)
             outputs.append(output)
             states.append(state)
-        return self.log_probs(torch.cat(outputs)), states
+        if len(outputs) == 1:  # to the last bit as a step
+            return self.head.log_probs(outputs[0]), states
+        return self.head.few_log_probs(torch.cat(outputs)), states
 
 
 @models.register("language_model")
@@ -251,8 +253,7 @@ class LanguageModel(Generative):
     def read_ahead(
         self, tokens: Tensor, state: State, context: State
     ) -> tuple[Tensor, list[State]]:
-        """As `decoders.read_ahead`: steps of the cell, and the head for all of them at once."""
-        stepper = _TableStepper(self.embedding(tokens), self.cell.step_input, self.head.log_probs)
+        stepper = _TableStepper(self.embedding(tokens), self.cell.step_input, self.head)
         return stepper.read_ahead(torch.arange(len(tokens), device=tokens.device), state, context)
 
     def stepper(self, tokens: int) -> Stepper:
@@ -262,7 +263,7 @@ class LanguageModel(Generative):
         if tokens < vocab:
             return self
         every = torch.arange(vocab, device=self.embedding.table().device)
-        return _TableStepper(*self.cell.tabulated(self.embedding(every)), self.head.log_probs)
+        return _TableStepper(*self.cell.tabulated(self.embedding(every)), self.head)
 
     def _read(self, tokens: Tensor, state: State, lengths: Tensor | None) -> tuple[Tensor, State]:
         """`[batch, time]` to what the head reads, `[batch, time, hidden]`, and the state."""

@@ -196,10 +196,10 @@ class TestLookup:
             ([], []),
             ([1], []),
             ([1, 2, 3], []),
-            ([1, 2, 3, 1], [2, 3, 1]),
+            ([1, 2, 3, 1], [2, 3, 1, 2, 3]),
             ([1, 2, 3, 4, 5, 6, 7, 1, 2], [3, 4, 5, 6, 7]),
             ([1, 2, 8, 9, 2, 7, 1, 2], [8, 9, 2, 7, 1]),
-            ([5, 5], [5]),
+            ([5, 5], [5] * 5),
         ],
     )
     def test_what_came_after_the_longest_match(self, tokens, guess):
@@ -208,7 +208,7 @@ class TestLookup:
     def test_short_matches_may_be_left_out(self):
         draft = drafts.build({"name": "lookup", "shortest": 2})
         assert propose(draft, [1, 2, 3, 1]) == []
-        assert propose(draft, [1, 2, 3, 1, 2]) == [3, 1, 2]
+        assert propose(draft, [1, 2, 3, 1, 2]) == [3, 1, 2, 3, 1]
 
 
 class TestNgram:
