@@ -57,7 +57,7 @@ class _Intercepted:
         log_probs, states = read_ahead(self.stepper, tokens, inner, context)
         found: list[Tensor] = []
         following: list[State] = []
-        for place, (given, after) in enumerate(zip(log_probs.split(1), states, strict=True)):
+        for place, (given, after) in enumerate(zip(torch.split(log_probs, 1), states, strict=True)):
             row, *memory = self.change(given, tokens[place : place + 1], *memory)
             found.append(row)
             following.append((after, *memory) if self.remembers else after)
@@ -80,7 +80,7 @@ def read_ahead(
         found: tuple[Tensor, list[State]] = own(tokens, state, context)
         return found
     rows, states = [], []
-    for place, token in enumerate(tokens.split(1)):
+    for place, token in enumerate(torch.split(tokens, 1)):
         log_probs, state = stepper.step(token, state, context)
         rows.append(log_probs)
         states.append(state)

@@ -256,7 +256,7 @@ class Speculative(PathDecoder):
         was asked."""
 
     @property
-    def constraints(self) -> tuple[Constraint, ...]:  # type: ignore[override]
+    def constraints(self) -> tuple[Constraint, ...]:
         """What was given, and around it what shows the draft the batch."""
         return (*vars(self).get("_given", ()), _Drafting(self._draft))
 
@@ -289,7 +289,7 @@ class Speculative(PathDecoder):
             )
             found: list[Tensor] = []
             for place, (row, wanted) in enumerate(
-                zip(log_probs.split(1), [*guess, -1], strict=False)
+                zip(torch.split(log_probs, 1), [*guess, -1], strict=False)
             ):
                 if not can_go_on(row) and not bool(check_scores(row, source, step + place)):
                     room = 0  # a dead end

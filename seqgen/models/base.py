@@ -177,7 +177,7 @@ class _TableStepper(NamedTuple):
     ) -> tuple[Tensor, list[State]]:
         """As `decoders.read_ahead`: steps of the cell, and the head for all of them at once."""
         outputs, states = [], []
-        for row in self.table.index_select(0, tokens).split(1):
+        for row in torch.split(self.table.index_select(0, tokens), 1):
             output, state = self.read(row, state)
             outputs.append(output)
             states.append(state)
