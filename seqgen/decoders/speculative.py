@@ -230,7 +230,8 @@ class Speculative(PathDecoder):
 
     What was proposed and is not what the sampler chooses is dropped, with the states after it. The
     states are those of single steps; scores come from one call of the head, and differ in the last
-    bits from those of single calls. Several texts at once are decoded without a draft.
+    bits from those of single calls. Several texts at once are decoded without a draft, and so is
+    what is watched (traces and counts), or decoded without a batch.
     """
 
     seed: int = 0
@@ -258,23 +259,24 @@ class Speculative(PathDecoder):
     @property
     def constraints(self) -> tuple[Constraint, ...]:
         """What was given, and around it what shows the draft the batch."""
-        return (*vars(self).get("_given", ()), _Drafting(self._draft))
+        return cast(tuple[Constraint, ...], vars(self).get("_own", (_Drafting(self._draft),)))
 
     @constraints.setter
     def constraints(self, given: Sequence[Constraint]) -> None:
-        vars(self)["_given"] = tuple(each for each in given if type(each) is not _Drafting)
+        drafting = any(type(each) is _Drafting for each in given)
+        vars(self)["_own"] = tuple(given) if drafting else (*given, _Drafting(self._draft))
 
     def choose(self, log_probs: Tensor, sequence_ids: Tensor, step: int) -> Tensor:
         return self._sampler.choose(log_probs, sequence_ids, step)
 
     def _extensions(self, stepper: Stepper, start: Start, limits: Limits) -> Iterator[Extension]:
-        if len(start.tokens) != 1:
+        if len(start.tokens) != 1 or not isinstance(start.state, _Drafted):
             yield from super()._extensions(stepper, start, limits)
             return
         [room], ids = limits.lengths(start).tolist(), start.ids
         tokens, state, context = start[:3]
         source = torch.zeros_like(tokens)
-        drafter, step = self._drafter(start), 0
+        drafter, step = self._drafter(tokens, start.state), 0
 
         def ahead(log_probs: Tensor, place: int) -> Tensor:
             likely = log_probs.where(row > IMPOSSIBLE, IMPOSSIBLE)  # that are possible at least now
@@ -311,13 +313,10 @@ class Speculative(PathDecoder):
             drafter.accept(chosen.tolist())
             tokens, state, step = found[-1], states[len(found) - 1], step + len(found)
 
-    def _drafter(self, start: Start) -> Drafter:
-        """For the one row of `start`, from what the draft has seen of its prompt."""
-        state = start.state
-        if not isinstance(state, _Drafted):  # of a search without constraints
-            return Lookup().drafter(start.tokens.tolist(), None)
-        prompt = start.tokens.tolist()
+    def _drafter(self, tokens: Tensor, state: _Drafted) -> Drafter:
+        """For one row, from what the draft has seen of its prompt, or its last token at least."""
+        prompt = tokens.tolist()
         if state.prompt is not None:
-            tokens, lengths = cast(tuple[Tensor, Tensor], state.prompt)
-            prompt = tokens[0, : int(lengths[0])].tolist()
+            whole, lengths = cast(tuple[Tensor, Tensor], state.prompt)
+            prompt = whole[0, : int(lengths[0])].tolist()
         return self._draft.drafter(prompt, state.memory)
