@@ -251,32 +251,25 @@ class Speculative(PathDecoder):
             wanted = "one that chooses token by token, such as greedy, multinomial or top_p"
             raise ValueError(f"`sampler` must be {wanted}, but searches")
         self._sampler = cast(PathDecoder, sampler)
+        self._drafting = _Drafting(self._draft)
+        self.constraints = (self._drafting,)
         self.draws = sampler.draws
         self.proposed = self.accepted = self.read = 0
         """How many tokens were proposed, how many of these were chosen, and how often the model
         was asked."""
 
-    @property
-    def constraints(self) -> tuple[Constraint, ...]:
-        """What was given, and around it what shows the draft the batch."""
-        return cast(tuple[Constraint, ...], vars(self).get("_own", (_Drafting(self._draft),)))
-
-    @constraints.setter
-    def constraints(self, given: Sequence[Constraint]) -> None:
-        drafting = any(type(each) is _Drafting for each in given)
-        vars(self)["_own"] = tuple(given) if drafting else (*given, _Drafting(self._draft))
-
     def choose(self, log_probs: Tensor, sequence_ids: Tensor, step: int) -> Tensor:
         return self._sampler.choose(log_probs, sequence_ids, step)
 
     def _extensions(self, stepper: Stepper, start: Start, limits: Limits) -> Iterator[Extension]:
-        if len(start.tokens) != 1 or not isinstance(start.state, _Drafted):
+        drafted = isinstance(start.state, _Drafted) and self.constraints[-1:] == (self._drafting,)
+        if len(start.tokens) != 1 or not drafted:
             yield from super()._extensions(stepper, start, limits)
             return
         [room], ids = limits.lengths(start).tolist(), start.ids
         tokens, state, context = start[:3]
         source = torch.zeros_like(tokens)
-        drafter, step = self._drafter(tokens, start.state), 0
+        drafter, step = self._drafter(tokens, cast(_Drafted, state)), 0
 
         def ahead(log_probs: Tensor, place: int) -> Tensor:
             likely = log_probs.where(row > IMPOSSIBLE, IMPOSSIBLE)  # that are possible at least now

@@ -1,14 +1,22 @@
 """Speculation: no draft changes a text, and a good one spares the model most of its calls."""
 
-from dataclasses import replace
-
 import pytest
 import torch
 
 import seqgen
 from seqgen.cells import cells
 from seqgen.data import data
-from seqgen.decoders import Draft, Drafter, Limits, constraints, decoders, drafts, read_ahead
+from seqgen.decoders import (
+    Counting,
+    Draft,
+    Drafter,
+    Limits,
+    constraints,
+    decoders,
+    drafts,
+    read_ahead,
+    watched,
+)
 from seqgen.errors import CheckpointError
 from seqgen.generate import Generator
 from seqgen.models import models
@@ -266,8 +274,9 @@ def test_a_search_without_a_batch_has_no_draft(load, small):
     assert not one.proposed
 
 
-def test_a_copy_that_is_watched_drafts_once(load):
-    one, _ = build("lookup", "multinomial", load)
-    one.constraints = one.constraints
-    assert len(one.constraints) == 1
-    assert replace(one).ahead == one.ahead
+def test_what_is_watched_is_decoded_without_a_draft(load, small):
+    one, other = build("lookup", "multinomial", load)
+    counting = Counting()
+    alike(found(generator(small), watched(one, counting)), found(generator(small), other))
+    assert counting.rows == 4 * 60
+    assert not one.proposed
