@@ -18,28 +18,23 @@ from seqgen.data import Data
 from seqgen.decoders import Decoder, SecondaryModel
 from seqgen.errors import CheckpointError
 from seqgen.evaluate import Judge
-from seqgen.generate import Generator
-from seqgen.machine import (
-    available_cores,
-    choose_device,
-    choose_threads,
-    computing,
-    memory_for,
-)
+from seqgen.generate import Generator, stop_token_ids
+from seqgen.machine import available_cores, choose_device, choose_threads, computing, memory_for
 from seqgen.metrics import Metric, by_name
 from seqgen.models import Generative, Model
 from seqgen.options import OptionError
 from seqgen.recipe import Recipe
 from seqgen.registry import Part, is_ours
 from seqgen.text_state import TextState
-from seqgen.tokenizers import SPECIALS, LongText, Tokenizer, Tokenizers
+from seqgen.tokenizers import SPECIALS, ByteTokenizer, LongText, Tokenizer, Tokenizers
 from seqgen.tokenizers import tokenizers as registry
 
 ANY_VOCABULARY = 1_000_000
 """The vocabulary size of a dry run: no option is refused that a real vocabulary may allow."""
 
-Load = Callable[[str], SecondaryModel]
-"""From a run directory to its model, as an auxiliary one for the model that generates."""
+Load = Callable[[str | None], SecondaryModel]
+"""From a run directory to its model, as an auxiliary one for the model that generates; from None to
+that model itself, with an empty source for each one."""
 
 
 @dataclass(frozen=True)
@@ -163,6 +158,10 @@ def build(
     if "source" in sizes and is_ours(model) and not reads_sources:
         raise OptionError(part.path, f"{part.name} reads no sources, which this data has")
     _check_replacing(recipe, model)
+    try:
+        stop_token_ids(recipe.generation.stop_tokens, tokenizers[data.output_field])
+    except ValueError as error:
+        raise OptionError(("generation", "stop_tokens"), str(error)) from None
     built = Built(recipe, data, tokenizers, model, device, threads=1)
     work = built.parameters * batch_tokens
     return replace(built, threads=choose_threads(recipe.threads, work, available_cores()))
@@ -176,7 +175,13 @@ def build_decoder(part: Any, tokenizer: Tokenizer, seed: int, load: Load | None 
         return tokens
 
     auxiliary = {} if load is None else {"load": load}
-    decoder: Decoder = part(seed=seed, vocab_size=len(tokenizer), encode=encode, **auxiliary)
+    decoder: Decoder = part(
+        seed=seed,
+        vocab_size=len(tokenizer),
+        encode=encode,
+        contents=tokenizer.contents,
+        **auxiliary,
+    )
     return decoder
 
 
@@ -251,10 +256,16 @@ def dry_run_decoder(part: Any, seed: int) -> None:
         """A token for each character, in place of a tokenizer that is not fitted yet."""
         return list(range(len(SPECIALS), len(SPECIALS) + len(text)))
 
-    def load(run: str) -> SecondaryModel:
+    def load(run: str | None) -> SecondaryModel:
         raise AssertionError(f"{run} was read before a search began")
 
-    part(seed=seed, vocab_size=ANY_VOCABULARY, encode=encode, load=load)
+    part(
+        seed=seed,
+        vocab_size=ANY_VOCABULARY,
+        encode=encode,
+        contents=ByteTokenizer().contents,  # which any text can be made of
+        load=load,
+    )
 
 
 def _check_replacing(recipe: Recipe, model: Model) -> None:

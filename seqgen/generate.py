@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from collections.abc import Generator as Yielding
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import cache, partial, reduce
 from itertools import chain
+from operator import add
 from typing import Annotated, Any, NamedTuple
 
 import torch
@@ -20,6 +23,7 @@ from seqgen.machine import STEP_WORK_PER_THREAD, Threads, choose_threads, comput
 from seqgen.models import Generative, evaluating
 from seqgen.options import Count, PositiveFloat, Temperature
 from seqgen.state import State
+from seqgen.streaming import GrowingText, end_of
 from seqgen.text_state import TextState, read_text
 from seqgen.tokenizers import BOS, EOS, PAD, UNK, LongText, Tokenizer, Tokenizers
 
@@ -41,30 +45,60 @@ class SampleOptions:
     temperatures: tuple[Temperature, ...] = (0.0, 0.5, 0.8, 1.0)
 
 
+NonEmpty = Annotated[str, Field(min_length=1)]
+
+
 @dataclass(frozen=True)
 class GenerationOptions:
-    """How long an output may be, the recipe's section `generation`.
+    """Where an output ends, the recipe's section `generation`.
 
     `max_length` counts tokens, the end token included. With `max_length_ratio` r an output has at
     most `r * tokens of its source + max_length_extra` of them besides. The minimum length is a
     constraint of the decoder, `minimum_length`. `replace_unknown` lets a model generate <unk>, and
     replaces it by the piece of the source with the most attention (Luong et al. 2015a).
+
+    An output also ends with the first of the strings `stop` in its text, which may span tokens, or
+    with one of `stop_tokens`, each a text that is one token. These are cut off its text, or kept
+    with `keep_stop`. `max_seconds` limits the time that outputs of one batch take together, looked
+    at between two steps; what they are when it is over depends on the machine and the batch, as
+    nothing else does.
     """
 
     max_length: Count = 300
     max_length_ratio: PositiveFloat | None = None
     max_length_extra: Count = 10
     replace_unknown: bool = False
+    stop: tuple[NonEmpty, ...] = ()
+    stop_tokens: tuple[NonEmpty, ...] = ()
+    keep_stop: bool = False
+    max_seconds: PositiveFloat | None = None
+
+
+def stop_token_ids(texts: Sequence[str], tokenizer: Tokenizer) -> dict[int, str]:
+    """The tokens whose texts these are. Raises ValueError unless each is one known token."""
+    found = {}
+    for text in texts:
+        tokens = tokenizer.encode(text).tolist()
+        if len(tokens) != 1 or tokens[0] == UNK:
+            count = "no token of the vocabulary" if UNK in tokens else f"{len(tokens)} tokens"
+            raise ValueError(f"{text!r} must be one token, but is {count}; `stop` takes any string")
+        found[tokens[0]] = text
+    return found
 
 
 @dataclass(frozen=True)
 class Generated:
-    """The output for a prompt or a source. `pieces` are its tokens as display text."""
+    """The output for a prompt or a source. `pieces` are its tokens as display text, those of a stop
+    string that is cut off `text` among them."""
 
     prompt: str
     text: str
     hypothesis: decoders.Hypothesis
     pieces: tuple[str, ...]
+
+
+def _is_over(deadline: float | None) -> bool:
+    return deadline is not None and time.monotonic() >= deadline
 
 
 class _Threaded(NamedTuple):
@@ -122,52 +156,76 @@ class Generator:
         if not texts:
             return []
         with evaluating(self.model), computing():
+            deadline = self._deadline()
             batch = self.batch(texts)
             limits = self.limits(batch, max_length)
-            stepper, start = self.start(batch, limits, decoder.constraints)
+            chosen, search_limits = self._stopping(decoder.constraints, limits, texts, deadline)
+            stepper, start = self.start(batch, limits, chosen)
             ids = start.tokens.new_tensor([*(sequence_ids or range(len(texts)))])
             copies, which = start._replace(sequence_ids=ids).copies(samples)
             copies = copies._replace(sequence_ids=copies.ids + which * SAMPLES_APART)
             safe = decoders.checked(decoder, len(self.tokenizer))
-            found = safe.decode(stepper, copies, limits.copies(samples))
+            found = safe.decode(stepper, copies, search_limits.copies(samples))
             short = decoders.unmet(decoder.constraints, start, limits, batch).tolist()
+        late = _is_over(deadline)
         generated = []
         for place, text in enumerate(texts):
-            own = []
-            for each in chain.from_iterable(found[place * samples : (place + 1) * samples]):
-                made = each._replace(satisfied=each.satisfied and not short[place])
-                output = self._text(text, made.tokens)
-                pieces = tuple(map(self.tokenizer.shown, made.tokens))
-                own.append(Generated(text, output, made, pieces))
-            generated.append(own)
+            every = chain.from_iterable(found[place * samples : (place + 1) * samples])
+            met = not short[place]
+            generated.append([self._output(text, one, late=late, satisfied=met) for one in every])
         return self._without_unknown(generated) if self.options.replace_unknown else generated
 
     def stream(
-        self, text: str, decoder: decoders.PathDecoder, max_length: int | None = None
-    ) -> Iterator[str]:
-        """Yield the text of one output as its tokens come."""
-        tokens: list[int] = []
-        shown = ""
+        self,
+        text: str,
+        decoder: decoders.PathDecoder,
+        max_length: int | None = None,
+        sequence_id: int = 0,
+    ) -> Yielding[str, None, Generated]:
+        """Yield the text of one output as its tokens come, and return the output.
+
+        The pieces together are the text that `generate` finds for that id. Nothing of a piece is
+        taken back: no part of a character, no beginning of a stop string that is cut off.
+        """
+        growing = GrowingText(self._text_of, text, self.stops)
+        steps: list[tuple[int, float]] = []
+        length = 0
         with evaluating(self.model), computing():
-            batch = self.batch([text])
-            limits = self.limits(batch, max_length)
-            stepper, start = self.start(batch, limits, decoder.constraints)
-            decoders.unmet(decoder.constraints, start, limits, batch)
-        walk = decoder.walk(stepper, start, limits)
-        while True:
+            deadline, batch = self._deadline(), self.batch([text])
+            limits = search_limits = self.limits(batch, max_length)
+            chosen: Sequence[decoders.Constraint] = decoder.constraints
+            if chosen:  # which may have a say in where a text may stop
+                chosen, search_limits = self._stopping(chosen, limits, [text], deadline)
+            stepper, start = self.start(batch, limits, chosen)
+            start = start._replace(sequence_ids=start.tokens.new_tensor([sequence_id]))
+            short = bool(decoders.unmet(decoder.constraints, start, limits, batch).any())
+        walk, hidden = decoder.walk(stepper, start, search_limits), {*search_limits.ends}
+        hidden -= {*self.stop_tokens} if self.options.keep_stop else set()
+        late = False
+        while chosen or not (growing.stopped or late):
             # Not around the yield: the caller's own code would run without gradients.
             with evaluating(self.model), computing():
                 extension = next(walk, None)
-            if extension is not None:
-                tokens.append(int(extension.tokens[0]))
-            whole = self._text(text, tokens)
-            # A character may take several tokens; until it is whole, it ends in U+FFFD.
-            ready = whole.rstrip("\ufffd") if extension is not None else whole
-            if len(ready) > len(shown):
-                yield ready[len(shown) :]
-                shown = ready
             if extension is None:
-                return
+                break
+            steps.append((int(extension.tokens[0]), float(extension.log_probs[0])))
+            if steps[-1][0] not in hidden and (piece := growing.add(steps[-1][0])):
+                length += len(piece)
+                yield piece
+            late = _is_over(deadline)
+        limit, ends = int(limits.lengths(start)), {*search_limits.ends}
+        if not chosen and (growing.stopped or late) and len(steps) < limit:
+            if steps[-1][0] not in ends:
+                steps.append((EOS, 0.0))  # as `Stopping` ends it
+            ends.add(EOS)
+        tokens, given = zip(*steps, strict=True) if steps else ((), ())
+        finished = bool(tokens) and tokens[-1] in ends
+        satisfied, score = finished or len(tokens) == limit, reduce(add, given, 0.0)
+        found = decoders.Hypothesis(tokens, score, finished, given, satisfied=satisfied)
+        output = self._output(text, found, late=late or _is_over(deadline), satisfied=not short)
+        if rest := output.text[length:]:
+            yield rest
+        return output
 
     def first_tokens(self, text: str, temperature: float, top: int = 8) -> list[dict[str, Any]]:
         """The most probable tokens after `text` at `temperature`, with their probabilities."""
@@ -189,10 +247,6 @@ class Generator:
         else:
             batch = self.begun.prompts(texts, self.data, self.tokenizers)
         return batch.to(self.device, self.model.floats)
-
-    def _text(self, prompt: str, tokens: Sequence[int]) -> str:
-        before = prompt if self.begun is None else self.begun.context + prompt
-        return self.data.output_text(before, tokens, self.tokenizers)
 
     def read(self, text: LongText, run: str) -> tuple[TextState, Counter[str]]:
         """The state after a text, for the run that has the fingerprint `run`, and what of the text
@@ -234,8 +288,8 @@ class Generator:
         return threads
 
     def limits(self, batch: Any, max_length: int | None = None) -> decoders.Limits:
-        """How many tokens each row may have, and the end token if the data has one."""
-        ends = (EOS,) if self.data.ends else ()
+        """How many tokens each row may have, the end token if the data has one, and stop tokens."""
+        ends = ((EOS,) if self.data.ends else ()) + (*self.stop_tokens,)
         most = self.options.max_length if max_length is None else max_length
         exact, ratio = self.data.output_lengths(batch), self.options.max_length_ratio
         if exact is not None:  # what is as long as its source is not cut by what is usual
@@ -249,6 +303,16 @@ class Generator:
             [min(most, n + self.options.max_length_extra) for n in longest], ends
         )
 
+    @property
+    def stops(self) -> decoders.StopStrings:
+        """What ends a text besides its end token."""
+        return decoders.StopStrings(self.options.stop, self.options.keep_stop)
+
+    @property
+    def stop_tokens(self) -> dict[int, str]:
+        """The stop tokens, each with its text. Raises ValueError if a text is not one token."""
+        return stop_token_ids(self.options.stop_tokens, self.tokenizer)
+
     def attention(self, texts: Sequence[str], outputs: Sequence[Sequence[int]]) -> Tensor | None:
         """The attention of each token of an output to each one of its text's source, `[batch, time,
         source_time]`; None for models that have none."""
@@ -260,6 +324,66 @@ class Generator:
         )
         with evaluating(self.model):
             return self.model.attention_weights(batch.to(self.device))
+
+    def _deadline(self) -> float | None:
+        seconds = self.options.max_seconds
+        return None if seconds is None else time.monotonic() + seconds
+
+    def _stopping(
+        self,
+        constraints: Sequence[decoders.Constraint],
+        limits: decoders.Limits,
+        prompts: Sequence[str],
+        deadline: float | None,
+    ) -> tuple[Sequence[decoders.Constraint], decoders.Limits]:
+        """The constraints, and the limits of the search, with what stops outputs in them."""
+        stops = self.stops
+        if not stops.strings and deadline is None:
+            return constraints, limits
+        window = stops.window + decoders.MARGIN if stops.strings else 0
+        ends_of_prompts = [*map(end_of, prompts)]
+
+        def stopped(source: int, recent: Sequence[int]) -> bool:
+            # What is before the last `window` tokens is out of sight, the prompt, too.
+            prompt = ends_of_prompts[source] if len(recent) < window else ""
+            return stops.find(self._text_of(prompt, recent)) is not None
+
+        stop = decoders.Stopping(EOS, self.data.ends, window, stopped, deadline)
+        ends = limits.ends if EOS in limits.ends else (*limits.ends, EOS)
+        return decoders.with_stop(constraints, stop), replace(limits, ends=ends)
+
+    def _text_of(self, prompt: str, tokens: Sequence[int]) -> str:
+        before = prompt if self.begun is None else self.begun.context + prompt
+        return self.data.output_text(before, tokens, self.tokenizers)
+
+    def _output(
+        self, prompt: str, found: decoders.Hypothesis, *, late: bool, satisfied: bool
+    ) -> Generated:
+        """The output for what a search `found`: its text is cut where it stops, the end that
+        `Stopping` forced is gone, and it says why it ended. `late` says that the time is over."""
+        tokens, finished, stop = found.tokens, found.finished, ""
+        reason = "end" if finished else "length" if found.satisfied else "constraints"
+        named = self.stop_tokens.get(tokens[-1]) if finished else None
+        content = tokens[:-1] if finished else tokens
+        text = self._text_of(prompt, content if named and not self.options.keep_stop else tokens)
+        stopping = self.stops.find(self._text_of(prompt, content)) if self.stops.strings else None
+        if stopping is not None:
+            tokens, finished, reason, stop = content, True, "stop", stopping.string
+            text = self.stops.cut(text)
+        elif named is not None:
+            reason, stop = "stop", named
+        elif finished and (not self.data.ends or (late and found.log_probs[-1] == 0)):
+            # Only `Stopping` is certain of an end, and it alone ends what has no end of its own.
+            tokens, finished, reason = content, False, "time"
+        made = found._replace(
+            tokens=tokens,
+            log_probs=found.log_probs[: len(tokens)],
+            finished=finished,
+            satisfied=found.satisfied and satisfied,
+            finish_reason=reason,
+            stop=stop,
+        )
+        return Generated(prompt, text, made, tuple(map(self.tokenizer.shown, tokens)))
 
     def _without_unknown(self, found: list[list[Generated]]) -> list[list[Generated]]:
         """`found`, where each <unk> is the piece of the source with the most attention."""
@@ -283,5 +407,5 @@ class Generator:
             for place, looked in enumerate(weights[: len(tokens), : len(pieces)])
             if tokens[place] == UNK and looked.any()
         }
-        text_of = partial(self._text, found.prompt)
-        return replace(found, text=with_pieces(text_of, tokens, chosen))
+        text_of = partial(self._text_of, found.prompt)
+        return replace(found, text=self.stops.cut(with_pieces(text_of, tokens, chosen)))

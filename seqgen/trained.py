@@ -7,9 +7,10 @@ import hashlib
 import json
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,24 +21,32 @@ from seqgen.build import Built, Load, build, build_data, build_decoder, restore_
 from seqgen.conclusion import read_result
 from seqgen.config import ConfigFile, Override, lay_over
 from seqgen.data import SplitName, TextFile
-from seqgen.decoders import Decoder, SecondaryModel, Start, decoders
-from seqgen.errors import CheckpointError, DataError
+from seqgen.decoders import Decoder, PathDecoder, SecondaryModel, Start, decoders
+from seqgen.errors import CheckpointError, DataError, RecipeError
 from seqgen.evaluate import RowScore
 from seqgen.explain import Alignment, alignments
-from seqgen.generate import Generated
+from seqgen.generate import Generated, GenerationOptions, stop_token_ids
 from seqgen.metrics import Answer
-from seqgen.models import Generative
-from seqgen.options import Count, OptionError, Seed, check_value, did_you_mean, shown
+from seqgen.models import Generative, LanguageModel
+from seqgen.options import Count, OptionError, Seed, check_value, did_you_mean, options_of, shown
 from seqgen.recipe import Recipe, check_recipe, named_plugins
-from seqgen.registry import Part
+from seqgen.registry import Part, plain
 from seqgen.run_directory import RunDirectory, check_tokenizers, fingerprints
 from seqgen.state import outline
+from seqgen.streaming import TextStream
 from seqgen.text_state import TextState
 from seqgen.tokenizers import SPECIALS, UNK, LongText
 from seqgen.training import Checkpoints, load_weights
+from seqgen.units import PROPERTIES, Inspection, Passage, Property, inspect
+
+NO_STREAM = "compares whole texts, so it has none to show before its end"
+"""Said of decoders that do not go token by token."""
 
 SHOWN = 8
 """How many different unknown tokens a warning shows."""
+
+INSPECTED = 100_000
+"""How many tokens of a text `TrainedRun.inspect` reads: each leaves a state."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +65,7 @@ class TrainedRun:
         cls,
         folder: str | Path,
         device: str = "auto",
-        overrides: Sequence[str] = (),
+        overrides: Sequence[str | Override] = (),
         plugins: Sequence[str | Path] = (),
     ) -> TrainedRun:
         """Read recipe, tokenizers and weights; no data is read.
@@ -161,30 +170,85 @@ class TrainedRun:
         """The text that `seqgen generate` shows: `prompt` and its continuation, or the output for a
         source.
 
-        The decoder is the recipe's own or the one called `decoder`; `options` are options of it.
-        Without a prompt it is the recipe's first, or none. The same seed gives the same text. With
-        a `state` the prompt goes on from its text, and without one the output does.
-        Warns of unknown tokens, a search that gave up and constraints that are not met. Raises
-        ValueError if a name or an option is wrong.
+        The decoder is the recipe's own or the one called `decoder`. `options` are options of it, or
+        of the recipe's section `generation`: `stop="\\n"` ends the text at a line end. Without a
+        prompt it is the recipe's first, or none. The same seed gives the same text. Warns of
+        unknown tokens, a search that gave up and constraints that are not met. Raises ValueError if
+        a name or an option is wrong. With a `state` the prompt goes on from its text, and without
+        one the output does.
         """
-        run = self if state is None else self.after(state)
-        given = run.prompts[0] if prompt is None else prompt
+        begun = self if state is None else self.after(state)
+        run, given, chosen = begun._asked(prompt, decoder, max_length, seed, options)
+        [outputs] = run.continuations([given], chosen, max_length)
+        for remark in self.remarks([given], outputs):
+            warnings.warn(remark, stacklevel=2)
+        return self.shown(outputs[0])
+
+    def stream(
+        self,
+        prompt: str | None = None,
+        decoder: str | None = None,
+        max_length: int | None = None,
+        seed: int | None = None,
+        **options: Any,
+    ) -> TextStream[Generated]:
+        """The text of `generate`, piece by piece as its tokens come: the pieces together are it.
+
+        In a notebook what it returns is an output that grows. Raises ValueError, before the first
+        piece, also if the decoder does not go token by token.
+        """
+        run, given, chosen = self._asked(prompt, decoder, max_length, seed, options)
+        if not chosen.streams:
+            raise ValueError(f"the decoder '{decoder or self.decoder_spec()['name']}' {NO_STREAM}")
+        walking = cast(PathDecoder, chosen)
+        before = given if self.built.data.continues else ""
+        return TextStream(before, run.built.generator().stream(given, walking, max_length))
+
+    def _asked(
+        self,
+        prompt: str | None,
+        decoder: str | None,
+        max_length: int | None,
+        seed: int | None,
+        options: Mapping[str, Any],
+    ) -> tuple[TrainedRun, str, Decoder]:
+        """The run with the options of generation, the prompt and the decoder that are meant."""
+        given = self.prompts[0] if prompt is None else prompt
         if not isinstance(given, str):
             raise OptionError(("prompt",), f"must be a text, but is {shown(given)}")
         for name, value, kind in (("max_length", max_length, Count), ("seed", seed, Seed)):
             if value is not None:
                 check_value(kind, value, (name,))
-        changes = [Override(f"{key}={value}", (key,), value) for key, value in options.items()]
+        known = options_of(GenerationOptions)
+        of_run = {key: value for key, value in options.items() if key in known}
+        changes = [
+            Override(f"{key}={value}", (key,), value)
+            for key, value in options.items()
+            if key not in known
+        ]
         try:
-            chosen = self.decoder(self.decoder_spec(decoder, changes), seed)
+            run = self.generating(**of_run) if of_run else self
+            return run, given, run.decoder(run.decoder_spec(decoder, changes), seed)
         except OptionError as error:
-            own = ("prompt", "decoder", "max_length", "seed", "state")
+            own = ("prompt", "decoder", "max_length", "seed", *known)
             near = did_you_mean(str(error.path[-1]), own) if error.at_key else ""
             raise OptionError(error.path, error.message + near, at_key=error.at_key) from None
-        [outputs] = run.continuations([given], chosen, max_length)
-        for remark in self.remarks([given], outputs):
-            warnings.warn(remark, stacklevel=2)
-        return self.shown(outputs[0])
+
+    def generating(self, **options: Any) -> TrainedRun:
+        """The same run with other options of the section `generation`; `stop` and `stop_tokens` may
+        be a single string. Raises ValueError if a name or a value is wrong."""
+        given: dict[str, Any] = {}
+        for key, value in options.items():
+            single = isinstance(value, str) and key.startswith("stop")
+            given[key] = [value] if single else list(value) if isinstance(value, tuple) else value
+        own: Any = plain(self.built.recipe.generation)
+        checked = check_value(GenerationOptions, {**own, **given}, ())
+        try:
+            stop_token_ids(checked.stop_tokens, self.built.tokenizer)
+        except ValueError as error:
+            raise OptionError(("stop_tokens",), str(error)) from None
+        recipe = replace(self.built.recipe, generation=checked)
+        return replace(self, built=replace(self.built, recipe=recipe))
 
     @property
     def prompts(self) -> tuple[str, ...]:
@@ -281,6 +345,38 @@ class TrainedRun:
         with self.built.computing():
             return evaluate.score_rows(self.built.model, rows, self.built.device, batch_size)
 
+    def inspect(
+        self, text: str, name: str = "text", properties: Mapping[str, Property] = PROPERTIES
+    ) -> Inspection:
+        """What each unit of the state did at each token of `text`, the units that follow some of
+        `properties`, and what the model loses without them.
+
+        Warns of unknown tokens, and where only the first INSPECTED ones are read. Errors call the
+        text `name`. Raises ValueError if the model is no language model or its state has no
+        numbers, DataError if the text is too short or the tokenizer refuses it.
+        """
+        built = self.built
+        if (kind := cast(Part[Any], built.recipe.model).name) != "language_model":
+            raise ValueError(f"needs a language model, but the model of this run is a '{kind}'")
+        if len(text.splitlines()) < 2 or not text.strip():
+            found = "only one line" if text.strip() else "nothing" if not text else "white space"
+            raise DataError(f"{name}: must be a text of two lines at least, but has {found}")
+        try:
+            passage = Passage.of(text, built.tokenizer, built.data.ends, INSPECTED)
+        except ValueError as error:
+            raise DataError(f"{name}: {error}") from None
+        if not passage.ends:
+            raise DataError(f"{name}: the tokenizer finds no tokens in it")
+        read = passage.text.split("\n") if built.data.ends else [passage.text]
+        unknown = (built.data.unknown(each, built.tokenizers) for each in read)
+        remarks = [unknown_remark(Counter(chain.from_iterable(unknown)), "text")]
+        if len(passage.ends) == INSPECTED and len(text) > len(passage.text):
+            remarks.append(f"{name}: only the first {len(passage.text)} characters are read")
+        for remark in filter(None, remarks):
+            warnings.warn(remark, stacklevel=2)
+        with built.computing():
+            return inspect(cast(LanguageModel, built.model), passage, properties)
+
     def data_is_the_same(self) -> bool:
         """Whether the data is byte for byte that of the training."""
         return bool(self.directory.record().get("data") == self.built.data.fingerprint())
@@ -306,7 +402,7 @@ def cut_short_remark(cut_short: int, every: int) -> str:
 
 
 def saved_recipe(
-    directory: RunDirectory, overrides: Sequence[str], given: Sequence[str | Path]
+    directory: RunDirectory, overrides: Sequence[str | Override], given: Sequence[str | Path]
 ) -> tuple[Recipe, ConfigFile]:
     """The recipe of a run, checked, with the plugins that a person gave for it.
 
@@ -342,7 +438,17 @@ def load_auxiliary_runs(built: Built, given: Sequence[str | Path] = ()) -> Load:
     """
 
     @cache
-    def load(folder: str) -> SecondaryModel:
+    def load(folder: str | None) -> SecondaryModel:
+        if folder is None:
+            try:
+                built.data.prompts([""], built.tokenizers)
+                reads_sources = "source" in built.data.sizes(built.tokenizers)
+            except ValueError:  # sources that are never empty, such as labels
+                reads_sources = False
+            if not reads_sources:
+                what = "guidance needs a model of sources that may be empty, such as texts"
+                raise RecipeError(f"decoder.constraints: {what}")
+            return _Unconditional(built)
         # Building seeds torch, which is for the run that generates.
         with torch.random.fork_rng(range(torch.cuda.device_count())):
             other = TrainedRun.load(folder, str(built.device), plugins=given).built
@@ -376,13 +482,14 @@ def load_auxiliary_runs(built: Built, given: Sequence[str | Path] = ()) -> Load:
 
 
 class _Unconditional:
-    """A model without sources, next to one that reads them: each output is a text of its own."""
+    """A model without sources, next to one that reads them: each output is a text of its own. Or
+    one that reads them, with empty ones."""
 
     def __init__(self, built: Built) -> None:
         self.built = built
         self.step = cast(Generative, built.model).step
 
     def start(self, batch: Any) -> Start:
-        """From an empty prefix, for each row of `batch`."""
+        """From an empty prefix or source, for each row of `batch`."""
         nothing = [""] * len(batch.lengths)
         return cast(Generative, self.built.model).start(self.built.generator().batch(nothing))

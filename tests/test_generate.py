@@ -19,11 +19,13 @@ from seqgen.decoders import (
     NoRepeatNgram,
     RepetitionPenalty,
     Start,
+    decoders,
 )
 from seqgen.errors import PluginError
-from seqgen.generate import SAMPLES_APART, GenerationOptions, Generator
+from seqgen.generate import SAMPLES_APART, GenerationOptions, Generator, stop_token_ids
 from seqgen.machine import computing
 from seqgen.models import Generative, models
+from seqgen.streaming import TextStream
 from seqgen.tokenizers import BOS, EOS, PAD, UNK, CharTokenizer, WholeTokenizer, WordTokenizer
 
 CPU = torch.device("cpu")
@@ -559,3 +561,138 @@ class Mute(Decoder):
 def test_a_decoder_from_outside_that_breaks_its_contract_is_named(generator):
     with pytest.raises(PluginError, match=r"the decoder Mute .*an entry for each of 2 sources"):
         generator.generate(["a", "b"], Mute())
+
+
+STOPPED = [
+    {"stop": ("b",)},
+    {"stop": ("b", "e g", "\n"), "keep_stop": True},
+    {"stop": (" é", "ab"), "stop_tokens": ("h", "c")},
+    {"stop_tokens": ("a", "\n"), "keep_stop": True},
+    {"stop": ("not there",)},
+]
+EVERY = ["greedy", "multinomial", "beam", "diverse_beam", "stochastic_beam", "exact"]
+EVERY += ["minimum_bayes_risk"]
+
+
+def made_by(name, vocab_size=15):
+    options = {"n_best": 2} if name in ("beam", "exact", "minimum_bayes_risk") else {}
+    return decoders.build({"name": name, **options}, seed=3, vocab_size=vocab_size)
+
+
+class TestStopping:
+    """What ends an output besides its end token, by every kind of decoder."""
+
+    @pytest.mark.parametrize("kind", [TEXT, Sentences()], ids=["endless", "ending"])
+    @pytest.mark.parametrize("options", STOPPED, ids=range(len(STOPPED)))
+    @pytest.mark.parametrize("name", EVERY)
+    def test_it_counts_in_a_batch_and_alone_alike(self, small, name, options, kind):
+        generator = build(small, kind=kind)
+        generator = replace(generator, options=GenerationOptions(**options))
+        found = generator.generate(PROMPTS, made_by(name), 12)
+        for place, own in enumerate(found):
+            alone = generator.generate([PROMPTS[place]], made_by(name), 12, sequence_ids=[place])
+            for each, one in zip(own, *alone, strict=True):
+                # Scores vary in the last bits with the other rows of a batch.
+                scores = {"log_probs": (), "score": 0.0, "rank": None}
+                made = (x.hypothesis._replace(**scores) for x in (each, one))
+                assert (each.text, next(made)) == (one.text, next(made))
+                self.check(generator, options, each)
+
+    def check(self, generator, options, output):
+        """The text, the tokens and the reason of an output are of one mind."""
+        made, tokenizer = output.hypothesis, generator.tokenizer
+        named = generator.stop_tokens
+        content = made.tokens[:-1] if made.tokens[-1:] == (EOS,) else made.tokens
+        whole, keep = tokenizer.decode(content), options.get("keep_stop", False)
+        found = generator.stops.find(whole)
+        assert output.pieces == tuple(map(tokenizer.shown, made.tokens))
+        assert len(made.log_probs) == len(made.tokens)
+        assert made.score == pytest.approx(sum(made.log_probs), abs=1e-4)
+        if made.finish_reason == "stop" and found:
+            assert (made.stop, made.finished, found.end) == (found.string, True, len(whole))
+            assert output.text == whole[: found.end if keep else found.start]
+        elif made.finish_reason == "stop":
+            assert (made.stop, made.finished) == (named[made.tokens[-1]], True)
+            assert output.text == (whole if keep else tokenizer.decode(content[:-1]))
+        else:
+            assert found is None
+            assert (made.stop, output.text) == ("", whole)
+            assert made.finished == (made.finish_reason == "end") == (made.tokens[-1:] == (EOS,))
+            assert made.finished or (made.finish_reason, len(made.tokens)) == ("length", 12)
+        assert not {*made.tokens[:-1]} & {*named, EOS}
+
+    @pytest.mark.parametrize("kind", [TEXT, Sentences()], ids=["endless", "ending"])
+    @pytest.mark.parametrize("options", STOPPED, ids=range(len(STOPPED)))
+    @pytest.mark.parametrize("constraints", [(), (NoRepeatNgram(2), MinimumLength(6))])
+    def test_a_stream_is_the_output_that_it_returns(
+        self, small, options, kind, decoder, constraints
+    ):
+        generator = build(small, kind=kind)
+        generator = replace(generator, options=GenerationOptions(**options))
+        decoder.constraints = constraints
+        for place, prompt in enumerate(PROMPTS):
+            [[wanted]] = generator.generate([prompt], decoder, 40, sequence_ids=[place])
+            stream = TextStream("", generator.stream(prompt, decoder, 40, place))
+            assert "".join(stream) == wanted.text
+            assert stream.output == wanted
+
+    def test_all_kinds_of_ends_are_reached(self, small):
+        reasons = set()
+        for kind in (TEXT, Sentences()):
+            generator = build(small, kind=kind)
+            generator = replace(generator, options=GenerationOptions(**STOPPED[0]))
+            found = generator.generate(PROMPTS, Multinomial(1), 12, samples=5)
+            reasons |= {each.hypothesis.finish_reason for own in found for each in own}
+        assert reasons == {"stop", "end", "length"}
+
+    @pytest.mark.parametrize("kind", [TEXT, Sentences()], ids=["endless", "ending"])
+    @pytest.mark.parametrize("name", EVERY)
+    def test_after_max_seconds_outputs_are_what_there_is(self, small, name, kind):
+        generator = build(small, kind=kind)
+        generator = replace(generator, options=GenerationOptions(max_seconds=1e-9))
+        for own in generator.generate(PROMPTS, made_by(name), 10**6):
+            for each in own:
+                made = each.hypothesis
+                assert (made.tokens, made.log_probs, made.score) == ((), (), 0.0)
+                assert (made.finish_reason, made.finished, each.text) == ("time", False, "")
+        if made_by(name).streams:
+            stream = TextStream("", generator.stream("a", made_by(name), 10**6))
+            assert len("".join(stream)) <= 1
+            assert stream.output.hypothesis.finish_reason in ("time", "end")
+
+    def test_an_output_without_room_is_stopped_by_nothing(self, small):
+        generator = replace(build(small), options=GenerationOptions(stop=("a",)))
+        [[each]] = generator.generate(["a"], Greedy(), 0)
+        assert (each.text, each.hypothesis.finish_reason) == ("", "length")
+
+    @pytest.mark.parametrize(
+        ("options", "text", "stop"),
+        [
+            ({"stop": ("a b",)}, "b ", "a b"),  # it spans tokens and the spaces between them
+            ({"stop": (" b",)}, "b a", " b"),
+            ({"stop": ("b a",), "keep_stop": True}, "b a", "b a"),
+            ({"stop_tokens": ("a",)}, "b", "a"),
+            ({"stop": ("x",)}, "b a b b", ""),
+        ],
+    )
+    def test_words_of_sources(self, options, text, stop):
+        generator = mirror("a b", **options)
+        for name in EVERY:
+            [[found, *_]] = generator.generate(["b b a b"], made_by(name, 6))
+            assert (found.text, found.hypothesis.stop) == (text, stop)
+        assert "".join(generator.stream("b b a b", Greedy())) == text
+
+    def test_what_was_unknown_may_be_a_stop_string_too(self):
+        generator = mirror("a b", stop=("dog",), replace_unknown=True)
+        assert texts_for(generator, "b dog a") == ["a "]
+
+    @pytest.mark.parametrize(
+        ("texts", "said"),
+        [
+            (("ab",), "'ab' must be one token, but is 2 tokens; `stop` takes any string"),
+            (("a", "?"), "'\\?' must be one token, but is no token of the vocabulary"),
+        ],
+    )
+    def test_a_stop_token_is_one_token(self, generator, texts, said):
+        with pytest.raises(ValueError, match=said):
+            stop_token_ids(texts, generator.tokenizer)

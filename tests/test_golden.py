@@ -298,11 +298,14 @@ def test_decoders_choose_what_they_chose(name, place, loaded, monkeypatch):
     """Texts, tokens and scores for one seed, and whether a sequence came to its end."""
     monkeypatch.chdir(place)
     case = {key: each for key, each in DECODING[name].items() if key != "outputs"}
+    if "pattern" in name:
+        pytest.importorskip("outlines_core", reason="outlines-core is not installed")
     own = loaded[case["run"]]
     decoder = own.decoder(case["decoder"], 5)
     outputs = own.continuations(PROMPTS[case["run"]], decoder, 8, case["samples"])
     found = [
-        [[one.text, *rounded(json.loads(dump(one.hypothesis)))] for one in each] for each in outputs
+        [[one.text, *rounded(json.loads(dump(one.hypothesis[:7])))] for one in each]
+        for each in outputs
     ]
     check(DECODING, name, {**case, "outputs": found})
 

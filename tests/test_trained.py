@@ -2,10 +2,12 @@
 
 import json
 import math
+import re
 import shutil
 from dataclasses import replace
 from functools import partial
 
+import numpy as np
 import pytest
 import torch
 
@@ -287,6 +289,19 @@ class TestAuxiliaryRunsOfAModelThatReadsSources:
             scores = [score for _, score in wanted]
             assert [score for _, score in own] == pytest.approx(scores, abs=1e-5)
 
+    def test_guidance_is_against_the_same_model_with_an_empty_source(self, pairs_and_language):
+        run, language = pairs_and_language
+        plain, guided = (
+            self.found(run, {"name": "guidance", "scale": scale}) for scale in (1, 2.5)
+        )
+        assert plain == self.found(run)
+        assert guided != plain
+        # Where the source is empty there is nothing to be guided by.
+        assert [text for text, _ in guided[1]] == [text for text, _ in plain[1]]
+        alone = language.decoder({"name": "greedy", "constraints": [{"name": "guidance"}]})
+        with pytest.raises(RecipeError, match=r"decoder\.constraints: guidance needs a model of"):
+            language.continuations([""], alone, 5)
+
     def test_a_language_model_reads_each_output_from_its_begin(self, pairs_and_language):
         """So the best are those with the highest sum of both, of all that can be said."""
         run, language = pairs_and_language
@@ -322,11 +337,19 @@ class TestAuxiliaryRunsOfAModelThatReadsSources:
         ("[{name: no_repeat_ngram}]", "constraints.0: `size` is missing"),
         ("no_repeat_ngram", "constraints: must be a list, but is"),
         ("[{name: forced_prefix, text: Z}]", "constraints.0: `text` 'Z' contains a token that is"),
+        (
+            "[{name: must_contain, texts: ['']}]",
+            "constraints.0: `texts` must have tokens, but '' h",
+        ),
+        ("[{name: pattern, regex: (}]", "constraints.0: `regex` must be a regular expression"),
+        ("[{name: pattern, regex: Z}]", "constraints.0: no output of this tokenizer can match"),
     ],
 )
 def test_a_constraint_that_is_wrong_is_named_with_its_setting(
     refusal, finished_run, constraints, message
 ):
+    if "pattern" in constraints:
+        pytest.importorskip("outlines_core", reason="outlines-core is not installed")
     said = refusal(3, "generate", finished_run, "--set", f"constraints={constraints}")
     assert said.startswith(f"--set constraints={constraints}: ")
     assert message in said
@@ -339,3 +362,91 @@ def test_constraints_work_from_the_command_line(finished_run, command):
     [found] = json.loads(ended.out)
     assert found["text"].startswith("dogs")
     assert len({found["text"][i : i + 2] for i in range(60)}) == 60
+
+
+class TestStopsAndStreams:
+    @pytest.mark.parametrize(
+        "options",
+        [{}, {"stop": "a"}, {"stop": ["~", "a"], "keep_stop": True}, {"stop_tokens": (" ",)}],
+    )
+    def test_a_stream_is_the_text_in_pieces(self, run, options):
+        for decoder in ("greedy", "multinomial"):
+            stream = run.stream("the ", decoder, 30, 3, **options)
+            pieces = [*stream]
+            assert pieces[0] == "the "
+            assert "".join(pieces) == run.generate("the ", decoder, 30, 3, **options)
+            assert stream.output.hypothesis.finish_reason == ("stop" if options else "length")
+
+    def test_sources_stream_too(self, pairs_run):
+        pairs = seqgen.load(pairs_run)
+        assert "".join(pairs.stream("abc")) == pairs.generate("abc")
+
+    def test_the_run_itself_stays_as_it_is(self, run):
+        whole = run.generate("the ", "greedy", 30)
+        ended = run.generating(stop="e")
+        assert ended.built.recipe.generation.stop == ("e",)
+        assert run.built.recipe.generation.stop == ()
+        assert ended.built.model is run.built.model
+        assert run.generate("the ", "greedy", 30) == whole
+        assert ended.generating(stop=()).generate("the ", "greedy", 30) == whole
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            ({"stop": ""}, r'stop: must be at least 1 long, but is \[""\]'),
+            ({"stop": ["a", ""]}, r'stop: must be at least 1 long, but is \["a", ""\]'),
+            ({"stop": 5}, "stop: must be a list, but is 5"),
+            ({"stop_tokens": "at"}, "stop_tokens: 'at' must be one token, but is 2 tokens"),
+            ({"max_seconds": 0}, "max_seconds: must be greater than 0"),
+            ({"keep_stops": True}, "keep_stops: not an option .*did you mean 'keep_stop'"),
+            ({"decoder": "beam"}, "the decoder 'beam' compares whole texts"),
+        ],
+    )
+    def test_what_is_wrong_is_said_before_the_first_piece(self, run, options, message):
+        with pytest.raises(ValueError, match=message):
+            run.stream("the ", **options)
+
+    @pytest.mark.parametrize(
+        ("override", "message"),
+        [
+            ('generation.stop=[a, ""]', r'generation.stop: must be at least 1 long, but is \["a"'),
+            ("generation.stop_tokens=[ab]", "generation.stop_tokens: 'ab' must be one token"),
+        ],
+    )
+    def test_a_recipe_is_refused_in_one_line(self, override, message, finished_run):
+        with pytest.raises(RecipeError, match=rf"override {re.escape(override)}: {message}"):
+            TrainedRun.load(finished_run, overrides=[override])
+
+
+class TestInspecting:
+    TEXT = "the cat sat on a mat and\nsaw dogs run far café the cat\n"
+
+    def test_a_property_of_ones_own(self, run):
+        properties = {"c": lambda text: np.array([float(each == "c") for each in text])}
+        with pytest.warns(UserWarning, match="2 tokens of the text are unknown"):
+            found = run.inspect(self.TEXT, properties=properties)
+        assert found.properties == ("c",)
+        assert {each.property for each in found.followers} == {"c"}
+        assert found.activations.shape == (len(self.TEXT), 32)
+
+    def test_the_loss_is_that_of_the_model(self, run):
+        with pytest.warns(UserWarning, match="unknown"):
+            found = run.inspect(self.TEXT)
+        tokens = torch.tensor([[BOS, *run.built.tokenizer.encode(self.TEXT)]])
+        with torch.inference_mode():
+            score = run.built.model.score(TokenBatch(tokens[:, :-1], tokens[:, 1:]))
+        assert found.nats_per_token == pytest.approx(float(score.nats.mean()), abs=1e-5)
+        assert found.ablated_nats_per_token == pytest.approx(found.nats_per_token, abs=1e-5)
+
+    def test_of_a_long_text_the_beginning(self, run, monkeypatch):
+        monkeypatch.setattr("seqgen.trained.INSPECTED", 30)
+        with (
+            pytest.warns(UserWarning, match="unknown"),
+            pytest.warns(UserWarning, match="novel: only the first 30 characters are read"),
+        ):
+            found = run.inspect(self.TEXT, "novel")
+        assert found.passage.text == self.TEXT[:30]
+
+    def test_what_a_tokenizer_refuses(self, run):
+        with pytest.raises(DataError, match="novel: `text` must be Unicode characters"):
+            run.inspect("a\n\ud800", "novel")

@@ -13,14 +13,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, cast
 
 from seqgen.cli import source_lines
 from seqgen.cli.output import echo, echo_exactly, line_file
 from seqgen.cli.source_lines import Format, Source, SourceLines, json_text
-from seqgen.config import read_override
+from seqgen.config import Override, read_override
 from seqgen.data import Reading, lines_of, read_long
-from seqgen.decoders import Decoder, decoders
+from seqgen.decoders import Decoder, PathDecoder, decoders
 from seqgen.errors import DataError, RecipeError, SetupError, UsageError, visible
 from seqgen.evaluate import DecodingOptions, unsatisfied_remark
 from seqgen.explain import traces
@@ -29,6 +29,7 @@ from seqgen.machine import memory_for
 from seqgen.metrics import Answer
 from seqgen.options import OptionError
 from seqgen.reports import MOST_TRACES, count, trace_page
+from seqgen.streaming import TextStream
 from seqgen.tokenizers import LongText
 from seqgen.trained import TrainedRun, cut_short_remark
 
@@ -100,6 +101,38 @@ def _options_for(n_best: int, wanted: dict[str, Any], given: set[str | int]) -> 
     return changes
 
 
+class Wanted(NamedTuple):
+    """How outputs are wanted, as the options of `generate` say."""
+
+    max_length: int | None = None
+    samples: int = 1
+    n_best: int | None = None
+    trace: Path | None = None
+    output: Path | None = None
+    as_json: bool = False
+
+
+def stop_overrides(
+    stop: Sequence[str] | None, keep_stop: bool, max_seconds: float | None
+) -> list[Override]:
+    """What `--stop`, `--keep-stop` and `--max-seconds` change in the section `generation`."""
+    given = {
+        "stop": list(stop) if stop is not None else None,
+        "keep_stop": keep_stop or None,
+        "max_seconds": max_seconds,
+    }
+    return [
+        Override(
+            " ".join(map(repr, value)) if isinstance(value, list) else str(value),
+            ("generation", key),
+            value,
+            f"--{key.replace('_', '-')}",
+        )
+        for key, value in given.items()
+        if value is not None
+    ]
+
+
 def waiting_lines(input_file: Path | None, continues: bool) -> Iterator[str] | None:
     """The lines of standard input that are answered as they come; None if there are none, or all
     of a file is read first."""
@@ -152,6 +185,23 @@ class LineGenerator:
                 echo(err=True)
         self._warn(sources)
 
+    def stream(self, lines: Iterable[str], form: Callable[[str], str]) -> None:
+        """Answer each line of standard input as it comes, piece by piece, each as `form` has it."""
+        sources, built = SourceLines(self.trained, source_lines.STANDARD_INPUT), self.trained.built
+        for each in enumerate(lines, 1):
+            one = sources.check(*each)
+            echo_exactly(form(one.text) if built.data.continues else "")
+            if one.asked:
+                walking = cast(PathDecoder, self.decoder)
+                place = one.number - 1
+                pieces = built.generator().stream(one.text, walking, self.max_length, place)
+                stream: TextStream[Generated] = TextStream("", pieces)
+                for piece in stream:
+                    echo_exactly(form(piece))
+                self._count([stream.output] if stream.output else [])
+            echo_exactly("\n")
+        self._warn(sources)
+
     def _lines(self, sources: Sequence[Source]) -> str:
         found = iter(self._outputs([each for each in sources if each.asked]))
         return "".join(self.form(each, next(found) if each.asked else []) for each in sources)
@@ -163,11 +213,13 @@ class LineGenerator:
                 found = self.ask(texts, self.decoder, self.max_length, self.samples, ids)
         except ValueError as error:  # the texts are good, so the decoder's options are not
             raise RecipeError(f"--decoder: {error}") from None
-        flat = [each.hypothesis for own in found for each in own]
-        self.outputs += len(flat)
-        self.cut_short += sum(not each.complete for each in flat)
-        self.unsatisfied += sum(not each.satisfied for each in flat)
+        self._count([each for own in found for each in own])
         return found
+
+    def _count(self, found: Sequence[Generated]) -> None:
+        self.outputs += len(found)
+        self.cut_short += sum(not each.hypothesis.complete for each in found)
+        self.unsatisfied += sum(not each.hypothesis.satisfied for each in found)
 
     def _warn(self, sources: SourceLines) -> None:
         cut_short = cut_short_remark(self.cut_short, self.outputs)

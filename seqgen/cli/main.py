@@ -13,7 +13,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from seqgen.cli import parts, sweeping, verbs
+from seqgen.cli import inspecting, parts, sweeping, verbs
 from seqgen.cli.output import echo, let_go, prepare_streams
 from seqgen.errors import SeqgenError
 from seqgen.version import __version__
@@ -37,6 +37,7 @@ app.command("generate")(verbs.generate)
 app.command("state")(verbs.state)
 app.command("evaluate")(verbs.evaluate)
 app.command("compare")(verbs.compare)
+app.command("inspect")(inspecting.inspect)
 app.command("sweep")(sweeping.sweep)
 app.command("list")(parts.list_parts)
 app.command("validate")(parts.validate)

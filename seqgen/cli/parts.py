@@ -205,25 +205,58 @@ class Kind(StrEnum):
 
     cell = "cell"
     head = "head"
+    embedding = "embedding"
+    encoder = "encoder"
+    attention = "attention"
+    model = "model"
     tokenizer = "tokenizer"
     decoder = "decoder"
+    constraint = "constraint"
     truncation = "truncation"
+    metric = "metric"
+    data = "data"
 
+
+OF_SOURCES = {Kind.encoder, Kind.attention, Kind.metric}
+"""The kinds whose recipe is that of a model of sources."""
 
 RECIPE_LINES = {
     Kind.cell: ("cell: {name: lstm, hidden_size: 128}", "cell: {name: my_part, hidden_size: 128}"),
     Kind.head: ("head: linear", "head: {name: my_part, cap: 15}"),
+    Kind.embedding: (
+        "embedding: {name: learned, size: 32}",
+        "embedding: {name: my_part, size: 32, rank: 8}",
+    ),
+    Kind.encoder: (
+        "encoder: {name: recurrent, cell: {name: gru, hidden_size: 64}}",
+        "encoder: {name: my_part, size: 64}",
+    ),
+    Kind.attention: ("attention: general", "attention: my_part"),
+    Kind.model: (
+        "  name: language_model\n  embedding: {name: learned, size: 32}\n"
+        "  cell: {name: lstm, hidden_size: 128}\n  head: linear",
+        "  name: my_part\n  size: 64",
+    ),
     Kind.tokenizer: ("tokenizer: char", "tokenizer: {name: my_part, least: 2}"),
     Kind.decoder: (
         "decoder: {name: multinomial, temperature: 0.8}",
         "decoder: {name: my_part, sure: 0.5}",
+    ),
+    Kind.constraint: (
+        "decoder: {name: multinomial, temperature: 0.8}",
+        "decoder: {name: multinomial, constraints: [{name: my_part, times: 4}]}",
+    ),
+    Kind.metric: ("metrics: [exact_match]", "metrics: [exact_match, {name: my_part, length: 2}]"),
+    Kind.data: (
+        "data: {name: text, corpus: python_docs, batch_size: 32, window: 32}",
+        "data: {name: my_part, corpus: python_docs, batch_size: 32, least: 4}",
     ),
     Kind.truncation: (
         "decoder: {name: multinomial, temperature: 0.8}",
         "decoder: {name: multinomial, truncations: [{name: my_part, times: 1.5}]}",
     ),
 }
-"""The line of the recipe in which a part of each kind replaces another."""
+"""What of the recipe a part of each kind replaces, and by what."""
 
 
 def new(
@@ -235,7 +268,7 @@ def new(
         raise UsageError(f"NAME must be a Python identifier such as my_{kind}, but is {name!r}")
     from seqgen.plugins import ROOMS
 
-    registry = ROOMS[f"{kind}s"]
+    registry = ROOMS.get(kind) or ROOMS[f"{kind}s"]
     if name in registry.names():
         place = registry.where(name)
         raise UsageError(f"the {kind} name '{name}' is taken by {place}; choose another")
@@ -260,7 +293,11 @@ def new_files(kind: Kind, name: str) -> dict[Path, str]:
     """The files of a new part, from the templates; `my_cell` is the class `MyCell`."""
     part, recipe, test = (
         (TEMPLATES / f"{each}.txt").read_text(encoding="utf-8")
-        for each in (f"{kind}.py", "recipe.yaml", "test.py")
+        for each in (
+            f"{kind}.py",
+            "sources.yaml" if kind in OF_SOURCES else "recipe.yaml",
+            "test.py",
+        )
     )
     class_name = "".join(word[:1].upper() + word[1:] for word in name.split("_"))
     placeholder = f"My{kind.title()}"

@@ -207,6 +207,8 @@ def as_data(output: Generated) -> dict[str, Any]:
         "finished": found.finished,
         "complete": found.complete,
         "satisfied": found.satisfied,
+        "finish_reason": found.finish_reason,
+        "stop": found.stop,
     }
 
 

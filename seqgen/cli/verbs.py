@@ -11,7 +11,6 @@ import shlex
 import sys
 import warnings
 from enum import StrEnum
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -177,6 +176,26 @@ def generate(
     ] = None,
     samples: Annotated[int, arguments.number("Size", "Outputs for each prompt or source.")] = 1,
     seed: Annotated[int | None, arguments.number("Seed", "By default the recipe's.")] = None,
+    stop: Annotated[
+        list[str] | None,
+        typer.Option(metavar="STRING", help="End a text before this string. Repeatable."),
+    ] = None,
+    keep_stop: Annotated[
+        bool, typer.Option("--keep-stop", help="Texts keep the string that ended them.")
+    ] = False,
+    max_seconds: Annotated[
+        float | None,
+        arguments.number(
+            "PositiveFloat", "End a text after so much time, wherever it is.", metavar="SECONDS"
+        ),
+    ] = None,
+    stream: Annotated[
+        bool | None,
+        typer.Option(
+            "--stream/--no-stream",
+            help="Show a text as it comes; on a terminal the default for one prompt.",
+        ),
+    ] = None,
     device: Device = "auto",
     plugins: PluginFiles = None,
     as_json: Annotated[
@@ -185,54 +204,40 @@ def generate(
 ) -> None:
     """Continue prompts, or answer sources, with a trained run. The same seed gives the same text.
 
-    Without --prompt and --input, prompts or sources are read from standard input, one a line. If
-    there are none, the recipe's prompts are used.
+    Without --prompt and --input, a terminal becomes a prompt; else prompts or sources are read from
+    standard input, one a line. If there are none, the recipe's prompts are used.
     """
     for word in overrides or []:
         if "=" not in word:
             raise UsageError(
                 f"{word}: not of the form KEY=VALUE; did you mean --prompt {shlex.quote(word)}?"
             )
-    several = n_best is not None or samples > 1
     many = samples if samples > 1 else None
+    exclusive: dict[str, object] = {"--n-best": n_best, "--samples": many, "--score": score}
+    whole = {**exclusive, "--trace": trace, "--output": output_file, "--json": as_json or None}
     _exclude_one_another({"--prompt": prompt, "--input": input_file, "--score": score})
-    _exclude_one_another({"--n-best": n_best, "--samples": many, "--score": score})
+    _exclude_one_another(exclusive)
     _exclude_one_another({"--trace": trace, "--score": score})
     _exclude_one_another({"--state": state_file, "--score": score})
+    for name, value in {**whole, "--input": input_file}.items():
+        _exclude_one_another({"--stream": stream or None, name: value})
     with arguments.importing():
-        from seqgen.cli import generation, source_lines
+        from seqgen.cli import generation, prompting
         from seqgen.trained import TrainedRun
 
-    trained = TrainedRun.load(run, device, overrides or [], plugins or [])
+    stopping = generation.stop_overrides(stop, keep_stop, max_seconds)
+    trained = TrainedRun.load(run, device, [*(overrides or []), *stopping], plugins or [])
     if score is not None:
         generation.score_lines(trained, score, output_file, as_json)
         return
     if state_file is not None:
         trained = trained.after(trained.load_state(state_file))
     options = generation.DecoderOptions(decoder, settings or (), seed, n_best)
-    chosen, continues = options.build(trained), trained.built.data.continues
-    if samples > 1 and not chosen.draws:
-        same = "this decoder draws nothing at random, so all samples are the same"
-        warnings.warn(f"--samples {samples}: {same}", stacklevel=1)
-    lines = None if prompt is not None else generation.waiting_lines(input_file, continues)
-    if lines is None and input_file is None and output_file is not None:
-        raise UsageError("--output goes with --input FILE or --score FILE")
-    if trace is not None and trace == output_file:
-        raise UsageError("--trace and --output must be two files")
-    with generation.tracing_to(trace, trained, options.spec(trained)) as ask:
-        if lines is None and input_file is None:
-            texts = prompt or trained.prompts
-            found = partial(ask, texts, chosen, max_length, samples)
-            generation.answer_prompts(trained, texts, found, as_json)
-            return
-        exact = continues and output_file is None and sys.stdout.isatty()
-        best = source_lines.table if several else source_lines.best_line(continues, exact)
-        form = source_lines.json_line if as_json else best
-        answers = generation.LineGenerator(trained, chosen, form, ask, max_length, samples)
-        if lines is not None:
-            answers.standard_input(lines, output_file)
-        elif input_file is not None:
-            answers.file(input_file, output_file)
+    wanted = generation.Wanted(max_length, samples, n_best, trace, output_file, as_json)
+    plain = all(each is None for each in whole.values()) and sys.stdout.isatty()
+    streaming = plain if stream is None else stream
+    asked = prompting.Asked(trained, options, wanted, streaming, required=bool(stream))
+    asked.answer(prompt, input_file, at_terminal=plain)
 
 
 def state(

@@ -16,7 +16,7 @@ from seqgen.comparison import document as stored
 from seqgen.comparison.cost import measure_cost
 from seqgen.comparison.decode import Comparison, Produced
 from seqgen.comparison.document import Document, SystemResult, Verdict
-from seqgen.comparison.measures import Measurer, all_measures, columns
+from seqgen.comparison.measures import Measurer, all_measures, columns, drawn_by_position
 from seqgen.comparison.page import write_comparison
 from seqgen.comparison.plan import Plan
 from seqgen.comparison.quality import Quality, best_of, judge, search
@@ -121,7 +121,14 @@ def _document(
         outputs=_shown_outputs(comparison, produced, quality),
         traces=_shown_traces(comparison),
         timings=None,
+        drawn=_drawn(produced),
     )
+
+
+def _drawn(produced: Sequence[Produced]) -> list[stored.DrawnSystem]:
+    """What the systems that draw do draw from."""
+    found = [(each.system.label, drawn_by_position(each)) for each in produced]
+    return [stored.DrawnSystem(label=label, points=points) for label, points in found if points]
 
 
 def _run_info(run: TrainedRun, name: str) -> stored.RunInfo:

@@ -16,7 +16,7 @@ from seqgen.comparison.plan import Plan, Unit
 from seqgen.comparison.systems import System
 from seqgen.data import Example
 from seqgen.data.text_files import read_text
-from seqgen.decoders import Counting, Decoder, Hypothesis, watched
+from seqgen.decoders import Counting, Decoder, Drawing, Hypothesis, watched
 from seqgen.errors import DataError, RecipeError
 from seqgen.evaluate import DecodingOptions, evenly_spaced
 from seqgen.explain import LogProbs, rescored, traces
@@ -66,13 +66,14 @@ class Produced:
     `outputs[s][i]` are those for input i by `seeds[s]`, the best first, as many as the plan's
     `samples`: where a decoder finds fewer, they are repeated, so that all systems are compared by
     as many outputs. A system that draws nothing has one seed. `rows` is how many rows the model
-    read, all seeds and inputs together.
+    read, all seeds and inputs together; `drawn` what each seed drew from.
     """
 
     system: System
     seeds: Sequence[int]
     outputs: Sequence[Sequence[Sequence[Output]]]
     rows: int
+    drawn: Sequence[Drawing] = ()
 
     @property
     def best(self) -> list[list[Output]]:
@@ -98,12 +99,14 @@ class Runner:
         """All outputs of a system. Raises DecodeError, and what building its decoder raises."""
         plan, counting = self.plan, Counting()
         seeds = [plan.seed + index for index in range(plan.seeds if system.draws else 1)]
-        outputs = []
+        outputs, watching = [], []
         for seed in seeds:
-            decoder = watched(self.run.decoder(dict(system.spec), seed), counting)
+            decoder = self.run.decoder(dict(system.spec), seed)
+            watching.append(Drawing(decoder))
+            decoder = watched(watched(decoder, counting), watching[-1])
             drawn = self.draws(decoder, texts, plan.samples if system.draws else 1)
             outputs.append([list(islice(cycle(own), plan.samples)) for own in drawn])
-        return Produced(system, seeds, outputs, counting.rows)
+        return Produced(system, seeds, outputs, counting.rows, watching)
 
     def draws(self, decoder: Decoder, texts: Sequence[str], samples: int) -> list[list[Output]]:
         """For each text what a decoder finds in `samples` draws, in their order."""

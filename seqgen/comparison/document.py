@@ -252,6 +252,24 @@ class BestOf:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DrawnPoint:
+    """What tokens at about the same `position` of outputs, from 1, are drawn from, as measures."""
+
+    position: float
+    kl_to_model: float
+    mass_cut: float
+    drawn_entropy: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class DrawnSystem:
+    """The points of a system that draws."""
+
+    label: str
+    points: Sequence[DrawnPoint]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Verdict:
     """The label of the recommended system, if there is one, and why, in sentences."""
 
@@ -356,6 +374,7 @@ class Document:
     outputs: Sequence[ShownInput]
     traces: Sequence[ShownTrace]
     timings: Timings | None
+    drawn: Sequence[DrawnSystem] = ()
 
     @property
     def level(self) -> float:

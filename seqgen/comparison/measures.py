@@ -13,12 +13,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.resources import files
+from itertools import zip_longest
 from statistics import fmean
 from typing import Any, Final
 
+import torch
+
 from seqgen.build import Built
 from seqgen.comparison.decode import Output, Produced
-from seqgen.comparison.document import Measure, Value, Values
+from seqgen.comparison.document import DrawnPoint, Measure, Value, Values
 from seqgen.comparison.plan import Unit
 from seqgen.metrics import Metric, TrainingText, distinct, diversity, looping
 from seqgen.reports import metric_label
@@ -33,6 +36,9 @@ SILENT: Final[Mapping[str, float]] = {"impossible": 0.0}
 
 COMPARED = ("log_prob_per_token", "distinct_1", "distinct_2", "distinct_3")
 """What unlikeness looks at; each has one sign only, so there is a ratio."""
+
+MOST_POSITIONS = 12
+"""How many places in outputs are told apart."""
 
 FURTHEST = math.log(100)
 """A statistic that is further away than a hundred times as much, or that is 0, counts as that."""
@@ -95,6 +101,33 @@ def scores(outputs: Sequence[Output]) -> dict[str, float]:
         found["log_prob_per_sequence"] = fmean(each.log_prob for each in possible)
     if outputs:
         found["impossible"] = 1 - len(possible) / len(outputs)
+    return found
+
+
+DRAWN: Final = ("kl_to_model", "mass_cut", "drawn_entropy")
+"""What `Drawing.sums` holds after the count, as measures."""
+
+
+def drawn(produced: Produced) -> dict[str, Value]:
+    """What a system draws from, against what the model gives: means over all tokens."""
+    totals = [torch.stack(each.sums).sum(0).tolist() for each in produced.drawn if each.sums]
+    return {
+        name: averaged([own[place] / own[0] for own in totals])
+        for place, name in enumerate(DRAWN if totals else (), start=1)
+    }
+
+
+def drawn_by_position(produced: Produced) -> list[DrawnPoint]:
+    """The same for tokens that stand at about the same place in outputs, over all seeds."""
+    steps = list(zip_longest(*(each.sums for each in produced.drawn), fillvalue=torch.zeros(4)))
+    width = -(-len(steps) // MOST_POSITIONS)
+    found = []
+    for begin in range(0, len(steps), max(1, width)):
+        end = min(begin + width, len(steps))
+        every = torch.stack([each for step in steps[begin:end] for each in step])
+        tokens, *own = every.sum(0).tolist()
+        means = dict(zip(DRAWN, (each / tokens for each in own), strict=True))
+        found.append(DrawnPoint(position=(begin + 1 + end) / 2, **means))
     return found
 
 
@@ -215,6 +248,7 @@ class Measurer:
         """All values of a system but those of the metrics."""
         rows = produced.rows / sum(map(len, produced.outputs))
         found = by_seed(produced, self._measured) | {"rows_per_input": Value(value=rows)}
+        found |= drawn(produced)
         if not self.built.data.continues:  # then one answer is right
             return found
         wanted = self.of_references

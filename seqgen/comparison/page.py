@@ -71,6 +71,7 @@ def page(results: Results) -> str:
         "strategies": results.systems,
         "trade-offs": plots.trade_offs(results),
         "curves": plots.option_curves(results),
+        "drawn": plots.drawn_from(results),
         "search": shared["search"],
         "best-of": plots.best_of(results),
         "outputs": outputs(results),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from markupsafe import Markup
 
 from seqgen.comparison.document import Curve, Measure, SystemResult
+from seqgen.comparison.measures import DRAWN
 from seqgen.comparison.results import Result, Results
 from seqgen.reports import charts, visible
 from seqgen.reports.charts import BLUE, GREEN, MARKERS, MUTED, PAPER, SERIES, Layout, drawable
@@ -26,6 +27,9 @@ PANEL: Final = Layout(3.3, 2.3, letters=9, ticks=5)
 
 MOST_NAMED: Final = 12
 """How many strategies of a front are numbered and named."""
+
+MOST_DRAWN: Final = 6
+"""How many strategies have a line in what is drawn from."""
 
 SPEEDS: Final = ("sequences_per_second", "rows_per_input")
 ALONG: Final = ("log_prob_per_token", "length_ratio", "mean_length", "finished")
@@ -223,9 +227,25 @@ def best_of_measures(results: Results) -> list[Measure]:
     return sorted(found, key=lambda each: each is not results.quality)
 
 
+def drawn_from(results: Results) -> Panels | None:
+    """What the highest-ranked strategies draw from, against the position in the output."""
+    by_label = {each.label: each.points for each in results.document.drawn}
+    labels = [each.label for each in results.systems if each.label in by_label][:MOST_DRAWN]
+    shown = []
+    for measure in (each for each in results.measures.values() if each.id in DRAWN):
+        lines = [
+            Line(label, [(each.position, Result(getattr(each, measure.id))) for each in points])
+            for label in labels
+            if len(points := by_label[label]) > 1
+        ]
+        if lines:
+            shown.append(_panel(measure, "position", lines, logarithmic=False))
+    return Panels("What is drawn from", labels, shown) if shown else None
+
+
 def as_pdf(results: Results) -> bytes:
     """All charts of a comparison, one a page; equal documents give equal bytes."""
-    panels = [*option_curves(results), *filter(None, [best_of(results)])]
+    panels = [*option_curves(results), *filter(None, [drawn_from(results), best_of(results)])]
     drawn = [each.chart() for each in trade_offs(results)]
     drawn += [chart for each in panels for chart in each.charts]
     stream = BytesIO()
@@ -240,9 +260,15 @@ def as_pdf(results: Results) -> bytes:
 
 
 def _panel(
-    measure: Measure, option: str, lines: Sequence[Line], references: Results | None = None
+    measure: Measure,
+    option: str,
+    lines: Sequence[Line],
+    references: Results | None = None,
+    *,
+    logarithmic: bool = True,
 ) -> Chart:
-    """A measure against an option. Intervals, or spreads over seeds, are bands."""
+    """A measure against an option, on a log scale where that goes far. Intervals, or spreads over
+    seeds, are bands."""
     shown = [(place, line) for place, line in enumerate(lines) if line.points]
     names, changes = {}, []
     for place, line in shown:
@@ -261,7 +287,7 @@ def _panel(
         values = [end for _, each in points for end in each.range]
         _scale(axes, "y", measure, [_factor(measure) * each for each in values], layout)
         own = sorted({at for at, _ in points})
-        far = own[0] > 0 and own[-1] >= 8 * own[0]
+        far = logarithmic and own[0] > 0 and own[-1] >= 8 * own[0]
         axes.set_xscale("log" if far else "linear")
         ticks = own[:: -(-len(own) // 7)]  # more would run into each other
         axes.set_xticks(ticks, [f"{each:g}" for each in ticks])

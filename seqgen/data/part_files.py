@@ -13,14 +13,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from seqgen.data.corpora import CorpusFactory
-from seqgen.data.text_files import (
-    PACKED_SUFFIXES,
-    UTF_8,
-    Reading,
-    TextFile,
-    read_long,
-    read_text,
-)
+from seqgen.data.text_files import PACKED_SUFFIXES, UTF_8, Reading, TextFile, read_long, read_text
 from seqgen.errors import DataError
 from seqgen.files import display_path
 from seqgen.tokenizers import LongText

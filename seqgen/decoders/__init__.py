@@ -5,6 +5,8 @@ says which tokens `multinomial` may draw: subclass `Truncation`, `@truncations.r
 """
 
 from seqgen.decoders.base import (
+    CLAIMS,
+    Claim,
     Constraint,
     ConstraintFactory,
     Decoder,
@@ -19,7 +21,8 @@ from seqgen.decoders.base import (
     watched,
 )
 from seqgen.decoders.beam import Beam, DiverseBeam, StochasticBeam
-from seqgen.decoders.ensemble import Ensemble, LanguageModelFusion, SecondaryModel
+from seqgen.decoders.containing import MustContain
+from seqgen.decoders.ensemble import Ensemble, Guidance, LanguageModelFusion, SecondaryModel
 from seqgen.decoders.exact import Exact
 from seqgen.decoders.guards import (
     check_scores,
@@ -33,14 +36,23 @@ from seqgen.decoders.guards import (
 )
 from seqgen.decoders.history import (
     ForcedPrefix,
+    FrequencyPenalty,
     MinimumLength,
     NoRepeatNgram,
     Past,
     PastConstraint,
+    PresencePenalty,
     RepetitionPenalty,
 )
 from seqgen.decoders.minimum_bayes_risk import MinimumBayesRisk
-from seqgen.decoders.phrases import AllowedByFunction, AllowedTexts, ForbiddenTexts, WithoutTokens
+from seqgen.decoders.patterns import Pattern
+from seqgen.decoders.phrases import (
+    AllowedByFunction,
+    AllowedTexts,
+    ForbiddenTexts,
+    SequenceBias,
+    WithoutTokens,
+)
 from seqgen.decoders.sampling import (
     Extension,
     Forced,
@@ -55,7 +67,8 @@ from seqgen.decoders.sampling import (
     at_temperature,
 )
 from seqgen.decoders.speculative import Draft, Drafter, DraftFactory, Speculative, drafts
-from seqgen.decoders.tracing import ROOT_PARENT, Counting, SearchTrace, TraceNode, Tracing
+from seqgen.decoders.stopping import MARGIN, Match, Stopping, StopStrings, with_stop
+from seqgen.decoders.tracing import ROOT_PARENT, Counting, Drawing, SearchTrace, TraceNode, Tracing
 from seqgen.decoders.truncating import Truncation, TruncationFactory, keep_fault, truncations
 
 # The names of an earlier release, for plugins.

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from copy import copy
 from dataclasses import dataclass
-from typing import Annotated, Any, NamedTuple, Protocol
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Protocol, get_args
 
 import torch
 from torch import Tensor
@@ -104,6 +104,11 @@ class Hypothesis(NamedTuple):
     before it was certain that no better sequence is missing above this one. `satisfied` is False
     where no sequence that the search has found satisfies all constraints; then the tokens lead to
     where no token was possible any more.
+
+    Decoders leave the last two as they are; whoever knows the text says in `finish_reason` why the
+    sequence ended (one of FINISH_REASONS), and in `stop` which stop string or stop token it was.
+    One that a stop string ended is `finished`, with no end token: its tokens lead to the one in
+    which the string is complete.
     """
 
     tokens: tuple[int, ...]
@@ -113,6 +118,8 @@ class Hypothesis(NamedTuple):
     rank: float | None = None
     complete: bool = True
     satisfied: bool = True
+    finish_reason: str = ""
+    stop: str = ""
 
     @property
     def ranking_score(self) -> float:
@@ -120,12 +127,17 @@ class Hypothesis(NamedTuple):
         return self.score if self.rank is None else self.rank
 
 
+FINISH_REASONS = ("end", "stop", "length", "time", "constraints")
+"""The end token; a stop string or stop token; the maximum length; `max_seconds`; constraints that
+left no token."""
+
 constraints: Registry[Constraint] = Registry(
-    "constraint", supplied={"vocab_size", "encode", "load"}
+    "constraint", supplied={"vocab_size", "encode", "contents", "load"}
 )
-"""Supplied: the number of tokens; `encode(text)`, its tokens as a list; `load(run)`, the model of
-a run directory that has the same tokens (a `SecondaryModel`), to be called no sooner than in
-`wrap`."""
+"""Supplied: the number of tokens; `encode(text)`, its tokens as a list; `contents()`, what tokens
+add to a text (`Tokenizer.contents`); `load(run)`, the model of
+a run directory that has the same tokens (a `SecondaryModel`), and `load(None)`, the run's own model
+as it reads empty sources, to be called no sooner than in `wrap`."""
 
 Wrapped = tuple[Stepper, Start]
 """A stepper around a stepper, and the start that belongs to it."""
@@ -139,8 +151,11 @@ class Constraint(ABC):
     `intercept` does that.
 
     A forbidden token has -inf and keeps it, whatever other constraints do: all of them hold, in any
-    order. Dead ends are handled in one place, `constrain`.
+    order. Dead ends are handled in one place, `constrain`. One that only `watches` stands around
+    all others.
     """
+
+    watches: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -163,6 +178,22 @@ ConstraintFactory = Annotated[Callable[..., Constraint], constraints]
 """Called with what the registry supplies, it returns the constraint."""
 
 
+Claim = Literal["greedy", "beam", "best", "sample", "temperature"]
+"""What a decoder may promise besides what all of them keep; `seqgen check` tries what is claimed.
+
+- `greedy`: it finds what greedy search finds.
+- `beam`: with the option `beam_size`, a beam of 1 is greedy, and one as wide as the space finds the
+  best of all sequences, in their order.
+- `best`: what it finds are the best of all sequences, in their order.
+- `sample`: its first hypothesis is drawn token by token as `weights` says.
+- `temperature`: with the option `temperature`, it is greedy at 0.
+
+Where it has the options `length_normalisation` and `groups`, these are meant at `none` and 1.
+"""
+
+CLAIMS: tuple[Claim, ...] = get_args(Claim)
+
+
 class Decoder(ABC):
     """A search strategy: which sequences to follow, given the scores of the next token.
 
@@ -175,13 +206,27 @@ class Decoder(ABC):
     constraints: tuple[Constraint, ...] = ()
     draws: bool = True
     """Whether another sample of a source may be another sequence."""
+    streams: ClassVar[bool] = False
+    """Whether it is a `PathDecoder`, whose tokens are known one by one."""
+    claims: ClassVar[Set[Claim]] = frozenset()
+    """What it promises besides, see `Claim`."""
 
     def __post_init__(self) -> None:
         check_fields(self)
 
+    def weights(self, log_probs: Tensor) -> Tensor:
+        """How likely a decoder that claims `sample` is to draw each token, `[rows, vocab]` in
+        float64, but for a factor of each row; by default as likely as the model says."""
+        return log_probs.softmax(-1, dtype=torch.float64)
+
     @abstractmethod
     def decode(self, stepper: Stepper, start: Start, limits: Limits) -> list[list[Hypothesis]]:
         """For each source its hypotheses, the best first. Raises DecodeError if scores are NaN."""
+
+    def drawn_from(self, log_probs: Tensor) -> Tensor | None:
+        """The probabilities by which it draws the next token of each row, float64, both `[rows,
+        vocab]`; None for what does not draw token by token."""
+        return None
 
 
 def with_constraints(
@@ -201,9 +246,11 @@ def watched(decoder: Decoder, constraint: Constraint) -> Decoder:
 
 
 decoders: Registry[Decoder] = Registry(
-    "decoder", supplied={"seed", "vocab_size", "encode", "load"}, finishing=with_constraints
+    "decoder",
+    supplied={"seed", "vocab_size", "encode", "contents", "load"},
+    finishing=with_constraints,
 )
 
 DecoderFactory = Annotated[Callable[..., Decoder], decoders]
-"""Called with `seed=` and `vocab_size=`, it returns the decoder; `encode=` and `load=` are for its
-constraints."""
+"""Called with `seed=` and `vocab_size=`, it returns the decoder; `encode=`, `contents=` and `load=`
+are for its constraints."""

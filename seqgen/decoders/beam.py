@@ -12,7 +12,15 @@ from seqgen.decoders import search
 from seqgen.decoders.base import Decoder, Hypothesis, Limits, Start, Stepper, decoders
 from seqgen.decoders.guards import IMPOSSIBLE
 from seqgen.decoders.noise import Perturbed, child_keys
-from seqgen.decoders.search import Alpha, Expansion, Formula, Frontier, LengthNormalisation, NBest
+from seqgen.decoders.search import (
+    Alpha,
+    Expansion,
+    Formula,
+    Frontier,
+    LengthNormalisation,
+    NBest,
+    Reward,
+)
 from seqgen.options import NonNegativeFloat, Size
 from seqgen.state import repeat
 
@@ -33,10 +41,12 @@ class BeamSearch(Decoder, ABC):
     """
 
     draws = False
+    claims = frozenset({"beam"})
     beam_size: int
     n_best: int
     length_normalisation: Formula
     alpha: float
+    word_reward: float = 0.0
     groups: int = 1
 
     def __post_init__(self) -> None:
@@ -50,7 +60,8 @@ class BeamSearch(Decoder, ABC):
             raise ValueError(
                 f"`groups` must divide `beam_size`, which is {self.beam_size}, but is {self.groups}"
             )
-        self.normalisation = LengthNormalisation(self.length_normalisation, self.alpha)
+        how = self.length_normalisation, self.alpha, self.word_reward
+        self.normalisation = LengthNormalisation(*how)
         self.width = self.beam_size // self.groups  # the number of paths in a group
 
     @abstractmethod
@@ -58,6 +69,11 @@ class BeamSearch(Decoder, ABC):
         """The `count` continuations to look at, as places in `totals: [beams, places]`, best first;
         `tokens: [beams, places]` has the token of each. Their scores do not have to fall: a pick
         may have reasons."""
+
+    def allot(self, totals: Tensor, tokens: Tensor, count: int, lacking: Tensor) -> Tensor:
+        """As `pick`, where constraints count what a continuation lacks: `lacking: [beams,
+        places]`."""
+        return self.pick(totals, tokens, count)
 
     def decode(self, stepper: Stepper, start: Start, limits: Limits) -> list[list[Hypothesis]]:
         """At most `n_best` hypotheses for each source; fewer where there are no more."""
@@ -94,7 +110,8 @@ class BeamSearch(Decoder, ABC):
         count = min(self.width * (1 + ends), paths * vocab)
         # Of a path no more can be picked than this, even if other groups have picked what is best.
         most = count + self.beam_size - self.width
-        if vocab > WORTH_A_LIST * most:
+        lacking = search.lacking(frontier.state)
+        if vocab > WORTH_A_LIST * most and lacking is None:
             tokens = search.best(log_probs, most).sort(1).values
             log_probs, vocab = log_probs.gather(1, tokens), most
         else:
@@ -102,7 +119,10 @@ class BeamSearch(Decoder, ABC):
         tokens, log_probs = tokens.view(beams, -1), log_probs.reshape(beams, -1)
         scores = frontier.paths.scores.repeat_interleave(vocab).view(beams, -1)
         totals = scores + log_probs  # in float64
-        columns = self.pick(totals, tokens, count)
+        if lacking is None:
+            columns = self.pick(totals, tokens, count)
+        else:
+            columns = self.allot(totals, tokens, count, lacking.view(beams, -1))
         first_rows = torch.arange(0, rows, paths, device=columns.device)
         return Expansion(
             rows=first_rows.unsqueeze(1) + columns // vocab,
@@ -142,7 +162,7 @@ class BeamSearch(Decoder, ABC):
             last = repeat(frontier.room == length, self.groups).unsqueeze(1)
             over |= live & last
         if bool(over.any()):
-            ranks = expansion.scores / self.normalisation.divisor(length)
+            ranks = self.normalisation.rank(expansion.scores, length)
             over &= ranks > search.thresholds(beams, ends.device).unsqueeze(1)
             for beam, hypothesis in frontier.paths.hypotheses(expansion, over, finished):
                 beams[beam].add(self.normalisation.ranked(hypothesis))
@@ -156,7 +176,7 @@ class BeamSearch(Decoder, ABC):
         scores = torch.where(live, expansion.scores, IMPOSSIBLE)
         reach = scores.amax(1)
         length, room = frontier.paths.length + 1, repeat(frontier.room, self.groups)
-        if self.normalisation.formula != "none":
+        if not self.normalisation.ranks_by_score:
             reach = self.normalisation.bound(reach, length, room)
         staying = reach > search.thresholds(beams, reach.device)
         staying = staying.view(-1, self.groups).any(1)
@@ -178,7 +198,8 @@ class Beam(BeamSearch):
 
     Sequences are ranked by `score / length ** alpha` where `length_normalisation` is `power`, by
     `score / ((5 + length) / 6) ** alpha` where it is `gnmt` (Wu et al. 2016), and by the score
-    where it is `none`; `length` counts the end token. The search ends when no path can reach a
+    where it is `none`, plus `word_reward * length` (Huang et al. 2017); `length` counts the end
+    token. The search ends when no path can reach a
     higher rank any more, so with a length normalisation it may go on far beyond the first end
     token. Without one, a beam of 1 is greedy; one as wide as the space finds the true best.
     """
@@ -187,10 +208,16 @@ class Beam(BeamSearch):
     n_best: Size = 1
     length_normalisation: Formula = "none"
     alpha: Alpha = 1.0
+    word_reward: Reward = 0.0
 
     def pick(self, totals: Tensor, tokens: Tensor, count: int) -> Tensor:
         """The highest totals; ties go to the earliest path, then to the lowest id."""
         return search.best(totals, count)
+
+    def allot(self, totals: Tensor, tokens: Tensor, count: int, lacking: Tensor) -> Tensor:
+        """The highest of those that lack least, of those that lack one more, and so on; then the
+        second of each: dynamic beam allocation (Post and Vilar 2018)."""
+        return search.best_in_turn(totals, lacking, count)
 
 
 @decoders.register("diverse_beam")
@@ -211,6 +238,7 @@ class DiverseBeam(BeamSearch):
     n_best: Size = 1
     length_normalisation: Formula = "none"
     alpha: Alpha = 1.0
+    word_reward: Reward = 0.0
 
     def pick(self, totals: Tensor, tokens: Tensor, count: int) -> Tensor:
         """The picks of all groups, `[sources * groups, count]`."""
@@ -241,6 +269,8 @@ class StochasticBeam(Decoder):
     alike is known before they are. Where the stepper's scores do not sum to 1, p is normalised at
     each token. The noise of a sequence follows from the seed, the sequence's id and its tokens.
     """
+
+    claims = frozenset({"sample"})
 
     seed: int = 0
     beam_size: Size = 5

@@ -1,4 +1,4 @@
-"""The constraints `ensemble` and `language_model`: several trained models generate together."""
+"""The constraints `ensemble`, `language_model` and `guidance`: models that generate together."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class Ensemble(Constraint):
     """
 
     runs: tuple[str, ...]
-    load: Callable[[str], SecondaryModel]
+    load: Callable[[str | None], SecondaryModel]
     weights: tuple[NonNegativeFloat, ...] = ()
     average: Literal["mean", "product"] = "mean"
 
@@ -130,7 +130,7 @@ class LanguageModelFusion(Constraint):
     """
 
     run: str
-    load: Callable[[str], SecondaryModel]
+    load: Callable[[str | None], SecondaryModel]
     weight: NonNegativeFloat = 0.3
 
     def wrap(self, stepper: Stepper, start: Start, limits: Limits, batch: Any) -> Wrapped:
@@ -139,3 +139,31 @@ class LanguageModelFusion(Constraint):
 
         others = [self.load(self.run)] if self.weight else []  # 0 times -inf would be NaN
         return combine_models(stepper, start, others, batch, combine)
+
+
+@constraints.register("guidance")
+@dataclass
+class Guidance(Constraint):
+    """`log p0(token) + scale * (log p(token) - log p0(token))`, with p0 for an empty source.
+
+    The result is normalised again. This is classifier-free guidance (Ho and Salimans 2022; for
+    language models Sanchez et al. 2023): above 1, `scale` favours what the source makes more
+    probable than it is anyway; at 1 it changes nothing, at 0 the source does not matter. The model
+    takes two steps for each. It need not have read an empty source in training, but knows more of
+    it then. What is impossible to the stepper stays so.
+    """
+
+    load: Callable[[str | None], SecondaryModel]
+    scale: NonNegativeFloat = 1.5
+
+    def wrap(self, stepper: Stepper, start: Start, limits: Limits, batch: Any) -> Wrapped:
+        if self.scale == 1:
+            return stepper, start
+
+        def combine(log_probs: Tensor, others: list[Tensor]) -> Tensor:
+            [alone] = others
+            alone = torch.where(alone == IMPOSSIBLE, log_probs, alone)
+            guided = alone + self.scale * (log_probs - alone)
+            return torch.where(log_probs == IMPOSSIBLE, IMPOSSIBLE, guided).log_softmax(1)
+
+        return combine_models(stepper, start, [self.load(None)], batch, combine)

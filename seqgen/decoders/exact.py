@@ -178,6 +178,7 @@ class Exact(Decoder):
     """
 
     draws = False
+    claims = frozenset({"best"})
 
     n_best: Size = 1
     max_nodes: Size = 10_000

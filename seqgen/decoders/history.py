@@ -5,9 +5,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import torch
+from pydantic import Field
 from torch import Tensor
 from torch.nn.functional import pad
 
@@ -15,6 +16,9 @@ from seqgen.decoders.base import Constraint, Limits, Start, Stepper, Wrapped, co
 from seqgen.decoders.guards import IMPOSSIBLE, intercept
 from seqgen.options import Count, NonNegativeFloat, PositiveFloat, Size
 from seqgen.tokenizers import UNK
+
+Bonus = Annotated[float, Field(ge=-100, le=100)]
+"""In nats, added to a log-probability."""
 
 FIRST_SIZE = 16
 """How many tokens there is room for at first."""
@@ -48,6 +52,11 @@ class Past(NamedTuple):
     def generated(self) -> Tensor:
         """The generated tokens, `[rows, size - 1]`, -1 after the last."""
         return self.shifted[:, 1:] - 1
+
+    def recent(self, window: int | None) -> Tensor:
+        """The last `window` generated tokens as `last` has them; None: as `generated` has them."""
+        generated = self.generated
+        return generated if window is None else self.last(min(window, generated.shape[1]))
 
     @property
     def lengths(self) -> Tensor:
@@ -91,6 +100,14 @@ def check_known(tokens: Sequence[int], vocab_size: int, what: str) -> None:
             raise ValueError(f"{what} must have tokens from 0 to {vocab_size - 1}, but has {token}")
         if token == UNK:
             raise ValueError(f"{what} contains a token that is not in the vocabulary")
+
+
+def with_bonus(log_probs: Tensor, bonus: Tensor) -> Tensor:
+    """`log_probs + bonus`, both `[rows, vocab]`; where the probabilities of a row would sum to more
+    than 1, they are normalised. Rows without a bonus stay as they are."""
+    found = log_probs + bonus
+    found = found - found.logsumexp(1, keepdim=True).clamp(min=0)
+    return torch.where((bonus != 0).any(1, keepdim=True), found, log_probs)
 
 
 def columns_mask(columns: Tensor, log_probs: Tensor) -> Tensor:
@@ -181,15 +198,24 @@ class MinimumLength(Constraint):
 class NoRepeatNgram(PastConstraint):
     """No n-gram of `size` tokens occurs twice; the scores of possible tokens stay the same.
 
-    Paulus, Xiong and Socher 2018. The prompt is not looked at. Where all tokens are banned the
+    Paulus, Xiong and Socher 2018. The prompt is not looked at. With a `window`, an n-gram may occur
+    again where it has not begun within the last `window` tokens. Where all tokens are banned the
     sequence ends there.
     """
 
     size: Size
+    window: Size | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.window is not None and self.window < self.size:
+            raise ValueError(
+                f"`window` must be at least `size`, which is {self.size}, but is {self.window}"
+            )
 
     def change(self, log_probs: Tensor, past: Past, ends: Sequence[int]) -> Tensor:
         """IMPOSSIBLE at the last token of each n-gram whose other tokens are the last ones now."""
-        generated = past.generated
+        generated = past.recent(self.window)
         if generated.shape[1] < self.size:
             return log_probs
         ngrams = generated.unfold(1, self.size, 1)  # [rows, places, size]
@@ -208,11 +234,52 @@ class RepetitionPenalty(PastConstraint):
     The penalty of CTRL (Keskar et al. 2019) on log-probabilities. These are never positive, so
     above 1 a repetition always loses; CTRL divides logits, which for negative ones is a reward.
     The scores are not normalised again: those of new tokens stay as they are, and decoders that
-    draw normalise by themselves. 1 changes nothing, below 1 asks for repetitions.
+    draw normalise by themselves. 1 changes nothing, below 1 asks for repetitions. With a `window`,
+    only the last `window` tokens count.
     """
 
     penalty: PositiveFloat
+    window: Size | None = None
 
     def change(self, log_probs: Tensor, past: Past, ends: Sequence[int]) -> Tensor:
-        seen = columns_mask(past.generated, log_probs)
+        seen = columns_mask(past.recent(self.window), log_probs)
         return torch.where(seen, log_probs * self.penalty, log_probs)
+
+
+@constraints.register("presence_penalty")
+@dataclass
+class PresencePenalty(PastConstraint):
+    """`log p(token) - penalty` for tokens that the sequence already has, else `log p(token)`.
+
+    As OpenAI's interface defines it, where `penalty` is from -2 to 2; below 0 it asks for
+    repetitions, and then the probabilities are normalised where they would sum to more than 1. The
+    prompt is not looked at. With a `window`, only the last `window` tokens count.
+    """
+
+    penalty: Bonus
+    window: Size | None = None
+
+    def change(self, log_probs: Tensor, past: Past, ends: Sequence[int]) -> Tensor:
+        seen = columns_mask(past.recent(self.window), log_probs)
+        return with_bonus(log_probs, -self.penalty * seen.to(log_probs.dtype))
+
+
+@constraints.register("frequency_penalty")
+@dataclass
+class FrequencyPenalty(PastConstraint):
+    """`log p(token) - penalty * n(token)`, where the sequence already has the token `n` times.
+
+    As OpenAI's interface defines it, where `penalty` is from -2 to 2; below 0 it asks for
+    repetitions, and then the probabilities are normalised where they would sum to more than 1. The
+    prompt is not looked at. With a `window`, only the last `window` tokens count.
+    """
+
+    penalty: Bonus
+    window: Size | None = None
+
+    def change(self, log_probs: Tensor, past: Past, ends: Sequence[int]) -> Tensor:
+        vocab, seen = log_probs.shape[1], past.recent(self.window)
+        counts = log_probs.new_zeros(len(log_probs), vocab + 1)
+        places = torch.where(seen < 0, vocab, seen)
+        counts.scatter_add_(1, places, torch.ones_like(places, dtype=counts.dtype))
+        return with_bonus(log_probs, -self.penalty * counts[:, :vocab])

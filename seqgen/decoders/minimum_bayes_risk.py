@@ -103,7 +103,7 @@ class MinimumBayesRisk(Decoder):
         ]
 
     def _ranked(self, drawn: Sequence[Hypothesis]) -> list[Hypothesis]:
-        """The best of what was `drawn` for a source; what is not `satisfied` only where all is."""
+        """The best of what was `drawn` for a source; where nothing is `satisfied`, the longest."""
         drawn = [each for each in drawn if each.satisfied] or drawn
         contents = [each.tokens[: len(each.tokens) - each.finished] for each in drawn]
         weights, similarity = Counter(contents), SIMILARITIES[self.utility]
@@ -115,5 +115,7 @@ class MinimumBayesRisk(Decoder):
             each.tokens: each._replace(rank=utilities[content] / len(drawn))
             for each, content in zip(drawn, contents, strict=True)
         }
+        if not drawn[0].satisfied:
+            return [max(distinct.values(), key=lambda each: (len(each.tokens), each.score))]
         ranked = sorted(distinct.values(), key=lambda each: (each.rank, each.score), reverse=True)
         return ranked[: self.n_best]

@@ -5,7 +5,7 @@ Many texts are one tree of tokens in arrays (a trie), in which all rows take a s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from itertools import chain
 from pathlib import Path
@@ -17,7 +17,7 @@ from torch import Tensor
 
 from seqgen.decoders.base import Constraint, Limits, Start, Stepper, Wrapped, constraints
 from seqgen.decoders.guards import IMPOSSIBLE, intercept, read_ahead
-from seqgen.decoders.history import Past, PastConstraint, check_known
+from seqgen.decoders.history import Bonus, Past, PastConstraint, check_known, with_bonus
 from seqgen.errors import DataError
 from seqgen.files import display_path, read_bytes
 from seqgen.state import State, map_state
@@ -253,14 +253,74 @@ class ForbiddenTexts(Constraint):
         if self.automaton is None:
             return stepper, start
         automaton = map_state(lambda each: each.to(start.tokens.device), self.automaton)
-        children = automaton.tree.children(automaton.shorter[:1])[1]
-        always = automaton.tree.tokens[children[automaton.tree.whole[children]]]
+        always = automaton.tree.tokens[automaton.of_one_token]
 
         def change(log_probs: Tensor, tokens: Tensor, nodes: Tensor) -> tuple[Tensor, Tensor]:
-            nodes = torch.where(nodes < ROOT, ROOT, automaton.follow(nodes.clamp(min=ROOT), tokens))
-            banned = automaton.completing(nodes, log_probs.shape[1])
+            nodes = automaton.read(nodes, tokens)
+            banned = torch.zeros_like(log_probs, dtype=torch.bool)
+            for rows, last in automaton.completing(nodes):
+                banned[rows, automaton.tree.tokens[last]] = True
             banned[:, always] = True
             return log_probs.masked_fill(banned, IMPOSSIBLE), nodes
+
+        return intercept(stepper, start, change, torch.full_like(start.tokens, -1))
+
+
+@constraints.register("sequence_bias")
+@dataclass
+class SequenceBias(Constraint):
+    """`log p(token) + b` for a token that completes a text which has the bias `b`.
+
+    `texts` are words or other strings with their biases, `tokens` single ids with theirs; of all
+    that a token completes, the biases add up. Where the probabilities would then sum to more than 1
+    they are normalised. A text is what the tokenizer makes of it. The prompt is not looked at.
+    """
+
+    texts: Mapping[str, Bonus] | None = None
+    tokens: Mapping[str, Bonus] | None = None
+    _: KW_ONLY
+    vocab_size: int
+    encode: Callable[[str], list[int]]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        biases: dict[tuple[int, ...], float] = {}
+        for text, bias in (self.texts or {}).items():
+            sequence = tuple(self.encode(text))
+            if not sequence:
+                raise ValueError(f"`texts` must have tokens, but {text!r} has none")
+            check_known(sequence, self.vocab_size, f"`texts` {text!r}")
+            biases[sequence] = biases.get(sequence, 0.0) + bias
+        for key, bias in (self.tokens or {}).items():
+            if not str(key).isdecimal():
+                raise ValueError(f"`tokens` must have token ids as keys, but has {key!r}")
+            check_known([int(key)], self.vocab_size, "`tokens`")
+            biases[int(key),] = biases.get((int(key),), 0.0) + bias
+        self.automaton = automaton = _Automaton.of(tree_of([*biases]))
+        self.biases = torch.zeros(len(automaton.shorter))
+        for sequence, bias in biases.items():
+            node = torch.tensor([ROOT])
+            for token in sequence:
+                node = automaton.tree.child(node, torch.tensor([token]))
+            self.biases[node] = bias
+
+    def wrap(self, stepper: Stepper, start: Start, limits: Limits, batch: Any) -> Wrapped:
+        """The memory is the longest beginning of a text with which each row ends (-1 before the
+        first step)."""
+        if len(self.biases) == 1:  # the root alone
+            return stepper, start
+        automaton, biases = map_state(
+            lambda each: each.to(start.tokens.device), (self.automaton, self.biases)
+        )
+        tokens_of, single = automaton.tree.tokens, automaton.of_one_token
+
+        def change(log_probs: Tensor, tokens: Tensor, nodes: Tensor) -> tuple[Tensor, Tensor]:
+            nodes = automaton.read(nodes, tokens)
+            bonus = torch.zeros_like(log_probs)
+            bonus[:, tokens_of[single]] = biases[single].to(bonus.dtype)
+            for rows, last in automaton.completing(nodes):
+                bonus[rows, tokens_of[last]] += biases[last].to(bonus.dtype)
+            return with_bonus(log_probs, bonus), nodes
 
         return intercept(stepper, start, change, torch.full_like(start.tokens, -1))
 
@@ -299,6 +359,16 @@ class _Automaton(NamedTuple):
             begin = end
         return found
 
+    @property
+    def of_one_token(self) -> Tensor:
+        """The nodes of the texts that are one token."""
+        children = self.tree.children(self.shorter[:1])[1]
+        return children[self.tree.whole[children]]
+
+    def read(self, nodes: Tensor, tokens: Tensor) -> Tensor:
+        """As `follow`, but from -1, before the first step, to the root."""
+        return torch.where(nodes < ROOT, ROOT, self.follow(nodes.clamp(min=ROOT), tokens))
+
     def follow(self, nodes: Tensor, tokens: Tensor) -> Tensor:
         """The longest beginning of a text with which `nodes: [rows]` and `tokens: [rows]` end."""
         found = self.tree.child(nodes, tokens)
@@ -307,13 +377,12 @@ class _Automaton(NamedTuple):
             found = torch.where(missing, self.tree.child(nodes, tokens), found)
         return found
 
-    def completing(self, nodes: Tensor, vocab: int) -> Tensor:
-        """A mask `[rows, vocab]` of the tokens that complete a text of several at `nodes`."""
-        banned = torch.zeros(len(nodes), vocab, dtype=torch.bool, device=nodes.device)
+    def completing(self, nodes: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """Which of `nodes: [rows]` lack one token of a text of several, and the nodes of these
+        texts; no two of a row have the same token in one of the pairs."""
         here = self.banning[nodes]
         while len(some := here.nonzero().squeeze(1)):
             rows, children = self.tree.children(here[some])
             last = self.tree.whole[children]
-            banned[some[rows[last]], self.tree.tokens[children[last]]] = True
+            yield some[rows[last]], children[last]
             here = self.banning[self.shorter[here]]
-        return banned

@@ -52,6 +52,7 @@ class PathDecoder(Decoder, ABC):
     that may have `compiled_from` tokens is made by a compiled function, where there can be one.
     """
 
+    streams = True
     seed: int = 0
     compiled_from: ClassVar[int] = 50_000
 
@@ -72,15 +73,15 @@ class PathDecoder(Decoder, ABC):
         """Yield one Extension for each step until every row has ended.
 
         A row at a dead end leaves without another token: it is neither finished nor at its limit.
+        Nothing is compiled first, so the first step comes at once.
         """
-        for each in self._extensions(stepper, start, limits):
-            if len(start.tokens) == 1:
-                yield from map(Extension, *(torch.split(part, 1) for part in each))
-            else:
-                yield each
+        return self._extensions(stepper, start, limits)
 
-    def _extensions(self, stepper: Stepper, start: Start, limits: Limits) -> Iterator[Extension]:
-        """As `walk`, but several steps of a single row may be one Extension."""
+    def _extensions(
+        self, stepper: Stepper, start: Start, limits: Limits, *, compiled: bool = False
+    ) -> Iterator[Extension]:
+        """As `walk`; where some of it may be `compiled`, several steps of a single row may be one
+        Extension."""
         tokens, state, context = start[:3]
         sources = torch.arange(tokens.shape[0], device=tokens.device)
         # Of each row its source, its sequence, and how many tokens it may have.
@@ -89,7 +90,8 @@ class PathDecoder(Decoder, ABC):
         ends = torch.tensor(limits.ends, dtype=tokens.dtype, device=tokens.device)
         keep = own[2] > 0
         step = 0
-        for found, given, following in self._compiled(stepper, start, limits):
+        blocks = self._compiled(stepper, start, limits) if compiled else ()
+        for found, given, following in blocks:
             over = torch.isin(found, ends)
             yield Extension(sources.expand(len(found)), found, given, over)
             tokens, state, step = found[-1:], following, step + len(found)
@@ -143,7 +145,7 @@ class PathDecoder(Decoder, ABC):
 
     def decode(self, stepper: Stepper, start: Start, limits: Limits) -> list[list[Hypothesis]]:
         lengths = limits.lengths(start).tolist()
-        steps = [*self._extensions(stepper, start, limits)]
+        steps = [*self._extensions(stepper, start, limits, compiled=True)]
         if not steps:  # no row has room for a token
             steps = [Extension(*[start.tokens.new_empty(0)] * 4)]
         sources, tokens, log_probs, _ = map(torch.cat, zip(*steps, strict=True))
@@ -166,6 +168,7 @@ class Greedy(PathDecoder):
     """The most probable token at each step; ties go to the lowest id."""
 
     draws = False
+    claims = frozenset({"greedy"})
 
     @property
     def choice(self) -> Choice:
@@ -206,6 +209,7 @@ class Sampler(PathDecoder, ABC):
     result. Each sequence draws from its own stream, see `noise`.
     """
 
+    claims = frozenset({"sample"})
     seed: int
     temperature: float
     temperature_last: bool = False
@@ -241,8 +245,11 @@ class Sampler(PathDecoder, ABC):
         points = noise(self.seed, sequence_ids, step) * cumulative[:, -1:]
         return torch.searchsorted(cumulative, points, right=True).squeeze(1)
 
+    def drawn_from(self, log_probs: Tensor) -> Tensor:
+        weights = self.weights(log_probs)
+        return weights / row_sum(weights)
+
     def weights(self, log_probs: Tensor) -> Tensor:
-        """How likely each token is, `[rows, vocab]` in float64, but for a factor of its row."""
         kept = self.truncate(at_temperature(log_probs, min(self.temperature, HOTTEST))).exp()
         return kept if self.temperature <= HOTTEST else kept.sign()
 
@@ -289,6 +296,8 @@ class Multinomial(ShareSampler):
     The `truncations` come one after the other, each sees what the one before has left, normalised.
     They come after the temperature, or before it if it is `temperature_last`.
     """
+
+    claims = frozenset({"sample", "temperature"})
 
     seed: int = 0
     temperature: Temperature = 1.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import insort_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple, TypeVar
 
 import torch
 from pydantic import Field
@@ -103,6 +103,43 @@ def best(scores: Tensor, count: int) -> Tensor:
         columns = columns[:, :count].sort(1).values
     order = scores.gather(1, columns).sort(stable=True, dim=1, descending=True).indices
     return columns.gather(1, order)
+
+
+class Lacking(NamedTuple):
+    """A part of a state: how many tokens each token would leave lacking, `[rows, vocab]`.
+
+    A constraint that paths satisfy little by little puts it there, for searches that keep paths of
+    each number.
+    """
+
+    tokens: Tensor
+
+
+def lacking(state: State) -> Tensor | None:
+    """The sum of all `Lacking` in `state`; None if there is none."""
+    if isinstance(state, Lacking):
+        return state.tokens
+    if not isinstance(state, tuple):
+        return None
+    every = [each for each in map(lacking, state) if each is not None]
+    return torch.stack(every).sum(0) if every else None
+
+
+def best_in_turn(scores: Tensor, kinds: Tensor, count: int) -> Tensor:
+    """The places of the best of each kind, then of the second best, and so on, `count` in all; the
+    lowest of `kinds: [rows, columns]` comes first. What is IMPOSSIBLE comes last."""
+    places, possible = [], []
+    for kind in torch.unique(kinds[scores > IMPOSSIBLE]).tolist():
+        own = scores.masked_fill(kinds != kind, IMPOSSIBLE)
+        places.append(best(own, count))
+        possible.append(own.gather(1, places[-1]) > IMPOSSIBLE)
+    if not places:
+        return best(scores, count)
+    columns, real = (torch.stack(each, 2).flatten(1) for each in (places, possible))
+    first = live_first(real, torch.ones_like(real[:, 0]))
+    # Where a row has fewer than `count` real ones, it has all there are, and another is none.
+    columns = torch.where(real, columns, scores.argmin(1, keepdim=True)).gather(1, first)
+    return columns[:, :count]
 
 
 BLOCK = 64
@@ -265,22 +302,29 @@ def merge(lists: Iterable[NBest], size: int) -> list[Hypothesis]:
 
 Formula = Literal["none", "power", "gnmt"]
 
+Scored = TypeVar("Scored", float, Tensor)
+
 Alpha = Annotated[float, Field(ge=-10, le=10)]
+
+Reward = Annotated[float, Field(ge=-100, le=100)]
+"""In nats a token."""
 
 
 @dataclass(frozen=True)
 class LengthNormalisation:
-    """How sequences of different lengths compare: `rank = score / divisor(length)`.
+    """How sequences of different lengths compare: `score / divisor(length) + reward * length`.
 
     Scores are sums of log-probabilities, so they are negative. `none` divides by 1; `power` by
     `length ** alpha`, which for `alpha` 1 makes the rank the mean log-probability of a token;
     `gnmt` by `((5 + length) / 6) ** alpha` (Wu et al. 2016). `length` counts the generated tokens,
     an end token among them, in finished and unfinished sequences alike. Above 0 `alpha` favours
-    long sequences, at 0 it changes nothing, below 0 short ones.
+    long sequences, at 0 it changes nothing, below 0 short ones. So does `reward`, in nats for each
+    token (Huang et al. 2017).
     """
 
     formula: Formula = "none"
     alpha: Alpha = 1.0
+    reward: Reward = 0.0
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -292,12 +336,20 @@ class LengthNormalisation:
         base = max(length, 1) if self.formula == "power" else (5 + length) / 6
         return float(base**self.alpha)
 
+    @property
+    def ranks_by_score(self) -> bool:
+        """Whether the score is the rank."""
+        return self.formula == "none" and not self.reward
+
+    def rank(self, score: Scored, length: int) -> Scored:
+        """The rank of sequences of `length` tokens."""
+        return score / self.divisor(length) + self.reward * length
+
     def ranked(self, hypothesis: Hypothesis) -> Hypothesis:
         """`hypothesis` with its rank, where there is another one than the score."""
-        if self.formula == "none":
+        if self.ranks_by_score:
             return hypothesis
-        length = len(hypothesis.tokens)
-        return hypothesis._replace(rank=hypothesis.score / self.divisor(length))
+        return hypothesis._replace(rank=self.rank(hypothesis.score, len(hypothesis.tokens)))
 
     def bound(self, scores: Tensor, length: int, room: Tensor) -> Tensor:
         """The highest rank that a path may still reach, `[paths]`.
@@ -305,7 +357,11 @@ class LengthNormalisation:
         It has `scores: [paths]` at `length` and grows by one token at least, to `room` tokens at
         most. Log-probabilities only make a score fall, so none is ranked above its present score at
         its best length; and the divisor rises with the length or falls with it, so that length is
-        the next one or the last one.
+        the next one or the last one. So is that of the largest reward.
         """
         last = scores.new_tensor([self.divisor(each) for each in room.tolist()])
-        return torch.maximum(scores / self.divisor(length + 1), scores / last)
+        reached = torch.maximum(scores / self.divisor(length + 1), scores / last)
+        if not self.reward:
+            return reached
+        longest = room if self.reward > 0 else torch.full_like(room, length + 1)
+        return reached + self.reward * longest.double()

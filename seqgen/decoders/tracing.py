@@ -1,16 +1,17 @@
-"""Constraints that change nothing and watch a search: what it considers, and what it costs."""
+"""Constraints that change nothing and watch a search: what it considers, draws from, and costs."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Annotated, Any, NamedTuple
 
 import torch
 from pydantic import Field
 from torch import Tensor
 
-from seqgen.decoders.base import Constraint, Hypothesis, Limits, Start, Stepper, Wrapped
+from seqgen.decoders.base import Constraint, Decoder, Hypothesis, Limits, Start, Stepper, Wrapped
 from seqgen.decoders.guards import IMPOSSIBLE, intercept
 from seqgen.decoders.search import best
 from seqgen.errors import PluginError
@@ -128,6 +129,7 @@ class Tracing(Constraint):
     of the tokens considered at each step are recorded.
     """
 
+    watches = True
     most: Annotated[int, Field(ge=1)] = 10
     traces: list[SearchTrace] = field(default_factory=list, init=False)
 
@@ -150,6 +152,7 @@ class Counting(Constraint):
     batch share their calls.
     """
 
+    watches = True
     calls: int = 0
     rows: int = 0
 
@@ -160,3 +163,35 @@ class Counting(Constraint):
             return (log_probs,)
 
         return intercept(stepper, start, count)
+
+
+@dataclass
+class Drawing(Constraint):
+    """Compares what `decoder`, which is `watched` by it, draws from with what the stepper gives.
+
+    `sums[t]` is over all rows that took step t: how many there are, and their sums of the
+    divergence `KL(drawn || given)`, of the given probability of tokens that are never drawn, and
+    of the entropy of what is drawn from, in nats. It stays empty for decoders that do not draw.
+    """
+
+    watches = True
+    decoder: Decoder
+    sums: list[Tensor] = field(default_factory=list, init=False)
+
+    def wrap(self, stepper: Stepper, start: Start, limits: Limits, batch: Any) -> Wrapped:
+        steps = count()
+
+        def note(log_probs: Tensor, tokens: Tensor) -> tuple[Tensor]:
+            step, drawn = next(steps), self.decoder.drawn_from(log_probs)
+            if drawn is not None:
+                given = log_probs.double().log_softmax(-1)
+                apart = torch.where(drawn > 0, drawn * (drawn.log() - given), 0.0).sum(-1)
+                apart = apart.where(apart > 1e-12, 0.0)  # less than that is rounding
+                cut = given.exp().masked_fill(drawn > 0, 0.0).sum(-1)
+                found = [torch.ones_like(cut), apart, cut, torch.special.entr(drawn).sum(-1)]
+                if step == len(self.sums):
+                    self.sums.append(torch.zeros(4, dtype=torch.float64))
+                self.sums[step] += torch.stack(found).sum(1).cpu()
+            return (log_probs,)
+
+        return intercept(stepper, start, note)

@@ -30,7 +30,7 @@ TRUNCATIONS = ("top_k", "top_p", "min_p", "typical", "epsilon", "eta", "top_n_si
 """What a compiled text can do to a distribution, by their places in `draws.truncate`."""
 HEADER = "from seqgen.fast.draws import choose\n\n\n"
 BLOCK = 64
-"""How many tokens a call makes: what is streamed comes in such pieces."""
+"""How many tokens a call makes."""
 
 Step = Callable[[Tensor, State], tuple[Tensor, State]]
 """Takes tokens `[rows]` and a state, returns scores `[rows, vocab]` and the next state."""

@@ -16,6 +16,7 @@ from seqgen.metrics.base import (
     MetricFactory,
     MetricOfSums,
     Numbers,
+    Proportion,
     Tally,
     by_name,
     likelihood,

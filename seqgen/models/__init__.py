@@ -9,7 +9,9 @@ from seqgen.models.base import (
     ModelFactory,
     Score,
     evaluating,
+    mask_padding,
     models,
+    scored,
 )
 from seqgen.models.labelling import Classifier, Tagger
 from seqgen.models.seq2seq import Seq2Seq

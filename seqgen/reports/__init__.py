@@ -2,7 +2,7 @@
 
 `format` writes numbers and texts, and pages from `templates/`; `charts` draws. `run_files` reads a
 run, `analyses` looks into its texts, `run_report` is its page. `traces`
-shows how outputs were found.
+shows how outputs were found, `unit_page` what units of a state do.
 """
 
 from seqgen.errors import visible
@@ -22,3 +22,4 @@ from seqgen.reports.format import (
 from seqgen.reports.run_files import Answer
 from seqgen.reports.run_report import run_page, try_drawing, write_report
 from seqgen.reports.traces import MOST_TRACES, decoder_label, trace_html, trace_page
+from seqgen.reports.unit_page import unit_page

@@ -18,10 +18,17 @@ from seqgen.config import lay_over, read_override
 from seqgen.errors import PluginError, UsageError
 from seqgen.options import did_you_mean
 from seqgen.plugins import ROOMS
+from seqgen.testing.attention import ATTENTION_LAWS, check_attention
 from seqgen.testing.cell import CELL_LAWS, check_cell
+from seqgen.testing.constraint import CONSTRAINT_LAWS, check_constraint
+from seqgen.testing.dataset import DATASET_LAWS, check_data
 from seqgen.testing.decoder import DECODER_LAWS, check_decoder
+from seqgen.testing.embedding import EMBEDDING_LAWS, check_embedding
+from seqgen.testing.encoder import ENCODER_LAWS, check_encoder
 from seqgen.testing.head import HEAD_LAWS, check_head
 from seqgen.testing.laws import ALONE, Finding, Law, Report, split_file
+from seqgen.testing.metric import METRIC_LAWS, check_metric
+from seqgen.testing.model import MODEL_LAWS, check_model
 from seqgen.testing.tokenizer import TOKENIZER_LAWS, check_tokenizer
 from seqgen.testing.truncation import TRUNCATION_LAWS, check_truncation
 
@@ -36,9 +43,16 @@ class Check(NamedTuple):
 CHECKS = {
     "cells": Check(check_cell, CELL_LAWS),
     "heads": Check(check_head, HEAD_LAWS),
+    "embeddings": Check(check_embedding, EMBEDDING_LAWS),
+    "encoders": Check(check_encoder, ENCODER_LAWS),
+    "attentions": Check(check_attention, ATTENTION_LAWS),
+    "models": Check(check_model, MODEL_LAWS),
     "tokenizers": Check(check_tokenizer, TOKENIZER_LAWS),
     "decoders": Check(check_decoder, DECODER_LAWS),
+    "constraints": Check(check_constraint, CONSTRAINT_LAWS),
     "truncations": Check(check_truncation, TRUNCATION_LAWS),
+    "metrics": Check(check_metric, METRIC_LAWS),
+    "data": Check(check_data, DATASET_LAWS),
 }
 
 NO_CHECK = f"there are checks for {', '.join(CHECKS)}, not for this kind"
@@ -71,8 +85,8 @@ def find_targets(wanted: str) -> list[Target]:
     new = [each for each in _all_parts() if each not in before]
     if not new:
         raise PluginError(
-            f'{path}: registers no part; put `@cells.register("my_name")` (or heads, tokenizers, '
-            "decoders, truncations) before the class"
+            f'{path}: registers no part; put `@cells.register("my_name")` before the class, or '
+            f"that of another kind ({', '.join(CHECKS)})"
         )
     chosen = [each for each in new if not name or each.name == name]
     if not chosen:

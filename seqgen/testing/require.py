@@ -100,6 +100,11 @@ def small_part(
     return f"{registry.room}.{given['name']}", partial(_call, partial(entry.factory, **own))
 
 
+def takes(factory: Callable[..., Any], name: str) -> bool:
+    """Whether a factory of `small_part` passes `name` on to the part."""
+    return name in asked_for(factory.args[0], {name: None})  # type: ignore[attr-defined]
+
+
 def contract(made: object, wanted: type) -> None:
     """A breach unless the part is of the class that all parts of its kind extend."""
     if not issubclass(type(made), wanted):

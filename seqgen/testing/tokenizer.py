@@ -13,7 +13,7 @@ import numpy as np
 from seqgen.testing import require
 from seqgen.testing.laws import BreachError, Law, NotTriedError, Report, Watch, try_laws, unwatched
 from seqgen.testing.require import named, small_part
-from seqgen.tokenizers import BOS, EOS, PAD, SPECIALS, UNK, Tokenizer, tokenizers
+from seqgen.tokenizers import BOS, EOS, PAD, SPECIALS, UNK, Tokenizer, text_so_far, tokenizers
 
 TEXT = "In the beginning was the wörd, 日本語, and 😀.\r\n\t<pad> <bos></s> <eos> <unk> \x00\ufffd"
 LIKE_SPECIALS = (*SPECIALS, "</s>", "<s>", "[PAD]", "<|endoftext|>")
@@ -203,6 +203,24 @@ def _continuation(case: TokenizerCase) -> None:
         require.that(first + added == made.decode(tokens), says)
 
 
+def _contents(case: TokenizerCase) -> None:
+    made = case.fitted
+    contents = made.contents()
+    if contents is None:
+        raise NotTriedError("it does not say what its tokens add to a text")
+    for each in contents[:2]:
+        says = f"`contents` has {len(each)} entries for {len(made)} tokens"
+        require.that(len(each) == len(made), says)
+    for text in ("", TEXT, *prose(1).splitlines()[:20], *random_texts(40)):
+        content, begins = b"", True
+        tokens = made.encode(text).tolist()
+        for token in tokens:
+            content += (contents.first if begins else contents.later)[token]
+            begins = token in contents.breaks
+        says = f"`decode` does not say what `contents` does of the tokens of {text!r}"
+        require.that(text_so_far(content) == made.decode(tokens), says)
+
+
 def _spans(case: TokenizerCase) -> None:
     made, tried = case.fitted, False
     for text in ("", "a the\n  word", TEXT, *prose(1).splitlines()[:20], *random_texts(40)):
@@ -262,6 +280,7 @@ TOKENIZER_LAWS: tuple[Law[TokenizerCase], ...] = (
     Law("text that looks special stays plain", _plain_text, _CALLING, _BUILT),
     Law("what was learned comes back", _lossless, _CALLING, _BUILT),
     Law("every id is shown and decoded", _shown, _CALLING, _BUILT),
+    Law("contents are what tokens add", _contents, _CALLING, _BUILT),
     Law("spans are where tokens stand", _spans, _CALLING, _BUILT),
     Law("text cut at last_cut has the ids of the whole", _cuts, _CALLING, _BUILT),
     Law("lone surrogates are refused", _surrogates, _CALLING, _BUILT),

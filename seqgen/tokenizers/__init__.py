@@ -9,6 +9,7 @@ from seqgen.tokenizers.base import (
     UNK,
     ByteTokenizer,
     CharTokenizer,
+    Contents,
     Counts,
     Tokenizer,
     TokenizerFactory,
@@ -17,6 +18,7 @@ from seqgen.tokenizers.base import (
     VocabularyStatistics,
     check_text,
     count_ids,
+    text_so_far,
     tokenizers,
     vocabulary_statistics,
 )

@@ -16,7 +16,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +40,18 @@ Counts = NDArray[np.int64]
 
 Spans = list[tuple[int, int]]
 """The places of tokens in a text, as `text[start:end]`."""
+
+
+class Contents(NamedTuple):
+    """What each token adds to a text, in UTF-8, by its id.
+
+    A text is `first` of its first token and `later` of the others, one behind the other; after one
+    of `breaks` it is `first` again. Special tokens but UNK add nothing.
+    """
+
+    first: Sequence[bytes]
+    later: Sequence[bytes]
+    breaks: frozenset[int] = frozenset()
 
 
 class Tokenizer(ABC):
@@ -106,6 +118,11 @@ class Tokenizer(ABC):
         """
         first = list(before)
         return self.decode([*first, *tokens])[len(self.decode(first)) :]
+
+    def contents(self) -> Contents | None:
+        """What each token adds to the text that `decode` returns; None where that depends on more
+        than whether it is the first."""
+        return None
 
     @abstractmethod
     def __len__(self) -> int:
@@ -175,6 +192,11 @@ class PieceTokenizer(Tokenizer, ABC):
 
     def decode(self, tokens: Iterable[int]) -> str:
         return self.between.join([self._pieces[token] for token in tokens if token >= UNK])
+
+    def contents(self) -> Contents | None:
+        first = [piece.encode() for piece in self._pieces]
+        between = self.between.encode()
+        return Contents(first, [*first[:UNK], *(between + piece for piece in first[UNK:])])
 
     def __len__(self) -> int:
         return len(self._pieces)
@@ -399,6 +421,9 @@ class ByteTokenizer(Tokenizer):
     def decode(self, tokens: Iterable[int]) -> str:
         """The characters of `tokens`; one that lacks bytes at the end is left out."""
         return text_so_far(b"".join([_CONTENT[token] for token in tokens]))
+
+    def contents(self) -> Contents:
+        return Contents(_CONTENT, _CONTENT)
 
     def __len__(self) -> int:
         return len(_CONTENT)

@@ -105,6 +105,16 @@ def model_record(content: bytes) -> ModelRecord:
     return ModelRecord(_ALGORITHMS[algorithm], pieces)
 
 
+def leading_space_left_out(content: bytes) -> bool | None:
+    """Whether decoding leaves out a space at the beginning of a text; None where a model changes
+    its texts in other ways, too (field 5, its rules for them)."""
+    fields = dict(_fields(content))
+    if 5 in fields and dict(_fields(fields[5])).get(2):
+        return None
+    normalizer = dict(_fields(fields.get(_NORMALIZER, b"")))
+    return bool(normalizer.get(3, 1) or normalizer.get(4, 1))
+
+
 def _fields(content: bytes) -> list[tuple[int, Any]]:
     """The numbers and values of a protocol buffer's fields. Raises ValueError if it is none."""
     found: list[tuple[int, Any]] = []

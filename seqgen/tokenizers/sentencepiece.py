@@ -18,7 +18,7 @@ from pydantic import Field
 
 from seqgen.options import Size
 from seqgen.tokenizers import base, pieces
-from seqgen.tokenizers.base import BOS, EOS, PAD, SPECIALS, UNK, Spans, Tokenizer, Tokens
+from seqgen.tokenizers.base import BOS, EOS, PAD, SPECIALS, UNK, Contents, Spans, Tokenizer, Tokens
 from seqgen.tokenizers.pieces import SPACE, PieceIds, Pieces, SubwordSampler, sampler_of
 
 Algorithm = Literal["unigram", "bpe"]
@@ -110,6 +110,17 @@ class SentencePieceTokenizer(Tokenizer):
             return base.text_so_far(b"".join([content[token] for token in tokens]))
         theirs = [self._pieces.theirs[token] for token in tokens]
         return str(self._model.decode([token for token in theirs if token >= 0]))
+
+    def contents(self) -> Contents | None:
+        """None for a ready model that changes what its pieces say."""
+        every = self._pieces.content
+        if self._ours:
+            return Contents(every, every)
+        how = pieces.leading_space_left_out(self._content)
+        if how is None:
+            return None
+        # A space at the beginning of the text is left out, where the model has put it there.
+        return Contents([each.removeprefix(b" ") for each in every] if how else every, every)
 
     def __len__(self) -> int:
         return len(self._pieces.shown)

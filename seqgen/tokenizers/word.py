@@ -16,7 +16,7 @@ from pydantic import Field
 
 from seqgen.options import Size
 from seqgen.tokenizers import base
-from seqgen.tokenizers.base import SPECIALS, UNK, PieceTokenizer, Spans, Tokens
+from seqgen.tokenizers.base import SPECIALS, UNK, Contents, PieceTokenizer, Spans, Tokens
 
 Split = Callable[[str], list[str]]
 SplitName = Literal[
@@ -219,6 +219,14 @@ class WordTokenizer(PieceTokenizer):
             else:
                 lines[-1].append(piece)
         return LINE_END.join(map(self.between.join, lines))
+
+    def contents(self) -> Contents | None:
+        every, end = super().contents(), self._ids.get(LINE_END)
+        if every is None or end is None or not (self.line_ends and self.between):
+            return every
+        later = [*every.later]
+        later[end] = every.first[end]
+        return Contents(every.first, later, frozenset([end]))
 
     def _words(self, text: str) -> list[str]:
         base.check_text(text)

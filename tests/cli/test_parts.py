@@ -97,7 +97,7 @@ NO_SUCH_FILE = "plugin @here/none.py: no such file"
             for name in ("1a", "my-cell", "class", "a b", "../x", "_x", "", "é")
         ),
         (2, "new cell json", "…would hide the Python module 'json'…"),
-        (2, "new model mine", "…'cell', 'head', 'tokenizer', 'decoder', 'trunc…"),
+        (2, "new bridge mine", "…'cell', 'head', 'embedding', 'encoder', 'atten…"),
         *(
             (7, f"new cell {part}", f"{name}: already exists; choose another name, or move it…")
             for part, name in (("one", "one.py"), ("two", "two.yaml"), ("three", "test_three.py"))
@@ -202,16 +202,26 @@ def _own_registries(own_registries):
     """Each test begins with the parts of the package alone."""
 
 
+PLACES = {
+    **{
+        kind: lambda recipe, kind=kind: recipe["model"][kind]
+        for kind in ("cell", "head", "embedding", "encoder", "attention")
+    },
+    "truncation": lambda recipe: recipe["decoder"]["truncations"][0],
+    "constraint": lambda recipe: recipe["decoder"]["constraints"][0],
+    "metric": lambda recipe: recipe["metrics"][1],
+}
+"""Where a recipe names a part, if not under its kind."""
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_recipe_uses_the_part(kind, output, place):
     files = ["a_part.py", "a_part.yaml", "test_a_part.py"]
     assert output("new", kind, "a_part").splitlines()[:3] == [f"wrote {each}" for each in files]
     recipe = json.loads(output("validate", "a_part.yaml", "--json"))
-    owner = recipe["model"] if kind in ("cell", "head") else recipe
-    part = recipe["decoder"]["truncations"][0] if kind == "truncation" else owner[kind]
-    assert part["name"] == "a_part"
+    assert PLACES.get(kind, lambda recipe: recipe[kind])(recipe)["name"] == "a_part"
     assert recipe["plugins"] == [str(place.folder / "a_part.py")]
-    entry = ROOMS[f"{kind}s"].entry("a_part")
+    entry = (ROOMS.get(kind) or ROOMS[f"{kind}s"]).entry("a_part")
     assert entry.factory.__name__ == "APart"
     assert entry.summary
 
@@ -232,7 +242,7 @@ def test_its_test_of_the_laws_of_its_kind_passes(kind, command, place, monkeypat
     monkeypatch.syspath_prepend(str(place.folder))
     test = importlib.import_module(f"test_a_{kind}_here")
     try:
-        getattr(test, f"test_it_keeps_the_laws_of_{kind}s")()
+        test.test_it_keeps_the_laws_of_its_kind()
     finally:
         for name in (f"a_{kind}_here", f"test_a_{kind}_here"):
             del sys.modules[name]

@@ -5,6 +5,7 @@ What a document holds is in test_golden.
 
 import json
 import os
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -93,6 +94,24 @@ class TestCompare:
         strategies = (GREEDY, {"decoder": {"name": "greedy", "constraints": some}})
         with pytest.warns(UserWarning, match=r"^greedy constr.*: 2 of 2 texts do not satisfy all"):
             compared(strategies, pairs_run, inputs={"most": 2}, **NO_MORE)
+
+    def test_a_plan_holds_outputs_to_a_form_and_to_texts(self, compared, pairs_run):
+        pytest.importorskip("outlines_core", reason="outlines-core is not installed")
+        form = [{"name": "pattern", "regex": "[A-C]{2}[A-E]*"}]
+        texts = [{"name": "must_contain", "texts": ["DE", "AA"]}]
+        strategies = [
+            {"decoder": {"name": "multinomial", "constraints": form}},
+            {"decoder": {"name": "multinomial", "constraints": texts}},
+            {"decoder": {"name": "beam", "beam_size": 3, "constraints": [*form, *texts]}},
+        ]
+        options = {**NO_MORE, "inputs": {"most": 20}, "max_length": 9}
+        document = compared(strategies, pairs_run, **options)
+        formed = [True, False, True]
+        for shown in document.outputs:
+            for each, of_the_form in zip(shown.by, formed, strict=True):
+                assert each.satisfied
+                assert re.fullmatch("[A-C]{2}[A-E]*", each.text) or not of_the_form
+                assert ("DE" in each.text and "AA" in each.text) or each is shown.by[0]
 
     def test_no_inputs_are_refused(self, compared, pairs_run, tmp_path):
         (tmp_path / "none.tsv").write_text("")

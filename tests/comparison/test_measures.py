@@ -1,8 +1,10 @@
 """What measures say of outputs, and which columns there are."""
 
 import math
+from dataclasses import replace
 
 import pytest
+import torch
 
 import seqgen
 from seqgen.comparison.document import Measure, Value
@@ -14,12 +16,15 @@ from seqgen.comparison.measures import (
     averaged,
     by_seed,
     columns,
+    drawn,
+    drawn_by_position,
     lengths,
     scores,
     training_text,
     unlikeness,
     variety,
 )
+from seqgen.decoders import Drawing, Multinomial
 from seqgen.metrics import MORE_DIVERSE, Metric, WordErrorRate, diversity, metrics
 from seqgen.tokenizers import tokenizers
 
@@ -247,3 +252,31 @@ class TestMeasurer:
         copied = output(" ".join(training.split()[1:11]), finished=False)
         found = Measurer(text, "words", True, []).measure(produced("s", [copied]))
         assert found["copied"].value == 1
+
+
+def drawing(*sums):
+    made = Drawing(Multinomial())
+    made.sums = [torch.tensor(each, dtype=torch.float64) for each in sums]
+    return made
+
+
+def test_what_is_drawn_from_is_averaged_over_tokens_and_seeds(produced):
+    one = drawing([2, 1.0, 0.2, 3.0], [2, 3.0, 0.0, 1.0])
+    other = drawing([1, 0.5, 0.5, 2.0])
+    found = replace(produced("top_k", ["a"], ["b"]), drawn=[one, other])
+    assert drawn(found)["kl_to_model"] == Value(value=0.75, by_seed=[1.0, 0.5])
+    assert drawn(found)["mass_cut"].by_seed == pytest.approx([0.05, 0.5])
+    first, second = drawn_by_position(found)
+    assert (first.position, first.kl_to_model, first.drawn_entropy) == pytest.approx(
+        (1, 0.5, 5 / 3)
+    )
+    assert (second.position, second.kl_to_model, second.mass_cut) == pytest.approx((2, 1.5, 0.0))
+    assert drawn(produced("beam", ["a"])) == {}
+    assert drawn_by_position(produced("beam", ["a"])) == []
+
+
+def test_places_of_long_outputs_are_taken_together(produced):
+    every = drawing(*([1, step, 0.0, 0.0] for step in range(30)))
+    found = drawn_by_position(replace(produced("top_k", ["a"]), drawn=[every]))
+    assert [each.position for each in found] == [2.0 + 3 * place for place in range(10)]
+    assert [each.kl_to_model for each in found] == [1.0 + 3 * place for place in range(10)]

@@ -6,12 +6,14 @@ import pytest
 
 from seqgen.comparison import plots
 from seqgen.comparison.document import Measure
+from seqgen.comparison.measures import MEASURES
 from seqgen.comparison.plots import (
     HALF,
     PANEL,
     as_pdf,
     best_of,
     curve_points,
+    drawn_from,
     option_curves,
     pareto_front,
     trade_offs,
@@ -226,3 +228,18 @@ def test_all_charts_are_had_as_pdf(four):
     assert pdf.startswith(b"%PDF")
     assert pdf.count(b"/Type /Page\n") + pdf.count(b"/Type /Page ") == 2
     assert as_pdf(results) == pdf
+
+
+def test_what_is_drawn_from_has_a_line_for_each_of_the_best_that_draw(four):
+    one = {"kl_to_model": 0.1, "mass_cut": 0.2, "drawn_entropy": 2.0}
+    points = [{"position": at, **one} for at in (1.5, 40.0)]
+    found = four(drawn=[{"label": label, "points": points} for label in "cba"])
+    shown = {each.id: each for each in MEASURES if each.id in ("kl_to_model", "mass_cut")}
+    found.measures.update(shown)
+    panels = drawn_from(found)
+    assert [chart.title for chart in panels.charts] == [each.header for each in shown.values()]
+    assert panels.names == [each.label for each in found.systems if each.label != "d"]
+    axes = drawn(panels.charts[0])
+    assert axes.get_xscale() == "linear"
+    assert list(axes.lines[0].get_xdata()) == [1.5, 40]
+    assert drawn_from(four()) is None

@@ -207,8 +207,8 @@ class TestGrids:
 
     def test_a_spec_has_every_option(self, systems):
         [found] = systems({"decoder": "beam", "grid": {"beam_size": [3]}})
-        options = {"beam_size": 3, "n_best": 1, "length_normalisation": "none", "alpha": 1.0}
-        assert found.spec == {"name": "beam", **options, "constraints": []}
+        how = {"length_normalisation": "none", "alpha": 1.0, "word_reward": 0.0}
+        assert found.spec == {"name": "beam", "beam_size": 3, "n_best": 1, **how, "constraints": []}
 
     def test_keys_lead_into_parts(self, systems):
         decoder = {"name": "minimum_bayes_risk", "sampler": {"name": "top_k", "k": 9}}

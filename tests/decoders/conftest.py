@@ -3,15 +3,36 @@
 import itertools
 import math
 from collections import Counter
+from importlib.util import find_spec
 
 import pytest
 import torch
 
+from seqgen.data import data
 from seqgen.decoders import Start, constrain, constraints, decoders
+from seqgen.generate import Generator
+from seqgen.models import models
 from seqgen.state import reorder
+from seqgen.tokenizers import (
+    ByteTokenizer,
+    CharTokenizer,
+    Contents,
+    SentencePieceTokenizer,
+    WordTokenizer,
+)
 
 VOCAB = 5
 BATCH = 12
+WORDS = "the cat sat on a mat and the dög ate 12 figs in 1999 for 5 € \n"
+TOKENIZERS = {
+    "char": CharTokenizer,
+    "byte": ByteTokenizer,
+    "sentencepiece": lambda: SentencePieceTokenizer(vocab_size=285),
+    "bpe": lambda: SentencePieceTokenizer("bpe", vocab_size=300),
+    "word": WordTokenizer,
+    "lines": lambda: WordTokenizer(line_ends=True),
+    "exact": lambda: WordTokenizer(split="exact"),
+}
 
 
 def enumerated(stepper, start, limits):
@@ -109,6 +130,36 @@ def digits(text):
     return list(map(int, text))
 
 
+def spelled():
+    """What the tokens of `digits` add to a text."""
+    return Contents(
+        [b"%d" % each for each in range(VOCAB)], [b"%d" % each for each in range(VOCAB)]
+    )
+
+
+def installed(names):
+    """Those of the constraints of these `names` whose packages are installed."""
+    return [name for name in names if name != "pattern" or find_spec("outlines_core")]
+
+
+def fitted(name):
+    tokenizer = TOKENIZERS[name]()
+    tokenizer.fit([WORDS * 20])
+    return tokenizer
+
+
+def model_of(tokenizer, kind="lines", corpus="unicode_names"):
+    """A model with random weights, which finds much of what it may say improbable."""
+    torch.manual_seed(1)
+    made = data.build({"name": kind, "corpus": corpus}, seed=1)
+    spec = {"name": "language_model", "cell": {"name": "gru", "hidden_size": 8}}
+    model = models.build(spec, vocab_size=len(tokenizer))
+    with torch.no_grad():
+        for each in model.parameters():
+            each.mul_(3)
+    return Generator(model, {"text": tokenizer}, made, torch.device("cpu"))
+
+
 def rows_of(start, rows):
     return reorder(start, torch.tensor(rows))
 
@@ -194,7 +245,12 @@ def other():
 @pytest.fixture
 def supplied(other):
     """What constraints are given: digits are their own tokens, and each run is `other`."""
-    return {"vocab_size": VOCAB, "encode": digits, "load": {"other": other}.get}
+    return {
+        "vocab_size": VOCAB,
+        "encode": digits,
+        "contents": spelled,
+        "load": {"other": other, None: other}.get,
+    }
 
 
 @pytest.fixture(params=decoders.names())
@@ -204,4 +260,6 @@ def decoder(request, small):
 
 @pytest.fixture(params=constraints.names())
 def constraint(request, small, supplied):
+    if not installed([request.param]):
+        pytest.skip("outlines-core, of the extra structured, is not installed")
     return constraints.build(small(constraints, request.param), **supplied)

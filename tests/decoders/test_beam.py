@@ -9,7 +9,7 @@ import torch
 from seqgen.decoders import Beam, DiverseBeam, Greedy, Limits, Start, StochasticBeam, WithoutTokens
 from seqgen.decoders.beam import BeamSearch
 from seqgen.decoders.noise import Perturbed, below, gumbel
-from seqgen.decoders.search import best
+from seqgen.decoders.search import LengthNormalisation, best
 
 from .conftest import VOCAB, Deep, Table, logits, rows_of, tokens_of
 
@@ -395,3 +395,22 @@ def test_seeds_and_ids_draw_others(deep):
     assert found(2, [0, 1, 2, 3, 4])[0] != one[0]
     assert found(1, [9, 1, 2, 3, 4])[0] != one[0]
     assert found(1, [9, 1, 2, 3, 4])[1:] == one[1:]
+
+
+@pytest.mark.parametrize("reward", [-1.0, 0.5, 1.5, 4.0])
+@pytest.mark.parametrize("formula", ["none", "power", "gnmt"])
+def test_a_reward_of_each_token_is_part_of_the_rank(deep, formula, reward):
+    """Compared with all sequences; no search ends before it has the best."""
+    limits, start = Limits(5, (2, 4)), deep.start(3)
+    how = {"length_normalisation": formula, "alpha": 0.8, "word_reward": reward}
+    decoder = Beam(beam_size=3**5, n_best=4, **how)
+    for source, found in enumerate(decoder.decode(deep, start, limits)):
+        every = deep.enumerate(start, source, limits).items()
+        divisor = LengthNormalisation(formula, 0.8).divisor
+        ranks = [
+            (sum(given) / divisor(len(tokens)) + reward * len(tokens), tokens)
+            for tokens, given in every
+        ]
+        wanted = sorted(ranks, reverse=True)[:4]
+        assert [each.tokens for each in found] == [tokens for _, tokens in wanted]
+        assert [each.rank for each in found] == pytest.approx([rank for rank, _ in wanted])

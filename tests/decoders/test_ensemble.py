@@ -1,9 +1,9 @@
-"""Models that generate together: the constraints `ensemble` and `language_model`."""
+"""Models that generate together: the constraints `ensemble`, `language_model` and `guidance`."""
 
 import pytest
 import torch
 
-from seqgen.decoders import Ensemble, LanguageModelFusion, Limits, WithoutTokens
+from seqgen.decoders import Ensemble, Guidance, LanguageModelFusion, Limits, WithoutTokens
 from seqgen.decoders.ensemble import combine_models
 
 from .conftest import build, constrained, tokens_of
@@ -70,3 +70,23 @@ def test_scores_of_a_language_model_are_added(deep, other, weight):
 
 def test_no_run_is_read_before_a_search_begins():
     assert LanguageModelFusion("nowhere", {}.__getitem__).run == "nowhere"
+
+
+# The constraint `guidance`.
+@pytest.mark.parametrize("scale", [0.0, 0.5, 1.5, 4.0])
+def test_what_the_source_makes_more_probable_is_favoured(deep, other, scale):
+    guidance = Guidance({None: other}.get, scale)
+    own, start, theirs = WithoutTokens(deep, [1]), deep.start(4), other.start(BATCH)
+    stepper, begun = guidance.wrap(own, start, LIMITS, BATCH)
+    state, one, two = begun.state, start.state, theirs.state
+    for tokens in (None, torch.tensor([1, 0, 4, 3]), torch.tensor([0, 0, 1, 2])):
+        first, second = (start.tokens, theirs.tokens) if tokens is None else (tokens, tokens)
+        found, state = stepper.step(first, state, begun.context)
+        mine, one = own.step(first, one, start.context)
+        alone, two = other.step(second, two, theirs.context)
+        wanted = (alone + scale * (mine - alone)).log_softmax(1)
+        torch.testing.assert_close(found, wanted if scale else found)
+        assert (found[:, 1] == float("-inf")).all()
+        if not scale:
+            kept = torch.where(mine.isfinite(), alone, float("-inf")).log_softmax(1)
+            torch.testing.assert_close(found, kept)

@@ -29,20 +29,25 @@ from seqgen.errors import DecodeError, PluginError
 from seqgen.state import leaves, reorder, repeat
 from seqgen.testing.decoder import TableModel
 
-from .conftest import VOCAB, build, constrained, enumerated, rows_of
+from .conftest import VOCAB, build, constrained, enumerated, installed, rows_of
 
 SOURCES = 8
 LIMITS = Limits(9, (2,))
 NAN, INF = float("nan"), float("inf")
-# Settings with which a constraint changes nothing (`allowed`: where there is no end token).
+# Settings with which a constraint changes nothing (`allowed`: where there is no end token), if
+# there are any: `pattern` never lets <unk> through, and `must_contain` always wants something.
 NEUTRAL = {
     "minimum_length": {"length": 0},
     "no_repeat_ngram": {"size": 20},
     "repetition_penalty": {"penalty": 1.0},
+    "presence_penalty": {"penalty": 0},
+    "frequency_penalty": {"penalty": 0.0},
+    "sequence_bias": {},
     "forbid": {"texts": []},
     "forced_prefix": {},
     "allowed": {"texts": [""]},
     "language_model": {"run": "other", "weight": 0.0},
+    "guidance": {"scale": 1},
     "ensemble": {"runs": []},
 }
 
@@ -163,7 +168,7 @@ def test_what_went_in_is_not_touched(begin, deep):
 
 
 @pytest.mark.parametrize("limits", [Limits(9), LIMITS])
-@pytest.mark.parametrize("name", constraints.names())
+@pytest.mark.parametrize("name", NEUTRAL)
 def test_a_neutral_setting_changes_nothing(name, deep, supplied, limits):
     if name == "allowed" and limits.ends:
         pytest.skip("only the texts of the list are possible there")
@@ -209,12 +214,20 @@ SETTINGS = {
     "minimum_length": {"length": 3},
     "no_repeat_ngram": {"size": 2},
     "repetition_penalty": {"penalty": 2.0},
+    "presence_penalty": {"penalty": 0.7, "window": 2},
+    "frequency_penalty": {"penalty": 0.4},
+    "sequence_bias": {"texts": {"10": -2.0, "4": -0.3}, "tokens": {1: -0.5}},
     "forbid": {"texts": ["101", "14", "3"]},
     "forced_prefix": {"text": "10"},
     "allowed": {"texts": ["0140", "0", "44", "101", "1010"]},
+    "must_contain": {"texts": ["01", "4"]},
+    "pattern": {"regex": "(10|1*4)*0?"},
     "language_model": {"run": "other"},
+    "guidance": {"scale": 2},
     "ensemble": {"runs": ["other"]},
 }
+NORMALISING = {"guidance"}
+"""What these make of the scores depends on which tokens are possible."""
 
 
 def allowed(text, ended):
@@ -229,6 +242,8 @@ HOLDS = {
     "forbid": lambda text, ended: not any(each in text for each in ("101", "14", "3")),
     "forced_prefix": lambda text, ended: text.startswith("10"),
     "allowed": allowed,
+    "must_contain": lambda text, ended: "01" in text and "4" in text,
+    "pattern": lambda text, ended: re.fullmatch(SETTINGS["pattern"]["regex"], text) is not None,
 }
 THAT_MISS_NOTHING = [{"name": "beam", "beam_size": VOCAB**3}, {"name": "exact", "max_nodes": 10**5}]
 
@@ -257,7 +272,8 @@ def satisfying(deep, supplied):
             text = "".join(str(token) for token in tokens if token not in limits.ends)
             return all(rule(text, bool(limits.ends)) for rule in rules)
 
-        others = tuple(name for name in names if name not in HOLDS)
+        # What forbids tokens changes no other scores, but for those that are normalised again.
+        others = tuple(name for name in names if name not in HOLDS or NORMALISING & {*names})
         return [
             {tokens: score for tokens, score in every.items() if satisfied(tokens)}
             for every in scored(others, limits)
@@ -282,14 +298,14 @@ def require_satisfying(found, wanted, best):
 
 @pytest.mark.parametrize("ends", [(), (2,)])
 def test_of_several_all_hold_in_any_order(deep, small, supplied, satisfying, ends):
-    """Pairs in both orders, and by five decoders in turn and two searches that miss nothing; threes
-    by greedy and by a wide beam."""
+    """Pairs in both orders, and by five decoders in turn and two searches that miss nothing; some
+    threes by greedy and by a wide beam."""
     limits, sources = Limits(4, ends), torch.arange(2)
     greedy, *rest = (build(small(decoders, n)) for n in ("greedy", *decoders.names()))
     wide, exact = map(build, THAT_MISS_NOTHING)
     built = {
         name: constraints.build({"name": name, **SETTINGS[name]}, **supplied)
-        for name in constraints.names()
+        for name in installed(constraints.names())
     }
     satisfied = set()
 
@@ -307,7 +323,7 @@ def test_of_several_all_hold_in_any_order(deep, small, supplied, satisfying, end
     for place, names in enumerate(combinations(built, 2)):
         some = (rest * 2)[place % len(rest) :][:5]
         require(names, *some, wide, exact)
-    for place, names in enumerate(combinations(built, 3)):
+    for place, names in enumerate([*combinations(built, 3)][::7]):
         turned = names[place % 3 :] + names[: place % 3]
         require(turned, greedy, wide)
     assert satisfied == {True, False}
@@ -462,4 +478,5 @@ def test_where_constraints_leave_nothing_one_from_a_plugin_ends_as_ours_do(lengt
         assert one.tokens == ours.tokens
         assert one.score == pytest.approx(ours.score)
         assert len(one.tokens) == length
-        assert (one.finished, one.satisfied) == (False, length == 4) == ours[2:3] + ours[-1:]
+        assert (one.finished, one.satisfied) == (False, length == 4)
+        assert (ours.finished, ours.satisfied) == (False, length == 4)

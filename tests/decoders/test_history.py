@@ -7,10 +7,12 @@ import torch
 
 from seqgen.decoders import (
     ForcedPrefix,
+    FrequencyPenalty,
     Limits,
     MinimumLength,
     NoRepeatNgram,
     Past,
+    PresencePenalty,
     RepetitionPenalty,
     WithoutTokens,
 )
@@ -168,18 +170,63 @@ def test_where_all_is_banned_the_sequence_ends(deep):
     assert not any(each.finished or each.satisfied for [each] in endless)
 
 
+@pytest.mark.parametrize(("size", "window"), [(1, 1), (1, 3), (2, 2), (2, 3), (3, 4), (2, 99)])
+def test_in_a_window_what_has_begun_before_it_may_come_again(even, size, window):
+    every = torch.tensor([*itertools.product(range(3), repeat=6)])
+    start = even.start(1)._replace(tokens=torch.zeros(len(every), dtype=torch.long))
+    stepper, begun = NoRepeatNgram(size, window).wrap(even, start, Limits(9, (4,)), None)
+    read, state = begun.tokens, begun.state
+    for step in range(7):
+        log_probs, state = stepper.step(read, state, begun.context)
+        for row, tokens in enumerate(every.tolist()):
+            past = tokens[:step]
+            recent = ngrams(past[-window:], size)
+            banned = {i for i in range(5) if [*past, i][-size:] in recent and len(past) >= size}
+            assert {*(log_probs[row] == float("-inf")).nonzero().flatten().tolist()} == banned
+        read = every[:, min(step, 5)]
+
+
+def test_a_window_has_room_for_an_ngram():
+    with pytest.raises(ValueError, match="`window` must be at least `size`, which is 3, but is 2"):
+        NoRepeatNgram(3, 2)
+
+
+# The penalties `presence_penalty` and `frequency_penalty`.
+@pytest.mark.parametrize("window", [None, 2, 4, 50])
+@pytest.mark.parametrize("penalty", [0.6, 2.0, -0.5, -2.0])
+def test_what_came_before_costs_the_penalty_once_or_each_time(deep, penalty, window):
+    paths = [[1, 3, 1, 1], [0, 0, 0, 2], [4, 3, 2, 4], [1, 0, 3, 4]]
+    for kind, count in ((PresencePenalty, bool), (FrequencyPenalty, int)):
+        start = deep.start(4)
+        stepper, begun = kind(penalty, window).wrap(deep, start, Limits(8, (2,)), None)
+        state, plain_state, read = begun.state, start.state, start.tokens
+        for step in range(5):
+            found, state = stepper.step(read, state, begun.context)
+            wanted, plain_state = deep.step(read, plain_state, start.context)
+            for row, path in enumerate(paths):
+                past = path[:step] if window is None else path[:step][-window:]
+                times = torch.tensor([float(count(past.count(token))) for token in range(5)])
+                wanted[row] -= penalty * times
+                wanted[row] -= max(0.0, float(wanted[row].exp().sum().log()) if past else 0.0)
+            torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-5)
+            assert (found <= 1e-6).all()
+            read = torch.tensor([path[min(step, 3)] for path in paths])
+
+
 # The constraint `repetition_penalty`.
+@pytest.mark.parametrize("window", [None, 1, 2, 9])
 @pytest.mark.parametrize("penalty", [0.5, 1.3, 4.0])
-def test_what_came_before_is_multiplied(deep, penalty):
+def test_what_came_before_is_multiplied(deep, penalty, window):
     """Where nothing came before, not even the prompt is a repetition."""
     start = deep.start(3)
-    stepper, begun = RepetitionPenalty(penalty).wrap(deep, start, Limits(5, (2,)), None)
+    stepper, begun = RepetitionPenalty(penalty, window).wrap(deep, start, Limits(5, (2,)), None)
     state, plain_state, read = begun.state, start.state, start.tokens
     paths = [[1, 3, 1], [0, 0, 0], [4, 3, 2]]
     for step in range(4):
         found, state = stepper.step(read, state, begun.context)
         wanted, plain_state = deep.step(read, plain_state, start.context)
         for row, path in enumerate(paths):
-            wanted[row, list(set(path[:step]))] *= penalty
+            past = path[:step] if window is None else path[:step][-window:]
+            wanted[row, list({*past})] *= penalty
         torch.testing.assert_close(found, wanted)
         read = torch.tensor([path[min(step, 2)] for path in paths])

@@ -6,7 +6,15 @@ from itertools import product
 import pytest
 import torch
 
-from seqgen.decoders import AllowedByFunction, AllowedTexts, ForbiddenTexts, Limits, WithoutTokens
+from seqgen.decoders import (
+    AllowedByFunction,
+    AllowedTexts,
+    ForbiddenTexts,
+    Limits,
+    SequenceBias,
+    WithoutTokens,
+    constraints,
+)
 from seqgen.decoders.phrases import ROOT, texts_and_file, tree_of
 from seqgen.errors import DataError
 from seqgen.state import reorder
@@ -165,3 +173,51 @@ def test_so_are_those_of_a_file_which_is_named(tmp_path, content, message):
     (tmp_path / "some.txt").write_text(content)
     with pytest.raises(ValueError, match=f"`file` .*some.txt{message}"):
         only(file=tmp_path / "some.txt")
+
+
+# The constraint `sequence_bias`.
+def biased(texts=None, tokens=None):
+    return SequenceBias(texts or {}, tokens or {}, vocab_size=5, encode=digits)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_what_completes_a_text_gets_the_sum_of_the_biases(deep, seed):
+    draw = random.Random(seed)
+    texts = {text.replace("3", "4"): draw.uniform(-3, 2) for text in random_texts(seed, 12)}
+    given = {1: 0.5, 4: -0.25}
+    stepper, start = biased(texts, given).wrap(deep, deep.start(BATCH), Limits(12), None)
+    (read, state, context), past = start[:3], [""] * BATCH
+    own, generator = deep.start(BATCH).state, torch.Generator().manual_seed(seed)
+    for _ in range(9):
+        found, state = stepper.step(read, state, context)
+        wanted, own = deep.step(read, own, context)
+        for row, before in enumerate(past):
+            for token in range(5):
+                ended = [b for text, b in texts.items() if f"{before}{token}".endswith(text)]
+                wanted[row, token] += sum(ended) + given.get(token, 0.0)
+        wanted -= wanted.logsumexp(1, keepdim=True).clamp(min=0)
+        torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-5)
+        read = torch.randint(5, (BATCH,), generator=generator)
+        past = [f"{before}{token}" for before, token in zip(past, read.tolist(), strict=True)]
+
+
+@pytest.mark.parametrize(
+    ("texts", "tokens", "message"),
+    [
+        ({"": 1.0}, {}, "`texts` must have tokens, but '' has none"),
+        ({}, {"a": 1.0}, "`tokens` must have token ids as keys, but has 'a'"),
+        ({"13": 1.0}, {}, "`texts` '13' contains a token that is not in the vocabulary"),
+        ({}, {9: 1.0}, "`tokens` must have tokens from 0 to 4, but has 9"),
+    ],
+)
+def test_a_bias_of_what_is_never_generated_is_refused(texts, tokens, message):
+    with pytest.raises(ValueError, match=message):
+        biased(texts, tokens)
+
+
+def test_biases_are_options_of_a_recipe():
+    spec = {"name": "sequence_bias", "texts": {"01": 1, "4": -2.5}, "tokens": {1: 0.5}}
+    made = constraints.build(spec, vocab_size=5, encode=digits)
+    assert (made.texts, made.tokens) == ({"01": 1, "4": -2.5}, {1: 0.5})
+    with pytest.raises(ValueError, match="texts"):
+        constraints.build({**spec, "texts": {"01": 101}}, vocab_size=5, encode=digits)

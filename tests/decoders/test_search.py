@@ -150,6 +150,9 @@ ALL = [
     LengthNormalisation(),
     *(LengthNormalisation("power", alpha) for alpha in (-1.0, 0.0, 0.5, 1.0, 3.0)),
     *(LengthNormalisation("gnmt", alpha) for alpha in (-0.6, 0.6, 1.0)),
+    *(LengthNormalisation("none", 1.0, reward) for reward in (-0.5, 0.75)),
+    LengthNormalisation("power", 1.0, 0.5),
+    LengthNormalisation("gnmt", -0.6, -0.25),
 ]
 
 
@@ -187,4 +190,16 @@ def test_the_bound_is_the_best_of_all_lengths_that_are_left(normalisation):
     found = normalisation.bound(scores, 3, room)
     for score, last, bound in zip(scores.tolist(), room.tolist(), found.tolist(), strict=True):
         lengths = range(4, last + 1)
-        assert bound == max(score / normalisation.divisor(length) for length in lengths)
+        assert bound == max(normalisation.rank(score, length) for length in lengths)
+
+
+@pytest.mark.parametrize(
+    "normalisation",
+    [LengthNormalisation("power", 1.0, -0.3), LengthNormalisation("gnmt", -0.6, 0.4)],
+)
+def test_no_rank_is_above_the_bound(normalisation):
+    """Where the two formulas pull in different directions."""
+    scores = torch.tensor([-3.0, -0.5, 0.0], dtype=torch.float64)
+    found = normalisation.bound(scores, 3, torch.tensor([9, 4, 6]))
+    for score, last, bound in zip(scores.tolist(), (9, 4, 6), found.tolist(), strict=True):
+        assert bound >= max(normalisation.rank(score, length) for length in range(4, last + 1))

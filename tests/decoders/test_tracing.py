@@ -4,12 +4,16 @@ import pytest
 import torch
 
 from seqgen.decoders import (
+    Drawing,
     Greedy,
     Limits,
     MinimumLength,
+    Multinomial,
     SearchTrace,
+    TopK,
     Tracing,
     WithoutTokens,
+    constrain,
     constraints,
     decoders,
     watched,
@@ -207,3 +211,30 @@ def test_the_constraints_of_the_decoder_stay_and_its_own_model_alone_counts(deep
     counting, found = counted(decoder, deep, deep.start(4), Limits(6), torch.arange(4))
     assert (counting.calls, counting.rows) == (6, 24)
     assert spec["name"] != "forbid" or all(1 not in each.tokens for [each] in found)
+
+
+@pytest.mark.parametrize("batch", [1, 4])
+def test_what_is_drawn_from_is_held_against_what_is_given(batch):
+    """Of a table with equal rows: 0.5 0.3 0.2, of which the first two are drawn squared."""
+    shares = torch.tensor([0.5, 0.3, 0.2, 0.0], dtype=torch.float64)
+    table = Table(shares.log().expand(4, 4))
+    drawing = Drawing(TopK(2, temperature=0.5))
+    decoder = watched(drawing.decoder, drawing)
+    for first in range(0, 4, batch):
+        start = table.start(batch, torch.arange(first, first + batch))
+        decoder.decode(*constrain(decoder.constraints, table, start, Limits(3)), Limits(3))
+    drawn = torch.tensor([25 / 34, 9 / 34], dtype=torch.float64)
+    apart = (drawn * (drawn / shares[:2]).log()).sum()
+    wanted = [1.0, apart, 0.2, -(drawn * drawn.log()).sum()]
+    assert len(drawing.sums) == 3
+    for each in drawing.sums:
+        assert each.tolist() == pytest.approx([4 * float(value) for value in wanted], abs=1e-6)
+
+
+def test_what_does_not_draw_has_no_draws():
+    beam = decoders.build({"name": "beam", "beam_size": 2}, vocab_size=5)
+    for decoder, steps in ((Multinomial(), 5), (Greedy(), 0), (beam, 0)):
+        drawing = Drawing(decoder)
+        own, model = watched(decoder, drawing), TableModel()
+        own.decode(*constrain(own.constraints, model, model.start(2), Limits(5)), Limits(5))
+        assert len(drawing.sums) == steps

@@ -42,7 +42,7 @@ def test_names_and_files(wanted, found, place):
         ("cells.greedy", "no cell named 'greedy'"),
         (
             "optimizers.adamw",
-            "there are checks for cells, heads, tokenizers, decoders, truncations, not f",
+            "truncations, metrics, data, not for this kind",
         ),
     ],
 )

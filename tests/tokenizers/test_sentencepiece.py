@@ -4,6 +4,8 @@ import io
 import itertools
 import json
 import math
+import random
+import re
 from collections import Counter
 
 import numpy as np
@@ -166,6 +168,18 @@ THEIR_WAYS = (
 
 
 class TestModelFile:
+    @pytest.mark.parametrize("how", [*THEIR_WAYS, {"add_dummy_prefix": False}])
+    def test_what_its_pieces_add_to_a_text_is_what_they_decode_to(self, of_others, how):
+        made = of_others(**how)
+        contents = made.contents()
+        draw = random.Random(1)
+        known = [each for each in range(4, len(made)) if contents.first[each]]
+        for _ in range(200):
+            first, *later = draw.choices(known, k=draw.randint(1, 8))
+            whole = contents.first[first] + b"".join(contents.later[each] for each in later)
+            found, wanted = made.decode([first, *later]), whole.decode(errors="replace")
+            assert re.sub("\ufffd+", "", found) == re.sub("\ufffd+", "", wanted)
+
     def test_it_has_our_special_tokens_and_their_ways_with_spaces(self, of_others):
         made = of_others()
         assert len(made) == 50 + 1  # their model has no padding

@@ -1,0 +1,66 @@
+"""The verb `inspect`: what the units of a state do while a text is read."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from seqgen.cli import arguments
+from seqgen.cli.arguments import AsJson, Device, PluginFiles, RunFolder
+from seqgen.cli.output import echo, line_file
+from seqgen.errors import UsageError
+
+
+def inspect(
+    run: RunFolder,
+    text: Annotated[
+        Path, typer.Option(metavar="FILE", help="A text to read; - is standard input.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The page; by default RUN-units.html here.")
+    ] = None,
+    device: Device = "auto",
+    plugins: PluginFiles = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what each unit of a language model's state does while it reads a text.
+
+    Finds the units that follow properties of the text (position in the line, inside quotes, ...)
+    and what the model loses without them. The page shows the text tinted by each of them.
+    """
+    with arguments.importing():
+        from seqgen.cli.source_lines import read_lines
+        from seqgen.reports import unit_page
+        from seqgen.trained import TrainedRun
+
+    trained = TrainedRun.load(run, device, plugins=plugins or [])
+    title = trained.directory.folder.resolve().name
+    page = out or Path(f"{title}-units.html")
+    if str(page) == "-":
+        raise UsageError("--out must be a file: standard output has the figures")
+    if page == text:
+        raise UsageError("--text and --out must be two files")
+    file, name = read_lines(text)
+    with line_file(page) as write:  # before the work, since it may not be writable
+        try:
+            found = trained.inspect(file.text, name)
+        except ValueError as error:
+            raise UsageError(f"inspect: {error}") from None
+        write(unit_page(title, found))
+    figures = found.figures()
+    echo(json.dumps(figures, indent=2) if as_json else f"{_units_table(figures)}\npage: {page}")
+
+
+def _units_table(figures: dict[str, Any]) -> str:
+    """A unit and a property a line, and how much the loss rises without the unit."""
+    lines = [f"{'property':26} {'unit':16} {'r':>6} {'p':>7} {'bits/char without it':>21}"]
+    lines += [
+        f"{each['property']:26} {each['name']:16} {each['r']:6.3f} {each['p']:7.4f} "
+        f"{each['bits_per_char']:+21.4f}"
+        for each in figures["followers"]
+    ]
+    loss = f"{figures['nats_per_token']:.4f} nats/token, {figures['bits_per_char']:.4f} bits/char"
+    return "\n".join([*lines, f"{figures['units']} units, {figures['tokens']} tokens, {loss}"])
