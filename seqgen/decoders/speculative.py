@@ -261,10 +261,12 @@ class Speculative(PathDecoder):
     def choose(self, log_probs: Tensor, sequence_ids: Tensor, step: int) -> Tensor:
         return self._sampler.choose(log_probs, sequence_ids, step)
 
-    def _extensions(self, stepper: Stepper, start: Start, limits: Limits) -> Iterator[Extension]:
+    def _extensions(
+        self, stepper: Stepper, start: Start, limits: Limits, *, compiled: bool = False
+    ) -> Iterator[Extension]:
         drafted = isinstance(start.state, _Drafted) and self.constraints[-1:] == (self._drafting,)
         if len(start.tokens) != 1 or not drafted:
-            yield from super()._extensions(stepper, start, limits)
+            yield from super()._extensions(stepper, start, limits, compiled=compiled)
             return
         [room], ids = limits.lengths(start).tolist(), start.ids
         tokens, state, context = start[:3]
