@@ -302,7 +302,8 @@ class Speculative(PathDecoder):
             chosen = torch.cat(found)
             over = torch.isin(chosen, chosen.new_tensor(limits.ends))
             given = log_probs[: len(found)].gather(1, chosen.unsqueeze(1)).squeeze(1)
-            yield Extension(source.expand(len(found)), chosen, given, over)
+            every = Extension(source.expand(len(found)), chosen, given, over)
+            yield from map(Extension, *(torch.split(each, 1) for each in every))
             if bool(over[-1]):
                 return
             drafter.accept(chosen.tolist())
