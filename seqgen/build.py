@@ -25,6 +25,7 @@ from seqgen.models import Generative, Model
 from seqgen.options import OptionError
 from seqgen.recipe import Recipe
 from seqgen.registry import Part, is_ours
+from seqgen.text_state import TextState
 from seqgen.tokenizers import SPECIALS, ByteTokenizer, LongText, Tokenizer, Tokenizers
 from seqgen.tokenizers import tokenizers as registry
 
@@ -46,6 +47,8 @@ class Built:
     model: Model
     device: torch.device
     threads: int
+    begun: TextState | None = None
+    """The text that prompts go on from, if they do not begin anew."""
 
     @property
     def parameters(self) -> int:
@@ -61,9 +64,8 @@ class Built:
         """The parts that generation needs."""
         model = cast(Generative, self.model)
         options = self.recipe.generation
-        return Generator(
-            model, self.tokenizers, self.data, self.device, options, self.recipe.threads
-        )
+        threads, begun = self.recipe.threads, self.begun
+        return Generator(model, self.tokenizers, self.data, self.device, options, threads, begun)
 
     @property
     def most_threads(self) -> int:

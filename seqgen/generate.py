@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Generator as Yielding
 from dataclasses import dataclass, replace
@@ -24,7 +25,8 @@ from seqgen.options import Count, OptionError, PositiveFloat, Temperature, check
 from seqgen.registry import plain
 from seqgen.state import State
 from seqgen.streaming import GrowingText, end_of
-from seqgen.tokenizers import BOS, EOS, PAD, UNK, Tokenizer, Tokenizers
+from seqgen.text_state import TextState, read_text
+from seqgen.tokenizers import BOS, EOS, PAD, UNK, LongText, Tokenizer, Tokenizers
 
 SAMPLES_APART = 1 << 32
 """Sample s of prompt p has the id p + s * 2**32: more samples or prompts change none of them."""
@@ -127,6 +129,12 @@ class _Threaded(NamedTuple):
             torch.set_num_threads(threads)
         return self.stepper.step(tokens, state, context)
 
+    def read_ahead(
+        self, tokens: Tensor, state: State, context: State
+    ) -> tuple[Tensor, list[State]]:
+        torch.set_num_threads(self.threads(1))
+        return decoders.read_ahead(self.stepper, tokens, state, context)
+
 
 @dataclass(frozen=True)
 class Generator:
@@ -138,6 +146,8 @@ class Generator:
     device: torch.device
     options: GenerationOptions = GenerationOptions()
     threads: Threads = "auto"
+    begun: TextState | None = None
+    """The text that all prompts go on from, if they do not begin anew."""
 
     @property
     def tokenizer(self) -> Tokenizer:
@@ -248,7 +258,20 @@ class Generator:
 
     def batch(self, texts: Sequence[str]) -> Any:
         """The batch of the texts from which the model starts."""
-        return self.data.prompts(texts, self.tokenizers).to(self.device, self.model.floats)
+        if self.begun is None:
+            batch = self.data.prompts(texts, self.tokenizers)
+        else:
+            batch = self.begun.prompts(texts, self.data, self.tokenizers)
+        return batch.to(self.device, self.model.floats)
+
+    def read(self, text: LongText, run: str) -> tuple[TextState, Counter[str]]:
+        """The state after a text, for the run that has the fingerprint `run`, and what of the text
+        is unknown. Raises ValueError if outputs do not continue texts."""
+        if not self.data.continues:
+            raise ValueError("its outputs answer sources, and so there is no text to go on from")
+        with evaluating(self.model), computing():
+            torch.set_num_threads(self._threads()(1))
+            return read_text(text, self.model, self.data, tokenizers=self.tokenizers, run=run)
 
     def start(
         self, batch: Any, limits: decoders.Limits, constraints: Sequence[decoders.Constraint] = ()
@@ -258,14 +281,7 @@ class Generator:
 
         Each step sets torch's number of threads, for use in `machine.computing`.
         """
-        parameters = sum(each.numel() for each in self.model.parameters())
-        most = torch.get_num_threads()
-
-        @cache
-        def threads(rows: int) -> int:
-            work = parameters * rows
-            return choose_threads(self.threads, work, most, per_thread=STEP_WORK_PER_THREAD)
-
+        threads = self._threads()
         torch.set_num_threads(threads(len(batch.lengths)))
         never = [PAD, BOS] if self.options.replace_unknown else [PAD, BOS, UNK]
         begin = self.model.start(batch)
@@ -274,6 +290,18 @@ class Generator:
             _Threaded(self.model.stepper(read), threads), never if self.data.ends else [*never, EOS]
         )
         return decoders.constrain(constraints, stepper, begin, limits, batch)
+
+    def _threads(self) -> Callable[[int], int]:
+        """How many threads a step of so many rows is worth."""
+        parameters = sum(each.numel() for each in self.model.parameters())
+        most = torch.get_num_threads()
+
+        @cache
+        def threads(rows: int) -> int:
+            work = parameters * rows
+            return choose_threads(self.threads, work, most, per_thread=STEP_WORK_PER_THREAD)
+
+        return threads
 
     def limits(self, batch: Any, max_length: int | None = None) -> decoders.Limits:
         """How many tokens each row may have, the end token if the data has one, and stop tokens."""
@@ -341,7 +369,8 @@ class Generator:
         return decoders.with_stop(constraints, stop), replace(limits, ends=ends)
 
     def _text_of(self, prompt: str, tokens: Sequence[int]) -> str:
-        return self.data.output_text(prompt, tokens, self.tokenizers)
+        before = prompt if self.begun is None else self.begun.context + prompt
+        return self.data.output_text(before, tokens, self.tokenizers)
 
     def _output(
         self, prompt: str, found: decoders.Hypothesis, *, late: bool, satisfied: bool
@@ -394,5 +423,5 @@ class Generator:
             for place, looked in enumerate(weights[: len(tokens), : len(pieces)])
             if tokens[place] == UNK and looked.any()
         }
-        text_of = partial(self.data.output_text, found.prompt, tokenizers=self.tokenizers)
+        text_of = partial(self._text_of, found.prompt)
         return replace(found, text=self.stops.cut(with_pieces(text_of, tokens, chosen)))

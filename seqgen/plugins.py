@@ -15,7 +15,7 @@ from typing import Any
 from seqgen.attentions import attentions
 from seqgen.cells import cells
 from seqgen.data import corpora, data
-from seqgen.decoders import constraints, decoders, truncations
+from seqgen.decoders import constraints, decoders, drafts, truncations
 from seqgen.embeddings import embeddings
 from seqgen.encoders import bridges, encoders
 from seqgen.errors import PluginError
@@ -29,7 +29,7 @@ from seqgen.training import averages, optimizers, schedules
 
 _REGISTRIES: tuple[Registry[Any], ...] = (
     *(tokenizers, data, corpora, embeddings, cells, heads, encoders, bridges, attentions, models),
-    *(decoders, constraints, truncations, metrics, optimizers, schedules, averages),
+    *(decoders, constraints, truncations, drafts, metrics, optimizers, schedules, averages),
 )
 ROOMS: dict[str, Registry[Any]] = {registry.room: registry for registry in _REGISTRIES}
 """Every registry, by the name of its room."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+import hashlib
+import json
 import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, cached_property
 from itertools import chain
 from pathlib import Path
 from typing import Any, cast
@@ -30,8 +32,10 @@ from seqgen.options import Count, OptionError, Seed, check_value, did_you_mean, 
 from seqgen.recipe import Recipe, check_recipe, named_plugins
 from seqgen.registry import Part
 from seqgen.run_directory import RunDirectory, check_tokenizers, fingerprints
+from seqgen.state import outline
 from seqgen.streaming import NO_STREAM, TextStream
-from seqgen.tokenizers import SPECIALS, UNK
+from seqgen.text_state import TextState
+from seqgen.tokenizers import SPECIALS, UNK, LongText
 from seqgen.training import Checkpoints, load_weights
 from seqgen.units import INSPECTED, PROPERTIES, Inspection, Passage, Property, inspect
 
@@ -95,6 +99,39 @@ class TrainedRun:
         model = copy.deepcopy(self.built.model).double()
         return replace(self, built=replace(self.built, model=model))
 
+    @cached_property
+    def fingerprint(self) -> str:
+        """The SHA-256 of weights and tokenizers: what a state belongs to."""
+        found = hashlib.sha256(json.dumps(fingerprints(self.built.tokenizers)).encode())
+        for name, each in self.built.model.state_dict().items():
+            found.update(f"{name} {outline(each)}".encode())
+            found.update(each.cpu().reshape(-1).view(torch.uint8).numpy())
+        return found.hexdigest()
+
+    def state(self, text: str | LongText) -> TextState:
+        """What the model remembers of a text, for `generate(state=...)` to go on from.
+
+        It is read in parts of bounded size. Warns of unknown tokens. Raises ValueError if the
+        outputs of this run do not continue texts, or the text cannot be one of its prompts.
+        """
+        long = text if isinstance(text, LongText) else LongText.of(text)
+        found, unknown = self.built.generator().read(long, self.fingerprint)
+        if remark := unknown_remark(unknown, "text"):
+            warnings.warn(remark, stacklevel=2)
+        return found
+
+    def load_state(self, path: str | Path) -> TextState:
+        """Read a state of this run, which `TextState.save` wrote. Raises CheckpointError."""
+        like = self.built.model.initial_state(1)
+        return TextState.load(path, self.fingerprint, like)
+
+    def after(self, state: TextState) -> TrainedRun:
+        """The same run, all of whose prompts go on from the text of `state`. Raises ValueError if
+        it is a state of another run."""
+        if state.run != self.fingerprint:
+            raise ValueError("`state` must be one of this run, but is of another")
+        return replace(self, built=replace(self.built, begun=state))
+
     def decoder(self, spec: object = None, seed: int | None = None) -> Decoder:
         """The decoder of a name, or of a mapping of name and options; None: the recipe's own."""
         recipe = self.built.recipe
@@ -120,6 +157,8 @@ class TrainedRun:
         decoder: str | None = None,
         max_length: int | None = None,
         seed: int | None = None,
+        *,
+        state: TextState | None = None,
         **options: Any,
     ) -> str:
         """The text that `seqgen generate` shows: `prompt` and its continuation, or the output for a
@@ -129,9 +168,11 @@ class TrainedRun:
         of the recipe's section `generation`: `stop="\\n"` ends the text at a line end. Without a
         prompt it is the recipe's first, or none. The same seed gives the same text. Warns of
         unknown tokens, a search that gave up and constraints that are not met. Raises ValueError if
-        a name or an option is wrong.
+        a name or an option is wrong. With a `state` the prompt goes on from its text, and without
+        one the output does.
         """
-        run, given, chosen = self._asked(prompt, decoder, max_length, seed, options)
+        begun = self if state is None else self.after(state)
+        run, given, chosen = begun._asked(prompt, decoder, max_length, seed, options)
         [outputs] = run.continuations([given], chosen, max_length)
         for remark in self.remarks([given], outputs):
             warnings.warn(remark, stacklevel=2)
@@ -198,7 +239,8 @@ class TrainedRun:
     @property
     def prompts(self) -> tuple[str, ...]:
         """What is continued if no prompt is given."""
-        return self.built.recipe.samples.prompts or ("",)
+        own = self.built.recipe.samples.prompts if self.built.begun is None else None
+        return own or ("",)
 
     def shown(self, output: Generated) -> str:
         """An output as display text: after its prompt if the data `continues`."""

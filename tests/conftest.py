@@ -113,6 +113,7 @@ SMALL = {
         "stochastic_beam": {"beam_size": 3},
         "top_k": {"k": 3},
     },
+    "drafts": {"model": {"run": "other"}},
     "truncations": {"top_k": {"k": 3}},
 }
 

@@ -18,7 +18,17 @@ import typer
 from seqgen.errors import SeqgenError
 
 ROOM_NAMES = (
-    *("attentions", "averages", "bridges", "cells", "constraints", "corpora", "data", "decoders"),
+    *(
+        "attentions",
+        "averages",
+        "bridges",
+        "cells",
+        "constraints",
+        "corpora",
+        "data",
+        "decoders",
+        "drafts",
+    ),
     *("embeddings", "encoders", "heads", "metrics", "models", "optimizers", "schedules"),
     *("tokenizers", "truncations"),
 )

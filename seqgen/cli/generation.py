@@ -19,9 +19,9 @@ from seqgen.cli import source_lines
 from seqgen.cli.output import echo, echo_exactly, line_file
 from seqgen.cli.source_lines import Format, Source, SourceLines, json_text
 from seqgen.config import Override, read_override
-from seqgen.data import lines_of
+from seqgen.data import Reading, lines_of, read_long
 from seqgen.decoders import Decoder, PathDecoder, decoders
-from seqgen.errors import DataError, RecipeError, UsageError, visible
+from seqgen.errors import DataError, RecipeError, SetupError, UsageError, visible
 from seqgen.evaluate import DecodingOptions, unsatisfied_remark
 from seqgen.explain import traces
 from seqgen.generate import Generated
@@ -30,6 +30,7 @@ from seqgen.metrics import Answer
 from seqgen.options import OptionError
 from seqgen.reports import MOST_TRACES, count, trace_page
 from seqgen.streaming import TextStream
+from seqgen.tokenizers import LongText
 from seqgen.trained import TrainedRun, cut_short_remark
 
 LINES_AT_ONCE = 1000
@@ -282,6 +283,21 @@ def answer_prompts(trained: TrainedRun, texts: Sequence[str], ask: Ask, as_json:
             if len(flat) > 1:
                 echo(f"=== {visible(each.prompt)!r} {place} ===")
             echo(trained.shown(each))
+
+
+def keep_state(trained: TrainedRun, prompt_file: Path, out: Path) -> None:
+    """Read a text, or standard input for `-`, and write the state after it to `out`."""
+    if out.is_dir() or not out.parent.is_dir():  # before a long text is read
+        wrong = f"{out}: this is a folder" if out.is_dir() else f"{out.parent}: no such folder"
+        raise SetupError(f"{wrong}; --out must be a file")
+    large = None if str(prompt_file) == "-" else read_long(prompt_file, Reading())
+    text = large[0] if large else LongText.of(source_lines.read_lines(prompt_file)[0].text)
+    try:
+        found = trained.state(text)
+    except ValueError as error:
+        raise UsageError(f"{trained.directory.folder}: {error}") from None
+    found.save(out)
+    echo(f"{out}: the state after {text.chars:,} characters")
 
 
 def score_lines(trained: TrainedRun, path: Path, output: Path | None, as_json: bool) -> None:

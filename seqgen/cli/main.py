@@ -34,6 +34,7 @@ app = typer.Typer(
 )
 app.command("run")(verbs.run)
 app.command("generate")(verbs.generate)
+app.command("state")(verbs.state)
 app.command("evaluate")(verbs.evaluate)
 app.command("compare")(verbs.compare)
 app.command("inspect")(inspecting.inspect)

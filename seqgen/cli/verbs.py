@@ -1,4 +1,4 @@
-"""The verbs about runs: run, verify-resume, generate, evaluate, compare.
+"""The verbs about runs: run, verify-resume, generate, state, evaluate, compare.
 
 What imports torch is imported inside them, so that help and completion wait for nothing.
 """
@@ -133,6 +133,12 @@ def generate(
             "--input", metavar="FILE", help="Prompts or sources, one a line; - is standard input."
         ),
     ] = None,
+    state_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--state", metavar="FILE", help="Go on from a text that was read by seqgen state."
+        ),
+    ] = None,
     output_file: Annotated[
         Path | None,
         typer.Option(
@@ -212,6 +218,7 @@ def generate(
     _exclude_one_another({"--prompt": prompt, "--input": input_file, "--score": score})
     _exclude_one_another(exclusive)
     _exclude_one_another({"--trace": trace, "--score": score})
+    _exclude_one_another({"--state": state_file, "--score": score})
     for name, value in {**whole, "--input": input_file}.items():
         _exclude_one_another({"--stream": stream or None, name: value})
     with arguments.importing():
@@ -223,12 +230,36 @@ def generate(
     if score is not None:
         generation.score_lines(trained, score, output_file, as_json)
         return
+    if state_file is not None:
+        trained = trained.after(trained.load_state(state_file))
     options = generation.DecoderOptions(decoder, settings or (), seed, n_best)
     wanted = generation.Wanted(max_length, samples, n_best, trace, output_file, as_json)
     plain = all(each is None for each in whole.values()) and sys.stdout.isatty()
     streaming = plain if stream is None else stream
     asked = prompting.Asked(trained, options, wanted, streaming, required=bool(stream))
     asked.answer(prompt, input_file, at_terminal=plain)
+
+
+def state(
+    run: RunFolder,
+    prompt_file: Annotated[
+        Path,
+        typer.Option(metavar="FILE", help="The text to read, as it is; - is standard input."),
+    ],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="Write the state here.")],
+    device: Device = "auto",
+    plugins: PluginFiles = None,
+) -> None:
+    """Read a long prompt once, for generate --state to go on from.
+
+    The file has what the model remembers of the text, and belongs to this run. What is generated
+    from it is what would be generated after the whole text.
+    """
+    with arguments.importing():
+        from seqgen.cli.generation import keep_state
+        from seqgen.trained import TrainedRun
+
+    keep_state(TrainedRun.load(run, device, plugins=plugins or []), prompt_file, out)
 
 
 def _exclude_one_another(options: dict[str, object]) -> None:

@@ -15,4 +15,4 @@ from seqgen.data.rows import RowData
 from seqgen.data.tables import lines_of
 from seqgen.data.tagged import TaggedData
 from seqgen.data.text import TextData
-from seqgen.data.text_files import TextFile, as_text, read_text
+from seqgen.data.text_files import Reading, TextFile, as_text, read_long, read_text

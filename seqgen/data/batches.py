@@ -18,7 +18,7 @@ from torch.nn.utils.rnn import pad_sequence
 from seqgen.data.base import Batch, Example, Split, TextSize, Training, Visit
 from seqgen.data.flat_rows import FlatRows
 from seqgen.registry import Renamed
-from seqgen.state import State, real, share
+from seqgen.state import State, map_state, real, share
 from seqgen.tokenizers import BOS, EOS, PAD, UNK, Counts, count_ids
 
 Rows = NDArray[np.int64]
@@ -97,6 +97,8 @@ class _OnDevice(ABC):  # noqa: B024
                 pinned = value.pin_memory() if pinning and not value.is_cuda else value
                 kind = floats if value.is_floating_point() else None
                 return pinned.to(device, kind, non_blocking=away)
+            if isinstance(value, tuple):
+                return map_state(moved, value)
             return value.to(device, floats) if isinstance(value, _OnDevice) else value
 
         there = self._mapped(moved)
@@ -160,10 +162,12 @@ class TokenBatch(_Predicted):
 
 @dataclass(frozen=True)
 class Prompts(_OnDevice):
-    """What generation starts from: `tokens: [batch, time]`, each row `lengths[i] >= 1` long."""
+    """What generation starts from: `tokens: [batch, time]`, each row `lengths[i] >= 1` long, read
+    from `state`, or from the model's initial state if it is None."""
 
     tokens: Tensor
     lengths: Tensor
+    state: State = None
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ from seqgen.decoders.guards import (
     checked,
     constrain,
     intercept,
+    read_ahead,
     result_fault,
     sequence_fault,
     unmet,
@@ -65,6 +66,7 @@ from seqgen.decoders.sampling import (
     Typical,
     at_temperature,
 )
+from seqgen.decoders.speculative import Draft, Drafter, DraftFactory, Speculative, drafts
 from seqgen.decoders.stopping import MARGIN, Match, Stopping, StopStrings, with_stop
 from seqgen.decoders.tracing import ROOT_PARENT, Counting, Drawing, SearchTrace, TraceNode, Tracing
 from seqgen.decoders.truncating import Truncation, TruncationFactory, keep_fault, truncations

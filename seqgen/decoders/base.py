@@ -232,8 +232,9 @@ class Decoder(ABC):
 def with_constraints(
     decoder: Decoder, constraints: Sequence[ConstraintFactory] = (), **supplied: Any
 ) -> Decoder:
-    """`decoder` with its `constraints`, an option that every decoder has."""
-    decoder.constraints = tuple(make(**supplied) for make in constraints)
+    """`decoder` with its `constraints`, an option that every decoder has; what it has of its own
+    comes around them."""
+    decoder.constraints = (*(make(**supplied) for make in constraints), *decoder.constraints)
     return decoder
 
 

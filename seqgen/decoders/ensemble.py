@@ -38,7 +38,11 @@ def combine_models(
     """A stepper in which `others` read, too, and `combine` makes one score of all.
 
     Tokens that are impossible to the first stepper stay so.
+
+    Raises ValueError if `batch` goes on from a state, which is of the first model alone.
     """
+    if others and getattr(batch, "state", None) is not None:
+        raise ValueError("`constraints`: models of other runs have not read the text of the state")
     starts = [other.start(batch) for other in others]
     # What each model reads first is its own; from the second step on, all read the same.
     states = tuple((each.tokens, each.state) for each in starts)

@@ -52,6 +52,47 @@ class _Intercepted:
         log_probs, *memory = self.change(log_probs, tokens, *memory)
         return log_probs, (inner, *memory) if self.remembers else inner
 
+    def read_ahead(self, tokens: Tensor, state: Any, context: State) -> tuple[Tensor, list[State]]:
+        inner, *memory = state if self.remembers else (state,)
+        log_probs, states = read_ahead(self.stepper, tokens, inner, context)
+        found: list[Tensor] = []
+        following: list[State] = []
+        for place, (given, after) in enumerate(zip(torch.split(log_probs, 1), states, strict=True)):
+            row, *memory = self.change(given, tokens[place : place + 1], *memory)
+            found.append(row)
+            following.append((after, *memory) if self.remembers else after)
+            if _is_impossible(row, tokens[place + 1 : place + 2]):
+                break
+        return torch.cat(found), following
+
+
+def read_ahead(
+    stepper: Stepper, tokens: Tensor, state: State, context: State
+) -> tuple[Tensor, list[State]]:
+    """Read `tokens: [time]` of a single row, one after the other: log-probabilities `[time, vocab]`
+    and the state after each token.
+
+    There may be fewer: what comes after a token that is impossible is not read. A stepper that can
+    do this faster than by its steps has a method of this name.
+    """
+    own = getattr(stepper, "read_ahead", None)
+    if own is not None:
+        found: tuple[Tensor, list[State]] = own(tokens, state, context)
+        return found
+    rows, states = [], []
+    for place, token in enumerate(torch.split(tokens, 1)):
+        log_probs, state = stepper.step(token, state, context)
+        rows.append(log_probs)
+        states.append(state)
+        if _is_impossible(log_probs, tokens[place + 1 : place + 2]):
+            break
+    return torch.cat(rows), states
+
+
+def _is_impossible(log_probs: Tensor, token: Tensor) -> bool:
+    """Whether `token`, one or none, may not come after a row of scores."""
+    return bool(log_probs[0, token].le(DEAD_END).any())
+
 
 def constrain(
     chosen: Sequence[Constraint], stepper: Stepper, start: Start, limits: Limits, batch: Any = None

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from seqgen.decoders.base import Constraint, Limits, Start, Stepper, Wrapped, constraints
-from seqgen.decoders.guards import IMPOSSIBLE, intercept
+from seqgen.decoders.guards import IMPOSSIBLE, intercept, read_ahead
 from seqgen.decoders.history import Bonus, Past, PastConstraint, check_known, with_bonus
 from seqgen.errors import DataError
 from seqgen.files import display_path, read_bytes
@@ -209,10 +209,19 @@ class WithoutTokens:
 
     def step(self, tokens: Tensor, state: State, context: State) -> tuple[Tensor, State]:
         log_probs, state = self.stepper.step(tokens, state, context)
+        return self._masked(log_probs), state
+
+    def read_ahead(
+        self, tokens: Tensor, state: State, context: State
+    ) -> tuple[Tensor, list[State]]:
+        log_probs, states = read_ahead(self.stepper, tokens, state, context)
+        return self._masked(log_probs), states
+
+    def _masked(self, log_probs: Tensor) -> Tensor:
         if self._mask is None:
             self._mask = log_probs.new_zeros(log_probs.shape[1])
             self._mask[self.tokens] = IMPOSSIBLE
-        return log_probs + self._mask, state  # an addition is faster than a copy and a fill
+        return log_probs + self._mask  # an addition is faster than a copy and a fill
 
 
 @constraints.register("forbid")

@@ -36,6 +36,11 @@ class Head(nn.Module, ABC):
         Good until the weights change. The default prepares nothing."""
         return self.log_probs
 
+    def few_log_probs(self, hidden: Tensor) -> Tensor:
+        """`log_probs` of 2 to about 16 rows, `[rows, input] -> [rows, vocab]`. The default is
+        that."""
+        return self.log_probs(hidden)
+
     @abstractmethod
     def loss(self, hidden: Tensor, targets: Tensor) -> Tensor:
         """The nats of each target: `[..., input]` and `[...]` to `[...]`.
@@ -91,6 +96,14 @@ def prepared_softmax(
     return from_packed
 
 
+def few_logits(hidden: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """`functional.linear` for a few rows `[rows, input]`. On a CPU, where the weights have to come
+    from memory, two to five rows take two to four times as long in torch's order of operands, and
+    in this one less than a single row: 5 rows of 256 numbers and 20,000 tokens 2.1 ms, not 4.8."""
+    logits = (weight @ hidden.t()).t().contiguous()
+    return logits if bias is None else logits + bias
+
+
 @heads.register("linear")
 class LinearHead(Head):
     """`softmax(W h + b)`, with weights of its own.
@@ -121,6 +134,10 @@ class LinearHead(Head):
     def log_probs(self, hidden: Tensor) -> Tensor:
         weight, bias = self.project.weight, self.project.bias
         logits = functional.linear(hidden, weight, bias)
+        return logits.log_softmax(-1, dtype=sum_dtype(logits))
+
+    def few_log_probs(self, hidden: Tensor) -> Tensor:
+        logits = few_logits(hidden, self.project.weight, self.project.bias)
         return logits.log_softmax(-1, dtype=sum_dtype(logits))
 
     def prepared(self) -> Callable[[Tensor], Tensor]:
@@ -164,6 +181,10 @@ class TiedHead(Head):
 
     def log_probs(self, hidden: Tensor) -> Tensor:
         logits = functional.linear(self.project(hidden), self.table(), self.bias)
+        return float32_at_least(logits).log_softmax(-1)
+
+    def few_log_probs(self, hidden: Tensor) -> Tensor:
+        logits = few_logits(self.project(hidden), self.table(), self.bias)
         return float32_at_least(logits).log_softmax(-1)
 
     def loss(self, hidden: Tensor, targets: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """Models, which learn and generate. To add one: subclass `Model`, `@models.register("name")`."""
 
 from seqgen.models.base import (
+    READ_AT_ONCE,
     Generative,
     LanguageModel,
     Loss,

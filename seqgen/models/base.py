@@ -87,6 +87,16 @@ class Generative(Model, ABC):
     def start(self, batch: Any) -> Start:
         """Read prompts or sources; what comes back begins a search."""
 
+    def read_on(self, tokens: Tensor, state: State = None, lengths: Tensor | None = None) -> State:
+        """The state after `tokens: [batch, time]`, `lengths: [batch]` of them real (None: all),
+        read from `state` (None: the initial one).
+
+        For models that continue texts, whose `start` must begin with the state of its batch, and
+        come to the same. Raises ValueError for others.
+        """
+        what = f"a {type(self).__name__} keeps no state of a text that it could go on from"
+        raise ValueError(f"{what} (it has no `read_on`)")
+
     @abstractmethod
     def step(self, tokens: Tensor, state: State, context: State) -> tuple[Tensor, State]:
         """`tokens: [rows]` to log-probabilities `[rows, vocab]` and the next state.
@@ -128,6 +138,9 @@ def mask_padding(values: Tensor, lengths: Tensor | None) -> Tensor:
     return values if lengths is None else values.masked_fill(~real(lengths, values.shape[1]), 0)
 
 
+READ_AT_ONCE = 64
+"""How many tokens of a prompt are read at once."""
+
 SCORED_AT_ONCE = 32
 """For how many steps all log-probabilities are there at once."""
 
@@ -153,11 +166,24 @@ class _TableStepper(NamedTuple):
 
     table: Tensor
     read: Callable[[Tensor, State], tuple[Tensor, State]]
-    log_probs: Callable[[Tensor], Tensor]
+    head: Head
 
     def step(self, tokens: Tensor, state: State, context: State) -> tuple[Tensor, State]:
         output, state = self.read(self.table.index_select(0, tokens), state)
-        return self.log_probs(output), state
+        return self.head.log_probs(output), state
+
+    def read_ahead(
+        self, tokens: Tensor, state: State, context: State
+    ) -> tuple[Tensor, list[State]]:
+        """As `decoders.read_ahead`: steps of the cell, and the head for all of them at once."""
+        outputs, states = [], []
+        for row in torch.split(self.table.index_select(0, tokens), 1):
+            output, state = self.read(row, state)
+            outputs.append(output)
+            states.append(state)
+        if len(outputs) == 1:  # to the last bit as a step
+            return self.head.log_probs(outputs[0]), states
+        return self.head.few_log_probs(torch.cat(outputs)), states
 
 
 @models.register("language_model")
@@ -207,12 +233,28 @@ class LanguageModel(Generative):
         """Read each prompt but for its last token, which the first step reads."""
         before = batch.lengths - 1
         last = batch.tokens.gather(1, before.unsqueeze(1)).squeeze(1)
-        _, state = self._read(batch.tokens[:, :-1], None, before)
-        return Start(last, state)
+        return Start(last, self.read_on(batch.tokens[:, :-1], batch.state, before))
+
+    def read_on(self, tokens: Tensor, state: State = None, lengths: Tensor | None = None) -> State:
+        """In parts of READ_AT_ONCE tokens, counted from `state` on: that bounds the memory."""
+        batch, time = tokens.shape
+        state = self.initial_state(batch) if state is None else state
+        lengths = torch.full((batch,), time) if lengths is None else lengths
+        for begin in range(0, time, READ_AT_ONCE):
+            part = tokens[:, begin : begin + READ_AT_ONCE]
+            own = (lengths - begin).clamp(0, READ_AT_ONCE)
+            _, state = self._read(part, state, own)
+        return state
 
     def step(self, tokens: Tensor, state: State, context: State) -> tuple[Tensor, State]:
         output, state = self.cell.step_input(self.input_dropout(self.embedding(tokens)), state)
         return self.head.log_probs(self.dropout(output)), state
+
+    def read_ahead(
+        self, tokens: Tensor, state: State, context: State
+    ) -> tuple[Tensor, list[State]]:
+        stepper = _TableStepper(self.embedding(tokens), self.cell.step_input, self.head)
+        return stepper.read_ahead(torch.arange(len(tokens), device=tokens.device), state, context)
 
     def stepper(self, tokens: int) -> Stepper:
         """Where more tokens are read than there are in the vocabulary, one with a table of what the
@@ -221,7 +263,7 @@ class LanguageModel(Generative):
         if tokens < vocab:
             return self
         every = torch.arange(vocab, device=self.embedding.table().device)
-        return _TableStepper(*self.cell.tabulated(self.embedding(every)), self.head.log_probs)
+        return _TableStepper(*self.cell.tabulated(self.embedding(every)), self.head)
 
     def _read(self, tokens: Tensor, state: State, lengths: Tensor | None) -> tuple[Tensor, State]:
         """`[batch, time]` to what the head reads, `[batch, time, hidden]`, and the state."""

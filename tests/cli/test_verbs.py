@@ -529,3 +529,34 @@ def test_interrupted_it_leaves_nothing(spawn, pairs_run, place):
     _, said = process.communicate(timeout=60)
     assert (process.returncode, said) == (130, "interrupted\n")
     assert not (place.folder / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("code", "words", "said"),
+    [
+        (2, "@pairs --prompt-file text.txt --out s", "@pairs: its outputs answer sources…"),
+        (4, "@lm --prompt-file nothing --out s", "nothing: cannot be read: No such file…"),
+        (5, "nothing --prompt-file text.txt --out s", f"nothing: {NO_RUN}"),
+        (7, "@lm --prompt-file text.txt --out no/s", "no: no such folder; --out must be a file"),
+        (7, "@lm --prompt-file text.txt --out .", ".: this is a folder; --out must be a file"),
+    ],
+)
+def test_state_refuses(code, words, said, refused, place):
+    refused(code, f"state {words}", said)
+
+
+def test_a_text_is_read_once(output, place, type_in, refused, copied_run):
+    text = (place.folder / "text.txt").read_text(encoding="utf-8")
+    words = ["--max-length", 40, "--seed", 3]
+    wanted = output("generate", "@lm", "--prompt", f"{text}the ", *words).removeprefix(text)
+    told = output("state", "@lm", "--prompt-file", "text.txt", "--out", "one")
+    assert told == f"one: the state after {len(text):,} characters\n"
+    assert output("generate", "@lm", "--state", "one", "--prompt", "the ", *words) == wanted
+    type_in(text)
+    output("state", "@lm", "--prompt-file", "-", "--out", "two")
+    assert (place.folder / "one").read_bytes() == (place.folder / "two").read_bytes()
+    # The same weights and tokenizer in another folder are the same run.
+    assert output("generate", "@copy", "--state", "one", "--prompt", "the ", *words) == wanted
+    refused(5, "generate @lm --state text.txt", "text.txt: damaged, or no state of a text")
+    refused(5, "generate @lm --state nothing", "nothing: cannot be read: No such file…")
+    refused(2, "generate @lm --state one --score text.txt", "--state and --score exclude…")

@@ -358,6 +358,9 @@ def test_what_is_prepared_for_a_search_has_the_same_log_probs(name, dtype, vocab
             hidden = torch.randn(*shape, 256, dtype=dtype)
             found, wanted = log_probs(hidden), head.log_probs(hidden)
             torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-5)
+        hidden = torch.randn(5, 256, dtype=dtype)
+        found, wanted = head.few_log_probs(hidden), head.log_probs(hidden)
+        torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("bias", [True, False])
