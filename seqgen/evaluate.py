@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -18,7 +19,7 @@ from seqgen.metrics import Answer, Metric, Tally, likelihood, measure
 from seqgen.models import Model, evaluating
 from seqgen.options import Count, Size, did_you_mean
 from seqgen.state import State
-from seqgen.tokenizers import UNK
+from seqgen.tokenizers import SPECIALS, UNK
 
 
 @dataclass(frozen=True)
@@ -228,3 +229,26 @@ def evenly_spaced(things: Sequence[T], most: int | None) -> Sequence[T]:
     if most is None or len(things) <= most:
         return things
     return [things[len(things) * place // most] for place in range(most)]
+
+
+SHOWN = 8
+"""How many different unknown tokens a warning shows."""
+
+
+def unknown_remark(unknown: Counter[str], what: str) -> str:
+    """`3 tokens of the sources are unknown to the model (2 different: x, y)`; empty if none is."""
+    count = unknown.total()
+    if not count:
+        return ""
+    said = f"{count} token{'s' if count > 1 else ''} of the {what} {'are' if count > 1 else 'is'}"
+    different = [each for each, _ in unknown.most_common() if each != SPECIALS[UNK]]
+    some = ", ".join(map(repr, different[:SHOWN])) + (", ..." if len(different) > SHOWN else "")
+    which = f" ({len(different)} different: {some})" if different else ""
+    return f"{said} unknown to the model{which}"
+
+
+def cut_short_remark(cut_short: int, every: int) -> str:
+    """That a search gave up; empty if none did."""
+    if not cut_short:
+        return ""
+    return f"the search's budget ran out: {cut_short} of {every} texts are the best found so far"

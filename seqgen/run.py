@@ -22,9 +22,9 @@ from seqgen.machine import available_cores, computing
 from seqgen.options import OptionError
 from seqgen.recipe import Recipe, check_recipe, named_plugins
 from seqgen.reports import try_drawing, write_report
-from seqgen.run_directory import REPORT, RunDirectory, check_same, manifest, runs_near
+from seqgen.run_directory import REPORT, RunDirectory, check_same, manifest, runs_near, saved_recipe
 from seqgen.tokenizers import vocabulary_statistics
-from seqgen.trained import load_auxiliary_runs, saved_recipe
+from seqgen.trained import load_auxiliary_runs
 
 ALIKE = ("data", "tokenizers", "seed", "parameters", "vocab_size", "budget", "precision", "torch")
 """What must be the same in the manifests of processes that train one model."""

@@ -9,6 +9,7 @@ import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,16 +18,16 @@ import numpy as np
 import torch
 from filelock import FileLock, Timeout
 
-from seqgen import files
+from seqgen import files, plugins
 from seqgen.build import Built
-from seqgen.config import ConfigFile, bundled_recipes
+from seqgen.config import ConfigFile, Override, bundled_recipes
 from seqgen.data import Dataset
 from seqgen.errors import CheckpointError, PluginError, SetupError
 from seqgen.machine import choose_precision
 from seqgen.options import did_you_mean, for_json
-from seqgen.recipe import Recipe
+from seqgen.recipe import Recipe, check_recipe, named_plugins
 from seqgen.tokenizers import Tokenizers
-from seqgen.training import kind_in_checkpoints
+from seqgen.training import Checkpoints, kind_in_checkpoints
 from seqgen.version import __version__
 from seqgen.yaml_io import load_document
 
@@ -396,3 +397,32 @@ def runs_near(folder: Path) -> list[Path]:
         if found:
             break
     return sorted(found)
+
+
+def saved_recipe(
+    directory: RunDirectory, overrides: Sequence[str | Override], given: Sequence[str | Path]
+) -> tuple[Recipe, ConfigFile]:
+    """The recipe of a run, checked, with the plugins that a person gave for it.
+
+    Raises CheckpointError if there is no run in the folder, PluginError if a plugin is not given,
+    RecipeError.
+    """
+    directory.require()
+    file = ConfigFile.read(directory.recipe, overrides)
+    plugins.load_installed()
+    recorded = directory.record().get("plugins")
+    hashes = recorded if isinstance(recorded, dict) else {}  # an older run has none
+    files = plugins.load_given(given, named_plugins(file), hashes, str(directory.folder))
+    return replace(check_recipe(file), plugins=files), file
+
+
+def best_checkpoint(directory: RunDirectory) -> Path:
+    """The folder of the best checkpoint, or the last one if none is the best yet.
+
+    Raises CheckpointError if there is none.
+    """
+    checkpoints = Checkpoints(directory.checkpoints)
+    found = checkpoints.find("best") or checkpoints.find("last")
+    if found is None:
+        raise CheckpointError(f"{directory.folder}: no checkpoint yet")
+    return found

@@ -16,31 +16,33 @@ from typing import Any, cast
 
 import torch
 
-from seqgen import evaluate, plugins
+from seqgen import evaluate
 from seqgen.build import Built, Load, build, build_data, build_decoder, restore_tokenizers
 from seqgen.conclusion import read_result
-from seqgen.config import ConfigFile, Override, lay_over
+from seqgen.config import Override, lay_over
 from seqgen.data import SplitName, TextFile
 from seqgen.decoders import Decoder, PathDecoder, SecondaryModel, Start, decoders
 from seqgen.errors import CheckpointError, DataError, RecipeError
-from seqgen.evaluate import RowScore
+from seqgen.evaluate import RowScore, cut_short_remark, unknown_remark
 from seqgen.explain import Alignment, alignments
 from seqgen.generate import Generated, GenerationOptions
 from seqgen.metrics import Answer
 from seqgen.models import Generative, LanguageModel
 from seqgen.options import Count, OptionError, Seed, check_value, did_you_mean, options_of, shown
-from seqgen.recipe import Recipe, check_recipe, named_plugins
 from seqgen.registry import Part
-from seqgen.run_directory import RunDirectory, check_tokenizers, fingerprints
+from seqgen.run_directory import (
+    RunDirectory,
+    best_checkpoint,
+    check_tokenizers,
+    fingerprints,
+    saved_recipe,
+)
 from seqgen.state import outline
 from seqgen.streaming import NO_STREAM, TextStream
 from seqgen.text_state import TextState
-from seqgen.tokenizers import SPECIALS, UNK, LongText
-from seqgen.training import Checkpoints, load_weights
+from seqgen.tokenizers import LongText
+from seqgen.training import load_weights
 from seqgen.units import INSPECTED, PROPERTIES, Inspection, Passage, Property, inspect
-
-SHOWN = 8
-"""How many different unknown tokens a warning shows."""
 
 
 @dataclass(frozen=True)
@@ -364,54 +366,6 @@ class TrainedRun:
     def data_is_the_same(self) -> bool:
         """Whether the data is byte for byte that of the training."""
         return bool(self.directory.record().get("data") == self.built.data.fingerprint())
-
-
-def unknown_remark(unknown: Counter[str], what: str) -> str:
-    """`3 tokens of the sources are unknown to the model (2 different: x, y)`; empty if none is."""
-    count = unknown.total()
-    if not count:
-        return ""
-    said = f"{count} token{'s' if count > 1 else ''} of the {what} {'are' if count > 1 else 'is'}"
-    different = [each for each, _ in unknown.most_common() if each != SPECIALS[UNK]]
-    some = ", ".join(map(repr, different[:SHOWN])) + (", ..." if len(different) > SHOWN else "")
-    which = f" ({len(different)} different: {some})" if different else ""
-    return f"{said} unknown to the model{which}"
-
-
-def cut_short_remark(cut_short: int, every: int) -> str:
-    """That a search gave up; empty if none did."""
-    if not cut_short:
-        return ""
-    return f"the search's budget ran out: {cut_short} of {every} texts are the best found so far"
-
-
-def saved_recipe(
-    directory: RunDirectory, overrides: Sequence[str | Override], given: Sequence[str | Path]
-) -> tuple[Recipe, ConfigFile]:
-    """The recipe of a run, checked, with the plugins that a person gave for it.
-
-    Raises CheckpointError if there is no run in the folder, PluginError if a plugin is not given,
-    RecipeError.
-    """
-    directory.require()
-    file = ConfigFile.read(directory.recipe, overrides)
-    plugins.load_installed()
-    recorded = directory.record().get("plugins")
-    hashes = recorded if isinstance(recorded, dict) else {}  # an older run has none
-    files = plugins.load_given(given, named_plugins(file), hashes, str(directory.folder))
-    return replace(check_recipe(file), plugins=files), file
-
-
-def best_checkpoint(directory: RunDirectory) -> Path:
-    """The folder of the best checkpoint, or the last one if none is the best yet.
-
-    Raises CheckpointError if there is none.
-    """
-    checkpoints = Checkpoints(directory.checkpoints)
-    found = checkpoints.find("best") or checkpoints.find("last")
-    if found is None:
-        raise CheckpointError(f"{directory.folder}: no checkpoint yet")
-    return found
 
 
 def load_auxiliary_runs(built: Built, given: Sequence[str | Path] = ()) -> Load:

@@ -22,7 +22,7 @@ from seqgen.config import Override, read_override
 from seqgen.data import Reading, lines_of, read_long
 from seqgen.decoders import Decoder, PathDecoder, decoders
 from seqgen.errors import DataError, RecipeError, SetupError, UsageError, visible
-from seqgen.evaluate import DecodingOptions, unsatisfied_remark
+from seqgen.evaluate import DecodingOptions, cut_short_remark, unsatisfied_remark
 from seqgen.explain import traces
 from seqgen.generate import Generated
 from seqgen.machine import memory_for
@@ -31,7 +31,7 @@ from seqgen.options import OptionError
 from seqgen.reports import MOST_TRACES, count, trace_page
 from seqgen.streaming import TextStream
 from seqgen.tokenizers import LongText
-from seqgen.trained import TrainedRun, cut_short_remark
+from seqgen.trained import TrainedRun
 
 LINES_AT_ONCE = 1000
 """How many lines of a file are answered before they are written."""

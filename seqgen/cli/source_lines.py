@@ -18,9 +18,10 @@ from typing import Any, BinaryIO, NamedTuple
 from seqgen.cli.output import echo
 from seqgen.data import TextFile, as_text, lines_of
 from seqgen.errors import DataError
+from seqgen.evaluate import unknown_remark
 from seqgen.files import read_bytes
 from seqgen.generate import Generated
-from seqgen.trained import TrainedRun, unknown_remark
+from seqgen.trained import TrainedRun
 
 STANDARD_INPUT = "standard input"
 

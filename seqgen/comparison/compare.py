@@ -27,7 +27,8 @@ from seqgen.errors import CheckpointError, SetupError
 from seqgen.evaluate import evenly_spaced, unsatisfied_remark
 from seqgen.options import OptionError
 from seqgen.registry import plain
-from seqgen.trained import TrainedRun, best_checkpoint
+from seqgen.run_directory import best_checkpoint
+from seqgen.trained import TrainedRun
 from seqgen.training import WEIGHTS
 from seqgen.version import __version__
 
