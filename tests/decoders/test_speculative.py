@@ -127,9 +127,13 @@ def test_for_every_cell(cell, load, small):
     alike(*(found(here, each) for each in build("lookup", SAMPLERS["cold"], load)))
 
 
-@pytest.mark.parametrize("name", constraints.names())
+CONSTRAINTS = ["allowed", "ensemble", "forbid", "forced_prefix", "language_model", "minimum_length"]
+CONSTRAINTS += ["no_repeat_ngram", "repetition_penalty"]
+
+
+@pytest.mark.parametrize("name", CONSTRAINTS)
 @pytest.mark.parametrize("draft", ["ngram", "wild"])
-def test_with_every_constraint(draft, name, load, small):
+def test_with_constraints(draft, name, load, small):
     """What a constraint remembers is rolled back with the state."""
     here = generator(small, kind="lines")
     own = {"allowed": {"texts": ["abc", "abd", "bcd", "abcabcabcabc"]}, "forbid": {"texts": ["a"]}}
