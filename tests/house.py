@@ -18,13 +18,13 @@ CORE += ("tokenizers", "training", "metrics")
 # They only go down; a capability that raises a total says so in the commit that adds it. Last: fast
 # routes, several processes, sweeps, texts larger than memory, tables for generation.
 LIMITS = {
-    "files": 140,
-    "median lines of a file": 233,
+    "files": 160,
+    "median lines of a file": 244,
     "imports per 1,000 lines": 67,
-    "lines": 32_064,
-    "lines of the core": 11_207,
-    "lines of reports and comparison": 4886,
-    "lines of tests": 33_975,
+    "lines": 37_158,
+    "lines of the core": 12_650,
+    "lines of reports and comparison": 5_044,
+    "lines of tests": 37_857,
     "shared module names": 0,
 }
 AT_LEAST = {"median lines of a file"}
