@@ -485,6 +485,7 @@ STANDS = {
     "corpora": (TEXT, "data.corpus"),
     "data": (TEXT, "data"),
     "decoders": (TEXT, "decoder"),
+    "drafts": ({**TEXT, "decoder": {"name": "speculative"}}, "decoder.draft"),
     "embeddings": (TEXT, "model.embedding"),
     "encoders": (PAIRS, "model.encoder"),
     "heads": (TEXT, "model.head"),

@@ -74,6 +74,8 @@ def test_an_object_for_a_source():
                 "finished": True,
                 "complete": True,
                 "satisfied": True,
+                "finish_reason": "",
+                "stop": "",
             }
         ],
     }

@@ -140,7 +140,7 @@ def test_json_is_one_document(generate):
     [found] = json.loads(generate("--prompt", "caf", "--max-length", 7, "--json"))
     assert set(found) == {
         *("prompt", "text", "tokens", "pieces", "log_probs", "score", "rank", "finished"),
-        *("complete", "satisfied"),
+        *("complete", "satisfied", "finish_reason", "stop"),
     }
     assert found["prompt"] == "caf"
     assert found["text"] == "".join(found["pieces"])

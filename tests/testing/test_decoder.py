@@ -36,6 +36,7 @@ CLAIMED = {
     "minimum_bayes_risk": set(),
     "stochastic_beam": {"sample"},
     "multinomial": {"sample", "temperature"},
+    "speculative": set(),
     **{name: {"sample", "temperature"} for name in truncations.names()},
 }
 LAWS_OF = {claim: [law.name for law in DECODER_LAWS if law.name.startswith(f"claims {claim}:")]
