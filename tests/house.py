@@ -24,7 +24,7 @@ LIMITS = {
     "lines": 37_158,
     "lines of the core": 12_650,
     "lines of reports and comparison": 5_044,
-    "lines of tests": 37_857,
+    "lines of tests": 37_866,
     "shared module names": 0,
 }
 AT_LEAST = {"median lines of a file"}
