@@ -229,8 +229,8 @@ def test_control_c_stops_a_text_and_not_the_program(spawn, finished_run):
     read_until(b"\r\n> ")
     os.write(master, b"abc")
     read_until(b"abc")
-    # Where nothing is made, it is the line that is given up. A signal that comes just before readline
-    # waits for a key is only seen with the next key, so there may have to be another.
+    # Where nothing is made, it is the line that is given up. A signal that comes just before
+    # readline waits for a key is only seen with the next key, so there may have to be another.
     for _ in range(60):
         process.send_signal(signal.SIGINT)
         if select.select([master], [], [], 1)[0]:
