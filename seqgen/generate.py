@@ -7,9 +7,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Generator as Yielding
 from dataclasses import dataclass, replace
-from functools import cache, partial, reduce
+from functools import cache, cached_property, partial
 from itertools import chain
-from operator import add
 from typing import Annotated, Any, NamedTuple
 
 import torch
@@ -124,16 +123,19 @@ class _Threaded(NamedTuple):
     threads: Callable[[int], int]
 
     def step(self, tokens: Tensor, state: State, context: State) -> tuple[Tensor, State]:
-        threads = self.threads(tokens.shape[0])
-        if threads != torch.get_num_threads():
-            torch.set_num_threads(threads)
+        self._take(tokens.shape[0])
         return self.stepper.step(tokens, state, context)
 
     def read_ahead(
         self, tokens: Tensor, state: State, context: State
     ) -> tuple[Tensor, list[State]]:
-        torch.set_num_threads(self.threads(1))
+        self._take(1)
         return decoders.read_ahead(self.stepper, tokens, state, context)
+
+    def _take(self, rows: int) -> None:
+        threads = self.threads(rows)
+        if threads != torch.get_num_threads():
+            torch.set_num_threads(threads)
 
 
 @dataclass(frozen=True)
@@ -235,9 +237,7 @@ class Generator:
                 steps.append((EOS, 0.0))  # as `Stopping` ends it
             ends.add(EOS)
         tokens, given = zip(*steps, strict=True) if steps else ((), ())
-        finished = bool(tokens) and tokens[-1] in ends
-        satisfied, score = finished or len(tokens) == limit, reduce(add, given, 0.0)
-        found = decoders.Hypothesis(tokens, score, finished, given, satisfied=satisfied)
+        found = decoders.walked(tokens, given, ends, limit)
         output = self._output(text, found, late=late or _is_over(deadline), satisfied=not short)
         if rest := output.text[length:]:
             yield rest
@@ -324,7 +324,7 @@ class Generator:
         """What ends a text besides its end token."""
         return decoders.StopStrings(self.options.stop, self.options.keep_stop)
 
-    @property
+    @cached_property
     def stop_tokens(self) -> dict[int, str]:
         """The stop tokens, each with its text. Raises ValueError if a text is not one token."""
         return stop_token_ids(self.options.stop_tokens, self.tokenizer)

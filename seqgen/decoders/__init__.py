@@ -65,6 +65,7 @@ from seqgen.decoders.sampling import (
     TopP,
     Typical,
     at_temperature,
+    walked,
 )
 from seqgen.decoders.speculative import Draft, Drafter, DraftFactory, Speculative, drafts
 from seqgen.decoders.stopping import MARGIN, Match, Stopping, StopStrings, with_stop

@@ -223,11 +223,6 @@ class Decoder(ABC):
     def decode(self, stepper: Stepper, start: Start, limits: Limits) -> list[list[Hypothesis]]:
         """For each source its hypotheses, the best first. Raises DecodeError if scores are NaN."""
 
-    def drawn_from(self, log_probs: Tensor) -> Tensor | None:
-        """The probabilities by which it draws the next token of each row, float64, both `[rows,
-        vocab]`; None for what does not draw token by token."""
-        return None
-
 
 def with_constraints(
     decoder: Decoder, constraints: Sequence[ConstraintFactory] = (), **supplied: Any

@@ -18,6 +18,7 @@ from torch import Tensor
 from seqgen.decoders.base import Constraint, Limits, Start, Stepper, Wrapped, constraints
 from seqgen.decoders.guards import IMPOSSIBLE, intercept
 from seqgen.decoders.history import check_known
+from seqgen.decoders.phrases import tokens_of
 from seqgen.decoders.search import Lacking
 from seqgen.state import map_state
 
@@ -125,11 +126,10 @@ class MustContain(Constraint):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        sequences = [self.encode(text) for text in self.texts]
-        for text, tokens in zip(self.texts, sequences, strict=True):
-            if not tokens:
-                raise ValueError(f"`texts` must have tokens, but {text!r} has none")
-            check_known(tokens, self.vocab_size, f"`texts` {text!r}")
+        sequences = []
+        for text in self.texts:
+            sequences.append(tokens_of(text, self.encode))
+            check_known(sequences[-1], self.vocab_size, f"`texts` {text!r}")
         self.goals = Goals.of(sequences, self.vocab_size)
 
     def wrap(self, stepper: Stepper, start: Start, limits: Limits, batch: Any) -> Wrapped:

@@ -269,9 +269,7 @@ class PresencePenalty(PastConstraint):
 class FrequencyPenalty(PastConstraint):
     """`log p(token) - penalty * n(token)`, where the sequence already has the token `n` times.
 
-    As OpenAI's interface defines it, where `penalty` is from -2 to 2; below 0 it asks for
-    repetitions, and then the probabilities are normalised where they would sum to more than 1. The
-    prompt is not looked at. With a `window`, only the last `window` tokens count.
+    Otherwise as `presence_penalty`.
     """
 
     penalty: Bonus

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from seqgen.decoders.base import Constraint, Limits, Start, Stepper, Wrapped, constraints
 from seqgen.decoders.guards import IMPOSSIBLE, intercept
-from seqgen.decoders.phrases import BASE
+from seqgen.decoders.phrases import BASE, in_ranges
 from seqgen.state import map_state
 from seqgen.tokenizers import UNK, Contents
 
@@ -151,10 +151,7 @@ class TokenGraph(NamedTuple):
 
     def edges(self, nodes: Tensor) -> tuple[Tensor, Tensor]:
         """All edges of `nodes: [rows]`: which row each belongs to, and its number."""
-        begin, counts = self.edges_of[nodes].unbind(1)
-        rows = torch.repeat_interleave(counts)
-        before = counts.cumsum(0) - counts
-        return rows, torch.arange(len(rows), device=nodes.device) + (begin - before)[rows]
+        return in_ranges(self.edges_of[nodes])
 
     def exactly(self, most: int) -> Tensor:
         """From which nodes exactly 0, 1, ..., `most` tokens lead to a final one: `[lengths,

@@ -55,10 +55,16 @@ class TextTree(NamedTuple):
 
     def children(self, nodes: Tensor) -> tuple[Tensor, Tensor]:
         """All children of `nodes: [rows]`: which row each belongs to, and its number."""
-        begin, counts = self.children_of[nodes].unbind(1)
-        rows = torch.repeat_interleave(counts)
-        before = counts.cumsum(0) - counts
-        return rows, torch.arange(len(rows), device=nodes.device) + (begin - before)[rows]
+        return in_ranges(self.children_of[nodes])
+
+
+def in_ranges(ranges: Tensor) -> tuple[Tensor, Tensor]:
+    """The numbers in each of `ranges: [rows, 2]`, a first number and how many: of (5, 2), (0, 0)
+    and (3, 1) they are 5, 6 and 3. Returns which row each number belongs to, and the number."""
+    begin, counts = ranges.unbind(1)
+    rows = torch.repeat_interleave(counts)
+    before = counts.cumsum(0) - counts
+    return rows, torch.arange(len(rows), device=ranges.device) + (begin - before)[rows]
 
 
 def tree_of(sequences: Sequence[Sequence[int]]) -> TextTree:
@@ -90,6 +96,13 @@ def tree_of(sequences: Sequence[Sequence[int]]) -> TextTree:
     ended = np.append(keys, np.iinfo(np.int64).max)
     arrays = (ended, keys % BASE, children_of, whole, lacking)
     return TextTree(*map(torch.from_numpy, arrays))
+
+
+def tokens_of(text: str, encode: Callable[[str], list[int]]) -> list[int]:
+    """Those of one of the option `texts`. Raises ValueError if it has none."""
+    if not (tokens := encode(text)):
+        raise ValueError(f"`texts` must have tokens, but {text!r} has none")
+    return tokens
 
 
 def texts_and_file(texts: Sequence[str], file: Path | None) -> list[str]:
@@ -241,10 +254,7 @@ class ForbiddenTexts(Constraint):
 
     def __post_init__(self) -> None:
         every = texts_and_file(self.texts, self.file)
-        banned = [self.encode(text) for text in every]
-        for text, tokens in zip(every, banned, strict=True):
-            if not tokens:
-                raise ValueError(f"`texts` must have tokens, but {text!r} has none")
+        banned = [tokens_of(text, self.encode) for text in every]
         self.automaton = _Automaton.of(tree_of(banned)) if banned else None
 
     def wrap(self, stepper: Stepper, start: Start, limits: Limits, batch: Any) -> Wrapped:
@@ -286,9 +296,7 @@ class SequenceBias(Constraint):
         super().__post_init__()
         biases: dict[tuple[int, ...], float] = {}
         for text, bias in (self.texts or {}).items():
-            sequence = tuple(self.encode(text))
-            if not sequence:
-                raise ValueError(f"`texts` must have tokens, but {text!r} has none")
+            sequence = tuple(tokens_of(text, self.encode))
             check_known(sequence, self.vocab_size, f"`texts` {text!r}")
             biases[sequence] = biases.get(sequence, 0.0) + bias
         for key, bias in (self.tokens or {}).items():

@@ -7,7 +7,7 @@ subclass `Sampler`.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial, reduce
 from inspect import Parameter, Signature
@@ -152,15 +152,19 @@ class PathDecoder(Decoder, ABC):
         order = sources.argsort(stable=True)  # by source, then by time
         counts = sources.bincount(minlength=len(lengths)).tolist()
         chosen, shares = iter(tokens[order].tolist()), iter(log_probs[order].tolist())
-        found = []
-        for count, length in zip(counts, lengths, strict=True):
-            own, given = tuple(islice(chosen, count)), tuple(islice(shares, count))
-            score = reduce(add, given, 0.0)  # `sum` would be more exact than the sums of a beam
-            finished = bool(own) and own[-1] in limits.ends
-            satisfied = finished or len(own) == length
-            one = Hypothesis(own, score, finished, given, satisfied=satisfied)
-            found.append([one])
-        return found
+        return [
+            [walked(tuple(islice(chosen, count)), tuple(islice(shares, count)), limits.ends, most)]
+            for count, most in zip(counts, lengths, strict=True)
+        ]
+
+
+def walked(
+    tokens: tuple[int, ...], given: tuple[float, ...], ends: Collection[int], length: int
+) -> Hypothesis:
+    """What a walk has found that may have `length` tokens, with what was `given` to each."""
+    score = reduce(add, given, 0.0)  # `sum` would be more exact than the sums of a beam
+    finished = bool(tokens) and tokens[-1] in ends
+    return Hypothesis(tokens, score, finished, given, satisfied=finished or len(tokens) == length)
 
 
 @base.decoders.register("greedy")
@@ -244,10 +248,6 @@ class Sampler(PathDecoder, ABC):
             noise = vars(self)["_noise"] = StepNoise()
         points = noise(self.seed, sequence_ids, step) * cumulative[:, -1:]
         return torch.searchsorted(cumulative, points, right=True).squeeze(1)
-
-    def drawn_from(self, log_probs: Tensor) -> Tensor:
-        weights = self.weights(log_probs)
-        return weights / row_sum(weights)
 
     def weights(self, log_probs: Tensor) -> Tensor:
         kept = self.truncate(at_temperature(log_probs, min(self.temperature, HOTTEST))).exp()

@@ -14,6 +14,7 @@ from torch import Tensor
 from seqgen.decoders.base import Constraint, Decoder, Hypothesis, Limits, Start, Stepper, Wrapped
 from seqgen.decoders.guards import IMPOSSIBLE, intercept
 from seqgen.decoders.search import best
+from seqgen.decoders.truncating import row_sum
 from seqgen.errors import PluginError
 
 ROOT_PARENT = -1
@@ -171,7 +172,7 @@ class Drawing(Constraint):
 
     `sums[t]` is over all rows that took step t: how many there are, and their sums of the
     divergence `KL(drawn || given)`, of the given probability of tokens that are never drawn, and
-    of the entropy of what is drawn from, in nats. It stays empty for decoders that do not draw.
+    of the entropy of what is drawn from, in nats. Empty for what does not draw token by token.
     """
 
     watches = True
@@ -182,8 +183,9 @@ class Drawing(Constraint):
         steps = count()
 
         def note(log_probs: Tensor, tokens: Tensor) -> tuple[Tensor]:
-            step, drawn = next(steps), self.decoder.drawn_from(log_probs)
-            if drawn is not None:
+            if self.decoder.streams and "sample" in self.decoder.claims:
+                step, weights = next(steps), self.decoder.weights(log_probs)
+                drawn = weights / row_sum(weights)
                 given = log_probs.double().log_softmax(-1)
                 apart = torch.where(drawn > 0, drawn * (drawn.log() - given), 0.0).sum(-1)
                 apart = apart.where(apart > 1e-12, 0.0)  # less than that is rounding

@@ -177,8 +177,7 @@ class MinPTruncation(Truncation):
     p: Threshold = 0.1
 
     def keep(self, shares: Tensor) -> Tensor:
-        threshold = shares.amax(1, keepdim=True) * (self.p * (1 - ROUNDING))
-        return shares * (shares >= threshold)
+        return keep_above(shares, shares.amax(1, keepdim=True) * self.p)
 
 
 @truncations.register("typical")

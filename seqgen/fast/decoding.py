@@ -12,12 +12,10 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 import torch
 from torch import Tensor, fx
-from torch.func import functionalize
-from torch.fx.experimental.proxy_tensor import make_fx
 
 from seqgen.fast.derive import Level, Part, TimeLoop
 from seqgen.fast.elements import UnwritableError
-from seqgen.fast.trace import BATCH, has_batch, is_view, merged
+from seqgen.fast.trace import BATCH, has_batch, is_view, without_mutations
 from seqgen.fast.write import Writer
 from seqgen.state import State, leaves, rebuild
 
@@ -148,12 +146,7 @@ def _trace(step: Callable[..., Any], tokens: Tensor, state: State) -> fx.GraphMo
             torch.empty(BATCH, *each.shape[1:], dtype=each.dtype)
             for each in (tokens, *leaves(state))
         ]
-    settings: Any = {"tracing_mode": "fake", "_allow_non_fake_inputs": True}
-    traced = make_fx(flat, **settings)(*inputs)
-    again = functionalize(lambda *values: fx.Interpreter(traced).run(*values))
-    whole = make_fx(again, **settings)(*inputs)
-    merged(whole.graph)
-    return whole
+    return without_mutations(flat, *inputs)
 
 
 def _time_loop(module: fx.GraphModule) -> tuple[TimeLoop, dict[fx.Node, Tensor]]:

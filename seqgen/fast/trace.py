@@ -120,15 +120,22 @@ def trace(call: Call) -> fx.Graph:
         seeds = [rows(each) for each in (output, *states)] if call.backward else []
         for tensor, asked in zip((*params, x, *states), asking(call), strict=True):
             tensor.requires_grad_(asked)
-    inputs = (params, x, live, states, seeds)
-    settings: Any = {"tracing_mode": "fake", "_allow_non_fake_inputs": True}
     with torch.random.fork_rng(devices=[]):
-        traced = make_fx(joint, **settings)(*inputs)
-        traced.graph.eliminate_dead_code()
-        flat = [each.detach() for each in pytree.tree_leaves(inputs)]
-        again = functionalize(lambda *values: fx.Interpreter(traced).run(*values))
-        whole = make_fx(again, **settings)(*flat)
-    return merged(whole.graph)
+        return without_mutations(joint, params, x, live, states, seeds).graph
+
+
+def without_mutations(function: Callable[..., Any], *inputs: Any) -> fx.GraphModule:
+    """The trace of `function`, whose placeholders are the tensors of `inputs` in their order, fake
+    ones; what changes a tensor in place makes a new one there. Tensors that are none of `inputs`
+    are attributes."""
+    settings: Any = {"tracing_mode": "fake", "_allow_non_fake_inputs": True}
+    traced = make_fx(function, **settings)(*inputs)
+    traced.graph.eliminate_dead_code()
+    flat = [each.detach() for each in pytree.tree_leaves(inputs)]
+    again = functionalize(lambda *values: fx.Interpreter(traced).run(*values))
+    whole = make_fx(again, **settings)(*flat)
+    merged(whole.graph)
+    return whole
 
 
 def merged(graph: fx.Graph) -> fx.Graph:

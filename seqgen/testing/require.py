@@ -148,8 +148,8 @@ def saved(make: Callable[..., M], read: Callable[[M], State]) -> None:
     same(read(other), read(one), says, 1e-6)
 
 
-def gradients(module: nn.Module, given: Tensor, named_so: str) -> None:
-    """A breach unless a backward pass has reached each parameter of `module`, and `given`."""
+def learned(module: nn.Module) -> None:
+    """A breach unless a backward pass has reached each parameter of `module`."""
     trained = [(name, each) for name, each in module.named_parameters() if each.requires_grad]
     without = [name for name, each in trained if each.grad is None or not each.grad.any()]
     if without:
@@ -157,6 +157,11 @@ def gradients(module: nn.Module, given: Tensor, named_so: str) -> None:
             f"no gradient reaches {', '.join(without[:4])}; use it, leave it out, and beware of "
             ".detach(), .data and torch.no_grad()"
         )
+
+
+def gradients(module: nn.Module, given: Tensor, named_so: str) -> None:
+    """A breach unless a backward pass has reached each parameter of `module`, and `given`."""
+    learned(module)
     if given.grad is None or not given.grad.any():
         raise BreachError(f"no gradient reaches {named_so}, so nothing below would learn")
 
