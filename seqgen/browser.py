@@ -54,12 +54,14 @@ def generator_page(run: TrainedRun, name: str = "") -> str:
     check_works(run)
     shapes, halves = _halves(run)
     inputs = run.built.tokenizers["text" if data.continues else "source"]
+    by_characters = tokenizer_parts(recipe, data)[data.output_field].name == "char"
     document = {
         "spec": plain(recipe.model),
         "shapes": shapes,
         "halves": halves,
         "inputs": _vocabulary(inputs),
         "outputs": _vocabulary(run.built.tokenizer),
+        "unit": "character" if by_characters else "token",
         "data": cast(Part[Any], recipe.data).name,
         "changes": [*getattr(data, "source_changes", ())],
         "never": [PAD, BOS, UNK] if data.ends else [PAD, BOS, UNK, EOS],
@@ -75,7 +77,6 @@ def generator_page(run: TrainedRun, name: str = "") -> str:
         document=document,
         continues=data.continues,
         looks=cast(Generative, run.built.model).looks_back,
-        by_characters=tokenizer_parts(recipe, data)[data.output_field].name == "char",
         many_lines=document["data"] == "text",
         about=_about(cast(Part[Any], recipe.model)),
         parameters=run.built.parameters,
@@ -96,6 +97,8 @@ def rounded(run: TrainedRun) -> TrainedRun:
 def check_works(run: TrainedRun) -> None:
     """Raises ValueError unless every part of the run works on the page."""
     recipe, data = run.built.recipe, run.built.data
+    if "features" in data.fields:
+        raise ValueError("sources with features do not work in a browser; those without do")
     used = [(each.registry.kind, each.name) for each in _parts((recipe.model, recipe.data))]
     for field, part in tokenizer_parts(recipe, data).items():
         reads = field != data.output_field or data.continues
@@ -105,8 +108,6 @@ def check_works(run: TrainedRun) -> None:
         if works is not None and name not in works:
             others = ", ".join(works)
             raise ValueError(f"the {kind} '{name}' does not work in a browser; these do: {others}")
-    if "features" in data.fields:
-        raise ValueError("sources with features do not work in a browser; those without do")
 
 
 def _parts(value: object) -> Iterator[Part[Any]]:

@@ -13,7 +13,7 @@ const weights = weightsOf(given.shapes, given.halves);
 const sizes = { sources: inputs.size, outputs: outputs.size };
 const model = models[given.spec.name](given.spec, weights, sizes);
 
-const RIVALS = 8; // bars
+const RIVALS = document.getElementById("heat") ? 12 : 8; // bars
 const NUMBERS = 2 ** 24; // the most that is kept of states
 const at = (id) => document.getElementById(id);
 const [textField, seedField, lengthField, paceField] = ["prompt", "seed", "length", "pace"].map(at);
@@ -120,14 +120,14 @@ function run(now) {
   if (!running) return;
   const pace = Number(paceField.value);
   const until = performance.now() + 12;
-  const due = Math.floor(((now - running.since) / 1000) * pace);
+  const due = pace === Infinity ? pace : Math.floor(((now - running.since) / 1000) * pace);
   let goes = true;
   while (goes && running.done < due && performance.now() < until) {
     goes = step();
     running.done++;
   }
   if (running.done < due) [running.since, running.done] = [now, 0]; // it cannot keep that pace
-  view = moments.length - 1;
+  view = last();
   if (!goes || ended || count >= limit()) stop();
   show();
   if (running) requestAnimationFrame(run);
@@ -144,6 +144,9 @@ function go() {
   }
   show();
 }
+
+/** What is shown while the text grows. */
+const last = () => (moments.length ? moments.length - 1 : "next");
 
 function stop() {
   running = null;
@@ -182,7 +185,9 @@ function show() {
   const left = limit() - count;
   at("step").disabled = ended || left <= 0;
   const unknown = asked.pieces.filter((each) => inputs.encode([each])[0] === UNK);
-  const said = ended ? `${count - 1}, then its end` : `${count} of ${count + Math.max(0, left)}`;
+  const most = ended ? count - 1 : count + Math.max(0, left);
+  const many = `${most} ${given.unit}${most === 1 ? "" : "s"}`;
+  const said = ended ? `${many}, then the end` : `${count} of ${many}`;
   if (!running) {
     const strange = [...new Set(unknown)].map(label).join(" ");
     at("said").textContent = strange ? `${said}; unknown to it: ${strange}` : said;
@@ -202,14 +207,14 @@ function showText() {
   text.querySelector(".shown")?.classList.remove("shown");
   const shown = text.children[view];
   if (shown && !running) shown.classList.add("shown");
-  if (running || view === "next" || view === moments.length - 1) text.scrollTop = text.scrollHeight;
+  if (running || view === "next" || view === last()) text.scrollTop = text.scrollHeight;
   else shown?.scrollIntoView({ block: "nearest" });
 }
 
 /** How strong the colour of a unit is, from -1 to 1: a hidden one is between these, a memory of any
  * size. */
 const strength = (value, { name }) =>
-  name.endsWith("memory") ? value / (3 + Math.abs(value)) : Math.max(-1, Math.min(1, value));
+  name.endsWith("memory") ? value / (6 + Math.abs(value)) : Math.max(-1, Math.min(1, value));
 const gridOf = (unit) => grids.findLast((each) => each.first <= unit);
 const colours = (value) => `rgb(var(${value < 0 ? "--miss" : "--hit"}) / ${Math.abs(value).toFixed(2)})`;
 
@@ -235,7 +240,7 @@ function showOdds(moment) {
     odds.forEach(({ row }) => (row.style.visibility = "hidden"));
     return;
   }
-  at("title").textContent = moment.next ? "What may come next" : `How ${labelOf(moment.token)} was drawn`;
+  at("title").textContent = moment.next ? "What may come next" : `How ${moment.token === EOS ? "the end" : labelOf(moment.token)} was drawn`;
   moment.rivals.forEach(({ token, model, from }, n) => {
     const { row, piece, own, from: bar, share } = odds[n];
     row.style.visibility = "visible";
@@ -449,7 +454,7 @@ at("reset").addEventListener("click", restart);
 at("step").addEventListener("click", () => {
   stop();
   step();
-  view = moments.length - 1;
+  view = last();
   show();
 });
 at("another").addEventListener("click", () => {
