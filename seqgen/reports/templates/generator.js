@@ -48,7 +48,8 @@ function limit() {
   const longest = Math.min(given.longest, Math.floor(NUMBERS / writer.units));
   const wanted = Math.min(longest, Math.max(1, Math.floor(Number(lengthField.value)) || 1));
   if (given.ratio === null) return wanted;
-  return Math.min(wanted, Math.floor(given.ratio * asked.source.length + 1e-9) + given.extra);
+  const read = asked.source.length || asked.prompt.length;
+  return Math.min(wanted, Math.floor(given.ratio * read + 1e-9) + given.extra);
 }
 
 function scores() {
