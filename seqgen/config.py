@@ -12,7 +12,7 @@ import difflib
 import functools
 import operator
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -204,6 +204,25 @@ class ConfigFile:
         read = (read_override(each) if isinstance(each, str) else each for each in overrides)
         return cls(str(path), path.parent, document, tuple(read))
 
+    @classmethod
+    def of(
+        cls, data: Mapping[str, Any], name: str, overrides: Sequence[str | Override] = ()
+    ) -> ConfigFile:
+        """What a program wrote in place of a file: an error says `name` and the path alone, and
+        paths are relative to the current folder. Raises RecipeError."""
+        try:
+            document = Document(plain(data), {}, {})
+        except RecursionError:
+            raise RecipeError(f"{name}: too deeply nested") from None
+        read = (read_override(each) if isinstance(each, str) else each for each in overrides)
+        return cls(name, Path(), document, tuple(read))
+
+    def _place(self, path: KeyPath, *, at_key: bool = False) -> str:
+        """`file:line:column`, or the name alone of what was never in a file."""
+        if not self.document.values:
+            return self.name
+        return f"{self.name}:{_nearest(self.document, path, at_key=at_key)}"
+
     @functools.cached_property
     def data(self) -> Any:
         """The plain data with the overrides in it. Raises RecipeError if one has no place."""
@@ -227,7 +246,8 @@ class ConfigFile:
         message = f"{dotted(error.path)}: {error.message}" if error.path else error.message
         if error.first is not None:
             first, mark = self._last_override(error.first), _nearest(self.document, error.first)
-            where = f"that of {first.place(error.first)}" if first else f"at {mark}"
+            where = f"at {mark}" if self.document.values else dotted(error.first)
+            where = f"that of {first.place(error.first)}" if first else where
             message += f"; the first is {where}"
         override = self._last_override(error.path)
         if override:
@@ -238,8 +258,7 @@ class ConfigFile:
             if error.path not in marks:  # an override made this path
                 return RecipeError(f"{inside[-1]}: {message}")
             message += f" (with {' and '.join(str(each) for each in inside)})"
-        mark = _nearest(self.document, error.path, at_key=error.at_key)
-        return RecipeError(f"{self.name}:{mark}: {message}")
+        return RecipeError(f"{self._place(error.path, at_key=error.at_key)}: {message}")
 
     def _last_override(self, path: KeyPath) -> Override | None:
         """The override that sets the value at `path`, if any."""
