@@ -1,10 +1,14 @@
 """What `import seqgen` offers: training from a program, and what its runs show and compare."""
 
+import importlib
 import json
 import logging
 import math
 import os
 import random
+import re
+import runpy
+import shutil
 import signal
 import sys
 import threading
@@ -368,3 +372,71 @@ class TestParts:
     def test_what_is_wrong(self, options, message, said):
         found = said(cells.build, "lstm", input_size=3, **options, kind=ValueError)
         assert found.startswith(message)
+
+
+DOCS = Path(__file__).parent.parent / "docs"
+PAGE = (DOCS / "library.md").read_text(encoding="utf-8")
+BLOCKS = re.compile(r"```python\n(.*?)```", re.DOTALL)
+PUBLIC = {
+    module: re.findall(r"`(\w+)`", names)
+    for module, names in re.findall(r"^\| `(seqgen[\w.]*)` \| (.*) \|$", PAGE, re.M)
+}
+SMALLER = {  # what the page says in place of what trains and compares in a moment
+    "recipes/char_lstm.yaml": "tiny.yaml",
+    '"corpus": "python_docs"': '"path": "text.txt"',
+    '"max_steps": 2000': '"max_steps": 3',
+    '"most": 50': '"most": 4',
+    "max_length=100,": 'max_length=9, speed={"repeats": 0}, traced=0,',
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*unknown to the model:UserWarning")
+def test_the_page_does_what_it_says(place, finished_run, pairs_run):
+    pytest.importorskip("pandas", reason="needs the extra notebook")
+    shutil.copytree(finished_run, "runs/char_lstm")
+    shutil.copytree(pairs_run, "runs/date_seq2seq")
+    space = {}
+    for block in BLOCKS.findall(PAGE):
+        for said, smaller in SMALLER.items():
+            block = block.replace(said, smaller)
+        exec(compile(block, "library.md", "exec"), space)
+    assert Path("curves.pdf").is_file()
+    assert Path("runs/compare/mine/compare.html").is_file()
+
+
+def test_the_example_is_a_program(capsys):
+    found = runpy.run_path(str(DOCS / "examples" / "library.py"))["main"](steps=3)
+    assert "nats per token" in capsys.readouterr().out
+    assert {name: len(words) for name, words in found.items()} == {
+        "beam": 4,
+        "top_p": 1,
+        "daring": 1,
+    }
+
+
+@pytest.mark.parametrize("module", PUBLIC)
+def test_the_public_names_are_those_of_the_table(module):
+    room = importlib.import_module(module)
+    assert all(getattr(room, name) is not None for name in PUBLIC[module])
+    if "__all__" in vars(room):
+        assert sorted(PUBLIC[module]) == sorted(room.__all__)
+
+
+def test_every_room_that_says_what_is_public_is_in_the_table():
+    for path in Path(seqgen.__file__).parent.rglob("*.py"):
+        if re.search(r"^__all__ = ", path.read_text(encoding="utf-8"), re.M):
+            parts = path.relative_to(Path(seqgen.__file__).parent.parent).with_suffix("").parts
+            assert ".".join(parts).removesuffix(".__init__") in PUBLIC
+
+
+def test_what_the_pages_import_is_public():
+    found = set()
+    for path in [*DOCS.rglob("*.md"), *DOCS.glob("plugins/*.py"), *DOCS.glob("examples/*.py")]:
+        text = path.read_text(encoding="utf-8")
+        for code in BLOCKS.findall(text) if path.suffix == ".md" else [text]:
+            lines = re.findall(r"^from (seqgen[\w.]*) import ([\w, ]+)$", code, re.M)
+            found |= {
+                (module, name.strip()) for module, names in lines for name in names.split(",")
+            }
+    assert len(found) > 40
+    assert {pair for pair in found if pair[1] not in PUBLIC.get(pair[0], ())} == set()
