@@ -72,6 +72,24 @@ from seqgen.decoders.stopping import MARGIN, Match, Stopping, StopStrings, with_
 from seqgen.decoders.tracing import ROOT_PARENT, Counting, Drawing, SearchTrace, TraceNode, Tracing
 from seqgen.decoders.truncating import Truncation, TruncationFactory, keep_fault, truncations
 
+__all__ = [
+    "Constraint",
+    "Decoder",
+    "Draft",
+    "Hypothesis",
+    "Limits",
+    "PastConstraint",
+    "PathDecoder",
+    "Start",
+    "Stepper",
+    "Truncation",
+    "constrain",
+    "constraints",
+    "decoders",
+    "drafts",
+    "truncations",
+]
+
 # The names of an earlier release, for plugins.
 held = checked
 NOBODY = ROOT_PARENT
