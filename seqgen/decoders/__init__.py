@@ -22,6 +22,7 @@ from seqgen.decoders.base import (
 )
 from seqgen.decoders.beam import Beam, DiverseBeam, StochasticBeam
 from seqgen.decoders.containing import MustContain
+from seqgen.decoders.covering import Attended, CoveragePenalty
 from seqgen.decoders.ensemble import Ensemble, Guidance, LanguageModelFusion, SecondaryModel
 from seqgen.decoders.exact import Exact
 from seqgen.decoders.guards import (
