@@ -4,7 +4,8 @@ What is combined follows from the registries and from what parts say of themselv
 outputs are the right ones is said in tests/decoders/test_guards.py, by all sequences there are."""
 
 import math
-from itertools import pairwise
+from dataclasses import replace
+from itertools import chain, pairwise
 
 import pytest
 import torch
@@ -24,10 +25,14 @@ from seqgen.decoders import (
     walked,
     with_stop,
 )
+from seqgen.decoders.base import FINISH_REASONS
 from seqgen.decoders.guards import DEAD_END
+from seqgen.generate import GenerationOptions
 from seqgen.state import reorder
+from seqgen.streaming import TextStream
+from seqgen.tokenizers import CharTokenizer
 
-from .conftest import VOCAB, installed, tokens_of
+from .conftest import VOCAB, installed, model_of, tokens_of
 
 DRAWING = [name for name in decoders.names() if "truncations" in decoders.entry(name).options]
 SAMPLING = [name for name in decoders.names() if "sampler" in decoders.entry(name).options]
@@ -95,9 +100,7 @@ class Search:
         if stop:  # it forces an end, where there is one and where there is none
             window, natural = STOPS.window, END in ends
             self.stepper = stepper if natural else WithoutTokens(stepper, [END])
-            self.chosen = with_stop(
-                self.chosen, Stopping(END, natural, window, self.stopped, None)
-            )
+            self.chosen = with_stop(self.chosen, Stopping(END, natural, window, self.stopped, None))
             self.ends = tuple({*ends, END})
         self.whole = stepper.start(len(LENGTHS), torch.tensor(IDS))
 
@@ -182,7 +185,7 @@ def require_streamed(search, found):
 
 @pytest.mark.parametrize("spec", STRATEGIES, ids=identify)
 def test_what_every_combination_keeps(small, supplied, deep, spec):
-    """In several batches, the end by itself, by a stop string, or never."""
+    """In several batches, where the end comes by itself, by a stop string, or never."""
     given = {"seed": 3, **supplied}
     spec = spelled_out(small, spec)
     decoder, again = (decoders.build(spec, **given) for _ in range(2))
@@ -191,8 +194,9 @@ def test_what_every_combination_keeps(small, supplied, deep, spec):
     satisfied = set()
     for place, name in enumerate(installed(constraints.names())):
         constraint = constraints.build(small(constraints, name), **supplied)
-        ways = [((2,), False), ((), False), ((END,), True), ((), True)]
-        for ends, stop in (ways[place % 2], ways[2 + place // 2 % 2]):
+        ways = [((2,), False), ((END,), True), ((), False), ((), True)]
+        ways = ways[place % 4 :] + ways[: place % 4]
+        for ends, stop in ways[: 1 if "sampler" in spec else 2]:
             search = Search(deep, decoder, constraint, ends, stop)
             found = search(EVERY)
             require_form(found, search.ends)
@@ -203,10 +207,67 @@ def test_what_every_combination_keeps(small, supplied, deep, spec):
             if decoder.streams:
                 require_streamed(search, found)
             search.decoder = again
-            some = [[0], [5, 3, 5, 2]]
-            for rows in some:
+            for rows in ([0], [5, 3, 5, 2]):
                 assert search(rows) == [found[row] for row in rows]
             if "draft" in decoders.entry(spec["name"]).options:
                 alone = Search(deep, sampler, constraint, ends, stop)
                 assert tokens_of(alone(EVERY)) == tokens_of(found)
     assert satisfied == {True, False}
+
+
+STOPPED = [
+    {"stop": ("01",)},
+    {"stop": ("b0", "4"), "keep_stop": True},
+    {"stop_tokens": ("a",)},
+    {"stop": ("1 ", "44"), "stop_tokens": ("b",), "keep_stop": True},
+    {},
+]
+PROMPTS = ["", "0", "ab 1", "410"]
+
+
+@pytest.fixture(scope="module")
+def generators():
+    """Of texts that have no end of their own, and of lines."""
+    tokenizer = CharTokenizer(alphabet="014 ab")
+    made = [model_of(tokenizer, kind) for kind in ("text", "lines")]
+    for each in made:
+        each.model.double()
+    return made
+
+
+def plainly(output):
+    """An output but for what varies in its last bits."""
+    made = output.hypothesis
+    return output.text, made._replace(score=0.0, log_probs=(), rank=None)
+
+
+@pytest.mark.parametrize(
+    "spec", [each for each in STRATEGIES if not {"truncations", "sampler"} & {*each}], ids=identify
+)
+def test_outputs_stop_and_stream_in_every_constraint(small, generators, spec):
+    tokenizer = generators[0].tokenizer
+    for place, name in enumerate(installed(constraints.names())):
+        generator, options = generators[place % 2], STOPPED[place % len(STOPPED)]
+        generator = replace(generator, options=GenerationOptions(**options))
+        given = {
+            "vocab_size": len(tokenizer),
+            "encode": lambda text: tokenizer.encode(text).tolist(),
+            "contents": tokenizer.contents,
+            "load": lambda run, model=generator.model: model,
+        }
+        chosen = small(constraints, name)
+        made = {**spelled_out(small, spec), "constraints": [chosen]}
+        decoder = decoders.build(made, seed=3, **given)
+        found = generator.generate(PROMPTS, decoder, 7)
+        row = place % len(PROMPTS)
+        [alone] = generator.generate([PROMPTS[row]], decoder, 7, sequence_ids=[row])
+        assert [*map(plainly, alone)] == [*map(plainly, found[row])]
+        for each in chain(*found):
+            assert each.hypothesis.finish_reason in FINISH_REASONS
+            stop = each.hypothesis.stop
+            assert not stop or options.get("keep_stop", False) == each.text.endswith(stop)
+            assert stop or not any(one in each.text for one in options.get("stop", ()))
+        if decoder.streams:
+            stream = TextStream("", generator.stream(PROMPTS[row], decoder, 7, row))
+            assert "".join(stream) == alone[0].text
+            assert plainly(stream.output) == plainly(alone[0])
