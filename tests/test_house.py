@@ -28,6 +28,7 @@ TESTS_OF_THE_WHOLE = {
     "test_benchmarks.py",
     "test_browser.py",
     "test_seq2seq_decoding.py",
+    "test_combined.py",
 }
 
 
