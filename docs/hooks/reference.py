@@ -57,7 +57,7 @@ def parts_page(registry: Registry[Any]) -> str:
     title = registry.room.replace("_", " ").capitalize()
     blocks = [f"# {title}"]
     if uses := [*places_of(registry)]:
-        blocks.append(f"Named by {', '.join(uses)}.")
+        blocks.append(f"Named by {'; '.join(uses)}.")
     table = ["| name | |", "|---|---|"]
     for name in registry.names():
         summary = cell(prose(registry.entry(name).summary))
@@ -82,9 +82,9 @@ def part(entry: Entry) -> Iterator[str]:
 
 def places_of(registry: Registry[Any]) -> Iterator[str]:
     """The keys of recipes and of other parts that name a part of this kind."""
-    for key, each in recipe_options():
-        if refers(each, registry):
-            yield f"`{key}` of a [recipe](../recipe.md)"
+    keys = [f"`{key}`" for key, each in recipe_options() if refers(each, registry)]
+    if keys:
+        yield f"{', '.join(keys)} of a [recipe](../recipe.md)"
     for room, other in ROOMS.items():
         owners: dict[str, list[str]] = {}
         for name in other.names():
@@ -135,11 +135,13 @@ def recipe_page() -> str:
 def options_table(given: Mapping[str, Option], factory: Callable[..., Any], up: str) -> str:
     """The table of options; `up` leads from the page to the root of the site."""
     remarks = docstrings_of_fields(factory)
-    rows = ["| option | value | default | |", "|---|---|---|---|"]
+    rows = ["| option | value | default |", "|---|---|---|"]
     for name, option in given.items():
         value = in_words(schema_of(option.annotation), up)
-        remark = prose(remarks.get(name, "")).replace("\n", " ")
-        rows.append(f"| `{name}` | {cell(value)} | {cell(default(option))} | {cell(remark)} |")
+        rows.append(f"| `{name}` | {cell(value)} | {cell(default(option))} |")
+    if remarks:
+        said = [prose(remarks.get(name, "")).replace("\n", " ") for name in given]
+        rows = [f"{row} {cell(more)} |" for row, more in zip(rows, ["", "---", *said], strict=True)]
     return "\n".join(rows)
 
 
@@ -154,30 +156,28 @@ def default(option: Option) -> str:
 
 def in_words(schema: dict[str, Any], up: str) -> str:
     """What a JSON Schema allows, as a phrase: `integer from 1 to 1000`, `list of numbers`."""
+    kind = schema.get("type")
+    words = {"boolean": "`true`, `false`", "null": "`null`", "string": "text"}.get(
+        kind or "", "any"
+    )
     if "$ref" in schema:
         room = schema["$ref"].rpartition("/")[2]
-        return f"[{ROOMS[room].kind}]({up}reference/parts/{room}.md)"
-    if "anyOf" in schema:
-        return " or ".join(dict.fromkeys(in_words(each, up) for each in schema["anyOf"]))
-    if "enum" in schema or "const" in schema:
-        return ", ".join(f"`{each}`" for each in schema.get("enum", [schema.get("const")]))
-    kind = schema.get("type")
-    if kind in ("integer", "number"):
-        return f"{kind}{bounds(schema)}"
-    if kind == "boolean":
-        return "`true`, `false`"
-    if kind == "null":
-        return "`null`"
-    if kind == "string":
-        return "path" if schema.get("format") == "path" else "text"
-    if kind == "array":
-        return array(schema, up)
-    if kind == "object":
-        if keys := schema.get("properties"):
-            return f"mapping of {', '.join(f'`{each}`' for each in keys)}"
-        inner = schema.get("additionalProperties")
-        return f"mapping to {in_words(inner, up)}" if isinstance(inner, dict) else "mapping"
-    return "any value"
+        words = f"[{ROOMS[room].kind}]({up}reference/parts/{room}.md)"
+    elif "anyOf" in schema:
+        words = " or ".join(dict.fromkeys(in_words(each, up) for each in schema["anyOf"]))
+    elif "enum" in schema or "const" in schema:
+        words = ", ".join(f"`{each}`" for each in schema.get("enum", [schema.get("const")]))
+    elif kind in ("integer", "number"):
+        words = f"{kind}{bounds(schema)}"
+    elif kind == "array":
+        words = array(schema, up)
+    elif kind == "object" and "properties" in schema:
+        words = f"mapping of {', '.join(f'`{each}`' for each in schema['properties'])}"
+    elif kind == "object":
+        words = f"mapping to {in_words(schema.get('additionalProperties', {}), up)}"
+    elif schema.get("format") == "path":
+        words = "path"
+    return words
 
 
 def array(schema: dict[str, Any], up: str) -> str:
