@@ -24,7 +24,7 @@ from seqgen import options
 from seqgen.options import RANGES, REQUIRED, Option, options_of, schema_of
 from seqgen.plugins import ROOMS
 from seqgen.recipe import Recipe
-from seqgen.registry import Entry, Registry, plain
+from seqgen.registry import Entry, Registry, place_of, plain
 
 MODULES = (
     *("seqgen", "seqgen.trained", "seqgen.state", "seqgen.cells", "seqgen.heads"),
@@ -60,7 +60,7 @@ def parts_page(registry: Registry[Any]) -> str:
         blocks.append(f"Named by {'; '.join(uses)}.")
     table = ["| name | |", "|---|---|"]
     for name in registry.names():
-        summary = cell(prose(registry.entry(name).summary))
+        summary = cell(prose(first_sentence(registry.entry(name).factory)))
         table.append(f"| [`{name}`](#{name}) | {summary} |")
     blocks.append("\n".join(table))
     for name in registry.names():
@@ -72,12 +72,15 @@ def parts_page(registry: Registry[Any]) -> str:
 
 
 def part(entry: Entry) -> Iterator[str]:
-    yield prose(inspect.getdoc(entry.factory) or "")
+    """What a page has on a part. One that is another library's has its own documentation there."""
+    factory, ours = entry.factory, entry.where.startswith("seqgen/")
+    yield prose(inspect.getdoc(factory) or "" if ours else first_sentence(factory))
     if entry.options:
         yield options_table(entry.options, entry.factory, "../../")
     else:
         yield "It has no options."
-    yield f"<small>`{entry.where}`</small>"
+    place = entry.where if ours else f"{factory.__module__}.{factory.__qualname__}"
+    yield f"<small>`{place}`</small>"
 
 
 def places_of(registry: Registry[Any]) -> Iterator[str]:
@@ -151,7 +154,8 @@ def default(option: Option) -> str:
     value = plain(options.default_of(option))
     if isinstance(value, dict) and "name" in value:
         value = value["name"]
-    return f"`{json.dumps(value, default=str)}`" if not isinstance(value, str) else f"`{value}`"
+    written = value if isinstance(value, str) and value else json.dumps(value, default=str)
+    return f"`{written}`"
 
 
 def in_words(schema: dict[str, Any], up: str) -> str:
@@ -187,8 +191,9 @@ def array(schema: dict[str, Any], up: str) -> str:
         return f"list of {len(places)}: {each}"
     inner = in_words(schema["items"], up) if schema.get("items") else "any values"
     least, most = schema.get("minItems"), schema.get("maxItems")
+    inner = f"({inner})" if " or " in inner else inner
     count = f", {least or 0} to {most} of them" if most else f", at least {least}" if least else ""
-    return f"list ({inner}{count})"
+    return f"list of {inner}{count}"
 
 
 def bounds(schema: dict[str, Any]) -> str:
@@ -217,8 +222,12 @@ def python_page(module_name: str) -> str:
     return "\n\n".join(blocks)
 
 
-def public(module_name: str, module: Any) -> Iterator[str]:
-    """The full names of what a module offers; a name of an earlier release is left out."""
+def public(module_name: str, module: Any) -> list[str]:
+    """The full names of what a module offers, those of its contract first, as they stand in files.
+
+    A name of an earlier release is left out, and so are parts, which have pages of their own.
+    """
+    places = {}
     parts = {entry.factory for each in ROOMS.values() for entry in each._entries.values()}
     for name in getattr(module, "__all__", sorted(vars(module))):
         found = getattr(module, name)
@@ -228,11 +237,26 @@ def public(module_name: str, module: Any) -> Iterator[str]:
             continue
         if not (inspect.isclass(found) or inspect.isfunction(found)) or found in parts:
             continue
-        if inspect.getdoc(found) and not hasattr(type(found), "__metadata__"):
-            yield f"{home}.{name}"
+        if inspect.getdoc(found):
+            places[f"{home}.{name}"] = (home != f"{module_name}.base", home, line_of(found))
+    return sorted(places, key=lambda name: places[name])
+
+
+def line_of(found: Callable[..., Any]) -> int:
+    return int(place_of(found).rpartition(":")[2])
 
 
 # Texts
+
+
+def first_sentence(factory: Callable[..., Any]) -> str:
+    """The first lines of a docstring, up to one that ends a sentence."""
+    found = []
+    for line in (inspect.getdoc(factory) or "").splitlines():
+        found.append(line)
+        if line.endswith((".", ":")) or not line:
+            break
+    return re.sub(r":+$", ".", " ".join(found))
 
 
 def docstrings_of_fields(factory: Callable[..., Any]) -> dict[str, str]:
