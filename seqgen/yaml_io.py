@@ -46,13 +46,14 @@ _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t"}
 
 @dataclass(frozen=True)
 class Mark:
-    """A place in a text; both numbers start at 1."""
+    """A place in a text; both numbers start at 1. `file` is named where that is another one."""
 
     line: int
     column: int
+    file: str = ""
 
     def __str__(self) -> str:
-        return f"{self.line}:{self.column}"
+        return f"{self.file}:{self.line}:{self.column}".removeprefix(":")
 
 
 @dataclass(frozen=True)
