@@ -124,8 +124,9 @@ def recipe_page() -> str:
     top = {name: each for name, each in every.items() if name not in SECTIONS}
     blocks = [
         "# The recipe format",
-        "Every key of a recipe, from the signatures that check it. [Recipes](../recipes.md) says "
-        "how to use them; `seqgen schema` prints the same as a JSON Schema, for editors.",
+        "Every key of a recipe, from the signatures that check it; `extends` besides, the recipe "
+        "that this one builds on. [Recipes](../recipes.md) says how to use them, and `seqgen "
+        "schema` prints the same as a JSON Schema, for editors.",
         options_table(top, Recipe, "../"),
     ]
     for name in SECTIONS:
