@@ -280,8 +280,8 @@ class Verdict:
 @dataclass(frozen=True, kw_only=True)
 class ShownOutput:
     """The best output of a system, by its first seed. It is not `complete` where a search ran out
-    of its budget, and not `satisfied` where it breaks a constraint. A `finish_reason` is there where it is neither
-    the end token nor the maximum length."""
+    of its budget, and not `satisfied` where it breaks a constraint. It has a `finish_reason` where
+    that is neither the end token nor the maximum length."""
 
     label: str
     text: str
