@@ -28,9 +28,9 @@ class Stepper(Protocol):
         """Read `tokens: [rows]`; return log-probabilities `[rows, vocab]` and the next state.
 
         `state` has a row for each of `rows`, `context` one for each source. `rows` is k times the
-        sources, where rows i*k to i*k + k - 1 belong to source i: with 2 sources of 3 paths each,
-        rows 0 1 2 read context 0 and rows 3 4 5 read context 1. A decoder keeps k the same for all
-        sources, or reorders the context down to k = 1.
+        sources, where rows `i*k` to `i*k + k - 1` belong to source i: with 2 sources of 3 paths
+        each, rows 0 1 2 read context 0 and rows 3 4 5 read context 1. A decoder keeps k the same
+        for all sources, or reorders the context down to k = 1.
         """
         ...
 
