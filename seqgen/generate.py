@@ -96,9 +96,7 @@ class GenerationOptions:
         contents = tokenizer.contents() if warn and self.stop else None
         if contents is None or self.replace_unknown:  # which puts in what no token is
             return
-        strings = decoders.StopStrings(self.stop).impossible(contents)
-        if strings:
-            what = ", ".join(map(shown, strings))
+        if what := ", ".join(map(shown, decoders.StopStrings(self.stop).impossible(contents))):
             warnings.warn(f"stop: no output can contain {what}; no tokens make it", stacklevel=3)
 
 
