@@ -47,6 +47,7 @@ TRIED: dict[str, tuple[Any, ...]] = {
     "window": (None, 1, 3, 50),
     "size": (1, 2, 3),
     "length": (0, 1, 3, 9),
+    "beta": (0, 0.5, 10.0),
     "scale": (0, 0.5, 1, 2, 30),
     "weight": (0, 0.3, 3),
     "average": ("mean", "product"),
@@ -144,6 +145,7 @@ class Outputs:
             "encode": lambda text: tokenizer.encode(text).tolist(),
             "contents": tokenizer.contents,
             "load": lambda run: other,
+            "looks_back": kind == "pairs",
         }
         try:
             decoder = decoders.build(spec, **given)

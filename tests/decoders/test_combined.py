@@ -246,7 +246,8 @@ def plainly(output):
 )
 def test_outputs_stop_and_stream_in_every_constraint(small, generators, spec):
     tokenizer = generators[0].tokenizer
-    for place, name in enumerate(installed(constraints.names())):
+    usable = [n for n in constraints.names() if "looks_back" not in constraints.entry(n).needed]
+    for place, name in enumerate(installed(usable)):  # the models have no source
         generator, options = generators[place % 2], STOPPED[place % len(STOPPED)]
         generator = replace(generator, options=GenerationOptions(**options))
         given = {
