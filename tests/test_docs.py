@@ -124,6 +124,17 @@ def test_every_command_is_one(words):
     assert context.params
 
 
+@pytest.mark.parametrize("path", TEXTS)
+def test_commands_within_sentences_have_verbs_and_flags_that_there_are(path):
+    verbs = typer.main.get_command(app).commands
+    bare = re.sub(r"^```.*?^```", "", TEXTS[path], flags=re.DOTALL | re.MULTILINE)
+    for code in re.findall(r"`seqgen\s+([a-z][^`]*)`", bare):
+        verb, *words = code.split()
+        assert verb in verbs, code
+        known = {each for one in verbs[verb].params for each in one.opts} | {"--help"}
+        assert {each for each in words if each.startswith("--")} <= known, code
+
+
 @pytest.mark.parametrize("words", OF_RECIPES, ids=" ".join)
 def test_every_recipe_takes_its_overrides(words):
     load_installed()
