@@ -205,9 +205,23 @@ class ConfigFile:
     ) -> ConfigFile:
         """The file at `path`, laid over the one of its `kind` that it extends, with `key=value`
         overrides. Raises RecipeError."""
-        document = _read_extended(path, kind)
+        document = _read(path, kind)
         read = (read_override(each) if isinstance(each, str) else each for each in overrides)
         return cls(str(path), path.parent, document, tuple(read))
+
+    @classmethod
+    def of(
+        cls, data: Mapping[str, Any], name: str, overrides: Sequence[str | Override] = ()
+    ) -> ConfigFile:
+        """What a program wrote in place of a file: an error says `name` and the path alone, and
+        paths are relative to the current folder. Raises RecipeError."""
+        try:
+            document = Document(plain(data), {}, {(): Mark(0, 0, name)})
+        except RecursionError:
+            raise RecipeError(f"{name}: too deeply nested") from None
+        document = _extended(document, name, Path(), "recipe")
+        read = (read_override(each) if isinstance(each, str) else each for each in overrides)
+        return cls(name, Path(), document, tuple(read))
 
     @functools.cached_property
     def data(self) -> Any:
@@ -232,7 +246,8 @@ class ConfigFile:
         message = f"{dotted(error.path)}: {error.message}" if error.path else error.message
         if error.first is not None:
             first, mark = self._last_override(error.first), _nearest(self.document, error.first)
-            where = f"that of {first.place(error.first)}" if first else f"at {mark}"
+            where = f"at {mark}" if mark.line else dotted(error.first)
+            where = f"that of {first.place(error.first)}" if first else where
             message += f"; the first is {where}"
         override = self._last_override(error.path)
         if override:
@@ -244,7 +259,7 @@ class ConfigFile:
                 return RecipeError(f"{inside[-1]}: {message}")
             message += f" (with {' and '.join(str(each) for each in inside)})"
         mark = _nearest(self.document, error.path, at_key=error.at_key)
-        return RecipeError(f"{mark if mark.file else f'{self.name}:{mark}'}: {message}")
+        return RecipeError(f"{_placed(self.name, mark)}: {message}")
 
     def _last_override(self, path: KeyPath) -> Override | None:
         """The override that sets the value at `path`, if any."""
@@ -252,30 +267,39 @@ class ConfigFile:
         return next((each for each in latest if path[: len(each.path)] == each.path), None)
 
 
-def _read_extended(path: Path, kind: str, above: tuple[Path, ...] = ()) -> Document:
-    """The content of a file, laid over that of the file it `extends`, if any: a path relative to
-    its own, or a bundled name. `above` are the files that extend it. Raises RecipeError."""
-    content = read_bytes(path, RecipeError, limit=OPTIONS_LIMIT, wanted="a YAML file")
-    if path.resolve() in above:
+def _read(path: Path, kind: str, above: tuple[Path, ...] = ()) -> Document:
+    """The content of a file with what it extends; `above` are the files that extend it."""
+    content, here = (
+        read_bytes(path, RecipeError, limit=OPTIONS_LIMIT, wanted="a YAML file"),
+        path.resolve(),
+    )
+    if here in above:
         raise RecipeError(f"{path}: this file extends itself")
     document = load_document(content, str(path))
-    data: Any = document.data
-    wanted = data.pop(EXTENDS, None)
+    return _extended(document, str(path), path.parent, kind, (*above, here))
+
+
+def _extended(
+    document: Document, name: str, folder: Path, kind: str, above: tuple[Path, ...] = ()
+) -> Document:
+    """`document`, called `name`, laid over the file that it `extends`, if any: a path relative to
+    `folder`, or a bundled name. Raises RecipeError."""
+    wanted = cast(dict[str, Any], document.data).pop(EXTENDS, None)
     if wanted is None:
         return document
-    place = f"{path}:{document.values[EXTENDS,]}: {EXTENDS}"
+    place = f"{_placed(name, _nearest(document, (EXTENDS,)))}: {EXTENDS}"
     if not isinstance(wanted, str):
         raise RecipeError(f"{place}: must be the path or name of a {kind}, but is {shown(wanted)}")
     bundled = bundled_recipes() if kind == "recipe" else bundled_plans()
     try:
-        file = bundled.get(wanted) or find_file(str(path.parent / wanted), kind)
-        base = _read_extended(file, kind, (*above, path.resolve()))
+        file = bundled.get(wanted) or find_file(str(folder / wanted), kind)
+        base = _read(file, kind, above)
     except RecipeError as error:
         raise RecipeError(f"{place}: {error}") from None
     plugins = cast(dict[str, Any], base.data).get("plugins")
     if isinstance(plugins, list):  # they are relative to the file that names them
-        folder = file.parent.resolve()
-        plugins[:] = [str(folder / each) if isinstance(each, str) else each for each in plugins]
+        near = file.parent.resolve()
+        plugins[:] = [str(near / each) if isinstance(each, str) else each for each in plugins]
     return _laid_over(base, document, str(file))
 
 
@@ -303,9 +327,15 @@ def _laid_over(base: Document, own: Document, name: str) -> Document:
         gone = {path for path in under for each in replaced if path[: len(each)] == each}
         kept = {path: mark for path, mark in under.items() if path not in gone}
         named = {path: replace(mark, file=mark.file or name) for path, mark in kept.items()}
-        return {**named, **over}
+        # What was never in a file has one place, that of the whole.
+        return {**named, **dict.fromkeys(replaced, own.values[()]), **over}
 
     return Document(data, marks(base.keys, own.keys), marks(base.values, own.values))
+
+
+def _placed(name: str, mark: Mark) -> str:
+    """`file:line:column` of a mark in the file called `name`, if it is not in another one."""
+    return str(mark) if mark.file else f"{name}:{mark}"
 
 
 def _nearest(document: Document, path: KeyPath, *, at_key: bool = False) -> Mark:

@@ -62,7 +62,7 @@ def is_ours(part: object) -> bool:
     return type(part).__module__.startswith("seqgen.")
 
 
-KINDS_WITH_LAWS = {"cell", "decoder", "head", "tokenizer", "truncation"}
+KINDS_WITH_LAWS = {"cell", "decoder", "draft", "head", "tokenizer", "truncation"}
 """The kinds of part of which `seqgen check` can say more."""
 
 
@@ -333,11 +333,16 @@ class Registry(Checker, Generic[T]):
         """Check `spec` (a name, a mapping, a Part or what is registered) and build it.
 
         Any other callable, such as `partial(LSTM, hidden_size=64)`, is called as it is. Either way
-        it gets of `supplied` what its signature asks for.
+        it gets of `supplied` what its signature asks for. With a name, `supplied` may have the
+        options, too: `cells.build("lstm", input_size=8, hidden_size=64)`. Raises ValueError if a
+        name, an option or a value is wrong.
         """
         if callable(spec) and not isinstance(spec, Part) and spec not in self._names_of_factories:
             made: T = spec(**asked_for(spec, supplied))
             return made
+        if isinstance(spec, str):
+            options = {key: each for key, each in supplied.items() if key not in self._supplied}
+            spec = {"name": spec, **options} if options else spec
         return self.check(spec)(**supplied)
 
     def schema(self, default: object = None) -> dict[str, Any]:

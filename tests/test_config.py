@@ -375,3 +375,18 @@ def test_what_cannot_be_extended(base, said, extending, place):
     with pytest.raises(RecipeError, match=r"^sub/own\.yaml:1:10: extends: ") as caught:
         ConfigFile.read(Path("sub/own.yaml"))
     assert said in str(caught.value)
+
+
+def test_what_a_program_wrote_may_extend_a_file(place):
+    place.write("sub/base.yaml", BASE)
+    data = {"extends": "sub/base.yaml", "model": {"cell": {"layers": 0}}, "seed": 3}
+    file = ConfigFile.of(data, "recipe")
+    assert file.data["model"]["cell"] == {"name": "lstm", "hidden_size": 16, "layers": 0}
+    for path, said in [
+        ("model.cell.layers", "recipe: model.cell.layers: wrong"),
+        ("model.cell.hidden_size", "sub/base.yaml:4:35: model.cell.hidden_size: wrong"),
+        ("seed", "recipe: seed: wrong"),
+    ]:
+        assert str(file.error(OptionError(tuple(path.split(".")), "wrong"))) == said
+    with pytest.raises(RecipeError, match=r"^recipe: extends: none\.yaml: no such recipe"):
+        ConfigFile.of({"extends": "none.yaml"}, "recipe")

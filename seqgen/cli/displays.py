@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,7 +52,8 @@ class Terminal(Console):
 
 
 class Display:
-    """A context that shows work as it goes on: a bar in a terminal, a few plain lines on a pipe."""
+    """A context that shows work as it goes on: a bar in a terminal, or in a notebook that has
+    ipywidgets; a few plain lines elsewhere."""
 
     def __init__(self, *, to_stderr: bool = False) -> None:
         self.console = Terminal(stderr=to_stderr, highlight=False, soft_wrap=True)
@@ -66,8 +68,9 @@ class Display:
         self.end()
 
     def begin(self) -> None:
-        """Show a bar, if there is a terminal."""
-        if self.console.is_terminal:
+        """Show a bar, if there is room for one."""
+        widgets = self.console.is_jupyter and find_spec("ipywidgets") is not None
+        if self.console.is_terminal or widgets:
             columns = (BarColumn(bar_width=None), TextColumn("{task.description}", markup=False))
             self._bar = Progress(*columns, console=self.console, transient=True)
             self._task = self._bar.add_task("starting", total=1.0)

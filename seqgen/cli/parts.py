@@ -189,6 +189,7 @@ class Kind(StrEnum):
     decoder = "decoder"
     constraint = "constraint"
     truncation = "truncation"
+    draft = "draft"
     metric = "metric"
     data = "data"
 
@@ -230,6 +231,10 @@ RECIPE_LINES = {
     Kind.truncation: (
         "decoder: {name: multinomial, temperature: 0.8}",
         "decoder: {name: multinomial, truncations: [{name: my_part, times: 1.5}]}",
+    ),
+    Kind.draft: (
+        "decoder: {name: multinomial, temperature: 0.8}",
+        "decoder: {name: speculative, draft: {name: my_part, window: 200}}",
     ),
 }
 """What of the recipe a part of each kind replaces, and by what."""

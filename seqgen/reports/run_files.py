@@ -53,6 +53,7 @@ class Manifest(BaseModel, extra="allow", frozen=True, defer_build=True):
     """What a run was made of; whatever else the file says is kept."""
 
     recipe: str = ""
+    description: str = ""
     device: str = ""
     parameters: Number = None
     command: list[Any] = []

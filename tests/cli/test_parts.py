@@ -181,6 +181,7 @@ PLACES = {
         for kind in ("cell", "head", "embedding", "encoder", "attention")
     },
     "truncation": lambda recipe: recipe["decoder"]["truncations"][0],
+    "draft": lambda recipe: recipe["decoder"]["draft"],
     "constraint": lambda recipe: recipe["decoder"]["constraints"][0],
     "metric": lambda recipe: recipe["metrics"][1],
 }
