@@ -75,7 +75,7 @@ OF_RECIPES = [
     each
     for each in COMMANDS
     if each[0] in {"run", "validate", "verify-resume"}
-    and not re.match(r"(runs/|my)", each[1])
+    and not re.match(r"(runs/|mine?[._]|my[._])", each[1])
     and "--plan" not in each
 ]
 """The commands that read a recipe which comes with seqgen."""
