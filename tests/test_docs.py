@@ -234,7 +234,7 @@ def test_the_gallery_shows_the_pictures_that_are_taken_for_it(monkeypatch):
     import pages
 
     page = TEXTS["docs/gallery.md"]
-    shown = re.findall(r"\(pictures/(\w+)\.png\)", page)
+    shown = re.findall(r"\(pictures/(gallery_\w+)\.png\)", page)
     assert sorted(shown) == sorted(pages.SHOTS)
     assert {shot.page for shot in pages.SHOTS.values()} == pages.MADE.keys()
     for each in shown:
@@ -288,13 +288,16 @@ def test_the_start_can_be_done_as_it_is_written(place, command):
         if words[0] == "cat":
             subprocess.run(line, shell=True, check=True)
         if words[0] == "seqgen":
-            more = {"run": small, "generate": ("--max-length", "20"), "compare": few}[words[1]]
+            more = {"run": small, "generate": ("--max-length", "20"), "compare": few, "page": ()}[
+                words[1]
+            ]
             words = [each for each in words[1:] if not each.startswith("train.max_seconds=")]
             ended = command(*words[:2], *more, *words[2:])
             assert ended.code == 0, ended.err
             done.append(words[0])
-    assert done == ["run", "generate", "generate", "generate", "run", "generate", "compare"]
+    assert done == ["run", "generate", "generate", "generate", "run", "generate", "page", "compare"]
     assert (place.folder / "runs/char_lstm/report.html").exists()
+    assert (place.folder / "mine.html").exists()
     assert (place.folder / "runs/compare/mine/compare.html").exists()
 
 
