@@ -167,8 +167,9 @@ def build(
     return replace(built, threads=choose_threads(recipe.threads, work, available_cores()))
 
 
-def build_decoder(part: Any, tokenizer: Tokenizer, seed: int, load: Load | None = None) -> Decoder:
+def build_decoder(part: Any, built: Built, seed: int, load: Load | None = None) -> Decoder:
     """The decoder of a checked part; `load` is for constraints that use models of other runs."""
+    tokenizer = built.tokenizer
 
     def encode(text: str) -> list[int]:
         tokens: list[int] = tokenizer.encode(text).tolist()
@@ -180,6 +181,7 @@ def build_decoder(part: Any, tokenizer: Tokenizer, seed: int, load: Load | None 
         vocab_size=len(tokenizer),
         encode=encode,
         contents=tokenizer.contents,
+        looks_back=cast(Generative, built.model).looks_back,
         **auxiliary,
     )
     return decoder
@@ -204,7 +206,7 @@ def dry_run(recipe: Recipe) -> None:
             raise
         raise OptionError(("model",), "its sizes together are beyond any memory") from None
     _check_replacing(recipe, model)
-    dry_run_decoder(recipe.decoder, recipe.seed)
+    dry_run_decoder(recipe.decoder, recipe.seed, cast(Generative, model).looks_back)
 
 
 def _joined(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
@@ -249,8 +251,9 @@ def _shapes_only() -> Iterator[None]:
         torch.optim.Optimizer.add_param_group = kept  # type: ignore[method-assign]
 
 
-def dry_run_decoder(part: Any, seed: int) -> None:
-    """Build a checked decoder without a run. Raises OptionError if options do not go together."""
+def dry_run_decoder(part: Any, seed: int, looks_back: bool = True) -> None:
+    """Build a checked decoder without a run, for a model that `looks_back` or does not. Raises
+    OptionError if options do not go together."""
 
     def encode(text: str) -> list[int]:
         """A token for each character, in place of a tokenizer that is not fitted yet."""
@@ -264,6 +267,7 @@ def dry_run_decoder(part: Any, seed: int) -> None:
         vocab_size=ANY_VOCABULARY,
         encode=encode,
         contents=ByteTokenizer().contents,  # which any text can be made of
+        looks_back=looks_back,
         load=load,
     )
 

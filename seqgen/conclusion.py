@@ -49,7 +49,7 @@ def check_samples(built: Built, prompts: Sequence[str], load: Load | None = None
     The runs that the decoder uses are read with `load`, which may raise CheckpointError.
     """
     recipe = built.recipe
-    decoder = build_decoder(recipe.decoder, built.tokenizer, recipe.seed, load)
+    decoder = build_decoder(recipe.decoder, built, recipe.seed, load)
     try:
         built.data.prompts(prompts, built.tokenizers)
     except ValueError as error:

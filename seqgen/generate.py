@@ -203,7 +203,8 @@ class Generator:
         """Yield the text of one output as its tokens come, and return the output.
 
         The pieces together are the text that `generate` finds for that id. Nothing of a piece is
-        taken back: no part of a character, no beginning of a stop string that is cut off.
+        taken back: no part of a character, no beginning of a stop string that is cut off. Where
+        <unk> is to be replaced, what follows the first one comes at the end.
         """
         growing = GrowingText(self._text_of, text, self.stops)
         steps: list[tuple[int, float]] = []
@@ -219,7 +220,7 @@ class Generator:
             short = bool(decoders.unmet(decoder.constraints, start, limits, batch).any())
         walk, hidden = decoder.walk(stepper, start, search_limits), {*search_limits.ends}
         hidden -= {*self.stop_tokens} if self.options.keep_stop else set()
-        late = False
+        late = held = False
         while chosen or not (growing.stopped or late):
             # Not around the yield: the caller's own code would run without gradients.
             with evaluating(self.model), computing():
@@ -227,7 +228,8 @@ class Generator:
             if extension is None:
                 break
             steps.append((int(extension.tokens[0]), float(extension.log_probs[0])))
-            if steps[-1][0] not in hidden and (piece := growing.add(steps[-1][0])):
+            held |= self.options.replace_unknown and steps[-1][0] == UNK
+            if steps[-1][0] not in hidden and (piece := growing.add(steps[-1][0])) and not held:
                 length += len(piece)
                 yield piece
             late = _is_over(deadline)
@@ -239,6 +241,8 @@ class Generator:
         tokens, given = zip(*steps, strict=True) if steps else ((), ())
         found = decoders.walked(tokens, given, ends, limit)
         output = self._output(text, found, late=late or _is_over(deadline), satisfied=not short)
+        if held:
+            [[output]] = self._without_unknown([[output]])
         if rest := output.text[length:]:
             yield rest
         return output

@@ -6,13 +6,15 @@ import ctypes
 import os
 import platform
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Annotated, Literal
 
 import torch
 from pydantic import Field
+from torch import Tensor
+from torch.nn import functional
 
 from seqgen.errors import SetupError
 
@@ -125,6 +127,31 @@ def keep_random_state(device: torch.device) -> AbstractContextManager[None]:
     """A context after which random numbers go on, on the CPU and on `device`, as if none had been
     drawn in it."""
     return torch.random.fork_rng([device] if device.type == "cuda" else [])
+
+
+WORTH_PACKING = 2**18
+"""The number of weights from which the products of a few rows are faster when they are packed."""
+
+
+def packed_linear(weight: Tensor, bias: Tensor | None) -> Callable[[Tensor], Tensor]:
+    """`functional.linear` with these weights for a few rows `[..., input]`, again and again.
+
+    Good until the weights change, and without gradients. On CPUs oneDNN, which torch carries, is
+    faster where `weight: [output, input]` is in the order that its loops read: 32 rows with 8,000
+    tokens take half the time, and 5 rows with 512 x 1024 weights 1.3 of a single row's, not 3.3.
+    """
+    packable = weight.device.type == "cpu" and weight.dtype == torch.float32
+    available = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    if not packable or weight.numel() < WORTH_PACKING or not available:
+        return lambda rows: functional.linear(rows, weight, bias)
+    onednn = torch.ops.mkldnn
+    packed = onednn._reorder_linear_weight(weight.detach(), 32)
+
+    def product(rows: Tensor) -> Tensor:
+        found: Tensor = onednn._linear_pointwise(rows, packed, bias, "none", [], "")
+        return found
+
+    return product
 
 
 def finish_work(device: torch.device) -> None:

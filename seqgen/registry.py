@@ -62,7 +62,7 @@ def is_ours(part: object) -> bool:
     return type(part).__module__.startswith("seqgen.")
 
 
-KINDS_WITH_LAWS = {"cell", "decoder", "head", "tokenizer", "truncation"}
+KINDS_WITH_LAWS = {"cell", "decoder", "draft", "head", "tokenizer", "truncation"}
 """The kinds of part of which `seqgen check` can say more."""
 
 

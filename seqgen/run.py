@@ -207,10 +207,10 @@ def _validate(built: Built, split: Split[Any], load: Load) -> training.Validatio
     """The figures of the validation part, and the samples of this validation."""
     recipe, judge = built.recipe, built.judge()
     options = recipe.evaluation
-    quick = build.build_decoder(options.validation_decoder, built.tokenizer, recipe.seed, load)
+    quick = build.build_decoder(options.validation_decoder, built, recipe.seed, load)
     figures, _ = judge.figures(split, quick, options.validation_examples)
     figures.pop("details", None)  # for people, and at the end
-    decoder = build.build_decoder(recipe.decoder, built.tokenizer, recipe.seed, load)
+    decoder = build.build_decoder(recipe.decoder, built, recipe.seed, load)
     prompts, length = conclusion.sample_prompts(built, split), recipe.samples.length
     samples = conclusion.samples_at_validation(built.generator(), decoder, prompts, length)
     criterion = judge.criterion(options.criterion, figures)
@@ -268,9 +268,7 @@ def _train(
         outcome = trainer.run()
         if best := training.Checkpoints(directory.checkpoints).find("best"):
             training.load_weights(best, built.model)
-        decoder = build.build_decoder(
-            built.recipe.decoder, built.tokenizer, built.recipe.seed, parts.load
-        )
+        decoder = build.build_decoder(built.recipe.decoder, built, built.recipe.seed, parts.load)
         # Everything is made again if the last of its files is missing.
         stopped = "stopped at the evaluation after training"
         with training.Signals() as signals, signals.interrupting(stopped):

@@ -140,7 +140,7 @@ class TrainedRun:
         part = recipe.decoder if spec is None else decoders.check(spec)
         seed = recipe.seed if seed is None else seed
         load = load_auxiliary_runs(self.built, self.plugins)
-        return build_decoder(part, self.built.tokenizer, seed, load)
+        return build_decoder(part, self.built, seed, load)
 
     def decoder_spec(
         self, name: str | None = None, changes: Sequence[Override] = ()

@@ -407,6 +407,9 @@ class TestUnknown:
         assert texts_for(generator, known[:3], source, known)[1] == wanted
         [[found]] = generator.generate([source], Greedy())
         assert found.hypothesis.tokens.count(UNK) == found.pieces.count("<unk>")
+        stream = TextStream("", generator.stream(source, Greedy()))
+        assert "".join(stream) == wanted
+        assert stream.output == found
 
     def test_each_of_several_outputs_has_its_own(self):
         generator = mirror("the cat", certain=0.6, replace_unknown=True)
@@ -685,6 +688,7 @@ class TestStopping:
     def test_what_was_unknown_may_be_a_stop_string_too(self):
         generator = mirror("a b", stop=("dog",), replace_unknown=True)
         assert texts_for(generator, "b dog a") == ["a "]
+        assert "".join(generator.stream("b dog a", Greedy())) == "a "
 
     @pytest.mark.parametrize(
         ("texts", "said"),

@@ -25,9 +25,11 @@ TESTS_OF_THE_WHOLE = {
     "test_package.py",
     "test_recipes.py",
     "test_docs.py",
+    "test_site.py",
     "test_benchmarks.py",
     "test_browser.py",
     "test_seq2seq_decoding.py",
+    "test_combined.py",
 }
 
 

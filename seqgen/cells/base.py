@@ -49,6 +49,10 @@ Step = tuple[Tensor, State]
 Tabulated = tuple[Tensor, Callable[..., Step]]
 """What `Cell.tabulated` returns: a table, and a step that reads rows of it."""
 
+ReadAhead = Callable[[Tensor, State], tuple[Tensor, list[State]]]
+"""From inputs of a single row, `[time, input]`, and its state to the outputs, `[time, output]`, and
+the state after each."""
+
 
 class Cell(nn.Module, ABC):
     """One step of recurrence. A subclass sets `output_size` and defines two methods.
@@ -139,6 +143,12 @@ class Cell(nn.Module, ABC):
             return inputs, lambda x, state, rest: self.step_input(torch.cat([x, rest], 1), state)
         return self.project(inputs.unsqueeze(1)).squeeze(1), self.step
 
+    def reading_ahead(self) -> ReadAhead | None:
+        """For generation: how to read a few inputs at once and keep the state after each, if the
+        cell can do so faster than by steps. Good until the weights change, and without dropout.
+        By default it cannot: most of what a cell does waits for the state before it."""
+        return None
+
     @property
     def is_derivable(self) -> bool:
         """Whether `forward` is no faster than what `step` and a fast route make of it."""
@@ -173,6 +183,20 @@ class Cell(nn.Module, ABC):
             outputs.append(output)
             state = following
         return torch.stack(outputs, 1), state
+
+
+def read_by_steps(step: Callable[[Tensor, State], Step]) -> ReadAhead:
+    """Reads one input after the other."""
+
+    def read(xs: Tensor, state: State) -> tuple[Tensor, list[State]]:
+        outputs, states = [], []
+        for x in torch.split(xs, 1):
+            output, state = step(x, state)
+            outputs.append(output)
+            states.append(state)
+        return torch.cat(outputs), states
+
+    return read
 
 
 def take_fast_routes(model: nn.Module) -> dict[str, Route]:

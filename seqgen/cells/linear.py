@@ -24,7 +24,8 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from seqgen.cells.base import Cell, Step, cells, checked_tensor, masked
+from seqgen.cells.base import Cell, ReadAhead, Step, cells, checked_tensor, masked
+from seqgen.machine import packed_linear
 from seqgen.options import PositiveFloat, Size
 from seqgen.state import State
 
@@ -145,6 +146,13 @@ class ScannedCell(Cell, ABC):
     def initial_state(self, batch_size: int) -> Tensor:
         return next(self.parameters()).new_zeros(batch_size, self.output_size)
 
+    def reading_ahead(self) -> ReadAhead:
+        def read(xs: Tensor, state: State) -> tuple[Tensor, list[State]]:
+            outputs, states = self.scan(self.project(xs.unsqueeze(0)), cast(Tensor, state))
+            return outputs[0], [*torch.split(states[0], 1)]
+
+        return read
+
     def forward(self, xs: Tensor, state: State = None, lengths: Tensor | None = None) -> Step:
         batch, time, _ = xs.shape
         first = self.initial_state(batch) if state is None else state
@@ -186,6 +194,19 @@ class LinearCell(ScannedCell, ABC):
         factor, term = self.recurrence(x)
         hidden = factor * past + term
         return hidden, hidden
+
+    def reading_ahead(self) -> ReadAhead:
+        project = packed_linear(self.of_input.weight, self.of_input.bias)
+
+        def read(xs: Tensor, state: State) -> tuple[Tensor, list[State]]:
+            past, states = cast(Tensor, state), list[State]()
+            factors, terms = (torch.split(each, 1) for each in self.recurrence(project(xs)))
+            for factor, term in zip(factors, terms, strict=True):
+                past = torch.addcmul(term, factor, past)
+                states.append(past)
+            return torch.cat(cast(list[Tensor], states)), states
+
+        return read
 
     def scan(self, projected: Tensor, first: Tensor) -> tuple[Tensor, Tensor]:
         hiddens = linear_scan(*self.recurrence(projected), first)

@@ -17,7 +17,17 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional
 
-from seqgen.cells.base import Cell, CellFactory, Step, cells, checked_tensor, masked, require_inner
+from seqgen.cells.base import (
+    Cell,
+    CellFactory,
+    ReadAhead,
+    Step,
+    cells,
+    checked_tensor,
+    masked,
+    read_by_steps,
+    require_inner,
+)
 from seqgen.options import Share
 from seqgen.state import State, leaves, rebuild
 
@@ -141,6 +151,28 @@ class Stack(Cell):
         if lengths is not None and self._changes_padding:
             xs = masked(xs, lengths)
         return xs, tuple(following)
+
+    def reading_ahead(self) -> ReadAhead | None:
+        """One cell after the other, those that can at once."""
+        layers = [cast(Cell, each) for each in self.cells]
+        fast = [each.reading_ahead() for each in layers]
+        if not any(fast):
+            return None
+        reads = [
+            own or read_by_steps(cell.step_input) for own, cell in zip(fast, layers, strict=True)
+        ]
+
+        def read(xs: Tensor, state: State) -> tuple[Tensor, list[State]]:
+            following = []
+            for index, (each, (_, past)) in enumerate(
+                zip(reads, self._with_parts(state), strict=True)
+            ):
+                outputs, states = each(xs, past)
+                xs = self._above(index, xs, outputs)
+                following.append(states)
+            return xs, [*zip(*following, strict=True)]
+
+        return read
 
     def _above(self, index: int, x: Tensor, output: Tensor) -> Tensor:
         """What the next cell reads, of the input and the output of cell number `index`."""

@@ -2,6 +2,7 @@
 
 What changes scores is a constraint: subclass `Constraint`, `@constraints.register("name")`. What
 says which tokens `multinomial` may draw: subclass `Truncation`, `@truncations.register("name")`.
+What guesses tokens for `speculative`: subclass `Draft`, `@drafts.register("name")`.
 """
 
 from seqgen.decoders.base import (
@@ -22,6 +23,7 @@ from seqgen.decoders.base import (
 )
 from seqgen.decoders.beam import Beam, DiverseBeam, StochasticBeam
 from seqgen.decoders.containing import MustContain
+from seqgen.decoders.covering import Attended, CoveragePenalty
 from seqgen.decoders.ensemble import Ensemble, Guidance, LanguageModelFusion, SecondaryModel
 from seqgen.decoders.exact import Exact
 from seqgen.decoders.guards import (
@@ -67,7 +69,14 @@ from seqgen.decoders.sampling import (
     at_temperature,
     walked,
 )
-from seqgen.decoders.speculative import Draft, Drafter, DraftFactory, Speculative, drafts
+from seqgen.decoders.speculative import (
+    Draft,
+    Drafter,
+    DraftFactory,
+    Speculative,
+    drafts,
+    proposal_fault,
+)
 from seqgen.decoders.stopping import MARGIN, Match, Stopping, StopStrings, with_stop
 from seqgen.decoders.tracing import ROOT_PARENT, Counting, Drawing, SearchTrace, TraceNode, Tracing
 from seqgen.decoders.truncating import Truncation, TruncationFactory, keep_fault, truncations

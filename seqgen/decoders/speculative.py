@@ -6,6 +6,7 @@ model's own scores and with the noise of that step, and a draft only says how fa
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -18,10 +19,10 @@ from torch import Tensor
 from seqgen.decoders import base
 from seqgen.decoders.base import Constraint, Limits, Start, Stepper, Wrapped
 from seqgen.decoders.ensemble import SecondaryModel
-from seqgen.decoders.guards import IMPOSSIBLE, can_go_on, check_scores, read_ahead
+from seqgen.decoders.guards import DEAD_END, IMPOSSIBLE, check_scores, read_ahead
 from seqgen.decoders.sampling import Extension, Multinomial, PathDecoder
 from seqgen.options import Size
-from seqgen.registry import Registry, check_fields
+from seqgen.registry import Registry, check_fields, plugin_fault
 from seqgen.state import State
 
 Choose = Callable[[Tensor, int], Tensor]
@@ -54,6 +55,18 @@ class Draft(ABC):
         """What to remember of a batch besides its prompts, a row each; no sooner than here, models
         of other runs may be loaded."""
         return None
+
+
+def proposal_fault(proposed: Any, count: int, vocab_size: int) -> str:
+    """What is wrong with what `propose` returned for `count`, if anything."""
+    if not isinstance(proposed, list):
+        return f"`propose` must return a list, but returned a {type(proposed).__name__}"
+    if len(proposed) > count:
+        return f"`propose` returned {len(proposed)} tokens where {count} are the most"
+    wrong = [each for each in proposed if type(each) is not int or not 0 <= each < vocab_size]
+    if wrong:
+        return f"what is proposed must be of type int, 0 to {vocab_size - 1}, but has {wrong[0]!r}"
+    return ""
 
 
 drafts: Registry[Draft] = Registry("draft", supplied={"load"})
@@ -272,39 +285,48 @@ class Speculative(PathDecoder):
         tokens, state, context = start[:3]
         source = torch.zeros_like(tokens)
         drafter, step = self._drafter(tokens, cast(_Drafted, state)), 0
+        row = torch.empty(1, 0)  # the scores of the last place: none yet
 
         def ahead(log_probs: Tensor, place: int) -> Tensor:
             likely = log_probs.where(row > IMPOSSIBLE, IMPOSSIBLE)  # that are possible at least now
             return self.choose(likely, ids, step + place).clamp(max=row.shape[1] - 1)
 
         while step < room:
-            guess = drafter.propose(min(self.ahead, room - step - 1), ahead) if step else []
+            most = min(self.ahead, room - step - 1)
+            guess = drafter.propose(most, ahead) if step else []
+            if guess and (fault := proposal_fault(guess, most, row.shape[1])):
+                raise plugin_fault(self._draft, fault)
             end = next((place for place, each in enumerate(guess) if each in limits.ends), None)
             guess = guess[:end]
             log_probs, states = read_ahead(
                 stepper, torch.cat([tokens, tokens.new_tensor(guess)]), state, context
             )
-            found: list[Tensor] = []
-            for place, (row, wanted) in enumerate(
-                zip(torch.split(log_probs, 1), [*guess, -1], strict=False)
+            found, over = list[Tensor](), False
+            rows = torch.split(log_probs, 1)
+            bests = log_probs.amax(-1).tolist()
+            for place, (row, best, wanted) in enumerate(
+                zip(rows, bests, [*guess, -1], strict=False)
             ):
-                if not can_go_on(row) and not bool(check_scores(row, source, step + place)):
+                likely = DEAD_END < best < math.inf
+                if not likely and not bool(check_scores(row, source, step + place)):
                     room = 0  # a dead end
                     break
                 found.append(self.choose(row, ids, step + place))
                 token = int(found[-1])
-                if token in limits.ends or token != wanted:
+                over = token in limits.ends
+                if over or token != wanted:
                     break
             self.proposed, self.read = self.proposed + len(guess), self.read + 1
             if not found:
                 return
             self.accepted += len(found) - 1
             chosen = torch.cat(found)
-            over = torch.isin(chosen, chosen.new_tensor(limits.ends))
             given = log_probs[: len(found)].gather(1, chosen.unsqueeze(1)).squeeze(1)
-            every = Extension(source.expand(len(found)), chosen, given, over)
-            yield from map(Extension, *(torch.split(each, 1) for each in every))
-            if bool(over[-1]):
+            last = torch.zeros_like(chosen, dtype=torch.bool)
+            last[-1] = over
+            every = Extension(source.expand(len(found)), chosen, given, last)
+            yield from [every] if compiled else map(Extension, *(torch.split(x, 1) for x in every))
+            if over:
                 return
             drafter.accept(chosen.tolist())
             tokens, state, step = found[-1], states[len(found) - 1], step + len(found)

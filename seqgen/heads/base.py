@@ -7,7 +7,7 @@ probability. `table` are the vectors of an embedding, which a head may share.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from typing import Annotated, cast
 
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from seqgen.heads.losses import float32_at_least, linear_token_losses, smoothed_losses, sum_dtype
+from seqgen.machine import packed_linear
 from seqgen.options import Share, Size
 from seqgen.registry import Registry
 from seqgen.tokenizers import Facts
@@ -35,11 +36,6 @@ class Head(nn.Module, ABC):
         """`log_probs` for the many steps of a search, with what all of them share computed first.
         Good until the weights change. The default prepares nothing."""
         return self.log_probs
-
-    def few_log_probs(self, hidden: Tensor) -> Tensor:
-        """`log_probs` of 2 to about 16 rows, `[rows, input] -> [rows, vocab]`. The default is
-        that."""
-        return self.log_probs(hidden)
 
     @abstractmethod
     def loss(self, hidden: Tensor, targets: Tensor) -> Tensor:
@@ -68,40 +64,6 @@ def unigram_log_probs(facts: Facts) -> Tensor:
         raise ValueError("`unigram_bias` needs counts of tokens, which this kind of data lacks")
     counts = torch.from_numpy(facts.counts).double() + 1
     return (counts / counts.sum()).log()
-
-
-WORTH_PACKING = 2**18
-"""The number of weights from which the products of a few rows are faster when they are packed."""
-
-
-def prepared_softmax(
-    log_probs: Callable[[Tensor], Tensor], weight: Tensor, bias: Tensor | None
-) -> Callable[[Tensor], Tensor]:
-    """`log_probs`, which are those of `softmax(W h + b)`, for `Head.prepared`.
-
-    On CPUs oneDNN, which torch carries, computes the product of 32 rows with 8,000 tokens in half
-    the time where `weight: [vocab, input]` is in the order that its loops read.
-    """
-    packable = weight.device.type == "cpu" and weight.dtype == torch.float32
-    available = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-    if not packable or weight.numel() < WORTH_PACKING or not available:
-        return log_probs
-    onednn = torch.ops.mkldnn
-    packed = onednn._reorder_linear_weight(weight.detach(), 32)
-
-    def from_packed(hidden: Tensor) -> Tensor:
-        logits: Tensor = onednn._linear_pointwise(hidden, packed, bias, "none", [], "")
-        return logits.log_softmax(-1)
-
-    return from_packed
-
-
-def few_logits(hidden: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """`functional.linear` for a few rows `[rows, input]`. On a CPU, where the weights have to come
-    from memory, two to five rows take two to four times as long in torch's order of operands, and
-    in this one less than a single row: 5 rows of 256 numbers and 20,000 tokens 2.1 ms, not 4.8."""
-    logits = (weight @ hidden.t()).t().contiguous()
-    return logits if bias is None else logits + bias
 
 
 @heads.register("linear")
@@ -136,12 +98,9 @@ class LinearHead(Head):
         logits = functional.linear(hidden, weight, bias)
         return logits.log_softmax(-1, dtype=sum_dtype(logits))
 
-    def few_log_probs(self, hidden: Tensor) -> Tensor:
-        logits = few_logits(hidden, self.project.weight, self.project.bias)
-        return logits.log_softmax(-1, dtype=sum_dtype(logits))
-
     def prepared(self) -> Callable[[Tensor], Tensor]:
-        return prepared_softmax(self.log_probs, self.project.weight, self.project.bias)
+        logits_of = packed_linear(self.project.weight, self.project.bias)
+        return lambda hidden: float32_at_least(logits_of(hidden)).log_softmax(-1)
 
     def loss(self, hidden: Tensor, targets: Tensor) -> Tensor:
         smoothing = self.label_smoothing if self.training else 0.0
@@ -183,9 +142,9 @@ class TiedHead(Head):
         logits = functional.linear(self.project(hidden), self.table(), self.bias)
         return float32_at_least(logits).log_softmax(-1)
 
-    def few_log_probs(self, hidden: Tensor) -> Tensor:
-        logits = few_logits(self.project(hidden), self.table(), self.bias)
-        return float32_at_least(logits).log_softmax(-1)
+    def prepared(self) -> Callable[[Tensor], Tensor]:
+        logits_of = packed_linear(self.table(), self.bias)
+        return lambda hidden: float32_at_least(logits_of(self.project(hidden))).log_softmax(-1)
 
     def loss(self, hidden: Tensor, targets: Tensor) -> Tensor:
         smoothing = self.label_smoothing if self.training else 0.0
@@ -237,9 +196,25 @@ class AdaptiveSoftmaxHead(Head):
             self.clusters.append(nn.Sequential(down, nn.Linear(size, end - start, bias=False)))
 
     def log_probs(self, hidden: Tensor) -> Tensor:
-        first = float32_at_least(self.shortlist(hidden)).log_softmax(-1)
+        return self._joined(hidden, self.shortlist, self.clusters)
+
+    def prepared(self) -> Callable[[Tensor], Tensor]:
+        first = packed_linear(self.shortlist.weight, self.shortlist.bias)
+        pairs = cast("list[tuple[nn.Linear, nn.Linear]]", self.clusters)
+        packed = [(down, packed_linear(out.weight, None)) for down, out in pairs]
+        clusters = [lambda hidden, two=two: two[1](two[0](hidden)) for two in packed]
+        return lambda hidden: self._joined(hidden, first, clusters)
+
+    def _joined(
+        self,
+        hidden: Tensor,
+        shortlist: Callable[[Tensor], Tensor],
+        clusters: Iterable[Callable[..., Tensor]],
+    ) -> Tensor:
+        """`log_probs` from the logits of the shortlist and those of each cluster."""
+        first = float32_at_least(shortlist(hidden)).log_softmax(-1)
         parts = [first[..., : self.ends[0]]]
-        for i, cluster in enumerate(self.clusters):
+        for i, cluster in enumerate(clusters):
             inside = float32_at_least(cluster(hidden)).log_softmax(-1)
             parts.append(inside + first[..., self.ends[0] + i, None])
         return torch.cat(parts, -1)

@@ -10,12 +10,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property, partial
 from typing import Annotated, Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from seqgen.cells import CellFactory, Dropout, cells
+from seqgen.cells import CellFactory, Dropout, ReadAhead, cells, read_by_steps
 from seqgen.data import Prompts, TokenBatch
 from seqgen.decoders import Start, Stepper
 from seqgen.embeddings import EmbeddingFactory, LearnedEmbedding, embeddings
@@ -101,7 +103,7 @@ class Generative(Model, ABC):
     def step(self, tokens: Tensor, state: State, context: State) -> tuple[Tensor, State]:
         """`tokens: [rows]` to log-probabilities `[rows, vocab]` and the next state.
 
-        `rows` is k times the sources of `context`: rows i*k to i*k + k - 1 belong to source i.
+        `rows` is k times the sources of `context`: rows `i*k` to `i*k + k - 1` belong to source i.
         """
 
     def stepper(self, tokens: int) -> Stepper:
@@ -161,29 +163,38 @@ def scored(
     return Score(total, correct, predicted, state)
 
 
-class _TableStepper(NamedTuple):
-    """A language model whose cell reads rows of `table: [vocab, ...]`."""
+@dataclass
+class _LanguageStepper:
+    """A language model without dropout whose cell reads, by `read`, what `inputs` makes of
+    tokens."""
 
-    table: Tensor
+    model: LanguageModel
+    inputs: Callable[[Tensor], Tensor]
     read: Callable[[Tensor, State], tuple[Tensor, State]]
-    head: Head
 
     def step(self, tokens: Tensor, state: State, context: State) -> tuple[Tensor, State]:
-        output, state = self.read(self.table.index_select(0, tokens), state)
-        return self.head.log_probs(output), state
+        output, state = self.read(self.inputs(tokens), state)
+        return self.model.head.log_probs(output), state
+
+    @cached_property
+    def _ahead(self) -> tuple[ReadAhead | None, Callable[[Tensor], Tensor]]:
+        """What the cell can read at once, and the head, prepared when they are first needed."""
+        return self.model.cell.reading_ahead(), self.model.head.prepared()
 
     def read_ahead(
         self, tokens: Tensor, state: State, context: State
     ) -> tuple[Tensor, list[State]]:
-        """As `decoders.read_ahead`: steps of the cell, and the head for all of them at once."""
-        outputs, states = [], []
-        for row in torch.split(self.table.index_select(0, tokens), 1):
-            output, state = self.read(row, state)
-            outputs.append(output)
-            states.append(state)
-        if len(outputs) == 1:  # to the last bit as a step
-            return self.head.log_probs(outputs[0]), states
-        return self.head.few_log_probs(torch.cat(outputs)), states
+        """As `decoders.read_ahead`: the head, and what of the cell needs no state, for all at
+        once."""
+        if len(tokens) == 1:  # to the last bit as a step
+            log_probs, state = self.step(tokens, state, context)
+            return log_probs, [state]
+        cell, log_probs_of = self._ahead
+        if cell is not None:
+            outputs, states = cell(self.model.embedding(tokens), state)
+        else:
+            outputs, states = read_by_steps(self.read)(self.inputs(tokens), state)
+        return log_probs_of(outputs), states
 
 
 @models.register("language_model")
@@ -250,20 +261,15 @@ class LanguageModel(Generative):
         output, state = self.cell.step_input(self.input_dropout(self.embedding(tokens)), state)
         return self.head.log_probs(self.dropout(output)), state
 
-    def read_ahead(
-        self, tokens: Tensor, state: State, context: State
-    ) -> tuple[Tensor, list[State]]:
-        stepper = _TableStepper(self.embedding(tokens), self.cell.step_input, self.head)
-        return stepper.read_ahead(torch.arange(len(tokens), device=tokens.device), state, context)
-
     def stepper(self, tokens: int) -> Stepper:
         """Where more tokens are read than there are in the vocabulary, one with a table of what the
         cell makes of each."""
         vocab = len(self.embedding.table())
         if tokens < vocab:
-            return self
+            return _LanguageStepper(self, self.embedding, self.cell.step_input)
         every = torch.arange(vocab, device=self.embedding.table().device)
-        return _TableStepper(*self.cell.tabulated(self.embedding(every)), self.head)
+        table, read = self.cell.tabulated(self.embedding(every))
+        return _LanguageStepper(self, partial(torch.index_select, table, 0), read)
 
     def _read(self, tokens: Tensor, state: State, lengths: Tensor | None) -> tuple[Tensor, State]:
         """`[batch, time]` to what the head reads, `[batch, time, hidden]`, and the state."""

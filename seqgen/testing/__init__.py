@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from seqgen.testing.constraint import check_constraint
     from seqgen.testing.dataset import check_data
     from seqgen.testing.decoder import check_decoder
+    from seqgen.testing.draft import check_draft
     from seqgen.testing.embedding import check_embedding
     from seqgen.testing.encoder import check_encoder
     from seqgen.testing.head import check_head
@@ -31,6 +32,7 @@ __all__ = [
     "check_constraint",
     "check_data",
     "check_decoder",
+    "check_draft",
     "check_embedding",
     "check_encoder",
     "check_head",

@@ -23,6 +23,7 @@ from seqgen.testing.cell import CELL_LAWS, check_cell
 from seqgen.testing.constraint import CONSTRAINT_LAWS, check_constraint
 from seqgen.testing.dataset import DATASET_LAWS, check_data
 from seqgen.testing.decoder import DECODER_LAWS, check_decoder
+from seqgen.testing.draft import DRAFT_LAWS, check_draft
 from seqgen.testing.embedding import EMBEDDING_LAWS, check_embedding
 from seqgen.testing.encoder import ENCODER_LAWS, check_encoder
 from seqgen.testing.head import HEAD_LAWS, check_head
@@ -51,6 +52,7 @@ CHECKS = {
     "decoders": Check(check_decoder, DECODER_LAWS),
     "constraints": Check(check_constraint, CONSTRAINT_LAWS),
     "truncations": Check(check_truncation, TRUNCATION_LAWS),
+    "drafts": Check(check_draft, DRAFT_LAWS),
     "metrics": Check(check_metric, METRIC_LAWS),
     "data": Check(check_data, DATASET_LAWS),
 }

@@ -112,7 +112,7 @@ def plain_beam(table, start, source, limits, beam_size):
                 found += [] if left else [(*path[:2], False)]
         if not live:
             break
-        state = state[torch.tensor(parents)]
+        state = reorder(state, torch.tensor(parents))
         last = torch.tensor([tokens[-1] for tokens, *_ in live])
     return found
 

@@ -354,13 +354,10 @@ def test_what_is_prepared_for_a_search_has_the_same_log_probs(name, dtype, vocab
     head = heads.build(small(heads, name), **sizes).to(dtype).eval()
     with torch.inference_mode():
         log_probs = head.prepared()
-        for shape in ((0,), (1,), (40,), (2, 3)):
+        for shape in ((0,), (1,), (5,), (40,), (2, 3)):
             hidden = torch.randn(*shape, 256, dtype=dtype)
             found, wanted = log_probs(hidden), head.log_probs(hidden)
-            torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-5)
-        hidden = torch.randn(5, 256, dtype=dtype)
-        found, wanted = head.few_log_probs(hidden), head.log_probs(hidden)
-        torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-5)
+            torch.testing.assert_close(found, wanted, atol=1e-4, rtol=1e-5)
 
 
 @pytest.mark.parametrize("bias", [True, False])
