@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help demo test check lint format bench soak browser clean
+.PHONY: help demo test check lint format docs docs-serve bench soak browser clean
 .DEFAULT_GOAL := help
 
 help:
@@ -15,6 +15,7 @@ help:
 	@echo "make check   lint and test: what a change must pass"
 	@echo "make lint    format, lint, types and floors, without changing anything"
 	@echo "make format  put the code into its format"
+	@echo "make docs    build the site into site/; make docs-serve shows it while you write"
 	@echo "make bench   the standing benchmarks; those of decoding with data: TEXT=FILE G2P=DIR TRANSLATION=DIR"
 	@echo "make soak    kills, wrong recipes, damaged runs, many steps: 30 minutes; SCALE=0.05 for two"
 	@echo "make browser install Chromium, which a test of the reports drives, if it is missing"
@@ -52,6 +53,13 @@ format: $(VENV)/installed-dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+docs: $(VENV)/installed-dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "site/index.html"
+
+docs-serve: $(VENV)/installed-dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve
+
 bench: $(VENV)/installed-dev
 	$(BIN)/python benchmarks/train_speed.py
 	@if [ -n "$(TEXT)" ]; then $(BIN)/python benchmarks/decoding_language_model.py --path "$(TEXT)"; \
@@ -75,5 +83,5 @@ browser:
 	echo "no Chromium, and it could not be installed: tests that need it are skipped"
 
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .coverage htmlcov
+	rm -rf $(VENV) build dist site .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .coverage htmlcov
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -155,12 +155,21 @@ def check(document: Document, facts: Sequence[Fact]) -> bool:
 
 
 def systems(document: Document, decoder: str, **options: Any) -> list[System]:
-    """Those of a decoder with these options, in the order of the plan."""
+    """Those of a decoder with these options, in the order of the plan; without what can be added to
+    any, such as constraints, where the options do not say so."""
+    wanted = {"constraints": [], "truncations": [], "word_reward": 0.0, **options}
     return [
         each
         for each in document["systems"]
         if each["decoder"]["name"] == decoder
-        and all(each["decoder"][name] == wanted for name, wanted in options.items())
+        and all(each["decoder"].get(name, value) == value for name, value in wanted.items())
+    ]
+
+
+def with_more(document: Document, *options: str) -> list[System]:
+    """Those where one of these options, which are lists, is not empty."""
+    return [
+        each for each in document["systems"] if any(each["decoder"].get(name) for name in options)
     ]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from decoding_facts import Document, System, systems
+from decoding_facts import Document, System, systems, with_more
 from pydantic import TypeAdapter
 
 from seqgen.comparison import Document as Comparison
@@ -57,6 +57,21 @@ def _temperatures(document: Document) -> str:
 def _truncations(document: Document) -> str:
     names = ("top_k", "top_p", "min_p", "typical")
     rows = [each for name in names for each in systems(document, name)]
+    return _table(document, rows, COLUMNS, references=True)
+
+
+def _combined(document: Document) -> str:
+    """Thresholds by themselves; two truncations, and a high temperature before and after one."""
+    names = ("epsilon", "eta", "top_n_sigma")
+    rows = [each for name in names for each in systems(document, name)]
+    plain = [systems(document, "multinomial", temperature=each) for each in (1.0, 1.5)]
+    rows += [*plain[0], *plain[1], *with_more(document, "truncations")]
+    return _table(document, rows, COLUMNS, references=True)
+
+
+def _penalties(document: Document) -> str:
+    cold = systems(document, "multinomial", temperature=0.5)
+    rows = [*systems(document, "greedy"), *cold, *with_more(document, "constraints")]
     return _table(document, rows, COLUMNS, references=True)
 
 
@@ -171,6 +186,8 @@ def _all_of(name: str) -> Callable[[Mapping[str, Document]], str]:
 OF_TEXT: Mapping[str, Callable[[Document], str]] = {
     "temperatures": _temperatures,
     "truncations": _truncations,
+    "combined": _combined,
+    "penalties": _penalties,
     "circles": _circles,
     "language_model": _all_of_text,
 }

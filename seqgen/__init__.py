@@ -1,30 +1,28 @@
 """seqgen: a toolkit for recurrent sequence models.
 
 import seqgen
-run = seqgen.load("runs/char_lstm")
+run = seqgen.train("recipes/char_lstm.yaml", "train.max_seconds=60", out="runs/mine")
+run = seqgen.load("runs/mine")
 print(run.generate("The ", max_length=200, temperature=0.7))
 print(run.evaluate()["bits_per_char"])
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from seqgen.version import __version__
 
 if TYPE_CHECKING:
-    from seqgen.trained import TrainedRun
+    from seqgen.library import Run, load, train
 
-__all__ = ["__version__", "load"]
+__all__ = ["Run", "__version__", "load", "train"]
 
 
-def load(folder: str, device: str = "auto", plugins: Sequence[str] = ()) -> TrainedRun:
-    """Load a run directory: its recipe, tokenizers and best weights.
+def __getattr__(name: str) -> Any:
+    """Each at its first use: importing the package imports no torch."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from seqgen import library
 
-    `plugins` are the Python files to import first. No other is: a run that was trained with
-    plugins must be given them. Raises the errors of `seqgen.errors`.
-    """
-    from seqgen.trained import TrainedRun  # torch is imported only when it is needed
-
-    return TrainedRun.load(folder, device, plugins=plugins)
+    return getattr(library, name)

@@ -17,6 +17,8 @@ from torch import Tensor, nn
 from seqgen.options import Size
 from seqgen.registry import Registry
 
+__all__ = ["Attention", "AttentionFactory", "ScoredAttention", "attentions"]
+
 attentions: Registry[Attention] = Registry("attention", supplied={"query_size", "memory_size"})
 
 

@@ -18,7 +18,7 @@ from seqgen.data import Data
 from seqgen.decoders import Decoder, SecondaryModel
 from seqgen.errors import CheckpointError
 from seqgen.evaluate import Judge
-from seqgen.generate import Generator, stop_token_ids
+from seqgen.generate import Generator
 from seqgen.machine import available_cores, choose_device, choose_threads, computing, memory_for
 from seqgen.metrics import Metric, by_name
 from seqgen.models import Generative, Model
@@ -159,16 +159,17 @@ def build(
         raise OptionError(part.path, f"{part.name} reads no sources, which this data has")
     _check_replacing(recipe, model)
     try:
-        stop_token_ids(recipe.generation.stop_tokens, tokenizers[data.output_field])
-    except ValueError as error:
-        raise OptionError(("generation", "stop_tokens"), str(error)) from None
+        recipe.generation.check_stops(tokenizers[data.output_field])
+    except OptionError as error:
+        raise OptionError(("generation", *error.path), error.message) from None
     built = Built(recipe, data, tokenizers, model, device, threads=1)
     work = built.parameters * batch_tokens
     return replace(built, threads=choose_threads(recipe.threads, work, available_cores()))
 
 
-def build_decoder(part: Any, tokenizer: Tokenizer, seed: int, load: Load | None = None) -> Decoder:
+def build_decoder(part: Any, built: Built, seed: int, load: Load | None = None) -> Decoder:
     """The decoder of a checked part; `load` is for constraints that use models of other runs."""
+    tokenizer = built.tokenizer
 
     def encode(text: str) -> list[int]:
         tokens: list[int] = tokenizer.encode(text).tolist()
@@ -180,6 +181,7 @@ def build_decoder(part: Any, tokenizer: Tokenizer, seed: int, load: Load | None 
         vocab_size=len(tokenizer),
         encode=encode,
         contents=tokenizer.contents,
+        looks_back=cast(Generative, built.model).looks_back,
         **auxiliary,
     )
     return decoder
@@ -204,7 +206,7 @@ def dry_run(recipe: Recipe) -> None:
             raise
         raise OptionError(("model",), "its sizes together are beyond any memory") from None
     _check_replacing(recipe, model)
-    dry_run_decoder(recipe.decoder, recipe.seed)
+    dry_run_decoder(recipe.decoder, recipe.seed, cast(Generative, model).looks_back)
 
 
 def _joined(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
@@ -249,8 +251,9 @@ def _shapes_only() -> Iterator[None]:
         torch.optim.Optimizer.add_param_group = kept  # type: ignore[method-assign]
 
 
-def dry_run_decoder(part: Any, seed: int) -> None:
-    """Build a checked decoder without a run. Raises OptionError if options do not go together."""
+def dry_run_decoder(part: Any, seed: int, looks_back: bool = True) -> None:
+    """Build a checked decoder without a run, for a model that `looks_back` or does not. Raises
+    OptionError if options do not go together."""
 
     def encode(text: str) -> list[int]:
         """A token for each character, in place of a tokenizer that is not fitted yet."""
@@ -264,6 +267,7 @@ def dry_run_decoder(part: Any, seed: int) -> None:
         vocab_size=ANY_VOCABULARY,
         encode=encode,
         contents=ByteTokenizer().contents,  # which any text can be made of
+        looks_back=looks_back,
         load=load,
     )
 

@@ -49,7 +49,7 @@ def check_samples(built: Built, prompts: Sequence[str], load: Load | None = None
     The runs that the decoder uses are read with `load`, which may raise CheckpointError.
     """
     recipe = built.recipe
-    decoder = build_decoder(recipe.decoder, built.tokenizer, recipe.seed, load)
+    decoder = build_decoder(recipe.decoder, built, recipe.seed, load)
     try:
         built.data.prompts(prompts, built.tokenizers)
     except ValueError as error:
@@ -91,6 +91,7 @@ def final_samples(
                 "pieces": list(generated.pieces),
                 "log_probs": list(generated.hypothesis.log_probs),
                 "finished": generated.hypothesis.finished,
+                **generated.early_end,
                 "first": generator.first_tokens(prompt, temperature),
                 "continues": generator.data.continues,
                 # In words where it is infinite, which JSON has no number for.

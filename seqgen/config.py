@@ -12,10 +12,10 @@ import difflib
 import functools
 import operator
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from seqgen.errors import RecipeError
 from seqgen.files import OPTIONS_LIMIT, read_bytes
@@ -28,10 +28,13 @@ from seqgen.options import (
     dotted,
     options_of,
     schema_of_options,
+    shown,
 )
 from seqgen.registry import plain
 from seqgen.yaml_io import Document, Mark, load_document, parse_value
 
+EXTENDS = "extends"
+"""The key of a recipe or plan that names another one, over which it is laid."""
 _PLANS = "compare/"  # the folder among the recipes that holds plans of comparisons
 T = TypeVar("T")
 
@@ -197,12 +200,28 @@ class ConfigFile:
     overrides: tuple[Override, ...] = ()
 
     @classmethod
-    def read(cls, path: Path, overrides: Sequence[str | Override] = ()) -> ConfigFile:
-        """The file at `path` with `key=value` overrides. Raises RecipeError."""
-        content = read_bytes(path, RecipeError, limit=OPTIONS_LIMIT, wanted="a YAML file")
-        document = load_document(content, str(path))
+    def read(
+        cls, path: Path, overrides: Sequence[str | Override] = (), kind: str = "recipe"
+    ) -> ConfigFile:
+        """The file at `path`, laid over the one of its `kind` that it extends, with `key=value`
+        overrides. Raises RecipeError."""
+        document = _read(path, kind)
         read = (read_override(each) if isinstance(each, str) else each for each in overrides)
         return cls(str(path), path.parent, document, tuple(read))
+
+    @classmethod
+    def of(
+        cls, data: Mapping[str, Any], name: str, overrides: Sequence[str | Override] = ()
+    ) -> ConfigFile:
+        """What a program wrote in place of a file: an error says `name` and the path alone, and
+        paths are relative to the current folder. Raises RecipeError."""
+        try:
+            document = Document(plain(data), {}, {(): Mark(0, 0, name)})
+        except RecursionError:
+            raise RecipeError(f"{name}: too deeply nested") from None
+        document = _extended(document, name, Path(), "recipe")
+        read = (read_override(each) if isinstance(each, str) else each for each in overrides)
+        return cls(name, Path(), document, tuple(read))
 
     @functools.cached_property
     def data(self) -> Any:
@@ -227,7 +246,8 @@ class ConfigFile:
         message = f"{dotted(error.path)}: {error.message}" if error.path else error.message
         if error.first is not None:
             first, mark = self._last_override(error.first), _nearest(self.document, error.first)
-            where = f"that of {first.place(error.first)}" if first else f"at {mark}"
+            where = f"at {mark}" if mark.line else dotted(error.first)
+            where = f"that of {first.place(error.first)}" if first else where
             message += f"; the first is {where}"
         override = self._last_override(error.path)
         if override:
@@ -239,12 +259,83 @@ class ConfigFile:
                 return RecipeError(f"{inside[-1]}: {message}")
             message += f" (with {' and '.join(str(each) for each in inside)})"
         mark = _nearest(self.document, error.path, at_key=error.at_key)
-        return RecipeError(f"{self.name}:{mark}: {message}")
+        return RecipeError(f"{_placed(self.name, mark)}: {message}")
 
     def _last_override(self, path: KeyPath) -> Override | None:
         """The override that sets the value at `path`, if any."""
         latest = reversed(self.overrides)
         return next((each for each in latest if path[: len(each.path)] == each.path), None)
+
+
+def _read(path: Path, kind: str, above: tuple[Path, ...] = ()) -> Document:
+    """The content of a file with what it extends; `above` are the files that extend it."""
+    content, here = (
+        read_bytes(path, RecipeError, limit=OPTIONS_LIMIT, wanted="a YAML file"),
+        path.resolve(),
+    )
+    if here in above:
+        raise RecipeError(f"{path}: this file extends itself")
+    document = load_document(content, str(path))
+    return _extended(document, str(path), path.parent, kind, (*above, here))
+
+
+def _extended(
+    document: Document, name: str, folder: Path, kind: str, above: tuple[Path, ...] = ()
+) -> Document:
+    """`document`, called `name`, laid over the file that it `extends`, if any: a path relative to
+    `folder`, or a bundled name. Raises RecipeError."""
+    wanted = cast(dict[str, Any], document.data).pop(EXTENDS, None)
+    if wanted is None:
+        return document
+    place = f"{_placed(name, _nearest(document, (EXTENDS,)))}: {EXTENDS}"
+    if not isinstance(wanted, str):
+        raise RecipeError(f"{place}: must be the path or name of a {kind}, but is {shown(wanted)}")
+    bundled = bundled_recipes() if kind == "recipe" else bundled_plans()
+    try:
+        file = bundled.get(wanted) or find_file(str(folder / wanted), kind)
+        base = _read(file, kind, above)
+    except RecipeError as error:
+        raise RecipeError(f"{place}: {error}") from None
+    plugins = cast(dict[str, Any], base.data).get("plugins")
+    if isinstance(plugins, list):  # they are relative to the file that names them
+        near = file.parent.resolve()
+        plugins[:] = [str(near / each) if isinstance(each, str) else each for each in plugins]
+    return _laid_over(base, document, str(file))
+
+
+def _laid_over(base: Document, own: Document, name: str) -> Document:
+    """`own` over the `base` of the file called `name`: mappings are joined key by key, but for
+    parts of different names; anything else replaces what is there."""
+    replaced: list[KeyPath] = []
+
+    def joined(under: Any, over: Any, path: KeyPath) -> Any:
+        if isinstance(over, dict):
+            if isinstance(under, str):  # a part that is written as its name
+                under = {"name": under}
+            if isinstance(under, dict) and under.get("name") == over.get("name", under.get("name")):
+                more = {
+                    key: joined(under[key], each, (*path, key)) if key in under else each
+                    for key, each in over.items()
+                }
+                return {**under, **more}
+        replaced.append(path)
+        return over
+
+    data = joined(base.data, own.data, ())
+
+    def marks(under: Mapping[KeyPath, Mark], over: Mapping[KeyPath, Mark]) -> dict[KeyPath, Mark]:
+        gone = {path for path in under for each in replaced if path[: len(each)] == each}
+        kept = {path: mark for path, mark in under.items() if path not in gone}
+        named = {path: replace(mark, file=mark.file or name) for path, mark in kept.items()}
+        # What was never in a file has one place, that of the whole.
+        return {**named, **dict.fromkeys(replaced, own.values[()]), **over}
+
+    return Document(data, marks(base.keys, own.keys), marks(base.values, own.values))
+
+
+def _placed(name: str, mark: Mark) -> str:
+    """`file:line:column` of a mark in the file called `name`, if it is not in another one."""
+    return str(mark) if mark.file else f"{name}:{mark}"
 
 
 def _nearest(document: Document, path: KeyPath, *, at_key: bool = False) -> Mark:
@@ -302,9 +393,12 @@ def schema_of_file(kind: type[Any], title: str) -> dict[str, Any]:
     options = options_of(kind)
     definitions: dict[str, Any] = {}
     define_checkers(options, definitions)
+    whole = schema_of_options(options)
+    # What a file that extends another one leaves out is known only to who reads both.
+    part = {"required": [EXTENDS], "properties": {EXTENDS: {"type": "string"}}}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": title,
-        **schema_of_options(options),
+        "anyOf": [whole, part],
         "$defs": definitions,
     }

@@ -25,6 +25,8 @@ from seqgen.options import PositiveFloat, Size
 from seqgen.registry import Registry
 from seqgen.tokenizers import SPECIALS, Facts
 
+__all__ = ["Embedding", "EmbeddingFactory", "embeddings"]
+
 embeddings: Registry[Embedding] = Registry("embedding", supplied={"vocab_size"})
 
 

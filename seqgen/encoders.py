@@ -22,6 +22,8 @@ from seqgen.registry import Registry
 from seqgen.state import real
 from seqgen.tokenizers import PAD, Facts
 
+__all__ = ["Encoded", "Encoder", "EncoderFactory", "bridges", "encoders"]
+
 encoders: Registry[Encoder] = Registry(
     "encoder", supplied={"vocab_size", "letters_size", "vector_size"}
 )

@@ -334,7 +334,7 @@ def check_options(
     for key in values:
         if key not in options:
             known = ", ".join(options) or "it has none"
-            near = did_you_mean(key, options)
+            near = did_you_mean(str(key), options)
             message = f"not an option of {owner}{near} ({known})"
             raise OptionError((*path, key), message, at_key=True)
     checked = {}

@@ -334,11 +334,16 @@ class Registry(Checker, Generic[T]):
         """Check `spec` (a name, a mapping, a Part or what is registered) and build it.
 
         Any other callable, such as `partial(LSTM, hidden_size=64)`, is called as it is. Either way
-        it gets of `supplied` what its signature asks for.
+        it gets of `supplied` what its signature asks for. With a name, `supplied` may have the
+        options, too: `cells.build("lstm", input_size=8, hidden_size=64)`. Raises ValueError if a
+        name, an option or a value is wrong.
         """
         if callable(spec) and not isinstance(spec, Part) and spec not in self._names_of_factories:
             made: T = spec(**asked_for(spec, supplied))
             return made
+        if isinstance(spec, str):
+            options = {key: each for key, each in supplied.items() if key not in self._supplied}
+            spec = {"name": spec, **options} if options else spec
         return self.check(spec)(**supplied)
 
     def schema(self, default: object = None) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -32,10 +32,10 @@ ALIKE = ("data", "tokenizers", "seed", "parameters", "vocab_size", "budget", "pr
 
 @dataclass(frozen=True)
 class RunRequest:
-    """What to run: a recipe, its overrides, and where to write."""
+    """What to run: a recipe (a path, a name, or its content), its overrides, and where to write."""
 
-    recipe: str
-    overrides: Sequence[str] = ()
+    recipe: str | Mapping[str, Any]
+    overrides: Sequence[str | Override] = ()
     out: Path | None = None
     resume: bool = False
     overwrite: bool = False
@@ -46,10 +46,15 @@ class RunRequest:
 
 
 def load_recipe(
-    wanted: str, overrides: Sequence[str | Override], given: Sequence[str | Path] = ()
+    wanted: str | Mapping[str, Any],
+    overrides: Sequence[str | Override],
+    given: Sequence[str | Path] = (),
 ) -> tuple[Recipe, ConfigFile]:
     """Find a recipe, import the plugins it names and those `given`, and check it."""
-    file = ConfigFile.read(find_file(wanted), overrides)
+    if isinstance(wanted, str):
+        file = ConfigFile.read(find_file(wanted), overrides)
+    else:
+        file = ConfigFile.of(wanted, "recipe", overrides)
     named = [file.folder / each for each in named_plugins(file)]
     files = list(dict.fromkeys(str(Path(each).resolve()) for each in (*named, *given)))
     plugins.load_installed()
@@ -169,6 +174,8 @@ def goes_on(request: RunRequest) -> bool:
     A name that is neither a recipe nor a folder also means a run if there are runs nearby.
     """
     wanted = request.recipe
+    if not isinstance(wanted, str):
+        return False
     if not request.resume or os.path.lexists(wanted):  # both take any name
         return request.resume and os.path.isdir(wanted)  # noqa: PTH112
     is_recipe = wanted in bundled_recipes() or Path(wanted).suffix == ".yaml"
@@ -180,7 +187,10 @@ def run_directory(request: RunRequest) -> RunDirectory:
 
     Raises UsageError if the recipe is a run directory and the request is not to resume it there.
     """
-    recipe, out = Path(request.recipe), request.out
+    out = request.out
+    if not isinstance(request.recipe, str):
+        return RunDirectory(out or Path("runs", "recipe"))
+    recipe = Path(request.recipe)
     if goes_on(request):
         if out is not None and out.resolve() != recipe.resolve():
             raise UsageError(f"--out {out}: the run in {recipe} goes on where it is")
@@ -197,10 +207,10 @@ def _validate(built: Built, split: Split[Any], load: Load) -> training.Validatio
     """The figures of the validation part, and the samples of this validation."""
     recipe, judge = built.recipe, built.judge()
     options = recipe.evaluation
-    quick = build.build_decoder(options.validation_decoder, built.tokenizer, recipe.seed, load)
+    quick = build.build_decoder(options.validation_decoder, built, recipe.seed, load)
     figures, _ = judge.figures(split, quick, options.validation_examples)
     figures.pop("details", None)  # for people, and at the end
-    decoder = build.build_decoder(recipe.decoder, built.tokenizer, recipe.seed, load)
+    decoder = build.build_decoder(recipe.decoder, built, recipe.seed, load)
     prompts, length = conclusion.sample_prompts(built, split), recipe.samples.length
     samples = conclusion.samples_at_validation(built.generator(), decoder, prompts, length)
     criterion = judge.criterion(options.criterion, figures)
@@ -258,9 +268,7 @@ def _train(
         outcome = trainer.run()
         if best := training.Checkpoints(directory.checkpoints).find("best"):
             training.load_weights(best, built.model)
-        decoder = build.build_decoder(
-            built.recipe.decoder, built.tokenizer, built.recipe.seed, parts.load
-        )
+        decoder = build.build_decoder(built.recipe.decoder, built, built.recipe.seed, parts.load)
         # Everything is made again if the last of its files is missing.
         stopped = "stopped at the evaluation after training"
         with training.Signals() as signals, signals.interrupting(stopped):

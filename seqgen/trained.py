@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from itertools import chain
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import torch
 
@@ -63,7 +63,7 @@ class TrainedRun:
         device: str = "auto",
         overrides: Sequence[str | Override] = (),
         plugins: Sequence[str | Path] = (),
-    ) -> TrainedRun:
+    ) -> Self:
         """Read recipe, tokenizers and weights; no data is read.
 
         `overrides` change the run's recipe. `plugins` are the files to import: those that the run
@@ -92,7 +92,7 @@ class TrainedRun:
             raise CheckpointError(f"{self.directory.folder}: the run is not finished")
         return read_result(self.directory)
 
-    def in_double_precision(self) -> TrainedRun:
+    def in_double_precision(self) -> Self:
         """The same run with weights in float64, for use in `machine.double_precision`.
 
         In single precision the scores of a row vary by about 2e-7 with the other rows of the batch,
@@ -127,7 +127,7 @@ class TrainedRun:
         like = self.built.model.initial_state(1)
         return TextState.load(path, self.fingerprint, like)
 
-    def after(self, state: TextState) -> TrainedRun:
+    def after(self, state: TextState) -> Self:
         """The same run, all of whose prompts go on from the text of `state`. Raises ValueError if
         it is a state of another run."""
         if state.run != self.fingerprint:
@@ -140,7 +140,7 @@ class TrainedRun:
         part = recipe.decoder if spec is None else decoders.check(spec)
         seed = recipe.seed if seed is None else seed
         load = load_auxiliary_runs(self.built, self.plugins)
-        return build_decoder(part, self.built.tokenizer, seed, load)
+        return build_decoder(part, self.built, seed, load)
 
     def decoder_spec(
         self, name: str | None = None, changes: Sequence[Override] = ()
@@ -186,6 +186,8 @@ class TrainedRun:
         decoder: str | None = None,
         max_length: int | None = None,
         seed: int | None = None,
+        *,
+        state: TextState | None = None,
         **options: Any,
     ) -> TextStream[Generated]:
         """The text of `generate`, piece by piece as its tokens come: the pieces together are it.
@@ -193,7 +195,8 @@ class TrainedRun:
         In a notebook what it returns is an output that grows. Raises ValueError, before the first
         piece, also if the decoder does not go token by token.
         """
-        run, given, chosen = self._asked(prompt, decoder, max_length, seed, options)
+        begun = self if state is None else self.after(state)
+        run, given, chosen = begun._asked(prompt, decoder, max_length, seed, options)
         if not chosen.streams:
             raise ValueError(f"the decoder '{decoder or self.decoder_spec()['name']}' {NO_STREAM}")
         walking = cast(PathDecoder, chosen)
@@ -207,7 +210,7 @@ class TrainedRun:
         max_length: int | None,
         seed: int | None,
         options: Mapping[str, Any],
-    ) -> tuple[TrainedRun, str, Decoder]:
+    ) -> tuple[Self, str, Decoder]:
         """The run with the options of generation, the prompt and the decoder that are meant."""
         given = self.prompts[0] if prompt is None else prompt
         if not isinstance(given, str):
@@ -230,7 +233,7 @@ class TrainedRun:
             near = did_you_mean(str(error.path[-1]), own) if error.at_key else ""
             raise OptionError(error.path, error.message + near, at_key=error.at_key) from None
 
-    def generating(self, **options: Any) -> TrainedRun:
+    def generating(self, **options: Any) -> Self:
         """The same run with other options of the section `generation`; `stop` and `stop_tokens` may
         be a single string. Raises ValueError if a name or a value is wrong."""
         generation = self.built.recipe.generation
@@ -322,16 +325,16 @@ class TrainedRun:
                 answers = evaluate.answer(judge.generator, decoder, part.examples, judge.batch_size)
         return figures, answers
 
-    def score(self, file: TextFile, name: str) -> list[RowScore]:
+    def score(self, rows: TextFile, name: str) -> list[RowScore]:
         """How probable the targets of each row of a text are, teacher-forced, in order.
 
         The text has the format of the run's data; errors call it `name`. Raises
         DataError; ValueError if the data is not made of rows.
         """
-        rows = self.built.data.parse_rows(file, name, self.built.tokenizers)
+        parsed = self.built.data.parse_rows(rows, name, self.built.tokenizers)
         batch_size = self.built.recipe.evaluation.batch_size
         with self.built.computing():
-            return evaluate.score_rows(self.built.model, rows, self.built.device, batch_size)
+            return evaluate.score_rows(self.built.model, parsed, self.built.device, batch_size)
 
     def inspect(
         self, text: str, name: str = "text", properties: Mapping[str, Property] = PROPERTIES

@@ -46,13 +46,16 @@ _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t"}
 
 @dataclass(frozen=True)
 class Mark:
-    """A place in a text; both numbers start at 1."""
+    """A place in a text; both numbers start at 1, or are 0 for the whole of `file`, which is named
+    where it is another one."""
 
     line: int
     column: int
+    file: str = ""
 
     def __str__(self) -> str:
-        return f"{self.line}:{self.column}"
+        numbers = (self.line, self.column) if self.line else ()
+        return ":".join(map(str, (*filter(None, [self.file]), *numbers)))
 
 
 @dataclass(frozen=True)

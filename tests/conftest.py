@@ -94,6 +94,7 @@ SMALL = {
         "must_contain": {"texts": ["10", "04", "1"]},
         "pattern": {"regex": "[01]*(4|14)"},
         "guidance": {"scale": 1.7},
+        "coverage_penalty": {"beta": 0.7},
         "language_model": {"run": "other"},
         "ensemble": {"runs": ["other"]},
     },

@@ -18,13 +18,13 @@ CORE += ("tokenizers", "training", "metrics")
 # They only go down; a capability that raises a total says so in the commit that adds it. Last: fast
 # routes, several processes, sweeps, texts larger than memory, tables for generation.
 LIMITS = {
-    "files": 160,
-    "median lines of a file": 244,
-    "imports per 1,000 lines": 67,
-    "lines": 37_158,
+    "files": 161,
+    "median lines of a file": 243,
+    "imports per 1,000 lines": 68,
+    "lines": 37_283,
     "lines of the core": 12_650,
     "lines of reports and comparison": 5_044,
-    "lines of tests": 37_866,
+    "lines of tests": 38_014,
     "shared module names": 0,
 }
 AT_LEAST = {"median lines of a file"}

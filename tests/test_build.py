@@ -63,7 +63,7 @@ def test_threads_are_the_recipes_while_it_computes(build_from):
 
 def test_a_decoder_draws_from_its_seed(build_from):
     built = build_from()
-    assert build_decoder(built.recipe.decoder, built.tokenizer, seed=7).seed == 7
+    assert build_decoder(built.recipe.decoder, built, seed=7).seed == 7
 
 
 def test_unknown_words_are_replaced_only_by_models_with_attention(build_from):

@@ -277,3 +277,116 @@ def test_both_places_are_named(override, said, read):
     found = str(read(*overrides).error(error))
     assert found.startswith(said)
     assert not override or found.partition("the first is that of ")[2] == override
+
+
+# A file that extends another one.
+BASE = """\
+description: base
+plugins: [part.py]
+model:
+  cell: {name: lstm, hidden_size: 16, layers: 2}
+  head: linear
+train:
+  lr: 1
+list: [1, 2]
+"""
+
+
+@pytest.fixture
+def extending(place):
+    """What a file in `sub` is that extends another one there."""
+    place.write("sub/base.yaml", BASE)
+
+    def extending(text, *overrides):
+        place.write("sub/own.yaml", "extends: base.yaml\n" + text)
+        return ConfigFile.read(Path("sub/own.yaml"), overrides)
+
+    return extending
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "wanted"),
+    [
+        ("", "model.cell.layers", 2),
+        ("seed: 3", "seed", 3),
+        ("train: {steps: 5}", "train", {"lr": 1, "steps": 5}),
+        ("train: null", "train", None),
+        ("list: [3]", "list", [3]),
+        ("model: {cell: {layers: 3}}", "model.cell.hidden_size", 16),
+        ("model: {cell: {name: lstm, layers: 3}}", "model.cell.hidden_size", 16),
+        ("model: {cell: gru}", "model.cell", "gru"),
+        ("model: {cell: {name: gru, layers: 3}}", "model.cell", {"name": "gru", "layers": 3}),
+        ("model: {head: {bias: false}}", "model.head", {"name": "linear", "bias": False}),
+    ],
+)
+def test_a_file_is_laid_over_the_one_that_it_extends(text, path, wanted, extending):
+    found = extending(text).data
+    assert "extends" not in found
+    for key in path.split("."):
+        found = found[key]
+    assert found == wanted
+
+
+def test_extending_goes_on_from_file_to_file_and_from_bundled_ones(extending, place):
+    place.write("own.yaml", "extends: sub/own.yaml\nlist: []\n")
+    extending("seed: 3")
+    found = ConfigFile.read(Path("own.yaml"), ["seed=4"]).data
+    assert (found["list"], found["seed"], found["description"]) == ([], 4, "base")
+    place.write("own.yaml", "extends: char_lstm\nseed: 3\n")
+    bundled = ConfigFile.read(find_file("char_lstm")).data
+    assert ConfigFile.read(Path("own.yaml")).data == {**bundled, "seed": 3}
+
+
+def test_plugins_are_relative_to_the_file_that_names_them(extending, place):
+    place.write("own.yaml", "extends: sub/own.yaml\n")
+    extending("seed: 3")
+    file = ConfigFile.read(Path("own.yaml"))
+    assert file.data["plugins"] == [str(place.folder / "sub" / "part.py")]
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "at_key", "said"),
+    [
+        ("seed: 3", ("model", "cell"), False, "sub/base.yaml:4:9: model.cell: wrong"),
+        ("seed: 3", ("train", "lr"), True, "sub/base.yaml:7:3: train.lr: wrong"),
+        ("seed: 3", ("seed",), False, "sub/own.yaml:2:7: seed: wrong"),
+        ("train: {lr: 2}", ("train", "lr"), False, "sub/own.yaml:2:13: train.lr: wrong"),
+        ("train: {lr: 2}", ("model", "head"), False, "sub/base.yaml:5:9: model.head: wrong"),
+        ("model: {cell: gru}", ("model", "cell", "layers"), False, "sub/own.yaml:2:15: model.cell"),
+    ],
+)
+def test_an_error_names_the_file_that_it_is_in(text, path, at_key, said, extending):
+    error = extending(text).error(OptionError(path, "wrong", at_key=at_key))
+    assert str(error).startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("base", "said"),
+    [
+        ("extends: own.yaml", "base.yaml:1:10: extends: sub/own.yaml: this file extends itself"),
+        ("extends: 3", "base.yaml:1:10: extends: must be the path or name of a recipe, but is 3"),
+        ("extends: char_lsmt", "no such recipe; did you mean 'char_lstm'?"),
+        ("a: [", "sub/base.yaml:1:"),
+    ],
+)
+def test_what_cannot_be_extended(base, said, extending, place):
+    place.write("sub/base.yaml", base)
+    place.write("sub/own.yaml", "extends: base.yaml\n")
+    with pytest.raises(RecipeError, match=r"^sub/own\.yaml:1:10: extends: ") as caught:
+        ConfigFile.read(Path("sub/own.yaml"))
+    assert said in str(caught.value)
+
+
+def test_what_a_program_wrote_may_extend_a_file(place):
+    place.write("sub/base.yaml", BASE)
+    data = {"extends": "sub/base.yaml", "model": {"cell": {"layers": 0}}, "seed": 3}
+    file = ConfigFile.of(data, "recipe")
+    assert file.data["model"]["cell"] == {"name": "lstm", "hidden_size": 16, "layers": 0}
+    for path, said in [
+        ("model.cell.layers", "recipe: model.cell.layers: wrong"),
+        ("model.cell.hidden_size", "sub/base.yaml:4:35: model.cell.hidden_size: wrong"),
+        ("seed", "recipe: seed: wrong"),
+    ]:
+        assert str(file.error(OptionError(tuple(path.split(".")), "wrong"))) == said
+    with pytest.raises(RecipeError, match=r"^recipe: extends: none\.yaml: no such recipe"):
+        ConfigFile.of({"extends": "none.yaml"}, "recipe")

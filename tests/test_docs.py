@@ -1,8 +1,11 @@
-"""The pages for people: what they name exists, and their pictures are in order."""
+"""The pages for people: what they name exists, commands can be typed, pictures are in order."""
 
+import ast
 import json
 import re
 import shlex
+import shutil
+import subprocess
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -17,35 +20,83 @@ from seqgen.decoders import constraints, decoders, truncations
 from seqgen.options import options_of
 from seqgen.plugins import load_installed
 from seqgen.recipe import read_recipe
+from seqgen.yaml_io import load_document
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 PICTURES = sorted((DOCS / "pictures").glob("*.svg"))
-PAGE, DECODING, COMPARING, RELIABILITY = (
-    (DOCS / f"{name}.md").read_text(encoding="utf-8")
-    for name in ("lectures", "decoding", "compare", "reliability")
+TEXTS = {
+    path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
+    for path in sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
+}
+"""Every page, by its path."""
+
+README, DECODING, COMPARING, RELIABILITY = (
+    TEXTS[name]
+    for name in (
+        "README.md",
+        *(f"docs/{name}.md" for name in ("decoding", "compare", "reliability")),
+    )
 )
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+LESSONS = "".join(text for path, text in TEXTS.items() if path.startswith("docs/lessons/"))
+LECTURES = TEXTS["docs/lectures.md"] + LESSONS
+
+
+def blocks(page, language):
+    """The fenced blocks of a page that are in a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+
+
+def shell_lines(page):
+    """The lines that a page gives to a shell, each in one piece and without its prompt."""
+    joined = "".join(blocks(page, "console")).replace("\\\n", "")
+    return [line.removeprefix("$ ") for line in joined.splitlines() if line.startswith("$ ")]
 
 
 def commands(page):
-    """The words of each seqgen command that a page shows, what is before a pipe left out."""
+    """The words of each seqgen command that a page shows, without what is before a pipe."""
     found = []
-    for block in re.findall(r"```console\n(.*?)```", page, re.DOTALL):
-        for line in block.replace("\\\n", "").splitlines():
-            if line.startswith("$ ") and "seqgen " in line:
-                found.append(shlex.split(line[line.index("seqgen ") :])[1:])
+    for line in shell_lines(page):
+        if "seqgen " in line and not line.startswith("pip "):
+            words = shlex.split(line[line.index("seqgen ") :], comments=True)[1:]
+            ends = [words.index(each) for each in ("|", ">", "<") if each in words]
+            found.append(words[: min(ends, default=None)])
     return found
 
 
-COMMANDS = [each for page in (PAGE, DECODING, COMPARING, RELIABILITY) for each in commands(page)]
-RUNS = [each for each in commands(PAGE + DECODING) if each[0] == "run"]
+def each_once(found):
+    """Lists of words, each once, in their order."""
+    return [list(each) for each in dict.fromkeys(map(tuple, found))]
+
+
+COMMANDS = each_once(each for page in TEXTS.values() for each in commands(page))
+RUNS = each_once(each for each in commands(LECTURES + DECODING) if each[0] == "run")
+OF_RECIPES = [
+    each
+    for each in COMMANDS
+    if each[0] in {"run", "validate", "verify-resume"}
+    and not re.match(r"(runs/|mine?[._]|my[._])", each[1])
+    and "--plan" not in each
+]
+"""The commands that read a recipe which comes with seqgen."""
 
 
 def anchors_of(page):
-    """What a link to each section of a page is."""
-    titles = [each.lower() for each in re.findall(r"^## (.+)$", page, re.M)]
-    return {re.sub(r"[^\w -]", "", each).replace(" ", "-") for each in titles}
+    """What a link to each section of a page is in a repository."""
+    titles = re.findall(
+        r"^#+ (.+)$", re.sub(r"^```.*?^```", "", page, flags=re.DOTALL | re.M), re.M
+    )
+    found = []
+    for title in titles:
+        anchor = re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-")
+        found.append(f"{anchor}-{found.count(anchor)}" if anchor in found else anchor)
+    return set(found)
+
+
+def links_of(page):
+    """The targets of links and pictures, but for those in code."""
+    bare = re.sub(r"^```.*?^```|`[^`\n]*`", "", page, flags=re.DOTALL | re.MULTILINE)
+    return re.findall(r"\]\(([^)\s]+)\)", bare)
 
 
 @pytest.mark.parametrize(
@@ -73,20 +124,71 @@ def test_every_command_is_one(words):
     assert context.params
 
 
-@pytest.mark.parametrize("words", RUNS, ids=" ".join)
-def test_every_run_is_of_a_recipe_that_takes_its_overrides(words):
+@pytest.mark.parametrize("path", TEXTS)
+def test_commands_within_sentences_have_verbs_and_flags_that_there_are(path):
+    verbs = typer.main.get_command(app).commands
+    bare = re.sub(r"^```.*?^```", "", TEXTS[path], flags=re.DOTALL | re.MULTILINE)
+    for code in re.findall(r"`seqgen\s+([a-z][^`]*)`", bare):
+        verb, *words = code.split()
+        assert verb in verbs, code
+        known = {each for one in verbs[verb].params for each in one.opts} | {"--help"}
+        assert {each for each in words if each.startswith("--")} <= known, code
+
+
+@pytest.mark.parametrize("words", OF_RECIPES, ids=" ".join)
+def test_every_recipe_takes_its_overrides(words):
     load_installed()
-    end = words.index("--out") if "--out" in words else len(words)
-    read_recipe(bundled_recipes()[words[1]], words[2:end])
+    name = words[1].removeprefix("recipes/").removesuffix(".yaml")
+    options = [place for place, each in enumerate(words) if each.startswith("--")]
+    changes = [each for each in words[2 : min(options, default=None)] if "=" in each]
+    read_recipe(bundled_recipes()[name], changes)
 
 
-@pytest.mark.parametrize("page", [PAGE, DECODING], ids=["lectures", "decoding"])
+@pytest.mark.parametrize("path", TEXTS)
+def test_other_lines_for_a_shell_can_be_typed(path):
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    extras = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    usual = {"seqgen", "make", "python", "pip", "pytest", "torchrun", "printf", "echo", "cat", "."}
+    for line in shell_lines(TEXTS[path]):
+        words = shlex.split(line, comments=True)
+        assert words[0] in usual, line
+        if words[0] == "make":
+            assert f"\n{words[1]}:" in makefile, line
+        if words[0] == "python" and words[1] != "-c":
+            assert (ROOT / words[1]).exists(), line
+        for extra in re.findall(r"seqgen-toolkit\[(\w+)\]", line):
+            assert f"\n{extra} = [" in extras, line
+
+
+@pytest.mark.parametrize("path", TEXTS)
+def test_blocks_of_python_compile_and_those_of_yaml_are_read(path):
+    for block in blocks(TEXTS[path], "python"):
+        compile(block, path, "exec")
+    for block in blocks(TEXTS[path], "yaml"):
+        load_document(block.encode(), path)
+
+
+@pytest.mark.parametrize("page", [LECTURES, DECODING], ids=["lectures", "decoding"])
 def test_what_is_generated_comes_from_a_run_of_the_page(page):
     trained = {out_of(each) for each in commands(page) if each[0] == "run"}
     reading = {"generate", "evaluate", "compare"}
-    read = {each[1] for each in commands(page) if each[0] in reading}
+    read = {run for each in commands(page) if each[0] in reading for run in runs_in(each)}
     assert len(read) > 1
     assert read <= trained
+
+
+def runs_in(words):
+    """The run directories at the beginning of a command's arguments."""
+    return [each for each in words[1:4] if each.startswith("runs/") and each.count("/") == 1]
+
+
+@pytest.mark.parametrize("path", [each for each in TEXTS if each.startswith("docs/lessons/")])
+def test_a_lesson_has_a_picture_a_command_what_to_see_and_an_exercise(path):
+    assert "](../pictures/" in TEXTS[path]
+    assert commands(TEXTS[path])
+    assert TEXTS[path].index("**What to see.**") < TEXTS[path].index("**Exercise.**")
+    assert commands(TEXTS[path].partition("**Exercise.**")[2])
+    assert path.removeprefix("docs/") in TEXTS["docs/lectures.md"]
 
 
 def test_the_page_on_decoding_has_every_part():
@@ -94,42 +196,109 @@ def test_the_page_on_decoding_has_every_part():
     assert {*decoders.names(), *constraints.names(), *truncations.names()} <= named
 
 
-def test_what_to_choose_leads_to_a_section():
-    anchors = re.findall(r"\]\(#([\w-]+)\)", DECODING)
-    assert len(anchors) > 10
-    assert set(anchors) <= anchors_of(DECODING)
-
-
 def test_every_recipe_of_the_lectures_has_its_place_on_the_page():
     named = {
-        each for each in re.findall(r"`(lectures/\w+|\w+)`", PAGE) if each in bundled_recipes()
+        each for each in re.findall(r"`(lectures/\w+|\w+)`", LECTURES) if each in bundled_recipes()
     }
     assert {each for each in bundled_recipes() if each.startswith("lectures/")} <= named
-    assert set(re.findall(r"`(lectures/\w+)`", PAGE)) <= bundled_recipes().keys()
+    assert set(re.findall(r"`(lectures/\w+)`", LECTURES)) <= bundled_recipes().keys()
 
 
-def test_the_table_of_ideas_leads_to_sections_and_recipes():
-    table = PAGE[PAGE.index("| idea |") : PAGE.index("[The last section]")]
-    anchors = re.findall(r"\(#([\w-]+)\)", table)
-    assert len(anchors) == 15
-    assert set(anchors) <= anchors_of(PAGE)
+def test_the_table_of_ideas_leads_to_lessons_and_recipes():
+    page = TEXTS["docs/lectures.md"]
+    table = page[page.index("| idea |") : page.index("After the lessons")]
+    assert len(re.findall(r"\(lessons/\w+\.md(?:#[\w-]+)?\)", table)) == 15
     assert set(re.findall(r"`([\w/]+)`", table)) <= bundled_recipes().keys()
 
 
-@pytest.mark.parametrize(
-    "page", ["README.md", "docs/lectures.md", "docs/decoding.md", "docs/reliability.md"]
-)
-def test_links_lead_to_files(page):
-    path = ROOT / page
-    links = re.findall(r"\]\(([^)#]+)(?:#[\w-]+)?\)", path.read_text(encoding="utf-8"))
-    assert links
-    for link in links:
-        assert link.startswith("https:") or (path.parent / link).exists(), link
+@pytest.mark.parametrize("path", TEXTS)
+def test_links_lead_to_files_and_their_sections(path):
+    for link in links_of(TEXTS[path]):
+        target, _, anchor = link.partition("#")
+        if link.startswith("https:"):
+            continue
+        page = ((ROOT / path).parent / target).resolve() if target else ROOT / path
+        assert page.exists(), link
+        if anchor:
+            assert anchor in anchors_of(page.read_text(encoding="utf-8")), link
 
 
 def test_the_pages_show_every_picture_once():
-    shown = re.findall(r"!\[[^\]]+\]\((pictures/[^)]+)\)", PAGE + DECODING)
+    shown = re.findall(r"!\[[^\]]+\]\((?:\.\./)?(pictures/[^)]+)\)", LECTURES + DECODING)
     assert sorted(shown) == [each.relative_to(DOCS).as_posix() for each in PICTURES]
+
+
+def test_the_gallery_shows_the_pictures_that_are_taken_for_it(monkeypatch):
+    pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    monkeypatch.syspath_prepend(DOCS / "pictures")
+    import pages
+
+    page = TEXTS["docs/gallery.md"]
+    shown = re.findall(r"\(pictures/(gallery_\w+)\.png\)", page)
+    assert sorted(shown) == sorted(pages.SHOTS)
+    assert {shot.page for shot in pages.SHOTS.values()} == pages.MADE.keys()
+    for each in shown:
+        assert (DOCS / "pictures" / f"{each}.png").stat().st_size < 200_000
+
+
+def defined_in(path):
+    """The names that a module defines, methods as `Class.method`."""
+    found = set()
+    for each in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(each, ast.Assign | ast.AnnAssign):
+            found |= {
+                ast.unparse(each.target if isinstance(each, ast.AnnAssign) else each.targets[0])
+            }
+        elif isinstance(each, ast.ClassDef | ast.FunctionDef):
+            found.add(each.name)
+            found |= (
+                {f"{each.name}.{one.name}" for one in each.body if isinstance(one, ast.FunctionDef)}
+                if (isinstance(each, ast.ClassDef))
+                else set()
+            )
+    return found
+
+
+def test_the_ten_stops_name_what_is_there():
+    page = TEXTS["docs/reading.md"]
+    stops = re.findall(
+        r"^## (\d+)\. .*?\*\*Read\*\*(.*?)\n\n(.*?)(?=^## )", page, re.DOTALL | re.MULTILINE
+    )
+    assert [number for number, _, _ in stops] == [str(each) for each in range(1, 11)]
+    for _, reading, rest in stops:
+        assert "**Question.**" in rest
+        assert "<summary>Answer</summary>" in rest
+        files = re.split(r"`(seqgen/[\w/]+\.py)`:", reading)[1:]
+        for file, names in zip(files[::2], files[1::2], strict=True):
+            assert set(re.findall(r"`([\w.]+)`", names)) <= defined_in(ROOT / file), file
+
+
+def test_the_start_can_be_done_as_it_is_written(place, command):
+    """Each of its commands, in its order, with a smaller model and three steps for a budget."""
+    small = ("train.max_seconds=null", "train.max_steps=3", "train.validations=1", "threads=1")
+    small += ("model.cell.hidden_size=8", "data.split=[0.98, 0.01, 0.01]", "samples.length=20")
+    few = ("plan.max_length=20", "plan.search.inputs=0", "plan.speed.repeats=0", "plan.seeds=1")
+    shutil.copytree(DOCS, "docs", ignore=shutil.ignore_patterns("pictures"))
+    shutil.copytree(ROOT / "recipes", "recipes")
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    done = []
+    [demo] = re.findall(r"^demo:.*\n\t\$\(BIN\)/(seqgen .*)$", makefile, re.MULTILINE)
+    for line in shell_lines(TEXTS["docs/start.md"]):
+        words = shlex.split(demo if line == "make demo" else line)
+        if words[0] == "cat":
+            subprocess.run(line, shell=True, check=True)
+        if words[0] == "seqgen":
+            more = {"run": small, "generate": ("--max-length", "20"), "compare": few, "page": ()}[
+                words[1]
+            ]
+            words = [each for each in words[1:] if not each.startswith("train.max_seconds=")]
+            ended = command(*words[:2], *more, *words[2:])
+            assert ended.code == 0, ended.err
+            done.append(words[0])
+    assert done == ["run", "generate", "generate", "generate", "run", "generate", "page", "compare"]
+    assert (place.folder / "runs/char_lstm/report.html").exists()
+    assert (place.folder / "mine.html").exists()
+    assert (place.folder / "runs/compare/mine/compare.html").exists()
 
 
 def test_pages_have_a_place_for_each_table_of_the_benchmarks(monkeypatch):
@@ -202,8 +371,8 @@ def test_the_page_on_reliability_names_tests_and_targets_that_are_there():
     for path in re.findall(r"`(tests/[\w/.]+)`", RELIABILITY):
         assert (ROOT / path).exists(), path
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    for target in re.findall(r"`make (\w+)`|^\$ make (\w+)", RELIABILITY, re.M):
-        assert f"\n{''.join(target)}:" in makefile, target
+    for target in re.findall(r"`make (\w+)`", RELIABILITY):
+        assert f"\n{target}:" in makefile, target
 
 
 @pytest.mark.parametrize(

@@ -407,6 +407,9 @@ class TestUnknown:
         assert texts_for(generator, known[:3], source, known)[1] == wanted
         [[found]] = generator.generate([source], Greedy())
         assert found.hypothesis.tokens.count(UNK) == found.pieces.count("<unk>")
+        stream = TextStream("", generator.stream(source, Greedy()))
+        assert "".join(stream) == wanted
+        assert stream.output == found
 
     def test_each_of_several_outputs_has_its_own(self):
         generator = mirror("the cat", certain=0.6, replace_unknown=True)
@@ -620,6 +623,8 @@ class TestStopping:
             assert made.finished == (made.finish_reason == "end") == (made.tokens[-1:] == (EOS,))
             assert made.finished or (made.finish_reason, len(made.tokens)) == ("length", 12)
         assert not {*made.tokens[:-1]} & {*named, EOS}
+        early = {"finish_reason": "stop", "stop": made.stop} if made.stop else {}
+        assert output.early_end == early
 
     @pytest.mark.parametrize("kind", [TEXT, Sentences()], ids=["endless", "ending"])
     @pytest.mark.parametrize("options", STOPPED, ids=range(len(STOPPED)))
@@ -655,6 +660,7 @@ class TestStopping:
                 made = each.hypothesis
                 assert (made.tokens, made.log_probs, made.score) == ((), (), 0.0)
                 assert (made.finish_reason, made.finished, each.text) == ("time", False, "")
+                assert each.early_end == {"finish_reason": "time"}
         if made_by(name).streams:
             stream = TextStream("", generator.stream("a", made_by(name), 10**6))
             assert len("".join(stream)) <= 1
@@ -685,6 +691,7 @@ class TestStopping:
     def test_what_was_unknown_may_be_a_stop_string_too(self):
         generator = mirror("a b", stop=("dog",), replace_unknown=True)
         assert texts_for(generator, "b dog a") == ["a "]
+        assert "".join(generator.stream("b dog a", Greedy())) == "a "
 
     @pytest.mark.parametrize(
         ("texts", "said"),

@@ -5,6 +5,8 @@ import sys
 from importlib.metadata import entry_points, metadata
 from pathlib import Path
 
+import pytest
+
 import seqgen
 
 VERBS = ("run", "generate", "evaluate", "list", "validate", "schema", "check", "new", "data")
@@ -30,11 +32,14 @@ def loaded(code):
 
 
 def test_importing_it_loads_nothing_heavy():
-    assert loaded("import seqgen; seqgen.load; print(seqgen.__version__)").endswith("[]\n")
+    assert loaded("import seqgen; print(seqgen.__version__)").endswith("[]\n")
 
 
 def test_what_it_offers():
-    assert seqgen.__all__ == ["__version__", "load"]
+    assert seqgen.__all__ == ["Run", "__version__", "load", "train"]
+    assert all(getattr(seqgen, name) for name in seqgen.__all__)
+    with pytest.raises(AttributeError, match="has no attribute 'tarin'"):
+        seqgen.tarin  # noqa: B018
     assert seqgen.__version__.count(".") == 2
     assert (Path(seqgen.__file__).parent / "py.typed").is_file()
 

@@ -262,6 +262,11 @@ class TestSchema:
         data = ConfigFile.read(place.recipe(*change.split(" -> "))).document.data
         assert accepts(schema, data, schema["$defs"]) == right
 
+    def test_it_accepts_what_extends_a_recipe(self, schema):
+        part = {"extends": "char_lstm", "model": {"cell": {"layers": 2}}}
+        assert accepts(schema, part, schema["$defs"])
+        assert not accepts(schema, {**part, "extends": 3}, schema["$defs"])
+
     def test_it_is_sound_for_a_validator_of_all_of_json_schema(self, schema):
         validator = pytest.importorskip("jsonschema").validators.Draft202012Validator
         validator.check_schema(schema)

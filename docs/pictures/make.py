@@ -1,8 +1,8 @@
-"""The pictures of docs/lectures.md: trains the runs that are missing, then draws.
+"""The pictures of the lessons: trains the runs that are missing, then draws.
 
     python docs/pictures/make.py [NAME ...] [--runs runs] [--out docs/pictures]
 
-Each run is one of the page, on one thread, so that a machine draws the same pictures each time; all
+Each run is one of a lesson, on one thread, so that a machine draws the same pictures each time; all
 together take about six minutes. Runs that are there already are taken as they are.
 """
 
@@ -34,7 +34,7 @@ RUNS = {
     "pieces": f"{WORDS} 'tokenizer={{name: sentencepiece, vocab_size: 2000}}'",
     "words": WORDS,
 }
-"""The arguments of `seqgen run` on the page, by the name of its run directory."""
+"""The arguments of `seqgen run` in the lessons, by the name of its run directory."""
 
 DATE = "Thursday, 3rd of May 1984"
 FED = "OCT. 2, 1988", "1988-10-02"
@@ -62,7 +62,7 @@ PICTURES: dict[str, tuple[Callable[[Path], Picture], list[str]]] = {
 
 
 def train(name: str, folder: Path) -> None:
-    """Run the command of the page, unless it has been run to its end."""
+    """Run the command of the lesson, unless it has been run to its end."""
     if (folder / name / "result.json").exists():
         return
     words = [*shlex.split(RUNS[name]), "threads=1", "--out", str(folder / name), "--overwrite"]
@@ -71,7 +71,7 @@ def train(name: str, folder: Path) -> None:
 
 def main() -> None:
     """The pictures that are named, or all."""
-    reader = argparse.ArgumentParser(description="Draw the pictures of docs/lectures.md.")
+    reader = argparse.ArgumentParser(description="Draw the pictures of the lessons.")
     reader.add_argument("names", nargs="*", metavar="NAME", help=", ".join(PICTURES))
     reader.add_argument("--runs", type=Path, default=Path("runs"))
     reader.add_argument("--out", type=Path, default=Path(__file__).parent)

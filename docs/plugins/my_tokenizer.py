@@ -4,8 +4,7 @@ import json
 
 import numpy as np
 
-from seqgen.tokenizers import SPECIALS, UNK, Tokenizer, tokenizers
-from seqgen.tokenizers.base import check_text
+from seqgen.tokenizers import SPECIALS, UNK, Tokenizer, check_text, tokenizers
 
 
 @tokenizers.register("my_tokenizer")

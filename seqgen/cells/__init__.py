@@ -13,3 +13,5 @@ from seqgen.cells.wrappers import (
     Wrapper,
     Zoneout,
 )
+
+__all__ = ["Cell", "CellFactory", "Wrapper", "cells"]

@@ -1,4 +1,5 @@
-"""The verb `inspect`: what the units of a state do while a text is read."""
+"""The verbs that make a page of a run: `page`, which generates by itself, and `inspect`, what the
+units of a state do while a text is read."""
 
 from __future__ import annotations
 
@@ -12,6 +13,33 @@ from seqgen.cli import arguments
 from seqgen.cli.arguments import AsJson, Device, PluginFiles, RunFolder
 from seqgen.cli.output import echo, line_file
 from seqgen.errors import UsageError
+
+
+def page(
+    run: RunFolder,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The page; by default RUN-page.html here.")
+    ] = None,
+    plugins: PluginFiles = None,
+) -> None:
+    """Write a run as one page that generates by itself, with its weights in it and no server.
+
+    It shows the probabilities of each next character, the state as it changes, and what an encoder
+    to decoder looks at. The same seed gives the same text as here, with weights rounded to float16.
+    """
+    with arguments.importing():
+        from seqgen.browser import generator_page
+        from seqgen.trained import TrainedRun
+
+    trained = TrainedRun.load(run, "cpu", plugins=plugins or [])
+    path = out or Path(f"{trained.directory.folder.resolve().name}-page.html")
+    with line_file(path) as write:
+        try:
+            write(generator_page(trained))
+        except ValueError as error:
+            raise UsageError(f"page: {error}") from None
+    if str(path) != "-":
+        echo(f"page: {path}")
 
 
 def inspect(

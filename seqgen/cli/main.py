@@ -13,7 +13,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from seqgen.cli import inspecting, parts, sweeping, verbs
+from seqgen.cli import inspecting, parts, recipes, sweeping, verbs
 from seqgen.cli.output import echo, let_go, prepare_streams
 from seqgen.errors import SeqgenError
 from seqgen.version import __version__
@@ -38,14 +38,16 @@ app.command("state")(verbs.state)
 app.command("evaluate")(verbs.evaluate)
 app.command("compare")(verbs.compare)
 app.command("inspect")(inspecting.inspect)
+app.command("page")(inspecting.page)
 app.command("sweep")(sweeping.sweep)
 app.command("list")(parts.list_parts)
-app.command("validate")(parts.validate)
-app.command("schema")(parts.schema)
+app.command("validate")(recipes.validate)
+app.command("schema")(recipes.schema)
 app.command("check")(parts.check)
 app.command("verify-resume")(verbs.verify_resume)
 app.command("new")(parts.new)
-app.add_typer(parts.data_app, name="data")
+app.add_typer(recipes.recipes_app, name="recipes")
+app.add_typer(recipes.data_app, name="data")
 
 
 def _print_version(wanted: bool) -> None:

@@ -15,5 +15,6 @@ from seqgen.comparison.decode import Comparison, Progress
 from seqgen.comparison.document import PAGE, Document, Measure, document_text, read_document
 from seqgen.comparison.page import write_charts, write_comparison
 from seqgen.comparison.plan import Plan, Strategy
+from seqgen.comparison.plots import every_chart, trade_offs
 from seqgen.comparison.results import Results, terminal_rows
 from seqgen.comparison.systems import PlanSource, System, plan_schema, systems_of

@@ -243,18 +243,23 @@ def drawn_from(results: Results) -> Panels | None:
     return Panels("What is drawn from", labels, shown) if shown else None
 
 
-def as_pdf(results: Results) -> bytes:
-    """All charts of a comparison, one a page; equal documents give equal bytes."""
+def every_chart(results: Results) -> dict[str, Chart]:
+    """All charts of a comparison, by titles that tell them apart."""
     panels = [*option_curves(results), *filter(None, [drawn_from(results), best_of(results)])]
     drawn = [each.chart() for each in trade_offs(results)]
-    drawn += [chart for each in panels for chart in each.charts]
+    named = {f"{each.title}: {chart.title}": chart for each in panels for chart in each.charts}
+    return {each.title: each for each in drawn} | named
+
+
+def as_pdf(results: Results) -> bytes:
+    """All charts of a comparison, one a page; equal documents give equal bytes."""
     stream = BytesIO()
     with charts.style(charts.FILE):
         from matplotlib.backends.backend_pdf import PdfPages
 
         fixed = {"Creator": "seqgen", "Producer": None, "CreationDate": None}
         with PdfPages(stream, metadata=fixed) as pages:
-            for each in drawn:
+            for each in every_chart(results).values():
                 pages.savefig(each.draw(charts.FILE))
     return stream.getvalue()
 

@@ -88,7 +88,7 @@ class PlanSource:
 
         Raises RecipeError with a suggestion.
         """
-        return cls(ConfigFile.read(config.find_file(wanted, "plan"), overrides))
+        return cls(ConfigFile.read(config.find_file(wanted, "plan"), overrides, "plan"))
 
     def plan(self) -> Plan:
         """The checked plan. Raises RecipeError in one line with the place."""

@@ -16,3 +16,18 @@ from seqgen.data.tables import lines_of
 from seqgen.data.tagged import TaggedData
 from seqgen.data.text import TextData
 from seqgen.data.text_files import Reading, TextFile, as_text, read_long, read_text
+
+__all__ = [
+    "Corpus",
+    "Data",
+    "Example",
+    "Prompts",
+    "RowData",
+    "Sources",
+    "TextFile",
+    "TokenBatch",
+    "corpora",
+    "data",
+    "padded",
+    "shift_right",
+]

@@ -23,6 +23,7 @@ from seqgen.decoders.base import (
 )
 from seqgen.decoders.beam import Beam, DiverseBeam, StochasticBeam
 from seqgen.decoders.containing import MustContain
+from seqgen.decoders.covering import Attended, CoveragePenalty
 from seqgen.decoders.ensemble import Ensemble, Guidance, LanguageModelFusion, SecondaryModel
 from seqgen.decoders.exact import Exact
 from seqgen.decoders.guards import (
@@ -79,6 +80,24 @@ from seqgen.decoders.speculative import (
 from seqgen.decoders.stopping import MARGIN, Match, Stopping, StopStrings, with_stop
 from seqgen.decoders.tracing import ROOT_PARENT, Counting, Drawing, SearchTrace, TraceNode, Tracing
 from seqgen.decoders.truncating import Truncation, TruncationFactory, keep_fault, truncations
+
+__all__ = [
+    "Constraint",
+    "Decoder",
+    "Draft",
+    "Hypothesis",
+    "Limits",
+    "PastConstraint",
+    "PathDecoder",
+    "Start",
+    "Stepper",
+    "Truncation",
+    "constrain",
+    "constraints",
+    "decoders",
+    "drafts",
+    "truncations",
+]
 
 # The names of an earlier release, for plugins.
 held = checked

@@ -28,9 +28,9 @@ class Stepper(Protocol):
         """Read `tokens: [rows]`; return log-probabilities `[rows, vocab]` and the next state.
 
         `state` has a row for each of `rows`, `context` one for each source. `rows` is k times the
-        sources, where rows i*k to i*k + k - 1 belong to source i: with 2 sources of 3 paths each,
-        rows 0 1 2 read context 0 and rows 3 4 5 read context 1. A decoder keeps k the same for all
-        sources, or reorders the context down to k = 1.
+        sources, where rows `i*k` to `i*k + k - 1` belong to source i: with 2 sources of 3 paths
+        each, rows 0 1 2 read context 0 and rows 3 4 5 read context 1. A decoder keeps k the same
+        for all sources, or reorders the context down to k = 1.
         """
         ...
 
@@ -132,12 +132,12 @@ FINISH_REASONS = ("end", "stop", "length", "time", "constraints")
 left no token."""
 
 constraints: Registry[Constraint] = Registry(
-    "constraint", supplied={"vocab_size", "encode", "contents", "load"}
+    "constraint", supplied={"vocab_size", "encode", "contents", "looks_back", "load"}
 )
 """Supplied: the number of tokens; `encode(text)`, its tokens as a list; `contents()`, what tokens
-add to a text (`Tokenizer.contents`); `load(run)`, the model of
-a run directory that has the same tokens (a `SecondaryModel`), and `load(None)`, the run's own model
-as it reads empty sources, to be called no sooner than in `wrap`."""
+add to a text (`Tokenizer.contents`); `looks_back`, whether the model has attention; `load(run)`,
+the model of a run directory that has the same tokens (a `SecondaryModel`), and `load(None)`, the
+run's own model as it reads empty sources, to be called no sooner than in `wrap`."""
 
 Wrapped = tuple[Stepper, Start]
 """A stepper around a stepper, and the start that belongs to it."""
@@ -242,10 +242,10 @@ def watched(decoder: Decoder, constraint: Constraint) -> Decoder:
 
 decoders: Registry[Decoder] = Registry(
     "decoder",
-    supplied={"seed", "vocab_size", "encode", "contents", "load"},
+    supplied={"seed", "vocab_size", "encode", "contents", "looks_back", "load"},
     finishing=with_constraints,
 )
 
 DecoderFactory = Annotated[Callable[..., Decoder], decoders]
-"""Called with `seed=` and `vocab_size=`, it returns the decoder; `encode=`, `contents=` and `load=`
-are for its constraints."""
+"""Called with `seed=` and `vocab_size=`, it returns the decoder; `encode=`, `contents=`,
+`looks_back=` and `load=` are for its constraints."""

@@ -9,3 +9,5 @@ from seqgen.heads.base import (
     TiedHead,
     heads,
 )
+
+__all__ = ["Head", "HeadFactory", "LinearHead", "heads"]

@@ -49,3 +49,5 @@ from seqgen.metrics.strings import (
     PhonemeErrorRate,
     WordErrorRate,
 )
+
+__all__ = ["Answer", "Measured", "Metric", "MetricOfSums", "Proportion", "measure", "metrics"]

@@ -15,3 +15,14 @@ from seqgen.models.base import (
 )
 from seqgen.models.labelling import Classifier, Tagger
 from seqgen.models.seq2seq import Seq2Seq
+
+__all__ = [
+    "Generative",
+    "Loss",
+    "Model",
+    "ModelFactory",
+    "Score",
+    "mask_padding",
+    "models",
+    "scored",
+]

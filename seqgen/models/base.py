@@ -103,7 +103,7 @@ class Generative(Model, ABC):
     def step(self, tokens: Tensor, state: State, context: State) -> tuple[Tensor, State]:
         """`tokens: [rows]` to log-probabilities `[rows, vocab]` and the next state.
 
-        `rows` is k times the sources of `context`: rows i*k to i*k + k - 1 belong to source i.
+        `rows` is k times the sources of `context`: rows `i*k` to `i*k + k - 1` belong to source i.
         """
 
     def stepper(self, tokens: int) -> Stepper:

@@ -19,7 +19,7 @@ from torch import Tensor
 from seqgen.attentions import AttentionFactory, NoAttention, attentions
 from seqgen.cells import CellFactory, Dropout, cells
 from seqgen.data import PairBatch, Sources
-from seqgen.decoders import Start, Stepper, at_temperature
+from seqgen.decoders import Attended, Start, Stepper, at_temperature
 from seqgen.embeddings import EmbeddingFactory, LearnedEmbedding, embeddings
 from seqgen.encoders import BridgeFactory, EncoderFactory, LinearBridge, bridges, encoders
 from seqgen.heads import HeadFactory, LinearHead, heads
@@ -102,10 +102,12 @@ class Context(NamedTuple):
 
 
 class WriterState(NamedTuple):
-    """The cell's state; with input feeding also what was read last, `[rows, size]`."""
+    """The cell's state; with input feeding also what was read last, `[rows, size]`; with attention
+    what it has attended to, if somebody asks."""
 
     cell: State
     fed: Tensor | None
+    attended: Attended | None
 
 
 Look = Callable[..., tuple[Tensor, Tensor]]
@@ -218,7 +220,7 @@ class Seq2Seq(Generative):
         def read(tokens: Tensor, state: WriterState, context: Context) -> Read:
             rest = () if state.fed is None else (state.fed.to(table.dtype),)
             output, following = step(table.index_select(0, tokens), state.cell, *rest)
-            return self._look_back(output, following, context, look)
+            return self._look_back(output, state._replace(cell=following), context, look)
 
         return _PreparedStepper(read, log_probs)
 
@@ -245,7 +247,8 @@ class Seq2Seq(Generative):
         state = self.cell.state_from(self.bridge(summary))
         size = self.attention.output_size
         fed = summary.new_zeros(len(mask), size) if self.input_feeding else None
-        return WriterState(state, fed), Context(self.attention.keys(memory), memory, mask)
+        attended = Attended() if self.looks_back else None
+        return WriterState(state, fed, attended), Context(self.attention.keys(memory), memory, mask)
 
     def _write(self, batch: PairBatch) -> tuple[Tensor, Tensor]:
         """What the head reads for each target, `[batch, time, size]`, and attention's weights."""
@@ -284,14 +287,15 @@ class Seq2Seq(Generative):
         if state.fed is not None:
             x = torch.cat([x, state.fed.to(x.dtype)], -1)
         output, following = self.cell.step_input(x, state.cell)
-        return self._look_back(output, following, context, look)
+        return self._look_back(output, state._replace(cell=following), context, look)
 
-    def _look_back(self, output: Tensor, following: State, context: Context, look: Look) -> Read:
-        """As `_read`, from what a step of the cell returned."""
+    def _look_back(self, output: Tensor, state: WriterState, context: Context, look: Look) -> Read:
+        """As `_read`, from the output of a step of the cell, and `state` with what it left."""
         # The k rows of a source, side by side, are k queries to attention: [sources, k, query].
         sources = len(context.mask)
         queries = output.view(sources, len(output) // max(1, sources), output.shape[-1])
         read, weights = look(queries, *context)
         read = self.dropout(read.flatten(0, 1))
         fed = read if self.input_feeding else None
-        return read, weights.flatten(0, 1), WriterState(following, fed)
+        attended = state.attended and state.attended.after(weights, context.mask)
+        return read, weights.flatten(0, 1), WriterState(state.cell, fed, attended)

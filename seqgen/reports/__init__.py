@@ -19,7 +19,9 @@ from seqgen.reports.format import (
     render,
     share,
 )
-from seqgen.reports.run_files import Answer
-from seqgen.reports.run_report import run_page, try_drawing, write_report
+from seqgen.reports.run_files import Answer, read_run
+from seqgen.reports.run_report import run_card, run_page, try_drawing, write_report
 from seqgen.reports.traces import MOST_TRACES, decoder_label, trace_html, trace_page
 from seqgen.reports.unit_page import unit_page
+
+__all__ = ["trace_page", "unit_page", "write_report"]

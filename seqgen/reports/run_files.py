@@ -45,6 +45,8 @@ class Sample:
     pieces: list[str] = field(default_factory=list)
     log_probs: list[Number] = field(default_factory=list)
     finished: bool | None = None
+    finish_reason: str = ""
+    stop: str = ""
     first: list[Candidate] = field(default_factory=list)
 
 
@@ -53,6 +55,7 @@ class Manifest(BaseModel, extra="allow", frozen=True, defer_build=True):
     """What a run was made of; whatever else the file says is kept."""
 
     recipe: str = ""
+    description: str = ""
     device: str = ""
     parameters: Number = None
     command: list[Any] = []

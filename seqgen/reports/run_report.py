@@ -38,6 +38,8 @@ CLASSES_SHOWN: Final = 30
 """How many classes the matrix shows, and how many rows of the scores stand open."""
 WORST: Final = 8
 DRAWN: Final = 12
+ON_A_CARD: Final = 3
+"""How many samples a notebook shows of a run."""
 SEED: Final = 1
 """The same wrong answers are drawn each time."""
 
@@ -73,15 +75,10 @@ def _pictures(run: RunFiles) -> dict[str, bytes]:
 
 def run_page(run: RunFiles) -> str:
     """The page as HTML."""
-    training, known = run.result.train, run.result.parameters
-    if run.train and not run.finished:
-        training = run.train[-1].model_copy(update={"steps": run.train[-1].step})
     return format.render(
         "run.html",
         heading=run.name,
-        run=run,
-        training=training,
-        parameters=run.manifest.parameters if known is None else known,
+        **_lead(run),
         parts={name: make(run) for name, make in PARTS.items()},
         analyses=analyses,
         arrows=format.ARROWS,
@@ -89,6 +86,32 @@ def run_page(run: RunFiles) -> str:
         first_candidates=first_candidates,
         exp=math.exp,
     )
+
+
+def run_card(run: RunFiles, heading: str) -> str:
+    """What a notebook shows of a run, finished or not: figures, learning curves, a few samples."""
+    from seqgen.reports import charts
+
+    shown = charts.curves_of(run)
+    drawn = ""
+    if len(shown.train) or len(shown.valid):
+        drawn = charts.svg(charts.learning_curves(shown), "learning curves", layout=charts.FILE)
+    latest = next((each.samples for each in reversed(run.valid) if each.samples), [])
+    every = sorted(run.samples, key=_temperature) or latest
+    chosen = {round(place * (len(every) - 1) / (ON_A_CARD - 1)) for place in range(ON_A_CARD)}
+    samples = [each for place, each in enumerate(every) if place in chosen]
+    return format.render(
+        "run_card.html", heading=heading, **_lead(run), chart=drawn, samples=samples
+    )
+
+
+def _lead(run: RunFiles) -> Part:
+    """How long it was trained, and its size."""
+    training, known = run.result.train, run.result.parameters
+    if run.train and not run.finished:
+        training = run.train[-1].model_copy(update={"steps": run.train[-1].step})
+    parameters = run.manifest.parameters if known is None else known
+    return {"run": run, "training": training, "parameters": parameters}
 
 
 def _curves(run: RunFiles) -> Part:

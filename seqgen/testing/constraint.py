@@ -11,6 +11,7 @@ from torch import Tensor
 
 from seqgen.data import Sources
 from seqgen.decoders import (
+    Attended,
     Beam,
     Constraint,
     Limits,
@@ -37,7 +38,7 @@ IMPOSSIBLE = float("-inf")
 
 
 class Tables(NamedTuple):
-    """A model over bytes, and how a batch of its sources begins."""
+    """A model over bytes, and how a batch of its sources begins, with something like attention."""
 
     model: TableModel
 
@@ -49,10 +50,15 @@ class Tables(NamedTuple):
 
     def start(self, batch: Sources) -> Start:
         """The first token of each source is its number."""
-        return reorder(self.model.start(len(LENGTHS)), batch.values[:, 0])
+        start = reorder(self.model.start(len(LENGTHS)), batch.values[:, 0])
+        return start._replace(state=(start.state, Attended()))
 
-    def step(self, tokens: Tensor, state: State, context: State) -> tuple[Tensor, State]:
-        return self.model.step(tokens, state, context)
+    def step(self, tokens: Tensor, state: Any, context: Any) -> tuple[Tensor, State]:
+        own, attended = state
+        log_probs, own = self.model.step(tokens, own, context)
+        weights = log_probs[:, FAVOURED].softmax(1).view(len(context), -1, len(FAVOURED))
+        real = torch.ones_like(weights[:, 0], dtype=torch.bool)
+        return log_probs, (own, attended.after(weights, real))
 
 
 class Gaps(NamedTuple):
@@ -94,6 +100,7 @@ class ConstraintCase:
             vocab_size=VOCAB,
             encode=lambda text: TOKENIZER.encode(text).tolist(),
             contents=TOKENIZER.contents,
+            looks_back=True,
             load=load,
         )
         return made
@@ -272,7 +279,7 @@ def _found(made: Constraint, sources: Sequence[int]) -> Iterator[tuple[int, Any]
         yield from ((source, each) for each in own)
 
 
-_SUPPLIED = "`vocab_size=`, `encode=`, `contents=`, `load=`, if asked,"
+_SUPPLIED = "`vocab_size=`, `encode=`, `contents=`, `looks_back=`, `load=`, if asked,"
 _SOUND = (
     "is a constraint",
     "a stepper and a start come back",

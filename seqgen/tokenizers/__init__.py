@@ -26,6 +26,18 @@ from seqgen.tokenizers.long_text import LARGE, LongText
 from seqgen.tokenizers.sentencepiece import SentencePieceTokenizer
 from seqgen.tokenizers.word import WholeTokenizer, WordTokenizer
 
+__all__ = [
+    "BOS",
+    "EOS",
+    "PAD",
+    "SPECIALS",
+    "UNK",
+    "LongText",
+    "Tokenizer",
+    "check_text",
+    "tokenizers",
+]
+
 # The names that plugins may know them by.
 Facts = VocabularyStatistics
 gather_facts = vocabulary_statistics

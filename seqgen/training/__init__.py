@@ -21,4 +21,6 @@ from seqgen.training.optimization import (
     schedules,
 )
 
+__all__ = ["Average", "Schedule", "averages", "optimizers", "schedules"]
+
 Fit = Trainer  # the name that programs may know it by

@@ -6,3 +6,5 @@ A *unit* is one number of `Cell.summary`, a *property* a number for each charact
 
 from seqgen.units.inspection import INSPECTED, Follower, Inspection, Passage, inspect
 from seqgen.units.properties import PROPERTIES, Property
+
+__all__ = ["PROPERTIES", "Inspection", "Property"]

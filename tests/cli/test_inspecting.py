@@ -1,4 +1,4 @@
-"""The verb inspect: what it prints and writes, and what it refuses."""
+"""The verbs inspect and page: what they print and write, and what they refuse."""
 
 import json
 import re
@@ -60,4 +60,38 @@ def test_it_refuses(code, words, said, refused, place):
     place.write("short.txt", "the cat\n")
     place.write("bytes.txt", b"the\xff cat\nsat")
     refused(code, f"inspect {words}", said)
+    assert not [*place.folder.glob("*.html*")]
+
+
+@pytest.mark.parametrize("words", ["page @lm", "page @lm --out run-page.html", "page @pairs"])
+def test_a_page_is_written_where_it_should_be(words, output, place):
+    place.write("run-page.html", "an older page")
+    assert output(*words.split()) == "page: run-page.html\n"
+    assert set(place.files()) == {"run-page.html", "text.txt", "tiny.yaml"}
+    page = (place.folder / "run-page.html").read_text(encoding="utf-8")
+    assert page.startswith("<!DOCTYPE html>")
+    assert output("page", words.split()[1], "--out", "-").startswith("<!DOCTYPE html>")
+
+
+def test_a_run_that_is_not_finished_has_a_page(output, copied_run):
+    (copied_run / "result.json").unlink()
+    assert output("page", "@copy") == "page: copied-page.html\n"
+
+
+@pytest.mark.parametrize(
+    ("code", "words", "said"),
+    [
+        (5, "nowhere", "nowhere: …"),
+        (5, "text.txt", "text.txt…"),
+        (7, "@lm --out no/a.html", "no/a.html: cannot be written: …"),
+        (7, "@lm --out .", ".: …"),
+        (2, "@lm --device cpu", "…No such option: --device…"),
+        (2, "@other", "page: the cell 'sru' does not work in a browser; these do: gru, …"),
+    ],
+)
+def test_a_page_is_refused(code, words, said, refused, place, request):
+    if words == "@other":
+        cell = "model.cell={name: sru, hidden_size: 8}"
+        words = str(request.getfixturevalue("train")(cell, "train.max_steps=1"))
+    refused(code, f"page {words}", said)
     assert not [*place.folder.glob("*.html*")]

@@ -7,7 +7,7 @@ import warnings
 import pytest
 
 from seqgen.cli.main import app, main
-from seqgen.cli.parts import data_app
+from seqgen.cli.recipes import data_app, recipes_app
 
 VERBS = ("run", "generate", "evaluate", "list", "validate", "schema", "check", "new", "data")
 
@@ -90,7 +90,11 @@ class TestAWrongCommandLine:
         assert (ended.code, ended.err.count("\n")) == (2, 1)
 
     def test_no_option_reads_numbers_in_another_way(self):
-        for each in (*app.registered_commands, *data_app.registered_commands):
+        for each in (
+            *app.registered_commands,
+            *data_app.registered_commands,
+            *recipes_app.registered_commands,
+        ):
             for annotation in typing.get_type_hints(each.callback, include_extras=True).values():
                 if {int, float} & {annotation, *parts_of(annotation)}:
                     assert annotation.__metadata__[0].parser is not None, each.name

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from seqgen.data import data
-from seqgen.decoders import Start, constrain, constraints, decoders
+from seqgen.decoders import Attended, Start, constrain, constraints, decoders
 from seqgen.generate import Generator
 from seqgen.models import models
 from seqgen.state import reorder
@@ -92,22 +92,26 @@ class Table:
 
 
 class Deep(Table):
-    """Scores that depend on all tokens before (the state) and on the source (the context).
+    """Scores that depend on all tokens before (the state) and on the source (the context), with
+    something like attention.
 
     So they are wrong as soon as a row of the state or of the context goes astray.
     """
 
     def step(self, tokens, state, context):
         self.seen.append(len(tokens))
-        vocab = len(self.log_probs)
-        history = (3 * state + tokens + 1) % vocab
-        context = context.repeat_interleave(len(tokens) // len(context), 0)
-        logits = 2 * self.log_probs[tokens] + 2 * self.log_probs.T[history] + context
-        return logits.log_softmax(-1), history
+        vocab, (history, attended) = len(self.log_probs), state
+        history = (3 * history + tokens + 1) % vocab
+        sources = context.repeat_interleave(len(tokens) // len(context), 0)
+        logits = 2 * self.log_probs[tokens] + 2 * self.log_probs.T[history] + sources
+        weights = logits.softmax(1).view(len(context), len(tokens) // len(context), vocab)
+        attended = attended.after(weights, torch.ones_like(context, dtype=torch.bool))
+        return logits.log_softmax(-1), (history, attended)
 
     def start(self, batch=1, sequence_ids=None):
         context = torch.randn(batch, len(self.log_probs), generator=torch.manual_seed(5))
-        return Start(torch.arange(batch) % 3, torch.arange(batch) % 2, context, sequence_ids)
+        state = torch.arange(batch) % 2, Attended()
+        return Start(torch.arange(batch) % 3, state, context, sequence_ids)
 
 
 class Secondary:
@@ -249,6 +253,7 @@ def supplied(other):
         "vocab_size": VOCAB,
         "encode": digits,
         "contents": spelled,
+        "looks_back": True,
         "load": {"other": other, None: other}.get,
     }
 

@@ -10,6 +10,7 @@ from seqgen.decoders import Beam, DiverseBeam, Greedy, Limits, Start, Stochastic
 from seqgen.decoders.beam import BeamSearch
 from seqgen.decoders.noise import Perturbed, below, gumbel
 from seqgen.decoders.search import LengthNormalisation, best
+from seqgen.state import reorder
 
 from .conftest import VOCAB, Deep, Table, logits, rows_of, tokens_of
 
@@ -112,7 +113,7 @@ def plain_beam(table, start, source, limits, beam_size):
                 found += [] if left else [(*path[:2], False)]
         if not live:
             break
-        state = state[torch.tensor(parents)]
+        state = reorder(state, torch.tensor(parents))
         last = torch.tensor([tokens[-1] for tokens, *_ in live])
     return found
 

@@ -48,6 +48,7 @@ NEUTRAL = {
     "allowed": {"texts": [""]},
     "language_model": {"run": "other", "weight": 0.0},
     "guidance": {"scale": 1},
+    "coverage_penalty": {"beta": 0},
     "ensemble": {"runs": []},
 }
 
@@ -224,6 +225,7 @@ SETTINGS = {
     "pattern": {"regex": "(10|1*4)*0?"},
     "language_model": {"run": "other"},
     "guidance": {"scale": 2},
+    "coverage_penalty": {"beta": 0.5},
     "ensemble": {"runs": ["other"]},
 }
 NORMALISING = {"guidance"}

@@ -9,7 +9,16 @@ from seqgen.attentions import attentions
 from seqgen.cells import cells
 from seqgen.data import PairBatch, Sources
 from seqgen.data.batches import padded, shift_right
-from seqgen.decoders import Beam, Exact, Limits, WithoutTokens, decoders
+from seqgen.decoders import (
+    Beam,
+    CoveragePenalty,
+    Exact,
+    Greedy,
+    Limits,
+    WithoutTokens,
+    constrain,
+    decoders,
+)
 from seqgen.models import models
 from seqgen.tokenizers import BOS, EOS, PAD, UNK
 
@@ -52,6 +61,7 @@ class Speaker:
         torch.manual_seed(2)
         source = {"vocab_size": SOURCE, "vector_size": VECTOR}
         self.model = models.build(spec, vocab_size=VOCAB, source=source).eval()
+        self.stepper = None
         for each in self.model.parameters():
             each.data.mul_(2)
         draw = torch.Generator().manual_seed(4)
@@ -71,15 +81,26 @@ class Speaker:
         numbers = range(len(self.rows)) if numbers is None else numbers
         start = self.model.start(self.sources(numbers))
         start = start._replace(sequence_ids=torch.tensor([7 * number + 1 for number in numbers]))
-        return decoder.decode(WithoutTokens(self.model, NEVER), start, limits)
+        stepper = WithoutTokens(self.stepper or self.model, NEVER)
+        return decoder.decode(*constrain(decoder.constraints, stepper, start, limits), limits)
+
+    def forced(self, number, sequences):
+        """The batch of sequences for one source."""
+        rows = [torch.tensor([*each], dtype=torch.long) for each in sequences]
+        read = self.sources([number] * len(rows))
+        return PairBatch(read, shift_right(rows), *padded(rows), torch.arange(len(rows)))
 
     def rescored(self, number, sequences):
         """The log-probabilities of sequences for one source, teacher-forced."""
-        rows = [torch.tensor([*each], dtype=torch.long) for each in sequences]
-        read = self.sources([number] * len(rows))
-        batch = PairBatch(read, shift_right(rows), *padded(rows), torch.arange(len(rows)))
-        nats = self.model.score(batch).nats
-        return [(-own[: len(row)]).tolist() for own, row in zip(nats, rows, strict=True)]
+        nats = self.model.score(self.forced(number, sequences)).nats
+        return [(-own[: len(row)]).tolist() for own, row in zip(nats, sequences, strict=True)]
+
+    def uncovered(self, number, sequences):
+        """What of the source sequences have not looked at: the sum of log min(1, sum of weights)
+        over its tokens."""
+        weights = self.model.attention_weights(self.forced(number, sequences))
+        sums = weights.sum(1)[:, : len(self.rows[number])]
+        return [math.fsum(math.log(min(1, each)) for each in own) for own in sums.tolist()]
 
     def every(self, number, limits):
         """All that may be said of a source, with its score, the best first."""
@@ -149,3 +170,38 @@ def test_every_cell_is_searched_as_it_is_scored(small, place):
     Speaker(("recurrent", encoder_cell, cell, "general", cell < encoder_cell), small).require(
         Beam(4, 4)
     )
+
+
+@pytest.mark.parametrize("case", [each for each in CASES if each[3] != "none"], ids=str)
+@pytest.mark.parametrize("prepared", [False, True])
+@torch.inference_mode()
+def test_a_coverage_penalty_is_paid_at_the_end_for_what_was_not_looked_at(case, prepared, small):
+    """By each attention, with tables for the cell's input and without."""
+    speaker, tiny, beta = Speaker(case, small, (3, 0, 6, 1)), Limits(4, (EOS,)), 0.7
+    speaker.stepper = speaker.model.stepper(1000) if prepared else None
+    wide, exact, narrow, greedy = Beam(150, 150), Exact(20), Beam(1), Greedy()
+    for each in (wide, exact, narrow, greedy):
+        each.constraints = (CoveragePenalty(beta, looks_back=True),)
+    whole = speaker.decode(wide, tiny)
+    for number in range(4):
+        plain, tokens = zip(*speaker.every(number, tiny), strict=True)
+        lost = speaker.uncovered(number, tokens)
+        assert bool(len(speaker.rows[number]) > 1) == (min(lost) < -0.1)
+        wanted = {
+            each: one + beta * other for each, one, other in zip(tokens, plain, lost, strict=True)
+        }
+        best = sorted(wanted.values(), reverse=True)
+        assert len(whole[number]) == len(wanted)
+        assert [each.score for each in whole[number]] == pytest.approx(best, abs=1e-4)
+        for each in whole[number]:
+            assert each.score == pytest.approx(wanted[each.tokens], abs=1e-4)
+            assert sum(each.log_probs) == pytest.approx(each.score, abs=1e-4)
+        found, [alone] = (
+            speaker.decode(exact, tiny, [number])[0],
+            speaker.decode(wide, tiny, [number]),
+        )
+        assert [each.score for each in found] == pytest.approx(best[:20], abs=1e-4)
+        assert [each.tokens for each in alone] == [each.tokens for each in whole[number]]
+        [[one]], [[other]] = (speaker.decode(each, tiny, [number]) for each in (narrow, greedy))
+        assert one.tokens == other.tokens
+        assert one.score == pytest.approx(wanted[one.tokens], abs=1e-4)
