@@ -189,11 +189,10 @@ function show() {
   const most = ended ? count - 1 : count + Math.max(0, left);
   const many = `${most} ${given.unit}${most === 1 ? "" : "s"}`;
   const said = ended ? `${many}, then the end` : `${count} of ${many}`;
-  if (!running) {
-    const strange = [...new Set(unknown)].map(label).join(" ");
-    at("said").textContent = strange ? `${said}; unknown to it: ${strange}` : said;
-    at("python").textContent = inPython();
-  }
+  const strange = [...new Set(unknown)].map(label).join(" ");
+  at("said").ariaLive = running ? "off" : "polite"; // or each token would be read out
+  at("said").textContent = strange ? `${said}; unknown to it: ${strange}` : said;
+  if (!running) at("python").textContent = inPython();
 }
 
 function showText() {
