@@ -105,7 +105,10 @@ TWO = "[{name: lstm_cell, hidden_size: 8}, {name: gru_cell, hidden_size: 8}]"
         [f"model.cell={{name: stack, residual: true, layer_norm: true, cells: {TWO}}}"],
         ["model.cell={name: lstm, hidden_size: 8}", "model.head=tied"],
         [
-            *("model.cell={name: rnn_cell, hidden_size: 8}", "model.head={name: linear, bias: false}"),
+            *(
+                "model.cell={name: rnn_cell, hidden_size: 8}",
+                "model.head={name: linear, bias: false}",
+            ),
             "data={name: lines, path: HERE/lines.txt, batch_size: 4}",
         ],
         ["model.cell={name: lstm, hidden_size: 8}", "model.embedding=one_hot", "model.head=tied"],
@@ -138,7 +141,9 @@ GRUS = "{name: bidirectional, layers: 2, cell: {name: gru_cell, hidden_size: 8}}
     ],
     ids=["general", "additive", "dot", "none", "word"],
 )
-def test_answers_and_attention_are_those_of_python(overrides, opened, run_once, pairs_run, few_words):
+def test_answers_and_attention_are_those_of_python(
+    overrides, opened, run_once, pairs_run, few_words
+):
     words = few_words(20, seed=7)
     more = ("data.path=HERE/pairs.tsv", "train.max_steps=5", *overrides)
     pairs = dict.fromkeys(few_words(60))
@@ -219,7 +224,11 @@ def test_a_weight_beyond_float16_is_refused(language_model):
             "the cell 'zoneout' does",
         ),
         ("tiny", ["model.head=adaptive_softmax"], "the head 'adaptive_softmax' does not work"),
-        ("tiny", ["tokenizer=byte"], "the tokenizer 'byte' does not work in a browser; these do: char"),
+        (
+            "tiny",
+            ["tokenizer=byte"],
+            "the tokenizer 'byte' does not work in a browser; these do: char",
+        ),
         ("pairs", ["model.encoder=label"], "the encoder 'label' does not work in a browser"),
         ("pairs", ["tokenizers={source: word}"], "the tokenizer 'word' does not work in a browser"),
         ("pairs", ["tokenizers={target: byte}"], "the tokenizer of outputs 'byte' does not work"),
