@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Generator as Yielding
@@ -20,7 +21,7 @@ from seqgen.data import Data, PairBatch, padded, shift_right
 from seqgen.data.base import with_pieces
 from seqgen.machine import STEP_WORK_PER_THREAD, Threads, choose_threads, computing
 from seqgen.models import Generative, evaluating
-from seqgen.options import Count, OptionError, PositiveFloat, Temperature, check_value
+from seqgen.options import Count, OptionError, PositiveFloat, Temperature, check_value, shown
 from seqgen.registry import plain
 from seqgen.state import State
 from seqgen.streaming import GrowingText, end_of
@@ -82,11 +83,21 @@ class GenerationOptions:
             given[key] = [value] if single else list(value) if isinstance(value, tuple) else value
         own: Any = plain(self)
         checked: GenerationOptions = check_value(GenerationOptions, {**own, **given}, ())
+        checked.check_stops(tokenizer, warn="stop" in given)
+        return checked
+
+    def check_stops(self, tokenizer: Tokenizer, *, warn: bool = True) -> None:
+        """Raises OptionError unless each stop token is one. Warns of stop strings that no output
+        can contain."""
         try:
-            stop_token_ids(checked.stop_tokens, tokenizer)
+            stop_token_ids(self.stop_tokens, tokenizer)
         except ValueError as error:
             raise OptionError(("stop_tokens",), str(error)) from None
-        return checked
+        contents = tokenizer.contents() if warn and self.stop else None
+        if contents is None or self.replace_unknown:  # which puts in what no token is
+            return
+        if what := ", ".join(map(shown, decoders.StopStrings(self.stop).impossible(contents))):
+            warnings.warn(f"stop: no output can contain {what}; no tokens make it", stacklevel=3)
 
 
 def stop_token_ids(texts: Sequence[str], tokenizer: Tokenizer) -> dict[int, str]:
@@ -110,6 +121,14 @@ class Generated:
     text: str
     hypothesis: decoders.Hypothesis
     pieces: tuple[str, ...]
+
+    @property
+    def early_end(self) -> dict[str, str]:
+        """What files say besides `finished` where neither the end token nor the maximum length
+        ended it: its `finish_reason` and, if that is so, the `stop`."""
+        reason, stop = self.hypothesis.finish_reason, self.hypothesis.stop
+        known = {"finish_reason": reason} if reason in ("stop", "time") else {}
+        return {**known, "stop": stop} if stop else known
 
 
 def _is_over(deadline: float | None) -> bool:

@@ -109,7 +109,7 @@ class _LookupDrafter(Drafter):
         for size in self.sizes:
             place = self.places.get(tuple(self.tokens[-size:]))
             if place is not None:
-                since = self.tokens[place:]
+                since = self.tokens[place : place + count]
                 return [since[index % len(since)] for index in range(count)]
         return []
 
@@ -241,10 +241,11 @@ class Speculative(PathDecoder):
     """As `sampler`, token by token the same text, but the model reads up to `ahead` tokens at once
     that the `draft` proposes.
 
-    What was proposed and is not what the sampler chooses is dropped, with the states after it. The
-    states are those of single steps; scores come from one call of the head, and differ in the last
-    bits from those of single calls. Several texts at once are decoded without a draft, and so is
-    what is watched (traces and counts), or decoded without a batch.
+    What was proposed and is not what the sampler chooses is dropped, with the states after it; then
+    only as many are proposed as were right, and one, and twice as many after each proposal that was
+    right. What is read at once differs in the last bits from what single steps would give. Several
+    texts at once are decoded without a draft, and so is what is watched (traces and counts), or
+    decoded without a batch.
     """
 
     seed: int = 0
@@ -281,7 +282,7 @@ class Speculative(PathDecoder):
         if len(start.tokens) != 1 or not drafted:
             yield from super()._extensions(stepper, start, limits, compiled=compiled)
             return
-        [room], ids = limits.lengths(start).tolist(), start.ids
+        [room], ids, size = limits.lengths(start).tolist(), start.ids, self.ahead
         tokens, state, context = start[:3]
         source = torch.zeros_like(tokens)
         drafter, step = self._drafter(tokens, cast(_Drafted, state)), 0
@@ -292,7 +293,7 @@ class Speculative(PathDecoder):
             return self.choose(likely, ids, step + place).clamp(max=row.shape[1] - 1)
 
         while step < room:
-            most = min(self.ahead, room - step - 1)
+            most = min(size, room - step - 1)
             guess = drafter.propose(most, ahead) if step else []
             if guess and (fault := proposal_fault(guess, most, row.shape[1])):
                 raise plugin_fault(self._draft, fault)
@@ -320,6 +321,7 @@ class Speculative(PathDecoder):
             if not found:
                 return
             self.accepted += len(found) - 1
+            size = min(self.ahead, 2 * size) if len(found) > len(guess) else len(found)
             chosen = torch.cat(found)
             given = log_probs[: len(found)].gather(1, chosen.unsqueeze(1)).squeeze(1)
             last = torch.zeros_like(chosen, dtype=torch.bool)
