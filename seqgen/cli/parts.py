@@ -113,7 +113,7 @@ def check(
     It runs in a process of its own, so a crash or a hang is a finding, too.
     """
     from seqgen.config import read_override
-    from seqgen.testing.laws import check_apart, split_file
+    from seqgen.testing.laws import OPTIONS, check_apart, split_file
 
     path, _ = split_file(target)
     if path is not None and not path.is_file():
@@ -142,6 +142,10 @@ def check(
     if breaches:
         parts = ", ".join(each.part for each in reports if each.broken)
         raise PluginError(f"{parts}: {breaches} law{'s' if breaches > 1 else ''} broken")
+    for each in reports:
+        for found in each.findings:
+            if found.law == OPTIONS:
+                raise UsageError(f"{each.part}: {found.says}")
 
 
 def _show_report(report: Any) -> None:

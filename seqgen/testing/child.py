@@ -16,7 +16,7 @@ import torch
 from seqgen import plugins
 from seqgen.config import lay_over, read_override
 from seqgen.errors import PluginError, UsageError
-from seqgen.options import did_you_mean
+from seqgen.options import OptionError, did_you_mean
 from seqgen.plugins import ROOMS
 from seqgen.testing.attention import ATTENTION_LAWS, check_attention
 from seqgen.testing.cell import CELL_LAWS, check_cell
@@ -27,7 +27,7 @@ from seqgen.testing.draft import DRAFT_LAWS, check_draft
 from seqgen.testing.embedding import EMBEDDING_LAWS, check_embedding
 from seqgen.testing.encoder import ENCODER_LAWS, check_encoder
 from seqgen.testing.head import HEAD_LAWS, check_head
-from seqgen.testing.laws import ALONE, Finding, Law, Report, split_file
+from seqgen.testing.laws import ALONE, OPTIONS, Finding, Law, Report, split_file
 from seqgen.testing.metric import METRIC_LAWS, check_metric
 from seqgen.testing.model import MODEL_LAWS, check_model
 from seqgen.testing.tokenizer import TOKENIZER_LAWS, check_tokenizer
@@ -60,7 +60,6 @@ CHECKS = {
 NO_CHECK = f"there are checks for {', '.join(CHECKS)}, not for this kind"
 
 IMPORTED = "is imported"
-BUILT = "its options are right"
 
 
 class Target(NamedTuple):
@@ -105,7 +104,7 @@ def _registered(wanted: str) -> Target:
         near = did_you_mean(name, ROOMS[room].names())
         raise UsageError(f"no {ROOMS[room].kind} named '{name}'{near}")
     if not found:
-        near = did_you_mean(wanted, [each.name for each in _all_parts()])
+        near = did_you_mean(wanted, [x for each in _all_parts() for x in (each.name, str(each))])
         raise UsageError(f"no part named '{wanted}'{near} (a file, or a name from seqgen list)")
     if len(found) > 1:
         choices = ", ".join(map(str, found))
@@ -171,8 +170,9 @@ def _check(file: TextIO, target: Target, options: dict[str, Any]) -> None:
     try:
         CHECKS[target.room].check(target.name, watch=watch, **options)
     except ValueError as error:
-        says = f"{error}; say it with --set, such as --set hidden_size=8"
-        _write(file, found=[part, BUILT, "broken", says])
+        missing = isinstance(error, OptionError) and not error.path
+        says = f"{error}; give it with --set NAME=VALUE" if missing else str(error)
+        _write(file, found=[part, OPTIONS, "not tried", says])
     left = [each.name for each in threading.enumerate() if not each.daemon]
     if len(left) > 1:
         says = f"a thread that it started runs on ({left[1]}) and keeps the program from ending; "

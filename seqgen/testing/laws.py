@@ -165,6 +165,9 @@ STARTING = 120
 ALONE = "nothing goes on after it has ended"
 """The law that a part leaves no thread, and no copy of the process, that goes on."""
 
+OPTIONS = "its options are right"
+"""What stands for all laws of a part that cannot be tried with the options that were given."""
+
 LAST_WORDS = 2**20
 """How many bytes of what a process printed are read, from the end."""
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from seqgen.options import options_of
+from seqgen.options import REQUIRED, Option, checker_of, options_of
 from seqgen.registry import Part, Registry, asked_for
 from seqgen.state import State, leaves
 from seqgen.testing.laws import BreachError, NotTriedError, describe
@@ -67,6 +67,10 @@ def named(value: object) -> str:
 SIZES = {"hidden_size": 8, "size": 8}
 """What these options are where nothing else is said: a check needs no large part."""
 
+CELL = {"name": "lstm", "hidden_size": 8}
+PARTS = {"cells": CELL, "encoders": {"name": "recurrent", "cell": CELL}}
+"""What required options are that name a part of these rooms, where nothing else is said."""
+
 BUILT = (
     "it must be built by {} and its options, which are the parameters of its constructor; give "
     "each of them a type and a default"
@@ -85,8 +89,8 @@ def small_part(
     if callable(spec) and not isinstance(spec, Part):
         name = getattr(spec, "__name__", type(spec).__name__)
         # Only a class: who gives a partial or a function has chosen its sizes.
-        sizes = _sizes(options_of(spec), options) if isinstance(spec, type) else {}
-        return name, partial(_call, partial(spec, **sizes, **options))
+        small = _small(options_of(spec), options) if isinstance(spec, type) else {}
+        return name, partial(_call, partial(spec, **small, **options))
     given = {"name": spec} if isinstance(spec, str) else spec
     if isinstance(given, Part):
         given = given.plain()
@@ -94,7 +98,7 @@ def small_part(
         registry.check(given)  # says what is wrong with it
         raise AssertionError(given)
     entry = registry.entry(given["name"])
-    given = {**_sizes(entry.options, {**given, **options}), **given, **options}
+    given = {**_small(entry.options, {**given, **options}), **given, **options}
     checked = registry.check(given)
     own = {key: each for key, each in checked.options.items() if key not in registry.common}
     return f"{registry.room}.{given['name']}", partial(_call, partial(entry.factory, **own))
@@ -123,8 +127,15 @@ def _call(factory: partial[Any], **supplied: Any) -> Any:
     return factory(**asked_for(factory, supplied))
 
 
-def _sizes(known: Collection[str], given: Collection[str]) -> dict[str, int]:
-    return {key: size for key, size in SIZES.items() if key in known and key not in given}
+def _small(known: Mapping[str, Option], given: Collection[str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, option in known.items():
+        room = checker_of(option.annotation)
+        if key in SIZES:
+            found[key] = SIZES[key]
+        elif option.default is REQUIRED and isinstance(room, Registry) and room.room in PARTS:
+            found[key] = room.check(PARTS[room.room])
+    return {key: each for key, each in found.items() if key not in given}
 
 
 M = TypeVar("M", bound=nn.Module)

@@ -148,11 +148,30 @@ def test_a_file_with_two_parts_that_do_not(command, place):
     place.write("second.py", BROKEN)
     ended = command("check", "second.py")
     assert ended.code == 8
-    assert ended.err == "cells.[red]owner[/x], cells.second: 2 laws broken\n"
+    assert ended.err == "cells.second: 1 law broken\n"
     [line] = [line for line in ended.out.splitlines() if "must be dimension 0" in line]
     assert "a state tensor of [1, 4, 2]: batch must be dimension 0" in line
-    assert "`width` is missing" in ended.out
-    assert "say it with --set" in ended.out
+    [line] = [line for line in ended.out.splitlines() if "`width` is missing" in line]
+    assert line.startswith("not tried")
+    assert line.endswith("give it with --set NAME=VALUE")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            "decoders.top_k",
+            "decoders.top_k: `k` is missing; decoder 'top_k' needs it; give it with --set",
+        ),
+        ("greedy --set k=3", "decoders.greedy: k: not an option of decoder 'greedy' ("),
+        ("recurrent --set cell=lsmt", "encoders.recurrent: cell: no cell named 'lsmt'; did you"),
+    ],
+)
+def test_options_that_are_missing_or_wrong_are_no_broken_law(words, said, command):
+    ended = command("check", *words.split())
+    assert ended.code == 2
+    assert ended.err.startswith(said)
+    assert "broken" not in ended.out
 
 
 def test_for_programs(command, place):

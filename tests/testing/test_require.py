@@ -6,6 +6,8 @@ import pytest
 
 from seqgen.cells import LSTM, Cell, cells
 from seqgen.decoders import decoders
+from seqgen.encoders import encoders
+from seqgen.models import models
 from seqgen.testing import require
 from seqgen.testing.laws import BreachError
 from seqgen.testing.require import small_part
@@ -28,6 +30,23 @@ def test_it_is_small_unless_something_is_said(spec, options, name, size):
     found, factory = small_part(cells, spec, options)
     assert found == name
     assert factory(input_size=2, more_than_it_asks_for=1).output_size == size
+
+
+@pytest.mark.parametrize(
+    ("registry", "name"),
+    [
+        (cells, "zoneout"),
+        (encoders, "recurrent"),
+        (encoders, "bidirectional"),
+        (models, "language_model"),
+        (models, "seq2seq"),
+        (models, "tagger"),
+    ],
+)
+def test_a_required_cell_or_encoder_is_a_small_one(registry, name):
+    _, factory = small_part(registry, name, {})
+    made = factory(input_size=3, vocab_size=7, source={"vocab_size": 7})
+    assert sum(each.numel() for each in made.parameters()) < 8000
 
 
 def test_a_checked_part_will_do():
