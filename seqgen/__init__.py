@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 __all__ = ["Run", "__version__", "load", "train"]
 
 
+def __dir__() -> list[str]:
+    """What a shell completes after `seqgen.`, before it is there."""
+    return [*globals(), *__all__]
+
+
 def __getattr__(name: str) -> Any:
     """Each at its first use: importing the package imports no torch."""
     if name not in __all__:

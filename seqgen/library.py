@@ -68,6 +68,7 @@ def train(
     Raises the errors of `seqgen.errors`; nothing is written before recipe and data are checked.
     """
     given = recipe if isinstance(recipe, Mapping) else str(recipe)
+    plugins = [plugins] if isinstance(plugins, str) else plugins  # which is a sequence, too
     changes = [change for each in overrides for change in _changes(each)]
     if device is not None:
         changes.append(Override(f"device={device}", ("device",), device))
@@ -97,6 +98,7 @@ def load(folder: str | Path, device: str = "auto", plugins: Sequence[str | Path]
     `plugins` are the Python files to import first. No other is: a run that was trained with
     plugins must be given them. Raises the errors of `seqgen.errors`.
     """
+    plugins = [plugins] if isinstance(plugins, str) else plugins
     with _random_state_kept():
         return Run.load(folder, device, plugins=plugins)
 
@@ -123,8 +125,8 @@ def _strategy(given: Spec) -> Mapping[str, Any]:
 def _changes(given: str | Mapping[str, Any], deeper: int = 0) -> list[Override]:
     """`key=value`, or a mapping of dotted keys to values, as overrides. Of its mappings down to the
     depth `deeper` each value is one. Raises RecipeError."""
-    if isinstance(given, str):
-        return [read_override(given)]
+    if not isinstance(given, Mapping):
+        return [read_override(str(given))]
     found: list[Override] = []
     for key, each in given.items():
         if deeper and isinstance(each, Mapping):
@@ -230,6 +232,8 @@ class Run(TrainedRun):
             whole = rows if isinstance(rows, str) else "".join(f"{row}\n" for row in rows)
             return super().score(TextFile.of(whole), name)
         texts = [rows] if isinstance(rows, str) else rows
+        for place, each in enumerate(texts):
+            check_value(str, each, ("rows", place))
         tokens = [built.data.output_tokens(each, built.tokenizers) for each in texts]
         size = built.recipe.evaluation.batch_size
         found = rescored(built.generator(), [""] * len(texts), tokens, size)

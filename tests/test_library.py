@@ -75,6 +75,7 @@ class TestTraining:
             ({"model.cell": "lsmt"}, 'override model.cell="lsmt": model.cell: no cell named'),
             ("model.cell=lsmt", "override model.cell=lsmt: model.cell: no cell named 'lsmt'"),
             ("device", "override device: must be of the form key=value"),
+            (5, "override 5: must be of the form key=value"),
             ({"threads.x.y": 1}, "override threads.x.y=1: no such key"),
         ],
     )
@@ -182,6 +183,10 @@ class TestTraining:
         )
         change = {"plugins": ["mine.py"], "model.cell.name": "mine", "train.max_steps": 1}
         assert seqgen.train("tiny.yaml", change, out="a", progress=False).generate("the ")
+
+    def test_one_plugin_need_not_be_in_a_list(self, said):
+        assert said(seqgen.train, "char_lstm", plugins="no.py").endswith("/no.py: no such file")
+        assert said(seqgen.train, "char_lstm", plugins=["no.py"]).endswith("/no.py: no such file")
 
 
 class Element(HTMLParser):
@@ -324,7 +329,10 @@ class TestAnswers:
         assert [len(each.log_probs) for each in found] == [4, 2]
         assert said(answering.score, ["abc"]).startswith("the text:1: ")
 
-    def test_scores_of_running_text(self, run):
+    def test_scores_of_running_text(self, run, said):
+        assert (
+            said(run.score, ["the cat", 3], kind=ValueError) == "rows.1: must be a string, but is 3"
+        )
         likely, unlikely = run.score(["the cat sat", "tca eht tas"])
         assert likely.score > unlikely.score
         assert likely.score == pytest.approx(math.fsum(likely.log_probs))

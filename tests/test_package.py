@@ -38,6 +38,7 @@ def test_importing_it_loads_nothing_heavy():
 def test_what_it_offers():
     assert seqgen.__all__ == ["Run", "__version__", "load", "train"]
     assert all(getattr(seqgen, name) for name in seqgen.__all__)
+    assert set(seqgen.__all__) <= set(dir(seqgen))
     with pytest.raises(AttributeError, match="has no attribute 'tarin'"):
         seqgen.tarin  # noqa: B018
     assert seqgen.__version__.count(".") == 2

@@ -232,9 +232,9 @@ class Display:
 
 
 def plain_table(padding: PaddingDimensions = (0, 1)) -> Table:
-    """A table of three columns without lines and titles, of which the last one is wrapped."""
+    """A table of three columns without lines and titles, of which the first one is not wrapped."""
     table = Table(box=None, pad_edge=False, show_header=False, padding=padding)
-    for no_wrap in (True, True, False):
+    for no_wrap in (True, False, False):
         table.add_column(no_wrap=no_wrap, overflow="fold")
     return table
 

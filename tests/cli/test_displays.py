@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from seqgen.cli.displays import Display, Terminal, show_table
+from seqgen.cli.displays import Display, Terminal, plain_table, show_table
 
 
 def shown(capsys, *events):
@@ -224,6 +224,18 @@ def shown_comparison_table(width, headers=HEADERS, rows=ROWS):
     )  # fmt: skip
     left_out = show_table(console, headers, rows)
     return left_out, file.getvalue().splitlines()
+
+
+@pytest.mark.parametrize("width", [200, 80, 40, 20])
+def test_a_plain_table_is_folded_and_never_cut(width):
+    row = ("not tried", "what it remembers has a row for each prompt", "blocked by: it is a draft")
+    table = plain_table()
+    table.add_row(*row)
+    file = io.StringIO()
+    Terminal(file=file, width=width, force_terminal=True, color_system=None).print(table)
+    told = file.getvalue()
+    assert max(map(len, told.splitlines())) <= width
+    assert sorted("".join(told.split())) == sorted("".join(row).replace(" ", ""))
 
 
 @pytest.mark.parametrize(
