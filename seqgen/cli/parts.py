@@ -142,10 +142,10 @@ def check(
     if breaches:
         parts = ", ".join(each.part for each in reports if each.broken)
         raise PluginError(f"{parts}: {breaches} law{'s' if breaches > 1 else ''} broken")
-    for each in reports:
-        for found in each.findings:
-            if found.law == OPTIONS:
-                raise UsageError(f"{each.part}: {found.says}")
+    for report in reports:
+        for finding in report.findings:
+            if finding.law == OPTIONS:
+                raise UsageError(f"{report.part}: {finding.says}")
 
 
 def _show_report(report: Any) -> None:
