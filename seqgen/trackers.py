@@ -103,7 +103,7 @@ class Tracking:
         remarks = []
         for each in [*self._left]:
             own = self.folder / each
-            with warnings.catch_warnings(record=True) as caught, _left_as_it_was():
+            with warnings.catch_warnings(record=True) as caught, left_as_it_was():
                 warnings.simplefilter("always")
                 self._call(each, lambda tracker, own=own: _begin(tracker, name, own, options))
             remarks += [str(one.message) for one in caught if isinstance(one.message, LeftOut)]
@@ -172,7 +172,7 @@ def _begin(tracker: Tracker, name: str, folder: Path, options: Mapping[str, Any]
 
 
 @contextmanager
-def _left_as_it_was() -> Iterator[None]:
+def left_as_it_was() -> Iterator[None]:
     """A context for libraries that change what belongs to the whole program."""
     before, hook, leave = dict(os.environ), sys.excepthook, sys.exit
     try:
@@ -264,7 +264,7 @@ class Wandb(Tracker):
         os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
         import wandb
 
-        if self.mode == "online" and not wandb.login(timeout=1):  # a prompt would wait for ever
+        if self.mode == "online" and not wandb.login(prompt=False):
             raise ValueError("nobody is logged in; `wandb login` once")
         self._wandb = wandb
         quiet = wandb.Settings(console="off", silent=True, symlink=False)
