@@ -68,10 +68,21 @@ class TrackerCase:
         made.end({"test/perplexity": 7.5, "parameters": 1000})
 
 
+HANDLED = (signal.SIGINT, signal.SIGTERM)
+
+
 @contextmanager
 def _folder() -> Iterator[Path]:
+    """A folder for a run, after which the current folder and signals are as they were."""
+    here, handlers = Path.cwd(), [signal.getsignal(each) for each in HANDLED]
     with tempfile.TemporaryDirectory(prefix="seqgen-tracker-") as folder:
-        yield Path(folder, "a run")
+        try:
+            yield Path(folder, "a run")
+        finally:
+            os.chdir(here)
+            for number, handler in zip(HANDLED, handlers, strict=True):
+                if signal.getsignal(number) != handler:
+                    signal.signal(number, handler)
 
 
 def check_tracker(tracker: object, *, watch: Watch = unwatched, **options: Any) -> Report:
@@ -92,9 +103,9 @@ def _whole_run(case: TrackerCase) -> None:
 def _anything(case: TrackerCase) -> None:
     with _folder() as folder:
         made = case.begun(folder)
-        made.log(0, HARD)
+        made.log(0, dict(HARD))
         for texts in ([], TEXTS):
-            made.samples(0, texts)
+            made.samples(0, [*texts])
         made.end({})
 
 
@@ -130,42 +141,31 @@ def _one_after_another(case: TrackerCase) -> None:
 
 
 def _program() -> Mapping[str, Any]:
-    handled = (signal.SIGINT, signal.SIGTERM)
     return {
         "Python's random numbers": random.getstate(),
         "NumPy's random numbers": str(np.random.get_state()),
         "torch's random numbers": torch.get_rng_state().tolist(),
         "the number of torch's threads": torch.get_num_threads(),
         "the current folder": Path.cwd(),
-        "the handlers of signals": [signal.getsignal(each) for each in handled],
+        "the handlers of signals": [signal.getsignal(each) for each in HANDLED],
         "the standard streams": [sys.stdout, sys.stderr],
     }
 
 
+def _lasting_threads() -> set[threading.Thread]:
+    return {each for each in threading.enumerate() if not each.daemon}
+
+
 def _program_as_it_was(case: TrackerCase) -> None:
-    before, waiting = _program(), _lasting_threads()
-    folder_before = os.getcwd()  # noqa: PTH109
-    try:
-        with _folder() as folder:
-            case.follow(folder)
-            after = _program()
-    finally:
-        os.chdir(folder_before)
-        for number, handler in zip(
-            (signal.SIGINT, signal.SIGTERM), before["the handlers of signals"], strict=True
-        ):
-            if threading.current_thread() is threading.main_thread():
-                signal.signal(number, handler)
+    with _folder() as folder:
+        before, waiting = _program(), _lasting_threads()
+        case.follow(folder)
+        after, left = _program(), _lasting_threads() - waiting
     changed = [name for name, value in before.items() if after[name] != value]
     says = f"it changes {', '.join(changed)}: training would not be what it is without it"
     require.that(not changed, says)
-    left = _lasting_threads() - waiting
     says = "a thread of its own keeps the program from ending: join it in `end`"
     require.that(not left, says)
-
-
-def _lasting_threads() -> set[int | None]:
-    return {each.ident for each in threading.enumerate() if not each.daemon}
 
 
 def _silent(case: TrackerCase) -> None:
