@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 
@@ -21,6 +21,7 @@ from seqgen.files import write_file
 from seqgen.machine import available_cores, computing
 from seqgen.options import OptionError
 from seqgen.recipe import Recipe, check_recipe, named_plugins
+from seqgen.registry import Part
 from seqgen.reports import try_drawing, write_report
 from seqgen.run_directory import (
     REPORT,
@@ -162,7 +163,7 @@ def _prepare(
     _check_batch_size(recipe, processes)
     batch_tokens = dataset.train.batch(0).tokens // processes.count
     built = build.build(recipe, data, tokenizers, batch_tokens)
-    tracked_by = trackers.by_name(recipe.trackers)
+    tracked_by = trackers.by_name(cast(Sequence[Part[trackers.Tracker]], recipe.trackers))
     begun_with = directory.record().get("threads") if resumed and recipe.threads == "auto" else None
     if isinstance(begun_with, int):  # what `auto` finds changes with the machine and the release
         built = replace(built, threads=max(1, min(begun_with, available_cores())))

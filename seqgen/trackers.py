@@ -19,6 +19,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from textwrap import indent
 from typing import Annotated, Any, Literal
@@ -105,7 +106,7 @@ class Tracking:
             own = self.folder / each
             with warnings.catch_warnings(record=True) as caught, left_as_it_was():
                 warnings.simplefilter("always")
-                self._call(each, lambda tracker, own=own: _begin(tracker, name, own, options))
+                self._call(each, partial(_begin, name=name, folder=own, options=options))
             remarks += [str(one.message) for one in caught if isinstance(one.message, LeftOut)]
         return remarks
 
@@ -178,7 +179,7 @@ def left_as_it_was() -> Iterator[None]:
     try:
         yield
     finally:
-        sys.excepthook, sys.exit = hook, leave  # type: ignore[assignment]
+        sys.excepthook, sys.exit = hook, leave
         if os.environ != before:
             os.environ.clear()
             os.environ.update(before)
@@ -221,21 +222,23 @@ class TensorBoard(Tracker):
         from torch.utils.tensorboard import SummaryWriter
         from torch.utils.tensorboard.summary import hparams
 
-        self._writer = SummaryWriter(str(folder))  # type: ignore[no-untyped-call]
+        self._writer = SummaryWriter(str(folder))
         usual = (bool, int, float, str)
         plain = {key: v if isinstance(v, usual) else json.dumps(v) for key, v in options.items()}
-        for each in hparams(plain, {})[:2]:  # type: ignore[no-untyped-call]
-            self._writer.file_writer.add_summary(each)
-        self._writer.flush()  # type: ignore[no-untyped-call]
+        events = self._writer.file_writer
+        assert events is not None
+        for each in hparams(plain, {})[:2]:  # without an end, which may never come
+            events.add_summary(each)
+        self._writer.flush()
 
     def log(self, step: int, scalars: Mapping[str, float]) -> None:
         for name, value in scalars.items():
-            self._writer.add_scalar(name, value, step)  # type: ignore[no-untyped-call]
-        self._writer.flush()  # type: ignore[no-untyped-call]  # by itself once in two minutes
+            self._writer.add_scalar(name, value, step)
+        self._writer.flush()  # by itself once in two minutes
 
     def samples(self, step: int, texts: Sequence[str]) -> None:
         as_code = [indent(text, "    ", lambda _: True) for text in texts]  # it reads Markdown
-        self._writer.add_text("samples", "\n\n---\n\n".join(as_code), step)  # type: ignore[no-untyped-call]
+        self._writer.add_text("samples", "\n\n---\n\n".join(as_code), step)
 
     def figure(self, step: int, picture: Path) -> None:
         import numpy as np
@@ -243,12 +246,12 @@ class TensorBoard(Tracker):
 
         with Image.open(picture) as image:
             pixels = np.asarray(image.convert("RGB"))
-        self._writer.add_image("curves", pixels, step, dataformats="HWC")  # type: ignore[no-untyped-call]
+        self._writer.add_image("curves", pixels, step, dataformats="HWC")
 
     def end(self, result: Mapping[str, float] | None) -> None:
         for name, value in (result or {}).items():
-            self._writer.add_scalar(f"final/{name}", value)  # type: ignore[no-untyped-call]
-        self._writer.close()  # type: ignore[no-untyped-call]
+            self._writer.add_scalar(f"final/{name}", value)
+        self._writer.close()
 
 
 @trackers.register("wandb")

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,10 +12,10 @@ from pathlib import Path
 import pytest
 
 import seqgen
-from seqgen.errors import RecipeError, StoppedError
+from seqgen.errors import DivergedError, RecipeError, StoppedError
 from seqgen.run import RunRequest, run
 from seqgen.trackers import LeftOut, Tracker, Tracking, trackers
-from seqgen.training import Checkpoints
+from seqgen.training import Checkpoints, read_events
 
 THREE = "trackers=[tensorboard, {name: mlflow, experiment: tiny}, wandb]"
 STEPS = [3, 6, 9, 12]
@@ -33,8 +34,8 @@ def state():
 
 
 @pytest.fixture(scope="module")
-def tracked(run_once):
-    """A run with three trackers that was stopped and went on, and its text for people."""
+def tracked(finished_run, tmp_path_factory):
+    """The finished run once more, with three trackers, and stopped once."""
     for library in ("tensorboard", "mlflow", "wandb"):
         pytest.importorskip(library, reason=f"{library} is not installed")
     before = state()
@@ -43,16 +44,19 @@ def tracked(run_once):
         if event["event"] == "train" and event["step"] == 6:
             os.kill(os.getpid(), signal.SIGINT)
 
-    folder = run_once("data.path=HERE/text.txt", "train.max_steps=1", report=False).parent
-    request = RunRequest(str(folder / "tiny.yaml"), [f"data.path={folder}/text.txt", THREE])
-    request = RunRequest(request.recipe, request.overrides, folder / "tracked")
+    folder, announced = tmp_path_factory.mktemp("place") / "tracked", []
+    request = RunRequest(str(finished_run / "recipe.yaml"), [THREE], folder, report=False)
     with pytest.raises(StoppedError, match="stopped at step 6"):
         run(request, lambda plan: None, [stop])
-    announced = []
-    run(RunRequest(str(folder / "tracked"), resume=True), announced.append)
+    run(RunRequest(str(folder), resume=True), announced.append)
     assert state() == before
     assert announced[0]["remarks"] == []
-    return folder / "tracked"
+    return folder
+
+
+def few(overrides, out, *, report=False, **options):
+    """A request that writes few files."""
+    return RunRequest("tiny.yaml", overrides, out, report=report, **options)
 
 
 class TestWhatTheirProgramsRead:
@@ -113,12 +117,10 @@ class TestWhatTheirProgramsRead:
         assert sum(each.startswith("samples") for each in media) == 5
         assert sum(each.startswith("curves") for each in media) == 1
 
-    def test_a_run_may_take_the_place_of_another(self, tracked, place, command):
-        folder = place.folder / "again"
-        (place.folder / "again").mkdir()
-        subprocess.run(["cp", "-a", f"{tracked}/.", str(folder)], check=True)
-        ended = command("run", "tiny.yaml", "--out", "again", "--overwrite")
-        assert ended.code == 0, ended.err
+    def test_a_run_may_take_the_place_of_another(self, tracked, place):
+        folder = Path(shutil.copytree(tracked, "again", symlinks=True))
+        assert any(each.is_symlink() for each in folder.rglob("*")), "wandb makes one"
+        run(few(["train.max_steps=1"], folder, overwrite=True), lambda plan: None)
         assert not (folder / "trackers").exists()
 
 
@@ -156,22 +158,20 @@ def noted(own_registries):
     return calls
 
 
-def tracked_by(spec, out="run", **options):
+def tracked_by(spec, **options):
     announced = []
-    request = RunRequest("tiny.yaml", [f"trackers={json.dumps([spec])}"], Path(out), **options)
-    run(request, announced.append)
+    run(few([f"trackers={json.dumps([spec])}"], Path("run"), **options), announced.append)
     return announced[0]["remarks"]
 
 
 def test_what_one_gets(noted, place):
-    assert tracked_by("noted") == []
+    assert tracked_by("noted", report=True) == []
     kinds = [each[0] for each in noted]
     assert (kinds[0], kinds[-2:]) == ("begin", ["figure", "end"])
     assert noted[0][1:3] == ("run", [])
     assert noted[0][3]["train.max_steps"] == 12
-    logs = [
-        (step, sorted(scalars)[0].split("/")[0]) for what, step, scalars in noted if what == "log"
-    ]
+    kind = {True: "train", False: "valid"}
+    logs = [(each[1], kind["train/loss" in each[2]]) for each in noted if each[0] == "log"]
     both = [(step, "train") for step in STEPS] + [(step, "valid") for step in (0, 4, 8, 12)]
     assert sorted(logs) == sorted(both)
     steps = [each[1] for each in noted[1:-1]]
@@ -180,14 +180,14 @@ def test_what_one_gets(noted, place):
     assert noted[-1][1]["test/perplexity"] > 1
     assert all(type(value) in (int, float) for value in noted[-1][1].values())
     final = (Path("run") / "samples.txt").read_text(encoding="utf-8")
-    assert [texts for what, _, texts in noted[1:-1] if what == "samples"][-1] == [final]
+    assert [each[2] for each in noted if each[0] == "samples"][-1] == [final]
 
 
 @pytest.mark.parametrize("fails", ["log", "samples", "figure", "end"])
 def test_one_that_fails_is_left_out_and_named(fails, noted, place, finished_run):
     says = "tracker 'noted' is left out: OSError: the server is away"
     with pytest.warns(LeftOut, match=says) as caught:
-        assert tracked_by({"name": "noted", "fails": fails}) == []
+        assert tracked_by({"name": "noted", "fails": fails}, report=fails == "figure") == []
     assert len(caught) == 1
     assert noted[-1][0] == fails
     assert weights(Path("run")) == weights(finished_run)
@@ -215,13 +215,10 @@ def test_trackio_is_told_what_its_functions_take(place):
     assert tracked_by({"name": "trackio", "project": "tests"}) == []
 
 
-def test_a_run_that_stops_or_fails_ends_without_a_result(noted, place, command):
-    for override, code in (("train.lr=1e30", 6), ("decoder.temperature=0.7", 0)):
-        noted.clear()
-        words = ("run", "tiny.yaml", "trackers=[noted]", override, "--out", override[:8])
-        assert command(*words).code == code
-        assert noted[-1][0] == "end"
-        assert (noted[-1][1] is None) == bool(code)
+def test_a_run_that_fails_ends_without_a_result(noted, place):
+    with pytest.raises(DivergedError):
+        run(few(["trackers=[noted]", "train.lr=1e30"], Path("run")), lambda plan: None)
+    assert noted[-1] == ("end", None)
 
 
 def test_a_run_that_was_killed_gets_nothing_twice(noted, place):
@@ -229,7 +226,7 @@ def test_a_run_that_was_killed_gets_nothing_twice(noted, place):
         if event["step"] == 9:
             raise KeyboardInterrupt  # at once, without a checkpoint
 
-    request = RunRequest("tiny.yaml", ["trackers=[noted]"], Path("run"))
+    request = few(["trackers=[noted]"], Path("run"))
     with pytest.raises(KeyboardInterrupt):
         run(request, lambda plan: None, [kill])
     assert noted[-1] == ("end", None)
@@ -238,30 +235,29 @@ def test_a_run_that_was_killed_gets_nothing_twice(noted, place):
         file.write(
             '{"event": "train", "step": 9}\n{"event": "va'
         )  # and it was killed while it wrote
-    run(RunRequest("run", resume=True), lambda plan: None)
+    run(RunRequest("run", resume=True, report=False), lambda plan: None)
     again = noted[first:]
     assert again[0][:3] == ("begin", "run", ["mine"])
     assert [each[1] for each in again if each[0] == "log"] == [12, 12]
-    sent = [json.loads(line) for line in (Path("run") / "trackers" / "sent.jsonl").open()]
+    sent = read_events(Path("run") / "trackers" / "sent.jsonl")
     assert len({(each["event"], each["step"]) for each in sent}) == len(sent) == 8
 
 
 def test_a_finished_run_that_is_resumed_is_not_tracked_again(noted, place):
     tracked_by("noted")
     noted.clear()
-    (Path("run") / "loss.png").unlink()
-    run(RunRequest("run", resume=True), lambda plan: None)
+    run(RunRequest("run", resume=True, report=False), lambda plan: None)
     assert noted == []
 
 
 def test_nothing_is_written_through_a_link(noted, place):
-    tracked_by("noted", report=False)
+    tracked_by("noted")
     own = Path("run") / "trackers" / "noted"
     place.write("elsewhere", "")
     (own / "link").symlink_to(place.folder / "elsewhere")
     (Path("run") / "result.json").unlink()
     noted.clear()
-    run(RunRequest("run", resume=True), lambda plan: None)
+    run(RunRequest("run", resume=True, report=False), lambda plan: None)
     assert noted[0][2] == ["mine"]
     assert (place.folder / "elsewhere").exists()
 

@@ -76,7 +76,9 @@ SAME = "what it is given is left as it is"
 GOES_ON = "a run that stops may go on"
 PROGRAM = "the program is as it was"
 BREACHES = {
-    "no file": (Noted(figure=lambda own, picture: (own.folder / "no").read_bytes()), WHOLE, "FileNotFoundError"),
+    "no file": (
+        Noted(begin=lambda own: (own.folder / "no").read_bytes()), WHOLE, "FileNotFoundError",
+    ),
     "needs a loss": (Noted(log=lambda own, scalars: scalars["train/loss"]), WHOLE, "KeyError"),
     "short texts": (Noted(samples=lambda own, texts: texts[0]), ANY, "IndexError"),
     "an old encoding": (
@@ -107,7 +109,9 @@ BREACHES = {
         "the handlers of signals",
     ),
     "a thread": (Noted(end=lasting), PROGRAM, "keeps the program from ending"),
-    "prints": (Noted(begin=lambda own: sys.stderr.write("Tracking!")), "it prints nothing", "'Tracking!'"),
+    "prints": (
+        Noted(begin=lambda own: sys.stderr.write("Hello!")), "it prints nothing", "shown: 'Hello!'",
+    ),
     "no tracker": (Nothing(), "is a tracker", "Nothing is no Tracker"),
 }  # fmt: skip
 
