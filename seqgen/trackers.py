@@ -28,6 +28,8 @@ from seqgen.options import OptionError
 from seqgen.registry import Part, Registry
 from seqgen.training import Event, MetricsLog, cut_back, read_events
 
+__all__ = ["Tracker", "trackers"]
+
 
 class Tracker(ABC):
     """What a run is shown by. Whatever a method raises leaves the tracker out, not the run.
