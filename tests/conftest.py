@@ -55,7 +55,10 @@ SMALL = {
             "cells": [{"name": "lstm_cell", "hidden_size": 4}, {"name": "lstm", "hidden_size": 5}]
         },
     },
-    "tokenizers": {"sentencepiece": {"algorithm": "bpe", "vocab_size": 308}},
+    "tokenizers": {
+        "sentencepiece": {"algorithm": "bpe", "vocab_size": 308},
+        "huggingface": {"vocab_size": 270},
+    },
     "embeddings": {"learned": {"size": 6}, "pretrained": {"path": "vectors.txt", "size": 6}},
     "heads": {
         "adaptive_softmax": {"cutoffs": [2, 4], "div_value": 2},

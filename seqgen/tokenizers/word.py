@@ -168,7 +168,7 @@ class WordTokenizer(PieceTokenizer):
         exact = self.split == "exact" and self.pattern is None
         self.lossless = exact and not self.lower
         self.between = "" if exact else " "
-        self._splitter = make_splitter(self.split, self.pattern, self.line_ends)
+        self.splitter = make_splitter(self.split, self.pattern, self.line_ends)
         self.set_pieces([])
 
     def fit(self, texts: Iterable[str]) -> None:
@@ -187,7 +187,7 @@ class WordTokenizer(PieceTokenizer):
         self.set_pieces(most_frequent(counts, self.min_count, self.vocab_size))
 
     def last_cut(self, text: str) -> int:
-        return self._splitter.last_cut(text)
+        return self.splitter.last_cut(text)
 
     def encode(self, text: str) -> Tokens:
         words = self._words(text)
@@ -202,11 +202,11 @@ class WordTokenizer(PieceTokenizer):
         """The places of the words; None for kinds of torchtext that change them."""
         base.check_text(text)
         if not self.lower:
-            return self._splitter.spans(text)
+            return self.splitter.spans(text)
         # Some capitals are two characters in lower case.
         places = [place for place, char in enumerate(text) for _ in char.lower()]
         lower = text.lower()
-        found = self._splitter.spans(lower) if len(lower) == len(places) else None
+        found = self.splitter.spans(lower) if len(lower) == len(places) else None
         return found and [(places[start], places[end - 1] + 1) for start, end in found]
 
     def decode(self, tokens: Iterable[int]) -> str:
@@ -230,7 +230,7 @@ class WordTokenizer(PieceTokenizer):
 
     def _words(self, text: str) -> list[str]:
         base.check_text(text)
-        return self._splitter.words(text.lower() if self.lower else text)
+        return self.splitter.words(text.lower() if self.lower else text)
 
 
 @base.tokenizers.register("whole")
