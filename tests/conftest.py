@@ -26,6 +26,9 @@ from seqgen.options import REQUIRED
 # Before torch is there: threads that wait for one another make tiny models up to 100 times slower.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# Nothing is fetched from a hub, whatever a library may try.
+os.environ |= dict.fromkeys(("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE"), "1")
+
 # On a busy machine an example may take any time.
 settings.register_profile("slow", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("slow")
