@@ -74,8 +74,8 @@ class LinesData(RowData[Line, TokenBatch]):
     lines of nothing but spaces: they are left out with a remark (`drop`), an `error`, or kept.
     Training leaves out lines of more than `max_length` tokens, EOS not counted; held-out ones stay.
     With `column`, its number or name, the texts are those of one column of a table, whose `format`
-    and `header` are recognised unless they are given; of a Hugging Face data set it is `text`. A batch is `batch_size` lines, or up to
-    `batch_tokens` tokens with the padding.
+    and `header` are recognised unless they are given; of a Hugging Face data set it is `text` if
+    nothing is said. A batch is `batch_size` lines, or up to `batch_tokens` tokens with the padding.
     """
 
     column: Place | None = None

@@ -69,7 +69,7 @@ def _whole(model: Mapping[str, Any], **parts: Any) -> Record:
 
 def _words(tokenizer: Tokenizer, pattern: str, decoder: Any, *, lower: bool = False) -> Record:
     """The words that match a pattern."""
-    own = [*SPECIALS, *(json.loads([*tokenizer.files().values()][0]))]
+    own = [*SPECIALS, *(json.loads(*tokenizer.files().values()))]
     vocabulary = {piece: token for token, piece in enumerate(own)}
     if len(vocabulary) < len(own):
         raise ValueError("a word that looks like a special token has no place in a tokenizer.json")

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from importlib.util import find_spec
 
 import pytest
 
@@ -9,7 +10,9 @@ from seqgen.data import data, data_sets
 from seqgen.errors import DataError
 from seqgen.tokenizers import tokenizers
 
-datasets = pytest.importorskip("datasets", reason="the extra hf is not installed")
+pytestmark = pytest.mark.skipif(
+    find_spec("datasets") is None, reason="the extra hf is not installed"
+)
 
 COUNT = 2500
 ROWS = {
@@ -21,21 +24,21 @@ ROWS = {
     "tags": [[0, n % 2] for n in range(COUNT)],
     "number": [None] * COUNT,
 }
-FEATURES = {
-    **dict.fromkeys(("text", "word", "upper"), datasets.Value("string")),
-    "label": datasets.ClassLabel(names=["bad", "good"]),
-    "words": datasets.List(datasets.Value("string")),
-    "tags": datasets.List(datasets.ClassLabel(names=["N", "V"])),
-    "number": datasets.Value("int64"),
-}
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A folder with `one`, and `parts` that has train, validation and test."""
+    import datasets  # here: it takes seconds
+
+    features = dict.fromkeys(ROWS, datasets.Value("string")) | {
+        "label": datasets.ClassLabel(names=["bad", "good"]),
+        "words": datasets.List(datasets.Value("string")),
+        "tags": datasets.List(datasets.ClassLabel(names=["N", "V"])),
+        "number": datasets.Value("int64"),
+    }
     place = tmp_path_factory.mktemp("sets")
-    ordered = {name: FEATURES[name] for name in ROWS}
-    one = datasets.Dataset.from_dict(ROWS, features=datasets.Features(ordered))
+    one = datasets.Dataset.from_dict(ROWS, features=datasets.Features(features))
     parts = {
         "train": one,
         "validation": one.select(range(30)),
