@@ -10,7 +10,7 @@ import sys
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -68,7 +68,7 @@ class SeqgenLM(TemplateLM):
             raise SetupError(f"{run}: the harness needs a language model, which continues texts")
         self._device = self._built.device
         usual = self._built.recipe.evaluation.batch_size
-        self._batch_size = int(batch_size) if str(batch_size or "").isdigit() else usual
+        self._batch_size = int(batch_size) if batch_size and batch_size != "auto" else usual
         self._begin = [BOS] if self._built.data.ends else []
         self._unknown: Counter[str] = Counter()
 
@@ -161,7 +161,7 @@ class SeqgenLM(TemplateLM):
         return found
 
     def _batch(self, rows: Sequence[tuple[list[int], list[int]]]) -> Iterable[Scored]:
-        model: LanguageModel = self._built.model
+        model = cast(LanguageModel, self._built.model)
         before, sizes = self._padded(context[:-1] for context, _ in rows)
         state = model.read_on(before, None, sizes.cpu())
         inputs, lengths = self._padded([*context[-1:], *rest[:-1]] for context, rest in rows)

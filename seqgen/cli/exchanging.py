@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -44,3 +45,31 @@ def tokenizer(
             raise UsageError(f"tokenizer: {error}") from None
     if str(out) != "-":
         echo(f"tokenizer: {out}")
+
+
+def import_vocabulary(
+    vocabulary: Annotated[Path, typer.Argument(metavar="FILE", help="A pickled vocabulary.")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The file to write.")] = Path(
+        "words.json"
+    ),
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Which one, where a file has several.")
+    ] = None,
+) -> None:
+    """Bring over a vocabulary of torchtext, for the tokenizer word.
+
+    The file may be one of pickle, dill or torch.save with a Vocab or fields of torchtext 0.2 to
+    0.11 in it. Nothing of it is run: it is read as data, and refused if it names anything else.
+    """
+    with arguments.importing():
+        from seqgen.tokenizers.pickled import read_vocabulary
+
+    found = read_vocabulary(vocabulary, name)
+    with line_file(out) as write:
+        write(json.dumps(found.words, ensure_ascii=True, indent=0))
+    if str(out) == "-":
+        return
+    left_out = f" without {', '.join(found.left_out)}" if found.left_out else ""
+    lower = ", lower: true" if found.lower else ""
+    echo(f"vocabulary: {out}: {len(found.words):,} words{left_out}")
+    echo(f"tokenizer: {{name: word, vocabulary_file: {out}{lower}}}")

@@ -181,9 +181,9 @@ class PartFiles(ABC):  # noqa: B024
 
 def _usual_file(folder: Path, part: PartName, usual: Path) -> tuple[Path, ...]:
     """The file of a part in a directory, if any. Raises DataError if several may be meant."""
-    stems = ("dev", "valid") if part == "valid" else (usual.stem,)
+    stems: tuple[str, ...] = ("dev", "valid") if part == "valid" else (usual.stem,)
     if part == "valid" and not usual.suffix:  # of a data set
-        stems = ("dev", "valid", "validation")
+        stems += ("validation",)
     suffixes = (usual.suffix, ".csv", ".jsonl") if usual.suffix == ".tsv" else (usual.suffix,)
     names = (
         f"{stem}{suffix}{packed}"

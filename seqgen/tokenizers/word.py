@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, repeat
+from pathlib import Path
 from typing import Annotated, Literal, cast
 
 import numpy as np
@@ -17,6 +18,7 @@ from pydantic import Field
 from seqgen.options import Size
 from seqgen.tokenizers import base
 from seqgen.tokenizers.base import SPECIALS, UNK, Contents, PieceTokenizer, Spans, Tokens
+from seqgen.tokenizers.pieces import read_ready
 
 Split = Callable[[str], list[str]]
 SplitName = Literal[
@@ -150,7 +152,8 @@ class WordTokenizer(PieceTokenizer):
     expression, `pattern`, takes its place: then its matches are the words. The vocabulary is the
     words that occur `min_count` times, at most as many as make `vocab_size` ids. Other words
     become UNK, unless `unk: error` refuses them. Except for `exact`, text comes back with one space
-    between two words. With `line_ends` each end of a line is a token, too, as in the published
+    between two words. `vocabulary_file` is a ready one instead, a JSON list of words in the order of
+    their ids, of which `vocab_size` takes the first ones. With `line_ends` each end of a line is a token, too, as in the published
     figures of language models on WikiText or the Penn Treebank; it comes back without spaces.
     """
 
@@ -161,6 +164,7 @@ class WordTokenizer(PieceTokenizer):
     lower: bool = False
     unk: Literal["token", "error"] = "token"
     line_ends: bool = False
+    vocabulary_file: Path | None = None
 
     file = "words.json"
 
@@ -172,10 +176,12 @@ class WordTokenizer(PieceTokenizer):
         self.set_pieces([])
 
     def fit(self, texts: Iterable[str]) -> None:
-        """Count the words of `texts` and keep the most frequent ones.
+        """Count the words of `texts` and keep the most frequent ones, or read the vocabulary.
 
-        Raises ValueError if texts that are not blank have no words.
+        Raises ValueError if texts that are not blank have no words, or the file has none.
         """
+        if self.vocabulary_file is not None:
+            return self._read(self.vocabulary_file)
         counts: Counter[str] = Counter()
         blank = True
         for text in texts:
@@ -185,6 +191,16 @@ class WordTokenizer(PieceTokenizer):
             what = "`split`" if self.pattern is None else f"`pattern` {self.pattern!r}"
             raise ValueError(f"{what} must find words in the training text, but finds none")
         self.set_pieces(most_frequent(counts, self.min_count, self.vocab_size))
+
+    def _read(self, path: Path) -> None:
+        content = read_ready(path, "vocabulary_file", "a JSON list of words")
+        try:
+            self.restore({self.file: content})
+        except ValueError:
+            wanted = f"{self.vocabulary}, as JSON"
+            raise ValueError(f"`vocabulary_file` {path} must be {wanted}, but is not") from None
+        if self.vocab_size is not None:
+            self.set_pieces(self._pieces[len(SPECIALS) : self.vocab_size])
 
     def last_cut(self, text: str) -> int:
         return self.splitter.last_cut(text)
