@@ -1,4 +1,4 @@
-"""The page that generates: the same texts as in Python, what it shows, and what does not work there."""
+"""The page that generates: the texts of Python, what it shows, and what does not work there."""
 
 import re
 from dataclasses import replace
@@ -177,8 +177,10 @@ def test_ties_and_thresholds_are_those_of_python(opened, language_model):
         cut = {"name": name, CUTS[name]: value}
         for row in rows.log():
             drawn = page.evaluate(
-                """([scores, truncation, value, points]) => points.map((point) =>
-                choose(Float64Array.from(scores), { temperature: 1, truncation, value }, point).token)""",
+                """([scores, truncation, value, points]) => points.map((point) => {
+                  const settings = { temperature: 1, truncation, value };
+                  return choose(Float64Array.from(scores), settings, point).token;
+                })""",
                 [row.tolist(), name, value, point],
             )
             samplers = (Multinomial(seed, truncations=(cut,)) for seed in range(30))
@@ -343,3 +345,9 @@ def test_what_is_behind_a_character(opened, language_model):
     page.get_by_role("button", name="Reset").click()
     assert page.inner_text("#title") == "What may come next"
     assert page.evaluate("limit()") <= LONGEST
+
+
+def test_the_page_on_pages_names_every_part_that_works():
+    text = (Path(__file__).parents[1] / "docs" / "page.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`(\w+)`", text[text.index("## What works") :]))
+    assert {*CUTS}.union(*WORKING.values()) <= named

@@ -85,6 +85,7 @@ __all__ = [
     "Constraint",
     "Decoder",
     "Draft",
+    "Drafter",
     "Hypothesis",
     "Limits",
     "PastConstraint",
