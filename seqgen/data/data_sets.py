@@ -50,7 +50,7 @@ def read_data_set(path: Path) -> TextFile:
                 row = zip(block, values, strict=True)
                 yield {name: _named(value, names[name]) for name, value in row}
 
-    return TextFile("", _hash(path), records=records)
+    return TextFile("", _hash(path), records=records if len(rows) else None)
 
 
 def long_column(path: Path) -> tuple[LongText, str]:

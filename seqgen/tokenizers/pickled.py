@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import pickletools
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -140,10 +141,20 @@ def _unpickled(content: bytes) -> Any:
                 raise ValueError("the pickle in it is larger than 1 GiB")
             content = archive.read(inner)
     file = io.BytesIO(content)
-    found = _Reader(file).load()
+    found = _loaded(file, len(content))
     for _ in range(3 if found == _LEGACY_MAGIC else 0):  # a version, the machine, the object
-        found = _Reader(file).load()
+        found = _loaded(file, len(content))
     return found
+
+
+def _loaded(file: io.BytesIO, size: int) -> Any:
+    """The next object. Raises ValueError if it asks for more memory than its `size` needs."""
+    begin = file.tell()
+    for operation, given, _ in pickletools.genops(file):
+        if operation.name in ("PUT", "BINPUT", "LONG_BINPUT") and given > size:
+            raise ValueError(f"it counts {given} objects in {size} bytes")
+    file.seek(begin)
+    return _Reader(file).load()
 
 
 _Found = tuple[Vocabulary, Field | None]

@@ -150,11 +150,11 @@ class WordTokenizer(PieceTokenizer):
     `split` says what a word is: `whitespace`, `exact` (words and marks with the space before
     them, so that no space is lost), `basic_english` or another kind that torchtext has. A regular
     expression, `pattern`, takes its place: then its matches are the words. The vocabulary is the
-    words that occur `min_count` times, at most as many as make `vocab_size` ids. Other words
-    become UNK, unless `unk: error` refuses them. Except for `exact`, text comes back with one space
-    between two words. `vocabulary_file` is a ready one instead, a JSON list of words in the order of
-    their ids, of which `vocab_size` takes the first ones. With `line_ends` each end of a line is a token, too, as in the published
-    figures of language models on WikiText or the Penn Treebank; it comes back without spaces.
+    words that occur `min_count` times, at most as many as make `vocab_size` ids, or the first ones
+    of a `vocabulary_file`, a JSON list in the order of their ids. Other words become UNK, unless
+    `unk: error` refuses them. Except for `exact`, text comes back with one space between two words.
+    With `line_ends` each end of a line is a token, too, as in the published figures of language
+    models on WikiText or the Penn Treebank; it comes back without spaces.
     """
 
     split: SplitName = "whitespace"
@@ -180,8 +180,6 @@ class WordTokenizer(PieceTokenizer):
 
         Raises ValueError if texts that are not blank have no words, or the file has none.
         """
-        if self.vocabulary_file is not None:
-            return self._read(self.vocabulary_file)
         counts: Counter[str] = Counter()
         blank = True
         for text in texts:
@@ -190,7 +188,10 @@ class WordTokenizer(PieceTokenizer):
         if not blank and not counts.keys() - {LINE_END}:
             what = "`split`" if self.pattern is None else f"`pattern` {self.pattern!r}"
             raise ValueError(f"{what} must find words in the training text, but finds none")
-        self.set_pieces(most_frequent(counts, self.min_count, self.vocab_size))
+        if self.vocabulary_file is None:
+            self.set_pieces(most_frequent(counts, self.min_count, self.vocab_size))
+        else:
+            self._read(self.vocabulary_file)
 
     def _read(self, path: Path) -> None:
         content = read_ready(path, "vocabulary_file", "a JSON list of words")

@@ -5,6 +5,7 @@ import os
 import pickle
 import ssl
 from collections import Counter, OrderedDict
+from pathlib import Path
 
 import pytest
 import torch
@@ -113,11 +114,12 @@ def evil_vocab():
         (b"text", "no pickle, or a damaged one: "),
         (pickle.dumps(vocab())[:-40], "no pickle, or a damaged one: "),
         (saved(vocab())[:-40], "no pickle, or a damaged one: "),
+        (b"Nr\xff\xff\xff\xff.", "damaged one: it counts 4294967295 objects in 7 bytes"),
         (b"\x82\x01.", "no pickle, or a damaged one: "),  # a code of copyreg
         (pickle.dumps({"a": [1, 2]}), "has no vocabulary of torchtext in it"),
         (pickle.dumps(Vocab(Counter())), "its vocabulary has no words besides <unk>, <pad>"),
     ],
-    ids=range(14),
+    ids=range(15),
 )
 def test_what_is_none_is_refused_and_nothing_is_run(content, said, read, place):
     with pytest.raises(DataError, match=rf"vocab\.pkl: .*{said}") as caught:
@@ -140,7 +142,7 @@ def test_a_word_tokenizer_has_its_words_and_order(command, place):
         "vocabulary: words.json: 4 words without <unk>, <pad>",
         "tokenizer: {name: word, vocabulary_file: words.json}",
     ]
-    made = WordTokenizer(vocabulary_file="words.json", vocab_size=7)
+    made = WordTokenizer(vocabulary_file=Path("words.json"), vocab_size=7)
     made.fit(["other words"])
     assert made.encode("the cat sat é dog").tolist() == [4, 5, 6, UNK, UNK]
     assert "lower: true}" in command("import", "old.pkl", "--name", "trg").out
@@ -154,9 +156,8 @@ def test_a_word_tokenizer_has_its_words_and_order(command, place):
 def test_a_wrong_list_of_words_is_refused(content, place):
     if content is not None:
         place.write("words.json", content)
+    made = WordTokenizer(vocabulary_file=Path("words.json"))
     with pytest.raises(
-        ValueError, match=r"`vocabulary_file` words.json (must be a list of diff|c)"
+        ValueError, match="`vocabulary_file` words.json (must be a list of dif|cann)"
     ):
-        WordTokenizer(
-            vocabulary_file=place.folder.joinpath("words.json").relative_to(place.folder)
-        ).fit(["a"])
+        made.fit(["a"])
