@@ -158,6 +158,6 @@ def test_a_wrong_list_of_words_is_refused(content, place):
         place.write("words.json", content)
     made = WordTokenizer(vocabulary_file=Path("words.json"))
     with pytest.raises(
-        ValueError, match="`vocabulary_file` words.json (must be a list of dif|cann)"
+        ValueError, match=r"`vocabulary_file` words\.json (must be a list of dif|cann)"
     ):
         made.fit(["a"])
