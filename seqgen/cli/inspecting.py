@@ -74,11 +74,8 @@ def serve(
         arguments.number("PositiveFloat", "A request takes no longer.", metavar="SECONDS"),
     ] = 60.0,
     grace: Annotated[
-        float,
-        arguments.number(
-            "PositiveFloat", "What runs at the end may take so long.", metavar="SECONDS"
-        ),
-    ] = 10.0,
+        int, arguments.number("Size", "What runs at the end may take so long.", metavar="SECONDS")
+    ] = 10,
     device: Device = "auto",
     plugins: PluginFiles = None,
 ) -> None:

@@ -109,7 +109,7 @@ class Completions(Answers):
                     written[place] = len(prompt)
         async for each in events:
             if isinstance(each, Piece):
-                if each.text or self.asked.logprobs is not None:
+                if each.text or (each.tokens and self.asked.logprobs is not None):
                     offset = written.get(each.place, 0)
                     tokens = self._tokens(each.tokens, each.log_probs, each.candidates, offset)
                     yield self._chunk(each.place, each.text, None, self._logprobs(tokens))

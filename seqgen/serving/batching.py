@@ -78,13 +78,13 @@ class Batcher:
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Drop what waits and runs, and end the threads."""
+        """Drop what waits and runs, and end the threads; a search is not waited for."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
         for each in self._threads:
             if each.is_alive():
-                each.join()
+                each.join(timeout=1.0)
 
     def _take_steps(self) -> None:
         with torch.inference_mode():

@@ -9,6 +9,7 @@ import json
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Annotated, Any, TypeVar, cast
 
 from pydantic import Field
@@ -53,7 +54,7 @@ class ServerLimits:
     rows: Size = 256
     queue: Size = 1000
     seconds: PositiveFloat = 60.0
-    grace: PositiveFloat = 10.0
+    grace: Size = 10
 
 
 class RequestError(Exception):
@@ -174,6 +175,9 @@ def _reaches_out(value: Any) -> str:
     return next(own, "") or _reaches_out([*value.values()])
 
 
+_options_of = cache(options_of)
+
+
 def read_body(kind: Callable[..., R], content: bytes, what: str) -> R:
     """A body, as a `kind` of request; fields that are null are as if they were not there. Raises
     RequestError."""
@@ -191,7 +195,7 @@ def read_body(kind: Callable[..., R], content: bytes, what: str) -> R:
         raise RequestError(400, "the body must be a JSON object")
     given = {key: value for key, value in document.items() if value is not None}
     try:
-        return kind(**check_options(options_of(kind), given, (), what))
+        return kind(**check_options(_options_of(kind), given, (), what))
     except OptionError as error:
         raise refused(error) from None
 
@@ -289,14 +293,16 @@ def generation_job(
 
 def _generating(run: TrainedRun, options: Mapping[str, Any], limits: ServerLimits) -> TrainedRun:
     """The run with other options of generation, and no more time than the limit."""
-    try:
-        changed = run.generating(**options)
-    except OptionError as error:
-        raise refused(error) from None
-    except TypeError as error:  # a name that no parameter can have
-        raise RequestError(400, f"generation: {error}", "generation") from None
-    seconds = changed.built.recipe.generation.max_seconds
-    return changed.generating(max_seconds=min(seconds or limits.seconds, limits.seconds))
+    recipe = run.built.recipe
+    generation = recipe.generation
+    if options:
+        try:
+            generation = generation.changed(run.built.tokenizer, options)
+        except OptionError as error:
+            raise refused(error) from None
+    seconds = min(generation.max_seconds or limits.seconds, limits.seconds)
+    recipe = replace(recipe, generation=replace(generation, max_seconds=seconds))
+    return replace(run, built=replace(run.built, recipe=recipe))
 
 
 def _job(

@@ -7,6 +7,7 @@ import json
 import secrets
 import signal
 import socket
+import sys
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -19,10 +20,12 @@ from fastapi import FastAPI, Request
 from fastapi.responses import Response, StreamingResponse
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, exposition
 from starlette.exceptions import HTTPException
+from torch import as_tensor
 
-from seqgen.data import as_text
+from seqgen.data import TokenBatch, as_text, padded, shift_right
 from seqgen.errors import DataError, SeqgenError, SetupError
-from seqgen.explain import rescored
+from seqgen.evaluate import batches_by_length
+from seqgen.models import evaluating
 from seqgen.options import for_json, schema_of
 from seqgen.serving import answers
 from seqgen.serving.batching import Batcher, BusyError
@@ -41,6 +44,10 @@ from seqgen.trained import TrainedRun
 from seqgen.version import __version__
 
 B = TypeVar("B", Completion, Generation, Scoring)
+
+SWITCHED_AFTER = 2e-4
+"""Seconds until a thread that waits for Python gets it. Operations on tensors let go of it, and by
+default would wait for 5 ms until they have it again while requests are read and answered."""
 
 LOOKED_AFTER = 0.5
 """Seconds after which it is seen that a client who waits for a whole text has gone."""
@@ -105,11 +112,11 @@ class Service:
         """A run by its name, which may be left away where there is one. Raises RequestError."""
         if name is None and len(self.runs) == 1:
             return next(iter(self.runs.items()))
-        if name not in self.runs:
-            known = ", ".join(self.runs)
-            wrong = f"there is no model '{name}'" if name else "must name one"
-            raise RequestError(404 if name else 400, f"model: {wrong}; these are: {known}", "model")
-        return name, self.runs[name]
+        if name is not None and name in self.runs:
+            return name, self.runs[name]
+        known = ", ".join(self.runs)
+        wrong = f"there is no model '{name}'" if name else "must name one"
+        raise RequestError(404 if name else 400, f"model: {wrong}; these are: {known}", "model")
 
     async def body(self, request: Request, kind: type[B]) -> B:
         """The body of a request. Raises RequestError."""
@@ -247,16 +254,24 @@ class Service:
 
 
 def score_rows(run: TrainedRun, rows: Sequence[str]) -> Sequence[Sequence[float]]:
-    """The log-probabilities of the targets of rows, or of the tokens of texts from their first on
-    where the data has no rows. Raises DataError, ValueError."""
-    if any("\n" in row or "\r" in row for row in rows) and not run.built.data.continues:
-        raise ValueError("a row must be one line")
-    if not run.built.data.continues or run.built.data.ends:
+    """The log-probability of each target of rows; where the data is one long text, of each token
+    of texts, from their first one on. Raises DataError, ValueError."""
+    built = run.built
+    if built.data.ends:
+        if any("\n" in row or "\r" in row for row in rows):
+            raise ValueError("a row must be one line")
         file = as_text("".join(f"{row}\n" for row in rows).encode(), "rows")
         return [each.log_probs for each in run.score(file, "rows")]
-    tokens = [run.built.tokenizer.encode(row).tolist() for row in rows]
-    batch_size = run.built.recipe.evaluation.batch_size
-    return rescored(run.built.generator(), [""] * len(rows), tokens, batch_size)
+    found: list[list[float]] = [[]] * len(rows)
+    batch_size = built.recipe.evaluation.batch_size
+    with evaluating(built.model), built.computing():
+        for places in batches_by_length([*map(len, rows)], batch_size):
+            tokens = [as_tensor(built.tokenizer.encode(rows[place])) for place in places]
+            batch = TokenBatch(shift_right(tokens), *padded(tokens))
+            nats = built.model.score(batch.to(built.device)).nats
+            for place, own, each in zip(places, tokens, (-nats).tolist(), strict=True):
+                found[place] = each[: len(own)]
+    return found
 
 
 def failed(error: Exception) -> RequestError:
@@ -308,9 +323,9 @@ def application(runs: Mapping[str, TrainedRun], limits: ServerLimits) -> FastAPI
     app = FastAPI(
         title="seqgen", version=__version__, lifespan=living, docs_url=None, redoc_url=None
     )
-    app.add_middleware(partial(_Counted, figures=service.figures))  # type: ignore[arg-type]
-    for kind in (RequestError, HTTPException, Exception):
-        app.add_exception_handler(kind, refuse)
+    app.add_middleware(partial(_Counted, figures=service.figures))
+    for error in (RequestError, HTTPException, Exception):
+        app.add_exception_handler(error, refuse)
 
     @app.get("/health")
     async def health() -> Any:
@@ -367,9 +382,11 @@ def serve(listening: socket.socket, runs: Mapping[str, TrainedRun], limits: Serv
         access_log=False,
         lifespan="on",
         ws="none",
-        timeout_graceful_shutdown=int(max(1, limits.grace)),
+        timeout_keep_alive=75,  # seconds; a busy client may need a while for its next request
+        timeout_graceful_shutdown=limits.grace,
     )
     before = signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn raises it again at its end
+    sys.setswitchinterval(SWITCHED_AFTER)
     try:
         uvicorn.Server(config).run(sockets=[listening])
     finally:

@@ -52,8 +52,9 @@ def serving(runs, limits):
 
 @pytest.fixture(scope="session")
 def served(finished_run, pairs_run):
-    """Two runs: `lm` goes on with texts, `caps` answers words."""
-    return {"lm": TrainedRun.load(finished_run), "caps": TrainedRun.load(pairs_run)}
+    """Runs: `lm` goes on with texts, `caps` answers words, and `best` does so by a search."""
+    best = TrainedRun.load(pairs_run, overrides=["decoder={name: beam, n_best: 3}"])
+    return {"lm": TrainedRun.load(finished_run), "caps": TrainedRun.load(pairs_run), "best": best}
 
 
 @pytest.fixture(scope="session")

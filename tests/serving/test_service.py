@@ -3,8 +3,10 @@
 import json
 import os
 import signal
+import sys
 import threading
 import time
+from contextlib import suppress
 
 import httpx
 import pytest
@@ -14,9 +16,9 @@ from seqgen.serving import listen
 
 
 def test_health_models_and_figures(client):
-    assert client.get("/health").json() == {"status": "ok", "models": ["lm", "caps"]}
+    assert client.get("/health").json() == {"status": "ok", "models": ["lm", "caps", "best"]}
     listed = client.get("/v1/models").json()
-    assert [each["id"] for each in listed["data"]] == ["lm", "caps"]
+    assert [each["id"] for each in listed["data"]] == ["lm", "caps", "best"]
     assert client.get("/v1/models/caps").json() == listed["data"][1]
     before = client.figure("seqgen_generated_tokens_total")
     client.ask("/generate", model="caps", prompt="abc")
@@ -101,15 +103,15 @@ REFUSED = [
     (COMPLETE, {"n": 7}, 400, "prompt: 1 prompts times 7 outputs are more than 6 …"),
     (COMPLETE, {"n": 3, "best_of": 2}, 400, "best_of: must be at least `n`, which is 3, but is 2"),
     (COMPLETE, {"best_of": 2, "stream": True}, 400, "best_of: cannot be streamed unless it is `n`"),
-    (COMPLETE, {"stop": ""}, 400, "stop.0: must be at least 1 long, but is ''"),
+    (COMPLETE, {"stop": ""}, 400, 'stop: must be at least 1 long, but is [""]'),
     (COMPLETE, {"seed": -1}, 400, "seed: must be at least 0 …, but is -1"),
     (COMPLETE, {"logprobs": 21}, 400, "logprobs: must be at least 0 and at most 20, but is 21"),
     (COMPLETE, {"presence_penalty": 3}, 400, "presence_penalty: must be at least -2 …, but is 3"),
     (COMPLETE, {"logit_bias": {"x": 1}}, 400, "logit_bias: …token ids as keys, but has 'x'"),
     (COMPLETE, {"suffix": "x"}, 400, "suffix: not an option of …"),
     (COMPLETE, {"model": "caps", "echo": True}, 400, "echo: this model answers its prompts, …"),
-    (COMPLETE, {"model": "gpt"}, 404, "model: there is no model 'gpt'; these are: lm, caps"),
-    (COMPLETE, {"model": None}, 400, "model: must name one; these are: lm, caps"),
+    (COMPLETE, {"model": "gpt"}, 404, "model: there is no model 'gpt'; these are: lm, caps, best"),
+    (COMPLETE, {"model": None}, 400, "model: must name one; these are: lm, caps, best"),
     (GENERATE, {"decoder": "beem"}, 400, "…no decoder named 'beem'; did you mean 'beam'?…"),
     (GENERATE, {"decoder": {"k": 1}}, 400, "decoder: must have a `name`"),
     (GENERATE, {"options": {"temprature": 1}}, 400, "…temprature: not an option of …"),
@@ -288,25 +290,66 @@ def test_a_port_that_is_taken(said):
     assert said(listen, "no.such.host.invalid", 0).startswith("no.such.host.invalid:0: ")
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
-def test_a_signal_lets_what_runs_finish(spawn, finished_run, number, code):
+def test_sigterm_lets_what_runs_finish(spawn, finished_run):
     process = spawn("serve", finished_run, "--port", 0, "--max-tokens", 100_000)
-    line = process.stdout.readline()
-    address = line.split()[1].rpartition("/")[0].rstrip(",")
+    address = process.stdout.readline().split()[1].rpartition("/")[0]
     found = []
 
     def ask():
         body = {"prompt": "the ", "max_length": 4000, "stream": True}
         with httpx.stream("POST", f"{address}/generate", json=body, trust_env=False) as response:
-            for each in response.iter_lines():
-                found.append(each)
+            found.extend(response.iter_lines())
 
     thread = threading.Thread(target=ask)
-    thread.start()
-    wait_until(lambda: found)
-    os.kill(process.pid, number)
+    with httpx.Client(base_url=address, trust_env=False) as client:
+        thread.start()
+        wait_until(lambda: "\nseqgen_rows 1.0" in client.get("/metrics").text)
+        os.kill(process.pid, signal.SIGTERM)
     thread.join()
-    assert found[-2:] == ["data: [DONE]", ""] or found[-1] == "data: [DONE]"
-    _, err = process.communicate(timeout=30)
-    assert process.returncode == code
-    assert err == ("interrupted\n" if code else "")
+    assert found[-2] == "data: [DONE]"
+    assert process.communicate(timeout=30)[1] == ""
+    assert process.returncode == 0
+
+
+def test_ctrl_c_ends_it(command, finished_run, monkeypatch):
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with listen("127.0.0.1", 0) as free:
+        port = free.getsockname()[1]
+
+    def interrupt():
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+            wait_until(lambda: answers_at(client))
+        os.kill(os.getpid(), signal.SIGINT)
+
+    def answers_at(client):
+        with suppress(httpx.ConnectError):
+            return client.get("/v1/models").json()["data"][0]["id"] == "run"
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    ended = command("serve", finished_run, "--port", port, "--double")
+    thread.join()
+    assert ended == (130, f"run: http://127.0.0.1:{port}/v1, Ctrl-C ends\n", "interrupted\n")
+
+
+@pytest.mark.parametrize(
+    ("code", "words", "said"),
+    [
+        (5, ["nowhere"], "nowhere: …"),
+        (2, [], "…Missing argument 'RUN...'…"),
+        (2, ["here", "there/../here"], "here: two runs have this name, by which clients ask …"),
+        (2, ["here", "--port", "70000"], "…must be at least 0 and at most 65535, but is 70000…"),
+        (2, ["here", "--rows", "4"], "--max-outputs must be at most --rows"),
+    ],
+)
+def test_a_command_that_is_wrong(refusal, code, words, said):
+    check(refusal(code, "serve", *words), said)
+
+
+def test_without_the_extra_it_says_what_to_install(refusal, monkeypatch):
+    for name in [each for each in sys.modules if each.startswith("seqgen.serving")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.delattr("seqgen.serving", raising=False)
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    line = refusal(7, "serve", "here")
+    assert line == "seqgen serve needs uvicorn: pip install 'seqgen-toolkit[serve]'"
