@@ -302,6 +302,16 @@ def error_document(error: RequestError) -> dict[str, Any]:
     return {"error": shown}
 
 
+async def refuse(_: Request, error: Exception) -> Response:
+    """The answer where something is wrong."""
+    known = error if isinstance(error, RequestError) else None
+    if isinstance(error, HTTPException):
+        known = RequestError(error.status_code, str(error.detail))
+    known = known or RequestError(500, f"a defect: {type(error).__name__}: {error}")
+    headers = {"Retry-After": "1"} if known.status == 429 else None
+    return answer(error_document(known), known.status, headers)
+
+
 def application(runs: Mapping[str, TrainedRun], limits: ServerLimits) -> FastAPI:
     """The routes for runs by their names, as an ASGI application."""
     service = Service(runs, limits)
@@ -311,14 +321,6 @@ def application(runs: Mapping[str, TrainedRun], limits: ServerLimits) -> FastAPI
         service.batcher.start()
         yield
         await asyncio.to_thread(service.batcher.close)
-
-    async def refuse(_: Request, error: Exception) -> Response:
-        known = error if isinstance(error, RequestError) else None
-        if isinstance(error, HTTPException):
-            known = RequestError(error.status_code, str(error.detail))
-        known = known or RequestError(500, f"a defect: {type(error).__name__}: {error}")
-        headers = {"Retry-After": "1"} if known.status == 429 else None
-        return answer(error_document(known), known.status, headers)
 
     app = FastAPI(
         title="seqgen", version=__version__, lifespan=living, docs_url=None, redoc_url=None

@@ -3,7 +3,8 @@
 import asyncio
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 
 import pytest
 
@@ -66,9 +67,11 @@ def client(served):
 
 @pytest.fixture
 def server(served):
-    """A function that starts a server with other limits; returns a client of it."""
-    from contextlib import ExitStack
-    from dataclasses import replace
-
+    """A function that starts a server of these runs with other limits; returns a client of it."""
     with ExitStack() as stack:
-        yield lambda **limits: stack.enter_context(serving(served, replace(SMALL_LIMITS, **limits)))
+
+        def start(names=("lm", "caps"), **limits):
+            runs = {name: served[name] for name in names}
+            return stack.enter_context(serving(runs, replace(SMALL_LIMITS, **limits)))
+
+        yield start

@@ -1,5 +1,7 @@
 """The server as its clients see it: every route, what is refused, and how it ends."""
 
+import asyncio
+import importlib
 import json
 import os
 import signal
@@ -7,6 +9,7 @@ import sys
 import threading
 import time
 from contextlib import suppress
+from pathlib import Path
 
 import httpx
 import pytest
@@ -280,6 +283,17 @@ def test_many_clients_at_once_get_the_texts_that_they_would_get_alone(server, se
     for body, text in zip(bodies, texts, strict=True):
         body["decoder"] = "multinomial"
         assert body["prompt"] + text == served["lm"].generate(**body)
+
+
+def test_the_benchmark_of_many_clients(server, finished_run, monkeypatch):
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    monkeypatch.syspath_prepend(Path(__file__).parents[2] / "benchmarks")
+    benchmark = importlib.import_module("serving")
+    monkeypatch.setattr(benchmark, "PROMPTS", ("the ", "a "))
+    address = str(server(["lm"]).base_url)
+    found, seconds = asyncio.run(benchmark.load(address, 5, 2, 12))
+    assert benchmark.row(5, 10, found, seconds).startswith("| 5 | 10 | 0 | ")
+    assert benchmark.alike(finished_run, found) == (10, 10)
 
 
 def test_a_port_that_is_taken(said):
