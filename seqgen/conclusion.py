@@ -91,6 +91,7 @@ def final_samples(
                 "pieces": list(generated.pieces),
                 "log_probs": list(generated.hypothesis.log_probs),
                 "finished": generated.hypothesis.finished,
+                **generated.early_end,
                 "first": generator.first_tokens(prompt, temperature),
                 "continues": generator.data.continues,
                 # In words where it is infinite, which JSON has no number for.

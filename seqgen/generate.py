@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Generator as Yielding
@@ -20,7 +21,7 @@ from seqgen.data import Data, PairBatch, padded, shift_right
 from seqgen.data.base import with_pieces
 from seqgen.machine import STEP_WORK_PER_THREAD, Threads, choose_threads, computing
 from seqgen.models import Generative, evaluating
-from seqgen.options import Count, OptionError, PositiveFloat, Temperature, check_value
+from seqgen.options import Count, OptionError, PositiveFloat, Temperature, check_value, shown
 from seqgen.registry import plain
 from seqgen.state import State
 from seqgen.streaming import Generated, GrowingOutput, GrowingText, end_of
@@ -82,11 +83,21 @@ class GenerationOptions:
             given[key] = [value] if single else list(value) if isinstance(value, tuple) else value
         own: Any = plain(self)
         checked: GenerationOptions = check_value(GenerationOptions, {**own, **given}, ())
+        checked.check_stops(tokenizer, warn="stop" in given)
+        return checked
+
+    def check_stops(self, tokenizer: Tokenizer, *, warn: bool = True) -> None:
+        """Raises OptionError unless each stop token is one. Warns of stop strings that no output
+        can contain."""
         try:
-            stop_token_ids(checked.stop_tokens, tokenizer)
+            stop_token_ids(self.stop_tokens, tokenizer)
         except ValueError as error:
             raise OptionError(("stop_tokens",), str(error)) from None
-        return checked
+        contents = tokenizer.contents() if warn and self.stop else None
+        if contents is None or self.replace_unknown:  # which puts in what no token is
+            return
+        if what := ", ".join(map(shown, decoders.StopStrings(self.stop).impossible(contents))):
+            warnings.warn(f"stop: no output can contain {what}; no tokens make it", stacklevel=3)
 
 
 def stop_token_ids(texts: Sequence[str], tokenizer: Tokenizer) -> dict[int, str]:
@@ -99,10 +110,6 @@ def stop_token_ids(texts: Sequence[str], tokenizer: Tokenizer) -> dict[int, str]
             raise ValueError(f"{text!r} must be one token, but is {count}; `stop` takes any string")
         found[tokens[0]] = text
     return found
-
-
-def _is_over(deadline: float | None) -> bool:
-    return deadline is not None and time.monotonic() >= deadline
 
 
 class _Threaded(NamedTuple):
@@ -174,7 +181,7 @@ class Generator:
             safe = decoders.checked(decoder, len(self.tokenizer))
             found = safe.decode(stepper, copies, search_limits.copies(samples))
             short = decoders.unmet(decoder.constraints, start, limits, batch).tolist()
-        late = _is_over(deadline)
+        late = deadline is not None and time.monotonic() >= deadline
         generated = []
         for place, text in enumerate(texts):
             every = chain.from_iterable(found[place * samples : (place + 1) * samples])
@@ -227,12 +234,10 @@ class Generator:
     ) -> tuple[decoders.Stepper, decoders.Start, decoders.Limits]:
         """As `start`, for outputs that are looked at token by token, and the limits of their
         search: where there are `constraints`, these have a say in where a text may stop."""
-        search_limits = limits
+        found = constraints, limits
         if constraints:
-            constraints, search_limits = self._stopping(
-                constraints, limits, texts, self._deadline()
-            )
-        return *self.start(batch, limits, constraints), search_limits
+            found = self._stopping(constraints, limits, texts, self._deadline())
+        return *self.start(batch, limits, found[0]), found[1]
 
     def growing(
         self, text: str, length: int, limits: decoders.Limits, *, guided: bool, shows: bool = True
@@ -241,14 +246,11 @@ class Generator:
         those of the search, which is `guided` if constraints may stop it."""
         kept = {*self.stop_tokens} if self.options.keep_stop else set[int]()
         looks = shows or (bool(self.options.stop) and not guided)
+        shown = GrowingText(self._text_of, text, self.stops) if looks else None
+        held = UNK if self.options.replace_unknown else None
+        ends, deadline = {*limits.ends}, self._deadline()
         return GrowingOutput(
-            GrowingText(self._text_of, text, self.stops) if looks else None,
-            length,
-            ends={*limits.ends},
-            hidden={*limits.ends} - kept,
-            deadline=self._deadline(),
-            guided=guided,
-            held_from=UNK if self.options.replace_unknown else None,
+            shown, length, ends, ends - kept, deadline=deadline, guided=guided, held_from=held
         )
 
     def grown(self, text: str, growing: GrowingOutput, *, satisfied: bool = True) -> Generated:

@@ -295,7 +295,7 @@ class Run(TrainedRun):
             return Compared(comparison.compare(job))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Attention:
     """What an output read: for each of its tokens a row of `weights`, one for each of the source.
 
@@ -305,6 +305,9 @@ class Attention:
     source: list[str]
     output: list[str]
     weights: list[list[float]]
+
+    def __repr__(self) -> str:
+        return f"Attention({len(self.source)} source tokens, {len(self.output)} output tokens)"
 
     def _repr_html_(self) -> str:
         return reports.render("attention_card.html", map=self)

@@ -27,6 +27,14 @@ class Generated:
     hypothesis: Hypothesis
     pieces: tuple[str, ...]
 
+    @property
+    def early_end(self) -> dict[str, str]:
+        """What files say besides `finished` where neither the end token nor the maximum length
+        ended it: its `finish_reason` and, if that is so, the `stop`."""
+        reason, stop = self.hypothesis.finish_reason, self.hypothesis.stop
+        known = {"finish_reason": reason} if reason in ("stop", "time") else {}
+        return {**known, "stop": stop} if stop else known
+
     def plain(self) -> dict[str, Any]:
         """It without its prompt, as plain data."""
         found = self.hypothesis

@@ -87,6 +87,7 @@ __all__ = [
     "Constraint",
     "Decoder",
     "Draft",
+    "Drafter",
     "Hypothesis",
     "Limits",
     "PastConstraint",

@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 import time
+import warnings
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -390,6 +391,7 @@ def serve(listening: socket.socket, runs: Mapping[str, TrainedRun], limits: Serv
     before = signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn raises it again at its end
     sys.setswitchinterval(SWITCHED_AFTER)
     try:
-        uvicorn.Server(config).run(sockets=[listening])
+        with warnings.catch_warnings(action="ignore"):  # of what clients ask, who have remarks
+            uvicorn.Server(config).run(sockets=[listening])
     finally:
         signal.signal(signal.SIGTERM, before)

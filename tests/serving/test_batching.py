@@ -78,7 +78,7 @@ def mixed(runs):
     number = 0
     for name, texts in (("lm", ["the cat", "", "a mat and"]), ("caps", ["abc", "d", "eabdc"])):
         for spec in DECODERS:
-            for options in ({}, {"stop": ["a", "T"]}):
+            for options in ({}, {"stop": "a" if name == "lm" else "C"}):
                 number += 1
                 run = runs[name].generating(**options)
                 prompts = texts if number % 3 == 0 else [texts[number % 3]]
