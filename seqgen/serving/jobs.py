@@ -154,7 +154,11 @@ class Row:
         job = self.job
         if job.gone:
             return
-        output = job.generator.grown(self.prompt, self.growing, satisfied=self.satisfied)
+        try:
+            output = job.generator.grown(self.prompt, self.growing, satisfied=self.satisfied)
+        except Exception as error:  # such as of a plugin's tokenizer: other jobs go on
+            job.fail(error)
+            return
         rest = output.text[self.growing.shown :]
         if job.streams and (rest or self.told < len(self.growing.tokens)):
             self._tell(rest)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import secrets
 import signal
@@ -367,10 +368,10 @@ def listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=2048)
-    except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or error
-        message = f"{host}:{port}: cannot be listened at: {reason}; --port N takes another one"
-        raise SetupError(message) from None
+    except OSError as error:
+        reason = (error.strerror or str(error)).partition(" (while")[0]
+        other = "; --port N takes another one" if error.errno == errno.EADDRINUSE else ""
+        raise SetupError(f"{host}:{port}: cannot be listened at: {reason}{other}") from None
 
 
 def serve(listening: socket.socket, runs: Mapping[str, TrainedRun], limits: ServerLimits) -> None:
