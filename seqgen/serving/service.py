@@ -109,6 +109,7 @@ class Service:
         self.figures = Figures(self.batcher)
         self.began = int(time.time())
         self.scoring = asyncio.Semaphore(1)
+        self.to_score = 0
 
     def run_of(self, name: str | None) -> tuple[str, TrainedRun]:
         """A run by its name, which may be left away where there is one. Raises RequestError."""
@@ -156,8 +157,7 @@ class Service:
         try:
             self.batcher.submit(job)
         except BusyError:
-            message = f"{self.limits.queue} requests wait already; try again later"
-            raise RequestError(429, message) from None
+            raise self.busy() from None
         return job, tokens, self._events(request, job, queue)
 
     async def _events(
@@ -228,11 +228,20 @@ class Service:
 
     async def scored(self, run: TrainedRun, rows: Sequence[str]) -> Sequence[Sequence[float]]:
         """The log-probability of each token of each row, one request at a time."""
-        async with self.scoring:
-            try:
+        if self.to_score >= self.limits.queue:
+            raise self.busy()
+        self.to_score += 1
+        try:
+            async with self.scoring:
                 return await asyncio.to_thread(score_rows, run, rows)
-            except (DataError, ValueError) as error:
-                raise RequestError(400, f"rows: {' '.join(str(error).split())}", "rows") from None
+        except (DataError, ValueError) as error:
+            raise RequestError(400, f"rows: {' '.join(str(error).split())}", "rows") from None
+        finally:
+            self.to_score -= 1
+
+    def busy(self) -> RequestError:
+        """What to answer where too many wait."""
+        return RequestError(429, f"{self.limits.queue} requests wait already; try again later")
 
     def streamed(self, chunks: AsyncIterator[Any], made: answers.Answers) -> Response:
         """Chunks as server-sent events."""

@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from seqgen.serving import listen
+from seqgen.serving import RequestError, ServerLimits, listen, service
 
 
 def test_health_models_and_figures(client):
@@ -88,6 +88,25 @@ def test_score(client, served):
     likely, unlikely = client.ask("/score", model="lm", rows=["the cat", "xhe cat"])["rows"]
     assert likely["score"] > unlikely["score"]
     assert likely["tokens"] == 7
+
+
+def test_too_many_scores_are_sent_away(served):
+    answering = service.Service(served, ServerLimits(queue=2))
+
+    def ask():
+        return answering.scored(served["lm"], ["the"])
+
+    async def three():
+        async with answering.scoring:  # as one does whose scores are computed
+            first = [asyncio.create_task(ask()) for _ in range(2)]
+            await asyncio.sleep(0)
+            with pytest.raises(RequestError) as refused:
+                await ask()
+        return refused.value.status, await asyncio.gather(*first)
+
+    status, scores = asyncio.run(three())
+    assert status == 429
+    assert [len(row) for [row] in scores] == [3, 3]
 
 
 COMPLETE, GENERATE = "/v1/completions", "/generate"
