@@ -10,6 +10,7 @@ import io
 import pickle
 import pickletools
 import zipfile
+from abc import ABC
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +27,7 @@ _DEEP = 8
 """How deep in dicts and lists a vocabulary is looked for."""
 
 
-class Inert:
+class Inert(ABC):  # noqa: B024
     """Stands for an object or a function of the file; being called or changed it does nothing."""
 
     def __init__(self, *given: Any, **named: Any) -> None:
