@@ -30,7 +30,7 @@ _DEEP = 8
 class Inert(ABC):  # noqa: B024
     """Stands for an object or a function of the file; being called or changed it does nothing."""
 
-    def __init__(self, *given: Any, **named: Any) -> None:
+    def __init__(self, *given: Any, **named: Any) -> None:  # noqa: B027
         pass
 
 
@@ -152,7 +152,7 @@ def _loaded(file: io.BytesIO, size: int) -> Any:
     """The next object. Raises ValueError if it asks for more memory than its `size` needs."""
     begin = file.tell()
     for operation, given, _ in pickletools.genops(file):
-        if operation.name in ("PUT", "BINPUT", "LONG_BINPUT") and given > size:
+        if operation.name in ("PUT", "BINPUT", "LONG_BINPUT") and int(given or 0) > size:
             raise ValueError(f"it counts {given} objects in {size} bytes")
     file.seek(begin)
     return _Reader(file).load()
