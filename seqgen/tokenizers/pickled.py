@@ -112,8 +112,8 @@ class Words:
 
 
 def read_vocabulary(path: Path, name: str | None = None) -> Words:
-    """The vocabulary of torchtext 0.2 to 0.11 in a file of `pickle`, `dill` or `torch.save`; where
-    there are several, that called `name`, as in `src`.
+    """The vocabulary of torchtext up to 0.8, or of its `legacy`, in a file of `pickle` or
+    `torch.save`; where there are several, that called `name`, as in `src`.
 
     Raises DataError, in one line, if it has no vocabulary, or names what no vocabulary needs.
     """
