@@ -149,6 +149,7 @@ def test_other_lines_for_a_shell_can_be_typed(path):
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     extras = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     usual = {"seqgen", "make", "python", "pip", "pytest", "torchrun", "printf", "echo", "cat", "."}
+    usual |= {"curl"}
     for line in shell_lines(TEXTS[path]):
         words = shlex.split(line, comments=True)
         assert words[0] in usual, line
