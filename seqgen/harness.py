@@ -19,7 +19,7 @@ from seqgen.data import TokenBatch, padded
 from seqgen.decoders import Decoder
 from seqgen.errors import SeqgenError, SetupError
 from seqgen.evaluate import batches_by_length, unknown_remark
-from seqgen.models import LanguageModel, evaluating
+from seqgen.models import Generative, evaluating
 from seqgen.tokenizers import BOS, EOS, UNK
 from seqgen.trained import TrainedRun
 
@@ -64,7 +64,7 @@ class SeqgenLM(TemplateLM):
         plugins = [] if plugin is None else [plugin]
         self.trained = TrainedRun.load(run, device or "auto", plugins=plugins)
         self._built = self.trained.built
-        if not isinstance(self._built.model, LanguageModel):
+        if not self._built.data.continues:
             raise SetupError(f"{run}: the harness needs a language model, which continues texts")
         self._device = self._built.device
         usual = self._built.recipe.evaluation.batch_size
@@ -161,7 +161,7 @@ class SeqgenLM(TemplateLM):
         return found
 
     def _batch(self, rows: Sequence[tuple[list[int], list[int]]]) -> Iterable[Scored]:
-        model = cast(LanguageModel, self._built.model)
+        model = cast(Generative, self._built.model)
         before, sizes = self._padded(context[:-1] for context, _ in rows)
         state = model.read_on(before, None, sizes.cpu())
         inputs, lengths = self._padded([*context[-1:], *rest[:-1]] for context, rest in rows)

@@ -58,8 +58,9 @@ def import_vocabulary(
 ) -> None:
     """Bring over a vocabulary of torchtext, for the tokenizer word.
 
-    The file may be one of pickle, dill or torch.save with a Vocab or fields of torchtext 0.2 to
-    0.11 in it. Nothing of it is run: it is read as data, and refused if it names anything else.
+    The file may be one of pickle or torch.save with a Vocab or fields of torchtext up to 0.8 or of
+    torchtext.legacy. Nothing of it is run: it is read as data, and refused if it names anything
+    else.
     """
     with arguments.importing():
         from seqgen.tokenizers.pickled import read_vocabulary

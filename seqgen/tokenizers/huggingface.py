@@ -22,8 +22,9 @@ VERSION = "1.0"
 LEAST = len(SPECIALS) + 256
 """Every byte is a piece of a vocabulary that is trained here."""
 
-_AT_ONCE = 1 << 16
-"""About so many characters are read at once, since the library takes much memory for each."""
+_AT_ONCE, _TEXTS = 1 << 16, 16
+"""About so many characters, and so many texts, are read at once, since the library takes much
+memory for each token."""
 
 _DECIMALS, _APART = 9, 1e-4
 """Of the scores of a trained `unigram`, which the library adds up in an order that varies; and how
@@ -96,11 +97,13 @@ class HuggingFaceTokenizer(Tokenizer):
     def encode_all(self, texts: Sequence[str]) -> tuple[Tokens, Counts]:
         parts = [self._parts(text) for text in texts]
         every = [part for own in parts for part in own]
-        found = [each.ids for each in self.ready.model.encode_batch_fast(every, **_PLAIN)]
-        sizes = iter(map(len, found))
+        found = [np.zeros(0, dtype=np.int64)]
+        for begin in range(0, len(every), _TEXTS):
+            some = self.ready.model.encode_batch_fast(every[begin : begin + _TEXTS], **_PLAIN)
+            found += [np.array(each.ids, dtype=np.int64) for each in some]
+        sizes = iter(map(len, found[1:]))
         counts = [sum(next(sizes) for _ in own) for own in parts]
-        theirs = np.fromiter((token for ids in found for token in ids), dtype=np.int64)
-        return self.ready.from_theirs[theirs], np.array(counts, dtype=np.int64)
+        return self.ready.from_theirs[np.concatenate(found)], np.array(counts, dtype=np.int64)
 
     def spans(self, text: str) -> Spans:
         """The places of the pieces as the library has them."""

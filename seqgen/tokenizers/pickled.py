@@ -10,6 +10,7 @@ import io
 import pickle
 import pickletools
 import zipfile
+from abc import ABC
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,10 +27,10 @@ _DEEP = 8
 """How deep in dicts and lists a vocabulary is looked for."""
 
 
-class Inert:
+class Inert(ABC):  # noqa: B024
     """Stands for an object or a function of the file; being called or changed it does nothing."""
 
-    def __init__(self, *given: Any, **named: Any) -> None:
+    def __init__(self, *given: Any, **named: Any) -> None:  # noqa: B027
         pass
 
 
@@ -111,8 +112,8 @@ class Words:
 
 
 def read_vocabulary(path: Path, name: str | None = None) -> Words:
-    """The vocabulary of torchtext 0.2 to 0.11 in a file of `pickle`, `dill` or `torch.save`; where
-    there are several, that called `name`, as in `src`.
+    """The vocabulary of torchtext up to 0.8, or of its `legacy`, in a file of `pickle` or
+    `torch.save`; where there are several, that called `name`, as in `src`.
 
     Raises DataError, in one line, if it has no vocabulary, or names what no vocabulary needs.
     """
@@ -151,7 +152,7 @@ def _loaded(file: io.BytesIO, size: int) -> Any:
     """The next object. Raises ValueError if it asks for more memory than its `size` needs."""
     begin = file.tell()
     for operation, given, _ in pickletools.genops(file):
-        if operation.name in ("PUT", "BINPUT", "LONG_BINPUT") and given > size:
+        if operation.name in ("PUT", "BINPUT", "LONG_BINPUT") and int(given or 0) > size:
             raise ValueError(f"it counts {given} objects in {size} bytes")
     file.seek(begin)
     return _Reader(file).load()

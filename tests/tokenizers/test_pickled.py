@@ -60,6 +60,13 @@ def test_a_vocab_is_read_from_any_protocol(protocol, read):
     assert (found.words, found.left_out, found.lower) == (WORDS, specials, False)
 
 
+def test_one_of_the_legacy_modules_is_the_same(read):
+    content = pickle.dumps(vocab(), protocol=0)
+    old = content.replace(b"torchtext.vocab", b"torchtext.legacy.vocab")
+    assert old != content
+    assert read(old) == read(content)
+
+
 @pytest.mark.parametrize("zipped", [True, False])
 @pytest.mark.parametrize("make", [vocab, with_vectors])
 def test_torch_save_is_read_without_its_vectors(make, zipped, read):
