@@ -155,7 +155,9 @@ def test_other_lines_for_a_shell_can_be_typed(path):
         assert words[0] in usual, line
         if words[0] == "make":
             assert f"\n{words[1]}:" in makefile, line
-        if words[0] == "python" and words[1] != "-c":
+        if words[0] == "python" and words[1] == "-m":
+            assert (ROOT / words[2].replace(".", "/")).with_suffix(".py").exists(), line
+        elif words[0] == "python" and words[1] != "-c":
             assert (ROOT / words[1]).exists(), line
         for extra in re.findall(r"seqgen-toolkit\[(\w+)\]", line):
             assert f"\n{extra} = [" in extras, line
