@@ -22,6 +22,7 @@ import re
 import sys
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -263,6 +264,7 @@ class Runner:
         return found or [self._output(begun, (), 0.0)]
 
 
+@dataclass
 class Draw:
     """Draws a token from `p(token) ** (1 / temperature)`, of those that all `truncations` leave,
     pairs of `top_k`, `top_p` or `min_p` and their numbers, one after the other.
@@ -270,22 +272,16 @@ class Draw:
     What is drawn is a function of the seed, the place of the input, and the step.
     """
 
-    def __init__(
-        self,
-        place: int,
-        seed: int,
-        temperature: float = 1.0,
-        truncations: Sequence[tuple[str, float]] = (),
-        temperature_last: bool = False,
-    ) -> None:
-        self.place, self.seed = place, seed
-        self.temperature, self.last = temperature, temperature_last
-        self.truncations = [(CUTS[name], value) for name, value in truncations]
+    place: int
+    seed: int
+    temperature: float = 1.0
+    truncations: Sequence[tuple[str, float]] = ()
+    temperature_last: bool = False
 
     def __call__(self, log_probs: Array, step: int) -> int:
-        if self.temperature == 0 and not self.last:
+        if self.temperature == 0 and not self.temperature_last:
             return int(log_probs.argmax())
-        if self.last:
+        if self.temperature_last:
             kept = self._kept(_shares(log_probs, 1.0))
             weights = _shares(np.where(kept > 0, log_probs, -np.inf), self.temperature)
         else:
@@ -297,18 +293,20 @@ class Draw:
         return int(np.searchsorted(sums, point, side="right"))
 
     def _kept(self, shares: Array) -> Array:
-        for number, (cut, value) in enumerate(self.truncations):
-            shares = cut(shares / shares.cumsum()[-1] if number else shares, value)
+        for number, (name, value) in enumerate(self.truncations):
+            shares = CUTS[name](shares / shares.cumsum()[-1] if number else shares, value)
         return shares
 
 
 def _shares(log_probs: Array, temperature: float) -> Array:
     """The probabilities at a temperature, in double precision."""
     if temperature == 0:
-        return np.eye(1, len(log_probs), int(log_probs.argmax()))[0]
-    hottest = min(temperature, 1e9)
-    weights: Array = np.exp((log_probs - log_probs.max()).astype(np.float64) / hottest)
-    return weights / weights.sum()
+        weights: Array = np.eye(1, len(log_probs), int(log_probs.argmax()))[0]
+    else:
+        differences = (log_probs - log_probs.max()).astype(np.float64)
+        weights = np.exp(differences / min(temperature, 1e9))
+    weights /= weights.sum()
+    return weights
 
 
 def _top_k(shares: Array, k: float) -> Array:
@@ -333,11 +331,7 @@ def _min_p(shares: Array, share: float) -> Array:
     return kept
 
 
-CUTS: dict[str, Callable[[Array, float], Array]] = {
-    "top_k": _top_k,
-    "top_p": _top_p,
-    "min_p": _min_p,
-}
+CUTS = {"top_k": _top_k, "top_p": _top_p, "min_p": _min_p}
 
 
 def uniform(seed: int, place: int, step: int) -> float:
@@ -407,9 +401,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--length-normalisation", choices=["none", "power", "gnmt"], default="none")
     parser.add_argument("--alpha", type=float, default=1.0)
     parser.add_argument("--temperature", type=float, default=1.0)
-    for name, kind in (("k", int), ("p", float)):
-        parser.add_argument(f"--top-{name}", type=kind)
-    parser.add_argument("--min-p", type=float)
+    for name, kind in {"top-k": int, "top-p": float, "min-p": float}.items():
+        parser.add_argument(f"--{name}", type=kind)
     parser.add_argument("--seed", type=int)
     parser.add_argument("--max-length", type=int, metavar="TOKENS")
     parser.add_argument("--ids", action="store_true", help="token ids in, token ids out")
