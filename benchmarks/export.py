@@ -211,7 +211,9 @@ def of_parts() -> None:
         for name, kind, model in every_part(vectors):
             if kind not in runs:
                 recipe_file = folder / "recipe.yaml"
-                recipe_file.write_text(f"data: {KINDS[kind]}\nmodel: {model}\ndevice: cpu\n")
+                recipe_file.write_text(
+                    f"data: {KINDS[kind]}\nmodel: {model}\ndevice: cpu\ntrain: {{max_steps: 1}}\n"
+                )
                 recipe = read_recipe(recipe_file, [])
                 data = build_data(recipe)
                 built = build(recipe, data, fit_tokenizers(recipe, data))

@@ -38,6 +38,9 @@ Target = Literal["onnx", "torch"]
 TOLERANCE: Final = 1e-5
 """By how much what was exported may differ from the run."""
 
+LONGEST: Final = 200
+"""How many characters of what an exporter says are repeated."""
+
 SIZES: Final = ((3, 2, 5), (1, 1, 1), (2, 4, 7))
 """Sources, paths and source_time of the example that is traced, and of those that are checked."""
 
@@ -197,7 +200,8 @@ def written(name: str, network: Network, form: Form) -> bytes:
             again = form.read(network, content)
             found = [[*again(each)] for each in network.examples]
     except Exception as error:  # the exporters have many kinds, and document few
-        reason = " ".join(str(error).strip().partition("\n")[0].split()) or type(error).__name__
+        first = " ".join(str(error).strip().partition("\n")[0].split()) or type(error).__name__
+        reason = first if len(first) < LONGEST else f"{first[:LONGEST]}..."
         raise ValueError(f"the {name} of this run cannot be exported: {reason}") from None
     for inputs, outputs in zip(network.examples, found, strict=True):
         wanted = network.module(*inputs)
