@@ -48,9 +48,11 @@ class Output(NamedTuple):
 
 
 class Begun(NamedTuple):
-    """Where generation begins: the tokens read, the token that the first step reads, arrays of
-    state `[1, 1, ...]` and of context `[1, ...]`, and how many tokens there may be."""
+    """Where generation begins: the text that goes on and the tokens read of it, the token that the
+    first step reads, arrays of state `[1, 1, ...]` and of context `[1, ...]`, and how many tokens
+    there may be."""
 
+    text: str
     read: list[int]
     token: int
     state: list[Array]
@@ -129,6 +131,8 @@ class Runner:
         content = list(tokens[:-1] if finished and not self.meta["keep_stop"] else tokens)
         before = begun.read if self.meta["continues"] else []
         text = self.decode([*before, *content])
+        if before and self.texts["first"] is not None:
+            text = begun.text + text[len(self.decode(before)) :]
         return Output(text, tuple(tokens), score, finished, score if rank is None else rank)
 
     # The models.
@@ -151,13 +155,14 @@ class Runner:
             names = {each.name for each in self.encoder.get_inputs()}
             made = self.encoder.run(None, {key: feed[key] for key in feed if key in names})
             state, context = made[: len(self.states)], made[len(self.states) :]
-            return Begun(read, self.meta["first_token"], state, context, room)
+            return Begun("", read, self.meta["first_token"], state, context, room)
         if not read:
             raise ValueError("a prompt needs a token at least")
         state = [_initial(each) for each in self.states]
         for token in read[:-1]:
             _, state = self.step([token], state, [])
-        return Begun(read, read[-1], state, [], room)
+        text = given if isinstance(given, str) else self.decode(read)
+        return Begun(text, read, read[-1], state, [], room)
 
     def step(
         self, tokens: Sequence[int], state: list[Array], context: list[Array]

@@ -1,4 +1,7 @@
-"""What is exported: equal for other sizes, for every cell, and refused by name where it cannot be."""
+"""What is exported: equal for other sizes, and refused by name where it cannot be.
+
+A few parts of each kind, since a model takes seconds: `benchmarks/export.py --parts` tries all.
+"""
 
 import io
 from dataclasses import replace
@@ -26,6 +29,7 @@ def with_model(finished_run, pairs_run):
         run = TrainedRun.load(finished_run if name == "language_model" else pairs_run, "cpu")
         torch.manual_seed(1)
         sizes = run.built.data.sizes(run.built.tokenizers)
+        sizes.get("source", {})["letters_size"] = 7
         known = models.entry(name).supplied
         model = models.build(spec, **{key: sizes[key] for key in sizes if key in known}).eval()
         return replace(run, built=replace(run.built, model=model))
@@ -33,37 +37,23 @@ def with_model(finished_run, pairs_run):
     return make
 
 
-def every_cell(small):
-    """One on the other, all of them."""
-    return {"name": "stack", "cells": [small(cells, name) for name in cells.names()]}
-
-
-def test_every_cell_is_exported_as_onnx(with_model, small):
+def test_a_cell_in_small_operations_is_exported_as_onnx(with_model, small):
     """Which is checked where it is written, for batches of other sizes, too."""
     pytest.importorskip("onnxruntime", reason="the extra `export` is not installed")
     pytest.importorskip("onnxscript", reason="the extra `export` is not installed")
-    run = with_model({"name": "language_model", "cell": every_cell(small)})
+    run = with_model({"name": "language_model", "cell": small(cells, "slstm")})
     assert contents(run, "onnx").keys() == {"step.onnx"}
 
 
 SPECS = {
-    "every cell, as a reader": lambda small: {
-        **{"name": "seq2seq", "cell": LSTM, "attention": "additive", "input_feeding": True},
-        "encoder": {"name": "bidirectional", "cell": every_cell(small), "embedding": {"size": 4}},
-    },
-    "label": lambda small: {
-        "name": "seq2seq",
-        "encoder": {"name": "label", "size": 4},
-        "cell": LSTM,
+    "cells in small operations": lambda small: {
+        **{"name": "seq2seq", "attention": "additive", "input_feeding": True},
+        "cell": small(cells, "peephole_lstm"),
+        "encoder": {**READER, "cell": small(cells, "slstm")},
     },
     "tagger": lambda small: {"name": "tagger", "encoder": READER, "head": "mixture_of_softmaxes"},
-    "classifier": lambda small: {"name": "classifier", "encoder": READER, "pooling": "max"},
     "tied, one-hot": lambda small: {
         **{"name": "language_model", "cell": LSTM, "embedding": "one_hot", "head": "tied"},
-    },
-    "adaptive": lambda small: {
-        **{"name": "language_model", "cell": LSTM},
-        "head": {"name": "adaptive_softmax", "cutoffs": [6, 9]},
     },
 }
 
@@ -85,7 +75,7 @@ def test_parts_are_exported_for_torch(name, with_model, small):
 
 
 class Turning(Cell):
-    """A cell whose step depends on what is in the numbers, or on the size of the batch."""
+    """A cell whose step depends on what is in the numbers, or on how many rows there are."""
 
     def __init__(self, how):
         super().__init__()
@@ -113,8 +103,7 @@ def test_what_depends_on_the_data_is_refused(how, with_model, said):
 
 
 def test_letters_are_refused(with_model, said):
-    run = with_model({"name": "tagger", "encoder": READER})
-    run.built.model.encoder.vectors.letters = run.built.model.encoder
+    run = with_model({"name": "tagger", "encoder": {**READER, "letters": READER}})
     found = said(contents, run, "torch", kind=ValueError)
     assert found == (
         "the encoder of this run cannot be exported: `sources` must have the letters of each "
