@@ -32,8 +32,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 FORMAT = 1
-ROUNDING = 2.0**-20
-"""Probabilities that differ by less than this share of them are the same to a threshold."""
+ROUNDING = 2.0**-20  # probabilities that differ by less of them are the same to a threshold
 
 
 class Output(NamedTuple):
@@ -48,9 +47,8 @@ class Output(NamedTuple):
 
 
 class Begun(NamedTuple):
-    """Where generation begins: the text that goes on and the tokens read of it, the token that the
-    first step reads, arrays of state `[1, 1, ...]` and of context `[1, ...]`, and how many tokens
-    there may be."""
+    """Where generation begins: the text that goes on, the tokens read, the token that the first
+    step reads, state `[1, 1, ...]` and context `[1, ...]`, and how many tokens there may be."""
 
     text: str
     read: list[int]
@@ -91,7 +89,8 @@ class Runner:
 
         self.stepper = session("step.onnx")
         self.encoder = session("encoder.onnx") if self.meta["encoder"] else None
-        self._read = {each.name for each in self.stepper.get_inputs()}
+        sessions = filter(None, [self.encoder, self.stepper])
+        self._fed = {own.name for each in sessions for own in each.get_inputs()}
 
     # Texts and tokens.
 
@@ -129,20 +128,20 @@ class Runner:
     ) -> Output:
         finished = bool(tokens) and tokens[-1] in self.ends
         content = list(tokens[:-1] if finished and not self.meta["keep_stop"] else tokens)
-        before = begun.read if self.meta["continues"] else []
-        text = self.decode([*before, *content])
-        if before and self.texts["first"] is not None:
-            text = begun.text + text[len(self.decode(before)) :]
+        before = begun.read if self.meta["continues"] and self.texts["first"] is not None else []
+        text = begun.text + self.decode([*before, *content])[len(self.decode(before)) :]
         return Output(text, tuple(tokens), score, finished, score if rank is None else rank)
 
     # The models.
 
     def start(self, given: str | Sequence[int], max_length: int | None = None) -> Begun:
         """Read a prompt or source, as a text or as the tokens that the model is to read."""
-        if self.meta["vector_size"] and isinstance(given, str):
-            values = np.array([_numbers(given, self.meta["vector_size"])], dtype=np.float32)
-            read: list[int] = []
-            count = 1
+        size = self.meta["vector_size"]
+        if size and isinstance(given, str):
+            numbers, read, count = [float(each) for each in given.split()], list[int](), 1
+            values = np.array([numbers or [0.0] * size], dtype=np.float32)
+            if values.shape[1] != size:
+                raise ValueError(f"{size} numbers are needed, but there are {len(numbers)}")
         else:
             read = self.encode(given) if isinstance(given, str) else list(given)
             if not all(0 <= each < self.meta["source_size"] for each in read):
@@ -150,15 +149,14 @@ class Runner:
             values, count = np.array([read or [0]]), len(read)
         room = self._room(count, max_length)
         if self.encoder is not None:
-            lengths = np.array([count])
-            feed = {"source": values, "lengths": lengths}
-            names = {each.name for each in self.encoder.get_inputs()}
-            made = self.encoder.run(None, {key: feed[key] for key in feed if key in names})
+            made = self._run(self.encoder, {"source": values, "lengths": np.array([count])})
             state, context = made[: len(self.states)], made[len(self.states) :]
             return Begun("", read, self.meta["first_token"], state, context, room)
         if not read:
             raise ValueError("a prompt needs a token at least")
-        state = [_initial(each) for each in self.states]
+        state = [
+            np.full((1, 1, *each["shape"]), each["initial"], each["dtype"]) for each in self.states
+        ]
         for token in read[:-1]:
             _, state = self.step([token], state, [])
         text = given if isinstance(given, str) else self.decode(read)
@@ -172,12 +170,16 @@ class Runner:
         feed = {"tokens": np.array([tokens], dtype=np.int64)}
         for described, arrays in ((self.states, state), (self.contexts, context)):
             feed |= {each["name"]: array for each, array in zip(described, arrays, strict=True)}
-        found = self.stepper.run(None, {key: feed[key] for key in feed if key in self._read})
+        found = self._run(self.stepper, feed)
         log_probs = found[0][0]
         if np.isnan(log_probs).any():
             raise ValueError("the model's scores are NaN")
         log_probs[:, self.never] = -np.inf
         return log_probs, found[1:]
+
+    def _run(self, session: Any, feed: dict[str, Array]) -> list[Array]:
+        found: list[Array] = session.run(None, {key: feed[key] for key in feed if key in self._fed})
+        return found
 
     def _room(self, count: int, max_length: int | None) -> int:
         most = self.meta["max_length"] if max_length is None else max_length
@@ -352,20 +354,13 @@ def uniform(seed: int, place: int, step: int) -> float:
 
 
 def _highest(values: Array, count: int) -> list[int]:
-    """The places of the `count` highest numbers, best first, without those of -inf; ties go to the
-    first."""
+    """The places of the `count` highest numbers but -inf, best first; ties go to the first."""
     count = min(count, len(values))
     edge = np.partition(values, -count)[-count]
     places = np.flatnonzero((values >= edge) & (values > -np.inf))
     order = np.argsort(-values[places], kind="stable")[:count]
     chosen: list[int] = places[order].tolist()
     return chosen
-
-
-def _initial(described: dict[str, Any]) -> Array:
-    """What a state is before the first token, `[1, 1, ...]`."""
-    shape, dtype = (1, 1, *described["shape"]), described["dtype"]
-    return np.broadcast_to(np.array(described["initial"], dtype=dtype), shape).copy()
 
 
 def _cut(text: str, how: dict[str, Any]) -> Iterator[bytes]:
@@ -382,13 +377,6 @@ def _cut(text: str, how: dict[str, Any]) -> Iterator[bytes]:
         yield from (each.encode() for each in found if each)
 
 
-def _numbers(text: str, size: int) -> list[float]:
-    numbers = [float(each) for each in text.split()]
-    if len(numbers) not in (0, size):
-        raise ValueError(f"{size} numbers are needed, but there are {len(numbers)}")
-    return numbers or [0.0] * size
-
-
 def _reason(error: Exception) -> str:
     """An error in one line."""
     text = f"it has no {error}" if isinstance(error, KeyError) else str(error)
@@ -403,11 +391,10 @@ def _arguments() -> argparse.Namespace:
     how.add_argument("--greedy", action="store_true", help="the most probable token at each step")
     how.add_argument("--beam", type=int, metavar="N", help="the best of a beam of N paths")
     how.add_argument("--sample", action="store_true", help="tokens drawn at random")
-    parser.add_argument("--length-normalisation", choices=["none", "power", "gnmt"], default="none")
-    parser.add_argument("--alpha", type=float, default=1.0)
-    parser.add_argument("--temperature", type=float, default=1.0)
-    for name, kind in {"top-k": int, "top-p": float, "min-p": float}.items():
-        parser.add_argument(f"--{name}", type=kind)
+    parser.add_argument("--length-normalisation", choices=["power", "gnmt"], help="of a beam")
+    parser.add_argument("--alpha", type=float, help="of a length normalisation")
+    for name, kind in (("temperature", float), ("top-k", int), ("top-p", float), ("min-p", float)):
+        parser.add_argument(f"--{name}", type=kind, help="of samples")
     parser.add_argument("--seed", type=int)
     parser.add_argument("--max-length", type=int, metavar="TOKENS")
     parser.add_argument("--ids", action="store_true", help="token ids in, token ids out")
@@ -417,24 +404,29 @@ def _arguments() -> argparse.Namespace:
 
 def _chosen(asked: argparse.Namespace, runner: Runner) -> dict[str, Any]:
     """The decoder that the command line asks for; nothing where it asks for the recipe's."""
-    if asked.greedy:
-        return {"name": "greedy"}
+    beam = {key: getattr(asked, key) for key in ("length_normalisation", "alpha")}
+    beam = {key: each for key, each in beam.items() if each is not None}
+    cuts = [(key, getattr(asked, key)) for key in CUTS if getattr(asked, key) is not None]
+    sampling = asked.sample or asked.temperature is not None or bool(cuts)
+    if (beam and asked.beam is None) or (sampling and (asked.greedy or asked.beam is not None)):
+        raise ValueError("options of beams and of samples do not go together")
+    seed = {} if asked.seed is None else {"seed": asked.seed}
     if asked.beam is not None:
         if asked.beam < 1:
             raise ValueError("--beam must be at least 1")
-        formula = {"length_normalisation": asked.length_normalisation, "alpha": asked.alpha}
-        return {"name": "beam", "beam_size": asked.beam, **formula}
-    if not asked.sample:
+        return {"name": "beam", "beam_size": asked.beam, **beam}
+    if asked.greedy:
+        return {"name": "greedy"}
+    if not sampling:
         own = dict(runner.meta["decoder"])
-        return own if asked.seed is None or own["name"] != "sample" else {**own, "seed": asked.seed}
-    cuts = [(name, getattr(asked, name)) for name in CUTS if getattr(asked, name) is not None]
+        return {**own, **seed} if own["name"] == "sample" else own
     for name, value in cuts:
         if not (value > 0 and (name == "top_k" or value <= 1)):
             raise ValueError(f"--{name.replace('_', '-')} cannot be {value}")
-    if not asked.temperature >= 0:
+    temperature = 1.0 if asked.temperature is None else asked.temperature
+    if not temperature >= 0:
         raise ValueError("--temperature must be at least 0")
-    seed = {} if asked.seed is None else {"seed": asked.seed}
-    return {"name": "sample", "temperature": asked.temperature, "truncations": cuts, **seed}
+    return {"name": "sample", "temperature": temperature, "truncations": cuts, **seed}
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -147,7 +148,7 @@ def typed(monkeypatch, capsys, language_model):
 
 def test_the_command_line(typed, language_model):
     run, tokens = language_model.run, language_model.runner.encode("the ")
-    sampled = ["--sample", "--temperature", "0.5", "--top-k", "9", "--seed", "2"]
+    sampled = ["--temperature", "0.5", "--top-k", "9", "--seed", "2"]
     cut = {"temperature": 0.5, "truncations": [{"name": "top_k", "k": 9}]}
     drawn = run.generate("the ", "multinomial", 20, 2, **cut)
     assert typed("the ", "--max-length", "20", *sampled) == f"{drawn}\n"
@@ -171,7 +172,9 @@ def test_the_command_line(typed, language_model):
         (["--ids", "9999"], "runner: token ids are from 0 to "),
         (["--ids", ""], "runner: a prompt needs a token at least"),
         (["a", "--beam", "0"], "runner: --beam must be at least 1"),
-        (["a", "--sample", "--top-p", "1.5"], "runner: --top-p cannot be 1.5"),
+        (["a", "--beam", "2", "--top-p", "0.5"], "runner: options of beams and of samples"),
+        (["a", "--alpha", "0.5"], "runner: options of beams and of samples"),
+        (["a", "--top-p", "1.5"], "runner: --top-p cannot be 1.5"),
         (["a", "--sample", "--top-k", "0"], "runner: --top-k cannot be 0"),
         (["a", "--sample", "--temperature", "nan"], "runner: --temperature must be at least 0"),
     ],
@@ -209,6 +212,16 @@ def test_what_is_damaged_is_named(name, content, said, typed, language_model, tm
     assert said in found
     assert found.startswith("runner: ")
     assert "\n" not in found
+
+
+def test_the_page_has_a_loop_that_works(translator, monkeypatch):
+    page = Path(__file__).parent.parent.parent / "docs" / "export.md"
+    [block] = re.findall(r"^```python\n(.*?)^```", page.read_text("utf-8"), re.DOTALL | re.M)
+    monkeypatch.chdir(translator.folder.parent)
+    found = {}
+    block = block.replace("g2p-onnx", "onnx").replace('"abandon"', '"abcd"')
+    exec(compile(block, "export.md", "exec"), found)
+    assert found["text"] == translator.run.generate("abcd", "greedy")
 
 
 def test_scores_of_nan_are_refused(language_model, monkeypatch):
