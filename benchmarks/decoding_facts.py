@@ -169,9 +169,7 @@ def systems(document: Document, decoder: str, **options: Any) -> list[System]:
 def with_more(document: Document, *options: str) -> list[System]:
     """Those where one of these options, which are lists, is not empty."""
     return [
-        each
-        for each in document["systems"]
-        if any(each["decoder"].get(name) for name in options)
+        each for each in document["systems"] if any(each["decoder"].get(name) for name in options)
     ]
 
 

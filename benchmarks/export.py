@@ -4,7 +4,7 @@
     python benchmarks/export.py --parts
 
 For a run: the largest difference of a teacher-forced log-probability over the test part; of that
-many inputs (sources of the test part, or passages of it), how many outputs differ from those of
+many inputs (sources of the test part, or four tokens of it), how many outputs differ from those of
 `seqgen generate`, for greedy search, a beam of 5, and samples; and the time of the processor for a
 token, one input at a time. With `--parts`: each built-in cell, head, embedding, encoder, bridge,
 attention and model in tiny models with random weights, for both targets, or why not.
@@ -145,7 +145,7 @@ def of_run(folder: str, count: int, most: int) -> None:
         if split.examples:
             outputs(run, runner, [each.source for each in split.examples][:count], None)
             return
-        passages = run.built.data.passages("test", tokenizers, 20, most)
+        passages = run.built.data.passages("test", tokenizers, 4, 0)
         outputs(run, runner, [each.source for each in passages][:count], most)
 
 

@@ -159,7 +159,7 @@ class Runner:
         ]
         for token in read[:-1]:
             _, state = self.step([token], state, [])
-        text = given if isinstance(given, str) else self.decode(read)
+        text = given if isinstance(given, str) else self.decode(read if self.texts["first"] else [])
         return Begun(text, read, read[-1], state, [], room)
 
     def step(
