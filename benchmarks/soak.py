@@ -1,4 +1,4 @@
-"""Kills, wrong recipes, damaged runs and many steps, for half an hour: nothing may be lost.
+"""Kills, wrong recipes, damaged runs, random decoders and many steps: nothing may be lost.
 
     make soak                     everything, 30 minutes at most on two cores
     make soak SCALE=0.05          two minutes of it
@@ -33,13 +33,14 @@ from typing import Any, NamedTuple
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 ROOT = Path(__file__).resolve().parent.parent
-LANES = (("kills",), ("recipes", "runs", "steps"))
+LANES = (("kills", "outputs"), ("recipes", "runs", "steps"))
 """The stages; those of a lane run one after the other, the lanes beside each other."""
-COUNTS = {"kills": 50, "recipes": 10_000, "runs": 2_000, "steps": 150_000}
+COUNTS = {"kills": 50, "recipes": 10_000, "runs": 2_000, "outputs": 2_000, "steps": 150_000}
 WHAT = {
     "kills": "kills of six kinds of run, resumed until done, equal to the byte",
     "recipes": "mutated recipes, overrides and plans: a line, nothing written",
     "runs": "damaged run directories: output, or a line",
+    "outputs": "random decoders in random constraints: alone as in a batch, streamed as whole",
     "steps": "steps of a tiny model:",
 }
 SECONDS = 30
@@ -502,10 +503,14 @@ def stage(name: str, options: argparse.Namespace) -> None:
         folder = Path(made).resolve()
         texts(folder)
         if name != "kills":
+            from soak_outputs import Outputs
+
             import seqgen.build
             import seqgen.cli.main
             import seqgen.comparison
             import seqgen.run  # noqa: F401  once for all cases, and not in the time of the first
+
+            cases["outputs"] = Outputs
 
             signal.signal(signal.SIGALRM, _alarm)
             resource.setrlimit(resource.RLIMIT_AS, (2**34, 2**34))  # not all of the machine's

@@ -1,16 +1,22 @@
 """How long the verbs take to start, and in how much memory, against `import torch` alone.
 
     .venv/bin/python benchmarks/startup.py [--rounds 7] [--only schema generate]
+    .venv/bin/python benchmarks/startup.py --state runs/char_lstm [--characters 1000000]
 
 Each is a process of its own, in turn, after a first round that only fills the caches of Python and
 of the disk. Seconds are the fewest of all rounds, by the clock and of the processor; the bars are
 for the ratios of both. Exits with 1 where a bar is missed.
+
+With `--state`, how soon after a state is loaded its run has the first token, in time of the
+processor: the first time, the median and the least of 20, with no more of a prompt and with 40
+characters.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -84,12 +90,46 @@ def measure(each: Mapping[str, Sequence[str]], folder: Path, rounds: int) -> dic
     return found
 
 
+def first_tokens(directory: str, characters: int) -> None:
+    """Print how soon a text goes on after a state of so many characters."""
+    import seqgen
+
+    run = seqgen.load(directory)
+    prompt = "".join(run.prompts) or "The "
+    more = (prompt * 40)[:40]
+    text = (prompt * (characters // len(prompt) + 1))[:characters]
+    with tempfile.TemporaryDirectory() as name:
+        path = Path(name) / "state"
+        began = time.perf_counter()
+        run.state(text).save(path)
+        print(f"reading {characters:,} characters {time.perf_counter() - began:8.2f} s")
+        began = time.perf_counter()
+        state = run.load_state(path)
+        print(f"loading the state {(time.perf_counter() - began) * 1e3:15.2f} ms")
+    for what, rest in (("no more", ""), ("40 characters more", more)):
+        times = []
+        for _ in range(20):
+            began = time.process_time()
+            pieces = iter(run.after(state).stream(rest))
+            next(pieces)
+            if rest:  # the first piece is the prompt
+                next(pieces)
+            times.append((time.process_time() - began) * 1e3)
+        first, (least, *_), median = times[0], sorted(times), statistics.median(times)
+        print(f"{what:20} first {first:8.2f}  median {median:8.2f}  least {least:8.2f} ms")
+
+
 def main() -> None:
     """Print a row for each command, and whether the bars are held."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--only", nargs="+", choices=BARS, default=[*BARS])
+    parser.add_argument("--state", metavar="RUN", help="measure the first token after a state")
+    parser.add_argument("--characters", type=int, default=1_000_000)
     options = parser.parse_args()
+    if options.state:
+        first_tokens(options.state, options.characters)
+        return
     with tempfile.TemporaryDirectory() as name:
         every = commands(Path(name))
         some = {each: every[each] for each in ("import torch", *options.only)}

@@ -18,7 +18,7 @@ from seqgen.data import Data
 from seqgen.decoders import Decoder, SecondaryModel
 from seqgen.errors import CheckpointError
 from seqgen.evaluate import Judge
-from seqgen.generate import Generator, stop_token_ids
+from seqgen.generate import Generator
 from seqgen.machine import available_cores, choose_device, choose_threads, computing, memory_for
 from seqgen.metrics import Metric, by_name
 from seqgen.models import Generative, Model
@@ -159,9 +159,9 @@ def build(
         raise OptionError(part.path, f"{part.name} reads no sources, which this data has")
     _check_replacing(recipe, model)
     try:
-        stop_token_ids(recipe.generation.stop_tokens, tokenizers[data.output_field])
-    except ValueError as error:
-        raise OptionError(("generation", "stop_tokens"), str(error)) from None
+        recipe.generation.check_stops(tokenizers[data.output_field])
+    except OptionError as error:
+        raise OptionError(("generation", *error.path), error.message) from None
     built = Built(recipe, data, tokenizers, model, device, threads=1)
     work = built.parameters * batch_tokens
     return replace(built, threads=choose_threads(recipe.threads, work, available_cores()))

@@ -169,6 +169,7 @@ def _output(output: Generated, node: int) -> dict[str, Any]:
         "text": output.text,
         "log_prob": round(found.score, 6),
         "finished": found.finished,
+        **output.early_end,
         "node": node,
     }
     if found.tokens:

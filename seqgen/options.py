@@ -272,6 +272,7 @@ Few = Annotated[int, Field(ge=1, le=1000)]
 """A number of what is made one by one, such as layers."""
 Steps = Annotated[int, Field(ge=1, le=2**53)]
 Count = Annotated[int, Field(ge=0, le=10**9)]
+Port = Annotated[int, Field(ge=0, le=65_535)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 PositiveFloat = Annotated[float, Field(gt=0, le=1e30)]
 NonNegativeFloat = Annotated[float, Field(ge=0, le=1e30)]
@@ -303,9 +304,18 @@ def did_you_mean(word: str, choices: Iterable[str]) -> str:
     return f"; did you mean '{near[0]}'?" if near else ""
 
 
+@functools.lru_cache(maxsize=1000)
+def hints_of(annotated: Callable[..., Any]) -> Mapping[str, Any]:
+    """The annotations of a class or function, which take a millisecond to find."""
+    return typing.get_type_hints(annotated, include_extras=True)
+
+
 def options_of(factory: Callable[..., Any]) -> dict[str, Option]:
     """The options that the signature of a class or function declares."""
-    hints = typing.get_type_hints(_annotated(factory), include_extras=True)
+    try:
+        hints = hints_of(_annotated(factory))
+    except TypeError:  # it has no hash
+        hints = hints_of.__wrapped__(_annotated(factory))
     return {
         name: Option(name, hints.get(name, Any), parameter.default)
         for name, parameter in inspect.signature(factory).parameters.items()

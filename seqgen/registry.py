@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, Generic, Literal, TypeVar, get_origin, get_type_hints
+from typing import Annotated, Any, Generic, Literal, TypeVar, get_origin
 
 from seqgen.errors import PluginError, SeqgenError
 from seqgen.files import local_path
@@ -26,6 +26,7 @@ from seqgen.options import (
     checker_of,
     define_checkers,
     did_you_mean,
+    hints_of,
     options_of,
     schema_of_options,
     shown,
@@ -368,7 +369,8 @@ class Registry(Checker, Generic[T]):
 def check_fields(part: Any) -> None:
     """Raises ValueError unless the fields of the dataclass `part` keep the bounds in their
     annotations. Its `__post_init__` calls this: bounds are the same for programs and recipes."""
-    annotations = get_type_hints(type(part), include_extras=True)
+    kind: Any = type(part)
+    annotations = hints_of(kind)
     for each in fields(part):
         check_bounds(each.name, annotations[each.name], getattr(part, each.name))
 

@@ -186,6 +186,8 @@ class TrainedRun:
         decoder: str | None = None,
         max_length: int | None = None,
         seed: int | None = None,
+        *,
+        state: TextState | None = None,
         **options: Any,
     ) -> TextStream[Generated]:
         """The text of `generate`, piece by piece as its tokens come: the pieces together are it.
@@ -193,7 +195,8 @@ class TrainedRun:
         In a notebook what it returns is an output that grows. Raises ValueError, before the first
         piece, also if the decoder does not go token by token.
         """
-        run, given, chosen = self._asked(prompt, decoder, max_length, seed, options)
+        begun = self if state is None else self.after(state)
+        run, given, chosen = begun._asked(prompt, decoder, max_length, seed, options)
         if not chosen.streams:
             raise ValueError(f"the decoder '{decoder or self.decoder_spec()['name']}' {NO_STREAM}")
         walking = cast(PathDecoder, chosen)

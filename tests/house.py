@@ -18,13 +18,13 @@ CORE += ("tokenizers", "training", "metrics")
 # They only go down; a capability that raises a total says so in the commit that adds it. Last: fast
 # routes, several processes, sweeps, texts larger than memory, tables for generation.
 LIMITS = {
-    "files": 161,
-    "median lines of a file": 243,
+    "files": 166,
+    "median lines of a file": 240,
     "imports per 1,000 lines": 68,
-    "lines": 37_283,
-    "lines of the core": 12_650,
-    "lines of reports and comparison": 5_044,
-    "lines of tests": 38_014,
+    "lines": 38_737,
+    "lines of the core": 13_083,
+    "lines of reports and comparison": 5_082,
+    "lines of tests": 39_816,
     "shared module names": 0,
 }
 AT_LEAST = {"median lines of a file"}

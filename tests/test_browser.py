@@ -1,4 +1,4 @@
-"""The page that generates: the same texts as in Python, what it shows, and what does not work there."""
+"""The page that generates: the texts of Python, what it shows, and what does not work there."""
 
 import re
 from dataclasses import replace
@@ -105,7 +105,10 @@ TWO = "[{name: lstm_cell, hidden_size: 8}, {name: gru_cell, hidden_size: 8}]"
         [f"model.cell={{name: stack, residual: true, layer_norm: true, cells: {TWO}}}"],
         ["model.cell={name: lstm, hidden_size: 8}", "model.head=tied"],
         [
-            *("model.cell={name: rnn_cell, hidden_size: 8}", "model.head={name: linear, bias: false}"),
+            *(
+                "model.cell={name: rnn_cell, hidden_size: 8}",
+                "model.head={name: linear, bias: false}",
+            ),
             "data={name: lines, path: HERE/lines.txt, batch_size: 4}",
         ],
         ["model.cell={name: lstm, hidden_size: 8}", "model.embedding=one_hot", "model.head=tied"],
@@ -138,7 +141,9 @@ GRUS = "{name: bidirectional, layers: 2, cell: {name: gru_cell, hidden_size: 8}}
     ],
     ids=["general", "additive", "dot", "none", "word"],
 )
-def test_answers_and_attention_are_those_of_python(overrides, opened, run_once, pairs_run, few_words):
+def test_answers_and_attention_are_those_of_python(
+    overrides, opened, run_once, pairs_run, few_words
+):
     words = few_words(20, seed=7)
     more = ("data.path=HERE/pairs.tsv", "train.max_steps=5", *overrides)
     pairs = dict.fromkeys(few_words(60))
@@ -172,8 +177,10 @@ def test_ties_and_thresholds_are_those_of_python(opened, language_model):
         cut = {"name": name, CUTS[name]: value}
         for row in rows.log():
             drawn = page.evaluate(
-                """([scores, truncation, value, points]) => points.map((point) =>
-                choose(Float64Array.from(scores), { temperature: 1, truncation, value }, point).token)""",
+                """([scores, truncation, value, points]) => points.map((point) => {
+                  const settings = { temperature: 1, truncation, value };
+                  return choose(Float64Array.from(scores), settings, point).token;
+                })""",
                 [row.tolist(), name, value, point],
             )
             samplers = (Multinomial(seed, truncations=(cut,)) for seed in range(30))
@@ -219,7 +226,11 @@ def test_a_weight_beyond_float16_is_refused(language_model):
             "the cell 'zoneout' does",
         ),
         ("tiny", ["model.head=adaptive_softmax"], "the head 'adaptive_softmax' does not work"),
-        ("tiny", ["tokenizer=byte"], "the tokenizer 'byte' does not work in a browser; these do: char"),
+        (
+            "tiny",
+            ["tokenizer=byte"],
+            "the tokenizer 'byte' does not work in a browser; these do: char",
+        ),
         ("pairs", ["model.encoder=label"], "the encoder 'label' does not work in a browser"),
         ("pairs", ["tokenizers={source: word}"], "the tokenizer 'word' does not work in a browser"),
         ("pairs", ["tokenizers={target: byte}"], "the tokenizer of outputs 'byte' does not work"),
@@ -334,3 +345,9 @@ def test_what_is_behind_a_character(opened, language_model):
     page.get_by_role("button", name="Reset").click()
     assert page.inner_text("#title") == "What may come next"
     assert page.evaluate("limit()") <= LONGEST
+
+
+def test_the_page_on_pages_names_every_part_that_works():
+    text = (Path(__file__).parents[1] / "docs" / "page.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`(\w+)`", text[text.index("## What works") :]))
+    assert {*CUTS}.union(*WORKING.values()) <= named

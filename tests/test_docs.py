@@ -75,7 +75,7 @@ OF_RECIPES = [
     each
     for each in COMMANDS
     if each[0] in {"run", "validate", "verify-resume"}
-    and not re.match(r"(runs/|my)", each[1])
+    and not re.match(r"(runs/|mine?[._]|my[._])", each[1])
     and "--plan" not in each
 ]
 """The commands that read a recipe which comes with seqgen."""
@@ -124,6 +124,17 @@ def test_every_command_is_one(words):
     assert context.params
 
 
+@pytest.mark.parametrize("path", TEXTS)
+def test_commands_within_sentences_have_verbs_and_flags_that_there_are(path):
+    verbs = typer.main.get_command(app).commands
+    bare = re.sub(r"^```.*?^```", "", TEXTS[path], flags=re.DOTALL | re.MULTILINE)
+    for code in re.findall(r"`seqgen\s+([a-z][^`]*)`", bare):
+        verb, *words = code.split()
+        assert verb in verbs, code
+        known = {each for one in verbs[verb].params for each in one.opts} | {"--help"}
+        assert {each for each in words if each.startswith("--")} <= known, code
+
+
 @pytest.mark.parametrize("words", OF_RECIPES, ids=" ".join)
 def test_every_recipe_takes_its_overrides(words):
     load_installed()
@@ -138,12 +149,15 @@ def test_other_lines_for_a_shell_can_be_typed(path):
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     extras = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     usual = {"seqgen", "make", "python", "pip", "pytest", "torchrun", "printf", "echo", "cat", "."}
+    usual |= {"curl"}
     for line in shell_lines(TEXTS[path]):
         words = shlex.split(line, comments=True)
         assert words[0] in usual, line
         if words[0] == "make":
             assert f"\n{words[1]}:" in makefile, line
-        if words[0] == "python" and words[1] != "-c":
+        if words[0] == "python" and words[1] == "-m":
+            assert (ROOT / words[2].replace(".", "/")).with_suffix(".py").exists(), line
+        elif words[0] == "python" and words[1] != "-c":
             assert (ROOT / words[1]).exists(), line
         for extra in re.findall(r"seqgen-toolkit\[(\w+)\]", line):
             assert f"\n{extra} = [" in extras, line
@@ -217,14 +231,13 @@ def test_the_pages_show_every_picture_once():
     assert sorted(shown) == [each.relative_to(DOCS).as_posix() for each in PICTURES]
 
 
-def test_the_gallery_shows_the_pictures_that_are_taken_for_it(monkeypatch):
+def test_the_pictures_of_pages_are_those_that_are_taken(monkeypatch):
     pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     monkeypatch.syspath_prepend(DOCS / "pictures")
     import pages
 
-    page = TEXTS["docs/gallery.md"]
-    shown = re.findall(r"\(pictures/(\w+)\.png\)", page)
-    assert sorted(shown) == sorted(pages.SHOTS)
+    shown = set(re.findall(r"/((?:gallery|generator)\w*)\.png\)", "".join(TEXTS.values())))
+    assert shown == pages.SHOTS.keys()
     assert {shot.page for shot in pages.SHOTS.values()} == pages.MADE.keys()
     for each in shown:
         assert (DOCS / "pictures" / f"{each}.png").stat().st_size < 200_000
@@ -277,13 +290,16 @@ def test_the_start_can_be_done_as_it_is_written(place, command):
         if words[0] == "cat":
             subprocess.run(line, shell=True, check=True)
         if words[0] == "seqgen":
-            more = {"run": small, "generate": ("--max-length", "20"), "compare": few}[words[1]]
+            more = {"run": small, "generate": ("--max-length", "20"), "compare": few, "page": ()}[
+                words[1]
+            ]
             words = [each for each in words[1:] if not each.startswith("train.max_seconds=")]
             ended = command(*words[:2], *more, *words[2:])
             assert ended.code == 0, ended.err
             done.append(words[0])
-    assert done == ["run", "generate", "generate", "generate", "run", "generate", "compare"]
+    assert done == ["run", "generate", "generate", "generate", "run", "generate", "page", "compare"]
     assert (place.folder / "runs/char_lstm/report.html").exists()
+    assert (place.folder / "mine.html").exists()
     assert (place.folder / "runs/compare/mine/compare.html").exists()
 
 

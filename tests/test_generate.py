@@ -623,6 +623,8 @@ class TestStopping:
             assert made.finished == (made.finish_reason == "end") == (made.tokens[-1:] == (EOS,))
             assert made.finished or (made.finish_reason, len(made.tokens)) == ("length", 12)
         assert not {*made.tokens[:-1]} & {*named, EOS}
+        early = {"finish_reason": "stop", "stop": made.stop} if made.stop else {}
+        assert output.early_end == early
 
     @pytest.mark.parametrize("kind", [TEXT, Sentences()], ids=["endless", "ending"])
     @pytest.mark.parametrize("options", STOPPED, ids=range(len(STOPPED)))
@@ -658,6 +660,7 @@ class TestStopping:
                 made = each.hypothesis
                 assert (made.tokens, made.log_probs, made.score) == ((), (), 0.0)
                 assert (made.finish_reason, made.finished, each.text) == ("time", False, "")
+                assert each.early_end == {"finish_reason": "time"}
         if made_by(name).streams:
             stream = TextStream("", generator.stream("a", made_by(name), 10**6))
             assert len("".join(stream)) <= 1

@@ -273,14 +273,6 @@ class TestShowing:
             compared.save(folder)
         compared.save(folder, overwrite=True)
 
-    def test_the_lines_of_a_notebook_without_widgets(self, monkeypatch, capsys):
-        """`find_spec` finds no ipywidgets, and a notebook is no terminal."""
-        monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
-        monkeypatch.setitem(sys.modules, "ipywidgets", None)
-        with Display() as display:
-            display.begin()
-            assert display._bar is None
-
 
 class TestComparing:
     @pytest.mark.parametrize(
@@ -347,6 +339,7 @@ class TestAnswers:
         assert sum(found.weights[0]) == pytest.approx(1, abs=1e-5)
         assert Element(found._repr_html_()).text.count("a") >= 1
         assert isinstance(found, Attention)
+        assert repr(found).startswith("Attention(5 source tokens")
         with pytest.raises(ValueError, match="has no attention"):
             run.attention("the ")
 
@@ -396,9 +389,11 @@ def test_the_page_does_what_it_says(place, finished_run, pairs_run):
     shutil.copytree(finished_run, "runs/char_lstm")
     shutil.copytree(pairs_run, "runs/date_seq2seq")
     space = {}
-    for block in BLOCKS.findall(PAGE):
-        for said, smaller in SMALLER.items():
-            block = block.replace(said, smaller)
+    page = PAGE
+    for said, smaller in SMALLER.items():
+        assert said in page
+        page = page.replace(said, smaller)
+    for block in BLOCKS.findall(page):
         exec(compile(block, "library.md", "exec"), space)
     assert Path("curves.pdf").is_file()
     assert Path("runs/compare/mine/compare.html").is_file()
@@ -434,9 +429,59 @@ def test_what_the_pages_import_is_public():
     for path in [*DOCS.rglob("*.md"), *DOCS.glob("plugins/*.py"), *DOCS.glob("examples/*.py")]:
         text = path.read_text(encoding="utf-8")
         for code in BLOCKS.findall(text) if path.suffix == ".md" else [text]:
-            lines = re.findall(r"^from (seqgen[\w.]*) import ([\w, ]+)$", code, re.M)
-            found |= {
-                (module, name.strip()) for module, names in lines for name in names.split(",")
-            }
+            for module, names in re.findall(r"^from (seqgen[\w.]*) import (.+)$", code, re.M):
+                found |= {(module, name) for name in names.split(", ")}
     assert len(found) > 40
     assert {pair for pair in found if pair[1] not in PUBLIC.get(pair[0], ())} == set()
+
+
+NOTEBOOKS = sorted((DOCS / "notebooks").glob("*.ipynb"))
+FEW = {"steps": 3, "text_steps": 3, "rows": 400, "inputs": 20}
+
+
+def test_the_notebooks_can_be_read_without_being_run():
+    names = ["attention", "character_rnn", "comparing_decoders", "temperature"]
+    assert [path.stem for path in NOTEBOOKS] == names
+    for path in NOTEBOOKS:
+        assert path.stat().st_size < 250_000
+        text = path.read_text(encoding="utf-8")
+        assert not re.search(
+            r"image/png|/home/|/tmp/|/root/|iopub|\\u001b|stderr|widget-view", text
+        )
+        notebook = json.loads(text)
+        cells_of = {"code": [], "markdown": []}
+        for cell in notebook["cells"]:
+            cells_of[cell["cell_type"]].append(cell)
+            assert len(cell["source"]) <= 30
+        assert "## Exercise" in "".join(cells_of["markdown"][-1]["source"])
+        assert sum("What to see" in "".join(cell["source"]) for cell in cells_of["markdown"]) >= 4
+        assert sum(bool(cell["outputs"]) for cell in cells_of["code"]) >= 5
+        assert [cell["execution_count"] for cell in cells_of["code"]] == [
+            *range(1, len(cells_of["code"]) + 1)
+        ]
+
+
+@pytest.mark.filterwarnings("ignore")  # of what runs the notebooks, in this process
+def test_the_notebooks_run(tmp_path, monkeypatch):
+    """All in one kernel, which forgets its names in between, with models that learn nothing."""
+    nbclient = pytest.importorskip("nbclient", reason="nbclient is not installed")
+    for needed in ("ipykernel", "pandas"):
+        pytest.importorskip(needed, reason="needs the extra notebook")
+    nbformat = pytest.importorskip("nbformat")
+    whole = nbformat.v4.new_notebook()
+    for path in NOTEBOOKS:
+        whole.cells.append(nbformat.v4.new_code_cell("%reset -f"))
+        notebook = nbformat.read(path, as_version=4)
+        for cell in notebook.cells:
+            if "parameters" in cell.metadata.get("tags", ()):
+                cell.source = re.sub(
+                    r"^(\w+) = \d+",
+                    lambda found: f"{found[1]} = {FEW[found[1]]}",
+                    cell.source,
+                    flags=re.M,
+                )
+        whole.cells += [cell for cell in notebook.cells if cell.cell_type == "code"]
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    monkeypatch.setenv("PYDEVD_DISABLE_FILE_VALIDATION", "1")
+    where = {"metadata": {"path": str(tmp_path)}}
+    nbclient.NotebookClient(whole, timeout=600, kernel_name="python3", resources=where).execute()

@@ -342,6 +342,7 @@ class TestAuxiliaryRunsOfAModelThatReadsSources:
             "[{name: must_contain, texts: ['']}]",
             "constraints.0: `texts` must have tokens, but '' h",
         ),
+        ("[coverage_penalty]", "constraints.0: coverage_penalty needs a model that looks back at"),
         ("[{name: pattern, regex: (}]", "constraints.0: `regex` must be a regular expression"),
         ("[{name: pattern, regex: Z}]", "constraints.0: no output of this tokenizer can match"),
     ],
@@ -368,7 +369,7 @@ def test_constraints_work_from_the_command_line(finished_run, command):
 class TestStopsAndStreams:
     @pytest.mark.parametrize(
         "options",
-        [{}, {"stop": "a"}, {"stop": ["~", "a"], "keep_stop": True}, {"stop_tokens": (" ",)}],
+        [{}, {"stop": "a"}, {"stop": ["sat", "a"], "keep_stop": True}, {"stop_tokens": (" ",)}],
     )
     def test_a_stream_is_the_text_in_pieces(self, run, options):
         for decoder in ("greedy", "multinomial"):
@@ -377,6 +378,22 @@ class TestStopsAndStreams:
             assert pieces[0] == "the "
             assert "".join(pieces) == run.generate("the ", decoder, 30, 3, **options)
             assert stream.output.hypothesis.finish_reason == ("stop" if options else "length")
+
+    def test_a_stream_goes_on_from_a_state(self, run):
+        state = run.state("the cat ")
+        stream = run.stream("sat", "multinomial", 20, 3, state=state)
+        assert "".join(stream) == run.generate("sat", "multinomial", 20, 3, state=state)
+        whole = run.generate("the cat sat", "multinomial", 20, 3)
+        assert f"the cat {stream.output.prompt}{stream.output.text}" == whole
+        with pytest.raises(ValueError, match="`state` must be one of this run, but is of another"):
+            run.stream("sat", state=replace(state, run="another"))
+
+    def test_a_stop_string_that_no_output_has_is_a_warning(self, run):
+        said = r"stop: no output can contain ('~'|'ä\\n'); no tokens make it"
+        for given in ("~", ["a", "ä\n"]):
+            with pytest.warns(UserWarning, match=said):
+                run.generate("the ", "greedy", 5, stop=given)
+        assert run.generating(max_seconds=9).built.recipe.generation.max_seconds == 9
 
     def test_sources_stream_too(self, pairs_run):
         pairs = seqgen.load(pairs_run)

@@ -1,4 +1,4 @@
-"""Files of the site that lie outside of docs/, and the links that lead to them.
+"""Files of the site that lie outside of docs/, the links that lead to them, and the notebooks.
 
 In the repository a page links to `../CHANGELOG.md`, and CHANGELOG.md to `docs/recipes.md`. In the
 site both are pages side by side.
@@ -22,6 +22,17 @@ PLACES = {
     "README.md": "index.md",
 }
 """Where in the site a file of the repository is. That of the README is another page."""
+
+
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """Fill the section of notebooks."""
+    found = sorted(Path(config.docs_dir).glob("notebooks/*.ipynb"))
+    for section in config.nav or []:
+        for pages in section.values():
+            for each in pages if isinstance(pages, list) else []:
+                if isinstance(each, dict) and "Notebooks" in each:
+                    each["Notebooks"] = [f"notebooks/{path.name}" for path in found]
+    return config
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:

@@ -17,6 +17,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
 
 HELD_OUT = """\
@@ -32,8 +33,44 @@ MADE = {
     "trace.html": "generate dates --prompt 'the twenty-first of december, 2012' --decoder beam "
     "--set beam_size=4 --trace trace.html",
     "units.html": "inspect char_lstm --text held_out.txt --out units.html",
+    "generator.html": "page char_lstm --out generator.html",
+    "answers.html": "page dates --out answers.html",
 }
 """The arguments of seqgen that make each page, in the folder of the runs and in this order."""
+
+
+QUOTES = """() => {
+  Object.assign(hotField, { value: 0.6 });
+  Object.assign(seedField, { value: 14 });
+  Object.assign(lengthField, { value: 400 });
+  showSettings();
+  restart();
+  for (let place = 0; place < 295; place++) step();
+  let inside = false;
+  const quoted = moments.map(({ text }) => {
+    const is = inside;
+    if (text === '"') inside = !inside;
+    return is && text !== '"';
+  });
+  const mean = (unit, is) => {
+    const own = moments.filter((each, place) => quoted[place] === is);
+    const all = own.map(({ units }) => strength(units[unit], gridOf(unit)));
+    return all.reduce((sum, each) => sum + each, 0) / all.length;
+  };
+  const contrast = (unit) => mean(unit, true) - Math.abs(mean(unit, false));
+  const { first, units: count } = grids.at(-1);
+  const units = Array.from({ length: count }, (_, unit) => first + unit);
+  tintBy(units.reduce((best, unit) => (contrast(unit) > contrast(best) ? unit : best)));
+  view = last();
+  show();
+}"""
+"""Writes a text, and tints it by the unit of the memory that is high in quotes alone."""
+
+ANSWER = """() => {
+  while (step());
+  view = 8;
+  show();
+}"""
 
 
 class Shot(NamedTuple):
@@ -45,6 +82,9 @@ class Shot(NamedTuple):
     width: int = 1280
     height: int = 860
     scheme: str = "light"
+    script: str = ""
+    """What is done on the page before."""
+    scale: float = 1
 
 
 SHOTS = {
@@ -54,6 +94,8 @@ SHOTS = {
     "gallery_trace": Shot("trace.html", scheme="dark", height=1040),
     "gallery_attention": Shot("dates/report.html", "#attention"),
     "gallery_units": Shot("units.html", height=760),
+    "generator": Shot("generator.html", width=1120, height=944, script=QUOTES, scale=1.5),
+    "generator_attention": Shot("answers.html", ".text", width=1120, script=ANSWER, scale=1.5),
 }
 
 
@@ -67,14 +109,24 @@ def make(page: str, folder: Path) -> None:
 def take(browser: Browser, name: str, folder: Path, out: Path) -> None:
     shot = SHOTS[name]
     size = {"width": shot.width, "height": shot.height}
-    page = browser.new_page(viewport=size, color_scheme=shot.scheme)  # type: ignore[arg-type]
+    page = browser.new_page(
+        viewport=size,  # type: ignore[arg-type]
+        color_scheme=shot.scheme,  # type: ignore[arg-type]
+        device_scale_factor=shot.scale,
+    )
     page.goto((folder / shot.page).resolve().as_uri())
+    if shot.script:
+        page.evaluate(shot.script)
     target = out / f"{name}.png"
     if shot.part:
         page.locator(shot.part).first.screenshot(path=target)
     else:
         page.screenshot(path=target)
     page.close()
+    if shot.scale > 1:  # too large with all its shades
+        with Image.open(target) as picture:
+            few = picture.convert("RGB").quantize(256, dither=Image.Dither.NONE)
+        few.save(target, optimize=True)
 
 
 def main() -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.util import find_spec
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from markupsafe import escape
 from rich import box
 from rich.cells import cell_len
 from rich.console import Console
@@ -51,14 +52,39 @@ class Terminal(Console):
         let_go(self.file)
 
 
+class _NotebookBar:
+    """A bar in an output of a notebook. That of rich is drawn by a thread, and swallows lines that
+    are printed meanwhile."""
+
+    def __init__(self) -> None:
+        display: Any = import_module("IPython.display").display
+        self._output = display({"text/plain": "starting"}, raw=True, display_id=True)
+
+    def update(self, _: object, completed: float, description: str) -> None:
+        bar = f'<progress max="1" value="{completed:.3f}"></progress> {escape(description)}'
+        shown = {"text/html": bar, "text/plain": f"{completed:4.0%}  {description}"}
+        self._output.update(shown, raw=True)
+
+    def stop(self) -> None:
+        self._output.update({"text/plain": ""}, raw=True)
+
+
 class Display:
-    """A context that shows work as it goes on: a bar in a terminal, or in a notebook that has
-    ipywidgets; a few plain lines elsewhere."""
+    """A context that shows work as it goes on: a bar in a terminal and in a notebook, a few plain
+    lines on a pipe."""
 
     def __init__(self, *, to_stderr: bool = False) -> None:
-        self.console = Terminal(stderr=to_stderr, highlight=False, soft_wrap=True)
+        self._in_notebook = Console().is_jupyter
+        never = False if self._in_notebook else None  # its output says that it is a terminal
+        self.console = Terminal(
+            stderr=to_stderr,
+            highlight=False,
+            soft_wrap=True,
+            force_jupyter=never,
+            force_terminal=never,
+        )
         self._lines = 0
-        self._bar: Progress | None = None
+        self._bar: Progress | _NotebookBar | None = None
         self._task: Any = None
 
     def __enter__(self) -> Display:
@@ -68,9 +94,10 @@ class Display:
         self.end()
 
     def begin(self) -> None:
-        """Show a bar, if there is room for one."""
-        widgets = self.console.is_jupyter and find_spec("ipywidgets") is not None
-        if self.console.is_terminal or widgets:
+        """Show a bar, if there is a terminal or a notebook."""
+        if self._in_notebook:
+            self._bar = _NotebookBar()
+        elif self.console.is_terminal:
             columns = (BarColumn(bar_width=None), TextColumn("{task.description}", markup=False))
             self._bar = Progress(*columns, console=self.console, transient=True)
             self._task = self._bar.add_task("starting", total=1.0)

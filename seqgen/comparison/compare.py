@@ -175,6 +175,7 @@ def _shown_outputs(
                 text=best.generated.text,
                 log_prob=best.log_prob,
                 finished=hypothesis.finished,
+                **best.generated.early_end,
                 complete=hypothesis.complete,
                 satisfied=hypothesis.satisfied,
                 values={name: metric.single(label, index) for name, metric in quality.items()},

@@ -280,12 +280,15 @@ class Verdict:
 @dataclass(frozen=True, kw_only=True)
 class ShownOutput:
     """The best output of a system, by its first seed. It is not `complete` where a search ran out
-    of its budget, and not `satisfied` where it breaks a constraint."""
+    of its budget, and not `satisfied` where it breaks a constraint. It has a `finish_reason` where
+    that is neither the end token nor the maximum length."""
 
     label: str
     text: str
     log_prob: float | None
     finished: bool
+    finish_reason: str = ""
+    stop: str = ""
     complete: bool = True
     satisfied: bool = True
     values: Mapping[str, float | None]

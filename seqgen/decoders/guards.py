@@ -55,15 +55,43 @@ class _Intercepted:
     def read_ahead(self, tokens: Tensor, state: Any, context: State) -> tuple[Tensor, list[State]]:
         inner, *memory = state if self.remembers else (state,)
         log_probs, states = read_ahead(self.stepper, tokens, inner, context)
+        if not self.remembers:  # then rows are rows
+            log_probs = self.change(log_probs, tokens[: len(log_probs)])[0]
+            count = _possible(log_probs, tokens)
+            return log_probs[:count], states[:count]
         found: list[Tensor] = []
         following: list[State] = []
         for place, (given, after) in enumerate(zip(torch.split(log_probs, 1), states, strict=True)):
             row, *memory = self.change(given, tokens[place : place + 1], *memory)
             found.append(row)
             following.append((after, *memory) if self.remembers else after)
-            if _is_impossible(row, tokens[place + 1 : place + 2]):
+            if _is_impossible(row, tokens[place + 1 : place + 2].tolist()):
                 break
         return torch.cat(found), following
+
+
+@dataclass(frozen=True)
+class _CheckedSteps:
+    """Besides the state of `stepper`, that of this one has the sources and the steps so far."""
+
+    stepper: Stepper
+
+    def step(self, tokens: Tensor, state: Any, context: State) -> tuple[Tensor, State]:
+        inner, sources, steps = state
+        log_probs, inner = self.stepper.step(tokens, inner, context)
+        check_scores(log_probs, sources, steps)
+        return log_probs, (inner, sources, steps + 1)
+
+    def read_ahead(self, tokens: Tensor, state: Any, context: State) -> tuple[Tensor, list[State]]:
+        inner, sources, steps = state
+        log_probs, states = read_ahead(self.stepper, tokens, inner, context)
+        count = _possible(log_probs, tokens)
+        every = steps + torch.arange(count + 1, device=steps.device)
+        check_scores(log_probs[:count], sources.expand(count), every[:count])
+        after = torch.split(every[1:], 1)
+        return log_probs[:count], [
+            (each, sources, step) for each, step in zip(states, after, strict=False)
+        ]
 
 
 def read_ahead(
@@ -84,14 +112,24 @@ def read_ahead(
         log_probs, state = stepper.step(token, state, context)
         rows.append(log_probs)
         states.append(state)
-        if _is_impossible(log_probs, tokens[place + 1 : place + 2]):
+        if _is_impossible(log_probs, tokens[place + 1 : place + 2].tolist()):
             break
     return torch.cat(rows), states
 
 
-def _is_impossible(log_probs: Tensor, token: Tensor) -> bool:
+def _is_impossible(log_probs: Tensor, token: list[int]) -> bool:
     """Whether `token`, one or none, may not come after a row of scores."""
-    return bool(log_probs[0, token].le(DEAD_END).any())
+    return any(float(log_probs[0, each]) <= DEAD_END for each in token)
+
+
+def _possible(log_probs: Tensor, tokens: Tensor) -> int:
+    """How many of the rows `log_probs: [rows, vocab]` say what comes after `tokens: [time]` that
+    were possible: those up to the first after which the next token is not."""
+    after = tokens[1 : len(log_probs) + 1].unsqueeze(1)
+    given = log_probs[: len(after)].gather(1, after).squeeze(1)
+    return next(
+        (row + 1 for row, each in enumerate(given.tolist()) if each <= DEAD_END), len(log_probs)
+    )
 
 
 def constrain(
@@ -172,12 +210,8 @@ def check_scores(log_probs: Tensor, sources: Tensor, step: int | Tensor) -> Tens
 def check_steps(stepper: Stepper, start: Start, sources: Tensor) -> Wrapped:
     """A stepper whose faulty scores are a DecodeError that names `sources: [batch]`, whatever is
     around it."""
-
-    def check(log_probs: Tensor, tokens: Tensor, own: Tensor, steps: Tensor) -> tuple[Tensor, ...]:
-        check_scores(log_probs, own, steps)
-        return log_probs, own, steps + 1
-
-    return intercept(stepper, start, check, sources, torch.zeros_like(sources))
+    state = (start.state, sources, torch.zeros_like(sources))
+    return _CheckedSteps(stepper), start._replace(state=state)
 
 
 def checked(decoder: Decoder, vocab_size: int) -> Decoder:

@@ -18,9 +18,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from seqgen.decoders.automaton import GIBIBYTES, SECONDS, TooLargeError, automaton_of
 from seqgen.decoders.base import Constraint, Limits, Start, Stepper, Wrapped, constraints
 from seqgen.decoders.guards import IMPOSSIBLE, intercept
 from seqgen.decoders.phrases import BASE, in_ranges
+from seqgen.options import shown
 from seqgen.state import map_state
 from seqgen.tokenizers import UNK, Contents
 
@@ -36,6 +38,11 @@ while the automaton without it prefers the first of several alternatives."""
 BYTES = 256
 PAIRS = 1 << 24
 """How many states with a token each are looked at together: 128 MiB an array."""
+MOST_EDGES = 1 << 24
+"""How many a graph may have, about 2 GiB while it is made."""
+
+SMALLER = "take smaller counts, or none: max_length limits the text as well"
+TOO_LARGE = f"is too large: it takes more than {SECONDS} s or {GIBIBYTES} GiB; {SMALLER}"
 
 
 class ByteAutomaton(NamedTuple):
@@ -50,48 +57,37 @@ def byte_automaton(regex: str, used: set[int]) -> ByteAutomaton:
     """The automaton of the texts that `regex` matches from their beginning to their end.
 
     Bytes that are not `used` by any token may be left out. Raises ValueError if outlines-core is
-    not installed or cannot read `regex`.
+    not installed or cannot read `regex`, or the automaton is too large.
     """
     if find_spec("outlines_core") is None:
         needed = "pattern needs outlines-core: pip install 'seqgen-toolkit[structured]'"
         raise ValueError(needed)
-    whole = f"(?:{regex}){SENTINEL}"
-    _index(regex, {0}, regex)  # else what ends the group too early would be let through
-    found = _index(whole, used | {*SENTINEL.encode()}, regex) or _index(whole, {*range(256)}, regex)
-    if found is None:
-        return ByteAutomaton(np.zeros((2, BYTES), np.int64), np.zeros(2, bool))
-    moves = found.get_transitions()
-    numbers = {found.get_initial_state(): 1}
-    for state in chain(moves, *(each.values() for each in moves.values())):
-        numbers.setdefault(state, len(numbers) + 1)
-    after = np.zeros((len(numbers) + 1, BYTES + 1), np.int64)
-    for state, row in moves.items():
-        after[numbers[state], list(row)] = [numbers[each] for each in row.values()]
-    ended = np.zeros(len(after), bool)
-    ended[[numbers[each] for each in found.get_final_states()]] = True
-    reached = np.arange(len(after))
-    for byte in SENTINEL.encode():
-        reached = after[reached, byte]
-    return ByteAutomaton(after[:, :BYTES], ended[reached])
-
-
-def _index(expression: str, used: set[int], regex: str) -> Any:
-    """What outlines-core makes of `expression`; None if it comes to a state where none of the
-    bytes `used` can follow. Raises ValueError, which quotes `regex`."""
-    from outlines_core import Index, Vocabulary  # here: an extra, which few need
-
     try:
-        return Index(expression, Vocabulary(BYTES, {bytes([each]): [each] for each in used}))
-    except ValueError as error:
-        if "incompatible with the regex" in str(error):
-            return None
+        found = automaton_of(f"(?:{regex}){SENTINEL}", regex, {*used, *SENTINEL.encode()})
+    except TooLargeError:
+        raise ValueError(f"the automaton of the `regex` {shown(regex)} {TOO_LARGE}") from None
+    except ValueError:
         reason = "anchors, look-around, \\b and backreferences are not possible"
         try:
             re.compile(regex)
         except (re.error, OverflowError, RecursionError) as python:
             reason = str(python)
         wanted = "`regex` must be a regular expression that outlines-core can read"
-        raise ValueError(f"{wanted}, but is {regex!r}: {reason}") from None
+        raise ValueError(f"{wanted}, but is {shown(regex)}: {reason}") from None
+    if found is None:
+        return ByteAutomaton(np.zeros((2, BYTES), np.int64), np.zeros(2, bool))
+    numbers = {found.first: 1}
+    for state in chain(found.moves, *(each.values() for each in found.moves.values())):
+        numbers.setdefault(state, len(numbers) + 1)
+    after = np.zeros((len(numbers) + 1, BYTES + 1), np.int64)
+    for state, row in found.moves.items():
+        after[numbers[state], list(row)] = [numbers[each] for each in row.values()]
+    ended = np.zeros(len(after), bool)
+    ended[[numbers[each] for each in found.final]] = True
+    reached = np.arange(len(after))
+    for byte in SENTINEL.encode():
+        reached = after[reached, byte]
+    return ByteAutomaton(after[:, :BYTES], ended[reached])
 
 
 class TokenGraph(NamedTuple):
@@ -168,14 +164,15 @@ class TokenGraph(NamedTuple):
 
 
 def token_graph(automaton: ByteAutomaton, contents: Contents) -> TokenGraph:
-    """The automaton by tokens. A node is a state, and whether a text begins there or goes on."""
+    """The automaton by tokens. A node is a state, and whether a text begins there or goes on.
+    Raises ValueError if it has too many edges."""
     spelled = [_Spelled.of(each) for each in (contents.first, contents.later)]
     breaks = np.isin(np.arange(len(contents.first)), list(contents.breaks))
     found: list[tuple[Ints, Ints, Ints]] = []
     fresh = np.array([2])  # state 1, where a text begins
     numbers = np.zeros(2 * len(automaton.after), np.int64)  # from 1, of the nodes that are known
     nodes: list[Ints] = []
-    count = 0
+    count = edges = 0
     while len(fresh):
         numbers[fresh] = np.arange(count, count + len(fresh)) + 1
         nodes.append(fresh)
@@ -187,6 +184,11 @@ def token_graph(automaton: ByteAutomaton, contents: Contents) -> TokenGraph:
                 places, tokens, reached = each.walk(automaton.after, part)
                 leads = 2 * reached + ~breaks[tokens]
                 found.append((2 * part[places] + goes_on, tokens, leads))
+                edges += len(tokens)
+                if edges > MOST_EDGES:
+                    raise ValueError(
+                        f"allows {MOST_EDGES:,} tokens and more, summed over its places; {SMALLER}"
+                    )
                 came.append(leads[numbers[leads] == 0])
         fresh = np.unique(np.concatenate(came))
     begins, tokens, leads = (np.concatenate(each) for each in zip(*found, strict=True))
@@ -244,9 +246,14 @@ class Pattern(Constraint):
         if contents is None:
             raise ValueError("this tokenizer does not say what its tokens add to a text")
         used = {*chain.from_iterable([*contents.first, *contents.later])}
-        self.graph = token_graph(byte_automaton(self.regex, used), contents)
+        automaton = byte_automaton(self.regex, used)
+        try:
+            self.graph = token_graph(automaton, contents)
+        except ValueError as error:
+            raise ValueError(f"`regex` {shown(self.regex)} {error}") from None
         if self.least_tokens(None) == NEVER:
-            raise ValueError(f"no output of this tokenizer can match the `regex` {self.regex!r}")
+            name = shown(self.regex)
+            raise ValueError(f"no output of this tokenizer can match the `regex` {name}")
 
     def wrap(self, stepper: Stepper, start: Start, limits: Limits, batch: Any) -> Wrapped:
         """The memory is where each row is in the graph (-1 before the first step), and how many

@@ -109,7 +109,7 @@ class _LookupDrafter(Drafter):
         for size in self.sizes:
             place = self.places.get(tuple(self.tokens[-size:]))
             if place is not None:
-                since = self.tokens[place:]
+                since = self.tokens[place : place + count]
                 return [since[index % len(since)] for index in range(count)]
         return []
 
@@ -241,10 +241,11 @@ class Speculative(PathDecoder):
     """As `sampler`, token by token the same text, but the model reads up to `ahead` tokens at once
     that the `draft` proposes.
 
-    What was proposed and is not what the sampler chooses is dropped, with the states after it. The
-    states are those of single steps; scores come from one call of the head, and differ in the last
-    bits from those of single calls. Several texts at once are decoded without a draft, and so is
-    what is watched (traces and counts), or decoded without a batch.
+    What was proposed and is not what the sampler chooses is dropped, with the states after it; then
+    only as many are proposed as were right, and one, and twice as many after each proposal that was
+    right. What is read at once differs in the last bits from what single steps would give. Several
+    texts at once are decoded without a draft, and so is what is watched (traces and counts), or
+    decoded without a batch.
     """
 
     seed: int = 0
@@ -281,7 +282,7 @@ class Speculative(PathDecoder):
         if len(start.tokens) != 1 or not drafted:
             yield from super()._extensions(stepper, start, limits, compiled=compiled)
             return
-        [room], ids = limits.lengths(start).tolist(), start.ids
+        [room], ids, size = limits.lengths(start).tolist(), start.ids, self.ahead
         tokens, state, context = start[:3]
         source = torch.zeros_like(tokens)
         drafter, step = self._drafter(tokens, cast(_Drafted, state)), 0
@@ -292,7 +293,7 @@ class Speculative(PathDecoder):
             return self.choose(likely, ids, step + place).clamp(max=row.shape[1] - 1)
 
         while step < room:
-            most = min(self.ahead, room - step - 1)
+            most = min(size, room - step - 1)
             guess = drafter.propose(most, ahead) if step else []
             if guess and (fault := proposal_fault(guess, most, row.shape[1])):
                 raise plugin_fault(self._draft, fault)
@@ -301,35 +302,38 @@ class Speculative(PathDecoder):
             log_probs, states = read_ahead(
                 stepper, torch.cat([tokens, tokens.new_tensor(guess)]), state, context
             )
-            found, over = list[Tensor](), False
-            rows = torch.split(log_probs, 1)
-            bests = log_probs.amax(-1).tolist()
-            for place, (row, best, wanted) in enumerate(
-                zip(rows, bests, [*guess, -1], strict=False)
-            ):
-                likely = DEAD_END < best < math.inf
-                if not likely and not bool(check_scores(row, source, step + place)):
-                    room = 0  # a dead end
-                    break
-                found.append(self.choose(row, ids, step + place))
-                token = int(found[-1])
-                over = token in limits.ends
-                if over or token != wanted:
-                    break
+            found, dead_end = self._agreed(log_probs, guess, ids, step)
             self.proposed, self.read = self.proposed + len(guess), self.read + 1
             if not found:
                 return
             self.accepted += len(found) - 1
+            size = min(self.ahead, 2 * size) if len(found) > len(guess) else len(found)
             chosen = torch.cat(found)
             given = log_probs[: len(found)].gather(1, chosen.unsqueeze(1)).squeeze(1)
-            last = torch.zeros_like(chosen, dtype=torch.bool)
-            last[-1] = over
-            every = Extension(source.expand(len(found)), chosen, given, last)
+            over = torch.isin(chosen, chosen.new_tensor(limits.ends))
+            every = Extension(source.expand(len(found)), chosen, given, over)
             yield from [every] if compiled else map(Extension, *(torch.split(x, 1) for x in every))
-            if over:
+            if dead_end or bool(over[-1]):
                 return
             drafter.accept(chosen.tolist())
+            row = log_probs[len(found) - 1 : len(found)]
             tokens, state, step = found[-1], states[len(found) - 1], step + len(found)
+
+    def _agreed(
+        self, log_probs: Tensor, guess: list[int], ids: Tensor, step: int
+    ) -> tuple[list[Tensor], bool]:
+        """The tokens that are chosen from the scores of each place, up to the first that is not the
+        guess, and whether the text is at a dead end there."""
+        found: list[Tensor] = []
+        bests, rows = log_probs.amax(-1).tolist(), torch.split(log_probs, 1)
+        for place, (row, best, wanted) in enumerate(zip(rows, bests, [*guess, -1], strict=False)):
+            source = torch.zeros_like(ids)
+            if not DEAD_END < best < math.inf and not check_scores(row, source, step + place):
+                return found, True
+            found.append(self.choose(row, ids, step + place))
+            if int(found[-1]) != wanted:
+                break
+        return found, False
 
     def _drafter(self, tokens: Tensor, state: _Drafted) -> Drafter:
         """For one row, from what the draft has seen of its prompt, or its last token at least."""

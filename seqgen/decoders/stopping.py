@@ -18,6 +18,7 @@ from torch import Tensor
 
 from seqgen.decoders.base import Constraint, Limits, Start, Stepper, Wrapped
 from seqgen.decoders.guards import IMPOSSIBLE, intercept
+from seqgen.tokenizers import UNK, Contents
 
 MARGIN = 8
 """How many tokens before those of a stop string are looked at: a text that begins in the middle may
@@ -67,6 +68,27 @@ class StopStrings:
         if found is None:
             return text
         return text[: found.end if self.keep else found.start]
+
+    def impossible(self, contents: Contents) -> list[str]:
+        """Those of the strings that are in no text whose tokens add `contents` to it."""
+        pieces = {each for each in (*contents.first[UNK + 1 :], *contents.later[UNK + 1 :]) if each}
+
+        def is_possible(string: str) -> bool:
+            wanted = string.encode("utf-8", "replace")
+            if any(wanted in piece for piece in pieces):
+                return True
+            beginnings = [wanted[:size] for size in range(1, len(wanted))]
+            # With how many of its bytes a text may end.
+            met = {len(one) for one in beginnings for piece in pieces if piece.endswith(one)}
+            for size in range(1, len(wanted)):
+                rest = wanted[size:]
+                if size in met and any(piece.startswith(rest) for piece in pieces):
+                    return True
+                if size in met:
+                    met |= {size + len(piece) for piece in pieces if rest.startswith(piece)}
+            return False
+
+        return [each for each in self.strings if not is_possible(each)]
 
     def settled(self, text: str) -> int:
         """How many characters of `text`, which contains no stop string, no longer text can lose:

@@ -45,6 +45,8 @@ class Sample:
     pieces: list[str] = field(default_factory=list)
     log_probs: list[Number] = field(default_factory=list)
     finished: bool | None = None
+    finish_reason: str = ""
+    stop: str = ""
     first: list[Candidate] = field(default_factory=list)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -179,7 +180,7 @@ def _same_text(case: DraftCase) -> None:
         drafted = Speculative(
             seed=5,
             draft=case.factory,
-            sampler={"name": "multinomial", "temperature": temperature},
+            sampler=partial(Multinomial, temperature=temperature),
             load=lambda run: Tables(TableModel(4, VOCAB)),
         )
         for text in TEXTS:

@@ -38,7 +38,7 @@ def test_numbers_are_rounded_and_made_fit_for_json(value, wanted):
 
 def test_it_is_read_as_it_was_written(document_of, tmp_path):
     output = {"label": "greedy", "text": "x", "log_prob": None, "finished": True, "values": {}}
-    shown = replace(TEXTS, by=[ShownOutput(**output), ShownOutput(**output, complete=False)])
+    shown = replace(TEXTS, by=[ShownOutput(**output), ShownOutput(**output, finish_reason="time")])
     document = document_of(measures={ERROR_RATE.id: ERROR_RATE}, outputs=[shown])
     text = document_text(document)
     assert text.encode("utf-8").endswith(b"}\n")
@@ -46,7 +46,7 @@ def test_it_is_read_as_it_was_written(document_of, tmp_path):
     assert read_document(tmp_path) == document
     plain = json.loads(text)
     assert plain["measures"]["error_rate"].keys() == vars(ERROR_RATE).keys() - {"id"}
-    assert plain["outputs"][0]["by"] == [output, {**output, "complete": False}]
+    assert plain["outputs"][0]["by"] == [output, {**output, "finish_reason": "time"}]
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from seqgen.decoders import Beam, DiverseBeam, Greedy, Limits, Start, Stochastic
 from seqgen.decoders.beam import BeamSearch
 from seqgen.decoders.noise import Perturbed, below, gumbel
 from seqgen.decoders.search import LengthNormalisation, best
+from seqgen.state import reorder
 
 from .conftest import VOCAB, Deep, Table, logits, rows_of, tokens_of
 

@@ -81,7 +81,7 @@ def identify(spec):
 
 
 STOPS = StopStrings(("12", "303", "0"))
-LENGTHS = [6, 2, 0, 4, 1, 6]
+LENGTHS = [5, 2, 0, 4, 1, 5]
 IDS = [7, 0, 2**40, 3, 2**32, 1]
 END = 4
 
@@ -187,6 +187,7 @@ def require_streamed(search, found):
 def test_what_every_combination_keeps(small, supplied, deep, spec):
     """In several batches, where the end comes by itself, by a stop string, or never."""
     given = {"seed": 3, **supplied}
+    ways_each = 2 if len(spec) == 1 else 1
     spec = spelled_out(small, spec)
     decoder, again = (decoders.build(spec, **given) for _ in range(2))
     sampler = decoders.build(spec["sampler"], **given) if "sampler" in spec else decoder
@@ -196,7 +197,7 @@ def test_what_every_combination_keeps(small, supplied, deep, spec):
         constraint = constraints.build(small(constraints, name), **supplied)
         ways = [((2,), False), ((END,), True), ((), False), ((), True)]
         ways = ways[place % 4 :] + ways[: place % 4]
-        for ends, stop in ways[: 1 if "sampler" in spec else 2]:
+        for ends, stop in ways[:ways_each]:
             search = Search(deep, decoder, constraint, ends, stop)
             found = search(EVERY)
             require_form(found, search.ends)
@@ -207,7 +208,7 @@ def test_what_every_combination_keeps(small, supplied, deep, spec):
             if decoder.streams:
                 require_streamed(search, found)
             search.decoder = again
-            for rows in ([0], [5, 3, 5, 2]):
+            for rows in ([0], [5, 3, 2]):
                 assert search(rows) == [found[row] for row in rows]
             if "draft" in decoders.entry(spec["name"]).options:
                 alone = Search(deep, sampler, constraint, ends, stop)
@@ -222,7 +223,7 @@ STOPPED = [
     {"stop": ("1 ", "44"), "stop_tokens": ("b",), "keep_stop": True},
     {},
 ]
-PROMPTS = ["", "0", "ab 1", "410"]
+PROMPTS = ["", "0", "ab 1"]
 
 
 @pytest.fixture(scope="module")
@@ -246,7 +247,8 @@ def plainly(output):
 )
 def test_outputs_stop_and_stream_in_every_constraint(small, generators, spec):
     tokenizer = generators[0].tokenizer
-    for place, name in enumerate(installed(constraints.names())):
+    usable = [n for n in constraints.names() if "looks_back" not in constraints.entry(n).needed]
+    for place, name in enumerate(installed(usable)):  # the models have no source
         generator, options = generators[place % 2], STOPPED[place % len(STOPPED)]
         generator = replace(generator, options=GenerationOptions(**options))
         given = {
@@ -258,9 +260,9 @@ def test_outputs_stop_and_stream_in_every_constraint(small, generators, spec):
         chosen = small(constraints, name)
         made = {**spelled_out(small, spec), "constraints": [chosen]}
         decoder = decoders.build(made, seed=3, **given)
-        found = generator.generate(PROMPTS, decoder, 7)
+        found = generator.generate(PROMPTS, decoder, 6)
         row = place % len(PROMPTS)
-        [alone] = generator.generate([PROMPTS[row]], decoder, 7, sequence_ids=[row])
+        [alone] = generator.generate([PROMPTS[row]], decoder, 6, sequence_ids=[row])
         assert [*map(plainly, alone)] == [*map(plainly, found[row])]
         for each in chain(*found):
             assert each.hypothesis.finish_reason in FINISH_REASONS
@@ -268,6 +270,6 @@ def test_outputs_stop_and_stream_in_every_constraint(small, generators, spec):
             assert not stop or options.get("keep_stop", False) == each.text.endswith(stop)
             assert stop or not any(one in each.text for one in options.get("stop", ()))
         if decoder.streams:
-            stream = TextStream("", generator.stream(PROMPTS[row], decoder, 7, row))
+            stream = TextStream("", generator.stream(PROMPTS[row], decoder, 6, row))
             assert "".join(stream) == alone[0].text
             assert plainly(stream.output) == plainly(alone[0])

@@ -1,6 +1,7 @@
 """Stop strings by themselves, and what every search makes of a path that has one."""
 
 import math
+import random
 import time
 
 import pytest
@@ -21,10 +22,13 @@ from seqgen.decoders import (
     with_stop,
 )
 from seqgen.state import reorder
+from seqgen.tokenizers import REPLACEMENT, UNK, Contents
 
-from .conftest import BATCH, build, constrained, digits
+from .conftest import BATCH, TOKENIZERS, build, constrained, digits, fitted
 
 END = 4
+SPELLING = ("byte", "sentencepiece", "bpe")
+"""Tokenizers that spell what they do not know in bytes."""
 
 
 @pytest.mark.parametrize(
@@ -62,6 +66,40 @@ def test_the_first_stop_string_counts(strings, text, start, end):
 )
 def test_what_may_still_become_a_stop_string_is_not_settled(strings, text, settled):
     assert StopStrings(tuple(strings)).settled(text) == settled
+
+
+@pytest.mark.parametrize("name", TOKENIZERS)
+def test_a_string_of_an_output_is_not_impossible(name):
+    """Wherever it begins in a token and ends in one; what has a strange character always is, but
+    for bytes."""
+    tokenizer, draw = fitted(name), random.Random(2)
+    contents = tokenizer.contents()
+    for _ in range(30):
+        ids = draw.choices(range(UNK + 1, len(tokenizer)), k=6)
+        text = tokenizer.decode(ids)
+        start = draw.randrange(max(len(text), 1))
+        some = text[start : start + draw.randint(1, 9)]
+        if some and REPLACEMENT not in some:
+            assert StopStrings((some, "the")).impossible(contents) == []
+            strange = StopStrings((f"{some}ж", some, "ж")).impossible(contents)
+            assert strange == ([] if name in SPELLING else [f"{some}ж", "ж"])
+
+
+@pytest.mark.parametrize(
+    ("pieces", "string", "possible"),
+    [
+        (["ab", "c"], "bca", True),
+        (["ab", "c"], "bb", False),
+        (["ab", "c"], "cc", True),
+        (["abc"], "b", True),
+        (["ab", "bca", "b"], "abbc", True),
+        (["ab", "ba"], "aa", True),
+        (["aab", "aba"], "abaabaab", True),
+    ],
+)
+def test_by_hand_what_tokens_can_make(pieces, string, possible):
+    texts = [b""] * (UNK + 1) + [each.encode() for each in pieces]
+    assert StopStrings((string,)).impossible(Contents(texts, texts)) == [string] * (not possible)
 
 
 STOPS = StopStrings(("12", "303", "0"))

@@ -81,6 +81,21 @@ def test_a_page_is_as_it_was(write_run, name, golden, read_page):
     golden(f"report/{name}.html", body)
 
 
+@pytest.mark.parametrize(
+    ("ending", "says"),
+    [
+        ({"finished": True}, "ended by the model"),
+        ({"finished": False}, "cut at the length limit"),
+        ({"finished": True, "finish_reason": "stop", "stop": "\n<b>"}, r"stopped at '\n<b>'"),
+        ({"finished": False, "finish_reason": "time"}, "cut when the time was over"),
+    ],
+)
+def test_a_sample_says_how_it_ended(write_run, read_page, ending, says):
+    sample = {**LABEL, "continues": True, "log_probs": [-1.0, -2.0], **ending}
+    text, _, _ = read_page(run_page(read_run(write_run(samples=[sample]))))
+    assert f"2 tokens, 1.500 nats per token; {says}" in text
+
+
 def brightness(colour):
     return sum(int(part) for part in colour[colour.index("(") + 1 : -1].split(",")[:3])
 

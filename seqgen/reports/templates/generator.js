@@ -48,7 +48,8 @@ function limit() {
   const longest = Math.min(given.longest, Math.floor(NUMBERS / writer.units));
   const wanted = Math.min(longest, Math.max(1, Math.floor(Number(lengthField.value)) || 1));
   if (given.ratio === null) return wanted;
-  return Math.min(wanted, Math.floor(given.ratio * asked.source.length + 1e-9) + given.extra);
+  const read = asked.source.length || asked.prompt.length;
+  return Math.min(wanted, Math.floor(given.ratio * read + 1e-9) + given.extra);
 }
 
 function scores() {
@@ -188,11 +189,10 @@ function show() {
   const most = ended ? count - 1 : count + Math.max(0, left);
   const many = `${most} ${given.unit}${most === 1 ? "" : "s"}`;
   const said = ended ? `${many}, then the end` : `${count} of ${many}`;
-  if (!running) {
-    const strange = [...new Set(unknown)].map(label).join(" ");
-    at("said").textContent = strange ? `${said}; unknown to it: ${strange}` : said;
-    at("python").textContent = inPython();
-  }
+  const strange = [...new Set(unknown)].map(label).join(" ");
+  at("said").ariaLive = running ? "off" : "polite"; // or each token would be read out
+  at("said").textContent = strange ? `${said}; unknown to it: ${strange}` : said;
+  if (!running) at("python").textContent = inPython();
 }
 
 function showText() {
@@ -214,7 +214,7 @@ function showText() {
 /** How strong the colour of a unit is, from -1 to 1: a hidden one is between these, a memory of any
  * size. */
 const strength = (value, { name }) =>
-  name.endsWith("memory") ? value / (6 + Math.abs(value)) : Math.max(-1, Math.min(1, value));
+  name.endsWith("memory") ? value / (4 + Math.abs(value)) : Math.max(-1, Math.min(1, value));
 const gridOf = (unit) => grids.findLast((each) => each.first <= unit);
 const colours = (value) => `rgb(var(${value < 0 ? "--miss" : "--hit"}) / ${Math.abs(value).toFixed(2)})`;
 
@@ -268,8 +268,8 @@ function showOdds(moment) {
 
 /** How the number decided, in a sentence. */
 function drawing({ next, point, token, parts }) {
-  if (next) return "A number from 0 to 1 will fall on one of them.";
-  if (point === null) return "At temperature 0 the most probable one comes.";
+  if (next) return "A number from 0 to 1 will fall on one.";
+  if (point === null) return "At temperature 0 the most probable comes.";
   const { begin, share } = parts.find((each) => each.token === token);
   const range = [begin, begin + share].map((each) => each.toFixed(3));
   return `${point.toFixed(4)} falls on ${labelOf(token)}, from ${range[0]} to ${range[1]}.`;
@@ -340,7 +340,7 @@ function sayUnit(unit) {
   const signed = `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(2)}`;
   at("unit").textContent =
     unit === null
-      ? "A square is a unit. Click one to tint the text by it."
+      ? "Click a unit to tint the text by it."
       : `${nameOf(unit)}: ${signed}${unit === tint ? ", tints the text" : ""}`;
 }
 
