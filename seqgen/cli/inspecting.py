@@ -1,10 +1,13 @@
-"""The verbs that show runs to others: `page`, a run as a page that generates by itself, `inspect`,
-what the units of a state do while a text is read, and `serve`, runs behind HTTP."""
+"""The verbs that show runs to others: `page`, a run as a page that generates by itself, `export`,
+models for other programs, `inspect`, what the units of a state do while a text is read, and
+`serve`, runs behind HTTP."""
 
 from __future__ import annotations
 
 import json
+import warnings
 from contextlib import nullcontext
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -41,6 +44,41 @@ def page(
             raise UsageError(f"page: {error}") from None
     if str(path) != "-":
         echo(f"page: {path}")
+
+
+class Target(StrEnum):
+    """What runs an exported model."""
+
+    onnx = "onnx"
+    torch = "torch"
+
+
+def export(
+    run: RunFolder,
+    to: Annotated[Target, typer.Option(help="ONNX with a runner, or torch.export.")],
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="A new folder; by default RUN-onnx here.")
+    ] = None,
+    plugins: PluginFiles = None,
+) -> None:
+    """Write a run's models for onnxruntime, with a runner that needs no seqgen, or for torch.
+
+    What is written gives the scores of the run to within 1e-5, which is checked first. The runner
+    is greedy, samples with the same random numbers as here, or keeps beams.
+    """
+    with arguments.importing():
+        from seqgen import export as exports
+        from seqgen.trained import TrainedRun
+
+    trained = TrainedRun.load(run, "cpu", plugins=plugins or [])
+    folder = out or Path(f"{trained.directory.folder.resolve().name}-{to.value}")
+    try:
+        remarks = exports.export(trained, to.value, folder)
+    except ValueError as error:
+        raise UsageError(f"export: {error}") from None
+    for each in remarks:
+        warnings.warn(each, stacklevel=1)
+    echo(f"{to.value}: {folder}")
 
 
 def serve(
