@@ -249,7 +249,9 @@ def _onnxruntime(
 ) -> Callable[[Sequence[Tensor]], Sequence[Tensor]]:
     import onnxruntime
 
-    session = onnxruntime.InferenceSession(content)
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # what is wrong is raised
+    session = onnxruntime.InferenceSession(content, options)
     known = {each.name for each in session.get_inputs()}
 
     def run(inputs: Sequence[Tensor]) -> list[Tensor]:
