@@ -139,6 +139,8 @@ def _moved(state: Any, rows: Tensor) -> Any:
 def _mapped(change: Callable[[Tensor], Tensor], state: Any) -> Any:
     if isinstance(state, Tensor):
         return change(state)
+    if state is None:
+        return None
     parts = [_mapped(change, each) for each in state]
     return getattr(type(state), "_make", tuple)(parts)
 

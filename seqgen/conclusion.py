@@ -21,6 +21,7 @@ from seqgen.metrics import Answer
 from seqgen.models import Generative
 from seqgen.options import OptionError
 from seqgen.run_directory import RunDirectory
+from seqgen.trackers import Tracking
 from seqgen.training import Outcome
 
 Sample = dict[str, Any]
@@ -154,6 +155,13 @@ def conclude(
     result = {"recipe": folder.name, "parameters": built.parameters}
     result |= {"best_step": outcome.best_step, "stopped": outcome.stopped, "train": train}
     directory.write_json(directory.result, {**result, **figures})
+
+
+def track(tracking: Tracking, directory: RunDirectory, step: int) -> None:
+    """Hand the files of a run that has concluded to its trackers."""
+    texts = [(directory.folder / "samples.txt").read_text(encoding="utf-8")]
+    result = directory.read_json(directory.result)
+    tracking.conclude(step, result, texts, directory.folder / "loss.png")
 
 
 def has_concluded(built: Built, dataset: Dataset[Any], directory: RunDirectory) -> bool:

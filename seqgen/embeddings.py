@@ -83,6 +83,9 @@ class OneHot(Embedding):
 class PretrainedEmbedding(Embedding):
     """Vectors from a GloVe or fastText text file; random ones for tokens that it lacks.
 
+    `path` may be the folder in which torchtext keeps such files (`.vector_cache`): then it is the
+    file in it with vectors of `size` numbers, of which there must be one.
+
     A token is looked up as it is, then without the spaces around it, then in lower case. The
     random vectors have the standard deviation of those that were found. The numbers in a vector
     are those of the file; with `size` they are checked, and the file is needed only where a new
@@ -96,7 +99,7 @@ class PretrainedEmbedding(Embedding):
     ) -> None:
         super().__init__()
         self.path = path
-        self.output_size = layout(path)[0] if size is None else size
+        self.output_size = layout(file_of_vectors(path))[0] if size is None else size
         weight = nn.init.normal_(torch.empty(vocab_size, self.output_size))
         if trainable:
             self.weight = nn.Parameter(weight)
@@ -112,7 +115,8 @@ class PretrainedEmbedding(Embedding):
         # The ways to write each piece, the best first.
         forms = [(piece, piece.strip(), piece.strip().lower()) for piece in facts.pieces]
         words = {form for each in forms for form in each if form}
-        vectors, duplicates = read_vectors(self.path, words, self.output_size)
+        path = file_of_vectors(self.path, self.output_size)
+        vectors, duplicates = read_vectors(path, words, self.output_size)
         rows: dict[int, Vector] = {}
         for token, each in enumerate(forms):
             known = [vectors[form] for form in each if form in vectors]
@@ -143,6 +147,22 @@ def _report(path: Path, facts: Facts, rows: dict[int, Vector], duplicates: int) 
 
 Vector = NDArray[np.float32]
 _NUMBER = re.compile(rb"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+
+
+def file_of_vectors(path: Path, size: int | None = None) -> Path:
+    """`path` itself, or the only text file in the folder `path` that has vectors (of `size`
+    numbers). Raises DataError if there is not one."""
+    if not path.is_dir():
+        if path.suffix == ".pt":
+            raise DataError(f"{path}: a cache of torchtext's; the text file beside it is needed")
+        return path
+    files = sorted(each for each in path.rglob("*") if each.suffix in (".txt", ".vec"))
+    found = [each for each in files if each.is_file() and (not size or layout(each)[0] == size)]
+    if len(found) != 1:
+        what = f"files of vectors of {size} numbers" if size else "files of vectors"
+        names = f" ({', '.join(each.name for each in found[:5])})" if found else " (.txt or .vec)"
+        raise DataError(f"{path}: must have one of the {what} in it, but has {len(found)}{names}")
+    return found[0]
 
 
 def read_vectors(path: Path, words: Collection[str], size: int) -> tuple[dict[str, Vector], int]:

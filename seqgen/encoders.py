@@ -270,8 +270,11 @@ class TokenVectors(nn.Module):
 def unless_full(lengths: Tensor, time: int) -> Tensor | None:
     """`lengths: [batch]`; None where every row is `time` long, for then no cell need look at them.
 
-    That is common, since batches have rows of like length, and it is the fastest to read.
+    That is common, since batches have rows of like length, and it is the fastest to read. What is
+    exported is for all batches.
     """
+    if torch.compiler.is_exporting():
+        return lengths
     return None if bool((lengths == time).all()) else lengths
 
 

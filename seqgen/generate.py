@@ -24,7 +24,7 @@ from seqgen.models import Generative, evaluating
 from seqgen.options import Count, OptionError, PositiveFloat, Temperature, check_value, shown
 from seqgen.registry import plain
 from seqgen.state import State
-from seqgen.streaming import GrowingText, end_of
+from seqgen.streaming import Generated, GrowingOutput, GrowingText, end_of
 from seqgen.text_state import TextState, read_text
 from seqgen.tokenizers import BOS, EOS, PAD, UNK, LongText, Tokenizer, Tokenizers
 
@@ -112,29 +112,6 @@ def stop_token_ids(texts: Sequence[str], tokenizer: Tokenizer) -> dict[int, str]
     return found
 
 
-@dataclass(frozen=True)
-class Generated:
-    """The output for a prompt or a source. `pieces` are its tokens as display text, those of a stop
-    string that is cut off `text` among them."""
-
-    prompt: str
-    text: str
-    hypothesis: decoders.Hypothesis
-    pieces: tuple[str, ...]
-
-    @property
-    def early_end(self) -> dict[str, str]:
-        """What files say besides `finished` where neither the end token nor the maximum length
-        ended it: its `finish_reason` and, if that is so, the `stop`."""
-        reason, stop = self.hypothesis.finish_reason, self.hypothesis.stop
-        known = {"finish_reason": reason} if reason in ("stop", "time") else {}
-        return {**known, "stop": stop} if stop else known
-
-
-def _is_over(deadline: float | None) -> bool:
-    return deadline is not None and time.monotonic() >= deadline
-
-
 class _Threaded(NamedTuple):
     """A stepper whose steps are taken by as many threads as `threads(rows)` says."""
 
@@ -204,7 +181,7 @@ class Generator:
             safe = decoders.checked(decoder, len(self.tokenizer))
             found = safe.decode(stepper, copies, search_limits.copies(samples))
             short = decoders.unmet(decoder.constraints, start, limits, batch).tolist()
-        late = _is_over(deadline)
+        late = deadline is not None and time.monotonic() >= deadline
         generated = []
         for place, text in enumerate(texts):
             every = chain.from_iterable(found[place * samples : (place + 1) * samples])
@@ -225,45 +202,63 @@ class Generator:
         taken back: no part of a character, no beginning of a stop string that is cut off. Where
         <unk> is to be replaced, what follows the first one comes at the end.
         """
-        growing = GrowingText(self._text_of, text, self.stops)
-        steps: list[tuple[int, float]] = []
-        length = 0
         with evaluating(self.model), computing():
-            deadline, batch = self._deadline(), self.batch([text])
-            limits = search_limits = self.limits(batch, max_length)
-            chosen: Sequence[decoders.Constraint] = decoder.constraints
-            if chosen:  # which may have a say in where a text may stop
-                chosen, search_limits = self._stopping(chosen, limits, [text], deadline)
-            stepper, start = self.start(batch, limits, chosen)
+            batch = self.batch([text])
+            limits = self.limits(batch, max_length)
+            stepper, start, search_limits = self.begin([text], batch, limits, decoder.constraints)
             start = start._replace(sequence_ids=start.tokens.new_tensor([sequence_id]))
             short = bool(decoders.unmet(decoder.constraints, start, limits, batch).any())
-        walk, hidden = decoder.walk(stepper, start, search_limits), {*search_limits.ends}
-        hidden -= {*self.stop_tokens} if self.options.keep_stop else set()
-        late = held = False
-        while chosen or not (growing.stopped or late):
+        length = int(limits.lengths(start))
+        growing = self.growing(text, length, search_limits, guided=bool(decoder.constraints))
+        walk = decoder.walk(stepper, start, search_limits)
+        while not growing.over:
             # Not around the yield: the caller's own code would run without gradients.
             with evaluating(self.model), computing():
                 extension = next(walk, None)
             if extension is None:
                 break
-            steps.append((int(extension.tokens[0]), float(extension.log_probs[0])))
-            held |= self.options.replace_unknown and steps[-1][0] == UNK
-            if steps[-1][0] not in hidden and (piece := growing.add(steps[-1][0])) and not held:
-                length += len(piece)
+            piece = growing.add(int(extension.tokens[0]), float(extension.log_probs[0]))
+            if piece:
                 yield piece
-            late = _is_over(deadline)
-        limit, ends = int(limits.lengths(start)), {*search_limits.ends}
-        if not chosen and (growing.stopped or late) and len(steps) < limit:
-            if steps[-1][0] not in ends:
-                steps.append((EOS, 0.0))  # as `Stopping` ends it
-            ends.add(EOS)
-        tokens, given = zip(*steps, strict=True) if steps else ((), ())
-        found = decoders.walked(tokens, given, ends, limit)
-        output = self._output(text, found, late=late or _is_over(deadline), satisfied=not short)
-        if held:
-            [[output]] = self._without_unknown([[output]])
-        if rest := output.text[length:]:
+        output = self.grown(text, growing, satisfied=not short)
+        if rest := output.text[growing.shown :]:
             yield rest
+        return output
+
+    def begin(
+        self,
+        texts: Sequence[str],
+        batch: Any,
+        limits: decoders.Limits,
+        constraints: Sequence[decoders.Constraint],
+    ) -> tuple[decoders.Stepper, decoders.Start, decoders.Limits]:
+        """As `start`, for outputs that are looked at token by token, and the limits of their
+        search: where there are `constraints`, these have a say in where a text may stop."""
+        found = constraints, limits
+        if constraints:
+            found = self._stopping(constraints, limits, texts, self._deadline())
+        return *self.start(batch, limits, found[0]), found[1]
+
+    def growing(
+        self, text: str, length: int, limits: decoders.Limits, *, guided: bool, shows: bool = True
+    ) -> GrowingOutput:
+        """The output for `text`, of up to `length` tokens, none of which is there yet. `limits` are
+        those of the search, which is `guided` if constraints may stop it."""
+        kept = {*self.stop_tokens} if self.options.keep_stop else set[int]()
+        looks = shows or (bool(self.options.stop) and not guided)
+        shown = GrowingText(self._text_of, text, self.stops) if looks else None
+        held = UNK if self.options.replace_unknown else None
+        ends, deadline = {*limits.ends}, self._deadline()
+        return GrowingOutput(
+            shown, length, ends, ends - kept, deadline=deadline, guided=guided, held_from=held
+        )
+
+    def grown(self, text: str, growing: GrowingOutput, *, satisfied: bool = True) -> Generated:
+        """What `growing` came to, when no further token comes."""
+        found = growing.found()
+        output = self._output(text, found, late=growing.is_late(), satisfied=satisfied)
+        if growing.held:
+            [[output]] = self._without_unknown([[output]])
         return output
 
     def first_tokens(self, text: str, temperature: float, top: int = 8) -> list[dict[str, Any]]:
@@ -304,15 +299,19 @@ class Generator:
 
         Each step sets torch's number of threads, for use in `machine.computing`.
         """
-        threads = self._threads()
-        torch.set_num_threads(threads(len(batch.lengths)))
-        never = [PAD, BOS] if self.options.replace_unknown else [PAD, BOS, UNK]
+        torch.set_num_threads(self._threads()(len(batch.lengths)))
         begin = self.model.start(batch)
-        read = int(limits.lengths(begin).sum())
-        stepper = decoders.WithoutTokens(
-            _Threaded(self.model.stepper(read), threads), never if self.data.ends else [*never, EOS]
-        )
+        stepper = self.stepper(int(limits.lengths(begin).sum()))
         return decoders.constrain(constraints, stepper, begin, limits, batch)
+
+    def stepper(self, tokens: int) -> decoders.Stepper:
+        """What takes the steps of outputs of about so many tokens together, from any start of the
+        model, see `start`."""
+        never = [PAD, BOS] if self.options.replace_unknown else [PAD, BOS, UNK]
+        return decoders.WithoutTokens(
+            _Threaded(self.model.stepper(tokens), self._threads()),
+            never if self.data.ends else [*never, EOS],
+        )
 
     def _threads(self) -> Callable[[int], int]:
         """How many threads a step of so many rows is worth."""

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, overload
 import torch
 
 from seqgen import comparison, reports
+from seqgen.browser import generator_page
 from seqgen.cli.displays import Display
 from seqgen.comparison import Comparison, Document, PlanSource, Results
 from seqgen.conclusion import read_result
@@ -25,6 +26,7 @@ from seqgen.data import TextFile
 from seqgen.errors import StoppedError, UsageError
 from seqgen.evaluate import RowScore
 from seqgen.explain import rescored
+from seqgen.files import write_file
 from seqgen.options import check_value
 from seqgen.registry import plain
 from seqgen.reports import charts
@@ -170,6 +172,15 @@ class Run(TrainedRun):
         curves = charts.curves_of(reports.read_run(self.directory.folder))
         with charts.style(charts.FILE):
             return {"learning curves": charts.learning_curves(curves)(charts.FILE)}
+
+    def page(self, path: str | Path | None = None) -> Path:
+        """Write the run as one HTML file that generates in a browser, by default NAME-page.html in
+        the current folder, as `seqgen page` does; returns where it is. Raises ValueError if a part
+        does not work there, SetupError."""
+        name = self.directory.folder.resolve().name
+        where = Path(path or f"{name}-page.html")
+        write_file(where, generator_page(self, name))
+        return where
 
     @overload
     def generate(

@@ -272,6 +272,7 @@ Few = Annotated[int, Field(ge=1, le=1000)]
 """A number of what is made one by one, such as layers."""
 Steps = Annotated[int, Field(ge=1, le=2**53)]
 Count = Annotated[int, Field(ge=0, le=10**9)]
+Port = Annotated[int, Field(ge=0, le=65_535)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 PositiveFloat = Annotated[float, Field(gt=0, le=1e30)]
 NonNegativeFloat = Annotated[float, Field(ge=0, le=1e30)]

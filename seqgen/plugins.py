@@ -25,11 +25,13 @@ from seqgen.metrics import metrics
 from seqgen.models import models
 from seqgen.registry import Registry, place_of
 from seqgen.tokenizers import tokenizers
+from seqgen.trackers import trackers
 from seqgen.training import averages, optimizers, schedules
 
 _REGISTRIES: tuple[Registry[Any], ...] = (
     *(tokenizers, data, corpora, embeddings, cells, heads, encoders, bridges, attentions, models),
     *(decoders, constraints, truncations, drafts, metrics, optimizers, schedules, averages),
+    trackers,
 )
 ROOMS: dict[str, Registry[Any]] = {registry.room: registry for registry in _REGISTRIES}
 """Every registry, by the name of its room."""

@@ -18,6 +18,7 @@ from seqgen.models import ModelFactory
 from seqgen.options import Seed
 from seqgen.registry import plain
 from seqgen.tokenizers import CharTokenizer, TokenizerFactory
+from seqgen.trackers import TrackerFactory
 from seqgen.training import TrainOptions
 from seqgen.yaml_io import dump
 
@@ -39,6 +40,7 @@ class Recipe:
     metrics: tuple[MetricFactory, ...] = ()
     evaluation: EvaluationOptions = EvaluationOptions()  # noqa: RUF009
     samples: SampleOptions = SampleOptions()  # noqa: RUF009
+    trackers: tuple[TrackerFactory, ...] = ()
     seed: Seed = 1
     device: Device = "auto"
     threads: Threads = "auto"

@@ -8,11 +8,11 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 
-from seqgen import build, conclusion, plugins, training
+from seqgen import build, conclusion, plugins, trackers, training
 from seqgen.build import Built, Load
 from seqgen.config import ConfigFile, Override, bundled_recipes, find_file
 from seqgen.data import Dataset, Split
@@ -21,8 +21,17 @@ from seqgen.files import write_file
 from seqgen.machine import available_cores, computing
 from seqgen.options import OptionError
 from seqgen.recipe import Recipe, check_recipe, named_plugins
+from seqgen.registry import Part
 from seqgen.reports import try_drawing, write_report
-from seqgen.run_directory import REPORT, RunDirectory, check_same, manifest, runs_near, saved_recipe
+from seqgen.run_directory import (
+    REPORT,
+    RunDirectory,
+    check_same,
+    flat_options,
+    manifest,
+    runs_near,
+    saved_recipe,
+)
 from seqgen.tokenizers import vocabulary_statistics
 from seqgen.trained import load_auxiliary_runs
 
@@ -113,12 +122,19 @@ def run(
             for field, tokenizer in parts.built.tokenizers.items():
                 tokenizer.save(directory.tokenizer / field)
         write_file(directory.recipe, recipe.text())  # of a resumed run the budget, say, may change
-        announce({**record, "resumed_at": trainer.counters.step if resumed else None})
         trained = trainer.counters.step and trainer.finished()
-        if not (trained and conclusion.has_concluded(parts.built, parts.dataset, directory)):
-            _train(parts, directory, watch, request.report)
-        elif request.report and not all((directory.folder / name).exists() for name in REPORT):
-            write_report(directory.folder)
+        done = trained and conclusion.has_concluded(parts.built, parts.dataset, directory)
+        with trackers.Tracking({} if done else parts.trackers, directory.trackers) as tracking:
+            remarks = tracking.begin(directory.folder.resolve().name, flat_options(recipe.plain()))
+            record["remarks"] += remarks
+            if remarks and not resumed:
+                directory.write_json(directory.manifest, record)
+            announce({**record, "resumed_at": trainer.counters.step if resumed else None})
+            if not done:
+                _train(parts, directory, (*watch, tracking), request.report)
+                conclusion.track(tracking, directory, trainer.counters.step)
+            elif request.report and not all((directory.folder / name).exists() for name in REPORT):
+                write_report(directory.folder)
     return directory.folder
 
 
@@ -130,6 +146,7 @@ class _Parts:
     dataset: Dataset[Any]
     load: Load
     trainer: training.Trainer
+    trackers: Mapping[str, trackers.Tracker]
 
 
 def _prepare(
@@ -146,6 +163,7 @@ def _prepare(
     _check_batch_size(recipe, processes)
     batch_tokens = dataset.train.batch(0).tokens // processes.count
     built = build.build(recipe, data, tokenizers, batch_tokens)
+    tracked_by = trackers.by_name(cast(Sequence[Part[trackers.Tracker]], recipe.trackers))
     begun_with = directory.record().get("threads") if resumed and recipe.threads == "auto" else None
     if isinstance(begun_with, int):  # what `auto` finds changes with the machine and the release
         built = replace(built, threads=max(1, min(begun_with, available_cores())))
@@ -165,7 +183,7 @@ def _prepare(
         partial(_validate, built, dataset.valid, load) if dataset.valid else None,
         processes=processes,
     )
-    return _Parts(built, dataset, load, trainer)
+    return _Parts(built, dataset, load, trainer, tracked_by)
 
 
 def goes_on(request: RunRequest) -> bool:

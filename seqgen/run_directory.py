@@ -27,6 +27,7 @@ from seqgen.machine import choose_precision
 from seqgen.options import did_you_mean, for_json
 from seqgen.recipe import Recipe, check_recipe, named_plugins
 from seqgen.tokenizers import Tokenizers
+from seqgen.trackers import SENT
 from seqgen.training import Checkpoints, kind_in_checkpoints
 from seqgen.version import __version__
 from seqgen.yaml_io import load_document
@@ -87,8 +88,8 @@ def check_same(directory: RunDirectory, recipe: Recipe, record: dict[str, Any]) 
     tokenizer or the data differ; other differences, such as the machine, are warnings.
     """
     content = files.read_bytes(directory.recipe, CheckpointError, limit=files.OPTIONS_LIMIT)
-    before = _flat(load_document(content, str(directory.recipe)).data)
-    now = _flat(recipe.plain())
+    before = flat_options(load_document(content, str(directory.recipe)).data)
+    now = flat_options(recipe.plain())
     changed = {
         key: f"{key} was {before[key]!r} and is {now.get(key)!r}"
         for key in sorted(before)  # what it lacks is an option that is newer than the run
@@ -126,13 +127,13 @@ def check_tokenizers(directory: RunDirectory, found: dict[str, str]) -> None:
         raise CheckpointError(f"{directory.tokenizer}: not what this run began with")
 
 
-def _flat(data: Any, path: str = "") -> dict[str, Any]:
+def flat_options(data: Any, path: str = "") -> dict[str, Any]:
     """Nested mappings as one, with dotted keys."""
     if not isinstance(data, dict):
         return {path: data}
     flat: dict[str, Any] = {}
     for key, value in data.items():
-        flat.update(_flat(value, f"{path}.{key}" if path else key))
+        flat.update(flat_options(value, f"{path}.{key}" if path else key))
     return flat
 
 
@@ -146,23 +147,28 @@ FILES = {
     *("samples.json", "samples.txt", "answers.json", "attention.json"),
     *REPORT,
 }
-"""All files that a run writes, except its lock and those in `tokenizer` and `checkpoints`."""
+"""All files that a run writes, except its lock and those in folders of its parts."""
 
 _LOCK = ".lock"
 
 
-def kind_in_a_run(parts: tuple[str, ...]) -> str | None:
+def kind_in_a_run(parts: tuple[str, ...], there: str = "file") -> str | None:
     """What a run writes at `parts`, a path in its folder: a `file`, a `folder`, or None.
 
     A temporary name counts as the final name of its file. `tokenizer` has a folder for each field,
-    with files whose names the tokenizer chooses.
+    with files whose names the tokenizer chooses. `trackers` has a folder for each tracker, in which
+    all is its own, whatever is `there`.
     """
     first, *rest = parts
     if first == "checkpoints" and rest:
         return kind_in_checkpoints(tuple(rest))
     if first == "tokenizer" and rest:
         return {1: "folder", 2: "file"}.get(len(rest))
-    if first in ("tokenizer", "checkpoints"):
+    if first == "trackers" and rest:
+        if len(rest) == 1:
+            return "file" if files.written_as(rest[0]) == SENT else "folder"
+        return there
+    if first in ("tokenizer", "checkpoints", "trackers"):
         return "folder"
     return "file" if not rest and (first == _LOCK or files.written_as(first) in FILES) else None
 
@@ -221,6 +227,8 @@ class RunDirectory:
         """The fitted vocabularies, a folder for each field."""
         self.checkpoints = folder / "checkpoints"
         """See `training.checkpoint`."""
+        self.trackers = folder / "trackers"
+        """What trackers keep, a folder for each."""
 
     def exists(self) -> bool:
         """Whether a run has begun here."""
@@ -372,7 +380,7 @@ class RunDirectory:
                 raise SetupError(f"{path}: cannot be read: {error.strerror}") from None
             for name, kind in found:
                 parts = (*above, name)
-                wanted = kind_in_a_run(parts)
+                wanted = kind_in_a_run(parts, kind)
                 yield _Entry(parts, kind, wanted)
                 if kind == wanted == "folder":
                     waiting.append(parts)

@@ -123,7 +123,7 @@ def _shortened(overrides: Sequence[str], steps: int) -> tuple[str, ...]:
     """The overrides, and after them those for so many steps, each of which is logged."""
     budget = [f"train.max_steps={steps}", "train.max_epochs=null", "train.max_seconds=null"]
     often = [f"train.validate_every={_validate_every(steps)}", "train.log_every=1"]
-    return (*overrides, *budget, *often, "train.patience=null")
+    return (*overrides, *budget, *often, "train.patience=null", "trackers=[]")
 
 
 def _validate_every(steps: int) -> int:

@@ -15,6 +15,7 @@ import warnings
 from dataclasses import replace
 from html.parser import HTMLParser
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,6 +26,9 @@ from seqgen.options import REQUIRED
 
 # Before torch is there: threads that wait for one another make tiny models up to 100 times slower.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# Nothing is fetched from a hub, whatever a library may try.
+os.environ |= dict.fromkeys(("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE"), "1")
 
 # On a busy machine an example may take any time.
 settings.register_profile("slow", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -55,7 +59,10 @@ SMALL = {
             "cells": [{"name": "lstm_cell", "hidden_size": 4}, {"name": "lstm", "hidden_size": 5}]
         },
     },
-    "tokenizers": {"sentencepiece": {"algorithm": "bpe", "vocab_size": 308}},
+    "tokenizers": {
+        "sentencepiece": {"algorithm": "bpe", "vocab_size": 308},
+        "huggingface": {"vocab_size": 270},
+    },
     "embeddings": {"learned": {"size": 6}, "pretrained": {"path": "vectors.txt", "size": 6}},
     "heads": {
         "adaptive_softmax": {"cutoffs": [2, 4], "div_value": 2},
@@ -145,6 +152,8 @@ def small(defaults):
     whatever is tried on every part of a kind asks for it."""
 
     def spec(registry, name):
+        if name == "huggingface" and find_spec("tokenizers") is None:
+            pytest.skip("the extra hf is not installed")
         defaults(f"{registry.room}.{name}", registry.entry(name).factory)
         options = SMALL.get(registry.room, {}).get(name, {})
         required = [

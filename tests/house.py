@@ -18,13 +18,13 @@ CORE += ("tokenizers", "training", "metrics")
 # They only go down; a capability that raises a total says so in the commit that adds it. Last: fast
 # routes, several processes, sweeps, texts larger than memory, tables for generation.
 LIMITS = {
-    "files": 161,
-    "median lines of a file": 243,
-    "imports per 1,000 lines": 68,
-    "lines": 37_283,
-    "lines of the core": 12_650,
-    "lines of reports and comparison": 5_044,
-    "lines of tests": 38_014,
+    "files": 184,
+    "median lines of a file": 232,
+    "imports per 1,000 lines": 69,
+    "lines": 43_211,
+    "lines of the core": 13_859,
+    "lines of reports and comparison": 5_082,
+    "lines of tests": 42_428,
     "shared module names": 0,
 }
 AT_LEAST = {"median lines of a file"}

@@ -149,12 +149,15 @@ def test_other_lines_for_a_shell_can_be_typed(path):
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     extras = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     usual = {"seqgen", "make", "python", "pip", "pytest", "torchrun", "printf", "echo", "cat", "."}
+    usual |= {"curl"}
     for line in shell_lines(TEXTS[path]):
         words = shlex.split(line, comments=True)
         assert words[0] in usual, line
         if words[0] == "make":
             assert f"\n{words[1]}:" in makefile, line
-        if words[0] == "python" and words[1] != "-c":
+        if words[0] == "python" and words[1] == "-m":
+            assert (ROOT / words[2].replace(".", "/")).with_suffix(".py").exists(), line
+        elif words[0] == "python" and words[1] != "-c":
             assert (ROOT / words[1]).exists(), line
         for extra in re.findall(r"seqgen-toolkit\[(\w+)\]", line):
             assert f"\n{extra} = [" in extras, line

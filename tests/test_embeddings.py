@@ -13,6 +13,7 @@ from seqgen.embeddings import (
     OneHot,
     PretrainedEmbedding,
     embeddings,
+    file_of_vectors,
     layout,
     read_vectors,
 )
@@ -178,6 +179,42 @@ class TestReadingVectors:
         before = ssl._create_default_https_context
         self.found(write("a 1 2\n"), "a")
         assert ssl._create_default_https_context is before is ssl.create_default_context
+
+
+class TestFolderOfVectors:
+    """As `.vector_cache`, where torchtext keeps what it has fetched."""
+
+    @pytest.fixture
+    def folder(self, tmp_path):
+        for name, row in (("glove.3d.txt", "a 1 2 3"), ("deep/wiki.vec", "1 2\na 5 6")):
+            path = tmp_path / ".vector_cache" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(f"{row}\n")
+        (tmp_path / ".vector_cache" / "glove.3d.txt.pt").write_bytes(b"PK\x03\x04")
+        return tmp_path / ".vector_cache"
+
+    def test_the_file_of_the_size_is_read(self, folder):
+        for size, name in ((3, "glove.3d.txt"), (2, "wiki.vec")):
+            assert file_of_vectors(folder, size).name == name
+        made = PretrainedEmbedding(5, folder, size=2)
+        with pytest.warns(UserWarning, match="vectors for 1 of 1 tokens"):
+            made.initialise(Facts((*SPECIALS, "a")))
+        assert made.table()[4].tolist() == [5, 6]
+
+    @pytest.mark.parametrize(
+        ("size", "said"),
+        [
+            (None, r"must have one of the files of vectors in it, but has 2 \(wiki.vec, glove.3d"),
+            (7, r"one of the files of vectors of 7 numbers in it, but has 0 \(.txt or .vec\)"),
+        ],
+    )
+    def test_there_must_be_one(self, folder, size, said):
+        with pytest.raises(DataError, match=said):
+            file_of_vectors(folder, size)
+
+    def test_a_cache_that_could_run_code_is_not_read(self, folder):
+        with pytest.raises(DataError, match=r"glove\.3d\.txt\.pt: a cache of torchtext's; the te"):
+            file_of_vectors(folder / "glove.3d.txt.pt")
 
 
 class TestPretrained:

@@ -9,14 +9,15 @@ import pytest
 
 import seqgen
 
-VERBS = ("run", "generate", "evaluate", "list", "validate", "schema", "check", "new", "data")
+VERBS = ("run", "generate", "evaluate", "serve", "list", "validate", "schema", "check", "new")
+VERBS += ("data",)
 HELPS = [
     ["--version"],
     ["--help"],
     *([verb, "--help"] for verb in VERBS),
     ["data", "get", "--help"],
 ]
-HEAVY = ("torch", "numpy", "matplotlib", "pydantic", "sentencepiece", "torchtext")
+HEAVY = ("torch", "numpy", "matplotlib", "pydantic", "sentencepiece", "torchtext", "fastapi")
 
 
 def run_python(*words):

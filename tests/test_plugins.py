@@ -494,6 +494,7 @@ STANDS = {
     "optimizers": (TEXT, "train.optimizer"),
     "schedules": (TEXT, "train.schedule"),
     "tokenizers": (TEXT, "tokenizer"),
+    "trackers": (TEXT, "trackers.0"),
     "truncations": ({**TEXT, "decoder": {"name": "multinomial"}}, "decoder.truncations.0"),
 }
 

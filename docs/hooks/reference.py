@@ -30,6 +30,7 @@ MODULES = (
     *("seqgen.library", "seqgen.trained", "seqgen.state", "seqgen.cells", "seqgen.heads"),
     *("seqgen.embeddings", "seqgen.encoders", "seqgen.attentions", "seqgen.models"),
     *("seqgen.tokenizers", "seqgen.data", "seqgen.decoders", "seqgen.metrics", "seqgen.training"),
+    "seqgen.trackers",
     *("seqgen.comparison", "seqgen.units", "seqgen.registry", "seqgen.testing", "seqgen.errors"),
 )
 """Those whose public names are described, and that have a page of their own."""

@@ -186,7 +186,7 @@ class PeepholeLSTM(LSTMVariant):
         sums = torch.addmm(x, hidden, self.recurrent_weight)
         early, late, candidate = sums.split_with_sizes([2 * size, size, size], 1)
         seen = self.peepholes[:2] * memory.unsqueeze(1)  # [batch, 2, hidden]
-        i, f = torch.sigmoid(early.view(len(x), 2, size) + seen).unbind(1)
+        i, f = torch.sigmoid(early.view(-1, 2, size) + seen).unbind(1)
         memory = f * memory + i * torch.tanh(candidate)
         o = torch.sigmoid(late + self.peepholes[2] * memory)
         return o * torch.tanh(memory), memory
@@ -282,12 +282,12 @@ class SLSTM(Cell):
 
     def _gates(self, x: Tensor, hidden: Tensor) -> tuple[Tensor, ...]:
         """W x + R h + b of the four gates, `[batch, hidden]` each."""
-        batch, size = hidden.shape
+        size = self.output_size
         if self.heads == 1:
             return torch.addmm(x, hidden, self.recurrent_weight[0]).chunk(4, 1)
         # A product for each head: [heads, batch, head] with [heads, head, 4 * head].
-        by_head = hidden.reshape(batch, self.heads, size // self.heads).transpose(0, 1)
-        inputs = x.reshape(batch, self.heads, 4 * size // self.heads).transpose(0, 1)
+        by_head = hidden.reshape(-1, self.heads, size // self.heads).transpose(0, 1)
+        inputs = x.reshape(-1, self.heads, 4 * size // self.heads).transpose(0, 1)
         sums = torch.baddbmm(inputs, by_head, self.recurrent_weight).transpose(0, 1)
-        gates = sums.reshape(batch, self.heads, 4, size // self.heads).transpose(1, 2)
-        return gates.reshape(batch, 4, size).unbind(1)
+        gates = sums.reshape(-1, self.heads, 4, size // self.heads).transpose(1, 2)
+        return gates.reshape(-1, 4, size).unbind(1)

@@ -30,7 +30,7 @@ ROOM_NAMES = (
         "drafts",
     ),
     *("embeddings", "encoders", "heads", "metrics", "models", "optimizers", "schedules"),
-    *("tokenizers", "truncations"),
+    *("tokenizers", "trackers", "truncations"),
 )
 
 

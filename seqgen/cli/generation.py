@@ -275,7 +275,7 @@ def answer_prompts(trained: TrainedRun, texts: Sequence[str], ask: Ask, as_json:
     for remark in remarks:
         warnings.warn(remark, stacklevel=1)
     if as_json:
-        document = [{"prompt": each.prompt, **source_lines.as_data(each)} for each in flat]
+        document = [{"prompt": each.prompt, **each.plain()} for each in flat]
         echo_exactly(json_text(document, indent=2))
         return
     for outputs in found:

@@ -13,7 +13,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from seqgen.cli import inspecting, parts, recipes, sweeping, verbs
+from seqgen.cli import exchanging, inspecting, parts, recipes, sweeping, verbs
 from seqgen.cli.output import echo, let_go, prepare_streams
 from seqgen.errors import SeqgenError
 from seqgen.version import __version__
@@ -39,6 +39,10 @@ app.command("evaluate")(verbs.evaluate)
 app.command("compare")(verbs.compare)
 app.command("inspect")(inspecting.inspect)
 app.command("page")(inspecting.page)
+app.command("export")(inspecting.export)
+app.command("tokenizer")(exchanging.tokenizer)
+app.command("import")(exchanging.import_vocabulary)
+app.command("serve")(inspecting.serve)
 app.command("sweep")(sweeping.sweep)
 app.command("list")(parts.list_parts)
 app.command("validate")(recipes.validate)

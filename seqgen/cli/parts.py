@@ -195,6 +195,7 @@ class Kind(StrEnum):
     truncation = "truncation"
     draft = "draft"
     metric = "metric"
+    tracker = "tracker"
     data = "data"
 
 
@@ -228,6 +229,7 @@ RECIPE_LINES = {
         "decoder: {name: multinomial, constraints: [{name: my_part, times: 4}]}",
     ),
     Kind.metric: ("metrics: [exact_match]", "metrics: [exact_match, {name: my_part, length: 2}]"),
+    Kind.tracker: ("train:", 'trackers: [{name: my_part, separator: ";"}]\n\ntrain:'),
     Kind.data: (
         "data: {name: text, corpus: python_docs, batch_size: 32, window: 32}",
         "data: {name: my_part, corpus: python_docs, batch_size: 32, least: 4}",

@@ -191,26 +191,8 @@ def table(source: Source, outputs: Sequence[Generated]) -> str:
 
 def json_line(source: Source, outputs: Sequence[Generated]) -> str:
     """One object for each source."""
-    found = [as_data(each) for each in outputs]
+    found = [each.plain() for each in outputs]
     return json_text({"number": source.number, "source": source.text, "outputs": found})
-
-
-def as_data(output: Generated) -> dict[str, Any]:
-    """An output without its source, as plain data."""
-    found = output.hypothesis
-    return {
-        "text": output.text,
-        "tokens": list(found.tokens),
-        "pieces": list(output.pieces),
-        "log_probs": list(found.log_probs),
-        "score": found.score,
-        "rank": found.ranking_score,
-        "finished": found.finished,
-        "complete": found.complete,
-        "satisfied": found.satisfied,
-        "finish_reason": found.finish_reason,
-        "stop": found.stop,
-    }
 
 
 def json_text(value: Any, indent: int | None = None) -> str:

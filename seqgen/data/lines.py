@@ -74,8 +74,8 @@ class LinesData(RowData[Line, TokenBatch]):
     lines of nothing but spaces: they are left out with a remark (`drop`), an `error`, or kept.
     Training leaves out lines of more than `max_length` tokens, EOS not counted; held-out ones stay.
     With `column`, its number or name, the texts are those of one column of a table, whose `format`
-    and `header` are recognised unless they are given. A batch is `batch_size` lines, or up to
-    `batch_tokens` tokens with the padding.
+    and `header` are recognised unless they are given; of a Hugging Face data set it is `text` if
+    nothing is said. A batch is `batch_size` lines, or up to `batch_tokens` tokens with the padding.
     """
 
     column: Place | None = None
@@ -101,8 +101,9 @@ class LinesData(RowData[Line, TokenBatch]):
             names = ", ".join(name for _, name in files)
             raise DataError(f"{names}: lines must be in one file, not in {len(files)}")
         [(file, name)] = files
-        lines, remark = lines_in(file, name, empty, self._layout)
-        if self._layout is not None or format_of(name) == "tsv":
+        layout = Layout({"text": "text"}) if file.records and not self._layout else self._layout
+        lines, remark = lines_in(file, name, empty, layout)
+        if layout is not None or format_of(name) == "tsv":
             return lines, filter(None, [remark])
         plain = "read as plain lines; column: NAME reads one column of the table"
         return lines, filter(None, [remark, f"{name}: {plain}"])

@@ -13,6 +13,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from seqgen.data.corpora import CorpusFactory
+from seqgen.data.data_sets import is_data_set, is_divided, long_column, read_data_set
 from seqgen.data.text_files import PACKED_SUFFIXES, UTF_8, Reading, TextFile, read_long, read_text
 from seqgen.errors import DataError
 from seqgen.files import display_path
@@ -25,6 +26,7 @@ Shares = tuple[Fraction, Fraction, Fraction]
 SPLIT_NAMES: tuple[SplitName, ...] = ("valid", "test")
 PART_NAMES: tuple[PartName, ...] = ("train", "valid", "test")
 TEXT_FILES = ("train.txt", "dev.txt", "test.txt")
+SPLITS_OF_DATA_SETS = ("train", "validation", "test")
 
 
 @dataclass(eq=False)
@@ -36,7 +38,9 @@ class PartFiles(ABC):  # noqa: B024
     `path` these three are paths of their own, and without any of them the text of `corpus` is
     divided. `split` gives the shares of train, valid and test. Files may be compressed by gzip,
     bzip2, xz or zstd; if `a.txt` does not exist, `a.txt.gz` is read. `encoding` is that of all
-    files; with `errors: replace`, invalid bytes are read as U+FFFD.
+    files; with `errors: replace`, invalid bytes are read as U+FFFD. A folder that `save_to_disk` of
+    Hugging Face's `datasets` wrote is read like a table (extra `hf`): one split as a file, several
+    as a directory.
     """
 
     corpus: CorpusFactory | None = None
@@ -75,12 +79,15 @@ class PartFiles(ABC):  # noqa: B024
     def read(self, path: Path) -> tuple[TextFile, str]:
         """A file, and what messages call it; its hash is kept. Raises DataError."""
         path = _packed(path)
-        return self._kept(read_text(path, self._reading), display_path(path))
+        name = display_path(path)
+        found = read_data_set(path) if is_data_set(path) else read_text(path, self._reading)
+        return self._kept(found, name)
 
     def read_long(self, path: Path) -> tuple[LongText, str]:
         """Like `read`, but a large text is not kept in memory. Raises DataError."""
         path = _packed(path)
-        found, name = read_long(path, self._reading), display_path(path)
+        name = display_path(path)
+        found = long_column(path) if is_data_set(path) else read_long(path, self._reading)
         if found is None:
             return LongText.of(self.read(path)[0].text), name
         text, self._hashes[name] = found
@@ -110,7 +117,7 @@ class PartFiles(ABC):  # noqa: B024
         """Remarks on files that are missing or in two parts, and on replaced bytes."""
         remarks = []
         if self.files is not None and self.path is not None:
-            for usual, paths in zip(self.usual_files, self.files.values(), strict=True):
+            for usual, paths in zip(self._usual, self.files.values(), strict=True):
                 if not paths:
                     remarks.append(f"{self.path / usual}: not there, so there is no such part")
         for name, part, other in self.copies():
@@ -138,13 +145,13 @@ class PartFiles(ABC):  # noqa: B024
         given = (self.train, self.valid, self.test)
         if self.path is None and self.train is None:
             return None
-        if self.path is not None and not self.path.is_dir():
+        if self.path is not None and (is_data_set(self.path) or not self.path.is_dir()):
             if any(given):
                 what = "no directory, in which `train`, `valid` and `test` would be files"
                 raise DataError(f"{self.path}: {what}")
             return None
         found: dict[PartName, tuple[Path, ...]] = {}
-        for part, usual, paths in zip(PART_NAMES, self.usual_files, given, strict=True):
+        for part, usual, paths in zip(PART_NAMES, self._usual, given, strict=True):
             if paths or self.path is None:
                 several = (paths,) if isinstance(paths, Path) else paths or ()
                 places = [self.path / each if self.path else each for each in several]
@@ -152,23 +159,31 @@ class PartFiles(ABC):  # noqa: B024
             else:
                 found[part] = _usual_file(self.path, part, Path(usual))
         if self.path is not None and not found["train"]:
-            usual = self.usual_files[0]
+            usual = self._usual[0]
             raise DataError(f"{self.path}: has no {usual}; data.train=NAME says what is read")
         return found
+
+    @property
+    def _usual(self) -> tuple[str, str, str]:
+        """What the parts are usually called in the directory `path`."""
+        divided = self.path is not None and is_divided(self.path)
+        return SPLITS_OF_DATA_SETS if divided else self.usual_files
 
     def _remark(self, *remarks: str) -> None:
         self._remarks |= dict.fromkeys(remarks)
 
     def _kept(self, file: TextFile, name: str) -> tuple[TextFile, str]:
         self._hashes[name] = file.sha256
-        self._texts[name] = TextFile.of(file.text).sha256
+        self._texts[name] = file.sha256 if file.records else TextFile.of(file.text).sha256
         self._replaced[name] = file.replaced
         return file, name
 
 
 def _usual_file(folder: Path, part: PartName, usual: Path) -> tuple[Path, ...]:
     """The file of a part in a directory, if any. Raises DataError if several may be meant."""
-    stems = ("dev", "valid") if part == "valid" else (usual.stem,)
+    stems: tuple[str, ...] = ("dev", "valid") if part == "valid" else (usual.stem,)
+    if part == "valid" and not usual.suffix:  # of a data set
+        stems += ("validation",)
     suffixes = (usual.suffix, ".csv", ".jsonl") if usual.suffix == ".tsv" else (usual.suffix,)
     names = (
         f"{stem}{suffix}{packed}"

@@ -296,7 +296,7 @@ class RowData(PartFiles, Data[B], ABC, Generic[T, B]):
         if not paths:
             return None
         files = [*map(self.read, paths)]
-        if name != "train" and not any(file.text.strip() for file, _ in files):
+        if name != "train" and not any(file.records or file.text.strip() for file, _ in files):
             self._empty[name] = ", ".join(each for _, each in files)
             return None
         return self._parsed(files)

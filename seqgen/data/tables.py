@@ -81,6 +81,10 @@ class Layout:
         """The format of the file `name`."""
         return format_of(name) if self.format == "auto" else self.format
 
+    def is_json(self, file: TextFile, name: str) -> bool:
+        """Whether the rows of a file are JSON objects, or as such."""
+        return file.records is not None or self.format_of(name) == "jsonl"
+
     def is_header(self, first: Sequence[str]) -> bool:
         """Whether the first row is a header."""
         if self.header != "auto" or self.named:
@@ -118,8 +122,9 @@ def read_table(
     Raises DataError, with the line, if the text is no such table.
     """
     form = layout.format_of(name)
-    if form == "jsonl":
-        note = "" if layout.format == form else f"{name}: read as JSON lines"
+    if layout.is_json(file, name):
+        said = file.records is not None or layout.format == form
+        note = "" if said else f"{name}: read as JSON lines"
         return [Row(*each) for each in json_rows(file, name, layout, str)], note
     if form == "csv":
         whole = iter([*_csv_rows(file.text, name)])
@@ -196,7 +201,10 @@ def json_rows(
     file: TextFile, name: str, layout: Layout, wanted: type
 ) -> Iterator[tuple[int, tuple[Any, ...]]]:
     """The values of each object, `wanted` being str or list (of texts); a blank line has none."""
-    keys = layout.columns if isinstance(layout.columns, Mapping) else {r: r for r in layout.read}
+    named = layout.columns if isinstance(layout.columns, Mapping) else {r: r for r in layout.read}
+    keys = [*map(str, named.values())]
+    for number, found in enumerate(file.records(keys) if file.records else (), 1):
+        yield number, tuple(_json_value(found, key, f"{name}:{number}", wanted) for key in keys)
     for number, line in enumerate(lines_of(file.text), 1):
         place = f"{name}:{number}"
         if not line.strip():
@@ -209,7 +217,7 @@ def json_rows(
         if not isinstance(found, dict):
             what = "the lines of a JSON list" if line.startswith("[") else type(found).__name__
             raise DataError(f"{place}: must be an object, {{...}}, on each line, but is {what}")
-        yield number, tuple(_json_value(found, str(key), place, wanted) for key in keys.values())
+        yield number, tuple(_json_value(found, key, place, wanted) for key in keys)
 
 
 def some_lines(numbers: Sequence[int]) -> str:

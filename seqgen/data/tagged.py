@@ -47,7 +47,7 @@ def parse_tagged(
     words and one of tags. Words have no spaces and tags no white space at all, so that each
     sequence can be written with a space between two of them. Raises DataError, with the line.
     """
-    if layout.format_of(name) == "jsonl":
+    if layout.is_json(file, name):
         found, note = _from_json(file, name, layout), ""
     else:
         rows, note = read_table(file, name, layout, _miscounted)

@@ -12,12 +12,12 @@ import urllib.error
 import urllib.request
 from bisect import bisect_right
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE, BOM_UTF32_BE, BOM_UTF32_LE
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from io import BytesIO, IncrementalNewlineDecoder
 from pathlib import Path
-from typing import Literal, NamedTuple, NoReturn
+from typing import Any, Literal, NamedTuple, NoReturn
 
 from seqgen.errors import DataError, SetupError
 from seqgen.files import atomic_file, display_path, read_bytes
@@ -62,13 +62,22 @@ _CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 _NOT_CP1252 = re.compile(rb"[\x81\x8d\x8f\x90\x9d]")
 
 
+Records = Callable[[Sequence[str]], Iterator[Mapping[str, Any]]]
+"""Called with names of columns, it gives the values of each row by these names. Where a column is
+missing the rows have all names and no values."""
+
+
 @dataclass(frozen=True)
 class TextFile:
-    """A text, the SHA-256 of its file's bytes, and how many invalid bytes were replaced in it."""
+    """A text, the SHA-256 of its file's bytes, and how many invalid bytes were replaced in it.
+
+    A table that is no text has `records` instead, which are read as JSON lines are.
+    """
 
     text: str
     sha256: str
     replaced: int = 0
+    records: Records | None = None
 
     @classmethod
     def of(cls, text: str) -> TextFile:

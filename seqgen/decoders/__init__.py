@@ -27,6 +27,7 @@ from seqgen.decoders.covering import Attended, CoveragePenalty
 from seqgen.decoders.ensemble import Ensemble, Guidance, LanguageModelFusion, SecondaryModel
 from seqgen.decoders.exact import Exact
 from seqgen.decoders.guards import (
+    can_go_on,
     check_scores,
     checked,
     constrain,
@@ -47,6 +48,7 @@ from seqgen.decoders.history import (
     RepetitionPenalty,
 )
 from seqgen.decoders.minimum_bayes_risk import MinimumBayesRisk
+from seqgen.decoders.noise import ids_for
 from seqgen.decoders.patterns import Pattern
 from seqgen.decoders.phrases import (
     AllowedByFunction,

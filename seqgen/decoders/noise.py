@@ -20,9 +20,16 @@ to draw a single number."""
 
 
 def uniform(seed: int, sequence_ids: Tensor, step: int | Tensor) -> Tensor:
-    """A float64 in (0, 1) for each of `sequence_ids: [rows]`, at step `step`; `[steps, rows]` where
-    `step` is `[steps, 1]`."""
+    """A float64 in (0, 1) for each of `sequence_ids: [rows]`, at step `step`, which may be one for
+    each row, `[rows]`; `[steps, rows]` where `step` is `[steps, 1]`."""
     return _fraction(_mix(_mix(_mix(torch.zeros_like(sequence_ids), seed), sequence_ids), step))
+
+
+def ids_for(seed: int, seeds: Tensor, sequence_ids: Tensor) -> Tensor:
+    """The ids that draw by `seed` what `sequence_ids: [rows]` draw by `seeds: [rows]`: what each
+    absorbs is the seed and the id together."""
+    nothing = torch.zeros_like(seeds)
+    return _mix(nothing, seed) ^ _mix(nothing, seeds) ^ sequence_ids
 
 
 class StepNoise:
@@ -33,8 +40,10 @@ class StepNoise:
     def __init__(self) -> None:
         self._drawn: tuple[int, Tensor | None, int, tuple[Tensor, ...]] = (0, None, 0, ())
 
-    def __call__(self, seed: int, sequence_ids: Tensor, step: int) -> Tensor:
-        """As `uniform`, but `[rows, 1]`."""
+    def __call__(self, seed: int, sequence_ids: Tensor, step: int | Tensor) -> Tensor:
+        """As `uniform`, but `[rows, 1]`; a `step` of each row, `[rows]`, is drawn by itself."""
+        if isinstance(step, Tensor):
+            return uniform(seed, sequence_ids, step).unsqueeze(1)
         of_seed, ids, first, numbers = self._drawn
         if ids is not sequence_ids or of_seed != seed or not 0 <= step - first < len(numbers):
             ahead = max(1, min(MOST_AHEAD, MOST_NUMBERS // max(1, len(sequence_ids))))

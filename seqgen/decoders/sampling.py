@@ -66,7 +66,8 @@ class PathDecoder(Decoder, ABC):
         """The next token of each row, `[rows]`, from `log_probs: [rows, vocab]`.
 
         `sequence_ids: [rows]` name the sequences and `step` counts the tokens before this one: all
-        that a random choice may depend on besides the seed.
+        that a random choice may depend on besides the seed. Those of this package also take a step
+        of each row, `[rows]`, by which a server goes on with texts that began at different times.
         """
 
     def walk(self, stepper: Stepper, start: Start, limits: Limits) -> Iterator[Extension]:

@@ -73,7 +73,7 @@ class Labelling(Generative, ABC):
         """The log-probabilities at the position of each row; `tokens` do not matter."""
         position, log_probs = cast(Tensor, state), cast(Tensor, context)
         each = len(tokens) // max(1, len(log_probs))
-        sources = torch.arange(len(log_probs), device=tokens.device).repeat_interleave(each)
+        sources = torch.arange(len(tokens), device=tokens.device) // max(1, each)
         there = position.clamp(max=log_probs.shape[1] - 1)
         return log_probs[sources, there], position + 1
 

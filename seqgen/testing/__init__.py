@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from seqgen.testing.metric import check_metric
     from seqgen.testing.model import check_model
     from seqgen.testing.tokenizer import check_tokenizer
+    from seqgen.testing.tracker import check_tracker
     from seqgen.testing.truncation import check_truncation
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "check_metric",
     "check_model",
     "check_tokenizer",
+    "check_tracker",
     "check_truncation",
 ]
 

@@ -31,6 +31,7 @@ from seqgen.testing.laws import ALONE, OPTIONS, Finding, Law, Report, split_file
 from seqgen.testing.metric import METRIC_LAWS, check_metric
 from seqgen.testing.model import MODEL_LAWS, check_model
 from seqgen.testing.tokenizer import TOKENIZER_LAWS, check_tokenizer
+from seqgen.testing.tracker import TRACKER_LAWS, check_tracker
 from seqgen.testing.truncation import TRUNCATION_LAWS, check_truncation
 
 
@@ -54,6 +55,7 @@ CHECKS = {
     "truncations": Check(check_truncation, TRUNCATION_LAWS),
     "drafts": Check(check_draft, DRAFT_LAWS),
     "metrics": Check(check_metric, METRIC_LAWS),
+    "trackers": Check(check_tracker, TRACKER_LAWS),
     "data": Check(check_data, DATASET_LAWS),
 }
 

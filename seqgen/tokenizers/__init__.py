@@ -22,6 +22,7 @@ from seqgen.tokenizers.base import (
     tokenizers,
     vocabulary_statistics,
 )
+from seqgen.tokenizers.huggingface import HuggingFaceTokenizer
 from seqgen.tokenizers.long_text import LARGE, LongText
 from seqgen.tokenizers.sentencepiece import SentencePieceTokenizer
 from seqgen.tokenizers.word import WholeTokenizer, WordTokenizer

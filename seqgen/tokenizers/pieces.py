@@ -65,14 +65,19 @@ class ModelRecord(NamedTuple):
     pieces: list[ModelPiece]
 
 
-def read_model(path: Path) -> bytes:
-    """The content of `path`. Raises ValueError if it is no whole model."""
+def read_ready(path: Path, option: str, wanted: str) -> bytes:
+    """The content of a ready file that `option` names. Raises ValueError if it cannot be read."""
     try:
-        content = read_bytes(path, DataError, limit=RECORD_LIMIT, wanted="a SentencePiece model")
+        return read_bytes(path, DataError, limit=RECORD_LIMIT, wanted=wanted)
     except DataError as error:
         # As the option's own errors say it: without the colon after the path.
         message = str(error).replace(f"{path}: cannot be", f"{path} cannot be")
-        raise ValueError(f"`model_file` {message}") from None
+        raise ValueError(f"`{option}` {message}") from None
+
+
+def read_model(path: Path) -> bytes:
+    """The content of `path`. Raises ValueError if it is no whole model."""
+    content = read_ready(path, "model_file", "a SentencePiece model")
     with suppress(ValueError):
         if _NORMALIZER in dict(_fields(content)):
             return content
@@ -194,6 +199,13 @@ NONE = Pieces(_SPECIAL_CONTENT, SPECIALS, (-1, -1, -1, -1), np.zeros(0, dtype=np
 _BYTE = re.compile("<0x([0-9A-F]{2})>")
 
 
+def written_bytes(piece: str, space: str = SPACE, *, bytes_too: bool = True) -> bytes:
+    """The UTF-8 of a piece as a model writes it: `space` for a space and, with `bytes_too`,
+    `<0xE2>` for a byte."""
+    byte = _BYTE.fullmatch(piece) if bytes_too else None
+    return bytes([int(byte[1], 16)]) if byte else piece.replace(space, " ").encode()
+
+
 def piece_spans(pieces: Sequence[str], text: str) -> Spans | None:
     """The places of `pieces`, as a processor writes them, in `text`; None where it differs.
 
@@ -205,8 +217,7 @@ def piece_spans(pieces: Sequence[str], text: str) -> Spans | None:
     spans: Spans = []
     place = 0
     for piece in pieces:
-        byte = _BYTE.fullmatch(piece)
-        wanted = bytes([int(byte[1], 16)]) if byte else piece.replace(SPACE, " ").encode()
+        wanted = written_bytes(piece)
         if not content.startswith(wanted, place):
             wanted = wanted.strip(b" ")
             place = len(content) - len(content[place:].lstrip(b" ")) if wanted else place

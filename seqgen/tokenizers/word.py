@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, repeat
+from pathlib import Path
 from typing import Annotated, Literal, cast
 
 import numpy as np
@@ -17,6 +18,7 @@ from pydantic import Field
 from seqgen.options import Size
 from seqgen.tokenizers import base
 from seqgen.tokenizers.base import SPECIALS, UNK, Contents, PieceTokenizer, Spans, Tokens
+from seqgen.tokenizers.pieces import read_ready
 
 Split = Callable[[str], list[str]]
 SplitName = Literal[
@@ -148,10 +150,11 @@ class WordTokenizer(PieceTokenizer):
     `split` says what a word is: `whitespace`, `exact` (words and marks with the space before
     them, so that no space is lost), `basic_english` or another kind that torchtext has. A regular
     expression, `pattern`, takes its place: then its matches are the words. The vocabulary is the
-    words that occur `min_count` times, at most as many as make `vocab_size` ids. Other words
-    become UNK, unless `unk: error` refuses them. Except for `exact`, text comes back with one space
-    between two words. With `line_ends` each end of a line is a token, too, as in the published
-    figures of language models on WikiText or the Penn Treebank; it comes back without spaces.
+    words that occur `min_count` times, at most as many as make `vocab_size` ids, or the first ones
+    of a `vocabulary_file`, a JSON list in the order of their ids. Other words become UNK, unless
+    `unk: error` refuses them. Except for `exact`, text comes back with one space between two words.
+    With `line_ends` each end of a line is a token, too, as in the published figures of language
+    models on WikiText or the Penn Treebank; it comes back without spaces.
     """
 
     split: SplitName = "whitespace"
@@ -161,6 +164,7 @@ class WordTokenizer(PieceTokenizer):
     lower: bool = False
     unk: Literal["token", "error"] = "token"
     line_ends: bool = False
+    vocabulary_file: Path | None = None
 
     file = "words.json"
 
@@ -168,13 +172,13 @@ class WordTokenizer(PieceTokenizer):
         exact = self.split == "exact" and self.pattern is None
         self.lossless = exact and not self.lower
         self.between = "" if exact else " "
-        self._splitter = make_splitter(self.split, self.pattern, self.line_ends)
+        self.splitter = make_splitter(self.split, self.pattern, self.line_ends)
         self.set_pieces([])
 
     def fit(self, texts: Iterable[str]) -> None:
-        """Count the words of `texts` and keep the most frequent ones.
+        """Count the words of `texts` and keep the most frequent ones, or read the vocabulary.
 
-        Raises ValueError if texts that are not blank have no words.
+        Raises ValueError if texts that are not blank have no words, or the file has none.
         """
         counts: Counter[str] = Counter()
         blank = True
@@ -184,10 +188,23 @@ class WordTokenizer(PieceTokenizer):
         if not blank and not counts.keys() - {LINE_END}:
             what = "`split`" if self.pattern is None else f"`pattern` {self.pattern!r}"
             raise ValueError(f"{what} must find words in the training text, but finds none")
-        self.set_pieces(most_frequent(counts, self.min_count, self.vocab_size))
+        if self.vocabulary_file is None:
+            self.set_pieces(most_frequent(counts, self.min_count, self.vocab_size))
+        else:
+            self._read(self.vocabulary_file)
+
+    def _read(self, path: Path) -> None:
+        content = read_ready(path, "vocabulary_file", "a JSON list of words")
+        try:
+            self.restore({self.file: content})
+        except ValueError:
+            wanted = f"{self.vocabulary}, as JSON"
+            raise ValueError(f"`vocabulary_file` {path} must be {wanted}, but is not") from None
+        if self.vocab_size is not None:
+            self.set_pieces(self._pieces[len(SPECIALS) : self.vocab_size])
 
     def last_cut(self, text: str) -> int:
-        return self._splitter.last_cut(text)
+        return self.splitter.last_cut(text)
 
     def encode(self, text: str) -> Tokens:
         words = self._words(text)
@@ -202,11 +219,11 @@ class WordTokenizer(PieceTokenizer):
         """The places of the words; None for kinds of torchtext that change them."""
         base.check_text(text)
         if not self.lower:
-            return self._splitter.spans(text)
+            return self.splitter.spans(text)
         # Some capitals are two characters in lower case.
         places = [place for place, char in enumerate(text) for _ in char.lower()]
         lower = text.lower()
-        found = self._splitter.spans(lower) if len(lower) == len(places) else None
+        found = self.splitter.spans(lower) if len(lower) == len(places) else None
         return found and [(places[start], places[end - 1] + 1) for start, end in found]
 
     def decode(self, tokens: Iterable[int]) -> str:
@@ -230,7 +247,7 @@ class WordTokenizer(PieceTokenizer):
 
     def _words(self, text: str) -> list[str]:
         base.check_text(text)
-        return self._splitter.words(text.lower() if self.lower else text)
+        return self.splitter.words(text.lower() if self.lower else text)
 
 
 @base.tokenizers.register("whole")

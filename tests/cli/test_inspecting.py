@@ -1,7 +1,8 @@
-"""The verbs inspect and page: what they print and write, and what they refuse."""
+"""The verbs inspect, page and export: what they print and write, and what they refuse."""
 
 import json
 import re
+import sys
 
 import pytest
 
@@ -95,3 +96,35 @@ def test_a_page_is_refused(code, words, said, refused, place, request):
         words = str(request.getfixturevalue("train")(cell, "train.max_steps=1"))
     refused(code, f"page {words}", said)
     assert not [*place.folder.glob("*.html*")]
+
+
+def test_an_export_is_a_folder(output, place):
+    (place.folder / "run-torch").mkdir()  # an empty one may be there
+    assert output("export", "@lm", "--to", "torch") == "torch: run-torch\n"
+    folder = place.folder / "run-torch"
+    assert {each.name for each in folder.iterdir()} == {"meta.json", "step.pt2"}
+    meta = json.loads((folder / "meta.json").read_text("utf-8"))
+    assert (meta["target"], meta["seed"], meta["first_token"]) == ("torch", 1, 1)
+    assert meta["recipe"]["model"]["cell"]["hidden_size"] == 16
+    assert not [*place.folder.glob(".*tmp")]
+
+
+@pytest.mark.parametrize(
+    ("code", "words", "said"),
+    [
+        (5, "nowhere --to torch", "nowhere: …"),
+        (2, "@lm", "…Missing option '--to'…"),
+        (2, "@lm --to tf", "…Invalid value for '--to': 'tf' is not one of 'onnx', 'torch'…"),
+        (7, "@lm --to torch --out full", "full: not an empty folder; choose another with --out"),
+        (7, "@lm --to torch --out text.txt", "text.txt: not an empty folder; choose another…"),
+        (7, "@lm --to torch --out text.txt/a", "text.txt/a: cannot be written: Not a directory"),
+        (
+            *(7, "@lm --to onnx"),
+            "--to onnx needs onnxscript: pip install 'seqgen-toolkit[export]'",
+        ),
+    ],
+)
+def test_no_export(code, words, said, refused, place, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxscript", None)
+    place.write("full/a.txt", "a")
+    refused(code, f"export {words}", said)

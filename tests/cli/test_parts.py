@@ -202,6 +202,7 @@ PLACES = {
     "truncation": lambda recipe: recipe["decoder"]["truncations"][0],
     "draft": lambda recipe: recipe["decoder"]["draft"],
     "constraint": lambda recipe: recipe["decoder"]["constraints"][0],
+    "tracker": lambda recipe: recipe["trackers"][0],
     "metric": lambda recipe: recipe["metrics"][1],
 }
 """Where a recipe names a part, if not under its kind."""

@@ -73,7 +73,7 @@ def test_refusals_before_any_work(refused, code, words, said):
 
 def test_json_says_why_an_output_ended(output):
     words = ("--prompt", "the ", "--max-length", 9, "--json")
-    for more, reason in (((), "length"), (("--stop", "a"), "stop"), (("--stop", "~"), "length")):
+    for more, reason in (((), "length"), (("--stop", "a"), "stop"), (("--stop", "dog"), "length")):
         said = output("generate", "@lm", *words, *more)
         assert f'"finish_reason": "{reason}"' in said
         assert f'"stop": "{"a" if reason == "stop" else ""}"' in said

@@ -1,5 +1,6 @@
 """Batches: rows padded and moved as a whole; buckets, whose rows depend on seed and step alone."""
 
+import random
 from itertools import chain
 
 import numpy as np
@@ -221,6 +222,33 @@ def test_a_large_epoch_has_little_padding():
     assert sum(padded_tokens(lengths, rows) for rows in batches) < 1.03 * real
     alike = [rows for rows in batches if len({lengths[i][0] for i in rows}) == 1]
     assert len(alike) > 0.7 * len(batches)
+
+
+@pytest.mark.parametrize("batch_size", [4, 25])
+def test_batches_have_no_more_padding_than_those_of_torchtext(batch_size):
+    """And every row once, as its BucketIterator has in an epoch."""
+    from torchtext import data
+
+    lengths = np.random.default_rng(1).integers(1, 60, 400).tolist()
+    rows = [
+        data.Example.fromlist([place], [("place", data.RawField())])
+        for place in range(len(lengths))
+    ]
+    state = random.getstate()
+    theirs = data.BucketIterator(
+        data.Dataset(rows, [("place", data.RawField())]),
+        batch_size,
+        sort_key=lambda row: lengths[row.place],
+        shuffle=True,
+    )
+    theirs = [batch.place for batch in theirs]
+    random.setstate(state)
+    ours = epoch_of(Buckets([(n,) for n in lengths], batch_size), 0)
+    assert sorted(chain(*ours)) == sorted(chain(*theirs)) == [*range(len(lengths))]
+    padded_size = [
+        sum(len(b) * max(lengths[i] for i in b) for b in each) for each in (ours, theirs)
+    ]
+    assert padded_size[0] <= padded_size[1]
 
 
 def test_there_must_be_rows():

@@ -42,7 +42,7 @@ def test_names_and_files(wanted, found, place):
         ("cells.greedy", "no cell named 'greedy'"),
         (
             "optimizers.adamw",
-            "truncations, drafts, metrics, data, not for this kind",
+            "truncations, drafts, metrics, trackers, data, not for this kind",
         ),
     ],
 )
