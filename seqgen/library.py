@@ -69,6 +69,8 @@ def train(
 
     Raises the errors of `seqgen.errors`; nothing is written before recipe and data are checked.
     """
+    if resume and overwrite:
+        raise UsageError("`resume` and `overwrite` exclude one another")
     given = recipe if isinstance(recipe, Mapping) else str(recipe)
     plugins = [plugins] if isinstance(plugins, str) else plugins  # which is a sequence, too
     changes = [change for each in overrides for change in _changes(each)]

@@ -12,7 +12,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,12 +46,12 @@ class TextState:
     identifies the weights and tokenizers.
     """
 
-    run: str
-    last: Tensor
-    end: State
-    part: State
-    pending: Tensor
-    tail: str
+    run: str = field(repr=False)
+    last: Tensor = field(repr=False)
+    end: State = field(repr=False)
+    part: State = field(repr=False)
+    pending: Tensor = field(repr=False)
+    tail: str = field(repr=False)
     context: str
     begun: bool
 

@@ -19,12 +19,12 @@ CORE += ("tokenizers", "training", "metrics")
 # routes, several processes, sweeps, texts larger than memory, tables for generation.
 LIMITS = {
     "files": 184,
-    "median lines of a file": 232,
+    "median lines of a file": 233,
     "imports per 1,000 lines": 69,
-    "lines": 43_211,
+    "lines": 43_242,
     "lines of the core": 13_859,
     "lines of reports and comparison": 5_082,
-    "lines of tests": 42_428,
+    "lines of tests": 42_493,
     "shared module names": 0,
 }
 AT_LEAST = {"median lines of a file"}

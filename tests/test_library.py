@@ -111,6 +111,8 @@ class TestTraining:
     def test_the_folder_is_taken(self, place, copied_run):
         with pytest.raises(SetupError, match="has a run already"):
             seqgen.train("tiny.yaml", out=copied_run, progress=False)
+        with pytest.raises(UsageError, match="exclude one another"):
+            seqgen.train("tiny.yaml", out=copied_run, resume=True, overwrite=True)
 
     def test_the_record_says_how_to_run_it_again(self, place):
         folder = seqgen.train("tiny.yaml", {"seed": 2}, out="a", progress=False).directory.folder

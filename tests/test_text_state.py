@@ -260,6 +260,10 @@ class TestFiles:
             run.load_state(tmp_path / "nothing")
 
 
+def test_a_state_is_shown_in_a_line(run):
+    assert repr(run.state("a cat")) == "TextState(context='a cat', begun=False)"
+
+
 def test_a_state_is_a_value(run):
     """Going on from it changes nothing in it."""
     state = run.state(TEXT)
