@@ -11,6 +11,7 @@ import io
 import json
 import math
 import os
+import random
 import sys
 import time
 import uuid
@@ -177,10 +178,11 @@ def _begin(tracker: Tracker, name: str, folder: Path, options: Mapping[str, Any]
 @contextmanager
 def left_as_it_was() -> Iterator[None]:
     """A context for libraries that change what belongs to the whole program."""
-    before, hook, leave = dict(os.environ), sys.excepthook, sys.exit
+    before, hook, leave, drawn = dict(os.environ), sys.excepthook, sys.exit, random.getstate()
     try:
         yield
     finally:
+        random.setstate(drawn)
         sys.excepthook, sys.exit = hook, leave
         if os.environ != before:
             os.environ.clear()

@@ -21,10 +21,10 @@ LIMITS = {
     "files": 184,
     "median lines of a file": 233,
     "imports per 1,000 lines": 69,
-    "lines": 43_242,
+    "lines": 43_244,
     "lines of the core": 13_859,
     "lines of reports and comparison": 5_082,
-    "lines of tests": 42_493,
+    "lines of tests": 42_503,
     "shared module names": 0,
 }
 AT_LEAST = {"median lines of a file"}

@@ -72,13 +72,13 @@ def test_a_sequence_depends_on_its_source_and_its_id_alone(decoder, deep):
 def test_a_nested_state_moves_as_a_whole(decoder, deep):
     class Nested:
         def step(self, tokens, state, context):
-            history, (copy, nothing) = state
-            assert torch.equal(history, copy[:, 0])
-            log_probs, history = deep.step(tokens, history, context[0])
-            return log_probs, (history, (history.unsqueeze(1), nothing))
+            inner, (copy, nothing) = state
+            assert torch.equal(inner[0], copy[:, 0])
+            log_probs, inner = deep.step(tokens, inner, context[0])
+            return log_probs, (inner, (inner[0].unsqueeze(1), nothing))
 
     start, limits = deep.start(BATCH), Limits(6, (2,))
-    state = (start.state, (start.state.unsqueeze(1), None))
+    state = (start.state, (start.state[0].unsqueeze(1), None))
     nested = Start(start.tokens, state, (start.context, None))
     assert decoder.decode(Nested(), nested, limits) == decoder.decode(deep, start, limits)
 

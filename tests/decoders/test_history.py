@@ -147,7 +147,8 @@ def test_exactly_the_repetitions_are_banned(deep, size):
     """Compared with looking for each token's n-gram in the sequence."""
     every = list(itertools.product(range(3), repeat=6))
     zeros = torch.zeros(len(every), dtype=torch.long)
-    start = deep.start(1)._replace(tokens=zeros, state=zeros, context=torch.zeros(1, 5))
+    start = deep.start(1)._replace(tokens=zeros, context=torch.zeros(1, 5))
+    start = start._replace(state=(zeros, start.state[1]))
     stepper, begun = NoRepeatNgram(size).wrap(deep, start, Limits(7, (4,)), None)
     read, state = begun.tokens, begun.state
     for step in range(7):

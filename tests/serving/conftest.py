@@ -31,6 +31,15 @@ class Client(httpx.Client):
         return sum(float(each.split()[-1]) for each in lines if each.startswith(name))
 
 
+@pytest.fixture(autouse=True)
+def _no_loop_runs():
+    """A browser that tests of pages have opened leaves its event loop marked as running."""
+    loop = asyncio._get_running_loop()
+    asyncio._set_running_loop(None)
+    yield
+    asyncio._set_running_loop(loop)
+
+
 @contextmanager
 def serving(runs, limits):
     config = uvicorn.Config(

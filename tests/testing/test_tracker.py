@@ -101,7 +101,7 @@ BREACHES = {
     "never closes": (Once(), WHOLE, "one is open already"),
     "draws": (Noted(log=lambda own, scalars: torch.rand(1)), PROGRAM, "changes torch's random"),
     "draws in Python": (
-        Noted(begin=lambda own: random.random()), PROGRAM, "changes Python's random numbers",
+        Noted(log=lambda own, scalars: random.random()), PROGRAM, "changes Python's random",
     ),
     "moves about": (Noted(begin=lambda own: os.chdir(own.folder)), PROGRAM, "the current folder"),
     "signals": (
