@@ -37,7 +37,10 @@ def tokenizer_json(tokenizer: Tokenizer, texts: Iterable[str]) -> bytes:
             wanted = tokenizer.encode(part).tolist()
             found = made.encode(part, add_special_tokens=False).ids
             if found != wanted:
-                raise ValueError(f"a tokenizer.json would read {_around(tokenizer, part, made)!r}")
+                line = _around(tokenizer, part, made)
+                special = [f"{each} is a special token there" for each in SPECIALS if each in line]
+                why = f" ({special[0]})" if special else ""
+                raise ValueError(f"a tokenizer.json has other ids for {line[:60]!r}{why}")
             # What is unknown is shown in its own way by each of the two.
             if UNK in wanted:
                 wanted = [token for token in wanted if token != UNK]
@@ -47,12 +50,12 @@ def tokenizer_json(tokenizer: Tokenizer, texts: Iterable[str]) -> bytes:
 
 
 def _around(tokenizer: Tokenizer, text: str, made: Any) -> str:
-    """The shortest line, or beginning of one, that is read otherwise."""
+    """The shortest line that is read otherwise, or all of `text`."""
     for line in sorted(text.split("\n"), key=len):
         found = made.encode(line, add_special_tokens=False).ids
         if not np.array_equal(found, tokenizer.encode(line)):
-            return line[:60]
-    return text[:60]
+            return line
+    return text
 
 
 def _whole(model: Mapping[str, Any], **parts: Any) -> Record:

@@ -54,8 +54,8 @@ def test_it_reads_texts_as_ours_does(spec):
         ({"name": "word", "split": "basic_english"}, TEXT, "words by `split: basic_english` canno"),
         ({"name": "word", "line_ends": True}, TEXT, "words by `line_ends` cannot be said"),
         ("word", "a <pad> b", "a word that looks like a special token has no place in a"),
-        ("char", "ab\n<eos> d", "a tokenizer.json would read '<eos> d'"),
-        ({"name": "sentencepiece", "vocab_size": 300}, f"{TEXT} \u2581", "would read '"),
+        ("char", "ab\n<eos> d", r"other ids for '<eos> d' \(<eos> is a special token there\)"),
+        ({"name": "sentencepiece", "vocab_size": 300}, f"{TEXT} \u2581", "has other ids for '"),
     ],
     ids=str,
 )
