@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from seqgen.build import tokenizer_parts
+from seqgen.decoders import USUAL_TRUNCATIONS
 from seqgen.models import Generative
 from seqgen.registry import Part, plain
 from seqgen.reports import render
@@ -37,9 +38,6 @@ WORKING: Final[Mapping[str, tuple[str, ...]]] = {
     "tokenizer of outputs": ("char", "whole", "word"),
 }
 """The parts that work on the page, by their kinds."""
-
-CUTS: Final = {"top_k": "k", "top_p": "p", "min_p": "p"}
-"""The truncations of the page, each with its option."""
 
 LONGEST: Final = 5000
 """The most tokens of a text on the page, which keeps what was seen at each of them."""
@@ -160,14 +158,14 @@ def _start(run: TrainedRun) -> dict[str, Any]:
     recipe = run.built.recipe
     spec = cast(Part[Any], recipe.decoder).plain()
     truncations = [{**spec}, *spec.get("truncations", ())]
-    known = [each for each in truncations if each["name"] in CUTS]
+    known = [each for each in truncations if each["name"] in USUAL_TRUNCATIONS]
     cut = known[0] if len(known) == 1 else None
     temperature = spec.get("temperature", 0.0)
     return {
         "prompt": run.prompts[0],
         "temperature": temperature if temperature <= 2 else 2.0,
         "truncation": cut["name"] if cut else "none",
-        "value": cut[CUTS[cut["name"]]] if cut else 0,
+        "value": cut[USUAL_TRUNCATIONS[cut["name"]]] if cut else 0,
         "seed": str(recipe.seed),  # which may be beyond the whole numbers of a script
         "length": min(recipe.generation.max_length, LONGEST),
     }

@@ -11,8 +11,9 @@ from itertools import chain
 from typing import Any, NamedTuple, TypeVar
 
 import torch
+from torch import Tensor
 
-from seqgen.data import Example, Split, TokenBatch
+from seqgen.data import Example, Split, TokenBatch, padded, shift_right
 from seqgen.decoders import Decoder, DecoderFactory, Greedy
 from seqgen.generate import Generated, Generator
 from seqgen.metrics import Answer, Metric, Tally, likelihood, measure
@@ -88,6 +89,25 @@ def score_rows(
     with evaluating(model):
         found = split.walk(visit, model.initial_state, batch_size)
     return [score for _, score in sorted(chain.from_iterable(found))]
+
+
+def score_texts(
+    model: Model, texts: Sequence[Tensor], device: torch.device, batch_size: int = 32
+) -> list[RowScore]:
+    """How probable each text of a model of running text is, from its first token on: tokens
+    `[time]`. `batch_size` affects memory and speed only."""
+    found = [RowScore(0.0, (), 0)] * len(texts)
+    some = [place for place, each in enumerate(texts) if len(each)]
+    with evaluating(model):
+        for batch in batches_by_length([len(texts[place]) for place in some], batch_size):
+            places = [some[index] for index in batch]
+            rows = [texts[place] for place in places]
+            read = TokenBatch(shift_right(rows), *padded(rows)).to(device)
+            nats = model.score(read).nats
+            for place, row, scores in zip(places, rows, (-nats).tolist(), strict=True):
+                own = tuple(scores[: len(row)])
+                found[place] = RowScore(math.fsum(own), own, int((row == UNK).sum()))
+    return found
 
 
 T = TypeVar("T")

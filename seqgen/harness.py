@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from seqgen.data import TokenBatch, padded
-from seqgen.decoders import Decoder
+from seqgen.decoders import USUAL_TRUNCATIONS, Decoder
 from seqgen.errors import SeqgenError, SetupError
 from seqgen.evaluate import batches_by_length, unknown_remark
 from seqgen.models import Generative, evaluating
@@ -35,9 +35,6 @@ WINDOW = 256
 
 MAX_LENGTH = 256
 """Tokens of an output where a task does not say."""
-
-_TRUNCATIONS = (("top_k", "k", int), ("top_p", "p", float), ("min_p", "p", float))
-"""What a task may ask for, the option that takes its value, and what that is."""
 
 Scored = tuple[float, bool]
 
@@ -131,14 +128,14 @@ class SeqgenLM(TemplateLM):
 
     def _decoder(self, given: Mapping[str, Any]) -> Decoder:
         """The decoder that a task asks for. Raises ValueError if it is none that is known here."""
-        known = {"max_gen_toks", "do_sample", "temperature", *(name for name, *_ in _TRUNCATIONS)}
+        known = {"max_gen_toks", "do_sample", "temperature", *USUAL_TRUNCATIONS}
         if others := ", ".join(sorted(given.keys() - known)):
             raise ValueError(f"`generation_kwargs` must be known to seqgen, but has {others}")
         if not given.get("do_sample") or not given.get("temperature", 1.0):
             return self.trained.decoder("greedy")
         truncations = [
-            {"name": name, option: kind(given[name])}
-            for name, option, kind in _TRUNCATIONS
+            {"name": name, option: (int if option == "k" else float)(given[name])}
+            for name, option in USUAL_TRUNCATIONS.items()
             if given.get(name)
         ]
         temperature = float(given.get("temperature", 1.0))

@@ -4,7 +4,6 @@ its figures, and comparisons of decoders. In a notebook all of these show themse
 from __future__ import annotations
 
 import json
-import math
 import signal
 import warnings
 from collections.abc import Mapping, Sequence
@@ -24,8 +23,7 @@ from seqgen.conclusion import read_result
 from seqgen.config import ConfigFile, Override, path_of, read_override
 from seqgen.data import TextFile
 from seqgen.errors import StoppedError, UsageError
-from seqgen.evaluate import RowScore
-from seqgen.explain import rescored
+from seqgen.evaluate import RowScore, score_texts
 from seqgen.files import write_file
 from seqgen.options import check_value
 from seqgen.registry import plain
@@ -33,7 +31,6 @@ from seqgen.reports import charts
 from seqgen.run import RunRequest, run_directory
 from seqgen.run import run as run_recipe
 from seqgen.text_state import TextState
-from seqgen.tokenizers import UNK
 from seqgen.trained import TrainedRun
 
 if TYPE_CHECKING:
@@ -247,11 +244,13 @@ class Run(TrainedRun):
         texts = [rows] if isinstance(rows, str) else rows
         for place, each in enumerate(texts):
             check_value(str, each, ("rows", place))
-        tokens = [built.data.output_tokens(each, built.tokenizers) for each in texts]
+        tokens = [
+            torch.tensor([*built.data.output_tokens(each, built.tokenizers)], dtype=torch.long)
+            for each in texts
+        ]
         size = built.recipe.evaluation.batch_size
-        found = rescored(built.generator(), [""] * len(texts), tokens, size)
-        pairs = zip(found, tokens, strict=True)
-        return [RowScore(math.fsum(own), own, ids.count(UNK)) for own, ids in pairs]
+        with built.computing():
+            return score_texts(built.model, tokens, built.device, size)
 
     def attention(
         self,

@@ -93,18 +93,10 @@ def run(
     check_free = partial(directory.check_free, resume=request.resume, overwrite=request.overwrite)
     check_free()
     resumed = request.resume and directory.exists()
-    try:
-        parts = _prepare(recipe, directory, resumed=resumed, processes=processes)
-        trainer = parts.trainer
-        fast = directory.record().get("fast") if resumed else trainer.wants_fast
-        routes = trainer.take_fast_routes() if fast else {}
-        record = manifest(parts.built, parts.dataset, file, request.command) | {"fast": routes}
-    except OptionError as error:
-        raise file.error(error) from None
-    except ValueError as error:  # from a tokenizer that the training text does not suit
-        raise DataError(str(error)) from None
-    record |= {"precision": trainer.precision, "processes": processes.count}
-    record["remarks"] += [trainer.remark] * bool(trainer.remark)
+    parts, record = _described(
+        recipe, file, directory, request.command, resumed=resumed, processes=processes
+    )
+    trainer = parts.trainer
     processes.check_alike({key: record[key] for key in ALIKE})
     if processes.rank:
         if resumed:
@@ -147,6 +139,31 @@ class _Parts:
     load: Load
     trainer: training.Trainer
     trackers: Mapping[str, trackers.Tracker]
+
+
+def _described(
+    recipe: Recipe,
+    file: ConfigFile,
+    directory: RunDirectory,
+    command: Sequence[str],
+    *,
+    resumed: bool,
+    processes: training.Processes,
+) -> tuple[_Parts, dict[str, Any]]:
+    """The parts of a run, and its manifest. Raises RecipeError, DataError."""
+    try:
+        parts = _prepare(recipe, directory, resumed=resumed, processes=processes)
+        trainer = parts.trainer
+        fast = directory.record().get("fast") if resumed else trainer.wants_fast
+        routes = trainer.take_fast_routes() if fast else {}
+        record = manifest(parts.built, parts.dataset, file, command) | {"fast": routes}
+    except OptionError as error:
+        raise file.error(error) from None
+    except ValueError as error:  # from a tokenizer that the training text does not suit
+        raise DataError(str(error)) from None
+    record |= {"precision": trainer.precision, "processes": processes.count}
+    record["remarks"] += [trainer.remark] * bool(trainer.remark)
+    return parts, record
 
 
 def _prepare(

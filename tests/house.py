@@ -21,10 +21,10 @@ LIMITS = {
     "files": 184,
     "median lines of a file": 233,
     "imports per 1,000 lines": 69,
-    "lines": 43_247,
-    "lines of the core": 13_862,
+    "lines": 43_282,
+    "lines of the core": 13_872,
     "lines of reports and comparison": 5_082,
-    "lines of tests": 42_503,
+    "lines of tests": 42_507,
     "shared module names": 0,
 }
 AT_LEAST = {"median lines of a file"}

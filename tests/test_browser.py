@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from seqgen.browser import CUTS, LONGEST, WORKING, check_works, generator_page, rounded
+from seqgen.browser import LONGEST, WORKING, check_works, generator_page, rounded
 from seqgen.build import build_data
 from seqgen.config import bundled_recipes
+from seqgen.decoders import USUAL_TRUNCATIONS
 from seqgen.decoders.noise import uniform
 from seqgen.decoders.sampling import Multinomial
 from seqgen.plugins import load_installed
@@ -38,7 +39,7 @@ def write(page, text, seed=0, length=60, *, temperature=1.0, truncation="none", 
 
 def in_python(run, text, seed=0, length=60, *, temperature=1.0, truncation="none", value=0):
     """The same from the run itself; `run` has the weights of the page."""
-    cut = {"name": truncation, CUTS.get(truncation, ""): value}
+    cut = {"name": truncation, USUAL_TRUNCATIONS.get(truncation, ""): value}
     more = {} if truncation == "none" else {"truncations": [cut]}
     whole = run.generate(text, "multinomial", length, seed, temperature=temperature, **more)
     return whole[len(text) :] if run.built.data.continues else whole
@@ -174,7 +175,7 @@ def test_ties_and_thresholds_are_those_of_python(opened, language_model):
     rows = torch.tensor([[0.1, 0.3, 0.3, 0.2, 0.1], [0.2] * 5, [0.6, 0.3, 0.1, 1e-9, 1e-12]])
     point = [uniform(seed, torch.zeros(1, dtype=torch.long), 0).item() for seed in range(30)]
     for name, value in [("top_k", 2), ("top_p", 0.5), ("top_p", 0.6), ("min_p", 0.5), ("min_p", 1)]:
-        cut = {"name": name, CUTS[name]: value}
+        cut = {"name": name, USUAL_TRUNCATIONS[name]: value}
         for row in rows.log():
             drawn = page.evaluate(
                 """([scores, truncation, value, points]) => points.map((point) => {
@@ -196,7 +197,7 @@ def test_it_knows_the_parts_that_the_table_has(opened, language_model):
     }
     for kind, table in tables.items():
         assert sorted(page.evaluate(f"Object.keys({table})")) == sorted(WORKING[kind])
-    assert page.evaluate("Object.keys(truncations)") == ["none", *CUTS]
+    assert page.evaluate("Object.keys(truncations)") == ["none", *USUAL_TRUNCATIONS]
 
 
 def test_weights_are_rounded_and_those_of_the_run_stay(language_model):
@@ -350,4 +351,4 @@ def test_what_is_behind_a_character(opened, language_model):
 def test_the_page_on_pages_names_every_part_that_works():
     text = (Path(__file__).parents[1] / "docs" / "page.md").read_text(encoding="utf-8")
     named = set(re.findall(r"`(\w+)`", text[text.index("## What works") :]))
-    assert {*CUTS}.union(*WORKING.values()) <= named
+    assert {*USUAL_TRUNCATIONS}.union(*WORKING.values()) <= named

@@ -339,7 +339,9 @@ class TestAnswers:
         assert likely.score > unlikely.score
         assert likely.score == pytest.approx(math.fsum(likely.log_probs))
         assert run.score("the cat sat")[0].score == pytest.approx(likely.score)
-        assert run.score("Ω")[0].unknown == 1
+        [strange] = run.score("Ω")
+        assert (strange.unknown, strange.score > float("-inf")) == (1, True)
+        assert run.score(["", "the cat sat"]) == [(0.0, (), 0), run.score("the cat sat")[0]]
 
     def test_attention_is_tokens_and_a_matrix(self, answering, run):
         found = answering.attention("abcd")

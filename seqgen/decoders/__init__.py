@@ -81,7 +81,13 @@ from seqgen.decoders.speculative import (
 )
 from seqgen.decoders.stopping import MARGIN, Match, Stopping, StopStrings, with_stop
 from seqgen.decoders.tracing import ROOT_PARENT, Counting, Drawing, SearchTrace, TraceNode, Tracing
-from seqgen.decoders.truncating import Truncation, TruncationFactory, keep_fault, truncations
+from seqgen.decoders.truncating import (
+    USUAL_TRUNCATIONS,
+    Truncation,
+    TruncationFactory,
+    keep_fault,
+    truncations,
+)
 
 __all__ = [
     "Constraint",

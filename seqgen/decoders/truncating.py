@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import torch
 from pydantic import Field
@@ -115,6 +115,10 @@ def keep_above(shares: Tensor, threshold: float | Tensor) -> Tensor:
     none does, those of the most probable tokens."""
     least = shares.amax(1, keepdim=True).clamp(max=threshold * (1 - ROUNDING))
     return shares * (shares >= least)
+
+
+USUAL_TRUNCATIONS: Final = {"top_k": "k", "top_p": "p", "min_p": "p"}
+"""Those that other programs have, too, each with its option."""
 
 
 @truncations.register("top_k")

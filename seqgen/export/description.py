@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final, cast
 
 from seqgen.build import tokenizer_parts
+from seqgen.decoders import USUAL_TRUNCATIONS
 from seqgen.export.networks import SIZES, begun, places
 from seqgen.registry import Part, plain
 from seqgen.state import State, leaves
@@ -30,9 +31,6 @@ for the kinds of data whose texts the runner knows."""
 
 PATTERNS: Final = {"char": "(?s:.)", "whole": "(?s:.+)", "byte": None}
 """What a tokenizer looks up of a text, as a regular expression; None is each byte."""
-
-CUTS: Final = {"top_k": "k", "top_p": "p", "min_p": "p"}
-"""The truncations of the runner, each with its option."""
 
 
 def description(run: TrainedRun) -> tuple[dict[str, Any], list[str]]:
@@ -98,12 +96,14 @@ def _decoder(spec: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     if name in ("greedy", "beam"):
         return {"name": name, **spec}, remarks
     truncations = [*spec.pop("truncations", ())]
-    if name in CUTS:
-        truncations = [{"name": name, CUTS[name]: spec.pop(CUTS[name])}]
-    if name not in (*CUTS, "multinomial") or any(each["name"] not in CUTS for each in truncations):
+    if name in USUAL_TRUNCATIONS:
+        truncations = [{"name": name, USUAL_TRUNCATIONS[name]: spec.pop(USUAL_TRUNCATIONS[name])}]
+    if name not in (*USUAL_TRUNCATIONS, "multinomial") or any(
+        each["name"] not in USUAL_TRUNCATIONS for each in truncations
+    ):
         remarks.append(f"the runner has no decoder like this '{name}': it is greedy unless told")
         return {"name": "greedy"}, remarks
-    cuts = [(each["name"], each[CUTS[each["name"]]]) for each in truncations]
+    cuts = [(each["name"], each[USUAL_TRUNCATIONS[each["name"]]]) for each in truncations]
     return {"name": "sample", **spec, "truncations": cuts}, remarks
 
 

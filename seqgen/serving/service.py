@@ -24,10 +24,9 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, expo
 from starlette.exceptions import HTTPException
 from torch import as_tensor
 
-from seqgen.data import TokenBatch, as_text, padded, shift_right
+from seqgen.data import as_text
 from seqgen.errors import DataError, SeqgenError, SetupError
-from seqgen.evaluate import batches_by_length
-from seqgen.models import evaluating
+from seqgen.evaluate import score_texts
 from seqgen.options import for_json, schema_of
 from seqgen.serving import answers
 from seqgen.serving.batching import Batcher, BusyError
@@ -273,16 +272,11 @@ def score_rows(run: TrainedRun, rows: Sequence[str]) -> Sequence[Sequence[float]
             raise ValueError("a row must be one line")
         file = as_text("".join(f"{row}\n" for row in rows).encode(), "rows")
         return [each.log_probs for each in run.score(file, "rows")]
-    found: list[list[float]] = [[]] * len(rows)
-    batch_size = built.recipe.evaluation.batch_size
-    with evaluating(built.model), built.computing():
-        for places in batches_by_length([*map(len, rows)], batch_size):
-            tokens = [as_tensor(built.tokenizer.encode(rows[place])) for place in places]
-            batch = TokenBatch(shift_right(tokens), *padded(tokens))
-            nats = built.model.score(batch.to(built.device)).nats
-            for place, own, each in zip(places, tokens, (-nats).tolist(), strict=True):
-                found[place] = each[: len(own)]
-    return found
+    tokens = [as_tensor(built.tokenizer.encode(row)) for row in rows]
+    size = built.recipe.evaluation.batch_size
+    with built.computing():
+        found = score_texts(built.model, tokens, built.device, size)
+    return [each.log_probs for each in found]
 
 
 def failed(error: Exception) -> RequestError:

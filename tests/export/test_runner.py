@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import torch
 
+from seqgen.decoders import USUAL_TRUNCATIONS
 from seqgen.decoders.noise import uniform as torch_uniform
 from seqgen.decoders.sampling import Multinomial
 from seqgen.export import runner as runners
-from seqgen.export.description import CUTS
 
 SEARCHES = [
     ({"name": "greedy"}, {"name": "greedy"}),
@@ -94,7 +94,7 @@ def test_random_numbers_and_draws_are_those_of_seqgen():
         ("min_p", 1),
     ]
     for name, value in cuts:
-        spec = {"name": name, CUTS[name]: value}
+        spec = {"name": name, USUAL_TRUNCATIONS[name]: value}
         for seed in range(20):
             theirs = Multinomial(seed, truncations=(spec,)).choose(rows, torch.zeros(3).long(), 0)
             draw = runners.Draw(0, seed, truncations=[(name, value)])
